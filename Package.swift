@@ -1,0 +1,50 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// A module of the house. What it may import is its `dependencies`, and nothing else: `Tests/Scripts/lint` compares the two.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, resources: resources,
+        swiftSettings: settings)
+}
+
+let package = Package(
+    name: "connector-gateway",
+    products: [.executable(name: "gateway", targets: ["GatewayCommand"])],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        room("JSON"),
+        room("HTTP"),
+        room("Crypto", ["COpenSSL"]),
+        room("Transport", ["HTTP", "Crypto", "CLinux"]),
+        room("Policy", ["JSON"]),
+        room("Gateway", ["Policy", "HTTP", "Transport", "Crypto", "JSON"]),
+        room("Connectors", ["HTTP", "JSON"]),
+        .executableTarget(
+            name: "GatewayCommand",
+            dependencies: ["JSON", "HTTP", "Crypto", "Transport", "Policy", "Gateway", "Connectors"],
+            swiftSettings: settings),
+        tests(of: "JSON"),
+        tests(of: "HTTP"),
+        tests(of: "Crypto"),
+        tests(of: "Transport", ["HTTP", "Crypto"]),
+        tests(of: "Policy", ["JSON"]),
+        tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto"]),
+        tests(of: "Connectors", ["JSON", "HTTP"]),
+    ]
+)
