@@ -1,0 +1,150 @@
+internal import COpenSSL
+
+/// A certificate chain with its key, and the names it is good for.
+package struct TLSIdentity: Sendable, Equatable {
+    /// PEM files as named in the policy.
+    package let certificateFile: String
+    package let keyFile: String
+
+    package init(certificateFile: String, keyFile: String) {
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
+    }
+}
+
+/// What every TLS connection of a listener shares: versions, ciphers, certificates by name, ticket keys.
+///
+/// `@unchecked Sendable`: OpenSSL's SSL_CTX may be used by many threads once it is complete, and this one is never
+/// changed after `init` (new files on disk make a new context).
+@safe package final class TLSContext: @unchecked Sendable {
+    /// Borrowed by `TLSSession` only.
+    let pointer: OpaquePointer
+    private let keys: TicketKeys
+    /// Contexts of the other identities, and the names that choose them.
+    private let others: [TLSContext]
+    private let names: [String: Int]
+    private let ownNames: [String]
+
+    /// Loads every identity; the first one is served where no name matches.
+    package convenience init(identities: [TLSIdentity], keys: TicketKeys) throws(TLSError) {
+        guard let first = identities.first else {
+            throw TLSError(.loadCertificate, reason: "no certificate is configured")
+        }
+        var others: [TLSContext] = []
+        for identity in identities.dropFirst() {
+            others.append(try TLSContext(identity, keys: keys, others: []))
+        }
+        try self.init(first, keys: keys, others: others)
+        if !others.isEmpty { chooseByServerName() }
+    }
+
+    private init(_ identity: TLSIdentity, keys: TicketKeys, others: [TLSContext]) throws(TLSError) {
+        ERR_clear_error()
+        // SAFETY: the new context is owned by this object alone and freed in deinit.
+        guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .current(.newContext) }
+        unsafe self.pointer = context
+        self.keys = keys
+        self.others = others
+        unsafe copenssl_set_min_version(context, TLS1_2_VERSION)
+        unsafe copenssl_set_server_options(context)
+        // Partial writes so that a large answer streams; moving buffers because the array may be appended to
+        // between attempts; idle connections give their record buffers back.
+        unsafe copenssl_set_mode(
+            context,
+            Int(SSL_MODE_ENABLE_PARTIAL_WRITE) | Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
+                | Int(SSL_MODE_RELEASE_BUFFERS))
+        // One recv for a record's header and body.
+        unsafe copenssl_set_read_ahead(context)
+        unsafe copenssl_no_session_cache(context)
+        unsafe SSL_CTX_set_num_tickets(context, 1)
+        guard
+            unsafe SSL_CTX_set_cipher_list(
+                context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!SHA1:!SHA256:!SHA384:@STRENGTH") == 1,
+            unsafe SSL_CTX_set_ciphersuites(
+                context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1,
+            unsafe copenssl_set_groups(context, "X25519:P-256:P-384") == 1
+        else { throw .current(.newContext) }
+        guard unsafe SSL_CTX_use_certificate_chain_file(context, identity.certificateFile) == 1 else {
+            throw .current(.loadCertificate)
+        }
+        guard unsafe SSL_CTX_use_PrivateKey_file(context, identity.keyFile, SSL_FILETYPE_PEM) == 1 else {
+            throw .current(.loadKey)
+        }
+        guard unsafe SSL_CTX_check_private_key(context) == 1 else { throw .current(.keyMismatch) }
+        // The names of the leaf decide which identity a client's SNI meets.
+        ownNames = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.names(of: $0) } ?? []
+        var names: [String: Int] = [:]
+        for (index, other) in others.enumerated() {
+            for name in other.ownNames where names[name] == nil { names[name] = index }
+        }
+        for name in ownNames { names[name] = nil }
+        self.names = names
+        // SAFETY: the ring is kept alive by `keys`, at least as long as the context; sessions keep the context
+        // alive, and `TicketKeys` is one object for the life of the process.
+        unsafe SSL_CTX_set_ex_data(context, ticketKeysIndex, Unmanaged.passUnretained(keys).toOpaque())
+        unsafe copenssl_set_ticket_callback(context, sealOrOpenTicket)
+        unsafe SSL_CTX_set_alpn_select_cb(context, selectProtocol, nil)
+        // Sessions may only be resumed by servers that hold the same ring, which is this process.
+        let id: [UInt8] = Array("connector-gateway".utf8)
+        unsafe SSL_CTX_set_session_id_context(context, id, UInt32(id.count))
+    }
+
+    deinit { unsafe SSL_CTX_free(pointer) }
+
+    /// DNS names and addresses of the served leaf certificates.
+    package var certificateNames: [String] { ownNames + others.flatMap(\.ownNames) }
+
+    private func chooseByServerName() {
+        // SAFETY: the argument is this object, which outlives its SSL_CTX's sessions: `ServerConnection` holds it.
+        unsafe copenssl_set_servername_callback(pointer, chooseIdentity)
+        unsafe copenssl_set_servername_argument(pointer, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// The context that serves `serverName`: an exact name first, then its parent's wildcard.
+    fileprivate func context(for serverName: String) -> TLSContext? {
+        let name = serverName.lowercased()
+        if ownNames.contains(name) { return nil }
+        if let index = names[name] { return others[index] }
+        guard let dot = name.firstIndex(of: ".") else { return nil }
+        return names["*" + name[dot...]].map { others[$0] }
+    }
+}
+
+@c private func chooseIdentity(
+    _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<Int32>?, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+    // SAFETY: the argument was set by `chooseByServerName`; the name is a C string that lives with the session.
+    guard let argument = unsafe argument,
+        let name = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)
+    else { return SSL_TLSEXT_ERR_NOACK }
+    let context = unsafe Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
+    if let chosen = unsafe context.context(for: String(cString: name)) {
+        unsafe SSL_set_SSL_CTX(ssl, chosen.pointer)
+    }
+    return SSL_TLSEXT_ERR_OK
+}
+
+/// Chooses `http/1.1` where it is offered; a client with other protocols only is served all the same.
+@c private func selectProtocol(
+    _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ outLength: UnsafeMutablePointer<UInt8>?,
+    _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32, _ argument: UnsafeMutableRawPointer?
+) -> Int32 {
+    // SAFETY: `offered` has `offeredLength` bytes; the answer points into it, as the contract wants.
+    guard let out = unsafe out, let outLength = unsafe outLength, let offered = unsafe offered else {
+        return SSL_TLSEXT_ERR_NOACK
+    }
+    let wanted = Array("http/1.1".utf8)
+    var index = 0
+    while index < Int(offeredLength) {
+        let length = Int(unsafe offered[index])
+        let start = index + 1
+        guard start + length <= Int(offeredLength) else { break }
+        if length == wanted.count, (0..<length).allSatisfy({ unsafe offered[start + $0] == wanted[$0] }) {
+            unsafe out.pointee = unsafe offered + start
+            unsafe outLength.pointee = UInt8(length)
+            return SSL_TLSEXT_ERR_OK
+        }
+        index = start + length
+    }
+    return SSL_TLSEXT_ERR_NOACK
+}
