@@ -1,0 +1,11 @@
+#!/bin/bash
+# What to run before a commit: lint, build, tests, the shipped policies.
+# usage: Tests/Scripts/check.sh [OPTIONS OF swift test]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+Tests/Scripts/prepare
+Tests/Scripts/lint
+swift build
+swift test "$@" </dev/null
+"$(swift build --show-bin-path)/gateway" policy check policies
