@@ -1,0 +1,202 @@
+/// Writes JSON into a byte array, commas included.
+///
+/// The caller keeps the order: a `name` before each value of an object, every `begin` with its
+/// `end`. What is written is valid UTF-8, with nothing escaped that need not be.
+package struct JSONWriter: Sendable {
+    /// Everything written so far, after what the writer was started with.
+    package private(set) var bytes: [UInt8]
+    /// Whether the next value or name has a sibling before it.
+    private var needsComma = false
+
+    /// Appends to `bytes`; hand in an array with capacity to write without allocation.
+    package init(into bytes: [UInt8] = []) { self.bytes = bytes }
+
+    package mutating func beginObject() { begin(.openBrace) }
+
+    package mutating func endObject() { end(.closeBrace) }
+
+    package mutating func beginArray() { begin(.openBracket) }
+
+    package mutating func endArray() { end(.closeBracket) }
+
+    /// Starts a member of the current object; its value comes next.
+    package mutating func name(_ name: String) {
+        startValue()
+        quote(name)
+        bytes.append(.colon)
+        needsComma = false
+    }
+
+    package mutating func string(_ text: String) {
+        startValue()
+        quote(text)
+        needsComma = true
+    }
+
+    /// Writes bytes as a string; what is not UTF-8 becomes U+FFFD.
+    package mutating func string(utf8 text: Span<UInt8>) {
+        startValue()
+        if let valid = try? UTF8Span(validating: text) {
+            bytes.append(.quote)
+            quote(valid.span)
+            bytes.append(.quote)
+        } else {
+            var copy: [UInt8] = []
+            for index in text.indices { copy.append(text[index]) }
+            quote(String(decoding: copy, as: UTF8.self))
+        }
+        needsComma = true
+    }
+
+    package mutating func integer(_ value: some BinaryInteger) {
+        startValue()
+        append(digitsOf: value)
+        needsComma = true
+    }
+
+    /// Writes a number; an infinite one or NaN, for which JSON has no word, becomes `null`.
+    package mutating func number(_ value: Double) {
+        startValue()
+        let text = value.description
+        append(!value.isFinite ? "null" : text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
+        needsComma = true
+    }
+
+    package mutating func bool(_ value: Bool) {
+        startValue()
+        append(value ? "true" : "false")
+        needsComma = true
+    }
+
+    package mutating func null() {
+        startValue()
+        append("null")
+        needsComma = true
+    }
+
+    /// Writes a value that is JSON already.
+    package mutating func raw(_ json: Span<UInt8>) {
+        startValue()
+        for index in json.indices { bytes.append(json[index]) }
+        needsComma = true
+    }
+
+    /// Writes a value read earlier; numbers keep their digits.
+    package mutating func value(_ value: JSONValue) {
+        switch value.kind {
+        case .null: null()
+        case .bool(let flag): bool(flag)
+        case .number(let written): self.written(written)
+        case .string(let text): string(text)
+        case .array(let elements):
+            beginArray()
+            for element in elements { self.value(element) }
+            endArray()
+        case .object(let members):
+            beginObject()
+            for member in members {
+                name(member.name)
+                self.value(member.value)
+            }
+            endObject()
+        }
+    }
+
+    /// JSON5 spells some numbers in ways that JSON does not have.
+    private mutating func written(_ value: JSONNumber) {
+        guard value.isPlain else {
+            if let integer = value.integer { return self.integer(integer) }
+            return number(value.double)
+        }
+        startValue()
+        append(value.text)
+        needsComma = true
+    }
+}
+
+extension JSONNumber {
+    /// Whether the text is a number in RFC 8259 too.
+    fileprivate var isPlain: Bool {
+        let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
+        guard let first = digits.first, let last = digits.last, first.isDigit, last.isDigit else { return false }
+        var before = first
+        for byte in digits.dropFirst() {
+            if byte | 0x20 == UInt8(ascii: "x") || (byte | 0x20 == UInt8(ascii: "e") && before == .dot) { return false }
+            before = byte
+        }
+        return true
+    }
+}
+
+extension JSONWriter {
+    private mutating func startValue() {
+        if needsComma { bytes.append(.comma) }
+    }
+
+    private mutating func begin(_ bracket: UInt8) {
+        startValue()
+        bytes.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func end(_ bracket: UInt8) {
+        bytes.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func append(_ text: String) {
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    private mutating func append(digitsOf value: some BinaryInteger) {
+        guard let small = Int64(exactly: value) else { return append(value.description) }
+        if small < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = small.magnitude
+        let first = bytes.count
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[first...].reverse()
+    }
+
+    private mutating func quote(_ text: String) {
+        bytes.append(.quote)
+        var text = text
+        text.makeContiguousUTF8()
+        quote(text.utf8Span.span)
+        bytes.append(.quote)
+    }
+
+    /// Copies UTF-8, escaping the quote, the backslash and control characters (RFC 8259, section 7).
+    private mutating func quote(_ text: Span<UInt8>) {
+        for index in text.indices {
+            let byte = text[index]
+            switch byte {
+            case .quote, .backslash:
+                bytes.append(.backslash)
+                bytes.append(byte)
+            case 0..<0x20, 0x7F: escape(byte)
+            default: bytes.append(byte)
+            }
+        }
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        switch byte {
+        case .lineFeed: append("\\n")
+        case .carriageReturn: append("\\r")
+        case .tab: append("\\t")
+        case 0x08: append("\\b")
+        case 0x0C: append("\\f")
+        default:
+            append("\\u00")
+            bytes.append(hexDigit(byte >> 4))
+            bytes.append(hexDigit(byte & 15))
+        }
+    }
+
+    private func hexDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
+}
