@@ -1,0 +1,176 @@
+/// The identity of one journey through all services: 16 bytes, never all zero (W3C Trace Context).
+package struct TraceID: Hashable, Sendable {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
+    package func append(to buffer: inout [UInt8]) {
+        buffer.append(hex: high)
+        buffer.append(hex: low)
+    }
+
+    /// The 32 hexadecimal digits, for places off the hot path.
+    package var text: String {
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// What a `traceparent` header said.
+package struct TraceParent: Equatable, Sendable {
+    package let traceID: TraceID
+    package let parentID: UInt64
+    package let flags: UInt8
+
+    /// Reads a header value (W3C Trace Context, section 3.2.2), or returns `nil` when a new trace must be started.
+    ///
+    /// Lower-case hexadecimal only, version `ff` and all-zero ids are invalid. A version above `00` is read as `00` when its
+    /// first 55 bytes have that shape and end the value or are followed by `-`.
+    package static func parse(_ value: Span<UInt8>) -> TraceParent? {
+        guard value.count >= 55, value[2] == dash, value[35] == dash, value[52] == dash,
+            let version = hex(value, from: 0, digits: 2), version != 0xFF
+        else { return nil }
+        guard value.count == 55 || (version > 0 && value[55] == dash) else { return nil }
+        guard let high = hex(value, from: 3, digits: 16), let low = hex(value, from: 19, digits: 16),
+            let parent = hex(value, from: 36, digits: 16), let flags = hex(value, from: 53, digits: 2)
+        else { return nil }
+        guard high | low != 0, parent != 0 else { return nil }
+        return TraceParent(traceID: TraceID(high: high, low: low), parentID: parent, flags: UInt8(flags))
+    }
+
+    private static func hex(_ value: Span<UInt8>, from start: Int, digits: Int) -> UInt64? {
+        var result: UInt64 = 0
+        for index in start..<start + digits {
+            let byte = value[index]
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): result = result << 4 | UInt64(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): result = result << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+            default: return nil
+            }
+        }
+        return result
+    }
+}
+
+/// This hop's place in a trace.
+package struct TraceContext: Equatable, Sendable {
+    package let traceID: TraceID
+    /// The caller's span, 0 when the gateway started the trace.
+    package let callerID: UInt64
+    /// This hop's span: the parent id the upstream sees.
+    package let spanID: UInt64
+    /// `sampled` (1) and `random` (2); other bits are reserved and never passed on.
+    package let flags: UInt8
+
+    /// Joins the caller's trace if its `traceparent` is valid, or starts one. A span id is new at each hop.
+    package init(traceparent: Span<UInt8>, random: inout FastRandom) {
+        if let parent = TraceParent.parse(traceparent) {
+            self.init(joining: parent, random: &random)
+        } else {
+            self.init(random: &random)
+        }
+    }
+
+    package init(joining parent: TraceParent, random: inout FastRandom) {
+        traceID = parent.traceID
+        callerID = parent.parentID
+        spanID = random.nextNonzero()
+        flags = parent.flags & 0x03
+    }
+
+    /// Starts a trace. It is marked sampled because the gateway's own log line records this hop.
+    package init(random: inout FastRandom) {
+        traceID = TraceID(high: random.nextNonzero(), low: random.next())
+        callerID = 0
+        spanID = random.nextNonzero()
+        flags = 0x03
+    }
+
+    /// Whether the caller began the trace, which is the condition for its `tracestate` to be passed on.
+    package var isJoined: Bool { callerID != 0 }
+
+    /// Appends the `traceparent` value for the upstream. Always version `00`: it is the version written here that counts.
+    package func appendTraceparent(to buffer: inout [UInt8]) {
+        buffer.append(text: "00-")
+        traceID.append(to: &buffer)
+        buffer.append(dash)
+        buffer.append(hex: spanID)
+        buffer.append(dash)
+        buffer.append(hex: UInt64(flags), digits: 2)
+    }
+}
+
+extension FastRandom {
+    fileprivate mutating func nextNonzero() -> UInt64 {
+        while true {
+            let value = next()
+            if value != 0 { return value }
+        }
+    }
+}
+
+/// Decides whether a request's `tracestate` lines go upstream: all of them, unchanged, or none.
+///
+/// Feed each line in order, then ask ``isForwardable``. It never affects the `traceparent` (W3C Trace Context, section 3.3).
+package struct TraceStateCheck: Sendable {
+    private var members = 0
+    private var bytes = 0
+    private var isValid = true
+
+    package init() {}
+
+    /// The list has a member, none is malformed, and there are at most 32 of them in at most 8 KiB.
+    ///
+    /// Only true for a joined trace: without a valid `traceparent` the list belongs to nothing.
+    package func isForwardable(in context: TraceContext) -> Bool {
+        context.isJoined && isValid && (1...32).contains(members) && bytes <= 8192
+    }
+
+    package mutating func receivedLine(_ value: Span<UInt8>) {
+        bytes += value.count
+        var start = 0
+        for index in 0...value.count where index == value.count || value[index] == UInt8(ascii: ",") {
+            receivedMember(value, start..<index)
+            start = index + 1
+        }
+    }
+
+    private mutating func receivedMember(_ value: Span<UInt8>, _ range: Range<Int>) {
+        var start = range.lowerBound
+        var end = range.upperBound
+        while start < end, isBlank(value[start]) { start += 1 }
+        while end > start, isBlank(value[end - 1]) { end -= 1 }
+        // Empty members are allowed and mean nothing (section 3.3.1.1).
+        guard start < end else { return }
+        members += 1
+
+        var equals = start
+        while equals < end, isKeyByte(value[equals]) { equals += 1 }
+        guard equals < end, value[equals] == UInt8(ascii: "="), (1...256).contains(equals - start),
+            value[start] != UInt8(ascii: "@"), (1...256).contains(end - equals - 1)
+        else { return isValid = false }
+        for index in equals + 1..<end where !isValueByte(value[index]) { isValid = false }
+    }
+
+    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+    private func isKeyByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "_"), dash, UInt8(ascii: "*"), UInt8(ascii: "/"), UInt8(ascii: "@"): true
+        default: false
+        }
+    }
+
+    private func isValueByte(_ byte: UInt8) -> Bool {
+        (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "=")
+    }
+}
+
+private let dash = UInt8(ascii: "-")
