@@ -1,9 +1,8 @@
 /* The parts of Linux that Swift's Glibc module leaves out. */
 #pragma once
-#define _GNU_SOURCE 1
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/socket.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+
+/* accept4 is declared for _GNU_SOURCE only, which would change types that Glibc shares with this module. */
+int clinux_accept4(int listener, void *address, void *length, int flags) __asm__("accept4");

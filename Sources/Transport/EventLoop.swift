@@ -1,0 +1,194 @@
+internal import Glibc
+internal import Synchronization
+
+/// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
+///
+/// `@unchecked Sendable` because an executor has to be: everything but `mailbox` and `isWakeDue` is touched on the
+/// loop's own thread only, and the doors check that with `preconditionOnLoop`.
+@safe package final class EventLoop: TaskExecutor, @unchecked Sendable {
+    private var poller: Poller
+    private var wheel: TimerWheel
+    private var watches: [SocketWatch?] = []
+    private var generation: UInt32 = 0
+    private var due: [TimerWheel.Entry] = []
+    private var ready: [UnownedJob] = []
+    private var running: [UnownedJob] = []
+    private var chores: [Chore] = []
+    private var isStopping = false
+    /// The loop's thread; zero before `run`.
+    private let thread = Atomic<UInt>(0)
+
+    private let mailbox = Mutex<[UnownedJob]>([])
+    private let isWakeDue = Atomic<Bool>(false)
+
+    /// The time at the start of this turn: exact enough for deadlines, and free.
+    package private(set) var now: Instant
+
+    package let index: Int
+
+    private struct Chore {
+        let period: Duration
+        var next: Instant
+        let body: () -> Void
+    }
+
+    package init(index: Int) throws(SystemError) {
+        self.index = index
+        poller = try Poller()
+        now = .now()
+        wheel = TimerWheel(now: now)
+    }
+
+    // MARK: Executor
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        if isOnLoop {
+            ready.append(job)
+            return
+        }
+        mailbox.withLock { $0.append(job) }
+        // One eventfd write wakes the loop for any number of jobs.
+        if !isWakeDue.exchange(true, ordering: .acquiringAndReleasing) { poller.wake() }
+    }
+
+    package var isOnLoop: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+    func preconditionOnLoop() {
+        precondition(isOnLoop, "this belongs to the loop's own thread")
+    }
+
+    // MARK: Running
+
+    /// Runs on the calling thread until `stop`.
+    package func run() {
+        thread.store(UInt(pthread_self()), ordering: .relaxed)
+        while !isStopping {
+            takeMail()
+            runReadyJobs()
+            doChores()
+            expireDeadlines()
+            poll()
+        }
+        // What was cancelled by stopping still has to leave its frames.
+        takeMail()
+        runReadyJobs()
+    }
+
+    /// Ends `run` after the current turn. On the loop only.
+    package func stop() {
+        preconditionOnLoop()
+        isStopping = true
+    }
+
+    /// Calls `body` on the loop every `period`, first after one period. On the loop, or before `run`.
+    package func every(_ period: Duration, _ body: @escaping () -> Void) {
+        chores.append(Chore(period: period, next: now + period, body: body))
+    }
+
+    private func takeMail() {
+        guard isWakeDue.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        mailbox.withLock { mail in
+            ready.append(contentsOf: mail)
+            mail.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func runReadyJobs() {
+        let executor = unsafe asUnownedTaskExecutor()
+        // A bound, so that tasks which make each other ready cannot keep the sockets waiting.
+        var rounds = 0
+        while !ready.isEmpty, rounds < 8 {
+            swap(&ready, &running)
+            for job in running { unsafe job.runSynchronously(on: executor) }
+            running.removeAll(keepingCapacity: true)
+            rounds += 1
+        }
+    }
+
+    private func doChores() {
+        for index in chores.indices where chores[index].next <= now {
+            chores[index].next = now + chores[index].period
+            chores[index].body()
+        }
+    }
+
+    private func poll() {
+        var milliseconds: Int32 = -1
+        if !ready.isEmpty || isStopping {
+            milliseconds = 0
+        } else {
+            var wake = chores.map(\.next).min() ?? .distantFuture
+            if let tick = wheel.nextTick() { wake = min(wake, tick) }
+            if wake != .distantFuture {
+                let left = wake > now ? wake.nanoseconds - now.nanoseconds : 0
+                milliseconds = Int32(min(left / 1_000_000 + 1, 60_000))
+            }
+        }
+        poller.wait(milliseconds: milliseconds) { descriptor, generation, events in
+            guard let watch = self.watch(at: Int(descriptor), generation: generation) else { return }
+            watch.occurred(events)
+        }
+        now = .now()
+    }
+
+    private func watch(at slot: Int, generation: UInt32) -> SocketWatch? {
+        guard slot >= 0, slot < watches.count, let watch = watches[slot], watch.generation == generation else {
+            return nil
+        }
+        return watch
+    }
+
+    // MARK: Sockets
+
+    /// Registers a non-blocking socket with the poller until `unwatch`.
+    package func watch(_ descriptor: Int32, isListener: Bool = false) throws(SystemError) -> SocketWatch {
+        preconditionOnLoop()
+        generation &+= 1
+        let watch = SocketWatch(loop: self, descriptor: descriptor, generation: generation)
+        if isListener {
+            try poller.registerListener(descriptor, generation: generation)
+        } else {
+            try poller.register(descriptor, generation: generation)
+        }
+        let slot = Int(descriptor)
+        while watches.count <= slot { watches.append(nil) }
+        watches[slot] = watch
+        return watch
+    }
+
+    /// Forgets a socket that is about to be closed.
+    package func unwatch(_ watch: SocketWatch) {
+        preconditionOnLoop()
+        poller.remove(watch.descriptor)
+        watches[Int(watch.descriptor)] = nil
+    }
+
+    /// Wakes every task that waits in a wait that may be interrupted: idle connections, for a drain.
+    package func interruptIdle() {
+        preconditionOnLoop()
+        for watch in watches { watch?.interrupt() }
+    }
+
+    func arm(_ watch: SocketWatch) {
+        let tick = wheel.tick(for: watch.deadline)
+        guard tick < watch.armedTick else { return }
+        watch.armedTick = tick
+        wheel.insert(.init(slot: Int(watch.descriptor), generation: watch.generation), at: tick)
+    }
+
+    private func expireDeadlines() {
+        wheel.advance(to: now, due: &due)
+        guard !due.isEmpty else { return }
+        for entry in due {
+            guard let watch = watch(at: entry.slot, generation: entry.generation) else { continue }
+            watch.armedTick = .max
+            if watch.deadline <= now {
+                watch.deadlinePassed()
+            } else if watch.isWaiting {
+                arm(watch)
+            }
+        }
+        due.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,98 @@
+internal import CLinux
+internal import Glibc
+
+/// What the poller saw on one descriptor.
+struct ReadinessEvents: OptionSet {
+    let rawValue: UInt8
+    static let readable = ReadinessEvents(rawValue: 1)
+    static let writable = ReadinessEvents(rawValue: 2)
+    /// The peer closed its side, or the connection broke; there may be bytes before that.
+    static let closing = ReadinessEvents(rawValue: 4)
+}
+
+/// One epoll instance, edge-triggered: a descriptor is registered once in its life, for both directions.
+@safe struct Poller: ~Copyable {
+    private let epoll: Int32
+    private let wakeup: Int32
+    private var events: [epoll_event]
+
+    /// Of the two 32-bit halves of epoll's user data the upper one tells uses of the same descriptor apart,
+    /// so that an event for a socket closed in this same turn is not taken for its successor's.
+    private static let wakeupKey = UInt64.max
+
+    init() throws(SystemError) {
+        let epoll = try syscall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
+        let wakeup = try syscall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
+        try Poller.add(wakeup, to: epoll, key: Poller.wakeupKey, edges: false)
+        self.epoll = epoll
+        self.wakeup = wakeup
+        unsafe events = Array(repeating: epoll_event(), count: 256)
+    }
+
+    deinit {
+        close(wakeup)
+        close(epoll)
+    }
+
+    func register(_ descriptor: Int32, generation: UInt32) throws(SystemError) {
+        try Poller.add(descriptor, to: epoll, key: UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor)), edges: true)
+    }
+
+    private static func add(
+        _ descriptor: Int32, to epoll: Int32, key: UInt64, edges: Bool
+    ) throws(SystemError) {
+        var event = unsafe epoll_event()
+        let interest =
+            edges
+            ? EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue : EPOLLIN.rawValue
+        unsafe event.events = interest
+        // SAFETY: `u64` is one view of the user data, and the only one ever used here.
+        unsafe event.data.u64 = key
+        // SAFETY: the kernel copies the structure.
+        _ = try syscall("epoll_ctl") { unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
+    }
+
+    /// Listening sockets are level-triggered: what one turn does not accept, the next will.
+    func registerListener(_ descriptor: Int32, generation: UInt32) throws(SystemError) {
+        try Poller.add(descriptor, to: epoll, key: UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor)), edges: false)
+    }
+
+    func remove(_ descriptor: Int32) {
+        var event = unsafe epoll_event()
+        // SAFETY: the event is ignored for EPOLL_CTL_DEL.
+        _ = unsafe epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event)
+    }
+
+    /// May be called from any thread.
+    func wake() {
+        var one: UInt64 = 1
+        // SAFETY: eight bytes are read from our stack. A full counter means that a wake-up is already due.
+        _ = unsafe write(wakeup, &one, 8)
+    }
+
+    /// Waits for events at most `milliseconds` (-1: for ever) and reports each.
+    mutating func wait(milliseconds: Int32, report: (_ descriptor: Int32, _ generation: UInt32, ReadinessEvents) -> Void) {
+        // SAFETY: the kernel fills at most `count` entries of our array.
+        let count = unsafe events.withUnsafeMutableBufferPointer {
+            unsafe epoll_wait(epoll, $0.baseAddress, Int32($0.count), milliseconds)
+        }
+        guard count > 0 else { return }
+        for index in 0..<Int(count) {
+            let event = unsafe events[index]
+            let key = unsafe event.data.u64
+            if key == Poller.wakeupKey {
+                var counter: UInt64 = 0
+                // SAFETY: eight bytes are written to our stack.
+                _ = unsafe read(wakeup, &counter, 8)
+                continue
+            }
+            var seen: ReadinessEvents = []
+            let flags = unsafe event.events
+            let broken = EPOLLERR.rawValue | EPOLLHUP.rawValue
+            if flags & (EPOLLIN.rawValue | broken) != 0 { seen.insert(.readable) }
+            if flags & (EPOLLOUT.rawValue | broken) != 0 { seen.insert(.writable) }
+            if flags & (EPOLLRDHUP.rawValue | broken) != 0 { seen.insert([.closing, .readable]) }
+            report(Int32(truncatingIfNeeded: key), UInt32(key >> 32), seen)
+        }
+    }
+}

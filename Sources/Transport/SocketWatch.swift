@@ -1,0 +1,84 @@
+/// Why a wait for a socket ended.
+package enum Readiness: Equatable, Sendable {
+    case ready
+    case deadlinePassed
+    /// The loop drains and this wait was one that need not go on.
+    case interrupted
+}
+
+/// One socket's readiness, and the one task that may wait for it. Belongs to its loop's thread.
+@safe package final class SocketWatch {
+    private unowned let loop: EventLoop
+    package let descriptor: Int32
+    let generation: UInt32
+
+    /// Edges not yet consumed. A new socket is tried before it is waited for.
+    private var edges: ReadinessEvents = []
+    /// The peer has closed its side; stays set.
+    package private(set) var isPeerClosing = false
+    private var waiter: UnsafeContinuation<Readiness, Never>?
+    private var wanted: ReadinessEvents = []
+    private var isInterruptible = false
+
+    private(set) var deadline: Instant = .distantFuture
+    /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
+    var armedTick: UInt64 = .max
+
+    init(loop: EventLoop, descriptor: Int32, generation: UInt32) {
+        self.loop = loop
+        self.descriptor = descriptor
+        self.generation = generation
+    }
+
+    var isWaiting: Bool { unsafe waiter != nil }
+
+    /// Waits until there is something to read, or the peer's end of it.
+    package func readable(before deadline: Instant, interruptible: Bool = false) async -> Readiness {
+        await wait(for: .readable, before: deadline, interruptible: interruptible)
+    }
+
+    package func writable(before deadline: Instant) async -> Readiness {
+        await wait(for: .writable, before: deadline, interruptible: false)
+    }
+
+    private func wait(for event: ReadinessEvents, before deadline: Instant, interruptible: Bool) async -> Readiness {
+        if edges.contains(event) {
+            edges.remove(event)
+            return .ready
+        }
+        precondition(!isWaiting, "one task waits for a socket")
+        self.deadline = deadline
+        loop.arm(self)
+        wanted = event
+        isInterruptible = interruptible
+        // SAFETY: resumed exactly once, by `finish`, which clears it first; the watch outlives the wait because the
+        // waiting task holds it.
+        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+    }
+
+    func occurred(_ events: ReadinessEvents) {
+        edges.formUnion(events)
+        if events.contains(.closing) {
+            isPeerClosing = true
+            edges.remove(.closing)
+        }
+        guard isWaiting, edges.contains(wanted) else { return }
+        edges.remove(wanted)
+        finish(.ready)
+    }
+
+    func deadlinePassed() {
+        if isWaiting { finish(.deadlinePassed) }
+    }
+
+    func interrupt() {
+        if isWaiting, isInterruptible { finish(.interrupted) }
+    }
+
+    private func finish(_ readiness: Readiness) {
+        guard let waiter = unsafe waiter else { return }
+        unsafe self.waiter = nil
+        deadline = .distantFuture
+        unsafe waiter.resume(returning: readiness)
+    }
+}

@@ -1,0 +1,66 @@
+internal import Glibc
+
+/// A system call that the world refused.
+package struct SystemError: Error, Equatable, CustomStringConvertible {
+    package let call: String
+    package let number: Int32
+
+    package init(_ call: String, number: Int32 = errno) {
+        self.call = call
+        self.number = number
+    }
+
+    package var isAddressInUse: Bool { number == EADDRINUSE }
+
+    package var description: String {
+        // SAFETY: strerror returns a C string that is read before any other call on this thread.
+        unsafe "\(call): \(String(cString: strerror(number)))"
+    }
+}
+
+/// Calls that fail only when we have a bug (a bad descriptor, a bad address) crash; what the network does is thrown.
+func syscall(_ name: String, _ body: () -> Int32) throws(SystemError) -> Int32 {
+    while true {
+        let result = body()
+        if result >= 0 { return result }
+        let number = errno
+        if number == EINTR { continue }
+        precondition(number != EBADF && number != EFAULT, "\(name) was given what does not exist")
+        throw SystemError(name, number: number)
+    }
+}
+
+/// A point on the monotonic clock, in nanoseconds. Not the time of day.
+package struct Instant: Comparable, Hashable, Sendable {
+    package let nanoseconds: UInt64
+
+    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+    package static let distantFuture = Instant(nanoseconds: .max)
+
+    package static func now() -> Instant {
+        Instant(nanoseconds: clockNanoseconds(CLOCK_MONOTONIC))
+    }
+
+    package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    package static func + (instant: Instant, duration: Duration) -> Instant {
+        let (seconds, attoseconds) = duration.components
+        let nanoseconds = UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds)) / 1_000_000_000
+        return Instant(nanoseconds: instant.nanoseconds &+ nanoseconds)
+    }
+
+    package static func - (later: Instant, earlier: Instant) -> Duration {
+        .nanoseconds(Int64(later.nanoseconds) - Int64(earlier.nanoseconds))
+    }
+}
+
+/// The time of day in nanoseconds since 1970 (UTC).
+package func wallClockNanoseconds() -> UInt64 { clockNanoseconds(CLOCK_REALTIME) }
+
+private func clockNanoseconds(_ clock: Int32) -> UInt64 {
+    var time = timespec()
+    // SAFETY: the kernel fills the structure on our stack.
+    unsafe clock_gettime(clock, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
