@@ -12,8 +12,12 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A module of the house. What it may import is its `dependencies`, and nothing else: `Tests/Scripts/lint` compares the two.
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func room(
+    _ name: String, _ dependencies: [Target.Dependency] = [], experimental: [String] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies,
+        swiftSettings: settings + experimental.map { .enableExperimentalFeature($0) })
 }
 
 func tests(of name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
@@ -29,7 +33,8 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         room("JSON"),
-        room("HTTP"),
+        // `Lifetimes`: the head reader is a struct that holds a span of the bytes it reads.
+        room("HTTP", experimental: ["Lifetimes"]),
         room("Crypto", ["COpenSSL"]),
         room("Transport", ["HTTP", "Crypto", "CLinux"]),
         room("Policy", ["JSON"]),

@@ -49,7 +49,9 @@ package enum TLSProgress: Equatable, Sendable {
     }
 
     /// The peer's first byte was not that of a TLS record but a letter: somebody speaks plain HTTP.
-    package var peerSpeaksPlainText: Bool {
+    ///
+    /// `mutating`, like `version`, only because Swift cannot borrow the payload of an optional noncopyable value.
+    package mutating func peerSpeaksPlainText() -> Bool {
         guard let byte = unsafe state.pointee.firstByte else { return false }
         return (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
@@ -105,7 +107,7 @@ package enum TLSProgress: Equatable, Sendable {
     package var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
 
     /// The protocol version, such as `TLSv1.3`.
-    package var version: String { unsafe String(cString: SSL_get_version(ssl)) }
+    package mutating func version() -> String { unsafe String(cString: SSL_get_version(ssl)) }
 
     package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
 

@@ -15,6 +15,7 @@ internal import Synchronization
     private var running: [UnownedJob] = []
     private var chores: [Chore] = []
     private var isStopping = false
+    private var buffers: [[UInt8]] = []
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 
@@ -142,15 +143,10 @@ internal import Synchronization
     // MARK: Sockets
 
     /// Registers a non-blocking socket with the poller until `unwatch`.
-    package func watch(_ descriptor: Int32, isListener: Bool = false) throws(SystemError) -> SocketWatch {
-        preconditionOnLoop()
+    package func watch(_ descriptor: Int32) throws(SystemError) -> SocketWatch {
         generation &+= 1
         let watch = SocketWatch(loop: self, descriptor: descriptor, generation: generation)
-        if isListener {
-            try poller.registerListener(descriptor, generation: generation)
-        } else {
-            try poller.register(descriptor, generation: generation)
-        }
+        try poller.register(descriptor, generation: generation)
         let slot = Int(descriptor)
         while watches.count <= slot { watches.append(nil) }
         watches[slot] = watch
@@ -169,6 +165,21 @@ internal import Synchronization
         preconditionOnLoop()
         for watch in watches { watch?.interrupt() }
     }
+
+    // MARK: Buffers
+
+    /// A read buffer. Connections hold one only while bytes are in it, so idle ones cost none.
+    func takeBuffer() -> [UInt8] {
+        buffers.popLast() ?? [UInt8](repeating: 0, count: EventLoop.bufferBytes)
+    }
+
+    func giveBack(_ buffer: inout [UInt8]) {
+        if buffer.count == EventLoop.bufferBytes, buffers.count < 64 { buffers.append(buffer) }
+        buffer = []
+    }
+
+    /// Room for a head of the usual limit and one TLS record behind it.
+    private static let bufferBytes = 32_768
 
     func arm(_ watch: SocketWatch) {
         let tick = wheel.tick(for: watch.deadline)

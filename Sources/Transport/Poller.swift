@@ -52,11 +52,6 @@ struct ReadinessEvents: OptionSet {
         _ = try syscall("epoll_ctl") { unsafe epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
     }
 
-    /// Listening sockets are level-triggered: what one turn does not accept, the next will.
-    func registerListener(_ descriptor: Int32, generation: UInt32) throws(SystemError) {
-        try Poller.add(descriptor, to: epoll, key: UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor)), edges: false)
-    }
-
     func remove(_ descriptor: Int32) {
         var event = unsafe epoll_event()
         // SAFETY: the event is ignored for EPOLL_CTL_DEL.

@@ -1,0 +1,117 @@
+/// ASCII bytes and the character classes of RFC 9110, section 5.6.2, and RFC 9112, section 3.
+extension UInt8 {
+    package static let tab: UInt8 = 0x09
+    package static let lineFeed: UInt8 = 0x0A
+    package static let carriageReturn: UInt8 = 0x0D
+    package static let space: UInt8 = 0x20
+    package static let comma: UInt8 = 0x2C
+    package static let slash: UInt8 = 0x2F
+    package static let colon: UInt8 = 0x3A
+    package static let semicolon: UInt8 = 0x3B
+    package static let questionMark: UInt8 = 0x3F
+
+    package var isDigit: Bool { self &- 0x30 < 10 }
+
+    package var hexDigitValue: UInt8? {
+        switch self {
+        case 0x30...0x39: self - 0x30
+        case 0x41...0x46: self - 0x41 + 10
+        case 0x61...0x66: self - 0x61 + 10
+        default: nil
+        }
+    }
+
+    /// A character of a method or field name: `tchar`. Two words of bits, so that a test is a shift.
+    package var isTokenByte: Bool {
+        if self < 64 { return 0x03FF_6CFA_0000_0000 as UInt64 >> UInt64(self) & 1 == 1 }
+        if self < 128 { return 0x57FF_FFFF_C7FF_FFFE as UInt64 >> UInt64(self & 63) & 1 == 1 }
+        return false
+    }
+
+    /// A character of a request target: visible ASCII, but no `#`, which starts what a client must not send.
+    package var isTargetByte: Bool { self > 0x20 && self < 0x7F && self != 0x23 }
+
+    /// A character of a field value: anything but controls; HTAB, and bytes above ASCII, are allowed.
+    package var isFieldValueByte: Bool { self >= 0x20 && self != 0x7F || self == .tab }
+}
+
+/// Up to 16 bytes packed little-endian into two words, ASCII letters in lower case: a name as a number.
+struct PackedName: Equatable {
+    let low: UInt64
+    let high: UInt64
+
+    /// Only for names of token characters, among which no two become equal by the folding but letters.
+    @inline(__always)
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        var shift: UInt64 = 0
+        for index in range.lowerBound..<min(range.upperBound, range.lowerBound + 8) {
+            low |= UInt64(bytes[index] | 0x20) &<< shift
+            shift &+= 8
+        }
+        if range.count > 8 {
+            shift = 0
+            for index in range.lowerBound + 8..<range.upperBound {
+                high |= UInt64(bytes[index] | 0x20) &<< shift
+                shift &+= 8
+            }
+        }
+        self.low = low
+        self.high = high
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether `range` spells `text`, which must be lower case, in any case. For short texts off the hot path.
+    package func spells(_ text: String, in range: Range<Int>) -> Bool {
+        guard range.count == text.utf8.count else { return false }
+        var index = range.lowerBound
+        for byte in text.utf8 {
+            let own = self[index]
+            guard own == byte || (own &- 0x41 < 26 && own | 0x20 == byte) else { return false }
+            index += 1
+        }
+        return true
+    }
+
+    /// `range` without the optional white space at its ends (RFC 9110, section 5.6.3).
+    package func trimmed(_ range: Range<Int>) -> Range<Int> {
+        var lower = range.lowerBound
+        var upper = range.upperBound
+        while lower < upper, self[lower] == .space || self[lower] == .tab { lower += 1 }
+        while upper > lower, self[upper - 1] == .space || self[upper - 1] == .tab { upper -= 1 }
+        return lower..<upper
+    }
+
+    /// The bytes as text; anything that is not UTF-8 is replaced.
+    package func text(_ range: Range<Int>) -> String {
+        String(decoding: array(range), as: UTF8.self)
+    }
+
+    /// A copy of `range`.
+    package func array(_ range: Range<Int>) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(self, range)
+        return bytes
+    }
+}
+
+extension [UInt8] {
+    /// Appends the bytes of `span` in `range`.
+    package mutating func append(_ span: Span<UInt8>, _ range: Range<Int>) {
+        reserveCapacity(count + range.count)
+        for index in range { append(span[index]) }
+    }
+
+    /// Appends a non-negative number in decimal digits.
+    package mutating func append(decimal number: Int) {
+        precondition(number >= 0, "lengths and status codes are not negative")
+        if number < 10 {
+            append(UInt8(0x30 + number))
+        } else {
+            append(decimal: number / 10)
+            append(UInt8(0x30 + number % 10))
+        }
+    }
+}

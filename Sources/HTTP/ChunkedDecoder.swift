@@ -1,0 +1,128 @@
+/// Takes the framing off a chunked body (RFC 9112, section 7.1), strictly.
+///
+/// Feed it the bytes as they come; it never looks at one twice.
+package struct ChunkedDecoder: Equatable, Sendable {
+    /// What the front of the input was.
+    package enum Step: Equatable, Sendable {
+        /// The input ended inside framing; everything was consumed.
+        case needsMore
+        /// Body bytes, as a range of the input.
+        case data(Range<Int>)
+        /// The last chunk and its trailers are over. What follows in the input belongs to the next request.
+        case end
+    }
+
+    private enum State: Equatable, Sendable {
+        case size(digits: Int)
+        case `extension`
+        case sizeLineFeed
+        case data
+        case dataReturn
+        case dataLineFeed
+        case trailerStart
+        case trailerName
+        case trailerValue
+        case trailerLineFeed
+        case endLineFeed
+        case done
+    }
+
+    private var state: State = .size(digits: 0)
+    private var remaining: UInt64 = 0
+    /// Bytes of extensions and trailers so far: they carry nothing the gateway uses and may not be endless.
+    private var overhead = 0
+    private static let overheadLimit = 4096
+
+    package init() {}
+
+    /// Consumes the front of `input` from `index`, which it moves.
+    package mutating func next(_ input: Span<UInt8>, from index: inout Int) throws(FramingError) -> Step {
+        while index < input.count {
+            if state == .data {
+                let count = Int(min(remaining, UInt64(input.count - index)))
+                let range = index..<index + count
+                index += count
+                remaining -= UInt64(count)
+                if remaining == 0 { state = .dataReturn }
+                return .data(range)
+            }
+            let byte = input[index]
+            index += 1
+            try step(byte)
+            if state == .done { return .end }
+        }
+        return state == .done ? .end : .needsMore
+    }
+
+    private mutating func step(_ byte: UInt8) throws(FramingError) {
+        switch state {
+        case .size(let digits):
+            if let value = byte.hexDigitValue {
+                // 2^60 is far more than any limit; one digit more could overflow.
+                guard digits < 15 else { throw .chunkTooLarge }
+                remaining = remaining << 4 | UInt64(value)
+                state = .size(digits: digits + 1)
+            } else {
+                guard digits > 0 else { throw .invalidChunkSize }
+                if byte == .carriageReturn {
+                    state = .sizeLineFeed
+                } else if byte == .semicolon {
+                    state = .extension
+                } else {
+                    throw .invalidChunkSize
+                }
+            }
+        case .extension:
+            if byte == .carriageReturn {
+                state = .sizeLineFeed
+            } else {
+                guard byte.isFieldValueByte else { throw .invalidChunkSize }
+                try countOverhead(.extensionTooLong)
+            }
+        case .sizeLineFeed:
+            guard byte == .lineFeed else { throw .invalidChunkSize }
+            state = remaining == 0 ? .trailerStart : .data
+        case .data, .done:
+            preconditionFailure("data and the end are not stepped through by byte")
+        case .dataReturn:
+            guard byte == .carriageReturn else { throw .invalidChunkEnd }
+            state = .dataLineFeed
+        case .dataLineFeed:
+            guard byte == .lineFeed else { throw .invalidChunkEnd }
+            state = .size(digits: 0)
+        case .trailerStart:
+            if byte == .carriageReturn {
+                state = .endLineFeed
+            } else {
+                guard byte.isTokenByte else { throw .invalidTrailer }
+                state = .trailerName
+                try countOverhead(.trailersTooLong)
+            }
+        case .trailerName:
+            if byte == .colon {
+                state = .trailerValue
+            } else {
+                guard byte.isTokenByte else { throw .invalidTrailer }
+                try countOverhead(.trailersTooLong)
+            }
+        case .trailerValue:
+            if byte == .carriageReturn {
+                state = .trailerLineFeed
+            } else {
+                guard byte.isFieldValueByte else { throw .invalidTrailer }
+                try countOverhead(.trailersTooLong)
+            }
+        case .trailerLineFeed:
+            guard byte == .lineFeed else { throw .invalidTrailer }
+            state = .trailerStart
+        case .endLineFeed:
+            guard byte == .lineFeed else { throw .invalidTrailer }
+            state = .done
+        }
+    }
+
+    private mutating func countOverhead(_ error: FramingError) throws(FramingError) {
+        overhead += 1
+        guard overhead <= ChunkedDecoder.overheadLimit else { throw error }
+    }
+}

@@ -1,0 +1,83 @@
+/// The life of one HTTP/1.1 connection on the server side, without sockets and without a clock: events in, actions out
+/// (RFC 9112, section 9).
+package struct ConnectionState: Equatable, Sendable {
+    private enum Phase: Equatable, Sendable {
+        /// Between requests: nothing of the next one has come.
+        case idle
+        /// Part of a head has come.
+        case head
+        /// A request is being answered.
+        case exchange(bodyIsRead: Bool)
+        case closed
+    }
+
+    private var phase: Phase = .idle
+    /// Another request may follow the current one.
+    private var keepsAlive = true
+    private var isDraining = false
+    private var requests = 0
+    private let maximumRequests: Int
+
+    package init(maximumRequests: Int = .max) { self.maximumRequests = maximumRequests }
+
+    package var isIdle: Bool { phase == .idle }
+
+    /// The response that is being written must say `Connection: close`.
+    package var announcesClose: Bool { !keepsAlive }
+
+    package mutating func receivedBytes() {
+        if phase == .idle { phase = .head }
+    }
+
+    package mutating func receivedHead(_ head: borrowing RequestHead) {
+        precondition(phase == .head || phase == .idle, "a head begins an exchange")
+        phase = .exchange(bodyIsRead: head.framing == .none)
+        requests += 1
+        keepsAlive = head.keepsAlive && !isDraining && requests < maximumRequests
+    }
+
+    /// What came is no request that could be followed by another: it is answered, and that is the end.
+    package mutating func receivedGarbage() {
+        phase = .exchange(bodyIsRead: false)
+        keepsAlive = false
+    }
+
+    package mutating func bodyFinished() {
+        if case .exchange = phase { phase = .exchange(bodyIsRead: true) }
+    }
+
+    /// The answer is about to be written although the body was not read. Where the next request would start is then
+    /// unknown, so there is none.
+    package mutating func responseStarted() {
+        if case .exchange(bodyIsRead: false) = phase { keepsAlive = false }
+    }
+
+    /// The response must be the last one: its stage lost trust in the connection.
+    package mutating func mustClose() { keepsAlive = false }
+
+    /// What the driver must do after a response was written completely.
+    package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully }
+
+    package mutating func responseFinished() -> AfterResponse {
+        guard keepsAlive else {
+            phase = .closed
+            return .closeGracefully
+        }
+        phase = .idle
+        return .readNextRequest
+    }
+
+    /// What the driver must do when the gateway drains.
+    package enum AfterDrain: Equatable, Sendable { case closeNow, finishExchange }
+
+    package mutating func drainBegan() -> AfterDrain {
+        isDraining = true
+        keepsAlive = false
+        switch phase {
+        case .idle, .closed:
+            phase = .closed
+            return .closeNow
+        case .head, .exchange: return .finishExchange
+        }
+    }
+}

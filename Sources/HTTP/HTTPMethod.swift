@@ -1,0 +1,36 @@
+/// A request method (RFC 9110, section 9). CONNECT and TRACE are not offered by a gateway of an API.
+package enum HTTPMethod: UInt8, Sendable, CaseIterable {
+    case get, head, post, put, patch, delete, options
+
+    package var name: String {
+        switch self {
+        case .get: "GET"
+        case .head: "HEAD"
+        case .post: "POST"
+        case .put: "PUT"
+        case .patch: "PATCH"
+        case .delete: "DELETE"
+        case .options: "OPTIONS"
+        }
+    }
+
+    /// Methods are case-sensitive; `nil` for one that is not offered.
+    init?(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        guard range.count <= 8 else { return nil }
+        var word: UInt64 = 0
+        for index in range.reversed() { word = word << 8 | UInt64(bytes[index]) }
+        switch word {
+        case 0x0000_0000_0054_4547: self = .get
+        case 0x0000_0000_4441_4548: self = .head
+        case 0x0000_0000_5453_4F50: self = .post
+        case 0x0000_0000_0054_5550: self = .put
+        case 0x0000_0048_4354_4150: self = .patch
+        case 0x0000_4554_454C_4544: self = .delete
+        case 0x0053_4E4F_4954_504F: self = .options
+        default: return nil
+        }
+    }
+
+    /// Asks for nothing to change (RFC 9110, section 9.2.1).
+    package var isSafe: Bool { self == .get || self == .head || self == .options }
+}

@@ -1,0 +1,56 @@
+/// Why bytes are not a request head that may be answered on its merits. `at` counts from the head's first byte.
+package enum HeadError: Error, Equatable, Sendable {
+    case invalidMethod(at: Int)
+    case unknownMethod
+    case invalidTarget(at: Int)
+    case targetTooLong(limit: Int)
+    case invalidVersion(at: Int)
+    case unsupportedVersion
+    case invalidLineEnd(at: Int)
+    case invalidFieldName(at: Int)
+    case invalidFieldValue(at: Int)
+    /// A line that begins with white space: obs-fold (RFC 9112, section 5.2), or a field before the request line.
+    case foldedLine(at: Int)
+    case headTooLong(limit: Int)
+    case tooManyFields(limit: Int)
+    case missingHost
+    case repeatedHost
+    case invalidHost
+    case invalidContentLength
+    case differingContentLengths
+    case contentLengthWithTransferEncoding
+    case transferEncodingInHTTP10
+    case repeatedField(FieldName)
+    case unknownTransferCoding
+    case unknownExpectation
+}
+
+/// Why the bytes of a body are not what its framing announced.
+package enum FramingError: Error, Equatable, Sendable {
+    case invalidChunkSize
+    case chunkTooLarge
+    case invalidChunkEnd
+    case extensionTooLong
+    case invalidTrailer
+    case trailersTooLong
+}
+
+/// Where a message's body ends (RFC 9112, section 6.3).
+package enum BodyFraming: Equatable, Sendable {
+    case none
+    case length(UInt64)
+    case chunked
+}
+
+/// How much head a client may send.
+package struct HeadLimits: Equatable, Sendable {
+    package var targetBytes: Int
+    package var headBytes: Int
+    package var fields: Int
+
+    package init(targetBytes: Int = 8192, headBytes: Int = 16384, fields: Int = 100) {
+        self.targetBytes = targetBytes
+        self.headBytes = headBytes
+        self.fields = fields
+    }
+}

@@ -1,0 +1,59 @@
+/// A request's head as offsets into the bytes it was parsed from.
+///
+/// Offsets, not strings: nobody pays for a copy of a line nobody reads. One value is reused for all requests of a
+/// connection, so that a steady connection allocates nothing.
+package struct RequestHead: Sendable {
+    /// One field line. The value is without the white space around it.
+    package struct Field: Sendable {
+        package let name: FieldName
+        package let nameRange: Range<Int>
+        package let value: Range<Int>
+    }
+
+    package internal(set) var method: HTTPMethod = .get
+    /// The request target as sent.
+    package internal(set) var target: Range<Int> = 0..<0
+    /// The path of the target, raw: never decoded, never normalized. For `OPTIONS *` it is the asterisk.
+    package internal(set) var path: Range<Int> = 0..<0
+    /// What follows the `?`, if there is one.
+    package internal(set) var query: Range<Int>?
+    package internal(set) var minorVersion: UInt8 = 1
+    package internal(set) var fields: [Field] = []
+    package internal(set) var framing: BodyFraming = .none
+    /// The connection may carry another request after this one, as far as the client is concerned.
+    package internal(set) var keepsAlive = true
+    package internal(set) var expectsContinue = false
+    /// How many bytes the head took, its empty line included: where the body starts.
+    package internal(set) var end = 0
+    /// Where each singular field of interest stands in `fields`.
+    package internal(set) var authorization: Range<Int>?
+    package internal(set) var apiKey: Range<Int>?
+    package internal(set) var traceparent: Range<Int>?
+    package internal(set) var organizationID: Range<Int>?
+    package internal(set) var host: Range<Int>?
+    package internal(set) var contentType: Range<Int>?
+
+    package init() { fields.reserveCapacity(24) }
+
+    package var isHTTP10: Bool { minorVersion == 0 }
+
+    mutating func reset() {
+        fields.removeAll(keepingCapacity: true)
+        framing = .none
+        keepsAlive = true
+        expectsContinue = false
+        query = nil
+        authorization = nil
+        apiKey = nil
+        traceparent = nil
+        organizationID = nil
+        host = nil
+        contentType = nil
+        end = 0
+    }
+
+    /// Every field line of that name, in order. For `.other` names, see `values(named:)`.
+    package func values(of name: FieldName) -> some Sequence<Range<Int>> {
+        fields.lazy.filter { $0.name == name }.map(\.value)
+    }
+}

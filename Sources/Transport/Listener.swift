@@ -1,0 +1,105 @@
+package import Crypto
+package import HTTP
+
+/// A bound socket of one loop and what its connections share. Lives on its loop.
+package final class Listener {
+    package struct Settings: Sendable {
+        package var timeouts: ServerTimeouts
+        package var headLimits: HeadLimits
+        package var maximumConnections: Int
+        package var maximumRequestsPerConnection: Int
+
+        package init(
+            timeouts: ServerTimeouts = .init(), headLimits: HeadLimits = .init(), maximumConnections: Int = 50_000,
+            maximumRequestsPerConnection: Int = .max
+        ) {
+            self.timeouts = timeouts
+            self.headLimits = headLimits
+            self.maximumConnections = maximumConnections
+            self.maximumRequestsPerConnection = maximumRequestsPerConnection
+        }
+    }
+
+    private let loop: EventLoop
+    private let socket: Socket
+    private let watch: SocketWatch
+    private var isAccepting = true
+    /// Open connections of this listener.
+    package private(set) var connections = 0
+    package private(set) var accepted = 0
+    package private(set) var shed = 0
+
+    /// Read at each accept, so that a new certificate or policy reaches new connections at once.
+    package var settings: () -> Settings
+    package var context: () -> TLSContext?
+
+    package init(
+        loop: EventLoop, socket: consuming Socket, settings: @escaping () -> Settings,
+        context: @escaping () -> TLSContext?
+    ) throws(SystemError) {
+        self.loop = loop
+        watch = try loop.watch(socket.descriptor)
+        self.socket = socket
+        self.settings = settings
+        self.context = context
+    }
+
+    /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
+    package func accept(serve: @escaping (ServerConnection) async -> Void) async {
+        while isAccepting {
+            var taken = 0
+            var isWaiting = false
+            while taken < 64 {
+                guard case .socket(let descriptor) = acceptConnection(on: socket.descriptor) else {
+                    isWaiting = true
+                    break
+                }
+                taken += 1
+                begin(descriptor, serve)
+            }
+            if isWaiting {
+                // With no descriptors left nothing was accepted although somebody waits: look again a little later.
+                _ = await watch.readable(before: loop.now + .milliseconds(500), interruptible: true)
+            } else {
+                await Task.yield()
+            }
+        }
+    }
+
+    package func stopAccepting() {
+        guard isAccepting else { return }
+        isAccepting = false
+        watch.interrupt()
+        loop.unwatch(watch)
+    }
+
+    private func begin(_ descriptor: Int32, _ serve: @escaping (ServerConnection) async -> Void) {
+        accepted += 1
+        guard connections < settings().maximumConnections else {
+            shed += 1
+            _ = Socket(owning: descriptor)
+            return
+        }
+        connections += 1
+        // SAFETY: the task runs on this loop, on whose thread the listener and `serve` live and are used; nothing of
+        // it is touched by another thread.
+        nonisolated(unsafe) let listener = self
+        nonisolated(unsafe) let serve = serve
+        Task(executorPreference: loop) {
+            let listener = unsafe listener
+            await listener.run(descriptor, unsafe serve)
+        }
+    }
+
+    private func run(_ descriptor: Int32, _ serve: (ServerConnection) async -> Void) async {
+        defer { connections -= 1 }
+        let settings = settings()
+        guard
+            let connection = try? ServerConnection(
+                loop: loop, socket: descriptor, context: context(), timeouts: settings.timeouts,
+                limits: settings.headLimits, maximumRequests: settings.maximumRequestsPerConnection)
+        else { return }
+        await serve(connection)
+        connection.close()
+    }
+}

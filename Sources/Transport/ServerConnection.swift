@@ -1,0 +1,354 @@
+package import Crypto
+package import HTTP
+
+/// How long a client may take. Every wait of a connection is under one of these.
+package struct ServerTimeouts: Equatable, Sendable {
+    package var handshake: Duration
+    /// From the first byte of a head to its end.
+    package var head: Duration
+    /// Between two pieces of a body.
+    package var body: Duration
+    /// Between requests.
+    package var idle: Duration
+    /// Until the client takes more of an answer.
+    package var write: Duration
+
+    package init(
+        handshake: Duration = .seconds(10), head: Duration = .seconds(10), body: Duration = .seconds(30),
+        idle: Duration = .seconds(75), write: Duration = .seconds(30)
+    ) {
+        self.handshake = handshake
+        self.head = head
+        self.body = body
+        self.idle = idle
+        self.write = write
+    }
+}
+
+/// One client's connection: drives the codec over a socket for the one task that owns it.
+///
+/// Not `Sendable`: made, used and dropped on its loop.
+package final class ServerConnection {
+    package let loop: EventLoop
+    package let peer: String
+    private let socket: Socket
+    private let watch: SocketWatch
+    private var stream: ByteStream
+    private let timeouts: ServerTimeouts
+    private let context: TLSContext?
+
+    package private(set) var state: ConnectionState
+    private var parser: HeadParser
+
+    /// The current request. Its ranges count from `headStart` in `input`.
+    package private(set) var head = RequestHead()
+    /// Received bytes in `start..<end`; given back to the loop while nothing is in it.
+    package private(set) var input: [UInt8] = []
+    package private(set) var headStart = 0
+    private var start = 0
+    private var end = 0
+    private var body: BodyReader = BodyReader(framing: .none)
+
+    /// What is to be sent: responses are appended here, `flush` sends them. Responses to pipelined requests leave
+    /// together.
+    package var output: [UInt8] = []
+    package private(set) var bytesSent = 0
+
+    init(
+        loop: EventLoop, socket descriptor: Int32, context: TLSContext?, timeouts: ServerTimeouts, limits: HeadLimits,
+        maximumRequests: Int
+    ) throws {
+        self.loop = loop
+        peer = peerAddress(of: descriptor)
+        socket = Socket(owning: descriptor)
+        watch = try loop.watch(descriptor)
+        stream = ByteStream(session: nil, descriptor: descriptor)
+        if let context { stream.session = try TLSSession(context: context, socket: descriptor) }
+        self.context = context
+        self.timeouts = timeouts
+        state = ConnectionState(maximumRequests: maximumRequests)
+        parser = HeadParser(limits: limits)
+    }
+
+    /// Takes the connection off its loop; nothing may be awaited on it afterwards.
+    func close() {
+        loop.unwatch(watch)
+        giveBackInput()
+    }
+
+    // MARK: Handshake
+
+    package enum HandshakeOutcome: Equatable {
+        case done
+        /// The peer sent something readable that is not TLS; it can be answered with `sendPlainText`.
+        case plainText
+        case failed(TLSError)
+        case timedOut
+    }
+
+    package func handshake() async -> HandshakeOutcome {
+        guard context != nil else { return .done }
+        let deadline = loop.now + timeouts.handshake
+        do {
+            while true {
+                var readiness = Readiness.ready
+                switch try stream.handshake() {
+                case .done: return .done
+                case .wantsRead, .closedByPeer:
+                    readiness = await watch.readable(before: deadline)
+                    stream.socketBecameReadable(closing: watch.isPeerClosing)
+                case .wantsWrite: readiness = await watch.writable(before: deadline)
+                }
+                guard readiness == .ready else { return .timedOut }
+            }
+        } catch {
+            return stream.peerSpeaksPlainText() ? .plainText : .failed(error)
+        }
+    }
+
+    package func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
+
+    // MARK: Requests
+
+    package enum NextRequest: Equatable {
+        case request
+        /// Bytes came that are no request; they can be answered, and then the connection ends.
+        case malformed(HeadError)
+        /// Part of a head came and no more: to be answered 408.
+        case timedOut
+        /// The connection is over: closed, broken, idle for too long, or idle while draining.
+        case closed
+    }
+
+    /// Waits for the next request's head, after sending what is still to be sent.
+    package func nextRequest() async -> NextRequest {
+        var isInHead = false
+        var deadline = loop.now + timeouts.idle
+        while true {
+            if end > start {
+                state.receivedBytes()
+                do throws(HeadError) {
+                    if try parser.parse(input.span.extracting(start..<end), into: &head) {
+                        beginExchange()
+                        return .request
+                    }
+                } catch {
+                    parser.reset()
+                    headStart = start
+                    state.receivedGarbage()
+                    return .malformed(error)
+                }
+            }
+            guard await flush() else { return .closed }
+            if !state.isIdle, !isInHead {
+                isInHead = true
+                deadline = loop.now + timeouts.head
+            }
+            switch await fill(before: deadline, interruptible: state.isIdle) {
+            case .bytes: continue
+            case .deadlinePassed where !state.isIdle:
+                state.receivedGarbage()
+                return .timedOut
+            case .deadlinePassed, .closed, .interrupted: return .closed
+            }
+        }
+    }
+
+    private func beginExchange() {
+        headStart = start
+        start += head.end
+        body = BodyReader(framing: head.framing)
+        state.receivedHead(head)
+    }
+
+    private enum Fill { case bytes, deadlinePassed, closed, interrupted }
+
+    /// Reads at least one byte to `input[end...]`.
+    private func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
+        while true {
+            makeRoom()
+            let progress: TLSProgress
+            do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .closed }
+            switch progress {
+            case .done(let bytes):
+                end += bytes
+                return .bytes
+            case .closedByPeer: return .closed
+            case .wantsRead:
+                if start == end, state.isIdle { giveBackInput() }
+                switch await watch.readable(before: deadline, interruptible: interruptible) {
+                case .ready: stream.socketBecameReadable(closing: watch.isPeerClosing)
+                case .deadlinePassed: return .deadlinePassed
+                case .interrupted: return .interrupted
+                }
+            case .wantsWrite:
+                guard await watch.writable(before: deadline) == .ready else { return .deadlinePassed }
+            }
+        }
+    }
+
+    /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
+    /// exchange the head stays where it is, and the room behind it is used for the body again and again.
+    private func makeRoom() {
+        if input.isEmpty {
+            input = loop.takeBuffer()
+            start = 0
+            end = 0
+        }
+        let isExchange = !state.isIdle && body.isActive
+        if isExchange {
+            let front = headStart + head.end
+            if start == end {
+                start = front
+                end = front
+            }
+        } else if start == end {
+            start = 0
+            end = 0
+        } else if start > 0, input.count - end < 4096 {
+            input.moveToFront(start..<end)
+            end -= start
+            start = 0
+        }
+        if end == input.count { input.append(contentsOf: repeatElement(0, count: input.count)) }
+    }
+
+    private func giveBackInput() {
+        guard !input.isEmpty else { return }
+        loop.giveBack(&input)
+        start = 0
+        end = 0
+    }
+
+    // MARK: Bodies
+
+    package enum BodyPiece: Equatable {
+        /// Body bytes, as a range of `input`; good until the next call.
+        case bytes(Range<Int>)
+        case end
+        case malformed(FramingError)
+        case timedOut
+        case closed
+    }
+
+    /// The next piece of the request's body. Tells a client that waits for `100 Continue` to go on.
+    package func nextBodyPiece() async -> BodyPiece {
+        if head.expectsContinue, !body.hasStarted {
+            // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
+            if start == end { output.append(contentsOf: ServerConnection.continueLine) }
+            guard await flush() else { return .closed }
+        }
+        body.hasStarted = true
+        while true {
+            do throws(FramingError) {
+                switch try body.next(input.span, from: &start, to: end) {
+                case .data(let range): return .bytes(range)
+                case .end:
+                    state.bodyFinished()
+                    return .end
+                case .needsMore: break
+                }
+            } catch {
+                state.mustClose()
+                return .malformed(error)
+            }
+            switch await fill(before: loop.now + timeouts.body, interruptible: false) {
+            case .bytes: continue
+            case .deadlinePassed, .interrupted:
+                state.mustClose()
+                return .timedOut
+            case .closed:
+                state.mustClose()
+                return .closed
+            }
+        }
+    }
+
+    private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+
+    /// Reads away the rest of a small body that nobody wanted, if it is already here or cheap to wait for, so that the
+    /// connection can go on. Call before the response's head is written.
+    package func discardSmallBody() async {
+        guard body.isActive, !head.expectsContinue || body.hasStarted else { return }
+        var left = 65_536
+        while left > 0, body.announced.map({ $0 <= 65_536 }) ?? true {
+            switch await nextBodyPiece() {
+            case .bytes(let range): left -= range.count
+            case .end, .malformed, .timedOut, .closed: return
+            }
+        }
+    }
+
+    // MARK: Responses
+
+    /// A response is about to be appended to `output`.
+    package func responseStarted() { state.responseStarted() }
+
+    package func mustClose() { state.mustClose() }
+
+    /// The response is in `output`, whole.
+    package func responseFinished() -> ConnectionState.AfterResponse {
+        body = BodyReader(framing: .none)
+        return state.responseFinished()
+    }
+
+    /// Sends `output`. `false` when the client is gone or took too long.
+    package func flush() async -> Bool {
+        guard !output.isEmpty else { return true }
+        let sent = await send(output)
+        output.removeAll(keepingCapacity: output.count <= 65_536)
+        return sent
+    }
+
+    /// Sends `output`, then `bytes` without copying them.
+    package func flush(then bytes: [UInt8]) async -> Bool {
+        guard await flush() else { return false }
+        return await bytes.isEmpty ? true : send(bytes)
+    }
+
+    private func send(_ bytes: [UInt8]) async -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let progress: TLSProgress
+            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { return false }
+            switch progress {
+            case .done(let count):
+                sent += count
+                bytesSent += count
+            case .wantsWrite:
+                guard await watch.writable(before: loop.now + timeouts.write) == .ready else { return false }
+            case .wantsRead:
+                guard await watch.readable(before: loop.now + timeouts.write) == .ready else { return false }
+                stream.socketBecameReadable(closing: watch.isPeerClosing)
+            case .closedByPeer: return false
+            }
+        }
+        return true
+    }
+
+    /// Ends the connection so that the last response arrives: close_notify, FIN, then a bounded wait for the client's,
+    /// reading away what it still sends (RFC 9112, section 9.6). Without that wait the kernel would reset the
+    /// connection, and the reset may overtake the response.
+    package func closeGracefully() async {
+        guard await flush() else { return }
+        stream.finishWriting()
+        let deadline = loop.now + .seconds(2)
+        var left = 1 << 20
+        while left > 0, !watch.isPeerClosing {
+            start = 0
+            end = 0
+            guard case .bytes = await fill(before: deadline, interruptible: true) else { return }
+            left -= end
+        }
+    }
+
+    package func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
+
+    package var tlsVersion: String { stream.tlsVersion() }
+}
+
+extension [UInt8] {
+    fileprivate mutating func moveToFront(_ range: Range<Int>) {
+        for (target, source) in range.enumerated() { self[target] = self[source] }
+    }
+}
