@@ -1,0 +1,53 @@
+/// A kind of operation that may exclude others on the same connection: `sync`, `refresh`, `state`.
+package struct LeaseKind: Hashable, Sendable {
+    package let index: Int
+    package let name: String
+    package let holds: Hold
+
+    /// How long the lease lasts.
+    package enum Hold: Hashable, Sendable {
+        /// Until the job that the request started has ended.
+        case job
+        /// Until the request is answered.
+        case request
+    }
+
+    package init(index: Int, name: String, holds: Hold) {
+        self.index = index
+        self.name = name
+        self.holds = holds
+    }
+
+    package static func == (one: LeaseKind, other: LeaseKind) -> Bool { one.index == other.index }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(index) }
+}
+
+/// Which kinds of operations exclude each other on one connection.
+package struct ConcurrencyMatrix: Sendable {
+    /// In the order of their index.
+    package let kinds: [LeaseKind]
+    /// By the index of a kind: a bit for each kind that must not be running.
+    private let conflicts: [UInt64]
+
+    /// The most kinds a policy set may have.
+    static let capacity = 64
+
+    /// `conflicts[i]` are the indices of the kinds that `kinds[i]` cannot run beside; an index is a position in `kinds`.
+    package init(kinds: [LeaseKind], conflicts: [[Int]]) {
+        precondition(
+            kinds.count == conflicts.count && kinds.count <= Self.capacity, "one row per kind, at most 64 kinds")
+        self.kinds = kinds
+        self.conflicts = conflicts.map { row in row.reduce(0) { $0 | 1 << UInt64($1) } }
+    }
+
+    /// Whether an operation of `kind` must be refused while one of `running` runs.
+    package func conflict(of kind: LeaseKind, with running: LeaseKind) -> Bool {
+        conflicts[kind.index] >> UInt64(running.index) & 1 == 1
+    }
+
+    /// The kind a policy file calls `name`.
+    package func kind(named name: String) -> LeaseKind? {
+        kinds.first { $0.name == name }
+    }
+}

@@ -1,0 +1,47 @@
+/// What the request offers as a credential, after the gateway hashed it.
+package enum Credential: Equatable, Sendable {
+    /// Neither `Authorization` nor a non-empty `x-api-key`.
+    case missing
+    /// An `Authorization` of another scheme, an empty token, two different ones, a bad checksum.
+    case malformed
+    /// The SHA-256 of the token text.
+    case digest(TokenDigest)
+}
+
+/// Why a credential does not count.
+package enum CredentialFailure: Equatable, Sendable {
+    case missing
+    case malformed
+    case unknown
+    case expired
+}
+
+/// The SHA-256 of a token.
+package struct TokenDigest: Hashable, Sendable {
+    private let word0: UInt64
+    private let word1: UInt64
+    private let word2: UInt64
+    private let word3: UInt64
+
+    /// Takes a digest as it comes from the hash function; `nil` unless it has 32 bytes.
+    package init?(_ bytes: Span<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        func word(_ start: Int) -> UInt64 {
+            var word: UInt64 = 0
+            for index in start..<start + 8 { word = word << 8 | UInt64(bytes[index]) }
+            return word
+        }
+        (word0, word1, word2, word3) = (word(0), word(8), word(16), word(24))
+    }
+
+    /// Equal in constant time: how long it takes tells nothing about where two digests differ.
+    package static func == (one: TokenDigest, other: TokenDigest) -> Bool {
+        (one.word0 ^ other.word0) | (one.word1 ^ other.word1) | (one.word2 ^ other.word2) | (one.word3 ^ other.word3)
+            == 0
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(word0) }
+
+    /// Where to look first in a table: the output of SHA-256 needs no further hashing.
+    var slot: UInt64 { word0 }
+}

@@ -1,0 +1,122 @@
+/// What the `gateway` section sets: how the gateway serves, not whom.
+package struct GatewaySettings: Equatable, Sendable {
+    package var listen: [ListenAddress] = [ListenAddress(host: "0.0.0.0", port: 8443)]
+    /// `nil` where there is no admin listener.
+    package var admin: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 8444)
+    /// `nil`: one per core.
+    package var workers: Int?
+    package var tls = TLS()
+    package var timeouts = Timeouts()
+    package var sizes = Sizes()
+    package var connections = Connections()
+    package var accessLog = AccessLog.all
+
+    package init() {}
+
+    /// The `tls` block.
+    package struct TLS: Equatable, Sendable {
+        /// Empty: the gateway makes its own for `localhost`.
+        package var certificates: [CertificateFiles] = []
+        package var minimumVersion = MinimumVersion.tls12
+        /// How long a session ticket is good for; keys are rotated at this pace.
+        package var ticketLifetime = Duration.seconds(12 * 3600)
+
+        package init() {}
+
+        /// The oldest TLS version accepted.
+        package enum MinimumVersion: Equatable, Sendable { case tls12, tls13 }
+    }
+
+    /// One certificate chain with its key, both PEM files. Its names are those in the certificate.
+    package struct CertificateFiles: Equatable, Sendable {
+        /// As written: relative to the policy folder unless absolute.
+        package var certificate: String
+        package var key: String
+        /// `file:line:column` of the entry.
+        package var source: String
+
+        package init(certificate: String, key: String, source: String = "") {
+            self.certificate = certificate
+            self.key = key
+            self.source = source
+        }
+    }
+
+    /// The `timeouts` block.
+    package struct Timeouts: Equatable, Sendable {
+        package var handshake = Duration.seconds(10)
+        /// From the first byte of a head to its end.
+        package var head = Duration.seconds(10)
+        /// Between two reads of a body.
+        package var bodyProgress = Duration.seconds(30)
+        /// Between two requests.
+        package var idle = Duration.seconds(75)
+        /// Between two writes to a client that does not read.
+        package var write = Duration.seconds(30)
+        /// For the upstream's answer.
+        package var upstream = Duration.seconds(75)
+        /// Between failing readiness and refusing connections.
+        package var drainDelay = Duration.seconds(1)
+        /// For requests in flight, before connections are cut.
+        package var drain = Duration.seconds(60)
+
+        package init() {}
+    }
+
+    /// The `sizes` block.
+    package struct Sizes: Equatable, Sendable {
+        package var headBytes = 16 << 10
+        package var targetBytes = 8 << 10
+        package var headers = 100
+        package var bodyBytes = 10 << 20
+        /// For bodies that the gateway reads itself.
+        package var inspectedBodyBytes = 1 << 20
+
+        package init() {}
+    }
+
+    /// The `connections` block.
+    package struct Connections: Equatable, Sendable {
+        /// Open at once, over all workers.
+        package var open = 20_000
+        /// Requests after which one is closed; `nil`: any number.
+        package var requests: Int?
+        /// The age at which one is closed after its current request; `nil`: any age.
+        package var age: Duration? = .seconds(3600)
+
+        package init() {}
+    }
+
+    /// Which requests get a log line.
+    package enum AccessLog: String, CaseIterable, Sendable { case all, errors, off }
+}
+
+/// A host (name or address, IPv6 without brackets) and a port; port 0 lets the system choose.
+package struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: UInt16
+
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `HOST:PORT` with IPv6 addresses in brackets; `nil` if it is anything else.
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") }) else {
+            return nil
+        }
+        self.init(host: String(host), port: port)
+    }
+
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

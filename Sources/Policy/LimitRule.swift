@@ -1,0 +1,86 @@
+/// One rate limit as it applies to one organization: its plan and overrides are worked in.
+package final class LimitRule: Sendable {
+    package let name: String
+    /// The position of the name among all limits of the set, the same for every organization.
+    package let index: Int
+    /// A number made of the name only, so that counters survive a reload.
+    package let key: UInt64
+    /// What a bucket is for: one for each combination.
+    package let per: LimitSubjects
+    /// How many requests fit into `periodSeconds`.
+    package let count: Int
+    package let periodSeconds: Int
+    /// How many requests may come at once after a quiet time, at least 1.
+    package let burst: Int
+    package let mode: Mode
+    package let charge: Charge
+    /// `file:line` of the definition.
+    package let source: String
+
+    /// Whether the limit refuses.
+    package enum Mode: Equatable, Sendable {
+        case enforce
+        /// Counted and logged, never refused.
+        case observe
+    }
+
+    /// What uses the limit up.
+    package enum Charge: Equatable, Sendable {
+        /// Work that was begun; the charge is given back when the request is refused later.
+        case work
+        /// Every call.
+        case calls
+    }
+
+    package init(
+        name: String, index: Int, per: LimitSubjects, count: Int, periodSeconds: Int, burst: Int, mode: Mode = .enforce,
+        charge: Charge = .work, source: String = ""
+    ) {
+        self.name = name
+        self.index = index
+        self.per = per
+        self.count = count
+        self.periodSeconds = periodSeconds
+        self.burst = burst
+        self.mode = mode
+        self.charge = charge
+        self.source = source
+        // FNV-1a: names are few and come from the policy, not from the network.
+        var key: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in name.utf8 {
+            key = (key ^ UInt64(byte)).multipliedReportingOverflow(by: 0x100_0000_01B3).partialValue
+        }
+        self.key = key
+    }
+}
+
+/// What the buckets of a limit are counted by.
+package struct LimitSubjects: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let organization = LimitSubjects(rawValue: 1)
+    package static let connection = LimitSubjects(rawValue: 2)
+    package static let token = LimitSubjects(rawValue: 4)
+    package static let operation = LimitSubjects(rawValue: 8)
+}
+
+/// The limits of one route for one plan and set of overrides.
+struct RouteLimits: Sendable {
+    let rules: [LimitRule]
+    let needConnection: Bool
+
+    init(rules: [LimitRule]) {
+        self.rules = rules
+        needConnection = rules.contains { $0.per.contains(.connection) }
+    }
+}
+
+/// The limits of every route for one plan and set of overrides, shared by all organizations that have the same.
+final class LimitProfile: Sendable {
+    /// By the index of the route.
+    let byRoute: [RouteLimits]
+
+    init(byRoute: [RouteLimits]) { self.byRoute = byRoute }
+}

@@ -1,0 +1,135 @@
+/// A checked and compiled set of policy documents: what runs.
+///
+/// Immutable, so that every worker reads it without a lock and a request keeps the one it started with.
+package final class PolicySet: Sendable {
+    /// SHA-256 of the canonical form, in hexadecimal: the same meaning has the same version, however it is
+    /// spread over files.
+    package let version: String
+    package let settings: GatewaySettings
+    package let routes: RouteTable
+    package let organizations: [String: Organization]
+    /// The limits as defined, without plans and overrides, in the order of their index.
+    package let limits: [LimitRule]
+    package let concurrency: ConcurrencyMatrix
+    private let tokens: TokenTable
+
+    init(
+        version: String, settings: GatewaySettings, routes: RouteTable, organizations: [String: Organization],
+        limits: [LimitRule], concurrency: ConcurrencyMatrix, tokens: TokenTable
+    ) {
+        self.version = version
+        self.settings = settings
+        self.routes = routes
+        self.organizations = organizations
+        self.limits = limits
+        self.concurrency = concurrency
+        self.tokens = tokens
+    }
+
+    /// How many tokens the set knows.
+    package var tokenCount: Int { tokens.count }
+
+    /// The first 16 digits of the version, for headers and logs.
+    package var shortVersion: String { String(version.prefix(16)) }
+}
+
+extension PolicySet {
+    /// Decides one request; the first check that fails is the answer.
+    ///
+    /// A pure function of the policy and the facts: no clock, no counters, no I/O. Rate limits and
+    /// leases hold state, so the pipeline enforces them from the returned ``Grant``. `path` is the raw
+    /// path without its query; `now` counts seconds since the epoch.
+    package func decide(
+        method: Span<UInt8>, path: Span<UInt8>, credential: Credential, organizationHeader: String?, now: Int64
+    ) -> Decision {
+        switch routes.match(method: method, path: path) {
+        case .notFound(let family): return .refuse(.noRoute(family))
+        case .methodNotAllowed(let allow, let family): return .refuse(.methodNotAllowed(allow: allow, family))
+        case .ambiguousPath(let family): return .refuse(.ambiguousPath(family))
+        case .options(let allow, let family): return .options(allow: allow, family)
+        case .route(let route, let captures):
+            guard !route.isPublic else { return .forward(grant(route, captures)) }
+            switch authenticate(credential, now: now) {
+            case .failure(let failure):
+                return .refuse(.unauthenticated(route, failure))
+            case .principal(let principal):
+                return authorize(
+                    principal, on: route, captures: captures, path: path, organizationHeader: organizationHeader,
+                    now: now)
+            }
+        }
+    }
+
+    /// What became of a credential.
+    package enum Authentication: Equatable, Sendable {
+        case principal(Principal)
+        case failure(CredentialFailure)
+    }
+
+    /// Finds out who calls.
+    package func authenticate(_ credential: Credential, now: Int64) -> Authentication {
+        switch credential {
+        case .missing: return .failure(.missing)
+        case .malformed: return .failure(.malformed)
+        case .digest(let digest):
+            guard let principal = tokens.principal(of: digest) else { return .failure(.unknown) }
+            if let end = principal.expiresAt, now >= end { return .failure(.expired) }
+            return .principal(principal)
+        }
+    }
+
+    /// Permits a public route.
+    package func grant(_ route: Route, _ captures: RouteCaptures) -> Grant {
+        precondition(route.isPublic, "only a public route is open without a principal")
+        return Grant(
+            route: route, captures: captures, principal: nil, organization: nil, limits: RouteLimits(rules: []))
+    }
+
+    /// Confines a principal to its organizations and scopes.
+    ///
+    /// The organization is the one in the path; where the path has none it is that of the token, which
+    /// `X-Organization-ID` picks from if there are several.
+    package func authorize(
+        _ principal: Principal, on route: Route, captures: RouteCaptures, path: Span<UInt8>,
+        organizationHeader: String?,
+        now: Int64
+    ) -> Decision {
+        let organization: Organization
+        if let range = captures.organization {
+            let asked = path.extracting(range)
+            guard let own = principal.organization(named: asked) else {
+                return .refuse(.organizationDenied(route, principal, asked: text(of: asked)))
+            }
+            organization = own
+        } else if let organizationHeader {
+            guard let own = principal.organizations.first(where: { $0.id == organizationHeader }) else {
+                return .refuse(.organizationDenied(route, principal, asked: organizationHeader))
+            }
+            organization = own
+        } else if principal.organizations.count == 1 {
+            organization = principal.organizations[0]
+        } else {
+            return .refuse(.ambiguousOrganization(route, principal))
+        }
+        guard principal.scopes.isSuperset(of: route.scopes) else {
+            return .refuse(.insufficientScope(route, principal, required: route.scopeText))
+        }
+        return .forward(
+            Grant(
+                route: route, captures: captures, principal: principal, organization: organization,
+                limits: organization.routeLimits(on: route, now: now)))
+    }
+
+    private func text(of bytes: Span<UInt8>) -> String {
+        var copy: [UInt8] = []
+        for index in bytes.indices { copy.append(bytes[index]) }
+        return String(decoding: copy, as: UTF8.self)
+    }
+}
+
+extension Principal {
+    fileprivate func organization(named name: Span<UInt8>) -> Organization? {
+        for organization in organizations where organization.isNamed(name) { return organization }
+        return nil
+    }
+}

@@ -1,0 +1,78 @@
+/// Method and path pattern with their rules: one operation of the API.
+package final class Route: Sendable, Equatable {
+    /// The operation: `jobs.trigger`.
+    package let id: String
+    /// The position among the routes of the set.
+    package let index: Int
+    package let family: RouteFamily
+    /// Whether the route is open to everyone.
+    package let isPublic: Bool
+    package let scopes: ScopeSet
+    /// The required scopes, separated by spaces, as in `WWW-Authenticate`.
+    package let scopeText: String
+    /// The class that limits refer to.
+    package let limitClass: String?
+    package let lease: LeaseKind?
+    package let connection: ConnectionSource
+    package let maxBodyBytes: Int
+    /// The status with which the gateway answers itself, without asking the upstream.
+    package let answer: Int?
+    package let owner: String?
+    /// `file:line` of the definition.
+    package let source: String
+
+    init(
+        id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
+        scopeText: String = "",
+        limitClass: String? = nil, lease: LeaseKind? = nil, connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
+        answer: Int? = nil, owner: String? = nil, source: String = ""
+    ) {
+        self.id = id
+        self.index = index
+        self.family = family
+        self.isPublic = isPublic
+        self.scopes = scopes
+        self.scopeText = scopeText
+        self.limitClass = limitClass
+        self.lease = lease
+        self.connection = connection
+        self.maxBodyBytes = maxBodyBytes
+        self.answer = answer
+        self.owner = owner
+        self.source = source
+    }
+
+    package static func == (one: Route, other: Route) -> Bool { one === other }
+}
+
+/// Whose API a route belongs to, and so the shape of its errors.
+package enum RouteFamily: String, CaseIterable, Sendable {
+    case aitronos
+    /// Errors carry a top-level `detail` too.
+    case airweave
+    case other
+}
+
+/// Where a request names the connection it is about.
+package enum ConnectionSource: Equatable, Sendable {
+    case none
+    /// In the path: ``RouteCaptures/connection``.
+    case path
+    /// In the JSON body, under any of these names; where there are several they must agree.
+    case body([String])
+    /// Through the job named in the path: ``RouteCaptures/job``.
+    case job
+}
+
+/// Where the variable parts of a path are, as offsets into it.
+package struct RouteCaptures: Equatable, Sendable {
+    package var organization: Range<Int>?
+    package var connection: Range<Int>?
+    package var job: Range<Int>?
+
+    package init(organization: Range<Int>? = nil, connection: Range<Int>? = nil, job: Range<Int>? = nil) {
+        self.organization = organization
+        self.connection = connection
+        self.job = job
+    }
+}

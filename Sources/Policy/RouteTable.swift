@@ -1,0 +1,302 @@
+/// All routes, compiled into a tree over path segments.
+///
+/// The tree lies in four flat arrays of trivial values, so that a match walks it without reference
+/// counting and without allocation.
+package struct RouteTable: Sendable {
+    /// In the order of their index.
+    package let routes: [Route]
+    private var nodes: [Node] = [Node()]
+    private var edges: [Edge] = []
+    private var text: [UInt8] = []
+    private var ends: [PatternEnd] = []
+
+    /// A point in a path. Children and edges are positions in the arrays, -1 where there are none.
+    private struct Node {
+        var firstEdge: Int32 = -1
+        var capture: Int32 = -1
+        var here = MethodTable()
+        var rest = MethodTable()
+        /// The family of all routes below, `other` if they differ.
+        var family: RouteFamily?
+    }
+
+    /// A literal segment to a child.
+    private struct Edge {
+        var start: Int32
+        var count: Int32
+        var child: Int32
+        var next: Int32
+    }
+
+    /// The pattern of each method, as a position in `ends`.
+    private struct MethodTable {
+        var methods: RouteMethods = []
+        var ends: (Int32, Int32, Int32, Int32, Int32, Int32) = (-1, -1, -1, -1, -1, -1)
+
+        subscript(_ index: Int) -> Int32 {
+            get {
+                switch index {
+                case 0: ends.0
+                case 1: ends.1
+                case 2: ends.2
+                case 3: ends.3
+                case 4: ends.4
+                default: ends.5
+                }
+            }
+            set {
+                switch index {
+                case 0: ends.0 = newValue
+                case 1: ends.1 = newValue
+                case 2: ends.2 = newValue
+                case 3: ends.3 = newValue
+                case 4: ends.4 = newValue
+                default: ends.5 = newValue
+                }
+            }
+        }
+    }
+
+    /// A whole pattern: its route, and which segments its captures are.
+    private struct PatternEnd {
+        var route: Int32
+        var organization: Int8 = -1
+        var connection: Int8 = -1
+        var job: Int8 = -1
+    }
+
+    /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same.
+    init(routes: [Route], patterns: [[RoutePattern]]) {
+        self.routes = routes
+        for (route, patterns) in zip(routes, patterns) {
+            for pattern in patterns { insert(pattern, of: route) }
+        }
+    }
+}
+
+/// What a method and a path are.
+package enum RouteMatch: Sendable {
+    case route(Route, RouteCaptures)
+    /// `OPTIONS` on a path that exists.
+    case options(allow: String, RouteFamily)
+    case notFound(RouteFamily)
+    case methodNotAllowed(allow: String, RouteFamily)
+    case ambiguousPath(RouteFamily)
+}
+
+extension RouteTable {
+    /// Finds the route of a request. A literal segment wins over a variable one, and that over `**`; one slash at the
+    /// end of the path counts for nothing, and `HEAD` is `GET` where it has no route of its own.
+    ///
+    /// Nothing is decoded. A path that an upstream could read as another one is refused, not guessed at:
+    /// percent-escapes, empty and dot segments, bytes outside `pchar` of RFC 3986, and known segments in other case.
+    package func match(method: Span<UInt8>, path: Span<UInt8>) -> RouteMatch {
+        var walk = Walk(method: RouteMethods(naming: method))
+        if path.hasBytes("*"), walk.method == .options { return .options(allow: Self.allowed(.any), .other) }
+        let end = path.count > 0 && path[0] == .slash ? search(path, node: 0, at: 1, depth: 0, &walk) : nil
+        if walk.isAmbiguous || (end == nil && Self.isAmbiguous(path, from: 1)) {
+            return .ambiguousPath(walk.family ?? .other)
+        }
+        if let end {
+            let pattern = ends[end]
+            var captures = RouteCaptures()
+            if pattern.organization >= 0 { captures.organization = walk.segment(pattern.organization) }
+            if pattern.connection >= 0 { captures.connection = walk.segment(pattern.connection) }
+            if pattern.job >= 0 { captures.job = walk.segment(pattern.job) }
+            return .route(routes[Int(pattern.route)], captures)
+        }
+        let family = walk.family ?? .other
+        guard !walk.allowed.isEmpty else { return .notFound(family) }
+        let allow = Self.allowed(walk.allowed)
+        return walk.method == .options ? .options(allow: allow, family) : .methodNotAllowed(allow: allow, family)
+    }
+
+    private static func allowed(_ methods: RouteMethods) -> String {
+        var all = methods.union(.options)
+        if all.contains(.get) { all.insert(.head) }
+        return all.allow
+    }
+
+    /// The state of one search.
+    private struct Walk {
+        let method: RouteMethods
+        var segments = InlineArray<16, (Int32, Int32)>(repeating: (0, 0))
+        var allowed: RouteMethods = []
+        var isAmbiguous = false
+        var deepest = -1
+        var family: RouteFamily?
+
+        init(method: RouteMethods) { self.method = method }
+
+        func segment(_ index: Int8) -> Range<Int> {
+            let (lower, upper) = segments[Int(index)]
+            return Int(lower)..<Int(upper)
+        }
+    }
+
+    /// Searches below `node` for the rest of the path from `start` on.
+    private func search(_ path: Span<UInt8>, node: Int32, at start: Int, depth: Int, _ walk: inout Walk) -> Int? {
+        let here = nodes[Int(node)]
+        if depth > walk.deepest {
+            walk.deepest = depth
+            walk.family = here.family
+        }
+        guard start < path.count else { return find(here.here, &walk) }
+
+        var end = start
+        var isPlain = true
+        while end < path.count, path[end] != .slash {
+            isPlain = isPlain && path[end].isPlainInPath
+            end += 1
+        }
+        if depth < RoutePattern.maxSegments {
+            walk.segments[depth] = (Int32(truncatingIfNeeded: start), Int32(truncatingIfNeeded: end))
+        }
+        let next = end + 1
+
+        var edgeIndex = here.firstEdge
+        while edgeIndex >= 0 {
+            let edge = edges[Int(edgeIndex)]
+            edgeIndex = edge.next
+            guard Int(edge.count) == end - start else { continue }
+            switch compare(edge, with: path, at: start) {
+            case .same:
+                if let found = search(path, node: edge.child, at: next, depth: depth + 1, &walk) { return found }
+            case .sameInOtherCase: walk.isAmbiguous = true
+            case .different: break
+            }
+        }
+        if here.capture >= 0, let found = search(path, node: here.capture, at: next, depth: depth + 1, &walk) {
+            walk.isAmbiguous = walk.isAmbiguous || !isPlain || start == end || Self.isDots(path, start..<end)
+            return found
+        }
+        if let found = find(here.rest, &walk) {
+            walk.isAmbiguous = walk.isAmbiguous || Self.isAmbiguous(path, from: start)
+            return found
+        }
+        return nil
+    }
+
+    private func find(_ table: MethodTable, _ walk: inout Walk) -> Int? {
+        walk.allowed.formUnion(table.methods)
+        guard !walk.method.isEmpty, walk.method != .options else { return nil }
+        if table.methods.contains(walk.method) { return Int(table[walk.method.index]) }
+        if walk.method == .head, table.methods.contains(.get) { return Int(table[RouteMethods.get.index]) }
+        return nil
+    }
+
+    private enum Comparison { case same, sameInOtherCase, different }
+
+    private func compare(_ edge: Edge, with path: Span<UInt8>, at start: Int) -> Comparison {
+        var result = Comparison.same
+        for offset in 0..<Int(edge.count) {
+            let literal = text[Int(edge.start) + offset]
+            let byte = path[start + offset]
+            if literal == byte { continue }
+            guard literal ^ byte == 0x20, literal.isASCIILetter else { return .different }
+            result = .sameInOtherCase
+        }
+        return result
+    }
+
+    /// Whether the path has, from a segment's start on, anything that can be read in two ways.
+    private static func isAmbiguous(_ path: Span<UInt8>, from start: Int) -> Bool {
+        var segment = start
+        var index = start
+        while index <= path.count {
+            if index == path.count || path[index] == .slash {
+                // Only the very end of the path may be an empty segment.
+                if index == segment, index < path.count { return true }
+                if isDots(path, segment..<index) { return true }
+                segment = index + 1
+            } else if !path[index].isPlainInPath {
+                return true
+            }
+            index += 1
+        }
+        return false
+    }
+
+    private static func isDots(_ path: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard range.count == 1 || range.count == 2 else { return false }
+        return path[range.lowerBound] == UInt8(ascii: ".") && path[range.upperBound - 1] == UInt8(ascii: ".")
+    }
+}
+
+extension RouteTable {
+    private mutating func insert(_ pattern: RoutePattern, of route: Route) {
+        var end = PatternEnd(route: Int32(route.index))
+        var node = 0
+        note(route.family, at: node)
+        for (depth, segment) in pattern.segments.enumerated() {
+            switch segment {
+            case .literal(let bytes):
+                node = child(of: node, named: bytes)
+            case .capture(let capture):
+                switch capture {
+                case .organization: end.organization = Int8(depth)
+                case .connection: end.connection = Int8(depth)
+                case .job: end.job = Int8(depth)
+                case .any: break
+                }
+                if nodes[node].capture < 0 {
+                    nodes[node].capture = Int32(nodes.count)
+                    nodes.append(Node())
+                }
+                node = Int(nodes[node].capture)
+            case .rest:
+                add(end, pattern.methods, to: \.rest, of: node)
+                return
+            }
+            note(route.family, at: node)
+        }
+        add(end, pattern.methods, to: \.here, of: node)
+    }
+
+    private mutating func add(
+        _ end: PatternEnd, _ methods: RouteMethods, to table: WritableKeyPath<Node, MethodTable>, of node: Int
+    ) {
+        for (method, _) in RouteMethods.named where methods.contains(method) {
+            // A pattern with the method spelled out wins over one with `*`.
+            if nodes[node][keyPath: table].methods.contains(method), methods == .any { continue }
+            nodes[node][keyPath: table].methods.insert(method)
+            nodes[node][keyPath: table][method.index] = Int32(ends.count)
+        }
+        ends.append(end)
+    }
+
+    private mutating func child(of node: Int, named bytes: [UInt8]) -> Int {
+        var edgeIndex = nodes[node].firstEdge
+        while edgeIndex >= 0 {
+            let edge = edges[Int(edgeIndex)]
+            if text[Int(edge.start)..<Int(edge.start + edge.count)].elementsEqual(bytes) { return Int(edge.child) }
+            edgeIndex = edge.next
+        }
+        edges.append(
+            Edge(
+                start: Int32(text.count), count: Int32(bytes.count), child: Int32(nodes.count),
+                next: nodes[node].firstEdge))
+        text.append(contentsOf: bytes)
+        nodes[node].firstEdge = Int32(edges.count - 1)
+        nodes.append(Node())
+        return nodes.count - 1
+    }
+
+    private mutating func note(_ family: RouteFamily, at node: Int) {
+        nodes[node].family = nodes[node].family.map { $0 == family ? family : .other } ?? family
+    }
+}
+
+extension UInt8 {
+    fileprivate static let slash = UInt8(ascii: "/")
+
+    fileprivate var isASCIILetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
+
+    /// `pchar` of RFC 3986 without percent-escapes and `;`, which some servers cut off as a parameter.
+    fileprivate var isPlainInPath: Bool {
+        // One bit per byte 0x00-0x3F and 0x40-0x7F.
+        let low: UInt64 = 0x27FF_7FD2_0000_0000
+        let high: UInt64 = 0x47FF_FFFE_87FF_FFFF
+        return self < 0x80 && (self < 0x40 ? low >> UInt64(self) : high >> UInt64(self - 0x40)) & 1 == 1
+    }
+}
