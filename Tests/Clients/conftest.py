@@ -1,0 +1,57 @@
+import itertools
+import subprocess
+
+import pytest
+
+from gateway import ROOT, Gateway, Policies
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts gateways of this test; all of them end with it."""
+    running, number = [], itertools.count(1)
+
+    def start(policies=None, *, state=None, **options):
+        folder = policies.folder if isinstance(policies, Policies) else policies
+        gateway = Gateway(state or tmp_path / f"state{next(number)}", folder, **options)
+        running.append(gateway)
+        return gateway.start()
+
+    yield start
+    for gateway in running:
+        gateway.kill()
+
+
+@pytest.fixture
+def policies(tmp_path):
+    """A copy of the shipped policies."""
+    return Policies(tmp_path / "policies")
+
+
+@pytest.fixture
+def fresh(start):
+    """A first run with the shipped policies."""
+    return start()
+
+
+@pytest.fixture
+def roomy(start, policies):
+    """A first run whose rate limits no test meets by accident."""
+    return start(policies.generous())
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One gateway for all tests of a file that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    gateway = Gateway(folder / "state", Policies(folder / "policies").generous().folder).start()
+    yield gateway
+    gateway.kill()
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """A folder of throw-away certificates."""
+    folder = tmp_path / "certificates"
+    subprocess.run([ROOT / "Tests/Scripts/make-certs.sh", folder], check=True, stdin=subprocess.DEVNULL)
+    return folder

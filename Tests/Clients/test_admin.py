@@ -1,0 +1,106 @@
+"""The admin listener: health, readiness, the policy in force, metrics that parse."""
+
+import json
+import re
+
+import pytest
+
+from gateway import RUN, STATE
+from wire import Wire
+
+pytestmark = pytest.mark.admin
+SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)( \d+)?\Z')
+
+
+def metrics(gateway):
+    """The samples of /metrics by name and labels, the text checked line by line."""
+    status, text = gateway.admin("/metrics")
+    assert status == 200 and text.endswith("\n")
+    types, helps, samples = {}, set(), {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in types and kind in {"counter", "gauge", "histogram", "summary", "untyped"}
+            types[name] = kind
+        elif line.startswith("# HELP "):
+            helps.add(line.split(" ", 3)[2])
+        elif line and not line.startswith("#"):
+            match = SAMPLE.match(line)
+            assert match, f"not Prometheus text: {line!r}"
+            key = match.group(1) + (match.group(2) or "")
+            assert key not in samples, f"twice: {key}"
+            samples[key] = float(match.group(3).replace("Inf", "inf"))
+            base = re.sub(r"_(bucket|sum|count)\Z", "", match.group(1))
+            assert match.group(1) in types or base in types, f"no TYPE for {key}"
+    assert set(types) <= helps, "each metric says what it is"
+    for name, kind in types.items():
+        if kind == "histogram":
+            check_histogram(name, samples)
+    return samples
+
+
+def check_histogram(name, samples):
+    series = {}
+    for key, value in samples.items():
+        if match := re.match(rf'{name}_bucket\{{(.*?),?le="([^"]+)"\}}', key):
+            series.setdefault(match.group(1), []).append((float(match.group(2).replace("Inf", "inf")), value))
+    for labels, buckets in series.items():
+        values = [value for _, value in sorted(buckets)]
+        assert values == sorted(values), f"{name} {labels} is not cumulative"
+        assert max(bound for bound, _ in buckets) == float("inf")
+        labels = "{" + labels + "}" if labels else ""
+        assert samples[f"{name}_count{labels}"] == values[-1] and f"{name}_sum{labels}" in samples
+
+
+def total(samples, word, *labels):
+    return sum(value for key, value in samples.items() if word in key and all(label in key for label in labels))
+
+
+def test_health_and_readiness(shared):
+    assert shared.admin("/healthz")[0] == 200
+    assert shared.admin("/readyz")[0] == 200
+    assert shared.admin("/nowhere")[0] == 404
+
+
+def test_policy(shared):
+    status, text = shared.admin("/policy")
+    assert status == 200
+    assert shared.call("GET", STATE)["x-policy-version"] in text
+    json.loads(text)
+
+
+def test_metrics_count_requests(roomy):
+    before = metrics(roomy)
+    for _ in range(5):
+        roomy.call("GET", STATE)
+    roomy.call("GET", STATE, token=None)
+    assert roomy.trigger().status == 200
+    assert roomy.trigger().status == 409
+    after = metrics(roomy)
+    requests = [key for key in after if re.search(r"requests?_total", key)]
+    assert requests, sorted(after)
+    assert sum(after[key] for key in requests) - sum(before.get(key, 0) for key in requests) >= 8
+    assert total(after, "requests_total", '"200"') - total(before, "requests_total", '"200"') == 6
+    assert total(after, "requests_total", '"401"') == 1 and total(after, "requests_total", '"409"') == 1
+    assert any("lease" in key for key in after) and any("reload" in key for key in after), sorted(after)
+
+
+def test_no_secret_and_no_stranger_in_the_labels(shared):
+    shared.call("GET", "/v1/made-up-by-a-stranger")
+    shared.call("POST", RUN.replace("550e", "abcd"))
+    text = shared.admin("/metrics")[1]
+    assert shared.token not in text and "made-up-by-a-stranger" not in text and "abcd8400" not in text
+
+
+def test_the_admin_listener_is_not_the_api_and_the_api_not_the_admin(shared):
+    for path in ("/metrics", "/policy", "/healthz"):
+        assert shared.call("GET", path).status in (401, 404)
+    assert shared.admin(STATE)[0] == 404
+
+
+def test_malformed_requests_to_the_admin_listener(shared):
+    for data in (b"GET / HTTP/1.1\n\n", b"\0" * 100, b"GET /metrics HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
+        with Wire(shared.admin_port, tls=False) as wire:
+            wire.send(data)
+            assert wire.final().status == 400
+    assert shared.admin("/healthz")[0] == 200

@@ -1,0 +1,64 @@
+"""The command line: help everywhere, tokens, policy check."""
+
+import hashlib
+import re
+
+import pytest
+
+from gateway import ROOT, STATE, run
+
+pytestmark = pytest.mark.commands
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"], ["policy"], ["policy", "check"], ["token"], ["token", "create"]])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_everywhere(arguments, flag):
+    done = run(*arguments, flag)
+    assert done.returncode == 0 and "gateway" in done.stdout and not done.stderr, done
+    for word in arguments:
+        assert word in done.stdout
+    if arguments == ["serve"]:
+        for name in ("--listen", "--admin", "--policies", "--state", "--workers", "GATEWAY_LISTEN"):
+            assert name in done.stdout, name
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["policy", "nonsense"], ["token", "nonsense"], ["serve", "nonsense"]])
+def test_an_unknown_command_points_to_the_help(arguments):
+    done = run(*arguments)
+    assert done.returncode != 0 and "nonsense" in done.stderr and "--help" in done.stderr, done
+
+
+def test_the_shipped_policies_pass():
+    done = run("policy", "check", ROOT / "policies")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run("policy", "check").returncode == 0, "policies/ is the default"
+
+
+def test_all_mistakes_at_once(policies):
+    text = policies.read("routes.json5")
+    policies.write("routes.json5", text.replace("connectors:read", "connectors:raed"))
+    policies.write("limits.json5", policies.read("limits.json5").replace("allow:", "alow:", 1))
+    done = run("policy", "check", policies.folder)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert re.search(r"routes\.json5:\d+:\d+: error: .*connectors:raed.* \[[a-z-]+\]", output), output
+    assert re.search(r"limits\.json5:\d+:\d+: error: .*alow.* \[[a-z-]+\]", output), output
+    assert "^" in output and 'did you mean "connectors:read"' in output and "allow" in output
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    done = run("policy", "check", tmp_path / "absent")
+    assert done.returncode == 1 and "absent" in done.stderr + done.stdout
+
+
+def test_a_created_token_opens_the_gateway(start, policies):
+    done = run("token", "create")
+    assert done.returncode == 0, done
+    token = re.search(r"\bcgw_[A-Za-z0-9_-]+", done.stdout).group(0)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    assert digest in done.stdout, "the entry to paste holds the SHA-256 of the token"
+    other = re.search(r"\bcgw_[A-Za-z0-9_-]+", run("token", "create").stdout).group(0)
+    assert token != other and len(token) == len(other) >= 47
+    policies.write("organizations/more.json5", {"organizations": {"org_xyz789": {"tokens": {
+        "made": {"sha256": digest, "scopes": ["connectors:read"]}}}}})
+    assert start(policies).call("GET", STATE, token=token).status == 200

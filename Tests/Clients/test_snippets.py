@@ -1,0 +1,169 @@
+"""The documents' own examples, as a reader would paste them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import CONNECTION, RUN, SOURCE_CONNECTION, environment
+
+pytestmark = pytest.mark.snippets
+SNIPPETS = Path(__file__).with_name("snippets")
+# Makes the pasted script's last answer visible without touching the script.
+SHOW_REQUESTS = """
+import requests as _r
+_send = _r.Session.send
+def send(self, request, **options):
+    answer = _send(self, request, **options)
+    print("ANSWER", answer.status_code, answer.text)
+    return answer
+_r.Session.send = send
+"""
+SHOW_FETCH = """
+const plain = globalThis.fetch;
+globalThis.fetch = async (...all) => {
+  const answer = await plain(...all);
+  console.log("ANSWER", answer.status, await answer.clone().text());
+  return answer;
+};
+"""
+
+
+def filled_in(gateway, name):
+    text = (SNIPPETS / name).read_text()
+    text = re.sub(r"https://api\.(aitronos\.com|airweave\.ai|example\.com)", gateway.url, text)
+    text = text.replace("{id}", SOURCE_CONNECTION) if name.startswith("run") else text
+    return text.replace("YOUR_ACCESS_TOKEN", gateway.token).replace("YOUR_API_KEY", gateway.token)
+
+
+def execute(command, **variables):
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        env={**environment(), **variables})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def by_curl(gateway, name, *more):
+    script = filled_in(gateway, name).rstrip() + " ".join(
+        ["", "--cacert", str(gateway.ca), "-sS", "-w", r"'\n%{http_code}'", *more])
+    body, status = execute(["bash", "-c", script], ACCESS_TOKEN=gateway.token).rsplit("\n", 1)
+    return int(status), json.loads(body)
+
+
+def shown(output):
+    line = next(line for line in output.splitlines() if line.startswith("ANSWER "))
+    _, status, body = line.split(" ", 2)
+    return int(status), json.loads(body)
+
+
+def by_requests(gateway, name):
+    script = SHOW_REQUESTS + filled_in(gateway, name)
+    return shown(execute([sys.executable, "-c", script], REQUESTS_CA_BUNDLE=str(gateway.ca)))
+
+
+def by_fetch(gateway, name, tmp_path):
+    script = tmp_path / name
+    script.write_text(SHOW_FETCH + filled_in(gateway, name))
+    return shown(execute(["node", str(script)], NODE_EXTRA_CA_CERTS=str(gateway.ca)))
+
+
+@pytest.fixture(params=["curl", "requests", "fetch"])
+def paste(request, tmp_path):
+    """Pastes an example by its name, in one of the three languages."""
+    if request.param == "curl":
+        return lambda gateway, name: by_curl(gateway, name + ".sh")
+    if request.param == "requests":
+        return lambda gateway, name: by_requests(gateway, name + ".py")
+    return lambda gateway, name: by_fetch(gateway, name + ".mjs", tmp_path)
+
+
+def check_job(job):
+    assert set(job) >= {"job_id", "status", "job_type", "connection_id"}, job
+    assert all(isinstance(job[key], str) and job[key] for key in ("job_id", "status", "job_type", "connection_id"))
+
+
+def test_the_printed_curl_line_works_when_pasted(fresh):
+    lines = fresh.output.replace("\\\n", " ").splitlines()
+    line = next(line for line in lines if re.match(r"\s*\$?\s*curl .*Bearer cgw_", line)).strip().lstrip("$ ")
+    done = subprocess.run(
+        ["bash", "-c", line + " -sS -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=30,
+        cwd=fresh.state.parent, env=environment(), stdin=subprocess.DEVNULL)
+    body, status = done.stdout.rsplit("\n", 1)
+    assert int(status) == 200, done
+    json.loads(body)
+
+
+def test_get_state(fresh, paste):
+    status, state = paste(fresh, "state")
+    assert status == 200
+    assert set(state) == {"state", "state_type"} and isinstance(state["state"], dict)
+
+
+def test_list_jobs(fresh, paste):
+    first = fresh.trigger()
+    assert 200 <= first.status < 300, first
+    status, jobs = paste(fresh, "jobs")
+    assert status == 200 and jobs["total"] == 1 and len(jobs["data"]) == 1
+    check_job(jobs["data"][0])
+    assert jobs["data"][0]["job_id"] == first.json["job_id"]
+    assert jobs["data"][0]["connection_id"] == CONNECTION
+
+
+def test_refresh_then_clear(fresh, paste):
+    assert paste(fresh, "refresh") == (200, {"status": "refreshing"})
+    assert paste(fresh, "clear")[0] == 409, "a clear while the refresh runs"
+    fresh.idle()
+    status, answer = paste(fresh, "clear")
+    assert status == 200 and isinstance(answer["status"], str)
+    fresh.idle()
+    assert [job["job_type"] for job in fresh.jobs("?order_by=createdAt%7CASC")["data"]] == ["refresh", "clear"]
+
+
+def test_run_of_a_source_connection(fresh):
+    status, job = by_curl(fresh, "run.sh")
+    assert status == 200
+    assert set(job) >= {
+        "id", "source_connection_id", "status", "started_at", "completed_at", "duration_seconds",
+        "entities_inserted", "entities_updated", "entities_deleted", "entities_failed", "error"}
+    assert job["source_connection_id"] == SOURCE_CONNECTION
+    assert job["status"].upper() in {"PENDING", "RUNNING"}
+    status, error = by_curl(fresh, "run.sh")
+    assert status == 409 and error["detail"]
+
+
+def test_run_with_curls_long_options(fresh):
+    """The other form of the page, which shows no credential: with one it works, without it is a 401."""
+    status, error = by_curl(fresh, "run-long-options.sh")
+    assert status == 401 and error["error"]["code"] == "AUTHENTICATION_REQUIRED" and error["detail"]
+    status, job = by_curl(fresh, "run-long-options.sh", "-H", f'"x-api-key: {fresh.token}"')
+    assert status == 200 and job["source_connection_id"] == SOURCE_CONNECTION
+
+
+@pytest.mark.parametrize("path", [
+    RUN, RUN + "/", RUN.removeprefix("/v1"), RUN.removeprefix("/v1") + "/", RUN + "?force_full_sync=true"])
+def test_every_spelling_of_run(fresh, path):
+    answer = fresh.call("POST", path)
+    assert answer.status == 200 and answer.json["source_connection_id"] == SOURCE_CONNECTION, answer
+
+
+def test_curl_over_tls_1_2_and_http_1_0(fresh):
+    assert by_curl(fresh, "state.sh", "--tls-max", "1.2")[0] == 200
+    assert by_curl(fresh, "state.sh", "--http1.0")[0] == 200
+    assert by_curl(fresh, "state.sh", "--tlsv1.3")[0] == 200
+
+
+def test_curl_uploads_a_large_state_with_and_without_a_length(fresh, tmp_path):
+    """Past 1 MiB curl asks with Expect: 100-continue first."""
+    body = tmp_path / "state.json"
+    state = {"users": {"cursor": "2024-06-15T10:30:00Z", "seen": ["x" * 1000] * 300}}
+    body.write_text(json.dumps({"state": state, "state_type": "stream"}))
+    for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]):
+        output = execute([
+            "curl", "-sS", "--cacert", str(fresh.ca), "-X", "PATCH", "-H", f"Authorization: Bearer {fresh.token}",
+            "-H", "Content-Type: application/json", "--data-binary", f"@{body}", *more,
+            f"{fresh.url}/v1/organizations/org_xyz789/knowledge/connectors/connections/conn_abc123/state"])
+        assert json.loads(output)["state"] == state
