@@ -140,7 +140,8 @@ class Gateway:
         """Everything that it has printed in this run, standard output and error together."""
         return self.log.read_text(errors="replace")
 
-    def start(self, deadline=30):
+    def launch(self):
+        """Starts the process and waits for nothing."""
         self.state.mkdir(parents=True, exist_ok=True)
         number = len(list(self.state.parent.glob(self.state.name + ".log*")))
         self.log = self.state.parent / f"{self.state.name}.log{number}"
@@ -153,6 +154,10 @@ class Gateway:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=environment(**self.variables), cwd=self.state.parent)
+
+    def start(self, deadline=30):
+        """Starts it and waits until it is ready."""
+        self.launch()
         try:
             self.port = int(self._printed(r"(?:listening|serving)\D*?https://[^\s:/]+:(\d+)", deadline))
             self.admin_port = int(self._printed(r"admin\D*?http://[^\s:/]+:(\d+)", deadline))

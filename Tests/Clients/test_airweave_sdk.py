@@ -1,5 +1,7 @@
 """airweave-sdk from PyPI: run, list, jobs, cancel, and its own exceptions."""
 
+import ssl
+
 import httpx
 import pytest
 from airweave import AirweaveSDK
@@ -15,7 +17,7 @@ ABSENT = "00000000-0000-4000-8000-000000000000"
 def client(gateway, prefix="/v1", key=None):
     return AirweaveSDK(
         base_url=gateway.url + prefix, api_key=gateway.token if key is None else key,
-        httpx_client=httpx.Client(verify=str(gateway.ca), timeout=30))
+        httpx_client=httpx.Client(verify=ssl.create_default_context(cafile=gateway.ca), timeout=30))
 
 
 def check_envelope(caught, status, code):

@@ -1,5 +1,7 @@
 """aitronos-sdk 0.8.178 from PyPI: its nine calls, its own exceptions, its own retries."""
 
+import ssl
+
 import httpx
 import pytest
 from aitronos import Aitronos
@@ -18,7 +20,7 @@ def connectors(gateway, monkeypatch=None, **options):
     if monkeypatch is not None:
         monkeypatch.setenv("SSL_CERT_FILE", str(gateway.ca))
     else:
-        options["httpx_client"] = httpx.Client(verify=str(gateway.ca), timeout=30)
+        options["httpx_client"] = httpx.Client(verify=ssl.create_default_context(cafile=gateway.ca), timeout=30)
     return Aitronos(base_url=gateway.url, **options).knowledge_connectors
 
 

@@ -2,14 +2,12 @@
 
 import ssl
 import subprocess
-import warnings
 
 import pytest
 
 from gateway import STATE, wait_for
 
 pytestmark = pytest.mark.tls
-warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
 def context(gateway, least=None, most=None, ca=None):
