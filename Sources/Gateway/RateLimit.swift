@@ -1,0 +1,130 @@
+/// One rate limit as it applies to one request, and what the limiter said about it.
+///
+/// Times are nanoseconds of a monotonic clock. The limit is a bucket of `burst` units that gains one unit each `interval`.
+package struct RateLimit: Sendable {
+    package let key: LimitKey
+    /// Nanoseconds until one unit comes back: the period divided by the count, rounded up so that rounding never admits more.
+    package let interval: UInt64
+    /// Units the bucket holds when it is full; at least 1.
+    package let burst: UInt64
+    /// `false`: counted and reported, never a reason to refuse.
+    package let isEnforced: Bool
+    /// The caller's own number for the rule, to find its name again.
+    package let tag: Int
+
+    /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too little in the bucket.
+    package fileprivate(set) var isExceeded = false
+    /// Whether a unit is charged and could be refunded.
+    package fileprivate(set) var isCharged = false
+    /// Units left after the request.
+    package fileprivate(set) var remaining: UInt64 = 0
+    /// Nanoseconds until the bucket is full again.
+    package fileprivate(set) var fullAfter: UInt64 = 0
+    /// Nanoseconds until a refused request could pass this limit; 0 when it was not refused.
+    package fileprivate(set) var retryAfter: UInt64 = 0
+
+    /// `count` units per `period` nanoseconds, at most `burst` at once.
+    package init(
+        key: LimitKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true, tag: Int = 0
+    ) {
+        self.key = key
+        let count = max(count, 1)
+        // A full bucket is worth at most 2^60 ns (36 years), so no later sum overflows.
+        interval = max(1, min(period / count + (period % count == 0 ? 0 : 1), 1 << 60))
+        self.burst = max(1, min(burst, (1 << 60) / interval))
+        self.isEnforced = isEnforced
+        self.tag = tag
+    }
+
+    /// Nanoseconds a full bucket is worth.
+    var capacity: UInt64 { interval * burst }
+
+    /// Whether the client is refused because of this limit.
+    package var isRefusing: Bool { isExceeded && isEnforced }
+
+    /// Seconds as clients are told them: rounded up, because coming back a moment early means another refusal.
+    package static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
+        nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1)
+    }
+}
+
+extension RateLimit {
+    /// Compares the bucket with the request, where `arrival` is the bucket's theoretical arrival time.
+    mutating func check(arrival: UInt64, now: UInt64) {
+        let debt = arrival > now ? arrival - now : 0
+        isCharged = false
+        isExceeded = debt + interval > capacity
+        retryAfter = isExceeded ? debt + interval - capacity : 0
+        report(debt: debt)
+    }
+
+    /// The bucket's new theoretical arrival time once the unit is taken.
+    mutating func charge(arrival: UInt64, now: UInt64) -> UInt64 {
+        isCharged = true
+        let charged = max(arrival, now) + interval
+        report(debt: charged - now)
+        return charged
+    }
+
+    /// The table is full of buckets that are all refusing: admitting uncounted would let whoever filled it go free.
+    mutating func refusedForRoom() {
+        isExceeded = true
+        retryAfter = 1_000_000_000
+    }
+
+    mutating func refunded(debt: UInt64) {
+        isCharged = false
+        report(debt: debt)
+    }
+
+    /// After a refusal nothing was taken: what is left is what was there.
+    private mutating func report(debt: UInt64) {
+        fullAfter = debt
+        remaining = debt < capacity ? (capacity - debt) / interval : 0
+    }
+}
+
+/// The limits one request has to pass together. Reuse it: after a few requests it allocates no more.
+package struct RateLimitBatch: Sendable {
+    package internal(set) var limits: [RateLimit] = []
+    /// When the limits were charged, which bounds what a refund may give back.
+    var takenAt: UInt64 = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { limits.isEmpty }
+
+    package mutating func removeAll() {
+        limits.removeAll(keepingCapacity: true)
+    }
+
+    package mutating func append(_ limit: RateLimit) {
+        limits.append(limit)
+    }
+
+    /// The refusing limit that asks for the longest wait: waiting that long satisfies all of them.
+    package var refusing: RateLimit? {
+        var worst: RateLimit?
+        for limit in limits where limit.isRefusing && limit.retryAfter >= worst?.retryAfter ?? 0 { worst = limit }
+        return worst
+    }
+
+    /// The enforced limit a client will meet first: the refusing one, else the one with the fewest units left.
+    package var tightest: RateLimit? {
+        if let refusing { return refusing }
+        var tightest: RateLimit?
+        for limit in limits where limit.isEnforced {
+            guard let other = tightest else {
+                tightest = limit
+                continue
+            }
+            if (limit.remaining, other.fullAfter) < (other.remaining, limit.fullAfter) { tightest = limit }
+        }
+        return tightest
+    }
+
+    /// The `Retry-After` of a refusal: the smallest whole number of seconds after which the same request passes, at least 1.
+    package var retryAfterSeconds: UInt64 {
+        max(1, RateLimit.wholeSeconds(refusing?.retryAfter ?? 0))
+    }
+}

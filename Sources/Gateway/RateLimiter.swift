@@ -1,0 +1,151 @@
+internal import Synchronization
+
+/// Exact rate limits shared by all workers: GCRA buckets in sharded tables.
+///
+/// A request passes all of its limits or none is charged. The shards a request needs are locked in index order and held
+/// together for the decision, so that parallel requests never see half a charge.
+package final class RateLimiter: Sendable {
+    /// What the limiter holds, for metrics.
+    package struct Usage: Equatable, Sendable {
+        package var buckets = 0
+        package var evictions = 0
+    }
+
+    private final class Shard: Sendable {
+        let table: Mutex<BucketTable>
+
+        init(maximumCount: Int) {
+            table = Mutex(BucketTable(maximumCount: maximumCount))
+        }
+    }
+
+    private let shards: [Shard]
+    private let hashKey: (UInt64, UInt64)
+
+    /// Memory stays below `maximumBuckets` x 64 bytes, whatever clients send.
+    package init(maximumBuckets: Int = 1 << 20, shardCount: Int = 64) {
+        precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
+        shards = (0..<shardCount).map { _ in Shard(maximumCount: maximumBuckets / shardCount) }
+        var random = SystemRandomNumberGenerator()
+        hashKey = (random.next(), random.next())
+    }
+
+    /// Starts the key of a bucket; combine the rule's name and what it counts per.
+    package var keyHasher: LimitKeyHasher { LimitKeyHasher(key: hashKey) }
+
+    /// Whether the request would pass all enforced limits now. Charges nothing.
+    package func peek(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
+        var passes = true
+        for index in batch.limits.indices {
+            let key = batch.limits[index].key
+            let arrival = shard(of: key).table.withLock { $0.arrival(key) }
+            batch.limits[index].check(arrival: arrival, now: now)
+            if batch.limits[index].isRefusing { passes = false }
+        }
+        return passes
+    }
+
+    /// Charges one unit to every limit if all enforced ones have it, and says whether it did.
+    ///
+    /// The batch then holds what is left in each. An exceeded limit that is only observed is left as it is.
+    package func take(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
+        batch.takenAt = now
+        switch batch.limits.count {
+        case 0: return true
+        case 1: return takeOne(&batch.limits[0], now: now)
+        default: return takeAll(&batch, shard: nextShard(in: batch, from: 0), passes: true, now: now)
+        }
+    }
+
+    /// Gives back what `take` charged, when the work never began.
+    ///
+    /// Time that passed since the charge is not given back: a bucket that was full would not have gained it.
+    package func refund(_ batch: inout RateLimitBatch, now: UInt64) {
+        let elapsed = now > batch.takenAt ? now - batch.takenAt : 0
+        for index in batch.limits.indices where batch.limits[index].isCharged {
+            let limit = batch.limits[index]
+            let amount = limit.interval > elapsed ? limit.interval - elapsed : 0
+            let debt = shard(of: limit.key).table.withLock { table in
+                let arrival = table.arrival(limit.key)
+                guard arrival > now else { return UInt64(0) }
+                let refunded = max(now, arrival - min(arrival, amount))
+                table.store(limit.key, arrival: refunded, tolerance: limit.capacity - limit.interval, now: now)
+                return refunded - now
+            }
+            batch.limits[index].refunded(debt: debt)
+        }
+    }
+
+    /// Walks the shards for metrics; not for the hot path.
+    package func usage() -> Usage {
+        var usage = Usage()
+        for shard in shards {
+            shard.table.withLock { table in
+                usage.buckets += table.count
+                usage.evictions += table.evictions
+            }
+        }
+        return usage
+    }
+
+    private func takeOne(_ limit: inout RateLimit, now: UInt64) -> Bool {
+        shard(of: limit.key).table.withLock { table in
+            let passes = check(&limit, in: &table, now: now)
+            if passes { charge(&limit, in: &table, now: now) }
+            table.sweep(now: now)
+            return passes
+        }
+    }
+
+    /// Locks `index` and, inside, the shards after it; the innermost call knows whether all limits pass, and each level
+    /// charges its own on the way out, while every lock is still held.
+    private func takeAll(_ batch: inout RateLimitBatch, shard index: Int, passes: Bool, now: UInt64) -> Bool {
+        shards[index].table.withLock { table in
+            var passes = passes
+            for position in batch.limits.indices where shardIndex(of: batch.limits[position].key) == index {
+                if !check(&batch.limits[position], in: &table, now: now) { passes = false }
+            }
+            let next = nextShard(in: batch, from: index + 1)
+            if next < shards.count { passes = takeAll(&batch, shard: next, passes: passes, now: now) }
+            for position in batch.limits.indices where shardIndex(of: batch.limits[position].key) == index && passes {
+                charge(&batch.limits[position], in: &table, now: now)
+            }
+            table.sweep(now: now)
+            return passes
+        }
+    }
+
+    /// Whether the limit lets the request pass. Refusals are all found, not only the first: `Retry-After` needs the longest.
+    private func check(_ limit: inout RateLimit, in table: inout BucketTable, now: UInt64) -> Bool {
+        limit.check(arrival: table.arrival(limit.key), now: now)
+        guard limit.isEnforced else { return true }
+        if !limit.isExceeded, !table.canStore(limit.key, now: now) {
+            limit.refusedForRoom()
+        }
+        return !limit.isExceeded
+    }
+
+    private func charge(_ limit: inout RateLimit, in table: inout BucketTable, now: UInt64) {
+        // For an enforced limit `check` made room; for an observed one nobody did.
+        guard !limit.isExceeded, limit.isEnforced || table.canStore(limit.key, now: now) else { return }
+        let arrival = limit.charge(arrival: table.arrival(limit.key), now: now)
+        table.store(limit.key, arrival: arrival, tolerance: limit.capacity - limit.interval, now: now)
+    }
+
+    private func shardIndex(of key: LimitKey) -> Int {
+        Int(truncatingIfNeeded: key.high) & (shards.count - 1)
+    }
+
+    private func shard(of key: LimitKey) -> Shard {
+        shards[shardIndex(of: key)]
+    }
+
+    private func nextShard(in batch: RateLimitBatch, from first: Int) -> Int {
+        var next = shards.count
+        for limit in batch.limits {
+            let index = shardIndex(of: limit.key)
+            if index >= first, index < next { next = index }
+        }
+        return next
+    }
+}
