@@ -1,0 +1,96 @@
+internal import JSON
+
+extension PolicySources {
+    /// The same bytes for every way to write the same policy set: sections merged, names sorted, comments
+    /// and spelling of numbers and strings gone.
+    var canonicalForm: [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        for section in Self.sections.sorted() {
+            writer.name(section)
+            writer.beginObject()
+            let entries = self[section]
+            var start = entries.startIndex
+            while start < entries.endIndex {
+                let name = entries[start].name
+                let end = entries[start...].firstIndex { $0.name != name } ?? entries.endIndex
+                writer.name(name)
+                if end - start == 1 {
+                    writer.canonical(entries[start].value, isOrganization: section == "organizations")
+                } else {
+                    writer.canonical(Self.merge(entries[start..<end].map(\.value)), isOrganization: true)
+                }
+                start = end
+            }
+            writer.endObject()
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+
+    /// One organization out of its parts: tokens and overrides are put together, other fields are there once.
+    private static func merge(_ parts: [JSONValue]) -> JSONValue {
+        var plain: [JSONMember] = []
+        var tokens: [JSONMember] = []
+        var overrides: [JSONValue] = []
+        for member in parts.flatMap({ $0.object ?? [] }) {
+            switch member.name {
+            case "tokens": tokens += member.value.object ?? []
+            case "overrides": overrides += member.value.array ?? []
+            default: plain.append(member)
+            }
+        }
+        func member(_ name: String, _ kind: JSONValue.Kind) -> JSONMember {
+            let range = SourceRange(lowerBound: 0, upperBound: 0)
+            return JSONMember(name: name, nameRange: range, value: JSONValue(kind: kind, range: range))
+        }
+        if !tokens.isEmpty { plain.append(member("tokens", .object(tokens))) }
+        if !overrides.isEmpty { plain.append(member("overrides", .array(overrides))) }
+        return JSONValue(kind: .object(plain), range: SourceRange(lowerBound: 0, upperBound: 0))
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func canonical(_ value: JSONValue, isOrganization: Bool = false) {
+        switch value.kind {
+        case .null: null()
+        case .bool(let flag): bool(flag)
+        case .number(let written):
+            if let whole = written.integer { integer(whole) } else { number(written.double) }
+        case .string(let text): string(text)
+        case .array(let elements):
+            beginArray()
+            for element in elements { canonical(element) }
+            endArray()
+        case .object(let members):
+            beginObject()
+            for member in members.sorted(by: { $0.name < $1.name }) {
+                if isOrganization, member.name == "overrides" {
+                    overrides(member.value)
+                } else if !isOrganization || !member.value.isEmptyContainer {
+                    name(member.name)
+                    canonical(member.value)
+                }
+            }
+            endObject()
+        }
+    }
+
+    /// Overrides have no order: which file comes first must not matter.
+    private mutating func overrides(_ value: JSONValue) {
+        let forms = (value.array ?? []).map { element in
+            var writer = JSONWriter()
+            writer.canonical(element)
+            return writer.bytes
+        }
+        guard !forms.isEmpty else { return }
+        name("overrides")
+        beginArray()
+        for form in forms.sorted(by: { $0.lexicographicallyPrecedes($1) }) { raw(form.span) }
+        endArray()
+    }
+}
+
+extension JSONValue {
+    fileprivate var isEmptyContainer: Bool { array?.isEmpty ?? object?.isEmpty ?? false }
+}

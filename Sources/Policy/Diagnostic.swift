@@ -1,0 +1,104 @@
+package import JSON
+
+/// One finding about the policy files, with everything needed to show it.
+package struct Diagnostic: Equatable, Sendable {
+    package let severity: Severity
+    package let code: DiagnosticCode
+    /// One sentence, lower-case first letter, no full stop.
+    package let message: String
+    /// The name of the file as it was handed in.
+    package let file: String
+    package let position: SourcePosition
+    package let sourceLine: String
+    /// How many characters of the line the caret marks.
+    package let width: Int
+    /// What stands beside the caret; may be empty.
+    package let label: String
+    package let help: [String]
+
+    /// Whether the policy set can run all the same.
+    package enum Severity: String, Sendable { case error, warning }
+
+    /// `file:line:column`.
+    package var place: String { "\(file):\(position)" }
+
+    /// The finding as people read it: a clickable first line, the source line with a caret, the help.
+    package var rendered: String {
+        let number = String(position.line)
+        let gutter = String(repeating: " ", count: max(2, number.utf8.count))
+        let padding = String(repeating: " ", count: gutter.utf8.count - number.utf8.count)
+        let (line, indent) = excerpt
+        var text = "\(place): \(severity.rawValue): \(message) [\(code.rawValue)]\n"
+        text += "\(gutter) |\n\(padding)\(number) | \(line)\n"
+        text += "\(gutter) | \(indent)\(String(repeating: "^", count: max(1, width)))"
+        text += label.isEmpty ? "\n" : " \(label)\n"
+        for line in help { text += "\(gutter) = help: \(line)\n" }
+        return text
+    }
+
+    /// The part of the source line around the caret, and what the caret is indented by.
+    private var excerpt: (line: String, indent: String) {
+        // A file that was written by a program may have one line of a megabyte.
+        let widest = 160
+        let characters = sourceLine.unicodeScalars.map { scalar -> Unicode.Scalar in
+            scalar.value < 0x20 && scalar != "\t" || scalar.value == 0x7F ? "?" : scalar
+        }
+        let column = position.column - 1
+        let start = characters.count > widest && column > widest / 2 ? column - widest / 2 : 0
+        let end = min(characters.count, start + widest)
+        var line = String.UnicodeScalarView()
+        var indent = String.UnicodeScalarView()
+        if start > 0 {
+            line.append(contentsOf: "...".unicodeScalars)
+            indent.append(contentsOf: "   ".unicodeScalars)
+        }
+        for index in start..<max(start, end) {
+            line.append(characters[index])
+            // The tab itself keeps the caret under its character, however wide a tab is shown.
+            if index < column { indent.append(characters[index] == "\t" ? "\t" : " ") }
+        }
+        while start + indent.count < column, end == characters.count, indent.count < widest { indent.append(" ") }
+        if end < characters.count { line.append(contentsOf: "...".unicodeScalars) }
+        return (String(line), String(indent))
+    }
+}
+
+/// What a diagnostic is about. Each code has its entry in `policies/README.md` and its golden file.
+package enum DiagnosticCode: String, CaseIterable, Sendable {
+    case syntax
+    case duplicateName = "duplicate-name"
+    case unknownSection = "unknown-section"
+    case unknownField = "unknown-field"
+    case missingField = "missing-field"
+    case conflictingFields = "conflicting-fields"
+    case wrongType = "wrong-type"
+    case badValue = "bad-value"
+    case badName = "bad-name"
+    case emptyList = "empty-list"
+    case tooMany = "too-many"
+    case outOfRange = "out-of-range"
+    case badDuration = "bad-duration"
+    case badRate = "bad-rate"
+    case badSize = "bad-size"
+    case badTime = "bad-time"
+    case badAddress = "bad-address"
+    case badHash = "bad-hash"
+    case badPattern = "bad-pattern"
+    case duplicateRoute = "duplicate-route"
+    case duplicateToken = "duplicate-token"
+    case duplicateOverride = "duplicate-override"
+    case missingConnection = "missing-connection"
+    case unknownScope = "unknown-scope"
+    case unknownClass = "unknown-class"
+    case unknownLimit = "unknown-limit"
+    case unknownPlan = "unknown-plan"
+    case unknownLease = "unknown-lease"
+    case unknownOrganization = "unknown-organization"
+    case noRoutes = "no-routes"
+    case shadowedRoute = "shadowed-route"
+    case expiredToken = "expired-token"
+    case expiredOverride = "expired-override"
+    case unusedScope = "unused-scope"
+    case tokenOpensNothing = "token-opens-nothing"
+    case limitNeverBinds = "limit-never-binds"
+}

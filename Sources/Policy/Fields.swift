@@ -1,0 +1,185 @@
+internal import JSON
+
+/// The fields of one object: each is asked for by name and type, and every mistake is reported where it is.
+struct Fields {
+    let report: PolicyReport
+    /// What the object is, for messages: `route "jobs.read"`.
+    let owner: String
+    let place: Place
+    private let members: [JSONMember]
+
+    /// Reports and returns `nil` if `value` is no object; reports the names that are not `known`.
+    init?(_ value: JSONValue, at place: Place, of owner: String, known: [String], report: PolicyReport) {
+        guard case .object(let members) = value.kind else {
+            report.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: place)
+            return nil
+        }
+        self.report = report
+        self.owner = owner
+        self.place = place
+        self.members = members
+        for member in members where !known.contains(member.name) {
+            let help = report.suggestion(for: member.name, among: known)
+            report.error(
+                .unknownField, "unknown field \"\(member.name)\" in \(owner)", at: self[member.nameRange],
+                help: help.isEmpty ? ["its fields are \(known.joined(separator: ", "))"] : help)
+        }
+    }
+
+    private subscript(range: SourceRange) -> Place { Place(file: place.file, range: range) }
+
+    /// The place of a value inside the object.
+    func place(of value: JSONValue) -> Place { self[value.range] }
+
+    /// The place of a field's name, or that of the object where there is none.
+    func namePlace(of name: String) -> Place {
+        members.first { $0.name == name }.map { self[$0.nameRange] } ?? place
+    }
+
+    /// The value of a field, `nil` where it is absent.
+    subscript(name: String) -> JSONValue? {
+        for member in members where member.name == name { return member.value }
+        return nil
+    }
+
+    /// Reports that a field must be there.
+    func require(_ name: String, at place: Place, help: [String] = []) {
+        guard self[name] == nil else { return }
+        report.error(.missingField, "\(owner) needs the field \"\(name)\"", at: place, help: help)
+    }
+
+    func string(_ name: String) -> Placed<String>? {
+        guard let value = self[name] else { return nil }
+        guard let text = value.string else {
+            mismatch(name, value, "a string")
+            return nil
+        }
+        return Placed(value: text, place: self[value.range])
+    }
+
+    func bool(_ name: String) -> Placed<Bool>? {
+        guard let value = self[name] else { return nil }
+        guard let flag = value.bool else {
+            mismatch(name, value, "true or false")
+            return nil
+        }
+        return Placed(value: flag, place: self[value.range])
+    }
+
+    func integer(_ name: String, in range: ClosedRange<Int64>) -> Placed<Int>? {
+        guard let value = self[name] else { return nil }
+        guard let number = value.integer else {
+            mismatch(name, value, "a whole number")
+            return nil
+        }
+        guard range.contains(number) else {
+            report.error(
+                .outOfRange, "\"\(name)\" must be between \(range.lowerBound) and \(range.upperBound)",
+                at: self[value.range])
+            return nil
+        }
+        return Placed(value: Int(number), place: self[value.range])
+    }
+
+    /// A list of strings; a single string is a list of one.
+    func strings(_ name: String) -> Placed<[Placed<String>]>? {
+        guard let value = self[name] else { return nil }
+        if let text = value.string {
+            let place = self[value.range]
+            return Placed(value: [Placed(value: text, place: place)], place: place)
+        }
+        guard let elements = value.array else {
+            mismatch(name, value, "a list of strings")
+            return nil
+        }
+        if elements.isEmpty {
+            report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: self[value.range])
+        }
+        var texts: [Placed<String>] = []
+        for element in elements {
+            let place = self[element.range]
+            guard let text = element.string else {
+                mismatch(name, element, "strings")
+                continue
+            }
+            if let first = texts.first(where: { $0.value == text }) {
+                report.duplicate("\"\(text)\" in \"\(name)\" of \(owner)", place, first: first.place)
+                continue
+            }
+            texts.append(Placed(value: text, place: place))
+        }
+        return Placed(value: texts, place: self[value.range])
+    }
+
+    /// One of the words of a closed list.
+    func word<Word>(_ name: String, of words: [(String, Word)]) -> Word? {
+        guard let text = string(name) else { return nil }
+        if let word = words.first(where: { $0.0 == text.value }) { return word.1 }
+        let help = report.suggestion(for: text.value, among: words.map(\.0))
+        report.error(
+            .badValue, "\"\(name)\" of \(owner) cannot be \"\(text.value)\"", at: text.place,
+            help: help.isEmpty ? ["it is one of \(words.map { "\"\($0.0)\"" }.joined(separator: ", "))"] : help)
+        return nil
+    }
+
+    /// A text in a notation of its own.
+    func parsed<Value>(
+        _ name: String, _ code: DiagnosticCode, _ what: String, help: String, _ parse: (String) -> Value?
+    ) -> Placed<Value>? {
+        guard let text = string(name) else { return nil }
+        guard let value = parse(text.value) else {
+            // The text of a bad hash may be a token.
+            let shown = code == .badHash ? "" : " \"\(text.value)\""
+            report.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.place, help: [help])
+            return nil
+        }
+        return Placed(value: value, place: text.place)
+    }
+
+    func mismatch(_ name: String, _ value: JSONValue, _ expected: String) {
+        report.error(
+            .wrongType, "\"\(name)\" of \(owner) must be \(expected), not \(value.kindName)", at: self[value.range])
+    }
+}
+
+extension Fields {
+    func duration(_ name: String, atLeast least: Duration = .milliseconds(1)) -> Duration? {
+        let found = parsed(name, .badDuration, "a duration", help: Notation.durationHelp, Notation.duration)
+        guard let found else { return nil }
+        guard (least...Duration.seconds(31 * 86_400)).contains(found.value) else {
+            report.error(
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(least) and 31d", at: found.place)
+            return nil
+        }
+        return found.value
+    }
+
+    func rate(_ name: String) -> Placed<Rate>? {
+        parsed(name, .badRate, "a rate", help: Notation.rateHelp, Notation.rate)
+    }
+
+    func time(_ name: String) -> Placed<Int64>? {
+        parsed(name, .badTime, "a point in time", help: Notation.timeHelp, Notation.time)
+    }
+
+    /// A number of bytes, as a number or with a unit.
+    func size(_ name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let value = self[name] else { return nil }
+        let bytes: Int
+        if let number = value.integer {
+            bytes = Int(number)
+        } else if let found = parsed(name, .badSize, "a size", help: Notation.sizeHelp, Notation.size) {
+            bytes = found.value
+        } else {
+            return nil
+        }
+        guard range.contains(bytes) else {
+            report.error(
+                .outOfRange,
+                "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound) bytes",
+                at: self[value.range])
+            return nil
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,117 @@
+internal import JSON
+
+/// Reads the `gateway` section.
+struct GatewayDocument {
+    private(set) var settings = GatewaySettings()
+    private let report: PolicyReport
+
+    static let fields = ["listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log"]
+
+    init(_ entries: [Entry], _ report: PolicyReport) {
+        self.report = report
+        for entry in entries {
+            // Each entry is one field; an object made of it gets the checks that objects get.
+            let member = JSONMember(name: entry.name, nameRange: entry.namePlace.range, value: entry.value)
+            let object = JSONValue(kind: .object([member]), range: entry.value.range)
+            let fields = Fields(object, at: entry.place, of: "\"gateway\"", known: Self.fields, report: report)
+            if let fields { read(fields) }
+        }
+    }
+
+    private mutating func read(_ fields: Fields) {
+        readListeners(fields)
+        if let workers = fields.integer("workers", in: 1...1024) { settings.workers = workers.value }
+        if let tls = object("tls", fields, ["certificates", "minimumVersion", "ticketLifetime"]) { readTLS(tls) }
+        readTimeouts(fields)
+        readSizes(fields)
+        if let connections = object("connections", fields, ["open", "requests", "age"]) {
+            if let open = connections.integer("open", in: 1...10_000_000) { settings.connections.open = open.value }
+            if let requests = connections.integer("requests", in: 1...1_000_000_000) {
+                settings.connections.requests = requests.value
+            }
+            if let age = connections.duration("age", atLeast: .seconds(1)) { settings.connections.age = age }
+        }
+        if let log = object("log", fields, ["access"]) {
+            let access = log.word("access", of: GatewaySettings.AccessLog.allCases.map { ($0.rawValue, $0) })
+            if let access { settings.accessLog = access }
+        }
+    }
+
+    private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {
+        guard let value = fields[name] else { return nil }
+        return Fields(value, at: fields.place(of: value), of: "\"gateway.\(name)\"", known: known, report: report)
+    }
+
+    private mutating func readListeners(_ fields: Fields) {
+        if let texts = fields.strings("listen") { settings.listen = texts.value.compactMap(address) }
+        guard let admin = fields["admin"] else { return }
+        if admin.isNull {
+            settings.admin = nil
+        } else if let text = fields.string("admin") {
+            settings.admin = address(text)
+        }
+    }
+
+    private func address(_ text: Placed<String>) -> ListenAddress? {
+        if let address = ListenAddress(text.value) { return address }
+        let colon = text.value.lastIndex(of: ":")
+        let port = colon.map { text.value[text.value.index(after: $0)...] }
+        if let port, let number = Int(port), !(0...65_535).contains(number) {
+            report.error(.outOfRange, "a port is between 0 and 65535, not \(number)", at: text.place)
+        } else {
+            report.error(
+                .badAddress, "this is not an address to listen on: \"\(text.value)\"", at: text.place,
+                help: ["an address is HOST:PORT: \"0.0.0.0:8443\", \"localhost:8443\", \"[::1]:8443\""])
+        }
+        return nil
+    }
+
+    private mutating func readTLS(_ tls: Fields) {
+        let versions: [(String, GatewaySettings.TLS.MinimumVersion)] = [("1.2", .tls12), ("1.3", .tls13)]
+        if let version = tls.word("minimumVersion", of: versions) { settings.tls.minimumVersion = version }
+        if let lifetime = tls.duration("ticketLifetime", atLeast: .seconds(60)) {
+            settings.tls.ticketLifetime = lifetime
+        }
+        guard let value = tls["certificates"] else { return }
+        guard let elements = value.array else {
+            tls.mismatch("certificates", value, "a list of objects")
+            return
+        }
+        for element in elements {
+            let place = tls.place(of: element)
+            let fields = Fields(
+                element, at: place, of: "a certificate of \"gateway.tls\"", known: ["certificate", "key"],
+                report: report)
+            fields?.require("certificate", at: place)
+            fields?.require("key", at: place)
+            guard let certificate = fields?.string("certificate"), let key = fields?.string("key") else { continue }
+            settings.tls.certificates.append(
+                GatewaySettings.CertificateFiles(
+                    certificate: certificate.value, key: key.value, source: report.location(of: place)))
+        }
+    }
+
+    private mutating func readTimeouts(_ fields: Fields) {
+        let known = ["handshake", "head", "bodyProgress", "idle", "write", "upstream", "drainDelay", "drain"]
+        guard let timeouts = object("timeouts", fields, known) else { return }
+        if let found = timeouts.duration("handshake") { settings.timeouts.handshake = found }
+        if let found = timeouts.duration("head") { settings.timeouts.head = found }
+        if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
+        if let found = timeouts.duration("idle") { settings.timeouts.idle = found }
+        if let found = timeouts.duration("write") { settings.timeouts.write = found }
+        if let found = timeouts.duration("upstream") { settings.timeouts.upstream = found }
+        if let found = timeouts.duration("drainDelay", atLeast: .zero) { settings.timeouts.drainDelay = found }
+        if let found = timeouts.duration("drain", atLeast: .zero) { settings.timeouts.drain = found }
+    }
+
+    private mutating func readSizes(_ fields: Fields) {
+        guard let sizes = object("sizes", fields, ["head", "target", "headers", "body", "inspectedBody"]) else {
+            return
+        }
+        if let found = sizes.size("head", in: 1024...(1 << 20)) { settings.sizes.headBytes = found }
+        if let found = sizes.size("target", in: 256...(1 << 16)) { settings.sizes.targetBytes = found }
+        if let found = sizes.integer("headers", in: 10...1000) { settings.sizes.headers = found.value }
+        if let found = sizes.size("body", in: 0...(1 << 30)) { settings.sizes.bodyBytes = found }
+        if let found = sizes.size("inspectedBody", in: 1024...(16 << 20)) { settings.sizes.inspectedBodyBytes = found }
+    }
+}

@@ -1,0 +1,133 @@
+internal import JSON
+
+/// A rate limit as written.
+struct LimitDocument {
+    let name: String
+    let place: Place
+    /// `nil`: every route that asks who calls.
+    var classes: [Placed<String>]?
+    var per: LimitSubjects = []
+    var rate: Rate
+    /// `nil`: as many as the rate counts.
+    var burst: Int?
+    var mode = LimitRule.Mode.enforce
+    var charge = LimitRule.Charge.work
+
+    static let fields = ["on", "per", "allow", "burst", "mode", "charge", "description"]
+
+    static let subjects: [(String, LimitSubjects)] = [
+        ("organization", .organization), ("connection", .connection), ("token", .token), ("operation", .operation),
+    ]
+
+    init?(_ entry: Entry, _ report: PolicyReport) {
+        let owner = "limit \"\(entry.name)\""
+        Name.check(entry.name, .identifier, "limit", at: entry.namePlace, report)
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+            return nil
+        }
+        name = entry.name
+        place = entry.namePlace
+        for field in ["on", "per", "allow"] { fields.require(field, at: place) }
+        let on = fields.strings("on")?.value ?? []
+        classes = on.count == 1 && on[0].value == "*" ? nil : on
+        for subject in fields.strings("per")?.value ?? [] {
+            if let known = Self.subjects.first(where: { $0.0 == subject.value }) {
+                per.formUnion(known.1)
+            } else {
+                let help = report.suggestion(for: subject.value, among: Self.subjects.map(\.0))
+                report.error(
+                    .badValue, "\"per\" of \(owner) cannot be \"\(subject.value)\"", at: subject.place,
+                    help: help.isEmpty ? ["it is made of \(Self.subjects.map(\.0).joined(separator: ", "))"] : help)
+            }
+        }
+        rate = fields.rate("allow")?.value ?? Rate(count: 1, periodSeconds: 1)
+        burst = fields.integer("burst", in: 1...1_000_000_000)?.value
+        mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)]) ?? .enforce
+        charge = fields.word("charge", of: [("work", .work), ("calls", .calls)]) ?? .work
+        _ = fields.string("description")
+    }
+}
+
+/// What a plan or an override does to one limit.
+struct LimitChange {
+    let limit: Placed<String>
+    var rate: Rate?
+    var burst: Int?
+    var mode: LimitRule.Mode?
+    /// `nil`: for good.
+    var until: Placed<Int64>?
+
+    /// Reads the fields that a plan and an override share.
+    init(_ limit: Placed<String>, _ fields: Fields) {
+        self.limit = limit
+        rate = fields.rate("allow")?.value
+        burst = fields.integer("burst", in: 1...1_000_000_000)?.value
+        mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)])
+        until = fields.time("until")
+        if ["allow", "burst", "mode"].allSatisfy({ fields[$0] == nil }) {
+            fields.report.error(
+                .missingField, "\(fields.owner) changes nothing", at: fields.place,
+                help: ["give \"allow\", \"burst\" or \"mode\""])
+        }
+    }
+}
+
+/// A plan as written: changes to limits that many organizations share.
+struct PlanDocument {
+    let name: String
+    let place: Place
+    var changes: [LimitChange] = []
+
+    init?(_ entry: Entry, _ report: PolicyReport) {
+        let owner = "plan \"\(entry.name)\""
+        Name.check(entry.name, .identifier, "plan", at: entry.namePlace, report)
+        name = entry.name
+        place = entry.namePlace
+        guard let members = entry.value.object else {
+            report.error(.wrongType, "\(owner) must be an object, not \(entry.value.kindName)", at: entry.place)
+            return nil
+        }
+        for member in members {
+            let fields = Fields(
+                member.value, at: Place(file: place.file, range: member.value.range),
+                of: "\"\(member.name)\" of \(owner)",
+                known: ["allow", "burst", "mode"], report: report)
+            let limit = Placed(value: member.name, place: Place(file: place.file, range: member.nameRange))
+            if let fields { changes.append(LimitChange(limit, fields)) }
+        }
+    }
+}
+
+/// A kind of lease as written.
+struct LeaseDocument {
+    let name: String
+    let place: Place
+    var conflicts: [Placed<String>] = []
+    var holds = LeaseKind.Hold.job
+
+    init?(_ entry: Entry, _ report: PolicyReport) {
+        Name.check(entry.name, .identifier, "kind of lease", at: entry.namePlace, report)
+        let fields = Fields(
+            entry.value, at: entry.place, of: "lease \"\(entry.name)\"",
+            known: ["conflicts", "holds", "onConflict", "description"], report: report)
+        guard let fields else { return nil }
+        name = entry.name
+        place = entry.namePlace
+        fields.require("conflicts", at: place)
+        conflicts = fields.strings("conflicts")?.value ?? []
+        holds = fields.word("holds", of: [("job", .job), ("request", .request)]) ?? .job
+        _ = fields.word("onConflict", of: [("fail", true)])
+        _ = fields.string("description")
+    }
+}
+
+extension ScopeDocument {
+    /// Reads the declaration of a scope.
+    init(_ entry: Entry, _ report: PolicyReport) {
+        Name.check(entry.name, .scope, "scope", at: entry.namePlace, report)
+        let fields = Fields(
+            entry.value, at: entry.place, of: "scope \"\(entry.name)\"", known: ["description"], report: report)
+        _ = fields?.string("description")
+        self.init(name: entry.name, place: entry.namePlace)
+    }
+}

@@ -1,0 +1,97 @@
+extension PolicyValidation {
+    /// Finds what is allowed but cannot be meant.
+    func lint() {
+        lintScopes()
+        lintLimits()
+        for organization in documents.organizations {
+            lintTokens(of: organization)
+            for change in organization.overrides {
+                guard let until = change.until, until.value <= now else { continue }
+                report.warning(
+                    .expiredOverride, "the override of \"\(change.limit.value)\" has ended", at: until.place,
+                    help: ["it changes nothing any more; remove it"])
+            }
+        }
+    }
+
+    private func lintScopes() {
+        let required = Set(documents.routes.flatMap(\.scopes).map(\.value))
+        for scope in documents.scopes where !required.contains(scope.name) {
+            report.warning(
+                .unusedScope, "no route requires scope \"\(scope.name)\"", at: scope.place,
+                help: ["a token that has it can do nothing more with it"])
+        }
+    }
+
+    private func lintTokens(of organization: OrganizationDocument) {
+        for token in organization.tokens {
+            if let expires = token.expires, expires.value <= now {
+                report.warning(
+                    .expiredToken, "token \"\(organization.id)/\(token.name)\" has expired", at: expires.place,
+                    help: ["it opens nothing any more; remove it or issue a new one"])
+            }
+            let held = ScopeSet(token.scopes, scopes)
+            if !routeScopes.contains(where: { held.isSuperset(of: $0) }) {
+                report.warning(
+                    .tokenOpensNothing, "the scopes of token \"\(organization.id)/\(token.name)\" open no route",
+                    at: token.place)
+            }
+        }
+    }
+
+    /// What each route asks for.
+    private var routeScopes: Set<ScopeSet> {
+        Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
+    }
+
+    private func lintLimits() {
+        let changed = Set(
+            documents.plans.flatMap(\.changes).map(\.limit.value)
+                + documents.organizations.flatMap(\.overrides).map(\.limit.value))
+        for limit in documents.limits {
+            let routes = documents.routes.filter { limit.applies(to: $0) }
+            if routes.isEmpty {
+                let reason =
+                    limit.per.contains(.connection)
+                    ? ["it counts per connection, and none of its routes names one"]
+                    : ["all its routes are public"]
+                report.warning(
+                    .limitNeverBinds, "limit \"\(limit.name)\" applies to no route", at: limit.place, help: reason)
+                continue
+            }
+            let tighter = documents.limits.first { other in
+                other.name != limit.name && other.mode == .enforce && other.per == limit.per
+                    && !changed.contains(other.name) && !changed.contains(limit.name)
+                    && (other.charge == limit.charge || other.charge == .calls)
+                    && other.rate.pace <= limit.rate.pace && other.actualBurst <= limit.actualBurst
+                    && (other.rate.pace, other.actualBurst, other.name) < (
+                        limit.rate.pace, limit.actualBurst, limit.name
+                    )
+                    && routes.allSatisfy { other.applies(to: $0) }
+            }
+            if let tighter {
+                report.warning(
+                    .limitNeverBinds, "limit \"\(limit.name)\" never binds, \"\(tighter.name)\" always refuses first",
+                    at: limit.place, help: ["\"\(tighter.name)\" is at \(report.location(of: tighter.place))"])
+            }
+        }
+    }
+}
+
+extension ScopeSet {
+    init(_ names: [Placed<String>], _ index: [String: Int]) {
+        self.init(rawValue: names.reduce(0) { $0 | (index[$1.value].map { 1 << UInt64($0) } ?? 0) })
+    }
+}
+
+extension LimitDocument {
+    /// Whether requests of this route use the limit up.
+    func applies(to route: RouteDocument) -> Bool {
+        if route.isPublic || (per.contains(.connection) && route.connection == .none) { return false }
+        guard let classes else { return true }
+        return classes.contains { $0.value == route.limitClass?.value }
+    }
+
+    /// The burst in force without plans and overrides.
+    var actualBurst: Int { burst ?? rate.count }
+}

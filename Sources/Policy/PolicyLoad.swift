@@ -1,0 +1,74 @@
+/// One file of a policy set.
+package struct PolicyFile: Sendable {
+    /// The name that diagnostics show, as a rule the path.
+    package let name: String
+    package let bytes: [UInt8]
+
+    package init(name: String, bytes: [UInt8]) {
+        self.name = name
+        self.bytes = bytes
+    }
+}
+
+/// What came of loading a policy set.
+package enum PolicyLoad: Sendable {
+    case loaded(PolicySet, warnings: [Diagnostic])
+    /// At least one of the diagnostics is an error.
+    case refused([Diagnostic])
+}
+
+extension PolicySet {
+    /// Reads, checks and compiles a policy set. All mistakes of all files are found at once.
+    ///
+    /// `sha256` is the hash function; `now`, in seconds since the epoch, decides which tokens and overrides
+    /// are reported as expired, and nothing else.
+    package static func load(
+        files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64
+    ) -> PolicyLoad {
+        let sources = PolicySources(files: files)
+        let documents = PolicyDocuments(sources)
+        PolicyValidation(documents, sources.report, now: now).check()
+        guard !sources.report.hasErrors else { return .refused(sources.report.diagnostics) }
+        let version = sha256(sources.canonicalForm.span)
+        let set = PolicyCompiler(documents, sources.report).compile(version: hexadecimal(version))
+        return .loaded(set, warnings: sources.report.diagnostics)
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}
+
+/// All documents of a policy set, read but not yet compared with each other.
+struct PolicyDocuments {
+    let settings: GatewaySettings
+    let scopes: [ScopeDocument]
+    let routes: [RouteDocument]
+    let limits: [LimitDocument]
+    let plans: [PlanDocument]
+    let leases: [LeaseDocument]
+    /// By id, each once.
+    let organizations: [OrganizationDocument]
+
+    init(_ sources: PolicySources) {
+        let report = sources.report
+        settings = GatewayDocument(sources["gateway"], report).settings
+        scopes = sources["scopes"].map { ScopeDocument($0, report) }
+        routes = sources["routes"].compactMap { RouteDocument($0, report) }
+        limits = sources["limits"].compactMap { LimitDocument($0, report) }
+        plans = sources["plans"].compactMap { PlanDocument($0, report) }
+        leases = sources["concurrency"].compactMap { LeaseDocument($0, report) }
+        var organizations: [OrganizationDocument] = []
+        let entries = sources["organizations"]
+        var start = entries.startIndex
+        while start < entries.endIndex {
+            let first = entries[start]
+            let end = entries[start...].firstIndex { $0.name != first.name } ?? entries.endIndex
+            organizations.append(
+                OrganizationDocument(entries[start..<end], id: first.name, place: first.namePlace, report))
+            start = end
+        }
+        self.organizations = organizations
+    }
+}

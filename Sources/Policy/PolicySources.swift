@@ -1,0 +1,126 @@
+internal import JSON
+
+/// One named thing of a section, not yet understood.
+struct Entry {
+    let name: String
+    let namePlace: Place
+    let value: JSONValue
+
+    var place: Place { Place(file: namePlace.file, range: value.range) }
+}
+
+/// The files of a policy set, merged by section.
+struct PolicySources {
+    /// The sections there are, in the order in which they are explained.
+    static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency"]
+
+    let report: PolicyReport
+    /// By the name of the section; sorted by name. Only an organization may have several entries.
+    private(set) var entries: [String: [Entry]] = [:]
+
+    init(files: [PolicyFile]) {
+        var texts = files.map { SourceText(name: $0.name, bytes: $0.bytes) }
+        // What an empty folder lacks has to be reported somewhere.
+        if texts.isEmpty { texts = [SourceText(name: "policies", bytes: Array("{}".utf8))] }
+        report = PolicyReport(files: texts)
+        for (index, text) in texts.enumerated() { read(text, index) }
+        for section in Self.sections {
+            // What has the same name stays in the order of the files.
+            let sorted = (entries[section] ?? []).enumerated().sorted {
+                ($0.element.name, $0.offset) < ($1.element.name, $1.offset)
+            }
+            entries[section] = sorted.map(\.element)
+        }
+        for section in Self.sections where section != "organizations" {
+            entries[section] = withoutDuplicates(self[section], of: "\(section)")
+        }
+    }
+
+    /// The entries of a section.
+    subscript(section: String) -> [Entry] { entries[section] ?? [] }
+
+    private mutating func read(_ text: SourceText, _ file: Int) {
+        let root: JSONValue
+        do {
+            root = try JSONValue.read(text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000))
+        } catch {
+            report.add(error, file: file)
+            return
+        }
+        guard let members = root.object else {
+            let place = Place(file: file, range: root.range)
+            report.error(.wrongType, "a policy file is an object of sections, not \(root.kindName)", at: place)
+            return
+        }
+        for section in members {
+            let place = Place(file: file, range: section.nameRange)
+            guard Self.sections.contains(section.name) else {
+                let help = report.suggestion(for: section.name, among: Self.sections)
+                report.error(
+                    .unknownSection, "unknown section \"\(section.name)\"", at: place,
+                    help: help.isEmpty ? ["the sections are \(Self.sections.joined(separator: ", "))"] : help)
+                continue
+            }
+            guard let members = section.value.object else {
+                report.error(
+                    .wrongType, "section \"\(section.name)\" must be an object, not \(section.value.kindName)",
+                    at: Place(file: file, range: section.value.range))
+                continue
+            }
+            for member in members {
+                entries[section.name, default: []].append(
+                    Entry(name: member.name, namePlace: Place(file: file, range: member.nameRange), value: member.value)
+                )
+            }
+        }
+    }
+
+    private func withoutDuplicates(_ sorted: [Entry], of section: String) -> [Entry] {
+        var unique: [Entry] = []
+        for entry in sorted {
+            if let last = unique.last, last.name == entry.name {
+                report.duplicate("\"\(entry.name)\" in section \"\(section)\"", entry.namePlace, first: last.namePlace)
+            } else {
+                unique.append(entry)
+            }
+        }
+        return unique
+    }
+}
+
+extension PolicyReport {
+    /// Reports a name that another place has already defined.
+    func duplicate(_ what: String, _ place: Place, first: Place) {
+        error(
+            .duplicateName, "\(what) is defined twice", at: place, label: "defined again here",
+            help: ["it is defined first at \(location(of: first))"])
+    }
+
+    fileprivate func add(_ mistake: JSONError, file: Int) {
+        let place = Place(file: file, range: mistake.range)
+        switch mistake.kind {
+        case .duplicateName(let name, let first):
+            duplicate("\"\(name)\"", place, first: Place(file: file, range: first))
+        case .unexpected(_, expected: "\":\""):
+            error(
+                .syntax, mistake.message, at: place,
+                help: ["a name with other characters than letters, digits, \"_\" and \"$\" needs quotes"])
+        default:
+            error(.syntax, mistake.message, at: place)
+        }
+    }
+}
+
+extension JSONValue {
+    /// The kind of value, with its article.
+    var kindName: String {
+        switch kind {
+        case .null: "null"
+        case .bool: "a truth value"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
+}

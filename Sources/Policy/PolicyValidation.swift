@@ -1,0 +1,201 @@
+internal import JSON
+
+/// Checks the documents of a policy set against each other.
+struct PolicyValidation {
+    let documents: PolicyDocuments
+    let report: PolicyReport
+    let now: Int64
+    let scopes: [String: Int]
+    let classes: Set<String>
+
+    init(_ documents: PolicyDocuments, _ report: PolicyReport, now: Int64) {
+        self.documents = documents
+        self.report = report
+        self.now = now
+        var scopes: [String: Int] = [:]
+        for (index, scope) in documents.scopes.enumerated() { scopes[scope.name] = index }
+        self.scopes = scopes
+        classes = Set(documents.routes.compactMap(\.limitClass?.value))
+    }
+
+    func check() {
+        checkNumbers()
+        checkRoutes()
+        checkPatterns()
+        checkLimits()
+        checkPlans()
+        checkLeases()
+        checkOrganizations()
+        // Lints look at the meaning, which a set with mistakes does not have yet.
+        if !report.hasErrors { lint() }
+    }
+
+    private func checkNumbers() {
+        func check(_ places: [Place], _ what: String, most: Int) {
+            guard places.count > most else { return }
+            report.error(.tooMany, "there are \(places.count) \(what), at most \(most) are possible", at: places[most])
+        }
+        check(documents.scopes.map(\.place), "scopes", most: 64)
+        check(documents.leases.map(\.place), "kinds of leases", most: ConcurrencyMatrix.capacity)
+        check(documents.routes.map(\.place), "routes", most: 10_000)
+        if documents.routes.isEmpty, !report.hasErrors {
+            report.error(
+                .noRoutes, "no file defines a route", at: report.start, help: ["the section \"routes\" holds the API"])
+        }
+    }
+
+    private func checkRoutes() {
+        for route in documents.routes {
+            for scope in route.scopes { checkScope(scope) }
+            if let lease = route.lease, !documents.leases.contains(where: { $0.name == lease.value }) {
+                report.unknown(
+                    .unknownLease, "kind of lease", lease, among: documents.leases.map { ($0.name, $0.place) },
+                    section: "concurrency")
+            }
+        }
+    }
+
+    private func checkScope(_ scope: Placed<String>) {
+        guard scopes[scope.value] == nil else { return }
+        report.unknown(
+            .unknownScope, "scope", scope, among: documents.scopes.map { ($0.name, $0.place) }, section: "scopes")
+    }
+
+    /// Two routes must not have the same method and path; names of variables make no difference.
+    private func checkPatterns() {
+        struct Key: Hashable {
+            let method: RouteMethods
+            let path: [RoutePattern.Segment]
+        }
+        struct Owner {
+            let route: RouteDocument
+            let place: Place
+        }
+        var spelled: [Key: Owner] = [:]
+        var starred: [[RoutePattern.Segment]: Owner] = [:]
+        for route in documents.routes {
+            for pattern in route.patterns {
+                let owner = Owner(route: route, place: pattern.place)
+                let path = pattern.value.segments.map { segment in
+                    if case .capture = segment { RoutePattern.Segment.capture(.any) } else { segment }
+                }
+                let first: Owner?
+                if pattern.value.methods == .any {
+                    first = starred.updateValue(owner, forKey: path)
+                } else {
+                    var taken: Owner?
+                    for (method, _) in RouteMethods.named where pattern.value.methods.contains(method) {
+                        taken = spelled.updateValue(owner, forKey: Key(method: method, path: path)) ?? taken
+                    }
+                    first = taken
+                }
+                guard let first else { continue }
+                report.error(
+                    .duplicateRoute,
+                    "route \"\(route.id)\" has the same method and path as route \"\(first.route.id)\"",
+                    at: pattern.place, help: ["the other one is at \(report.location(of: first.place))"])
+            }
+        }
+        let writable: [RouteMethods] = [.get, .post, .put, .patch, .delete]
+        for (path, owner) in starred.sorted(by: { $0.value.route.id < $1.value.route.id })
+        where writable.allSatisfy({ spelled[Key(method: $0, path: path)] != nil }) {
+            report.warning(
+                .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.place,
+                help: ["other routes have the same path with every method spelled out"])
+        }
+    }
+
+    private func checkLimits() {
+        for limit in documents.limits {
+            for name in limit.classes ?? [] where !classes.contains(name.value) {
+                var help = report.suggestion(for: name.value, among: classes) { known in
+                    documents.routes.first { $0.limitClass?.value == known }?.limitClass?.place
+                }
+                if name.value == "*" { help = ["\"*\" stands alone"] }
+                if help.isEmpty { help = ["a class exists where a route has it in \"class\""] }
+                report.error(
+                    .unknownClass, "no route is of class \"\(name.value)\"", at: name.place, help: help)
+            }
+        }
+    }
+
+    private func checkPlans() {
+        for plan in documents.plans {
+            for change in plan.changes { checkLimit(change.limit) }
+        }
+    }
+
+    private func checkLimit(_ name: Placed<String>) {
+        guard !documents.limits.contains(where: { $0.name == name.value }) else { return }
+        report.unknown(
+            .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.place) }, section: "limits")
+    }
+
+    private func checkLeases() {
+        for lease in documents.leases {
+            for other in lease.conflicts where !documents.leases.contains(where: { $0.name == other.value }) {
+                report.unknown(
+                    .unknownLease, "kind of lease", other, among: documents.leases.map { ($0.name, $0.place) },
+                    section: "concurrency")
+            }
+        }
+    }
+
+    private func checkOrganizations() {
+        let plans = Set(documents.plans.map(\.name))
+        let organizations = Set(documents.organizations.map(\.id))
+        var digests: [TokenDigest: (id: String, place: Place)] = [:]
+        for organization in documents.organizations {
+            if let plan = organization.plan, !plans.contains(plan.value) {
+                report.unknown(
+                    .unknownPlan, "plan", plan, among: documents.plans.map { ($0.name, $0.place) }, section: "plans")
+            }
+            for change in organization.overrides { checkLimit(change.limit) }
+            for token in organization.tokens {
+                for scope in token.scopes { checkScope(scope) }
+                for name in token.organizations { check(name, isOneOf: organizations, besides: organization.id) }
+                guard let digest = token.digest else { continue }
+                let id = "\(organization.id)/\(token.name)"
+                if let first = digests.updateValue((id, digest.place), forKey: digest.value) {
+                    report.error(
+                        .duplicateToken, "token \"\(id)\" has the hash of token \"\(first.id)\"", at: digest.place,
+                        help: [
+                            "the other one is at \(report.location(of: first.place))",
+                            "one token for several organizations lists the others in \"organizations\"",
+                        ])
+                }
+            }
+        }
+    }
+
+    private func check(_ name: Placed<String>, isOneOf organizations: Set<String>, besides own: String) {
+        if name.value == own {
+            report.error(
+                .badValue, "the token is listed under organization \"\(own)\" already", at: name.place,
+                help: ["\"organizations\" lists only further ones"])
+        } else if !organizations.contains(name.value) {
+            report.unknown(
+                .unknownOrganization, "organization", name, among: documents.organizations.map { ($0.id, $0.place) },
+                section: "organizations")
+        }
+    }
+}
+
+extension PolicyReport {
+    /// Where the first file starts.
+    var start: Place { Place(file: 0, range: .init(lowerBound: 0, upperBound: 1)) }
+
+    /// Reports the use of a name that no file defines.
+    func unknown(
+        _ code: DiagnosticCode, _ what: String, _ name: Placed<String>, among known: [(name: String, place: Place)],
+        section: String
+    ) {
+        let help = suggestion(for: name.value, among: known.map(\.name)) { nearest in
+            known.first { $0.name == nearest }?.place
+        }
+        let names = known.count <= 8 ? known.map { "\"\($0.name)\"" }.joined(separator: ", ") : ""
+        error(
+            code, "unknown \(what) \"\(name.value)\"", at: name.place, label: "not defined in section \"\(section)\"",
+            help: help.isEmpty && !names.isEmpty ? ["defined are \(names)"] : help)
+    }
+}

@@ -1,0 +1,116 @@
+import Policy
+import Testing
+
+@Suite("The shipped policies")
+struct ShippedPoliciesTests {
+    private let set: PolicySet
+
+    init() throws {
+        let token = """
+            { organizations: { org_xyz789: { tokens: { demo: {
+              sha256: "\(hex(7))", scopes: ["connectors:read", "connectors:write", "connectors:run"] } } } } }
+            """
+        let files = try shippedFiles() + [PolicyFile(name: "state/demo-token.json5", bytes: Array(token.utf8))]
+        guard case .loaded(let set, let warnings) = PolicySet.load(files: files, sha256: stubHash, now: testNow) else {
+            throw Unloaded()
+        }
+        #expect(warnings.isEmpty)
+        self.set = set
+    }
+
+    @Test("They load without a finding")
+    func clean() throws {
+        switch PolicySet.load(files: try shippedFiles(), sha256: stubHash, now: testNow) {
+        case .loaded(let set, let warnings):
+            #expect(warnings.map(\.rendered) == [])
+            #expect(set.organizations["org_xyz789"] != nil)
+        case .refused(let diagnostics):
+            Issue.record("\(diagnostics.map(\.rendered).joined())")
+        }
+    }
+
+    @Test("Their gateway section repeats the defaults")
+    func defaults() {
+        #expect(set.settings == GatewaySettings())
+    }
+
+    @Test("Each operation of the API has its name, with and without a slash at the end", arguments: shippedOperations)
+    func operations(request: String, operation: String) throws {
+        let parts = request.split(separator: " ").map(String.init)
+        for path in [parts[1], parts[1] + "/"] where path != "//" {
+            guard case .forward(let grant) = set.decide(parts[0], path, .digest(try #require(digest(7)))) else {
+                Issue.record("\(request) is refused")
+                continue
+            }
+            #expect(grant.route.id == operation)
+            if !grant.route.isPublic { #expect(grant.organization?.id == "org_xyz789") }
+        }
+    }
+
+    @Test("Every operation that starts work is limited and takes a lease")
+    func starts() throws {
+        let starts = Set([
+            "jobs.trigger", "jobs.retry", "connections.refresh", "connections.clear", "source_connections.run",
+        ])
+        let organization = try #require(set.organizations["org_xyz789"])
+        for route in set.routes.routes {
+            let names = Set(organization.limits(on: route, now: testNow).map(\.name))
+            #expect(names.contains("starts-per-connection") == starts.contains(route.id), "\(route.id)")
+            #expect(names.contains("starts-per-organization") == starts.contains(route.id), "\(route.id)")
+            if starts.contains(route.id) {
+                #expect(route.lease?.holds == .job)
+                #expect(route.connection != .none)
+            }
+        }
+    }
+
+    @Test("What starts work excludes everything else that changes the connection")
+    func conflicts() throws {
+        let matrix = set.concurrency
+        let state = try #require(matrix.kind(named: "state"))
+        for one in matrix.kinds {
+            for other in matrix.kinds {
+                #expect(matrix.conflict(of: one, with: other) == !(one == state && other == state))
+            }
+        }
+        #expect(state.holds == .request)
+    }
+
+    @Test("Errors of the Airweave routes are told apart, also where no route is found")
+    func families() {
+        for path in ["/v1/source-connections/a/run", "/source-connections", "/v1/source-connections/x/y/z"] {
+            guard case .refuse(let refusal) = set.decide("GET", path) else { continue }
+            #expect(refusal.family == .airweave)
+        }
+        guard case .refuse(let refusal) = set.decide("GET", "/v2/source-connections") else { return }
+        #expect(refusal == .noRoute(.other))
+    }
+}
+
+private let connectors = "/v1/organizations/org_xyz789/knowledge/connectors"
+private let source = "/source-connections/550e8400-e29b-41d4-a716-446655440000"
+private let shippedOperations = [
+    ("GET /", "liveness"), ("HEAD /", "liveness"),
+    ("POST \(connectors)/connections/conn_abc123/refresh", "connections.refresh"),
+    ("POST \(connectors)/connections/conn_abc123/clear", "connections.clear"),
+    ("GET \(connectors)/connections/conn_abc123/state", "connections.state.read"),
+    ("HEAD \(connectors)/connections/conn_abc123/state", "connections.state.read"),
+    ("PATCH \(connectors)/connections/conn_abc123/state", "connections.state.update"),
+    ("PUT \(connectors)/connections/conn_abc123/state", "connectors.other.write"),
+    ("GET \(connectors)/jobs", "jobs.list"), ("GET \(connectors)/jobs/job_1", "jobs.read"),
+    ("POST \(connectors)/jobs", "jobs.trigger"), ("DELETE \(connectors)/jobs/job_1", "jobs.cancel"),
+    ("POST \(connectors)/jobs/job_1/retry", "jobs.retry"),
+    ("GET \(connectors)/jobs/job_1/logs", "connectors.other.read"),
+    ("GET \(connectors)/connections", "connectors.other.read"),
+    ("POST \(connectors)/connections", "connectors.other.write"),
+    ("DELETE \(connectors)/connections/conn_abc123", "connectors.other.write"),
+    ("GET \(connectors)/connections/conn_abc123/sync-status", "connectors.other.read"),
+    ("GET \(connectors)/health", "connectors.other.read"),
+    ("POST /v1\(source)/run", "source_connections.run"), ("POST \(source)/run", "source_connections.run"),
+    ("GET /v1/source-connections", "source_connections.list"), ("GET /source-connections", "source_connections.list"),
+    ("POST /v1/source-connections", "source_connections.create"), ("GET /v1\(source)", "source_connections.read"),
+    ("GET /v1\(source)/jobs", "source_connections.jobs"),
+    ("POST /v1\(source)/jobs/770e8400-e29b-41d4-a716-446655440002/cancel", "source_connections.cancel"),
+    ("DELETE /v1\(source)", "source_connections.other.write"), ("PATCH \(source)", "source_connections.other.write"),
+    ("GET /v1\(source)/anything/else", "source_connections.other.read"),
+]
