@@ -1,0 +1,55 @@
+internal import Crypto
+internal import Foundation
+internal import Policy
+
+/// `gateway policy check [DIR]`.
+enum PolicyCommand {
+    static let usage = """
+        usage: gateway policy check [DIR]
+
+        Checks every *.json5 below DIR (default: policies) and prints all mistakes at once, each with its place.
+        Needs no network and no secrets. Exit code: 0 if the policies can run, 1 if they cannot, 2 for misuse.
+
+        """
+
+    /// Runs the command with the words after `policy` and returns the exit code.
+    static func run(arguments: [String]) -> Int32 {
+        var words = arguments
+        if words.contains("--help") || words.contains("-h") {
+            print(usage, terminator: "")
+            return 0
+        }
+        guard words.first == "check" else {
+            let word =
+                words.first.map { "there is no \"gateway policy \($0)\"" } ?? "\"gateway policy\" needs a command"
+            complain("gateway: \(word)\n\n\(usage)")
+            return 2
+        }
+        words.removeFirst()
+        if let word = words.first(where: { $0.hasPrefix("-") }) ?? words.dropFirst().first {
+            complain("gateway: unexpected argument \"\(word)\"\n\n\(usage)")
+            return 2
+        }
+        return check(folder: words.first ?? "policies")
+    }
+
+    private static func check(folder: String) -> Int32 {
+        let files: [PolicyFile]
+        do {
+            files = try PolicyFolder(path: folder).files()
+        } catch {
+            complain("gateway: \(error.message)\n")
+            return 1
+        }
+        let load = PolicySet.load(
+            files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970))
+        let check = PolicyCheck(load, folder: folder, fileCount: files.count)
+        complain(check.findings.isEmpty ? "" : check.findings + "\n")
+        print(check.summary)
+        return check.exitCode
+    }
+
+    private static func complain(_ text: String) {
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+}
