@@ -1,3 +1,5 @@
+internal import HTTP
+
 /// Text appended to a byte buffer without making a `String`: what heads, envelopes, log lines and metrics are built from.
 extension [UInt8] {
     /// Appends UTF-8 text as it is.
@@ -90,7 +92,9 @@ extension [UInt8] {
 
     /// Appends an instant as RFC 3339 in UTC with milliseconds: `2026-11-21T09:44:19.250Z`.
     package mutating func append(timestamp epochMilliseconds: Int64) {
-        let date = CivilTime(epochMilliseconds: epochMilliseconds)
+        var (seconds, milliseconds) = Int(epochMilliseconds).quotientAndRemainder(dividingBy: 1000)
+        if milliseconds < 0 { (seconds, milliseconds) = (seconds - 1, milliseconds + 1000) }
+        let date = CivilTime(epochSeconds: seconds)
         append(decimal: date.year, width: 4)
         append(UInt8(ascii: "-"))
         append(decimal: date.month, width: 2)
@@ -103,46 +107,12 @@ extension [UInt8] {
         append(UInt8(ascii: ":"))
         append(decimal: date.second, width: 2)
         append(UInt8(ascii: "."))
-        append(decimal: date.millisecond, width: 3)
+        append(decimal: milliseconds, width: 3)
         append(UInt8(ascii: "Z"))
     }
 
     /// Makes room for `extra` bytes without giving up amortized growth.
     private mutating func reserveCapacity(growing extra: Int) {
         if capacity - count < extra { reserveCapacity(Swift.max(capacity * 2, count + extra)) }
-    }
-}
-
-/// An instant as a UTC calendar shows it.
-package struct CivilTime: Equatable, Sendable {
-    package let year: Int
-    package let month: Int
-    package let day: Int
-    package let hour: Int
-    package let minute: Int
-    package let second: Int
-    package let millisecond: Int
-
-    /// Counts days in 400-year eras that start on 1 March, where the leap day is the last day of the year.
-    package init(epochMilliseconds: Int64) {
-        let (days, inDay) = Int(epochMilliseconds).quotientAndFloorRemainder(dividingBy: 86_400_000)
-        let (era, dayOfEra) = (days + 719_468).quotientAndFloorRemainder(dividingBy: 146_097)
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        hour = inDay / 3_600_000
-        minute = inDay / 60_000 % 60
-        second = inDay / 1000 % 60
-        millisecond = inDay % 1000
-    }
-}
-
-extension Int {
-    fileprivate func quotientAndFloorRemainder(dividingBy divisor: Int) -> (Int, Int) {
-        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }

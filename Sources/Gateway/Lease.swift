@@ -1,0 +1,130 @@
+internal import Policy
+
+/// What a lease is on: one connection of one organization. `connection` is in its canonical spelling.
+package struct LeaseKey: Hashable, Sendable {
+    package let organization: String
+    package let connection: String
+
+    package init(organization: String, connection: String) {
+        self.organization = organization
+        self.connection = connection
+    }
+}
+
+/// A job as far as a lease knows it.
+package struct LeaseJob: Equatable, Sendable {
+    package let id: String
+    /// `sync`, `reset`, `refresh`, …
+    package let type: String
+    package var status: String
+    /// Milliseconds since the epoch, once it runs.
+    package let startedAt: Int64?
+    /// The path of the job's resource, for `Location`.
+    package let location: String?
+
+    package init(id: String, type: String, status: String, startedAt: Int64? = nil, location: String? = nil) {
+        self.id = id
+        self.type = type
+        self.status = status
+        self.startedAt = startedAt
+        self.location = location
+    }
+
+    /// Whether the job has ended. A status nobody knows counts as running.
+    package var hasEnded: Bool { Self.isTerminal(status) }
+
+    /// The words of both families, in either case.
+    package static func isTerminal(_ status: String) -> Bool {
+        switch status.lowercased() {
+        case "succeeded", "failed", "cancelled", "completed": true
+        default: false
+        }
+    }
+}
+
+/// How far a lease is.
+package enum LeaseState: String, CaseIterable, Sendable {
+    /// The request is on its way; no job is known yet.
+    case reserved
+    /// A job runs.
+    case held
+    /// The job is being cancelled and has not ended yet.
+    case draining
+    /// The answer was lost: there may be a job. Not freed until the upstream has been asked.
+    case uncertain
+}
+
+/// Why a lease is refused: what is there already.
+package struct LeaseConflict: Equatable, Sendable {
+    package let kind: String
+    package let state: LeaseState
+    package let job: LeaseJob?
+    /// Milliseconds since the epoch.
+    package let heldSince: Int64
+    /// Whole seconds, 1 to 60.
+    package let retryAfterSeconds: Int
+
+    package init(kind: String, state: LeaseState, job: LeaseJob?, heldSince: Int64, retryAfterSeconds: Int) {
+        self.kind = kind
+        self.state = state
+        self.job = job
+        self.heldSince = heldSince
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+}
+
+/// The outcome of asking for a lease.
+package enum LeaseReservation: ~Copyable {
+    case granted(Lease)
+    case refused(LeaseConflict)
+}
+
+/// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:
+/// free while nothing was sent to the upstream, uncertain after ``forwarded()``.
+///
+/// A lease that lasts for the request only (`LeaseKind.holds == .request`) is always freed when dropped.
+package struct Lease: ~Copyable, Sendable {
+    package let key: LeaseKey
+    private let table: LeaseTable
+    private let serial: UInt64
+    private let holds: LeaseKind.Hold
+    private var isForwarded = false
+    private var isSettled = false
+
+    init(key: LeaseKey, table: LeaseTable, serial: UInt64, holds: LeaseKind.Hold) {
+        self.key = key
+        self.table = table
+        self.serial = serial
+        self.holds = holds
+    }
+
+    deinit {
+        if isSettled { return }
+        if isForwarded, holds == .job {
+            table.settle(key, serial, as: .uncertain)
+        } else {
+            table.settle(key, serial, as: .free)
+        }
+    }
+
+    /// From here on the upstream may have started the work.
+    package mutating func forwarded() { isForwarded = true }
+
+    /// The upstream started `job`: the lease lives on in the table until the job ends.
+    package consuming func bind(_ job: LeaseJob, now: Int64) {
+        isSettled = true
+        table.bind(key, serial, job, now: now)
+    }
+
+    /// The work did not start, or the request that held it is over.
+    package consuming func release() {
+        isSettled = true
+        table.settle(key, serial, as: .free)
+    }
+
+    /// Nobody knows whether the work started.
+    package consuming func leaveUncertain() {
+        isSettled = true
+        table.settle(key, serial, as: .uncertain)
+    }
+}

@@ -1,0 +1,128 @@
+internal import Policy
+
+/// One operation that runs, or is about to, on a connection.
+struct LeaseHolder: Sendable {
+    let serial: UInt64
+    let kind: LeaseKind
+    var state: LeaseState
+    var job: LeaseJob?
+    let since: Int64
+}
+
+/// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
+struct LeaseRecord: Sendable {
+    var holders: [LeaseHolder] = []
+    /// Jobs whose end was learnt while the answer that names them was still on its way.
+    var endedEarly: [String] = []
+}
+
+/// The leases of one shard, under its lock.
+struct LeaseRecords: Sendable {
+    var leases: [LeaseKey: LeaseRecord] = [:]
+    private var histories: [LeaseKey: JobDurations] = [:]
+    private let maximumHistories: Int
+
+    init(maximumHistories: Int) { self.maximumHistories = maximumHistories }
+
+    func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
+        guard let record = leases[key] else { return nil }
+        for holder in record.holders where matrix.excludes(kind, holder.kind) {
+            return LeaseConflict(
+                kind: holder.kind.name, state: holder.state, job: holder.job, heldSince: holder.since,
+                retryAfterSeconds: retryAfter(key, holder, now: now))
+        }
+        return nil
+    }
+
+    mutating func bind(_ key: LeaseKey, serial: UInt64, to job: LeaseJob, now: Int64) {
+        let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
+        // Somebody who read the job's object may have been quicker.
+        let isKnown = hasHolder(of: key, jobID: job.id)
+        if job.hasEnded || endedEarly || isKnown {
+            if !isKnown { recordDuration(key, serial: serial, now: now) }
+            return remove(key, serial: serial)
+        }
+        update(key, serial: serial) { holder in
+            holder.job = job
+            holder.state = .held
+        }
+    }
+
+    mutating func bindUncertain(_ key: LeaseKey, to job: LeaseJob, now: Int64) {
+        guard let holder = leases[key]?.holders.first(where: { $0.state == .uncertain }) else { return }
+        bind(key, serial: holder.serial, to: job, now: now)
+    }
+
+    mutating func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
+        guard var record = leases[key] else { return }
+        if let index = record.holders.firstIndex(where: { $0.job?.id == jobID }) {
+            recordDuration(key, since: record.holders[index].since, now: now)
+            leases[key]?.holders.remove(at: index)
+            return dropIfFree(key)
+        }
+        guard record.holders.contains(where: { $0.job == nil }), !record.endedEarly.contains(jobID) else { return }
+        // One request starts one job, so the ends that may overtake answers are few.
+        if record.endedEarly.count == 16 { record.endedEarly.removeFirst() }
+        record.endedEarly.append(jobID)
+        leases[key] = record
+    }
+
+    func hasHolder(of key: LeaseKey, jobID: String) -> Bool {
+        leases[key]?.holders.contains { $0.job?.id == jobID } ?? false
+    }
+
+    mutating func updateHolder(of key: LeaseKey, jobID: String, _ change: (inout LeaseHolder) -> Void) -> Bool {
+        guard let index = leases[key]?.holders.firstIndex(where: { $0.job?.id == jobID }) else { return false }
+        change(&leases[key, default: LeaseRecord()].holders[index])
+        return true
+    }
+
+    mutating func update(_ key: LeaseKey, serial: UInt64, _ change: (inout LeaseHolder) -> Void) {
+        guard let index = leases[key]?.holders.firstIndex(where: { $0.serial == serial }) else { return }
+        change(&leases[key, default: LeaseRecord()].holders[index])
+    }
+
+    mutating func remove(_ key: LeaseKey, serial: UInt64) {
+        leases[key]?.holders.removeAll { $0.serial == serial }
+        dropIfFree(key)
+    }
+
+    mutating func dropIfFree(_ key: LeaseKey) {
+        if leases[key]?.holders.isEmpty ?? false { leases[key] = nil }
+    }
+
+    private mutating func recordDuration(_ key: LeaseKey, serial: UInt64, now: Int64) {
+        guard let holder = leases[key]?.holders.first(where: { $0.serial == serial }) else { return }
+        recordDuration(key, since: holder.since, now: now)
+    }
+
+    private mutating func recordDuration(_ key: LeaseKey, since: Int64, now: Int64) {
+        if histories.count >= maximumHistories, histories[key] == nil, let any = histories.first {
+            histories[any.key] = nil
+        }
+        histories[key, default: JobDurations()].append(now - since)
+    }
+
+    /// What this connection's own jobs took, less the age of the one that runs; a few seconds when that says nothing.
+    private func retryAfter(_ key: LeaseKey, _ holder: LeaseHolder, now: Int64) -> Int {
+        guard holder.kind.holds == .job else { return 1 }
+        let remaining = histories[key]?.remaining(age: now - holder.since) ?? 3000
+        return Int(min(max((remaining + 999) / 1000, 1), 60))
+    }
+}
+
+extension ConcurrencyMatrix {
+    /// Whether the two may not run beside each other: exclusion is mutual, whichever of the two lists the other.
+    ///
+    /// `running` may come from an older policy set, so its name counts and not its index; a kind that no longer exists
+    /// excludes everything.
+    fileprivate func excludes(_ asked: LeaseKind, _ running: LeaseKind) -> Bool {
+        guard let known = current(running) else { return true }
+        return conflict(of: asked, with: known) || conflict(of: known, with: asked)
+    }
+
+    private func current(_ kind: LeaseKind) -> LeaseKind? {
+        if kinds.indices.contains(kind.index), kinds[kind.index].name == kind.name { return kinds[kind.index] }
+        return self.kind(named: kind.name)
+    }
+}

@@ -1,0 +1,159 @@
+package import Policy
+internal import Synchronization
+
+/// Who runs what on which connection, for all workers: at most one of any two operations the matrix excludes.
+///
+/// Times are milliseconds since the epoch, passed in. A connection without a lease takes no memory but, for a bounded number
+/// of connections, the durations of its last jobs.
+package final class LeaseTable: Sendable {
+    /// How many leases there are in each state, for metrics.
+    package struct Usage: Equatable, Sendable {
+        package var reserved = 0
+        package var held = 0
+        package var draining = 0
+        package var uncertain = 0
+    }
+
+    private let shards: [LeaseShard]
+    private let serials = Atomic<UInt64>(1)
+
+    package init(shardCount: Int = 64, maximumHistories: Int = 65_536) {
+        precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
+        shards = (0..<shardCount).map { _ in LeaseShard(maximumHistories: max(1, maximumHistories / shardCount)) }
+    }
+
+    /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
+    package func reserve(
+        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64
+    ) -> LeaseReservation {
+        let serial = serials.wrappingAdd(1, ordering: .relaxed).oldValue
+        let conflict = shard(of: key).records.withLock { records -> LeaseConflict? in
+            if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return conflict }
+            let holder = LeaseHolder(serial: serial, kind: kind, state: .reserved, job: nil, since: now)
+            records.leases[key, default: LeaseRecord()].holders.append(holder)
+            return nil
+        }
+        if let conflict { return .refused(conflict) }
+        return .granted(Lease(key: key, table: self, serial: serial, holds: kind.holds))
+    }
+
+    /// A job has ended, by whatever sign. The sign may come before the answer that names the job: it is remembered until then.
+    package func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
+        shard(of: key).records.withLock { $0.jobEnded(key, jobID: jobID, now: now) }
+    }
+
+    /// The upstream accepted to cancel a job, which runs until it has ended.
+    package func cancelAccepted(_ key: LeaseKey, jobID: String) {
+        shard(of: key).records.withLock { records in
+            _ = records.updateHolder(of: key, jobID: jobID) { $0.state = .draining }
+        }
+    }
+
+    /// A job object passed through. It never creates a lease: the object may be older than the job's end.
+    package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Int64) {
+        shard(of: key).records.withLock { records in
+            if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
+            if !records.updateHolder(of: key, jobID: job.id, { $0.job?.status = job.status }) {
+                records.bindUncertain(key, to: job, now: now)
+            }
+        }
+    }
+
+    /// The upstream was asked, after `askedAt`, which jobs of the connection run: uncertain leases older than that become
+    /// held or free.
+    package func resolve(_ key: LeaseKey, running: [LeaseJob], askedAt: Int64, now: Int64) {
+        shard(of: key).records.withLock { records in
+            for job in running where !records.hasHolder(of: key, jobID: job.id) {
+                records.bindUncertain(key, to: job, now: now)
+            }
+            records.leases[key]?.holders.removeAll { $0.state == .uncertain && $0.since <= askedAt }
+            records.dropIfFree(key)
+        }
+    }
+
+    /// Takes over a job that runs already: after a restart, before the first request.
+    package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Int64) {
+        let serial = serials.wrappingAdd(1, ordering: .relaxed).oldValue
+        shard(of: key).records.withLock { records in
+            guard !job.hasEnded, !records.hasHolder(of: key, jobID: job.id) else { return }
+            let since = min(job.startedAt ?? now, now)
+            let holder = LeaseHolder(serial: serial, kind: kind, state: .held, job: job, since: since)
+            records.leases[key, default: LeaseRecord()].holders.append(holder)
+        }
+    }
+
+    /// Connections whose upstream must be asked what runs there.
+    package func uncertainKeys() -> [LeaseKey] {
+        shards.flatMap { shard in
+            shard.records.withLock { records in
+                records.leases.filter { $0.value.holders.contains { $0.state == .uncertain } }.map(\.key)
+            }
+        }
+    }
+
+    /// The jobs that hold leases since before `time`, for a watcher that asks the upstream about them.
+    package func jobs(heldBefore time: Int64) -> [(key: LeaseKey, job: LeaseJob)] {
+        shards.flatMap { shard in
+            shard.records.withLock { records in
+                records.leases.flatMap { key, record in
+                    record.holders.compactMap { holder in
+                        holder.since < time ? holder.job.map { (key: key, job: $0) } : nil
+                    }
+                }
+            }
+        }
+    }
+
+    /// What stands in the way of an operation now; changes nothing.
+    package func conflict(
+        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64
+    ) -> LeaseConflict? {
+        shard(of: key).records.withLock { $0.conflict(key, kind: kind, matrix: matrix, now: now) }
+    }
+
+    /// Walks the shards for metrics; not for the hot path.
+    package func usage() -> Usage {
+        var usage = Usage()
+        for shard in shards {
+            shard.records.withLock { records in
+                for holder in records.leases.values.flatMap(\.holders) {
+                    switch holder.state {
+                    case .reserved: usage.reserved += 1
+                    case .held: usage.held += 1
+                    case .draining: usage.draining += 1
+                    case .uncertain: usage.uncertain += 1
+                    }
+                }
+            }
+        }
+        return usage
+    }
+
+    /// What a lease becomes when its owner is done with it.
+    enum Settlement { case free, uncertain }
+
+    func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement) {
+        shard(of: key).records.withLock { records in
+            switch settlement {
+            case .free: records.remove(key, serial: serial)
+            case .uncertain: records.update(key, serial: serial) { $0.state = .uncertain }
+            }
+        }
+    }
+
+    func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Int64) {
+        shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, now: now) }
+    }
+
+    private func shard(of key: LeaseKey) -> LeaseShard {
+        shards[key.hashValue & (shards.count - 1)]
+    }
+}
+
+private final class LeaseShard: Sendable {
+    let records: Mutex<LeaseRecords>
+
+    init(maximumHistories: Int) {
+        records = Mutex(LeaseRecords(maximumHistories: maximumHistories))
+    }
+}
