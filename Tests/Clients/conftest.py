@@ -5,6 +5,9 @@ import pytest
 
 from gateway import ROOT, Gateway, Policies
 
+# Rows per second, and the least duration of a job in milliseconds: long enough to meet a 409, short enough to wait for.
+QUICK = (100_000, 800)
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -36,15 +39,15 @@ def fresh(start):
 
 @pytest.fixture
 def roomy(start, policies):
-    """A first run whose rate limits no test meets by accident."""
-    return start(policies.generous())
+    """A first run whose rate limits no test meets by accident, and whose jobs take about a second."""
+    return start(policies.generous(), pace=QUICK)
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """One gateway for all tests of a file that leave nothing behind."""
     folder = tmp_path_factory.mktemp("shared")
-    gateway = Gateway(folder / "state", Policies(folder / "policies").generous().folder).start()
+    gateway = Gateway(folder / "state", Policies(folder / "policies").generous().folder, pace=QUICK).start()
     yield gateway
     gateway.kill()
 

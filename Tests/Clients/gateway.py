@@ -130,10 +130,13 @@ class Gateway:
         self.listen = listen
         self.variables = dict(variables or {})
         if pace is not None:
-            self.variables["GATEWAY_CONNECTORS_PACE"] = str(pace)
+            rows, milliseconds = pace
+            self.variables["GATEWAY_CONNECTORS_ROWS_PER_SECOND"] = str(rows)
+            self.variables["GATEWAY_CONNECTORS_MINIMUM_MS"] = str(milliseconds)
         self.ca = Path(ca) if ca else self.state / "ca.pem"
         self.process = None
         self.token = None
+        self.starts = 0
 
     @property
     def output(self):
@@ -143,8 +146,8 @@ class Gateway:
     def launch(self):
         """Starts the process and waits for nothing."""
         self.state.mkdir(parents=True, exist_ok=True)
-        number = len(list(self.state.parent.glob(self.state.name + ".log*")))
-        self.log = self.state.parent / f"{self.state.name}.log{number}"
+        self.starts += 1
+        self.log = self.state.parent / f"{self.state.name}.{os.getpid()}.{id(self)}.{self.starts}.log"
         command = [
             binary(), "serve", "--listen", self.listen, "--admin", "127.0.0.1:0",
             "--policies", self.policies, "--state", self.state,
@@ -165,9 +168,14 @@ class Gateway:
         except BaseException:
             self.kill()
             raise
-        if self.token is None and (match := re.search(r"Bearer (cgw_[A-Za-z0-9_-]+)", self.output)):
-            self.token = match.group(1)
+        if self.token is None:
+            self.read_token()
         return self
+
+    def read_token(self):
+        """The demo token, from the run that shows it."""
+        if match := re.search(r"\b(cgw_[A-Za-z0-9_-]+)", self.output):
+            self.token = match.group(1)
 
     def _printed(self, pattern, deadline):
         def look():

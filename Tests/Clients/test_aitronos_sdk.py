@@ -103,7 +103,7 @@ def test_409_names_the_running_job(roomy):
     job = client.trigger_job(ORGANIZATION, connection_id=CONNECTION, job_type="sync")
     caught = refused(409, "CONNECTOR_JOB_ALREADY_RUNNING", client.trigger_job,
                      organization_id=ORGANIZATION, connection_id=CONNECTION, job_type="reset")
-    assert caught.body["error"]["details"]["active_job"]["job_id"] == job["job_id"]
+    assert caught.body["error"]["details"]["active_job"]["id"] == job["job_id"]
     assert int(caught.headers["retry-after"]) >= 1
     refused(409, "CONNECTOR_JOB_ALREADY_RUNNING", client.refresh_connection,
             organization_id=ORGANIZATION, connection_id=CONNECTION, streams=["users"])

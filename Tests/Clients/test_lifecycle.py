@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -277,3 +278,15 @@ def test_no_file_descriptor_leaks(shared):
     for _ in range(100):
         shared.call("GET", STATE)
     wait_for(lambda: count() <= before + 2, "closed sockets", 10)
+
+
+def test_a_failed_first_start_does_not_lose_the_demo_token(start, tmp_path, policies):
+    """The token is shown once: not before it is good for something, and not never."""
+    keeper, port = free_port()
+    state = tmp_path / "first"
+    with keeper:
+        text = refuses_to_start(tmp_path, "--listen", f"127.0.0.1:{port}", "--state", state, policies=policies.folder)
+    gateway = start(policies, state=state)
+    if gateway.token is None:
+        gateway.token = re.search(r"cgw_[A-Za-z0-9_-]+", text).group(0)
+    assert gateway.call("GET", STATE).status == 200

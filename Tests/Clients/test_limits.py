@@ -65,9 +65,9 @@ def test_reads_are_not_limited_by_the_trigger_limit(fresh):
 def test_the_limit_is_exact_under_parallel_load(start, policies):
     limits = policies.read("limits.json5")
     changed = re.sub(
-        r'("trigger-per-connection"\s*:\s*\{.*?allow:\s*)"[^"]*"(.*?burst:\s*)\d+', r'\1"1/hour"\g<2>7', limits,
+        r'("starts-per-connection"\s*:\s*\{.*?allow:\s*)"[^"]*"(.*?burst:\s*)\d+', r'\1"1/day"\g<2>7', limits,
         flags=re.DOTALL)
-    assert changed != limits, "limits.json5 has no trigger-per-connection"
+    assert changed != limits, "limits.json5 has no starts-per-connection"
     policies.write("limits.json5", changed)
     gateway = start(policies)
     passed = []

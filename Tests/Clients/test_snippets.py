@@ -88,7 +88,7 @@ def check_job(job):
 
 def test_the_printed_curl_line_works_when_pasted(fresh):
     lines = fresh.output.replace("\\\n", " ").splitlines()
-    line = next(line for line in lines if re.match(r"\s*\$?\s*curl .*Bearer cgw_", line)).strip().lstrip("$ ")
+    line = next(match.group(0) for line in lines if (match := re.search(r"\bcurl .*Bearer cgw_.*", line)))
     done = subprocess.run(
         ["bash", "-c", line + " -sS -w '\\n%{http_code}'"], capture_output=True, text=True, timeout=30,
         cwd=fresh.state.parent, env=environment(), stdin=subprocess.DEVNULL)

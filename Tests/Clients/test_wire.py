@@ -185,7 +185,7 @@ def test_options_needs_no_credential(shared, target):
 
 
 def test_404_and_405(shared):
-    envelope(shared.call("GET", "/"), 404, "NOT_FOUND")
+    envelope(shared.call("GET", "/nowhere"), 404, "NOT_FOUND")
     envelope(shared.call("GET", "/v1/organizations"), 404, "NOT_FOUND")
     answer = shared.call("PUT", STATE)
     envelope(answer, 405, "METHOD_NOT_ALLOWED")

@@ -58,8 +58,7 @@ class Client(threading.Thread):
             job = answer.json.get("job_id") or answer.json["id"]
             self.known.append(job)
         elif answer.status == 409:
-            active = answer.json["error"]["details"].get("active_job") or {}
-            self.known += filter(None, [active.get("job_id") or active.get("id")])
+            self.known.append(answer.json["error"]["details"]["active_job"]["id"])
         self.notes.answered(connection, job=job)
 
     def refresh(self, connection):
