@@ -1,0 +1,101 @@
+"""Tables of a run: for the terminal and for RESULTS.md."""
+
+import os
+import platform
+import statistics
+import subprocess
+
+from rig import Series, read
+
+TITLES = {"cloop": "C epoll+OpenSSL loop", "gateway": "**gateway**", "gateway-log": "gateway, access log on",
+          "nginx": "nginx `return`", "nginx-limit": "nginx, `limit_req` evaluated", "haproxy": "HAProxy `http-request return`",
+          "envoy": "Envoy `direct_response`"}
+
+
+class Numbers:
+    """Every quantity of every server: `numbers[quantity, server]` is a Series."""
+
+    def __init__(self):
+        self.table = {}
+
+    def __getitem__(self, key):
+        return self.table.setdefault(key, Series())
+
+    def has(self, quantity):
+        return any(key[0] == quantity and series.values for key, series in self.table.items())
+
+    def ratio(self, quantity, server, base):
+        """Median of the ratios of rounds that were neighbours, so that drift of the machine cancels out."""
+        pairs = list(zip(self[quantity, server].values, self[quantity, base].values))
+        return statistics.median(one / other for one, other in pairs) if pairs else float("nan")
+
+
+def markdown(rows):
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(str(cell).ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def times(value):
+    return "-" if value != value else f"{value:.2f}x"
+
+
+def state_table(numbers, servers):
+    rows = [("state read, 32 keep-alive connections", "CPU us/request", "x C loop", "x nginx", "requests/s", "core busy", "p50 us", "p99 us")]
+    for name in servers:
+        if numbers["cpu", name].values:
+            rows.append((TITLES[name], numbers["cpu", name].text(), times(numbers.ratio("cpu", name, "cloop")),
+                         times(numbers.ratio("cpu", name, "nginx")), f"{numbers['rate', name].median:,.0f}",
+                         f"{numbers['cpu', name].median * numbers['rate', name].median / 1e4:.0f} %",
+                         f"{numbers['p50', name].median:.0f}", f"{numbers['p99', name].median:.0f}"))
+    return markdown(rows)
+
+
+def side_table(numbers, servers):
+    rows = [("", "full handshake, CPU us", "per CPU second", "x nginx", "resumed, CPU us", "per CPU second", "x nginx",
+             "KiB per idle connection", "start to first answer, ms", "p99 at 70 % load, us", "wrk: CPU us/request")]
+    for name in servers:
+        full, again = numbers["full", name], numbers["resumed", name]
+        rows.append((
+            TITLES[name], full.text(0), f"{1e6 / full.median:,.0f}" if full.values else "-",
+            times(numbers.ratio("full", name, "nginx")), again.text(0), f"{1e6 / again.median:,.0f}" if again.values else "-",
+            times(numbers.ratio("resumed", name, "nginx")), numbers["idle", name].text(1), numbers["start", name].text(0),
+            numbers["p99 at 70 %", name].text(0), numbers["wrk", name].text()))
+    return markdown(rows)
+
+
+def goals(numbers, triggers):
+    """(what, wanted, reached, met) for every target that was measured."""
+    found = []
+
+    def goal(what, wanted, value, met, text):
+        if value == value:
+            found.append((what, wanted, text.format(value), met(value)))
+
+    goal("state read, CPU against the C loop", "<= 1.25x", numbers.ratio("cpu", "gateway", "cloop"), lambda x: x <= 1.25, "{:.2f}x")
+    goal("state read, CPU against nginx `return`", "<= 1.00x", numbers.ratio("cpu", "gateway", "nginx"), lambda x: x <= 1, "{:.2f}x")
+    goal("full handshake, CPU against nginx", "<= 1.10x", numbers.ratio("full", "gateway", "nginx"), lambda x: x <= 1.1, "{:.2f}x")
+    goal("resumed handshake, CPU against nginx", "<= 1.10x", numbers.ratio("resumed", "gateway", "nginx"), lambda x: x <= 1.1, "{:.2f}x")
+    goal("memory per idle connection against nginx", "<= 1.00x", numbers.ratio("idle", "gateway", "nginx"), lambda x: x <= 1, "{:.2f}x")
+    goal("p99 at 70 % load against nginx", "<= 1.00x", numbers.ratio("p99 at 70 %", "gateway", "nginx"), lambda x: x <= 1, "{:.2f}x")
+    goal("start to first answer", "< 100 ms", numbers["start", "gateway"].median, lambda x: x < 100, "{:.0f} ms")
+    goal("durable triggers on one core", ">= 20,000/s", triggers.median, lambda x: x >= 20000, "{:,.0f}/s")
+    return found
+
+
+def goal_table(found):
+    return markdown([("target", "wanted", "reached", "")] + [(a, b, c, "met" if d else "MISSED") for a, b, c, d in found])
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
+    memory = int(read("/proc/meminfo").split()[1]) / (1 << 20)
+    return (f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}, "
+            f"load average before the run {os.getloadavg()[0]:.1f}, "
+            f"congestion control {read('/proc/sys/net/ipv4/tcp_congestion_control').strip()}")
+
+
+def first_line(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.strip().splitlines()[0] if done.stdout.strip() else ""

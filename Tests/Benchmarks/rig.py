@@ -1,0 +1,199 @@
+"""What a benchmark needs around the servers: processes with CPU accounting, the load generator, statistics."""
+
+import json
+import os
+import socket
+import ssl
+import statistics
+import subprocess
+import time
+
+SERVER_CPU, CLIENT_CPU = 0, 1
+
+
+class BenchError(Exception):
+    """The run cannot go on; the text says why."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pin(cpu):
+    """Only the calling process is pinned; what it starts inherits it."""
+    return ["taskset", "-c", str(cpu)]
+
+
+def read(path):
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def family(pid):
+    """The process and everything it started."""
+    found = [pid]
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in read(f"/proc/{pid}/task/{task}/children").split():
+                found += family(int(child))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+class Server:
+    """One server under test, its own process group, pinned to the server's CPU."""
+
+    def __init__(self, name, command, port, log, environment=None, cwd=None):
+        self.name, self.port, self.log = name, port, log
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            pin(SERVER_CPU) + command, stdin=subprocess.DEVNULL, stdout=open(log, "w"), stderr=subprocess.STDOUT,
+            env=environment, cwd=cwd, process_group=0)
+
+    def wait_ready(self, request, timeout=15):
+        """Milliseconds from the start of the process to its first good answer over TLS."""
+        while True:
+            try:
+                status, _, _ = ask(self.port, request)
+                if status == 200:
+                    return (time.monotonic() - self.started) * 1000
+                reason = f"answers {status}"
+            except OSError as error:
+                reason = str(error)
+            if self.process.poll() is not None or time.monotonic() - self.started > timeout:
+                raise BenchError(f"{self.name} does not serve: {reason}\n{read(self.log)[-2000:]}")
+            time.sleep(0.0005)
+
+    def cpu(self):
+        """CPU seconds of all its threads and children, as the scheduler counted them, in nanosecond steps."""
+        total = 0
+        for pid in family(self.process.pid):
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    total += int(read(f"/proc/{pid}/task/{task}/schedstat").split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return total / 1e9
+
+    def ticks(self):
+        """utime + stime of /proc/PID/stat in seconds: coarser, an independent check of `cpu`."""
+        total = 0
+        for pid in family(self.process.pid):
+            try:
+                fields = read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+                total += int(fields[11]) + int(fields[12])
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def settled_cpu(self):
+        """CPU seconds once the server has stopped working on what it was sent."""
+        before, deadline = self.cpu(), time.monotonic() + 2
+        while time.monotonic() < deadline:
+            time.sleep(0.03)
+            after = self.cpu()
+            if after - before < 0.0005:
+                return after
+            before = after
+        return before
+
+    def memory(self):
+        """KiB: (proportional set size, resident set size) of the whole family."""
+        pss = rss = 0
+        for pid in family(self.process.pid):
+            for line in read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]:
+                name, value = line.split(":")
+                pss += int(value.split()[0]) if name == "Pss" else 0
+                rss += int(value.split()[0]) if name == "Rss" else 0
+        return pss, rss
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.process.pid, 9)  # its own group: nothing else is in it
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+def ask(port, request, timeout=2):
+    """One request over TLS, for checks, not for measuring: (status, [(name, value)], body)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as connection:
+            connection.sendall(request)
+            data = b""
+            while b"\r\n\r\n" not in data:
+                more = connection.recv(65536)
+                if not more:
+                    raise OSError("closed before the end of the head")
+                data += more
+            head, body = data.split(b"\r\n\r\n", 1)
+            lines = head.decode("ascii").split("\r\n")
+            headers = [tuple(line.split(": ", 1)) if ": " in line else (line, "") for line in lines[1:]]
+            length = int(next((v for k, v in headers if k.lower() == "content-length"), 0))
+            while len(body) < length:
+                more = connection.recv(65536)
+                if not more:
+                    raise OSError("closed before the end of the body")
+                body += more
+            return int(lines[0].split()[1]), headers, body
+
+
+class Load:
+    """The load generator, pinned to the other CPU; `ready` after its own warm-up."""
+
+    def __init__(self, binary, port, request_file, *options):
+        command = pin(CLIENT_CPU) + [binary, "--port", str(port), "--request", request_file] + [str(o) for o in options]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.expect("ready")
+
+    def expect(self, text=None):
+        line = self.process.stdout.readline()
+        if not line or (text and line.strip() != text):
+            message = self.process.stderr.read()
+            self.process.kill()
+            self.process.wait()
+            raise BenchError(f"load generator: {message.strip() or line}")
+        return line
+
+    def run(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.expect())
+
+    def finish(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Series:
+    """Samples of one quantity for one server."""
+
+    def __init__(self):
+        self.values = []
+
+    def add(self, value):
+        self.values.append(value)
+
+    @property
+    def median(self):
+        return statistics.median(self.values) if self.values else float("nan")
+
+    def text(self, digits=2):
+        if not self.values:
+            return "-"
+        return f"{self.median:.{digits}f} ({min(self.values):.{digits}f}-{max(self.values):.{digits}f})"
