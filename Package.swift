@@ -48,7 +48,7 @@ let package = Package(
         tests(of: "HTTP"),
         tests(of: "Crypto"),
         tests(of: "Transport", ["HTTP", "Crypto"]),
-        tests(of: "Policy", ["JSON"]),
+        tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
         tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto"]),
         tests(of: "Connectors", ["JSON", "HTTP"]),
     ]

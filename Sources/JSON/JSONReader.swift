@@ -9,6 +9,17 @@ extension JSONValue {
         var reader = JSONReader(syntax: syntax, limits: limits)
         return try reader.text(bytes)
     }
+
+    /// Reads one whole text as `read(_:as:limits:)` does, but goes on after a name that appears twice, so that one
+    /// look finds all of them: each is added to `duplicates`, and its first value stays.
+    package static func read(
+        _ bytes: Span<UInt8>, as syntax: JSONSyntax, limits: JSONLimits, duplicates: inout [JSONError]
+    ) throws(JSONError) -> JSONValue {
+        var reader = JSONReader(syntax: syntax, limits: limits)
+        reader.duplicates = []
+        defer { duplicates += reader.duplicates ?? [] }
+        return try reader.text(bytes)
+    }
 }
 
 /// A recursive-descent reader; its position is all the state there is.
@@ -17,6 +28,8 @@ struct JSONReader {
     let limits: JSONLimits
     var at = 0
     var values = 0
+    /// Where duplicate names are collected; `nil` where the first one ends the reading.
+    var duplicates: [JSONError]?
 
     init(syntax: JSONSyntax, limits: JSONLimits) {
         self.syntax = syntax
@@ -98,13 +111,17 @@ struct JSONReader {
             let start = at
             let name = try name(input)
             let range = SourceRange(start..<at)
-            if let first = names.insert(name, range, after: members) {
-                throw JSONError(kind: .duplicateName(name, first: first), range: range)
+            let first = names.insert(name, range, after: members)
+            if let first {
+                let error = JSONError(kind: .duplicateName(name, first: first), range: range)
+                guard duplicates != nil else { throw error }
+                duplicates?.append(error)
             }
             try skipBlanks(input)
             guard takes(.colon, input) else { throw unexpected(input, expected: "\":\"") }
             try skipBlanks(input)
-            members.append(JSONMember(name: name, nameRange: range, value: try value(input, depth: depth)))
+            let value = try value(input, depth: depth)
+            if first == nil { members.append(JSONMember(name: name, nameRange: range, value: value)) }
             try skipBlanks(input)
             if takes(.closeBrace, input) { return members }
             guard takes(.comma, input) else { throw unexpected(input, expected: "\",\" or \"}\"") }
@@ -196,7 +213,8 @@ private struct SeenNames {
         if table.isEmpty {
             for member in members { table[ExactName(text: member.name)] = member.nameRange }
         }
-        if let first = table.updateValue(range, forKey: ExactName(text: name)) { return first }
+        if let first = table[ExactName(text: name)] { return first }
+        table[ExactName(text: name)] = range
         return nil
     }
 

@@ -74,7 +74,7 @@ struct Fields {
         }
         guard range.contains(number) else {
             report.error(
-                .outOfRange, "\"\(name)\" must be between \(range.lowerBound) and \(range.upperBound)",
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound)",
                 at: self[value.range])
             return nil
         }
@@ -128,7 +128,8 @@ struct Fields {
     ) -> Placed<Value>? {
         guard let text = string(name) else { return nil }
         guard let value = parse(text.value) else {
-            // The text of a bad hash may be a token.
+            // What is written instead of a hash may well be the token.
+            if code == .badHash { report.conceal(text.place) }
             let shown = code == .badHash ? "" : " \"\(text.value)\""
             report.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.place, help: [help])
             return nil
@@ -138,7 +139,7 @@ struct Fields {
 
     func mismatch(_ name: String, _ value: JSONValue, _ expected: String) {
         report.error(
-            .wrongType, "\"\(name)\" of \(owner) must be \(expected), not \(value.kindName)", at: self[value.range])
+            .wrongType, "\"\(name)\" of \(owner) must be \(expected), not \(value.shortName)", at: self[value.range])
     }
 }
 
@@ -148,7 +149,8 @@ extension Fields {
         guard let found else { return nil }
         guard (least...Duration.seconds(31 * 86_400)).contains(found.value) else {
             report.error(
-                .outOfRange, "\"\(name)\" of \(owner) must be between \(least) and 31d", at: found.place)
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(Notation.text(of: least)) and 31d",
+                at: found.place)
             return nil
         }
         return found.value
@@ -168,6 +170,9 @@ extension Fields {
         let bytes: Int
         if let number = value.integer {
             bytes = Int(number)
+        } else if value.string == nil {
+            mismatch(name, value, "a number of bytes or a string with a unit")
+            return nil
         } else if let found = parsed(name, .badSize, "a size", help: Notation.sizeHelp, Notation.size) {
             bytes = found.value
         } else {

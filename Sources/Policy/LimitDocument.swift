@@ -21,7 +21,7 @@ struct LimitDocument {
 
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "limit \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "limit", at: entry.namePlace, report)
+        Name.check(entry.name, .identifier, "a limit", at: entry.namePlace, report)
         guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
             return nil
         }
@@ -80,7 +80,7 @@ struct PlanDocument {
 
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "plan \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "plan", at: entry.namePlace, report)
+        Name.check(entry.name, .identifier, "a plan", at: entry.namePlace, report)
         name = entry.name
         place = entry.namePlace
         guard let members = entry.value.object else {
@@ -106,7 +106,7 @@ struct LeaseDocument {
     var holds = LeaseKind.Hold.job
 
     init?(_ entry: Entry, _ report: PolicyReport) {
-        Name.check(entry.name, .identifier, "kind of lease", at: entry.namePlace, report)
+        Name.check(entry.name, .identifier, "a kind of lease", at: entry.namePlace, report)
         let fields = Fields(
             entry.value, at: entry.place, of: "lease \"\(entry.name)\"",
             known: ["conflicts", "holds", "onConflict", "description"], report: report)
@@ -124,7 +124,7 @@ struct LeaseDocument {
 extension ScopeDocument {
     /// Reads the declaration of a scope.
     init(_ entry: Entry, _ report: PolicyReport) {
-        Name.check(entry.name, .scope, "scope", at: entry.namePlace, report)
+        Name.check(entry.name, .scope, "a scope", at: entry.namePlace, report)
         let fields = Fields(
             entry.value, at: entry.place, of: "scope \"\(entry.name)\"", known: ["description"], report: report)
         _ = fields?.string("description")

@@ -25,6 +25,12 @@ enum Notation {
         return .seconds(number * seconds)
     }
 
+    /// A short duration as it would be written.
+    static func text(of duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        return attoseconds == 0 ? "\(seconds)s" : "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms"
+    }
+
     static func rate(_ text: String) -> Rate? {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let count = digits(parts[0]), (1...1_000_000_000).contains(count) else { return nil }

@@ -15,7 +15,7 @@ struct OrganizationDocument {
         let owner = "organization \"\(id)\""
         self.id = id
         self.place = place
-        Name.check(id, .segment, "organization", at: place, report)
+        Name.check(id, .segment, "an organization", at: place, report)
         var tokenPlaces: [String: Place] = [:]
         for entry in entries {
             let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report)
@@ -88,7 +88,7 @@ struct TokenDocument {
 
     init?(_ entry: Entry, of organization: String, _ report: PolicyReport) {
         let owner = "token \"\(organization)/\(entry.name)\""
-        Name.check(entry.name, .identifier, "token", at: entry.namePlace, report)
+        Name.check(entry.name, .identifier, "a token", at: entry.namePlace, report)
         guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
             return nil
         }

@@ -15,19 +15,35 @@ struct Placed<Value> {
 /// Collects what is found while a policy set is read and checked.
 final class PolicyReport {
     private let files: [SourceText]
-    private var found: [(place: Place, diagnostic: Diagnostic)] = []
+    private var found: [Finding] = []
+    private var concealed: [Place] = []
     private(set) var hasErrors = false
+
+    private struct Finding {
+        let severity: Diagnostic.Severity
+        let code: DiagnosticCode
+        let message: String
+        let place: Place
+        let label: String
+        let help: [String]
+    }
 
     init(files: [SourceText]) { self.files = files }
 
     func error(_ code: DiagnosticCode, _ message: String, at place: Place, label: String = "", help: [String] = []) {
         hasErrors = true
-        add(.error, code, message, place, label, help)
+        found.append(
+            Finding(severity: .error, code: code, message: message, place: place, label: label, help: help))
     }
 
     func warning(_ code: DiagnosticCode, _ message: String, at place: Place, label: String = "", help: [String] = []) {
-        add(.warning, code, message, place, label, help)
+        found.append(
+            Finding(severity: .warning, code: code, message: message, place: place, label: label, help: help))
     }
+
+    /// Keeps a text out of every source line that is shown: who puts a token where its hash belongs must not find it
+    /// in a log.
+    func conceal(_ place: Place) { concealed.append(place) }
 
     /// `file:line:column` of a place.
     func location(of place: Place) -> String {
@@ -45,7 +61,7 @@ final class PolicyReport {
         found.enumerated().sorted { one, other in
             let (left, right) = (one.element.place, other.element.place)
             return (left.file, left.range.lowerBound, one.offset) < (right.file, right.range.lowerBound, other.offset)
-        }.map(\.element.diagnostic)
+        }.map { diagnostic($0.element) }
     }
 
     /// The help for a name that nobody defined: the nearest one that somebody did.
@@ -59,31 +75,35 @@ final class PolicyReport {
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
 
-    private func add(
-        _ severity: Diagnostic.Severity, _ code: DiagnosticCode, _ message: String, _ place: Place, _ label: String,
-        _ help: [String]
-    ) {
-        let file = files[place.file]
-        let position = file.position(of: place.range.lowerBound)
-        let end = file.position(of: place.range.upperBound)
-        var line = file.line(position.line)
-        let length = line.unicodeScalars.count
-        let upper = end.line == position.line ? end.column : length + 1
-        let width = max(1, upper - position.column)
-        if code == .badHash {
-            // Who puts a token where its hash belongs must not find it in a log.
-            let scalars = line.unicodeScalars.enumerated().map { index, scalar in
-                (position.column - 1..<position.column - 1 + width).contains(index) ? "*" : scalar
-            }
-            line = String(String.UnicodeScalarView(scalars))
+    private func diagnostic(_ finding: Finding) -> Diagnostic {
+        let file = files[finding.place.file]
+        let position = file.position(of: finding.place.range.lowerBound)
+        return Diagnostic(
+            severity: finding.severity, code: finding.code, message: finding.message, file: file.name,
+            position: position, sourceLine: line(position.line, of: finding.place.file),
+            width: min(columns(of: finding.place, inLine: position.line).count, 100), label: finding.label,
+            help: finding.help)
+    }
+
+    /// A source line with stars for what is concealed.
+    private func line(_ number: Int, of file: Int) -> String {
+        let line = files[file].line(number)
+        let hidden = concealed.filter { $0.file == file }.map { columns(of: $0, inLine: number) }
+        guard !hidden.isEmpty else { return line }
+        let scalars = line.unicodeScalars.enumerated().map { index, scalar in
+            hidden.contains { $0.contains(index + 1) } ? "*" : scalar
         }
-        found.append(
-            (
-                place,
-                Diagnostic(
-                    severity: severity, code: code, message: message, file: file.name, position: position,
-                    sourceLine: line, width: min(width, 100), label: label, help: help)
-            ))
+        return String(String.UnicodeScalarView(scalars))
+    }
+
+    /// The columns of a line that a place covers: none if it lies elsewhere.
+    private func columns(of place: Place, inLine number: Int) -> Range<Int> {
+        let start = files[place.file].position(of: place.range.lowerBound)
+        let end = files[place.file].position(of: place.range.upperBound)
+        guard (start.line...end.line).contains(number) else { return 1..<1 }
+        let lower = start.line == number ? start.column : 1
+        let lineEnd = files[place.file].line(number).unicodeScalars.count + 1
+        return lower..<max(lower, end.line == number ? end.column : lineEnd)
     }
 }
 

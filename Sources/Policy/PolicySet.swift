@@ -101,7 +101,7 @@ extension PolicySet {
                 return .refuse(.organizationDenied(route, principal, asked: text(of: asked)))
             }
             organization = own
-        } else if let organizationHeader {
+        } else if let organizationHeader, !organizationHeader.isEmpty {
             guard let own = principal.organizations.first(where: { $0.id == organizationHeader }) else {
                 return .refuse(.organizationDenied(route, principal, asked: organizationHeader))
             }

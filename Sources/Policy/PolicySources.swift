@@ -40,13 +40,17 @@ struct PolicySources {
     subscript(section: String) -> [Entry] { entries[section] ?? [] }
 
     private mutating func read(_ text: SourceText, _ file: Int) {
-        let root: JSONValue
+        var duplicates: [JSONError] = []
+        let root: JSONValue?
         do {
-            root = try JSONValue.read(text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000))
+            root = try JSONValue.read(
+                text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000), duplicates: &duplicates)
         } catch {
             report.add(error, file: file)
-            return
+            root = nil
         }
+        for duplicate in duplicates { report.add(duplicate, file: file) }
+        guard let root else { return }
         guard let members = root.object else {
             let place = Place(file: file, range: root.range)
             report.error(.wrongType, "a policy file is an object of sections, not \(root.kindName)", at: place)
@@ -122,5 +126,10 @@ extension JSONValue {
         case .array: "a list"
         case .object: "an object"
         }
+    }
+
+    /// The number itself where there is one: that it is a number is not what is wrong with it.
+    var shortName: String {
+        if case .number(let number) = kind { number.text } else { kindName }
     }
 }

@@ -28,7 +28,7 @@ struct RouteDocument {
 
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "route \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "route", at: entry.namePlace, report)
+        Name.check(entry.name, .identifier, "a route", at: entry.namePlace, report)
         guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
             return nil
         }
@@ -143,7 +143,7 @@ enum Name {
         }
         if (1...128).contains(name.utf8.count), name.utf8.allSatisfy(allowed), name != ".", name != ".." { return }
         report.error(
-            .badName, "\"\(name)\" cannot be the name of a \(what)", at: place, help: ["1 to 128 characters: \(help)"])
+            .badName, "\"\(name)\" cannot be the name of \(what)", at: place, help: ["1 to 128 characters: \(help)"])
     }
 }
 
@@ -205,7 +205,7 @@ extension RoutePattern {
                 let name = String(part.dropFirst().dropLast())
                 let names = Capture.allCases.filter { $0 != .any }.map(\.rawValue)
                 guard names.contains(name), let capture = Capture(rawValue: name) else {
-                    let help = report.suggestion(for: name, among: names)
+                    let help = report.suggestion(for: String(part), among: names.map { "{\($0)}" })
                     return refuse(
                         "there is no variable \"{\(name)}\"",
                         help.isEmpty ? ["it is {organization}, {connection} or {job}; \"*\" is any one segment"] : help)

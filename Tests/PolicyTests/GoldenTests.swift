@@ -1,0 +1,105 @@
+import Foundation
+import Policy
+import Testing
+
+/// Each file of the folder `Golden` is policy files, a line of ten dashes, and what is found in them.
+///
+/// The input is `policy.json5`; a line `==> NAME` starts a further file. `base.json5` is read first, unless the input
+/// starts with `// alone`. `UPDATE_GOLDEN=1` writes the findings of this run into the files.
+@Suite("Diagnostics")
+struct GoldenTests {
+    private static let folder = repository.appendingPathComponent("Tests/PolicyTests/Golden")
+    private static let separator = "----------\n"
+
+    @Test("What is found in a golden file is what it says", arguments: try goldenNames())
+    func golden(name: String) throws {
+        let url = Self.folder.appendingPathComponent(name)
+        let text = try String(contentsOf: url, encoding: .utf8)
+        let parts = text.components(separatedBy: Self.separator)
+        try #require(parts.count == 2)
+        let found = Self.findings(try Self.files(parts[0]))
+        if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
+            try (parts[0] + Self.separator + found).write(to: url, atomically: true, encoding: .utf8)
+        } else {
+            #expect(found == parts[1])
+        }
+    }
+
+    @Test("Each code has its golden file", arguments: DiagnosticCode.allCases)
+    func covered(code: DiagnosticCode) throws {
+        let url = Self.folder.appendingPathComponent("\(code.rawValue).golden")
+        let text = try String(contentsOf: url, encoding: .utf8)
+        let expected = try #require(text.components(separatedBy: Self.separator).last)
+        #expect(expected.contains("[\(code.rawValue)]\n"))
+    }
+
+    @Test("Each code and its fix are in the README of the policies", arguments: DiagnosticCode.allCases)
+    func documented(code: DiagnosticCode) throws {
+        let readme = try String(contentsOf: repository.appendingPathComponent("policies/README.md"), encoding: .utf8)
+        #expect(readme.contains("| `\(code.rawValue)` |"))
+    }
+
+    @Test("A finding never shows what stands in the place of a hash")
+    func secrets() throws {
+        let text = """
+            { organizations: { org_a: { plan: "x", tokens: { a: { sha256: "gw_secret", scopes: ["y"] } } } } }
+            """
+        guard case .refused(let diagnostics) = load([text]) else {
+            Issue.record("loaded")
+            return
+        }
+        #expect(diagnostics.count > 2)
+        for diagnostic in diagnostics { #expect(!"\(diagnostic)\(diagnostic.rendered)".contains("gw_secret")) }
+    }
+
+    @Test("The caret stays below its character behind tabs, wide characters and in endless lines")
+    func carets() throws {
+        let long = "{ \(String(repeating: " ", count: 500))\u{e9}\u{e9}: { }, \(String(repeating: " ", count: 500)) }"
+        for text in ["{\t\u{e9}\u{e9}: {} }", long] {
+            guard case .refused(let diagnostics) = load([text]) else { continue }
+            let lines = try #require(diagnostics.first?.rendered.components(separatedBy: "\n"))
+            let source = Array(lines[2].unicodeScalars)
+            let caret = Array(lines[3].unicodeScalars)
+            let start = try #require(caret.firstIndex(of: "^"))
+            #expect(source[start] == "\u{e9}")
+            #expect(caret.filter { $0 == "^" }.count == 2)
+            #expect(source.count < 200)
+            #expect(source[..<start].filter { $0 == "\t" } == caret[..<start].filter { $0 == "\t" })
+        }
+    }
+
+    private static func goldenNames() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".golden") }.sorted()
+    }
+
+    private static func files(_ input: String) throws -> [PolicyFile] {
+        var files: [PolicyFile] = []
+        if !input.hasPrefix("// alone") {
+            let base = try Data(contentsOf: folder.appendingPathComponent("base.json5"))
+            files.append(PolicyFile(name: "base.json5", bytes: Array(base)))
+        }
+        var name = "policy.json5"
+        var text = ""
+        func close() {
+            if !text.isEmpty { files.append(PolicyFile(name: name, bytes: Array(text.utf8))) }
+            text = ""
+        }
+        for line in input.components(separatedBy: "\n").dropLast() {
+            if line.hasPrefix("==> ") {
+                close()
+                name = String(line.dropFirst(4))
+            } else if line != "// alone" {
+                text += line + "\n"
+            }
+        }
+        close()
+        return files
+    }
+
+    private static func findings(_ files: [PolicyFile]) -> String {
+        switch PolicySet.load(files: files, sha256: stubHash, now: testNow) {
+        case .loaded(_, let warnings): warnings.map(\.rendered).joined(separator: "\n")
+        case .refused(let diagnostics): diagnostics.map(\.rendered).joined(separator: "\n")
+        }
+    }
+}
