@@ -65,6 +65,16 @@ def side_table(numbers, servers):
     return markdown(rows)
 
 
+def budget_table(numbers, servers):
+    rows = [("per request", "allocations", "system calls")]
+    for name in servers:
+        if numbers["mallocs", name].values:
+            calls = sorted(((series.median, key[0][8:]) for key, series in numbers.table.items()
+                            if key[0].startswith("syscall ") and key[1] == name), reverse=True)
+            rows.append((TITLES[name], numbers["mallocs", name].text(), ", ".join(f"{call} {many:.2f}" for many, call in calls if many >= 0.01)))
+    return markdown(rows)
+
+
 def goals(numbers, triggers):
     """(what, wanted, reached, met) for every target that was measured."""
     found = []

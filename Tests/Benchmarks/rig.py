@@ -196,4 +196,6 @@ class Series:
     def text(self, digits=2):
         if not self.values:
             return "-"
+        if len(self.values) == 1:
+            return f"{self.median:.{digits}f}"
         return f"{self.median:.{digits}f} ({min(self.values):.{digits}f}-{max(self.values):.{digits}f})"

@@ -83,10 +83,11 @@ class Bench:
         self.headers = [(name, value) for name, value in headers if name.lower() not in OWN]
         self.body = body
 
-    def start(self, name, **changes):
+    def start(self, name, more_environment=None, **changes):
         """A running server that has answered once; `rate` and `burst` change its limit, for the checks."""
         port = rig.free_port()
         command, environment = getattr(self, "command_" + name.split("-")[0])(name, port, **changes)
+        environment = {**(environment or os.environ), **(more_environment or {})}
         server = rig.Server(name, command, port, self.path(name + ".log"), environment, self.directory)
         self.running.append(server)
         server.start_ms = server.wait_ready(self.request)
@@ -209,11 +210,11 @@ def install(names):
 
 def build(with_gateway):
     os.makedirs(BUILD, exist_ok=True)
-    for name, libraries in (("bareloop", []), ("load", ["-lm"])):
+    programs = {"bareloop": ["-lssl", "-lcrypto"], "load": ["-lssl", "-lcrypto", "-lm"], "malloccount": ["-shared", "-fPIC"]}
+    for name, libraries in programs.items():
         source, binary = os.path.join(HERE, name + ".c"), os.path.join(BUILD, name)
         if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
-            subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-o", binary, source, "-lssl", "-lcrypto"] + libraries,
-                           check=True)
+            subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-o", binary, source] + libraries, check=True)
     if with_gateway:
         done = subprocess.run(["swift", "build", "-c", "release", "--product", "gateway"], cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
