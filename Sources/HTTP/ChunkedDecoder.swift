@@ -32,11 +32,15 @@ package struct ChunkedDecoder: Equatable, Sendable {
     /// Bytes of extensions and trailers so far: they carry nothing the gateway uses and may not be endless.
     private var overhead = 0
     private static let overheadLimit = 4096
+    private var failure: FramingError?
 
     package init() {}
 
-    /// Consumes the front of `input` from `index`, which it moves.
+    /// Consumes the front of `input` from `index`, which it moves. After an error or the end the answer stays the same:
+    /// nothing behind them is ever taken for a body.
     package mutating func next(_ input: Span<UInt8>, from index: inout Int) throws(FramingError) -> Step {
+        if let failure { throw failure }
+        guard state != .done else { return .end }
         while index < input.count {
             if state == .data {
                 let count = Int(min(remaining, UInt64(input.count - index)))
@@ -48,10 +52,15 @@ package struct ChunkedDecoder: Equatable, Sendable {
             }
             let byte = input[index]
             index += 1
-            try step(byte)
+            do throws(FramingError) {
+                try step(byte)
+            } catch {
+                failure = error
+                throw error
+            }
             if state == .done { return .end }
         }
-        return state == .done ? .end : .needsMore
+        return .needsMore
     }
 
     private mutating func step(_ byte: UInt8) throws(FramingError) {
