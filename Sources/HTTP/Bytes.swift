@@ -23,8 +23,8 @@ extension UInt8 {
 
     /// A character of a method or field name: `tchar`. Two words of bits, so that a test is a shift.
     package var isTokenByte: Bool {
-        if self < 64 { return 0x03FF_6CFA_0000_0000 as UInt64 >> UInt64(self) & 1 == 1 }
-        if self < 128 { return 0x57FF_FFFF_C7FF_FFFE as UInt64 >> UInt64(self & 63) & 1 == 1 }
+        if self < 64 { return 0x03FF_6CFA_0000_0000 as UInt64 &>> UInt64(self) & 1 == 1 }
+        if self < 128 { return 0x57FF_FFFF_C7FF_FFFE as UInt64 &>> UInt64(self & 63) & 1 == 1 }
         return false
     }
 
@@ -33,32 +33,27 @@ extension UInt8 {
 
     /// A character of a field value: anything but controls; HTAB, and bytes above ASCII, are allowed.
     package var isFieldValueByte: Bool { self >= 0x20 && self != 0x7F || self == .tab }
+
+    var isOptionalWhiteSpace: Bool { self == .space || self == .tab }
 }
 
-/// Up to 16 bytes packed little-endian into two words, ASCII letters in lower case: a name as a number.
+/// Up to 16 bytes packed little-endian into two words, ASCII letters in lower case: a short name as a number.
+///
+/// Only for texts without control characters: among those no byte folds to a lower-case letter, a digit or `-` but
+/// itself and, for a letter, its upper case.
 struct PackedName: Equatable {
     let low: UInt64
     let high: UInt64
 
-    /// Only for names of token characters, among which no two become equal by the folding but letters.
-    @inline(__always)
-    init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
-        var low: UInt64 = 0
-        var high: UInt64 = 0
-        var shift: UInt64 = 0
-        for index in range.lowerBound..<min(range.upperBound, range.lowerBound + 8) {
-            low |= UInt64(bytes[index] | 0x20) &<< shift
-            shift &+= 8
-        }
-        if range.count > 8 {
-            shift = 0
-            for index in range.lowerBound + 8..<range.upperBound {
-                high |= UInt64(bytes[index] | 0x20) &<< shift
-                shift &+= 8
-            }
-        }
+    init(low: UInt64, high: UInt64) {
         self.low = low
         self.high = high
+    }
+
+    init(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        precondition(range.count <= 16, "a packed name has at most sixteen bytes")
+        low = bytes.foldedWord(at: range.lowerBound, count: min(range.count, 8))
+        high = range.count > 8 ? bytes.foldedWord(at: range.lowerBound + 8, count: range.count - 8) : 0
     }
 }
 
@@ -79,8 +74,8 @@ extension Span<UInt8> {
     package func trimmed(_ range: Range<Int>) -> Range<Int> {
         var lower = range.lowerBound
         var upper = range.upperBound
-        while lower < upper, self[lower] == .space || self[lower] == .tab { lower += 1 }
-        while upper > lower, self[upper - 1] == .space || self[upper - 1] == .tab { upper -= 1 }
+        while lower < upper, self[lower].isOptionalWhiteSpace { lower += 1 }
+        while upper > lower, self[upper - 1].isOptionalWhiteSpace { upper -= 1 }
         return lower..<upper
     }
 

@@ -59,6 +59,8 @@ package struct ConnectionState: Equatable, Sendable {
     package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully }
 
     package mutating func responseFinished() -> AfterResponse {
+        // An unread body would be taken for the next request.
+        responseStarted()
         guard keepsAlive else {
             phase = .closed
             return .closeGracefully

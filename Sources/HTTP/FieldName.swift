@@ -50,9 +50,48 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
 
     /// Recognizes the name in `range`, in any case.
     static func recognize(_ bytes: Span<UInt8>, _ range: Range<Int>) -> FieldName {
-        // Of the names longer than two words the first sixteen bytes are compared here, the rest below.
         let packed = PackedName(bytes, range.lowerBound..<min(range.upperBound, range.lowerBound + 16))
-        switch range.count {
+        if range.count == 17 {
+            // Of the names longer than two words the first sixteen bytes are compared as words, the rest as they are.
+            let last = bytes[range.lowerBound + 16] | 0x20
+            if packed.low == 0x7265_6673_6E61_7274, packed.high == 0x6E69_646F_636E_652D, last == 0x67 {
+                return .transferEncoding
+            }
+            if packed.low == 0x696E_6167_726F_2D78, packed.high == 0x692D_6E6F_6974_617A, last == 0x64 {
+                return .organizationID
+            }
+        }
+        return recognize(packed, length: range.count)
+    }
+
+    /// Recognizes a name at the front of sixteen bytes, with the colon that ends it, and gives its length.
+    ///
+    /// Bytes that fold to those of a known name without being its letters are controls, and are refused here; so a
+    /// name that was recognized is a token, and nobody has to look at it again.
+    @inline(__always)
+    static func recognizeStart(low: UInt64, high: UInt64) -> (FieldName, length: Int)? {
+        var length = 8
+        var (first, second) = (low | .spaces, UInt64(0))
+        let colons = low.marks(.colon)
+        if colons != 0 {
+            length = colons.firstMark
+            first = first.firstBytes(length)
+            guard low.marksBelow(0x20) & UInt64.highBits.firstBytes(length) == 0 else { return nil }
+        } else {
+            let colons = high.marks(.colon)
+            guard colons != 0 else { return nil }
+            second = (high | .spaces).firstBytes(colons.firstMark)
+            guard low.marksBelow(0x20) | high.marksBelow(0x20) & UInt64.highBits.firstBytes(colons.firstMark) == 0
+            else { return nil }
+            length += colons.firstMark
+        }
+        let name = recognize(PackedName(low: first, high: second), length: length)
+        return name == .other ? nil : (name, length)
+    }
+
+    @inline(__always)
+    private static func recognize(_ packed: PackedName, length: Int) -> FieldName {
+        switch length {
         case 2:
             if packed.low == 0x0000_0000_0000_6574 { return .te }
         case 4:
@@ -80,9 +119,6 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x0000_6874_676E_656C { return .contentLength }
         case 16:
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x676E_6964_6F63_6E65 { return .contentEncoding }
-        case 17:
-            if packed.low == 0x7265_6673_6E61_7274, packed.high == 0x6E69_646F_636E_652D, bytes[range.lowerBound + 16] | 0x20 == 0x67 { return .transferEncoding }
-            if packed.low == 0x696E_6167_726F_2D78, packed.high == 0x692D_6E6F_6974_617A, bytes[range.lowerBound + 16] | 0x20 == 0x64 { return .organizationID }
         default: break
         }
         return .other

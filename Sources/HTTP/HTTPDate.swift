@@ -10,8 +10,9 @@ package struct CivilTime: Equatable, Sendable {
     package let second: Int
 
     package init(epochSeconds: Int) {
-        let days = Int((Double(epochSeconds) / 86400).rounded(.down))
-        let seconds = epochSeconds - days * 86400
+        let (quotient, remainder) = epochSeconds.quotientAndRemainder(dividingBy: 86400)
+        let days = remainder < 0 ? quotient - 1 : quotient
+        let seconds = remainder < 0 ? remainder + 86400 : remainder
         // Days from civil, after Howard Hinnant: years start in March, so that the leap day is the last one.
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
@@ -36,15 +37,18 @@ package enum HTTPDate {
     /// IMF-fixdate (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     package static func text(epochSeconds: Int) -> String {
         let time = CivilTime(epochSeconds: epochSeconds)
-        return "\(weekdays[time.weekday]), \(two(time.day)) \(months[time.month - 1]) \(time.year) "
+        return "\(weekdays[time.weekday]), \(two(time.day)) \(months[time.month - 1]) \(four(time.year)) "
             + "\(two(time.hour)):\(two(time.minute)):\(two(time.second)) GMT"
     }
 
     /// RFC 3339 in UTC with whole seconds, such as `1994-11-06T08:49:37Z`.
     package static func timestamp(epochSeconds: Int) -> String {
         let time = CivilTime(epochSeconds: epochSeconds)
-        return "\(time.year)-\(two(time.month))-\(two(time.day))T\(two(time.hour)):\(two(time.minute)):\(two(time.second))Z"
+        return
+            "\(four(time.year))-\(two(time.month))-\(two(time.day))T\(two(time.hour)):\(two(time.minute)):\(two(time.second))Z"
     }
+
+    private static func four(_ year: Int) -> String { two(year / 100) + two(year % 100) }
 
     private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

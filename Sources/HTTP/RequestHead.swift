@@ -38,6 +38,10 @@ package struct RequestHead: Sendable {
     package var isHTTP10: Bool { minorVersion == 0 }
 
     mutating func reset() {
+        method = .get
+        target = 0..<0
+        path = 0..<0
+        minorVersion = 1
         fields.removeAll(keepingCapacity: true)
         framing = .none
         keepsAlive = true
@@ -52,7 +56,7 @@ package struct RequestHead: Sendable {
         end = 0
     }
 
-    /// Every field line of that name, in order. For `.other` names, see `values(named:)`.
+    /// The values of every field line of that name, in order.
     package func values(of name: FieldName) -> some Sequence<Range<Int>> {
         fields.lazy.filter { $0.name == name }.map(\.value)
     }

@@ -1,0 +1,87 @@
+import HTTP
+
+/// What became of some bytes: everything a head tells, as text, so that two outcomes can be compared.
+enum HeadOutcome: Equatable {
+    case head(ReadHead)
+    case refused(HeadError)
+    case incomplete
+
+    /// Feeds `bytes` in pieces that end at `cuts`, and at the end.
+    init(_ bytes: [UInt8], cuts: [Int] = [], limits: HeadLimits = HeadLimits()) {
+        var parser = HeadParser(limits: limits)
+        var head = RequestHead()
+        self = .incomplete
+        for cut in cuts + [bytes.count] {
+            let outcome = HeadOutcome.next(Array(bytes[..<cut]), &parser, &head)
+            guard outcome == .incomplete else {
+                self = outcome
+                return
+            }
+        }
+    }
+
+    init(_ text: String, limits: HeadLimits = HeadLimits()) { self.init(Array(text.utf8), limits: limits) }
+
+    static func next(_ bytes: [UInt8], _ parser: inout HeadParser, _ head: inout RequestHead) -> HeadOutcome {
+        do throws(HeadError) {
+            return try parser.parse(bytes.span, into: &head) ? .head(ReadHead(head, bytes)) : .incomplete
+        } catch {
+            return .refused(error)
+        }
+    }
+
+    var head: ReadHead? {
+        if case .head(let head) = self { head } else { nil }
+    }
+
+    var error: HeadError? {
+        if case .refused(let error) = self { error } else { nil }
+    }
+}
+
+/// A request head with its texts taken out of the bytes.
+struct ReadHead: Equatable {
+    let method: HTTPMethod
+    let target: String
+    let path: String
+    let query: String?
+    let minorVersion: UInt8
+    let names: [FieldName]
+    let fields: [String]
+    let framing: BodyFraming
+    let keepsAlive: Bool
+    let expectsContinue: Bool
+    let end: Int
+    let host: String?
+    let authorization: String?
+    let apiKey: String?
+    let traceparent: String?
+    let organizationID: String?
+    let contentType: String?
+
+    init(_ head: RequestHead, _ bytes: [UInt8]) {
+        let text = { (range: Range<Int>) in String(decoding: bytes[range], as: UTF8.self) }
+        method = head.method
+        target = text(head.target)
+        path = text(head.path)
+        query = head.query.map(text)
+        minorVersion = head.minorVersion
+        names = head.fields.map(\.name)
+        fields = head.fields.map { "\(text($0.nameRange)): \(text($0.value))" }
+        framing = head.framing
+        keepsAlive = head.keepsAlive
+        expectsContinue = head.expectsContinue
+        end = head.end
+        host = head.host.map(text)
+        authorization = head.authorization.map(text)
+        apiKey = head.apiKey.map(text)
+        traceparent = head.traceparent.map(text)
+        organizationID = head.organizationID.map(text)
+        contentType = head.contentType.map(text)
+    }
+}
+
+/// A head with the given request line and fields; a Host comes first unless the fields bring one.
+func headText(_ fields: [String] = [], line: String = "GET / HTTP/1.1", host: Bool = true) -> String {
+    ([line] + (host ? ["Host: a"] : []) + fields).map { $0 + "\r\n" }.joined() + "\r\n"
+}
