@@ -1,0 +1,280 @@
+package import HTTP
+package import Policy
+
+/// Something that kept a request from its answer and is not a policy's refusal.
+package struct Failure: Error, Equatable, Sendable {
+    /// Who is to blame. A dependency's failure is never blamed on the client.
+    package enum Origin: String, CaseIterable, Sendable { case client, gateway, upstream }
+
+    package let stage: Stage
+    package let kind: Kind
+
+    package init(_ kind: Kind, at stage: Stage) {
+        self.kind = kind
+        self.stage = stage
+    }
+
+    /// What happened.
+    package enum Kind: Equatable, Sendable {
+        case plainHTTP
+        case head(HeadError)
+        case framing(FramingError)
+        case headTimeout
+        case bodyTimeout
+        /// The client closed in the middle of the body.
+        case bodyIncomplete
+        case bodyTooLarge(limit: Int)
+        case unsupportedMediaType
+        case misdirected
+        case invalidJSON(reason: String, offset: Int)
+        /// A field that a rule needs is absent, or not what it must be.
+        case invalidField(name: String, reason: String)
+        /// Two spellings of a field disagree.
+        case conflictingFields([String])
+        case invalidIdentifier(name: String)
+
+        case rateLimited(limit: String, retryAfterSeconds: Int)
+        /// Another operation holds the connection.
+        case jobRunning(LeaseConflict, connection: String)
+        /// A job holds the connection whose state was to be changed.
+        case stateLocked(LeaseConflict, connection: String)
+
+        case upstreamUnreachable
+        case upstreamConnectTimeout
+        case upstreamTimeout
+        case upstreamInvalidResponse
+        case upstreamTruncated
+
+        case credentialSourceUnavailable
+        case storeUnavailable
+        case overloaded
+        case draining
+        case internalError
+    }
+
+    package var origin: Origin {
+        switch kind {
+        case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .bodyTooLarge,
+            .unsupportedMediaType, .misdirected, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
+            .rateLimited, .jobRunning, .stateLocked:
+            .client
+        case .upstreamUnreachable, .upstreamConnectTimeout, .upstreamTimeout, .upstreamInvalidResponse,
+            .upstreamTruncated:
+            .upstream
+        case .credentialSourceUnavailable, .storeUnavailable, .overloaded, .draining, .internalError: .gateway
+        }
+    }
+}
+
+/// Everything that ends a request with an error of the gateway's own.
+package enum Rejection: Sendable {
+    case failure(Failure)
+    case refusal(Refusal, credential: CredentialField)
+}
+
+/// The header that carried the credential: its words are in the answer.
+package enum CredentialField: Equatable, Sendable { case bearer, apiKey }
+
+/// An error answer before it is bytes.
+package struct ErrorResponse: Equatable, Sendable {
+    package var status: Int
+    package var code: String
+    package var message: String
+    package var details: [ErrorDetail.Member] = []
+    package var retryAfterSeconds: Int?
+    package var authenticate: BearerChallenge?
+    package var allow: String?
+    package var location: String?
+    /// Whether the connection cannot be used after this answer: where the next request begins is in doubt.
+    package var closesConnection = false
+
+    init(_ code: ErrorCode, message: String? = nil, details: [ErrorDetail.Member] = []) {
+        let entry = code.entry
+        status = entry.status
+        self.code = entry.code
+        self.message = message ?? entry.message
+        self.details = details
+    }
+
+    /// The answer to a rejection. The only place where a refusal or failure gets its status, code, headers and fate of the
+    /// connection.
+    package init(_ rejection: Rejection) {
+        switch rejection {
+        case .refusal(.noRoute, _): self.init(.notFound)
+        case .refusal(.methodNotAllowed(let allow, _), _):
+            self.init(.methodNotAllowed)
+            self.allow = allow
+        case .refusal(.ambiguousPath, _): self.init(.ambiguousPath)
+        case .refusal(.unauthenticated(_, let reason), let field):
+            self.init(.unauthenticated(reason, in: field))
+            authenticate = reason == .missing ? .missing : .invalidToken
+        case .refusal(.organizationDenied(_, _, let asked), _):
+            self.init(.organizationAccessDenied, details: [.init("organization_id", .string(asked))])
+        case .refusal(.ambiguousOrganization, _): self.init(.ambiguousOrganization)
+        case .refusal(.insufficientScope(_, _, let required), _):
+            self.init(.insufficientPermissions, details: [.init("required_scope", .string(required))])
+            authenticate = .insufficientScope(required)
+
+        case .failure(let failure): self.init(for: failure.kind)
+        }
+    }
+
+    private init(for kind: Failure.Kind) {
+        switch kind {
+        case .plainHTTP: self.init(.tlsRequired, closes: true)
+        case .head(let error): self.init(for: error)
+        case .framing(let error):
+            self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
+        case .headTimeout, .bodyTimeout: self.init(.requestTimeout, closes: true)
+        case .bodyIncomplete:
+            self.init(.badRequest, closes: true, details: [.init("reason", .string("the body ended early"))])
+        case .bodyTooLarge(let limit):
+            self.init(.payloadTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .unsupportedMediaType: self.init(.unsupportedMediaType)
+        case .misdirected: self.init(.misdirectedRequest)
+        case .invalidJSON(let reason, let offset):
+            self.init(.invalidJSON, details: [.init("reason", .string(reason)), .init("offset", .integer(offset))])
+        case .invalidField(let name, let reason):
+            self.init(
+                .validationError, message: "\(name): \(reason)",
+                details: [.init("field", .string(name)), .init("reason", .string(reason))])
+        case .conflictingFields(let names):
+            self.init(.conflictingFields, details: [.init("fields", .strings(names))])
+        case .invalidIdentifier(let name):
+            self.init(.invalidIdentifier, details: [.init("field", .string(name))])
+
+        case .rateLimited(let limit, let seconds):
+            let seconds = max(1, seconds)
+            self.init(
+                .rateLimitExceeded, message: "Rate limit exceeded. Retry after \(seconds) seconds.",
+                details: [.init("limit", .string(limit)), .init("retry_after", .integer(seconds))])
+            retryAfterSeconds = seconds
+        case .jobRunning(let conflict, let connection):
+            self.init(.jobAlreadyRunning, message: "A sync is already running for: \(connection)", conflict, connection)
+        case .stateLocked(let conflict, let connection):
+            self.init(.stateLocked, message: nil, conflict, connection)
+
+        case .upstreamUnreachable, .upstreamInvalidResponse, .upstreamTruncated: self.init(.badGateway)
+        case .upstreamConnectTimeout, .upstreamTimeout: self.init(.gatewayTimeout)
+
+        case .credentialSourceUnavailable, .storeUnavailable, .overloaded: self.init(.serviceUnavailable, retry: 2)
+        case .draining:
+            self.init(.serviceUnavailable, retry: 1)
+            closesConnection = true
+        case .internalError: self.init(.internalError, closes: true)
+        }
+    }
+
+    /// After any head that could not be read, where the next request would begin is anyone's guess.
+    private init(for error: HeadError) {
+        switch error {
+        case .unknownMethod: self.init(.notImplemented, closes: true)
+        case .unsupportedVersion: self.init(.versionNotSupported, closes: true)
+        case .targetTooLong(let limit):
+            self.init(.targetTooLong, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .headTooLong(let limit):
+            self.init(.headTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .tooManyFields(let limit):
+            self.init(.headTooLarge, closes: true, details: [.init("limit_fields", .integer(limit))])
+        case .unknownExpectation: self.init(.expectationFailed, closes: true)
+        case .unknownTransferCoding:
+            self.init(.notImplemented, closes: true, details: [.init("reason", .string(error.reason))])
+        case .invalidMethod(let offset), .invalidTarget(let offset), .invalidVersion(let offset),
+            .invalidLineEnd(let offset), .invalidFieldName(let offset), .invalidFieldValue(let offset),
+            .foldedLine(let offset):
+            self.init(
+                .badRequest, closes: true,
+                details: [.init("reason", .string(error.reason)), .init("offset", .integer(offset))])
+        case .missingHost, .repeatedHost, .invalidHost, .invalidContentLength, .differingContentLengths,
+            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .repeatedField:
+            self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
+        }
+    }
+
+    private init(_ code: ErrorCode, message: String?, _ conflict: LeaseConflict, _ connection: String) {
+        let job = conflict.job
+        self.init(
+            code, message: message,
+            details: [
+                .init("connection_id", .string(connection)),
+                .init(
+                    "active_job",
+                    .object([
+                        .init("id", job.map { .string($0.id) } ?? .null),
+                        .init("type", .string(job?.type ?? conflict.kind)),
+                        .init("status", .string(job?.status ?? "pending")),
+                        .init("started_at", job?.startedAt.map { .timestamp($0) } ?? .null),
+                    ])),
+                .init("held_since", .timestamp(conflict.heldSince)),
+                .init("retry_after", .integer(conflict.retryAfterSeconds)),
+            ])
+        retryAfterSeconds = max(1, conflict.retryAfterSeconds)
+        location = job?.location
+    }
+
+    private init(_ code: ErrorCode, closes: Bool, details: [ErrorDetail.Member] = []) {
+        self.init(code, details: details)
+        closesConnection = closes
+    }
+
+    private init(_ code: ErrorCode, retry seconds: Int) {
+        self.init(code)
+        retryAfterSeconds = seconds
+    }
+}
+
+extension ErrorCode {
+    /// The documented words differ by the kind of credential.
+    fileprivate static func unauthenticated(_ reason: CredentialFailure, in field: CredentialField) -> ErrorCode {
+        switch (reason, field) {
+        case (.missing, _): .authenticationRequired
+        case (.malformed, .bearer), (.unknown, .bearer): .tokenInvalid
+        case (.malformed, .apiKey), (.unknown, .apiKey): .invalidAPIKey
+        case (.expired, .bearer): .tokenExpired
+        case (.expired, .apiKey): .apiKeyExpired
+        }
+    }
+}
+
+extension HeadError {
+    /// What is wrong, for `details.reason`. Says nothing of what was sent.
+    fileprivate var reason: String {
+        switch self {
+        case .invalidMethod: "the method is malformed"
+        case .unknownMethod: "the method is not known"
+        case .invalidTarget: "the target is malformed"
+        case .targetTooLong: "the target is too long"
+        case .invalidVersion: "the version is malformed"
+        case .unsupportedVersion: "the version is not supported"
+        case .invalidLineEnd: "a line does not end with CR LF"
+        case .invalidFieldName: "a field name is malformed"
+        case .invalidFieldValue: "a field value is malformed"
+        case .foldedLine: "a line begins with white space"
+        case .headTooLong: "the head is too long"
+        case .tooManyFields: "there are too many fields"
+        case .missingHost: "Host is missing"
+        case .repeatedHost: "Host is repeated"
+        case .invalidHost: "Host is malformed"
+        case .invalidContentLength: "Content-Length is malformed"
+        case .differingContentLengths: "Content-Length is repeated with different values"
+        case .contentLengthWithTransferEncoding: "both Content-Length and Transfer-Encoding are given"
+        case .transferEncodingInHTTP10: "Transfer-Encoding needs HTTP/1.1"
+        case .repeatedField: "a field is repeated"
+        case .unknownTransferCoding: "the transfer coding is not known"
+        case .unknownExpectation: "the expectation is not known"
+        }
+    }
+}
+
+extension FramingError {
+    fileprivate var reason: String {
+        switch self {
+        case .invalidChunkSize: "a chunk size is malformed"
+        case .chunkTooLarge: "a chunk is too large"
+        case .invalidChunkEnd: "a chunk does not end where its size says"
+        case .extensionTooLong: "a chunk extension is too long"
+        case .invalidTrailer: "a trailer is malformed"
+        case .trailersTooLong: "the trailers are too long"
+        }
+    }
+}

@@ -1,0 +1,307 @@
+import HTTP
+import JSON
+import Policy
+import Testing
+
+@testable import Gateway
+
+private func rendered(_ response: ErrorResponse, addsDetail: Bool = false) throws -> JSONValue {
+    var bytes: [UInt8] = []
+    let traceID = TraceID(high: 0x0123_4567_89AB_CDEF, low: 1)
+    Envelope.append(response, traceID: traceID, epochMilliseconds: 0, addsDetail: addsDetail, to: &bytes)
+    return try JSONValue.read(bytes.span)
+}
+
+@Suite("Error catalogue")
+struct ErrorCatalogueTests {
+    @Test("Every code is one stable word, used once, with a message and advice")
+    func rows() {
+        var seen: Set<String> = []
+        for code in ErrorCode.allCases {
+            let entry = code.entry
+            #expect(seen.insert(entry.code).inserted)
+            #expect(entry.code.utf8.allSatisfy { (0x41...0x5A).contains($0) || $0 == 0x5F })
+            #expect(!entry.message.isEmpty)
+            #expect(!entry.advice.isEmpty)
+            #expect((400...505).contains(entry.status))
+            #expect(entry.type == (entry.status < 500 ? "client_error" : "server_error"))
+        }
+    }
+
+    @Test(
+        "Every status the gateway can answer with has a code of its own",
+        arguments: [
+            400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 423, 429, 431, 501, 502, 503, 504, 505,
+        ])
+    func statuses(status: Int) {
+        #expect(ErrorCode.generic(forStatus: status).entry.status == status)
+    }
+
+    @Test("A status nobody listed is still blamed on the right side")
+    func unlisted() {
+        #expect(ErrorCode.generic(forStatus: 418).entry.type == "client_error")
+        #expect(ErrorCode.generic(forStatus: 500) == .upstreamError)
+        #expect(ErrorCode.generic(forStatus: 599).entry.type == "server_error")
+    }
+}
+
+@Suite("Failures and refusals")
+struct FailureTests {
+    private static let job = LeaseJob(
+        id: "job_1", type: "sync", status: "running", startedAt: 1_709_251_199_999, location: "/jobs/job_1")
+    private static let conflict = LeaseConflict(
+        kind: "sync", state: .held, job: job, heldSince: 1_709_251_199_000, retryAfterSeconds: 7)
+
+    static let rows: [(Failure.Kind, Int, String, Failure.Origin, closes: Bool)] = [
+        (.plainHTTP, 400, "TLS_REQUIRED", .client, true),
+        (.framing(.invalidChunkSize), 400, "BAD_REQUEST", .client, true),
+        (.headTimeout, 408, "REQUEST_TIMEOUT", .client, true),
+        (.bodyTimeout, 408, "REQUEST_TIMEOUT", .client, true),
+        (.bodyIncomplete, 400, "BAD_REQUEST", .client, true),
+        (.bodyTooLarge(limit: 5), 413, "PAYLOAD_TOO_LARGE", .client, true),
+        (.unsupportedMediaType, 415, "UNSUPPORTED_MEDIA_TYPE", .client, false),
+        (.misdirected, 421, "MISDIRECTED_REQUEST", .client, false),
+        (.invalidJSON(reason: "x", offset: 3), 400, "INVALID_JSON", .client, false),
+        (.invalidField(name: "streams", reason: "is required"), 422, "VALIDATION_ERROR", .client, false),
+        (.conflictingFields(["connection_id", "connectionId"]), 400, "CONFLICTING_FIELDS", .client, false),
+        (.invalidIdentifier(name: "connection_id"), 400, "INVALID_IDENTIFIER", .client, false),
+        (.rateLimited(limit: "a", retryAfterSeconds: 4), 429, "RATE_LIMIT_EXCEEDED", .client, false),
+        (.jobRunning(conflict, connection: "c"), 409, "CONNECTOR_JOB_ALREADY_RUNNING", .client, false),
+        (.stateLocked(conflict, connection: "c"), 409, "CONNECTOR_STATE_LOCKED", .client, false),
+        (.upstreamUnreachable, 502, "BAD_GATEWAY", .upstream, false),
+        (.upstreamConnectTimeout, 504, "GATEWAY_TIMEOUT", .upstream, false),
+        (.upstreamTimeout, 504, "GATEWAY_TIMEOUT", .upstream, false),
+        (.upstreamInvalidResponse, 502, "BAD_GATEWAY", .upstream, false),
+        (.upstreamTruncated, 502, "BAD_GATEWAY", .upstream, false),
+        (.credentialSourceUnavailable, 503, "SERVICE_UNAVAILABLE", .gateway, false),
+        (.storeUnavailable, 503, "SERVICE_UNAVAILABLE", .gateway, false),
+        (.overloaded, 503, "SERVICE_UNAVAILABLE", .gateway, false),
+        (.draining, 503, "SERVICE_UNAVAILABLE", .gateway, true),
+        (.internalError, 500, "INTERNAL_ERROR", .gateway, true),
+        (.head(.invalidMethod(at: 0)), 400, "BAD_REQUEST", .client, true),
+        (.head(.unknownMethod), 501, "NOT_IMPLEMENTED", .client, true),
+        (.head(.invalidTarget(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.targetTooLong(limit: 8192)), 414, "URI_TOO_LONG", .client, true),
+        (.head(.invalidVersion(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.unsupportedVersion), 505, "HTTP_VERSION_NOT_SUPPORTED", .client, true),
+        (.head(.invalidLineEnd(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.invalidFieldName(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.invalidFieldValue(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.foldedLine(at: 1)), 400, "BAD_REQUEST", .client, true),
+        (.head(.headTooLong(limit: 1)), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", .client, true),
+        (.head(.tooManyFields(limit: 1)), 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", .client, true),
+        (.head(.missingHost), 400, "BAD_REQUEST", .client, true),
+        (.head(.repeatedHost), 400, "BAD_REQUEST", .client, true),
+        (.head(.invalidHost), 400, "BAD_REQUEST", .client, true),
+        (.head(.invalidContentLength), 400, "BAD_REQUEST", .client, true),
+        (.head(.differingContentLengths), 400, "BAD_REQUEST", .client, true),
+        (.head(.contentLengthWithTransferEncoding), 400, "BAD_REQUEST", .client, true),
+        (.head(.transferEncodingInHTTP10), 400, "BAD_REQUEST", .client, true),
+        (.head(.unknownTransferCoding), 501, "NOT_IMPLEMENTED", .client, true),
+        (.head(.unknownExpectation), 417, "EXPECTATION_FAILED", .client, true),
+    ]
+
+    @Test("Each failure has its answer", arguments: 0..<rows.count)
+    func table(index: Int) throws {
+        let (kind, status, code, origin, closes) = Self.rows[index]
+        let failure = Failure(kind, at: .read)
+        let response = ErrorResponse(.failure(failure))
+        #expect(response.status == status)
+        #expect(response.code == code)
+        #expect(failure.origin == origin)
+        #expect(response.closesConnection == closes)
+        // Nothing is blamed on the client that is not the client's, and the other way round.
+        #expect((status < 500 || [501, 505].contains(status)) == (origin == .client))
+        if [429, 503, 409].contains(status) { #expect((response.retryAfterSeconds ?? 0) >= 1) }
+        let json = try rendered(response)
+        #expect(json["error"]?["status"]?.integer == Int64(status))
+        #expect(json["error"]?["code"]?.string == code)
+        #expect(json["error"]?["message"]?.string?.isEmpty == false)
+    }
+
+    @Test("Each refusal has its answer")
+    func refusals() throws {
+        let noRoute = ErrorResponse(.refusal(.noRoute(.aitronos), credential: .bearer))
+        #expect(noRoute.status == 404 && noRoute.code == "NOT_FOUND")
+        let method = ErrorResponse(.refusal(.methodNotAllowed(allow: "GET, HEAD", .airweave), credential: .bearer))
+        #expect(method.status == 405 && method.allow == "GET, HEAD")
+        let path = ErrorResponse(.refusal(.ambiguousPath(.other), credential: .bearer))
+        #expect(path.status == 400 && path.code == "AMBIGUOUS_PATH")
+    }
+
+    @Test("A 409 tells which job runs, where it is, and when to come back")
+    func conflictDetails() throws {
+        let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .lease)))
+        #expect(response.message == "A sync is already running for: conn_1")
+        #expect(response.location == "/jobs/job_1")
+        #expect(response.retryAfterSeconds == 7)
+        let details = try #require(try rendered(response)["error"]?["details"])
+        #expect(details["connection_id"]?.string == "conn_1")
+        #expect(details["active_job"]?["id"]?.string == "job_1")
+        #expect(details["active_job"]?["type"]?.string == "sync")
+        #expect(details["active_job"]?["status"]?.string == "running")
+        #expect(details["active_job"]?["started_at"]?.string == "2024-02-29T23:59:59.999Z")
+
+        let early = LeaseConflict(kind: "reset", state: .reserved, job: nil, heldSince: 0, retryAfterSeconds: 3)
+        let pending = ErrorResponse(.failure(Failure(.jobRunning(early, connection: "conn_1"), at: .lease)))
+        #expect(pending.location == nil)
+        let active = try #require(try rendered(pending)["error"]?["details"]?["active_job"])
+        #expect(active["id"]?.isNull == true)
+        #expect(active["type"]?.string == "reset")
+        #expect(active["status"]?.string == "pending")
+    }
+
+    @Test("Stages have the positions they are declared in")
+    func stages() {
+        for (index, stage) in Stage.allCases.enumerated() { #expect(stage.index == index) }
+    }
+}
+
+@Suite("Envelope")
+struct EnvelopeTests {
+    @Test("The envelope has exactly the documented shape")
+    func shape() {
+        var bytes: [UInt8] = []
+        let response = ErrorResponse(.jobNotFound)
+        Envelope.append(
+            response, traceID: TraceID(high: 0xA, low: 0xB), epochMilliseconds: 1_709_251_199_999, addsDetail: false,
+            to: &bytes)
+        #expect(
+            String(decoding: bytes, as: UTF8.self) == """
+                {"success":false,"error":{"code":"CONNECTOR_JOB_NOT_FOUND","message":"The requested job was not found.",\
+                "type":"client_error","status":404,"details":{},"trace_id":"000000000000000a000000000000000b",\
+                "timestamp":"2024-02-29T23:59:59.999Z"}}
+                """)
+    }
+
+    @Test("The Airweave family gets the message as a top-level detail string too")
+    func detail() throws {
+        let json = try rendered(ErrorResponse(.jobNotFound), addsDetail: true)
+        #expect(json["detail"]?.string == "The requested job was not found.")
+        #expect(json["error"]?["message"]?.string == json["detail"]?.string)
+        #expect(try rendered(ErrorResponse(.jobNotFound))["detail"] == nil)
+    }
+
+    @Test("Any text in a message or detail survives")
+    func escaping() throws {
+        let text = "a\"b\\c\n\r\t\u{0}\u{1b}\u{7f}\u{e9}\u{1F600}</script>"
+        var response = ErrorResponse(.badRequest, message: text)
+        response.details = [.init(text, .string(text)), .init("n", .integer(-5)), .init("l", .strings([text, ""]))]
+        let json = try rendered(response, addsDetail: true)
+        #expect(json["error"]?["message"]?.string == text)
+        #expect(json["detail"]?.string == text)
+        #expect(json["error"]?["details"]?[text]?.string == text)
+        #expect(json["error"]?["details"]?["l"]?.array?.first?.string == text)
+    }
+}
+
+@Suite("Errors of upstreams")
+struct UpstreamErrorTests {
+    private func read(_ status: Int, _ body: String) -> ErrorResponse {
+        let bytes = Array(body.utf8)
+        return ErrorResponse(upstreamStatus: status, body: bytes.span)
+    }
+
+    static let rows: [(Int, String, code: String, message: String)] = [
+        (
+            404, #"{"success":false,"error":{"code":"CONNECTOR_JOB_NOT_FOUND","message":"Gone.","details":{"a":1}}}"#,
+            "CONNECTOR_JOB_NOT_FOUND", "Gone."
+        ),
+        (400, #"{"error":{"message":"no code"}}"#, "BAD_REQUEST", "no code"),
+        (404, #"{"detail":"Source connection not found"}"#, "NOT_FOUND", "Source connection not found"),
+        (
+            422, #"{"detail":[{"loc":["body","streams",0],"msg":"field required","type":"missing"}]}"#,
+            "VALIDATION_ERROR", "body.streams.0: field required"
+        ),
+        (422, #"{"errors":[{"body.limit":"must be > 0"}]}"#, "VALIDATION_ERROR", "body.limit: must be > 0"),
+        (422, #"{"detail":[]}"#, "VALIDATION_ERROR", "A field of the request is invalid."),
+        (400, #"{"detail":{"code":"PAUSED","message":"Sync is paused"}}"#, "PAUSED", "Sync is paused"),
+        (
+            403, #"{"type":"about:blank","title":"Forbidden","status":403,"detail":"Not yours","instance":"/x"}"#,
+            "ACCESS_DENIED", "Not yours"
+        ),
+        (503, #"{"title":"Down for maintenance"}"#, "SERVICE_UNAVAILABLE", "Down for maintenance"),
+        (409, #"{"message":"A sync is already running"}"#, "CONFLICT", "A sync is already running"),
+        (400, #"{"error":"bad thing"}"#, "BAD_REQUEST", "bad thing"),
+        (400, #"{"error":{"code":"has spaces in it","message":""}}"#, "BAD_REQUEST", "The request is malformed."),
+        (
+            502, "<html><body><h1>502 Bad Gateway</h1></body></html>", "BAD_GATEWAY",
+            "The connector service could not be reached or gave no valid answer."
+        ),
+        (500, "", "UPSTREAM_ERROR", "The connector service failed."),
+        (500, "Traceback (most recent call last):", "UPSTREAM_ERROR", "The connector service failed."),
+        (500, "[]", "UPSTREAM_ERROR", "The connector service failed."),
+        (500, "null", "UPSTREAM_ERROR", "The connector service failed."),
+        (500, #"{"error":"#, "UPSTREAM_ERROR", "The connector service failed."),
+        (400, #"{"message":"a","message":"b"}"#, "BAD_REQUEST", "The request is malformed."),
+        (418, "short and stout", "REQUEST_FAILED", "The request failed."),
+    ]
+
+    @Test("Each shape of an upstream's error becomes ours", arguments: 0..<rows.count)
+    func shapes(index: Int) throws {
+        let (status, body, code, message) = Self.rows[index]
+        let response = read(status, body)
+        #expect(response.status == status)
+        #expect(response.code == code)
+        #expect(response.message == message)
+        #expect(try rendered(response, addsDetail: true)["detail"]?.string == message)
+    }
+
+    @Test("What an upstream adds is kept in details")
+    func details() throws {
+        let envelope = try rendered(read(404, #"{"error":{"code":"X","details":{"a":{"b":[1.50,null]},"c":"d"}}}"#))
+        #expect(envelope["error"]?["details"]?["a"]?["b"]?.array?.count == 2)
+        #expect(envelope["error"]?["details"]?["c"]?.string == "d")
+        let problem = try rendered(read(403, #"{"title":"T","type":"urn:x","balance":30}"#))
+        #expect(problem["error"]?["details"]?["balance"]?.integer == 30)
+        #expect(problem["error"]?["details"]?["type"]?.string == "urn:x")
+        let list = try rendered(read(422, #"{"detail":[{"loc":["body"],"msg":"m","type":"t"}]}"#))
+        #expect(list["error"]?["details"]?["errors"]?.array?.first?["type"]?.string == "t")
+    }
+
+    @Test("A long message is cut")
+    func longMessage() {
+        let response = read(400, #"{"message":"\#(String(repeating: "x", count: 100_000))"}"#)
+        #expect(response.message.utf8.count < 1100)
+    }
+
+    @Test("Every cut and every changed byte of a body gives an envelope")
+    func mutations() throws {
+        let body = Array(
+            #"{"detail":[{"loc":["body",1],"msg":"m"}],"title":"t","error":{"code":"A","details":{"x":1}}}"#.utf8)
+        for length in 0...body.count {
+            let cut = Array(body[..<length])
+            #expect(try rendered(ErrorResponse(upstreamStatus: 422, body: cut.span))["error"] != nil)
+        }
+        for index in body.indices {
+            for byte: UInt8 in [0, 0x22, 0x5B, 0x5D, 0x7B, 0x7D, 0x2C, 0x3A, 0x31, 0x80, 0xFF] {
+                var changed = body
+                changed[index] = byte
+                #expect(try rendered(ErrorResponse(upstreamStatus: 422, body: changed.span))["error"] != nil)
+            }
+        }
+    }
+}
+
+@Suite("Bearer challenges")
+struct BearerChallengeTests {
+    @Test(
+        "WWW-Authenticate follows RFC 6750",
+        arguments: [
+            (BearerChallenge.missing, #"Bearer realm="connectors""#),
+            (.invalidToken, #"Bearer realm="connectors", error="invalid_token""#),
+            (
+                .insufficientScope("connectors:run connectors:write"),
+                #"Bearer realm="connectors", error="insufficient_scope", scope="connectors:run connectors:write""#
+            ),
+            (
+                .insufficientScope("a\"\\\r\n"),
+                #"Bearer realm="connectors", error="insufficient_scope", scope="a\"\\??""#
+            ),
+        ] as [(BearerChallenge, String)])
+    func values(_ challenge: BearerChallenge, _ text: String) {
+        var bytes: [UInt8] = []
+        challenge.append(realm: "connectors", to: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self) == text)
+    }
+}
