@@ -94,7 +94,7 @@ extension RouteTable {
         var walk = Walk(method: RouteMethods(naming: method))
         if path.hasBytes("*"), walk.method == .options { return .options(allow: Self.allowed(.any), .other) }
         let end = path.count > 0 && path[0] == .slash ? search(path, node: 0, at: 1, depth: 0, &walk) : nil
-        if walk.isAmbiguous || (end == nil && Self.isAmbiguous(path, from: 1)) {
+        if end == nil ? Self.isAmbiguous(path, from: 1) : walk.isAmbiguous {
             return .ambiguousPath(walk.family ?? .other)
         }
         if let end {

@@ -45,6 +45,9 @@ func shippedFiles() throws -> [PolicyFile] {
 /// The digest whose 32 bytes are all `byte`.
 func digest(_ byte: UInt8) -> TokenDigest? { TokenDigest([UInt8](repeating: byte, count: 32).span) }
 
+/// A digest from its bytes. (The testing macros cannot look into an expression with a span.)
+func digest(of bytes: [UInt8]) -> TokenDigest? { TokenDigest(bytes.span) }
+
 /// The digest as a policy file has it.
 func hex(_ byte: UInt8) -> String {
     let digits = String(byte, radix: 16)
