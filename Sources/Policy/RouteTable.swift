@@ -94,7 +94,8 @@ extension RouteTable {
         var walk = Walk(method: RouteMethods(naming: method))
         if path.hasBytes("*"), walk.method == .options { return .options(allow: Self.allowed(.any), .other) }
         let end = path.count > 0 && path[0] == .slash ? search(path, node: 0, at: 1, depth: 0, &walk) : nil
-        if end == nil ? Self.isAmbiguous(path, from: 1) : walk.isAmbiguous {
+        let isKnown = end != nil || !walk.allowed.isEmpty
+        if (isKnown && walk.isAmbiguous) || (end == nil && Self.isAmbiguous(path, from: 1)) {
             return .ambiguousPath(walk.family ?? .other)
         }
         if let end {
