@@ -1,0 +1,116 @@
+internal import JSON
+
+/// A refusal of the connector service: what its envelope says.
+struct APIError: Error {
+    let status: Int
+    let code: String
+    let message: String
+    var details: [(name: String, value: Detail)] = []
+    var headers: [(String, String)] = []
+
+    /// A value in `details`.
+    enum Detail {
+        case string(String)
+        case optionalString(String?)
+        case object([(name: String, value: Detail)])
+    }
+
+    static let connectionNotFound = APIError(
+        status: 404, code: "CONNECTOR_CONNECTION_NOT_FOUND", message: "The requested connection was not found.")
+    static let jobNotFound = APIError(
+        status: 404, code: "CONNECTOR_JOB_NOT_FOUND", message: "The requested job was not found.")
+    static let notFound = APIError(status: 404, code: "NOT_FOUND", message: "There is nothing at this path.")
+    static let stateLocked = APIError(
+        status: 409, code: "CONNECTOR_STATE_LOCKED",
+        message: "State cannot be updated while a sync is running for this connection.")
+    static let retryFailed = APIError(
+        status: 400, code: "CONNECTOR_JOB_RETRY_FAILED", message: "Failed to retry the job.",
+        details: [("reason", .string("only a failed or cancelled job can be retried"))])
+    static let unavailable = APIError(
+        status: 503, code: "SERVICE_UNAVAILABLE",
+        message: "The change could not be made durable. Look at the current state before trying again.",
+        headers: [("Retry-After", "5")])
+
+    /// 422 with the field that is wrong; `problem` continues the sentence "The field x ...".
+    static func invalid(_ field: String, _ problem: String) -> APIError {
+        APIError(
+            status: 422, code: "VALIDATION_ERROR", message: "The field \(field) \(problem).",
+            details: [("field", .string(field)), ("reason", .string(problem))])
+    }
+
+    static func methodNotAllowed(_ allowed: [String]) -> APIError {
+        APIError(
+            status: 405, code: "METHOD_NOT_ALLOWED", message: "This path does not have this method.",
+            headers: [("Allow", allowed.joined(separator: ", "))])
+    }
+
+    /// 409 that tells which job runs, where to look at it, and when to come back.
+    static func alreadyRunning(_ job: Job, retryAfterSeconds: Int64) -> APIError {
+        let reference = JobReference(job, family: nil)
+        return APIError(
+            status: 409, code: "CONNECTOR_JOB_ALREADY_RUNNING",
+            message: "A sync is already running for: \(job.connection.id)",
+            details: [
+                (
+                    "active_job",
+                    .object([
+                        ("id", .string(job.id)), ("type", .string(job.kind.rawValue)),
+                        ("status", .string(job.status.rawValue)),
+                        ("started_at", .optionalString(job.startedAt?.iso8601)),
+                    ])
+                )
+            ], headers: [("Location", reference.path), ("Retry-After", "\(max(1, retryAfterSeconds))")])
+    }
+
+    /// What is answered when there is nothing to cancel; the Airweave family documents 400.
+    static func hasEnded(_ job: Job, isAirweave: Bool) -> APIError {
+        APIError(
+            status: isAirweave ? 400 : 409, code: "CONNECTOR_JOB_NOT_RUNNING",
+            message: "The job has ended and cannot be cancelled.",
+            details: [("status", .string(job.status.rawValue))])
+    }
+
+    /// The documented envelope; the Airweave family needs `detail` at the top as well.
+    func response(traceID: String, isAirweave: Bool, now: Timestamp) -> ConnectorResponse {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name("success")
+        writer.bool(false)
+        writer.name("error")
+        writer.beginObject()
+        writer.name("code")
+        writer.string(code)
+        writer.name("message")
+        writer.string(message)
+        writer.name("type")
+        writer.string(status < 500 ? "client_error" : "server_error")
+        writer.name("status")
+        writer.integer(status)
+        writer.name("details")
+        Self.write(details, to: &writer)
+        writer.name("trace_id")
+        writer.string(traceID)
+        writer.name("timestamp")
+        writer.string(now.iso8601)
+        writer.endObject()
+        if isAirweave {
+            writer.name("detail")
+            writer.string(message)
+        }
+        writer.endObject()
+        return ConnectorResponse(status: status, headers: headers, body: writer.bytes)
+    }
+
+    private static func write(_ members: [(name: String, value: Detail)], to writer: inout JSONWriter) {
+        writer.beginObject()
+        for (name, value) in members {
+            writer.name(name)
+            switch value {
+            case .string(let text), .optionalString(let text?): writer.string(text)
+            case .optionalString(nil): writer.null()
+            case .object(let members): write(members, to: &writer)
+            }
+        }
+        writer.endObject()
+    }
+}

@@ -1,0 +1,173 @@
+internal import JSON
+
+/// The operations that start or cancel a job.
+extension ConnectorService {
+    func trigger(_ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        let body = try RequestBody(request.body, known: ["connection_id", "connectionId", "job_type", "jobType"])
+        let id = try body.string("connection_id", or: "connectionId")
+        let type = try body.string("job_type", or: "jobType")
+        guard type == "sync" || type == "reset" else { throw .invalid("job_type", "must be sync or reset") }
+        let job = try await begin(try entry(id, request), type == "sync" ? .sync : .reset)
+        return started(job) { $0.job(job) }
+    }
+
+    func refresh(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        let body = try RequestBody(request.body, known: ["streams", "remove_records"])
+        let names = try body.strings("streams")
+        let removesRecords = try body.flag("remove_records")
+        let entry = try entry(id, request)
+        let job = try await begin(
+            entry, .refresh, streams: try streams(names, of: entry), removesRecords: removesRecords)
+        return started(job) { Self.status("refreshing", to: &$0) }
+    }
+
+    func clear(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        let body = try RequestBody(request.body, known: ["streams"])
+        let names = try body.strings("streams")
+        let entry = try entry(id, request)
+        let job = try await begin(entry, .clear, streams: try streams(names, of: entry))
+        return started(job) { Self.status("clearing", to: &$0) }
+    }
+
+    /// Starts a job like an ended one that did not do its work.
+    func retry(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        let earlier = try job(id, request)
+        guard earlier.status == .failed || earlier.status == .cancelled else { throw .retryFailed }
+        let job = try await begin(
+            try entry(earlier.connection.id, request), earlier.kind, streams: earlier.streams,
+            removesRecords: earlier.removesRecords, isFullSync: earlier.isFullSync)
+        return started(job) { $0.job(job) }
+    }
+
+    /// The body is ignored: clients send none, `{}`, or what belongs into the query.
+    func run(
+        _ id: String, _ query: QueryParameters, _ request: ConnectorRequest
+    ) async throws(APIError) -> ConnectorResponse {
+        let isFullSync = try query.flag("force_full_sync")
+        let job = try await begin(try sourceEntry(id, request), .sync, isFullSync: isFullSync)
+        return started(job) { $0.syncJob(job) }
+    }
+
+    /// Accepts the cancelling durably, then gives the job a moment to stop, so that a client that goes on at once
+    /// does not meet its own job.
+    func cancel(_ id: String, _ request: ConnectorRequest, isAirweave: Bool) async throws(APIError) -> Job {
+        let organization = request.organization
+        let moment = now()
+        var refusal = APIError.unavailable
+        let committed = await withCheckedContinuation { continuation in
+            let reply = Reply(continuation)
+            let problem = ledger.withState { [runner, desk] state -> APIError? in
+                guard let job = state.job(id, of: organization)?.job else { return .jobNotFound }
+                guard !job.status.isEnd else { return .hasEnded(job, isAirweave: isAirweave) }
+                let isAppended = desk.append([.cancel(job: job.id, at: moment)], reply) { [id = job.id] committed in
+                    if committed { runner.cancel(id) }
+                }
+                return isAppended ? nil : .unavailable
+            }
+            guard let problem else { return }
+            refusal = problem
+            reply.send(false)
+        }
+        guard committed else { throw refusal }
+        let known = try job(id, request).id
+        await runner.waitForEnd(of: known, atMost: .seconds(2))
+        let job = try job(id, request)
+        guard !job.status.isEnd || job.status == .cancelled else { throw .hasEnded(job, isAirweave: isAirweave) }
+        return job
+    }
+
+    func cancelSourceJob(
+        _ job: String, of id: String, _ request: ConnectorRequest
+    ) async throws(APIError) -> Job {
+        let entry = try sourceEntry(id, request)
+        guard try self.job(job, request).connection == entry.key else { throw .jobNotFound }
+        return try await cancel(job, request, isAirweave: true)
+    }
+}
+
+extension ConnectorService {
+    /// Makes a new job durable and starts it, unless the connection has one already.
+    ///
+    /// The look at the running job and the record of the new one happen under one lock: of many triggers at once
+    /// exactly one wins.
+    private func begin(
+        _ entry: ServiceState.Entry, _ kind: Job.Kind, streams: [String]? = nil, removesRecords: Bool = false,
+        isFullSync: Bool = false
+    ) async throws(APIError) -> Job {
+        guard let definition = entry.definition else { throw .connectionNotFound }
+        let moment = now()
+        let job = Job(
+            id: newID(definition.family), connection: entry.key, kind: kind,
+            streams: streams ?? definition.streams.map(\.name), removesRecords: removesRecords,
+            isFullSync: isFullSync, createdAt: moment)
+        var refusal = APIError.unavailable
+        let committed = await withCheckedContinuation { continuation in
+            let reply = Reply(continuation)
+            let problem = ledger.withState { [ledger, desk, runner] state -> APIError? in
+                guard let index = state.index(of: job.connection) else { return .connectionNotFound }
+                if let active = state[index].activeJob {
+                    return .alreadyRunning(active, retryAfterSeconds: Self.wait(for: active, state[index].jobs, moment))
+                }
+                let isAppended = desk.append([.job(job)], reply) { committed in
+                    if committed { return runner.start(job) }
+                    ledger.withState { $0[index].activeJob = nil }
+                }
+                if isAppended { state[index].activeJob = job }
+                return isAppended ? nil : .unavailable
+            }
+            guard let problem else { return }
+            refusal = problem
+            reply.send(false)
+        }
+        guard committed else { throw refusal }
+        return job
+    }
+
+    /// The seconds until `job` will probably have ended, judged by the connection's last jobs.
+    private static func wait(for job: Job, _ history: JobHistory, _ now: Timestamp) -> Int64 {
+        guard let expected = history.recentDuration else { return 2 }
+        let elapsed = now.milliseconds - (job.startedAt ?? job.createdAt).milliseconds
+        return min(600, (expected - elapsed + 999) / 1000)
+    }
+
+    private func streams(_ names: [String], of entry: ServiceState.Entry) throws(APIError) -> [String] {
+        let all = entry.definition?.streams.map(\.name) ?? []
+        for (index, name) in names.enumerated() where !all.contains(name) {
+            throw .invalid("streams[\(index)]", "is no stream of this connection: \(name)")
+        }
+        return names.isEmpty ? all : all.filter(names.contains)
+    }
+
+    private func started(_ job: Job, _ body: (inout JSONWriter) -> Void) -> ConnectorResponse {
+        var response = ok(body)
+        let family: ConnectionDefinition.Family = job.id.hasPrefix("job_") ? .aitronos : .airweave
+        response.startedJob = JobReference(job, family: family)
+        return response
+    }
+
+    private static func status(_ word: String, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.name("status")
+        writer.string(word)
+        writer.endObject()
+    }
+
+    /// 122 random bits or more, in the form of the family.
+    private func newID(_ family: ConnectionDefinition.Family) -> String {
+        var bytes = random().littleEndianBytes + random().littleEndianBytes
+        let digits = Array("0123456789abcdef".utf8)
+        guard family == .airweave else {
+            return "job_"
+                + String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        }
+        // RFC 9562, section 5.4: version 4, variant 10.
+        bytes[6] = bytes[6] & 0x0F | 0x40
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        var text: [UInt8] = []
+        for (index, byte) in bytes.enumerated() {
+            if [4, 6, 8, 10].contains(index) { text.append(UInt8(ascii: "-")) }
+            text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,62 @@
+/// The parameters of a query, percent-decoded. Unknown ones are ignored, as clients send their own.
+struct QueryParameters {
+    private var values: [String: [String]] = [:]
+
+    init(_ target: [UInt8], from start: Int) throws(APIError) {
+        for pair in target[start...].split(separator: UInt8(ascii: "&")) {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = parts.first.flatMap(Self.decoded),
+                let value = Self.decoded(parts.count > 1 ? parts[1] : [])
+            else { throw .invalid("query", "has an escape that is not UTF-8") }
+            values[name, default: []].append(value)
+        }
+    }
+
+    /// The value of `name` in either spelling; empty counts as absent, two different ones are refused.
+    func value(_ name: String, or other: String? = nil) throws(APIError) -> String? {
+        let given = (values[name] ?? []) + (other.flatMap { values[$0] } ?? [])
+        guard let first = given.first, !first.isEmpty else { return nil }
+        guard given.allSatisfy({ $0 == first }) else { throw .invalid(name, "is given twice with different values") }
+        return first
+    }
+
+    func integer(_ name: String, in range: ClosedRange<Int>, default standard: Int) throws(APIError) -> Int {
+        guard let text = try value(name) else { return standard }
+        guard let number = Int(text), range.contains(number) else {
+            let limit = range.upperBound == Int.max ? "that is at least \(range.lowerBound)" : Self.words(range)
+            throw .invalid(name, "must be an integer \(limit)")
+        }
+        return number
+    }
+
+    func flag(_ name: String) throws(APIError) -> Bool {
+        switch try value(name)?.lowercased() {
+        case nil, "false", "0": return false
+        case "true", "1": return true
+        default: throw .invalid(name, "must be true or false")
+        }
+    }
+
+    private static func words(_ range: ClosedRange<Int>) -> String { "from \(range.lowerBound) to \(range.upperBound)" }
+
+    /// `+` stays a plus: these values are dates and ids, in which a space means nothing.
+    private static func decoded(_ text: ArraySlice<UInt8>) -> String? {
+        guard text.contains(UInt8(ascii: "%")) else { return String(validating: text, as: UTF8.self) }
+        var bytes: [UInt8] = []
+        var index = text.startIndex
+        while index < text.endIndex {
+            guard text[index] == UInt8(ascii: "%") else {
+                bytes.append(text[index])
+                index += 1
+                continue
+            }
+            guard index + 2 < text.endIndex,
+                let value = UInt8(String(decoding: text[index + 1...index + 2], as: UTF8.self), radix: 16),
+                text[index + 1] != UInt8(ascii: "+")
+            else { return nil }
+            bytes.append(value)
+            index += 3
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,61 @@
+internal import JSON
+
+/// The JSON object of a request, whose fields are asked for by name. Every mistake names its field.
+struct RequestBody {
+    private let bytes: [UInt8]
+    private let members: [JSONMember]
+
+    /// Reads the object; a name that is not in `known` is refused.
+    init(_ bytes: [UInt8], known: [String]) throws(APIError) {
+        let value: JSONValue
+        do { value = try JSONValue.read(bytes.span, limits: JSONLimits(values: 200_000)) } catch {
+            throw APIError(
+                status: 400, code: "INVALID_JSON", message: "The body is not valid JSON: \(error.message).",
+                details: [("field", .string("body")), ("reason", .string(error.message))])
+        }
+        guard let members = value.object else { throw .invalid("body", "must be a JSON object") }
+        for member in members where !known.contains(member.name) {
+            throw .invalid(member.name, "is unknown; known are \(known.joined(separator: ", "))")
+        }
+        self.bytes = bytes
+        self.members = members
+    }
+
+    subscript(_ name: String) -> JSONValue? { members.first { $0.name == name }?.value }
+
+    /// The text of a field that has two spellings; both may be there if they agree.
+    func string(_ name: String, or other: String) throws(APIError) -> String {
+        let (first, second) = (try text(name), try text(other))
+        if let first, let second, first != second { throw .invalid(other, "differs from \(name)") }
+        guard let value = first ?? second else { throw .invalid(name, "is required") }
+        guard !value.isEmpty else { throw .invalid(name, "must not be empty") }
+        return value
+    }
+
+    private func text(_ name: String) throws(APIError) -> String? {
+        guard let value = self[name] else { return nil }
+        guard let text = value.string else { throw .invalid(name, "must be a string") }
+        return text
+    }
+
+    func strings(_ name: String) throws(APIError) -> [String] {
+        guard let value = self[name] else { throw .invalid(name, "is required") }
+        guard let elements = value.array else { throw .invalid(name, "must be an array of strings") }
+        var strings: [String] = []
+        for (index, element) in elements.enumerated() {
+            guard let text = element.string else { throw .invalid("\(name)[\(index)]", "must be a string") }
+            strings.append(text)
+        }
+        return strings
+    }
+
+    /// A flag that may be left out or null.
+    func flag(_ name: String) throws(APIError) -> Bool {
+        guard let value = self[name], !value.isNull else { return false }
+        guard let flag = value.bool else { throw .invalid(name, "must be true or false") }
+        return flag
+    }
+
+    /// The bytes of a value as they were sent.
+    func raw(_ value: JSONValue) -> [UInt8] { Array(bytes[value.range.lowerBound..<value.range.upperBound]) }
+}

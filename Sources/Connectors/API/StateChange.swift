@@ -1,0 +1,62 @@
+internal import JSON
+
+/// "Update state": the cursors of a connection, replaced as a whole.
+extension ConnectorService {
+    func replaceState(of id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        let body = try RequestBody(request.body, known: ["state", "state_type"])
+        let entry = try entry(id, request)
+        let state = try cursorState(body, entry)
+        let key = entry.key
+        let records = [JournalRecord.cursors(key, state)]
+        var refusal = APIError.unavailable
+        let committed = await withCheckedContinuation { continuation in
+            let reply = Reply(continuation)
+            // Under the lock, so that no job starts between the look and the record.
+            let isAppended = ledger.withState { service in
+                guard let index = service.index(of: key), service[index].activeJob == nil else { return nil as Bool? }
+                return desk.append(records, reply)
+            }
+            if isAppended == nil { refusal = .stateLocked }
+            if isAppended != true { reply.send(false) }
+        }
+        guard committed else { throw refusal }
+        return ConnectorResponse(status: 200, body: state.rendered())
+    }
+
+    /// Reads the new state. Of type `stream` every name must be a stream and have a cursor that can be compared, as a
+    /// typing mistake would start the stream from the beginning; of the other types only known streams are looked at.
+    private func cursorState(_ body: RequestBody, _ entry: ServiceState.Entry) throws(APIError) -> CursorState {
+        guard let value = body["state"] else { throw .invalid("state", "is required") }
+        guard let members = value.object else { throw .invalid("state", "must be an object") }
+        let kind = try stateType(body, current: entry.cursors.kind, isEmpty: members.isEmpty)
+        if kind == .notSet, !members.isEmpty { throw .invalid("state", "must be empty with state_type not_set") }
+        for member in members {
+            guard entry.definition?.stream(member.name) != nil else {
+                guard kind != .stream else {
+                    throw .invalid("state.\(member.name)", "is no stream of this connection")
+                }
+                continue
+            }
+            guard kind == .stream else { continue }
+            guard member.value.object != nil else { throw .invalid("state.\(member.name)", "must be an object") }
+            if let cursor = member.value["cursor"], !cursor.isNull, CursorValue(cursor) == nil {
+                throw .invalid("state.\(member.name).cursor", "must be a string or an integer")
+            }
+        }
+        return CursorState(
+            kind: kind, members: members.map { .init(name: $0.name, json: body.raw($0.value)) })
+    }
+
+    private func stateType(
+        _ body: RequestBody, current: CursorState.Kind, isEmpty: Bool
+    ) throws(APIError) -> CursorState.Kind {
+        guard let value = body["state_type"], !value.isNull else {
+            if isEmpty { return .notSet }
+            return current == .notSet ? .stream : current
+        }
+        guard let kind = value.string.flatMap({ CursorState.Kind(rawValue: $0) }) else {
+            throw .invalid("state_type", "must be global, stream, legacy or not_set")
+        }
+        return kind
+    }
+}

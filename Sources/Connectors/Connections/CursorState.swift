@@ -1,0 +1,77 @@
+internal import JSON
+
+/// The cursors of a connection's streams, in the shape the API shows and accepts.
+///
+/// A value: editing it is pure. Every member is kept as the bytes it was written with, so that numbers keep their
+/// digits and what the service does not understand survives.
+struct CursorState: Equatable, Sendable {
+    /// The `state_type` of the API.
+    enum Kind: String, Sendable, CaseIterable {
+        case global
+        case stream
+        case legacy
+        case notSet = "not_set"
+    }
+
+    /// One name of the state with its JSON value.
+    struct Member: Equatable, Sendable {
+        let name: String
+        var json: [UInt8]
+    }
+
+    var kind: Kind
+    var members: [Member]
+
+    /// The state of a connection that never synced.
+    static let notSet = CursorState(kind: .notSet, members: [])
+
+    /// Where the next sync of `stream` starts; `nil` means from the beginning.
+    func cursor(of stream: String) -> CursorValue? {
+        guard let member = members.first(where: { $0.name == stream }),
+            let value = try? JSONValue.read(member.json.span, limits: JSONLimits(values: 200_000))
+        else { return nil }
+        return value["cursor"].flatMap { CursorValue($0) }
+    }
+
+    /// Notes that everything up to and with `cursor` is in the destination.
+    mutating func advance(_ stream: String, to cursor: CursorValue) {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name("cursor")
+        switch cursor {
+        case .integer(let value): writer.integer(value)
+        case .text(let text): writer.string(text)
+        }
+        writer.endObject()
+        let member = Member(name: stream, json: writer.bytes)
+        if let index = members.firstIndex(where: { $0.name == stream }) {
+            members[index] = member
+        } else {
+            members.append(member)
+        }
+        if kind == .notSet { kind = .stream }
+    }
+
+    /// Forgets the cursor of `stream`: its next sync starts from the beginning.
+    mutating func rewind(_ stream: String) {
+        members.removeAll { $0.name == stream }
+        if members.isEmpty { kind = .notSet }
+    }
+
+    /// `{"state":{...},"state_type":"..."}`
+    func rendered() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name("state")
+        writer.beginObject()
+        for member in members {
+            writer.name(member.name)
+            writer.raw(member.json.span)
+        }
+        writer.endObject()
+        writer.name("state_type")
+        writer.string(kind.rawValue)
+        writer.endObject()
+        return writer.bytes
+    }
+}

@@ -1,0 +1,133 @@
+/// Everything the service knows: what the journal says, and what is reserved until the journal has said it.
+///
+/// A value, kept behind one lock. ``apply(_:)`` is the only way anything durable changes, on a running service as in
+/// recovery.
+struct ServiceState: Sendable {
+    /// What is known of one connection.
+    struct Entry: Sendable {
+        let key: ConnectionKey
+        /// `nil` for a connection that is not defined any more; it is kept, and not shown.
+        let definition: ConnectionDefinition?
+        var cursors = CursorState.notSet
+        /// The answer to "get state", ready to send.
+        var renderedCursors = CursorState.notSet.rendered()
+        var positions: [String: StreamPosition] = [:]
+        var jobs = JobHistory()
+        /// The one job that is not ended, from the moment its trigger is accepted for the journal.
+        var activeJob: Job?
+    }
+
+    private var indexes: [ConnectionKey: Int] = [:]
+    private(set) var entries: [Entry] = []
+    private var indexesOfOrganization: [String: [Int]] = [:]
+    private var jobPlaces: [String: (entry: Int, sequence: Int)] = [:]
+    private let endedJobsKept: Int
+
+    init(_ definitions: [ConnectionDefinition], endedJobsKept: Int) {
+        self.endedJobsKept = endedJobsKept
+        for definition in definitions {
+            indexes[definition.key] = entries.count
+            indexesOfOrganization[definition.key.organization, default: []].append(entries.count)
+            entries.append(Entry(key: definition.key, definition: definition))
+        }
+    }
+
+    /// The defined connections of `organization`, in the order of the definitions.
+    func indexes(of organization: String) -> [Int] { indexesOfOrganization[organization] ?? [] }
+
+    /// A defined connection.
+    func index(of key: ConnectionKey) -> Int? {
+        guard let index = indexes[key], entries[index].definition != nil else { return nil }
+        return index
+    }
+
+    subscript(index: Int) -> Entry {
+        get { entries[index] }
+        _modify { yield &entries[index] }
+    }
+
+    /// A job of a defined connection of `organization`, and that connection.
+    func job(_ id: String, of organization: String) -> (job: Job, entry: Int)? {
+        guard let place = jobPlaces[id] ?? jobPlaces[id.lowercased()],
+            let job = entries[place.entry].jobs[place.sequence],
+            job.connection.organization == organization, entries[place.entry].definition != nil
+        else { return nil }
+        return (job, place.entry)
+    }
+}
+
+extension ServiceState {
+    /// Makes a committed record true. Returns the job if the record began or ended one.
+    mutating func apply(_ record: JournalRecord) -> Job? {
+        switch record {
+        case .job(let job): return apply(job)
+        case .cancel(let id, let time):
+            guard let place = jobPlaces[id] else { return nil }
+            entries[place.entry].update(place.sequence) { $0.cancelRequested(at: time) }
+        case .position(let key, let stream, let position):
+            entries[place(of: key)].positions[stream] = position
+        case .cursors(let key, let state):
+            let index = place(of: key)
+            entries[index].cursors = state
+            entries[index].renderedCursors = state.rendered()
+        }
+        return nil
+    }
+
+    private mutating func apply(_ job: Job) -> Job? {
+        guard let place = jobPlaces[job.id] else {
+            let index = place(of: job.connection)
+            jobPlaces[job.id] = (index, entries[index].jobs.append(job))
+            if !job.status.isEnd { entries[index].activeJob = job }
+            for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobPlaces[forgotten] = nil }
+            return job
+        }
+        let wasEnded = entries[place.entry].jobs[place.sequence]?.status.isEnd ?? true
+        entries[place.entry].update(place.sequence) { current in
+            var job = job
+            job.keepCancelRequest(of: current)
+            current = job
+            return true
+        }
+        return job.status.isEnd && !wasEnded ? job : nil
+    }
+
+    /// Shows what a running job has moved, before it is committed.
+    mutating func show(_ counters: Job.Counters, of id: String) {
+        guard let place = jobPlaces[id] else { return }
+        entries[place.entry].update(place.sequence) { job in
+            job.show(counters)
+            return true
+        }
+    }
+
+    private mutating func place(of key: ConnectionKey) -> Int {
+        if let index = indexes[key] { return index }
+        indexes[key] = entries.count
+        entries.append(Entry(key: key, definition: nil))
+        return entries.count - 1
+    }
+
+    /// The records that set all of this.
+    func snapshot() -> [JournalRecord] {
+        var records: [JournalRecord] = []
+        for entry in entries {
+            if entry.cursors != .notSet { records.append(.cursors(entry.key, entry.cursors)) }
+            for (stream, position) in entry.positions.sorted(by: { $0.key < $1.key }) {
+                records.append(.position(entry.key, stream: stream, position))
+            }
+            records += entry.jobs.all.map { .job($0.job) }
+        }
+        return records
+    }
+}
+
+extension ServiceState.Entry {
+    /// Changes a job in its history and, if it is the active one, there.
+    fileprivate mutating func update(_ sequence: Int, _ change: (inout Job) -> Bool) {
+        guard var job = jobs[sequence], change(&job) else { return }
+        jobs[sequence] = job
+        guard activeJob?.id == job.id else { return }
+        activeJob = job.status.isEnd ? nil : job
+    }
+}

@@ -1,0 +1,79 @@
+/// A request for the connector service, already authenticated and authorized.
+package struct ConnectorRequest: Sendable {
+    package let method: String
+    /// The raw target, path and query, as it came.
+    package let target: [UInt8]
+    /// For whom the request is made: the organization of the path, or of the credential where the path names none.
+    package let organization: String
+    package let body: [UInt8]
+    package let traceID: String
+
+    package init(method: String, target: [UInt8], organization: String, body: [UInt8], traceID: String) {
+        self.method = method
+        self.target = target
+        self.organization = organization
+        self.body = body
+        self.traceID = traceID
+    }
+}
+
+/// What the connector service answers.
+package struct ConnectorResponse: Sendable {
+    package var status: Int
+    /// Beyond `Content-Type` and `Content-Length`, which go with the body.
+    package var headers: [(String, String)]
+    /// JSON; empty with status 204 only.
+    package var body: [UInt8]
+    /// The job that this request started.
+    package var startedJob: JobReference?
+
+    package init(
+        status: Int, headers: [(String, String)] = [], body: [UInt8] = [], startedJob: JobReference? = nil
+    ) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.startedJob = startedJob
+    }
+}
+
+/// What others have to know of a job.
+package struct JobReference: Sendable, Equatable {
+    package let organization: String
+    package let connection: String
+    package let id: String
+    /// `sync`, `reset`, `refresh` or `clear`.
+    package let type: String
+    /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+    package let status: String
+    /// Epoch milliseconds; `nil` until the job runs.
+    package let startedAt: Int64?
+    /// Whether the job belongs to a source connection of the Airweave family.
+    package let isAirweave: Bool
+
+    /// Where a client of the Aitronos family reads the job.
+    package var path: String { "/v1/organizations/\(organization)/knowledge/connectors/jobs/\(id)" }
+}
+
+/// A job began or ended, durably.
+package struct JobEvent: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
+        case started
+        case ended(status: String)
+    }
+
+    package let job: JobReference
+    package let kind: Kind
+}
+
+extension JobReference {
+    init(_ job: Job, family: ConnectionDefinition.Family?) {
+        organization = job.connection.organization
+        connection = job.connection.id
+        id = job.id
+        type = job.kind.rawValue
+        status = job.status.rawValue
+        startedAt = job.startedAt?.milliseconds
+        isAirweave = family == .airweave
+    }
+}

@@ -1,0 +1,116 @@
+/// The connector service: syncs sources to destinations, keeps what it did in a journal, and answers its HTTP API.
+///
+/// `Sendable`, and called from every gateway event loop: ``respond(to:)`` never blocks, ``perform(_:)`` suspends.
+package final class ConnectorService: Sendable {
+    let ledger: Ledger
+    let desk: CommitDesk
+    let runner: JobRunner
+    let now: @Sendable () -> Timestamp
+    let random: @Sendable () -> UInt64
+    /// When this process opened the state directory.
+    let started: Timestamp
+    /// Held as long as the service lives.
+    private let lock: any StorageFile
+    private let threads = WorkThreads(count: 1, name: "connector-stop")
+
+    /// Opens the state directory, takes back what a crash left half done, and resumes its jobs. Blocks.
+    ///
+    /// Throws an error whose description is one clear line (or one per mistake in `connectors.json5`).
+    package static func start(_ options: ConnectorOptions) throws -> ConnectorService {
+        try ConnectorService(options)
+    }
+
+    private init(_ options: ConnectorOptions) throws {
+        let storage = options.storage
+        let root = "\(options.stateDirectory)/connectors"
+        try storage.createDirectory(root)
+        lock = try storage.open("\(root)/lock", for: .write)
+        guard lock.lock() else {
+            throw JournalRefusal(
+                description: "the state directory \(options.stateDirectory) is in use by another process; "
+                    + "stop it, or give this one a directory of its own with --state")
+        }
+        let definitions = try Self.definitions(options)
+        let files = JournalFiles(directory: "\(root)/journal")
+        let recovery = try JournalRecovery.read(files, storage: storage, salt: options.random())
+        for warning in recovery.warnings { options.warn(warning) }
+
+        var state = ServiceState(definitions, endedJobsKept: options.jobsKept)
+        for record in recovery.records { _ = state.apply(record) }
+        let (kept, entries) = (state, state.entries)
+        ledger = Ledger(kept)
+        now = { [clock = options.now] in Timestamp(milliseconds: clock()) }
+        random = options.random
+        started = now()
+        let journal = try Journal(
+            files, recovery, storage: storage, compactAfter: options.compactionBytes, random: options.random,
+            warn: options.warn, apply: { [ledger] in ledger.apply($0) },
+            snapshot: { [ledger] in ledger.withState { $0 }.snapshot() })
+        desk = CommitDesk(journal, timeout: options.commitTimeout)
+        runner = JobRunner(ledger: ledger, desk: desk, storage: storage, threads: options.workThreads, now: now)
+        for entry in entries { recover(entry, storage: storage, warn: options.warn) }
+    }
+
+    /// Brings the destination of one connection in line with the journal, and its job back to life.
+    private func recover(_ entry: ServiceState.Entry, storage: any Storage, warn: (String) -> Void) {
+        guard let definition = entry.definition else {
+            guard var job = entry.activeJob, job.ended(.failed, failure: "its connection was removed", at: now()) else {
+                return
+            }
+            ledger.withState { _ = $0.apply(.job(job)) }
+            return
+        }
+        let destination = FileDestination(folder: definition.destinationFolder, storage: storage)
+        for (stream, position) in entry.positions {
+            do { try destination.settle(stream, at: position) } catch { warn("\(error)") }
+        }
+        if let job = entry.activeJob { runner.start(job) }
+    }
+
+    private static func definitions(_ options: ConnectorOptions) throws -> [ConnectionDefinition] {
+        let path = "\(options.stateDirectory)/connectors.json5"
+        var bytes = try options.storage.contents(of: path)
+        if bytes == nil, options.createsDemo {
+            let demo = DemoData(stateDirectory: options.stateDirectory, storage: options.storage)
+            try demo.create(definitionsPath: path)
+            bytes = Array(DemoData.definitions.utf8)
+        }
+        guard let bytes else { return [] }
+        return try ConnectionFile.read(bytes, name: path, stateDirectory: options.stateDirectory).map {
+            var pace = $0.pace
+            if let rows = options.rowsPerSecond { pace.rowsPerSecond = rows }
+            if let minimum = options.minimumJobMilliseconds { pace.minimumMilliseconds = minimum }
+            return ConnectionDefinition(
+                key: $0.key, name: $0.name, family: $0.family, source: $0.source,
+                destinationFolder: $0.destinationFolder, streams: $0.streams, pace: pace)
+        }
+    }
+}
+
+extension ConnectorService {
+    /// The jobs that have not ended, one per connection at most.
+    package func runningJobs() -> [JobReference] {
+        ledger.withState { state in
+            state.entries.compactMap { entry in
+                guard let definition = entry.definition, let job = entry.activeJob else { return nil }
+                return JobReference(job, family: definition.family)
+            }
+        }
+    }
+
+    /// The connection of a job, or `nil` if the organization has no such job.
+    package func connection(ofJob id: String, organization: String) -> String? {
+        ledger.withState { $0.job(id, of: organization)?.job.connection.id }
+    }
+
+    /// Calls `observer` when a job began or ended, after that is durable and before the client hears of it.
+    ///
+    /// It is called on the journal's thread: it must be short, and must not wait.
+    package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { ledger.observe(observer) }
+
+    /// Stops the jobs at their last checkpoint and flushes the journal. The jobs go on after the next start.
+    package func shutdown() async {
+        await runner.stop()
+        await threads.run { [desk] in desk.close() }
+    }
+}

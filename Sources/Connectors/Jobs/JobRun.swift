@@ -1,0 +1,217 @@
+/// The life of one running job, from its first to its last record.
+///
+/// Straight-line code: it waits for disks on the work threads, for the journal, and for its pace. Whenever it is
+/// stopped, what it has committed is whole, and a later run goes on from there.
+struct JobRun {
+    private let ledger: Ledger
+    private let desk: CommitDesk
+    private let threads: WorkThreads
+    private let now: @Sendable () -> Timestamp
+    private let source: FolderSource
+    private let destination: FileDestination
+    private let definition: ConnectionDefinition
+    private let began = ContinuousClock.now
+    private var job: Job
+    private var cursors: CursorState
+    private var positions: [String: StreamPosition]
+    /// Rows moved by this run, which sets the pace.
+    private var rowsMoved = 0
+
+    init(
+        _ job: Job, of definition: ConnectionDefinition, entry: ServiceState.Entry, ledger: Ledger, desk: CommitDesk,
+        threads: WorkThreads, storage: any Storage, now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.job = job
+        self.definition = definition
+        self.ledger = ledger
+        self.desk = desk
+        self.threads = threads
+        self.now = now
+        source = definition.source
+        destination = FileDestination(folder: definition.destinationFolder, storage: storage)
+        cursors = entry.cursors
+        positions = entry.positions
+    }
+
+    /// Runs the job to its end, or until the task is cancelled because the service stops.
+    mutating func run() async {
+        do {
+            try await begin()
+            for name in job.streams.dropFirst(job.streamsDone) {
+                try Task.checkCancellation()
+                if let stream = definition.stream(name), job.kind == .sync || job.kind == .refresh {
+                    try await sync(stream)
+                } else {
+                    job.checkpointed(job.counters, finishedStream: true, at: now())
+                }
+            }
+            try await pause(untilElapsed: definition.pace.minimumMilliseconds)
+            await end(.succeeded)
+        } catch let failure as JobFailure {
+            await end(.failed, failure.description)
+        } catch {
+            let id = job.id
+            let organization = job.connection.organization
+            let isCancelled = ledger.withState { $0.job(id, of: organization)?.job.isCancelRequested ?? false }
+            if isCancelled { await end(.cancelled) }
+        }
+    }
+
+    /// Says that the job runs, and with the same record does what must be done once and not again after a restart.
+    private mutating func begin() async throws {
+        if job.started(at: now()) {
+            var records = [JournalRecord.job(job)]
+            if job.kind != .sync {
+                for stream in job.streams { cursors.rewind(stream) }
+                records.append(.cursors(job.connection, cursors))
+            }
+            if job.kind == .clear || job.kind == .reset || job.removesRecords {
+                for stream in job.streams {
+                    let position = StreamPosition(generation: position(of: stream).generation + 1, length: 0)
+                    positions[stream] = position
+                    records.append(.position(job.connection, stream: stream, position))
+                }
+            }
+            try await commit(records)
+        }
+        try await settle()
+    }
+
+    private func settle() async throws(JobFailure) {
+        let (destination, positions, streams) = (destination, positions, job.streams)
+        try await threads.run { () throws(JobFailure) in
+            for stream in streams { try destination.settle(stream, at: positions[stream] ?? .empty) }
+        }
+    }
+
+    /// Ends the job, durably.
+    private mutating func end(_ status: Job.Status, _ failure: String? = nil) async {
+        if status != .succeeded { try? await settle() }
+        guard job.ended(status, failure: failure, at: now()) else { return }
+        try? await commit([.job(job)])
+    }
+
+    private func position(of stream: String) -> StreamPosition { positions[stream] ?? .empty }
+
+    /// Commits, and tries again for as long as the journal cannot be written: a running job must not be forgotten.
+    ///
+    /// Throws only when the service stops meanwhile.
+    private func commit(_ records: [JournalRecord]) async throws {
+        var delay = Duration.milliseconds(200)
+        while !(await desk.commit(records)) {
+            guard !desk.isClosed else { throw CancellationError() }
+            // Not the job's own task: cancelling it must not turn this wait into a spin.
+            await Task { [delay] in try? await Task.sleep(for: delay) }.value
+            delay = min(delay * 2, .seconds(5))
+        }
+    }
+
+    /// Waits until the job is as old as its pace wants.
+    private func pause(untilElapsed milliseconds: Int64) async throws {
+        let moment = began + .milliseconds(milliseconds)
+        if moment > .now { try await Task.sleep(until: moment, clock: .continuous) }
+    }
+}
+
+extension JobRun {
+    private mutating func sync(_ stream: StreamDefinition) async throws {
+        let (source, destination, position) = (source, destination, position(of: stream.name))
+        // Rows without a key can only be told apart by replacing them all.
+        let replacesAll =
+            stream.cursorField == nil || job.isFullSync
+            || (job.kind == .refresh && stream.keyField == nil && position.length > 0)
+        let cursor = replacesAll ? nil : cursors.cursor(of: stream.name)
+        let start = try await threads.run { () throws(JobFailure) in
+            try SyncStart.find(
+                stream, after: cursor, at: position, replacesAll: replacesAll, source: source, destination: destination)
+        }
+        switch start.method {
+        case .append: try await append(start.rows, to: stream)
+        case .replace(let keepsOthers): try await replace(stream, with: start.rows, keepsOthers: keepsOthers)
+        }
+    }
+
+    private mutating func append(_ rows: [SourceRow], to stream: StreamDefinition) async throws {
+        var rest = rows[...]
+        if rest.isEmpty { job.checkpointed(job.counters, finishedStream: true, at: now()) }
+        while !rest.isEmpty {
+            try Task.checkCancellation()
+            let batch = nextBatch(rest)
+            rest = rest.dropFirst(batch.count)
+            let (source, destination, position) = (source, destination, position(of: stream.name))
+            let next = try await threads.run { () throws(JobFailure) in
+                let lines = try source.lines(of: batch, in: stream, storage: destination.storage)
+                return try destination.append(lines, to: stream.name, at: position)
+            }
+            positions[stream.name] = next
+            if let cursor = batch.last?.cursor { cursors.advance(stream.name, to: cursor) }
+            var counters = job.counters
+            counters.rows += batch.count
+            counters.inserted += batch.count
+            counters.bytes += next.length - position.length
+            job.checkpointed(counters, finishedStream: rest.isEmpty, at: now())
+            try await commit([
+                .position(job.connection, stream: stream.name, next), .cursors(job.connection, cursors), .job(job),
+            ])
+            try await keepPace(batch.count)
+        }
+    }
+
+    private mutating func replace(
+        _ stream: StreamDefinition, with rows: [SourceRow], keepsOthers: Bool
+    ) async throws {
+        let (destination, position, before) = (destination, position(of: stream.name), job.counters)
+        var replacement = try await threads.run { () throws(JobFailure) in
+            try Replacement.begin(
+                stream, with: rows, keepsOthers: keepsOthers, at: position, destination: destination, counters: before)
+        }
+        var rest = rows[...]
+        while !rest.isEmpty {
+            try Task.checkCancellation()
+            let batch = nextBatch(rest)
+            rest = rest.dropFirst(batch.count)
+            let (source, current) = (source, replacement.position)
+            let next = try await threads.run { () throws(JobFailure) in
+                let lines = try source.lines(of: batch, in: stream, storage: destination.storage)
+                return try destination.extendReplacement(of: stream.name, at: current, with: lines)
+            }
+            replacement.position = next
+            replacement.counters.rows += batch.count
+            replacement.counters.bytes += next.length - current.length
+            let (id, shown) = (job.id, replacement.counters)
+            ledger.withState { $0.show(shown, of: id) }
+            try await keepPace(batch.count)
+        }
+        let finished = replacement.position
+        try await threads.run { () throws(JobFailure) in
+            try destination.finishReplacement(of: stream.name, at: finished)
+        }
+        positions[stream.name] = finished
+        if let cursor = rows.last?.cursor {
+            cursors.advance(stream.name, to: cursor)
+        } else if !keepsOthers {
+            cursors.rewind(stream.name)
+        }
+        job.checkpointed(replacement.counters, finishedStream: true, at: now())
+        try await commit([
+            .position(job.connection, stream: stream.name, finished), .cursors(job.connection, cursors), .job(job),
+        ])
+        try await settle()
+    }
+
+    /// The rows up to the next checkpoint. It never stands between rows with one cursor value: the cursor could not
+    /// tell which of them are done.
+    private func nextBatch(_ rows: ArraySlice<SourceRow>) -> ArraySlice<SourceRow> {
+        let size = definition.pace.rowsPerSecond.map { min(5000, max(50, $0 / 10)) } ?? 5000
+        var batch = rows.prefix(size)
+        while let last = batch.last?.cursor, batch.endIndex < rows.endIndex, rows[batch.endIndex].cursor == last {
+            batch = rows[rows.startIndex...batch.endIndex]
+        }
+        return batch
+    }
+
+    private mutating func keepPace(_ rows: Int) async throws {
+        rowsMoved += rows
+        try await pause(untilElapsed: definition.pace.elapsedMilliseconds(forRows: rowsMoved))
+    }
+}

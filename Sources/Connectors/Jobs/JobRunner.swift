@@ -1,0 +1,81 @@
+internal import Synchronization
+
+/// Runs jobs in the background, one task each, with the blocking parts on threads of its own.
+final class JobRunner: Sendable {
+    private let ledger: Ledger
+    private let desk: CommitDesk
+    private let storage: any Storage
+    private let now: @Sendable () -> Timestamp
+    private let threads: WorkThreads
+    private let running = Mutex(Running())
+
+    private struct Running {
+        var tasks: [String: Task<Void, Never>] = [:]
+        var waiting: [String: [Reply]] = [:]
+        var isStopped = false
+    }
+
+    init(
+        ledger: Ledger, desk: CommitDesk, storage: any Storage, threads: Int, now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.ledger = ledger
+        self.desk = desk
+        self.storage = storage
+        self.now = now
+        self.threads = WorkThreads(count: threads, name: "connector")
+    }
+
+    /// Starts or resumes a job that the ledger knows as not ended. Returns at once.
+    func start(_ job: Job) {
+        let entry = ledger.withState { state in state.index(of: job.connection).map { state[$0] } }
+        guard let entry, let definition = entry.definition else { return }
+        let prepared = JobRun(
+            job, of: definition, entry: entry, ledger: ledger, desk: desk, threads: threads, storage: storage, now: now)
+        running.withLock { running in
+            guard !running.isStopped else { return }
+            running.tasks[job.id] = Task { [self] in
+                var run = prepared
+                await run.run()
+                finished(job.id)
+            }
+        }
+    }
+
+    /// Makes a job notice that its cancelling was accepted, wherever it waits.
+    func cancel(_ id: String) { running.withLock { $0.tasks[id] }?.cancel() }
+
+    /// Waits until the job has left the runner, but not longer than `limit`.
+    func waitForEnd(of id: String, atMost limit: Duration) async {
+        _ = await withCheckedContinuation { continuation in
+            let reply = Reply(continuation)
+            let isRunning = running.withLock { running in
+                guard running.tasks[id] != nil else { return false }
+                running.waiting[id, default: []].append(reply)
+                return true
+            }
+            guard isRunning else { return reply.send(true) }
+            Task {
+                try? await Task.sleep(for: limit)
+                reply.send(false)
+            }
+        }
+    }
+
+    /// Stops all jobs where they are; they go on after the next start.
+    func stop() async {
+        let tasks = running.withLock { running in
+            running.isStopped = true
+            return Array(running.tasks.values)
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+    }
+
+    private func finished(_ id: String) {
+        let waiting = running.withLock { running in
+            running.tasks[id] = nil
+            return running.waiting.removeValue(forKey: id) ?? []
+        }
+        for reply in waiting { reply.send(true) }
+    }
+}

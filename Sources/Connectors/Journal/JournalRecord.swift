@@ -1,0 +1,69 @@
+/// One durable change. Each record *sets* something, so replaying a record twice does no harm, and a snapshot is
+/// nothing but the records that set everything there is.
+enum JournalRecord: Equatable, Sendable {
+    /// A job as it is now; also the way a job begins.
+    case job(Job)
+    /// Cancelling a job was accepted.
+    case cancel(job: String, at: Timestamp)
+    /// How much of a stream's destination file counts.
+    case position(ConnectionKey, stream: String, StreamPosition)
+    /// The cursors of a connection, whole.
+    case cursors(ConnectionKey, CursorState)
+}
+
+extension JournalRecord {
+    func encode(into writer: inout RecordWriter) {
+        switch self {
+        case .job(let job):
+            writer.byte(1)
+            job.encode(into: &writer)
+        case .cancel(let job, let time):
+            writer.byte(2)
+            writer.string(job)
+            writer.time(time)
+        case .position(let key, let stream, let position):
+            writer.byte(3)
+            writer.key(key)
+            writer.string(stream)
+            writer.integer(position.generation)
+            writer.integer(position.length)
+        case .cursors(let key, let state):
+            writer.byte(4)
+            writer.key(key)
+            writer.string(state.kind.rawValue)
+            writer.integer(state.members.count)
+            for member in state.members {
+                writer.string(member.name)
+                writer.data(member.json)
+            }
+        }
+    }
+
+    init(from reader: inout RecordReader) throws(RecordError) {
+        switch try reader.byte() {
+        case 1: self = .job(try Job(from: &reader))
+        case 2: self = .cancel(job: try reader.string(), at: try reader.time())
+        case 3:
+            self = .position(
+                try reader.key(), stream: try reader.string(),
+                StreamPosition(generation: try reader.integer(), length: try reader.integer()))
+        case 4:
+            let key = try reader.key()
+            guard let kind = CursorState.Kind(rawValue: try reader.string()) else { throw RecordError() }
+            var state = CursorState(kind: kind, members: [])
+            for _ in 0..<max(0, try reader.integer()) {
+                state.members.append(.init(name: try reader.string(), json: Array(try reader.data())))
+            }
+            self = .cursors(key, state)
+        default: throw RecordError()
+        }
+    }
+
+    /// All records of one frame.
+    static func decodeAll(_ payload: ArraySlice<UInt8>) throws(RecordError) -> [JournalRecord] {
+        var reader = RecordReader(payload)
+        var records: [JournalRecord] = []
+        while !reader.isAtEnd { records.append(try JournalRecord(from: &reader)) }
+        return records
+    }
+}
