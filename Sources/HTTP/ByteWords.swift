@@ -7,9 +7,9 @@ extension Span<UInt8> {
     @inline(__always)
     func word(at index: Int) -> UInt64? {
         guard index >= 0, count - index >= 8 else { return nil }
-        return UInt64(self[index]) | UInt64(self[index + 1]) << 8 | UInt64(self[index + 2]) << 16
-            | UInt64(self[index + 3]) << 24 | UInt64(self[index + 4]) << 32 | UInt64(self[index + 5]) << 40
-            | UInt64(self[index + 6]) << 48 | UInt64(self[index + 7]) << 56
+        return UInt64(self[index]) | UInt64(self[index &+ 1]) << 8 | UInt64(self[index &+ 2]) << 16
+            | UInt64(self[index &+ 3]) << 24 | UInt64(self[index &+ 4]) << 32 | UInt64(self[index &+ 5]) << 40
+            | UInt64(self[index &+ 6]) << 48 | UInt64(self[index &+ 7]) << 56
     }
 
     /// `count` bytes (at most eight) from `index` on, ASCII letters in lower case.
@@ -28,13 +28,13 @@ extension Span<UInt8> {
         while let word = word(at: index) {
             let stops = word.marksBelow(0x20) | word.marks(0x7F)
             guard stops != 0 else {
-                index += 8
+                index &+= 8
                 continue
             }
-            index += stops.firstMark
+            index &+= stops.firstMark
             // A tab is a control that is allowed.
             guard self[index] == .tab else { return index }
-            index += 1
+            index &+= 1
         }
         while index < count, self[index].isFieldValueByte { index += 1 }
         return index
@@ -47,10 +47,10 @@ extension Span<UInt8> {
         while index < limit, let word = word(at: index) {
             let stops = word.marksBelow(0x21) | word.marks(0x7F) | word.marks(0x23) | word & .highBits
             guard stops != 0 else {
-                index += 8
+                index &+= 8
                 continue
             }
-            return Swift.min(index + stops.firstMark, limit)
+            return Swift.min(index &+ stops.firstMark, limit)
         }
         while index < Swift.min(count, limit), self[index].isTargetByte { index += 1 }
         return Swift.min(index, limit)
@@ -63,10 +63,10 @@ extension Span<UInt8> {
         while index < range.upperBound, let word = word(at: index) {
             let found = word.marks(byte)
             guard found != 0 else {
-                index += 8
+                index &+= 8
                 continue
             }
-            let position = index + found.firstMark
+            let position = index &+ found.firstMark
             return position < range.upperBound ? position : nil
         }
         while index < range.upperBound {

@@ -95,18 +95,31 @@ extension Span<UInt8> {
 extension [UInt8] {
     /// Appends the bytes of `span` in `range`.
     package mutating func append(_ span: Span<UInt8>, _ range: Range<Int>) {
-        reserveCapacity(count + range.count)
-        for index in range { append(span[index]) }
+        let part = span.extracting(range)
+        // One check of the capacity for all bytes, so that the loop becomes a copy of memory.
+        append(addingCapacity: part.count) { output in
+            for index in 0..<part.count { output.append(part[index]) }
+        }
     }
 
     /// Appends a non-negative number in decimal digits.
     package mutating func append(decimal number: Int) {
         precondition(number >= 0, "lengths and status codes are not negative")
-        if number < 10 {
-            append(UInt8(0x30 + number))
-        } else {
-            append(decimal: number / 10)
-            append(UInt8(0x30 + number % 10))
+        // Up to eight digits, the first one lowest.
+        var digits: UInt64 = 0
+        var count = 0
+        var rest = UInt(number)
+        repeat {
+            digits = digits << 8 | UInt64(0x30 + rest % 10)
+            rest /= 10
+            count += 1
+        } while rest > 0 && count < 8
+        if rest > 0 { append(decimal: Int(rest)) }
+        append(addingCapacity: count) { output in
+            for _ in 0..<count {
+                output.append(UInt8(truncatingIfNeeded: digits))
+                digits >>= 8
+            }
         }
     }
 }
