@@ -75,6 +75,20 @@ extension [UInt8] {
         }
     }
 
+    /// Appends text a client controls as the inside of a JSON string in printable US-ASCII.
+    package mutating func append(untrustedJSONText text: String) {
+        for scalar in text.unicodeScalars {
+            if scalar.value < 0x7F {
+                append(jsonByte: UInt8(truncatingIfNeeded: scalar.value))
+            } else {
+                for unit in scalar.utf16 {
+                    append(text: "\\u")
+                    append(hex: UInt64(unit), digits: 4)
+                }
+            }
+        }
+    }
+
     private mutating func append(jsonByte byte: UInt8) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):

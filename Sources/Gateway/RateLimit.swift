@@ -9,6 +9,8 @@ package struct RateLimit: Sendable {
     package let burst: UInt64
     /// `false`: counted and reported, never a reason to refuse.
     package let isEnforced: Bool
+    /// Whether a refund gives the unit back.
+    package let isRefundable: Bool
     /// The caller's own number for the rule, to find its name again.
     package let tag: Int
 
@@ -25,7 +27,8 @@ package struct RateLimit: Sendable {
 
     /// `count` units per `period` nanoseconds, at most `burst` at once.
     package init(
-        key: LimitKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true, tag: Int = 0
+        key: LimitKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true,
+        isRefundable: Bool = true, tag: Int = 0
     ) {
         self.key = key
         let count = max(count, 1)
@@ -33,11 +36,18 @@ package struct RateLimit: Sendable {
         interval = max(1, min(period / count + (period % count == 0 ? 0 : 1), 1 << 60))
         self.burst = max(1, min(burst, (1 << 60) / interval))
         self.isEnforced = isEnforced
+        self.isRefundable = isRefundable
         self.tag = tag
     }
 
     /// Nanoseconds a full bucket is worth.
     var capacity: UInt64 { interval * burst }
+
+    /// Nanoseconds until the number of units left improves in the way that matters: until there is one again when there is
+    /// none, else until the bucket is full.
+    package var resetAfter: UInt64 {
+        remaining == 0 ? fullAfter + interval - min(capacity, fullAfter + interval) : fullAfter
+    }
 
     /// Whether the client is refused because of this limit.
     package var isRefusing: Bool { isExceeded && isEnforced }

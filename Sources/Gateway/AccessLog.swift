@@ -1,0 +1,147 @@
+/// What one request's log line says. Texts are those of policy and API, never of headers: no secret can be in it.
+package struct AccessRecord: Sendable {
+    package var epochMilliseconds: Int64 = 0
+    package var traceID = TraceID(high: 0, low: 0)
+    package var organization: String?
+    package var tokenID: String?
+    package var operation: String?
+    /// The canonical id; for a job's operation that of its connection.
+    package var connection: String?
+    package var job: String?
+    package var method: String?
+    package var status = 0
+    /// The error code, `nil` on success.
+    package var code: String?
+    /// Who is to blame for an error.
+    package var origin: Failure.Origin?
+    /// What only the operator may read about a failure: a cause, an upstream's text.
+    package var cause: String?
+    /// The stage that ended the request; ``Stage/record`` on success.
+    package var stage = Stage.record
+    package var policyVersion = ""
+    package var bytesIn = 0
+    package var bytesOut = 0
+    package var times = StageTimes()
+
+    package init() {}
+}
+
+/// How long each stage of one request took, in nanoseconds of the clock that was handed in.
+package struct StageTimes: Sendable {
+    private var durations = InlineArray<12, UInt64>(repeating: 0)
+    private var last: UInt64 = 0
+    private var start: UInt64 = 0
+
+    package init() {}
+
+    package init(start: UInt64) {
+        self.start = start
+        last = start
+    }
+
+    /// A stage ended; the next one begins.
+    package mutating func ended(_ stage: Stage, at now: UInt64) {
+        durations[stage.index] += now > last ? now - last : 0
+        last = max(now, last)
+    }
+
+    /// From the start to the last stage that ended.
+    package var total: UInt64 { last - start }
+
+    package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
+
+    /// Appends `{"route":1.5,…}` in microseconds, stages that took no time left out.
+    func append(to buffer: inout [UInt8]) {
+        buffer.append(UInt8(ascii: "{"))
+        var isFirst = true
+        for index in durations.indices where durations[index] > 0 {
+            if !isFirst { buffer.append(UInt8(ascii: ",")) }
+            isFirst = false
+            buffer.append(UInt8(ascii: "\""))
+            buffer.append(text: Stage.allCases[index].rawValue)
+            buffer.append(text: "\":")
+            buffer.append(microseconds: durations[index])
+        }
+        buffer.append(UInt8(ascii: "}"))
+    }
+}
+
+/// The log lines one worker has written since it last handed them over. Stays on its worker.
+package struct AccessLogBuffer {
+    private var bytes: [UInt8] = []
+    private var lines = 0
+    private let queue: AccessLogQueue
+    private let threshold: Int
+
+    package init(queue: AccessLogQueue, threshold: Int = 32 << 10) {
+        self.queue = queue
+        self.threshold = threshold
+        bytes.reserveCapacity(threshold + 2048)
+    }
+
+    /// Appends a request's line, and hands the buffer over when it is full. Call ``flush()`` a few times a second too.
+    package mutating func append(_ record: borrowing AccessRecord) {
+        Self.append(record, to: &bytes)
+        lines += 1
+        if bytes.count >= threshold { flush() }
+    }
+
+    /// Hands over what there is.
+    package mutating func flush() {
+        guard lines > 0 else { return }
+        queue.submit(bytes, lines: lines)
+        lines = 0
+        bytes = []
+        bytes.reserveCapacity(threshold + 2048)
+    }
+
+    /// Appends one JSON object and a line feed.
+    static func append(_ record: borrowing AccessRecord, to out: inout [UInt8]) {
+        out.append(text: "{\"time\":\"")
+        out.append(timestamp: record.epochMilliseconds)
+        out.append(text: "\",\"trace_id\":\"")
+        record.traceID.append(to: &out)
+        out.append(UInt8(ascii: "\""))
+        append("organization", record.organization, to: &out)
+        append("token_id", record.tokenID, to: &out)
+        append("operation", record.operation, to: &out)
+        append("connection", record.connection, to: &out)
+        append("job", record.job, to: &out)
+        append("method", record.method, to: &out)
+        out.append(text: ",\"status\":")
+        out.append(decimal: record.status)
+        append("code", record.code, to: &out)
+        append("origin", record.origin?.rawValue, to: &out)
+        append("cause", record.cause, to: &out)
+        append("stage", record.stage.rawValue, to: &out)
+        append("policy", record.policyVersion, to: &out)
+        out.append(text: ",\"bytes_in\":")
+        out.append(decimal: record.bytesIn)
+        out.append(text: ",\"bytes_out\":")
+        out.append(decimal: record.bytesOut)
+        out.append(text: ",\"duration_us\":")
+        out.append(microseconds: record.times.total)
+        out.append(text: ",\"stages_us\":")
+        record.times.append(to: &out)
+        out.append(text: "}\n")
+    }
+
+    /// Ids may be a client's words: everything beyond printable US-ASCII is escaped.
+    private static func append(_ name: String, _ value: String?, to out: inout [UInt8]) {
+        guard let value else { return }
+        out.append(text: ",\"")
+        out.append(text: name)
+        out.append(text: "\":\"")
+        out.append(untrustedJSONText: value)
+        out.append(UInt8(ascii: "\""))
+    }
+}
+
+extension [UInt8] {
+    /// Appends nanoseconds as microseconds with one decimal.
+    mutating func append(microseconds nanoseconds: UInt64) {
+        append(decimal: nanoseconds / 1000)
+        append(UInt8(ascii: "."))
+        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: nanoseconds / 100 % 10))
+    }
+}

@@ -1,0 +1,169 @@
+internal import Synchronization
+
+/// Everything the gateway counts, as Prometheus text (format 0.0.4).
+package final class Metrics: Sendable {
+    /// What is measured at the moment of asking rather than counted.
+    package struct Gauges: Sendable {
+        package var leases = LeaseTable.Usage()
+        package var limiter = RateLimiter.Usage()
+        package var policyVersion = ""
+        package var policyLoadedAt: Int64 = 0
+        package var droppedLogLines = 0
+        package var isReady = true
+
+        package init() {}
+    }
+
+    private let workers: [WorkerMetrics]
+    private let reloadsAccepted = Atomic<UInt64>(0)
+    private let reloadsRefused = Atomic<UInt64>(0)
+
+    package init(workerCount: Int) { workers = (0..<workerCount).map { _ in WorkerMetrics() } }
+
+    /// The counts of one worker.
+    package subscript(worker index: Int) -> WorkerMetrics { workers[index] }
+
+    package func reloaded(accepted: Bool) {
+        if accepted {
+            reloadsAccepted.wrappingAdd(1, ordering: .relaxed)
+        } else {
+            reloadsRefused.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    /// Appends all metrics.
+    package func render(_ gauges: Gauges, to out: inout [UInt8]) {
+        renderRequests(to: &out)
+        renderWorkers(to: &out)
+        renderLeases(gauges.leases, to: &out)
+        renderLimits(gauges.limiter, to: &out)
+
+        out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by outcome.")
+        out.sample("gateway_policy_reloads_total", ["outcome": "accepted"], reloadsAccepted.load(ordering: .relaxed))
+        out.sample("gateway_policy_reloads_total", ["outcome": "refused"], reloadsRefused.load(ordering: .relaxed))
+        out.beginMetric("gateway_policy_info", "gauge", "The policy set in force.")
+        out.sample("gateway_policy_info", ["version": gauges.policyVersion], 1)
+        out.beginMetric("gateway_policy_loaded_timestamp_seconds", "gauge", "When the policy set was loaded.")
+        out.sample("gateway_policy_loaded_timestamp_seconds", [:], UInt64(max(gauges.policyLoadedAt, 0)))
+        out.beginMetric("gateway_ready", "gauge", "Whether the gateway takes requests.")
+        out.sample("gateway_ready", [:], gauges.isReady ? 1 : 0)
+        out.beginMetric("gateway_access_log_dropped_lines_total", "counter", "Log lines dropped because nobody read.")
+        out.sample("gateway_access_log_dropped_lines_total", [:], UInt64(gauges.droppedLogLines))
+    }
+
+    private func renderRequests(to out: inout [UInt8]) {
+        var totals: [String: OperationTotals] = [:]
+        for worker in workers { worker.collect(operations: &totals) }
+        let operations = totals.sorted { $0.key < $1.key }
+
+        out.beginMetric(
+            "gateway_requests_total", "counter", "Requests by operation, status and the stage that ended them.")
+        for (operation, totals) in operations {
+            for index in totals.requests.indices where totals.requests[index] > 0 {
+                out.sample(
+                    "gateway_requests_total",
+                    [
+                        "operation": operation, "status": StatusSlot.label(of: index % 32),
+                        "stage": Stage.allCases[index / 32].rawValue,
+                    ], totals.requests[index])
+            }
+        }
+        let histogram = "gateway_request_duration_seconds"
+        out.beginMetric(histogram, "histogram", "Time from the head to the last byte of the answer.")
+        for (operation, totals) in operations {
+            var sum: UInt64 = 0
+            for (index, bound) in OperationCounters.bounds.enumerated() {
+                sum += totals.buckets[index]
+                out.sample("\(histogram)_bucket", ["operation": operation, "le": "\(Double(bound) / 1e6)"], sum)
+            }
+            out.sample("\(histogram)_bucket", ["operation": operation, "le": "+Inf"], totals.count)
+            out.sample("\(histogram)_sum", ["operation": operation], "\(Double(totals.nanoseconds) / 1e9)")
+            out.sample("\(histogram)_count", ["operation": operation], totals.count)
+        }
+    }
+
+    private func renderWorkers(to out: inout [UInt8]) {
+        for count in WorkerMetrics.Count.allCases {
+            guard let (name, help) = count.description else { continue }
+            out.beginMetric(name, "counter", help)
+            for (index, worker) in workers.enumerated() {
+                out.sample(name, ["worker": "\(index)"], worker.value(of: count))
+            }
+        }
+        out.beginMetric("gateway_connections", "gauge", "Open connections.")
+        for (index, worker) in workers.enumerated() {
+            let closed = worker.value(of: .connectionsClosed)
+            let opened = worker.value(of: .connectionsOpened)
+            out.sample("gateway_connections", ["worker": "\(index)"], opened - min(opened, closed))
+        }
+    }
+
+    private func renderLeases(_ usage: LeaseTable.Usage, to out: inout [UInt8]) {
+        out.beginMetric("gateway_leases", "gauge", "Leases by state.")
+        for state in LeaseState.allCases {
+            let count =
+                switch state {
+                case .reserved: usage.reserved
+                case .held: usage.held
+                case .draining: usage.draining
+                case .uncertain: usage.uncertain
+                }
+            out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
+        }
+    }
+
+    private func renderLimits(_ usage: RateLimiter.Usage, to out: inout [UInt8]) {
+        var totals: [ExceededLimit: UInt64] = [:]
+        for worker in workers { worker.collect(limits: &totals) }
+        out.beginMetric("gateway_rate_limit_exceeded_total", "counter", "Requests that found a limit exceeded.")
+        for (limit, count) in totals.sorted(by: { $0.key < $1.key }) {
+            out.sample(
+                "gateway_rate_limit_exceeded_total",
+                ["limit": limit.name, "mode": limit.isEnforced ? "enforce" : "observe"], count)
+        }
+        out.beginMetric("gateway_rate_limit_buckets", "gauge", "Buckets that are not full.")
+        out.sample("gateway_rate_limit_buckets", [:], UInt64(usage.buckets))
+        out.beginMetric("gateway_rate_limit_evictions_total", "counter", "Buckets dropped because the table was full.")
+        out.sample("gateway_rate_limit_evictions_total", [:], UInt64(usage.evictions))
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func beginMetric(_ name: String, _ type: String, _ help: String) {
+        append(text: "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n")
+    }
+
+    fileprivate mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String>, _ value: UInt64) {
+        sample(name, labels, "\(value)")
+    }
+
+    fileprivate mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String>, _ value: String) {
+        append(text: name)
+        if !labels.isEmpty {
+            append(UInt8(ascii: "{"))
+            for (index, label) in labels.enumerated() {
+                if index > 0 { append(UInt8(ascii: ",")) }
+                append(text: label.key)
+                append(text: "=\"")
+                append(labelValue: label.value)
+                append(UInt8(ascii: "\""))
+            }
+            append(UInt8(ascii: "}"))
+        }
+        append(UInt8(ascii: " "))
+        append(text: value)
+        append(UInt8(ascii: "\n"))
+    }
+
+    private mutating func append(labelValue text: String) {
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                append(UInt8(ascii: "\\"))
+                append(byte)
+            case UInt8(ascii: "\n"): append(text: "\\n")
+            default: append(byte)
+            }
+        }
+    }
+}

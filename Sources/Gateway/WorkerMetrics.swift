@@ -1,0 +1,71 @@
+internal import Synchronization
+
+/// The counts of one worker. Methods are called on the worker; ``Metrics`` reads from any thread.
+package final class WorkerMetrics: Sendable {
+    /// What a worker counts besides requests.
+    package enum Count: Int, CaseIterable, Sendable {
+        case connectionsOpened, connectionsClosed, handshakesFull, handshakesResumed, handshakesFailed
+        case bytesIn, bytesOut, headsRefused
+
+        /// The metric's name and help, `nil` for those that are shown as a difference.
+        var description: (name: String, help: String)? {
+            switch self {
+            case .connectionsOpened: ("gateway_connections_total", "Connections accepted.")
+            case .connectionsClosed: nil
+            case .handshakesFull: ("gateway_tls_handshakes_full_total", "Full TLS handshakes.")
+            case .handshakesResumed: ("gateway_tls_handshakes_resumed_total", "Resumed TLS handshakes.")
+            case .handshakesFailed: ("gateway_tls_handshakes_failed_total", "TLS handshakes that failed.")
+            case .bytesIn: ("gateway_received_bytes_total", "Bytes of requests.")
+            case .bytesOut: ("gateway_sent_bytes_total", "Bytes of responses.")
+            case .headsRefused: ("gateway_heads_refused_total", "Requests refused before a route was known.")
+            }
+        }
+    }
+
+    private let counts = InlineArray<8, Atomic<UInt64>> { _ in Atomic(0) }
+    private let operations = Mutex<[String: OperationCounters]>([:])
+    private let limits = Mutex<[ExceededLimit: UInt64]>([:])
+
+    init() {}
+
+    package func add(_ amount: UInt64 = 1, to count: Count) {
+        let value = counts[count.rawValue].load(ordering: .relaxed)
+        counts[count.rawValue].store(value &+ amount, ordering: .relaxed)
+    }
+
+    /// The counters of an operation. Look them up once per policy set and keep them by route index.
+    package func operation(_ name: String) -> OperationCounters {
+        operations.withLock { operations in
+            if let counters = operations[name] { return counters }
+            let counters = OperationCounters()
+            operations[name] = counters
+            return counters
+        }
+    }
+
+    /// Counts a limit that was found exceeded: refused by it, or only observed.
+    package func limitExceeded(_ name: String, isEnforced: Bool) {
+        limits.withLock { $0[ExceededLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
+    }
+
+    func value(of count: Count) -> UInt64 { counts[count.rawValue].load(ordering: .relaxed) }
+
+    func collect(operations totals: inout [String: OperationTotals]) {
+        let counters = operations.withLock { $0 }
+        for (name, counters) in counters { counters.collect(into: &totals[name, default: OperationTotals()]) }
+    }
+
+    func collect(limits totals: inout [ExceededLimit: UInt64]) {
+        limits.withLock { totals.merge($0, uniquingKeysWith: +) }
+    }
+}
+
+/// A limit's name and whether it refuses.
+struct ExceededLimit: Hashable, Comparable {
+    let name: String
+    let isEnforced: Bool
+
+    static func < (one: ExceededLimit, other: ExceededLimit) -> Bool {
+        (one.name, one.isEnforced ? 1 : 0) < (other.name, other.isEnforced ? 1 : 0)
+    }
+}

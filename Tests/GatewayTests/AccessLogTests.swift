@@ -1,0 +1,136 @@
+import JSON
+import Synchronization
+import Testing
+
+@testable import Gateway
+
+@Suite("Access log")
+struct AccessLogTests {
+    private var record: AccessRecord {
+        var record = AccessRecord()
+        record.epochMilliseconds = 1_709_251_199_999
+        record.traceID = TraceID(high: 1, low: 2)
+        record.organization = "org_xyz789"
+        record.tokenID = "org_xyz789/ci"
+        record.operation = "jobs.trigger"
+        record.connection = "conn_abc123"
+        record.status = 409
+        record.code = "CONNECTOR_JOB_ALREADY_RUNNING"
+        record.origin = .client
+        record.stage = .lease
+        record.policyVersion = "0123456789abcdef"
+        record.bytesIn = 120
+        record.bytesOut = 800
+        record.times = StageTimes(start: 1000)
+        record.times.ended(.route, at: 2500)
+        record.times.ended(.lease, at: 4000)
+        return record
+    }
+
+    private func line(_ record: AccessRecord) throws -> JSONValue {
+        var bytes: [UInt8] = []
+        AccessLogBuffer.append(record, to: &bytes)
+        #expect(bytes.last == 0x0A)
+        #expect(bytes.dropLast().allSatisfy { (0x20...0x7E).contains($0) })
+        return try JSONValue.read(bytes.span)
+    }
+
+    @Test("A request is one line of JSON with every field")
+    func fields() throws {
+        let json = try line(record)
+        #expect(json["time"]?.string == "2024-02-29T23:59:59.999Z")
+        #expect(json["trace_id"]?.string == "00000000000000010000000000000002")
+        #expect(json["organization"]?.string == "org_xyz789")
+        #expect(json["token_id"]?.string == "org_xyz789/ci")
+        #expect(json["operation"]?.string == "jobs.trigger")
+        #expect(json["connection"]?.string == "conn_abc123")
+        #expect(json["status"]?.integer == 409)
+        #expect(json["code"]?.string == "CONNECTOR_JOB_ALREADY_RUNNING")
+        #expect(json["origin"]?.string == "client")
+        #expect(json["stage"]?.string == "lease")
+        #expect(json["policy"]?.string == "0123456789abcdef")
+        #expect(json["bytes_in"]?.integer == 120)
+        #expect(json["bytes_out"]?.integer == 800)
+        #expect(json["duration_us"]?.double == 3.0)
+        #expect(json["stages_us"]?["route"]?.double == 1.5)
+        #expect(json["stages_us"]?["lease"]?.double == 1.5)
+        #expect(json["stages_us"]?["read"] == nil)
+    }
+
+    @Test("No text can break out of its field or its line")
+    func hostile() throws {
+        var record = record
+        let text = "a\"\\\n\r\u{0}\u{1b}[2J\u{7f}\u{85}\u{2028}\u{e9}\u{1F600}\",\"status\":200"
+        record.connection = text
+        record.cause = text
+        let json = try line(record)
+        #expect(json["connection"]?.string == text)
+        #expect(json["cause"]?.string == text)
+        #expect(json["status"]?.integer == 409)
+    }
+
+    @Test("A clock that goes back costs nothing but accuracy")
+    func clock() {
+        var times = StageTimes(start: 100)
+        times.ended(.route, at: 50)
+        times.ended(.limit, at: 150)
+        #expect(times.duration(of: .route) == 0)
+        #expect(times.total == 50)
+    }
+
+    @Test("Lines of all workers reach the writer whole and in each worker's order")
+    func delivery() async {
+        let queue = AccessLogQueue()
+        let written = Mutex<[UInt8]>([])
+        let writer = Task {
+            await queue.writeAll { chunk in written.withLock { $0.append(contentsOf: chunk) } }
+        }
+        await withTaskGroup(of: Void.self) { group in
+            for worker in 0..<4 {
+                group.addTask {
+                    var buffer = AccessLogBuffer(queue: queue, threshold: 2000)
+                    for index in 0..<500 {
+                        var record = AccessRecord()
+                        record.operation = "\(worker)"
+                        record.status = index
+                        buffer.append(record)
+                    }
+                    buffer.flush()
+                }
+            }
+        }
+        queue.close()
+        await writer.value
+        var next = [0, 0, 0, 0]
+        var lines = 0
+        for line in written.withLock({ $0 }).split(separator: 0x0A) {
+            let bytes = Array(line)
+            guard let json = try? JSONValue.read(bytes.span), let worker = json["operation"]?.string.flatMap(Int.init),
+                let status = json["status"]?.integer
+            else {
+                Issue.record("not a line: \(String(decoding: bytes, as: UTF8.self))")
+                return
+            }
+            #expect(Int(status) == next[worker])
+            next[worker] += 1
+            lines += 1
+        }
+        #expect(lines == 2000)
+        #expect(queue.droppedLines == 0)
+    }
+
+    @Test("When nobody writes, lines are dropped and counted, and nobody waits")
+    func overflow() async {
+        let queue = AccessLogQueue(maximumBytes: 1000)
+        queue.submit([UInt8](repeating: 0x61, count: 900), lines: 3)
+        queue.submit([UInt8](repeating: 0x62, count: 200), lines: 2)
+        queue.submit([UInt8](repeating: 0x63, count: 100), lines: 1)
+        #expect(queue.droppedLines == 2)
+        queue.close()
+        queue.submit([0x64], lines: 1)
+        #expect(queue.droppedLines == 3)
+        let written = Mutex<Int>(0)
+        await queue.writeAll { chunk in written.withLock { $0 += chunk.count } }
+        #expect(written.withLock { $0 } == 1000)
+    }
+}
