@@ -75,12 +75,10 @@ enum Notation {
         }
     }
 
-    /// The 32 bytes of a SHA-256 in hexadecimal.
+    /// A SHA-256 in hexadecimal.
     static func digest(_ text: String) -> TokenDigest? {
         guard text.utf8.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        var high: UInt8?
+        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         for byte in text.utf8 {
             let digit: UInt8
             switch byte {
@@ -89,14 +87,12 @@ enum Notation {
             case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
             default: return nil
             }
-            if let upper = high {
-                bytes.append(upper << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
+            words.0 = words.0 << 4 | words.1 >> 60
+            words.1 = words.1 << 4 | words.2 >> 60
+            words.2 = words.2 << 4 | words.3 >> 60
+            words.3 = words.3 << 4 | UInt64(digit)
         }
-        return TokenDigest(bytes.span)
+        return TokenDigest(words)
     }
 }
 

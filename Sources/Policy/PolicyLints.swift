@@ -3,8 +3,10 @@ extension PolicyValidation {
     func lint() {
         lintScopes()
         lintLimits()
+        // What each route asks for: a handful of sets, asked for each token.
+        let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {
-            lintTokens(of: organization)
+            lintTokens(of: organization, needs: needs)
             for change in organization.overrides {
                 guard let until = change.until, until.value <= now else { continue }
                 report.warning(
@@ -23,7 +25,7 @@ extension PolicyValidation {
         }
     }
 
-    private func lintTokens(of organization: OrganizationDocument) {
+    private func lintTokens(of organization: OrganizationDocument, needs: Set<ScopeSet>) {
         for token in organization.tokens {
             if let expires = token.expires, expires.value <= now {
                 report.warning(
@@ -31,17 +33,12 @@ extension PolicyValidation {
                     help: ["it opens nothing any more; remove it or issue a new one"])
             }
             let held = ScopeSet(token.scopes, scopes)
-            if !routeScopes.contains(where: { held.isSuperset(of: $0) }) {
+            if !needs.contains(where: { held.isSuperset(of: $0) }) {
                 report.warning(
                     .tokenOpensNothing, "the scopes of token \"\(organization.id)/\(token.name)\" open no route",
                     at: token.place)
             }
         }
-    }
-
-    /// What each route asks for.
-    private var routeScopes: Set<ScopeSet> {
-        Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
     }
 
     private func lintLimits() {

@@ -45,13 +45,21 @@ struct RouteMethods: OptionSet, Hashable, Sendable {
 
     /// The method a request names; empty for those that no route can have.
     init(naming method: Span<UInt8>) {
+        guard (3...7).contains(method.count) else {
+            self = []
+            return
+        }
+        var word: UInt64 = 0
+        for index in method.indices { word = word << 8 | UInt64(method[index]) }
         self =
-            switch method.count {
-            case 3: method.hasBytes("GET") ? .get : method.hasBytes("PUT") ? .put : []
-            case 4: method.hasBytes("POST") ? .post : method.hasBytes("HEAD") ? .head : []
-            case 5: method.hasBytes("PATCH") ? .patch : []
-            case 6: method.hasBytes("DELETE") ? .delete : []
-            case 7: method.hasBytes("OPTIONS") ? .options : []
+            switch word {
+            case 0x47_4554: .get
+            case 0x48_4541_44: .head
+            case 0x50_4F53_54: .post
+            case 0x50_5554: .put
+            case 0x50_4154_4348: .patch
+            case 0x44_454C_4554_45: .delete
+            case 0x4F_5054_494F_4E53: .options
             default: []
             }
     }
@@ -63,17 +71,4 @@ struct RouteMethods: OptionSet, Hashable, Sendable {
 
     /// The position of a single method in a table.
     var index: Int { rawValue.trailingZeroBitCount }
-}
-
-extension Span<UInt8> {
-    /// Whether these are exactly the bytes of `text`.
-    func hasBytes(_ text: StaticString) -> Bool {
-        guard count == text.utf8CodeUnitCount else { return false }
-        var index = 0
-        for byte in text.description.utf8 {
-            guard self[index] == byte else { return false }
-            index += 1
-        }
-        return true
-    }
 }

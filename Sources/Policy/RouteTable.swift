@@ -1,6 +1,6 @@
 /// All routes, compiled into a tree over path segments.
 ///
-/// The tree lies in four flat arrays of trivial values, so that a match walks it without reference
+/// The tree lies in flat arrays of trivial values, so that a match walks it without reference
 /// counting and without allocation.
 package struct RouteTable: Sendable {
     /// In the order of their index.
@@ -8,14 +8,16 @@ package struct RouteTable: Sendable {
     private var nodes: [Node] = [Node()]
     private var edges: [Edge] = []
     private var text: [UInt8] = []
+    private var methods: [MethodTable] = []
     private var ends: [PatternEnd] = []
 
     /// A point in a path. Children and edges are positions in the arrays, -1 where there are none.
     private struct Node {
         var firstEdge: Int32 = -1
         var capture: Int32 = -1
-        var here = MethodTable()
-        var rest = MethodTable()
+        /// What ends here, and what goes on with `**`: positions in `methods`.
+        var here: Int32 = -1
+        var rest: Int32 = -1
         /// The family of all routes below, `other` if they differ.
         var family: RouteFamily?
     }
@@ -92,7 +94,9 @@ extension RouteTable {
     /// percent-escapes, empty and dot segments, bytes outside `pchar` of RFC 3986, and known segments in other case.
     package func match(method: Span<UInt8>, path: Span<UInt8>) -> RouteMatch {
         var walk = Walk(method: RouteMethods(naming: method))
-        if path.hasBytes("*"), walk.method == .options { return .options(allow: Self.allowed(.any), .other) }
+        if path.count == 1, path[0] == UInt8(ascii: "*"), walk.method == .options {
+            return .options(allow: Self.allowed(.any), .other)
+        }
         let end = path.count > 0 && path[0] == .slash ? search(path, node: 0, at: 1, depth: 0, &walk) : nil
         let isKnown = end != nil || !walk.allowed.isEmpty
         if (isKnown && walk.isAmbiguous) || (end == nil && Self.isAmbiguous(path, from: 1)) {
@@ -144,32 +148,32 @@ extension RouteTable {
         }
         guard start < path.count else { return find(here.here, &walk) }
 
-        var end = start
-        var isPlain = true
-        while end < path.count, path[end] != .slash {
-            isPlain = isPlain && path[end].isPlainInPath
-            end += 1
-        }
-        if depth < RoutePattern.maxSegments {
-            walk.segments[depth] = (Int32(truncatingIfNeeded: start), Int32(truncatingIfNeeded: end))
-        }
-        let next = end + 1
-
         var edgeIndex = here.firstEdge
         while edgeIndex >= 0 {
             let edge = edges[Int(edgeIndex)]
             edgeIndex = edge.next
-            guard Int(edge.count) == end - start else { continue }
             switch compare(edge, with: path, at: start) {
             case .same:
+                let next = start + Int(edge.count) + 1
                 if let found = search(path, node: edge.child, at: next, depth: depth + 1, &walk) { return found }
             case .sameInOtherCase: walk.isAmbiguous = true
             case .different: break
             }
         }
-        if here.capture >= 0, let found = search(path, node: here.capture, at: next, depth: depth + 1, &walk) {
-            walk.isAmbiguous = walk.isAmbiguous || !isPlain || start == end || Self.isDots(path, start..<end)
-            return found
+        if here.capture >= 0 {
+            var end = start
+            var isPlain = true
+            while end < path.count, path[end] != .slash {
+                isPlain = isPlain && path[end].isPlainInPath
+                end += 1
+            }
+            if depth < RoutePattern.maxSegments {
+                walk.segments[depth] = (Int32(truncatingIfNeeded: start), Int32(truncatingIfNeeded: end))
+            }
+            if let found = search(path, node: here.capture, at: end + 1, depth: depth + 1, &walk) {
+                walk.isAmbiguous = walk.isAmbiguous || !isPlain || start == end || Self.isDots(path, start..<end)
+                return found
+            }
         }
         if let found = find(here.rest, &walk) {
             walk.isAmbiguous = walk.isAmbiguous || Self.isAmbiguous(path, from: start)
@@ -178,7 +182,9 @@ extension RouteTable {
         return nil
     }
 
-    private func find(_ table: MethodTable, _ walk: inout Walk) -> Int? {
+    private func find(_ table: Int32, _ walk: inout Walk) -> Int? {
+        guard table >= 0 else { return nil }
+        let table = methods[Int(table)]
         walk.allowed.formUnion(table.methods)
         guard !walk.method.isEmpty, walk.method != .options else { return nil }
         if table.methods.contains(walk.method) { return Int(table[walk.method.index]) }
@@ -189,6 +195,8 @@ extension RouteTable {
     private enum Comparison { case same, sameInOtherCase, different }
 
     private func compare(_ edge: Edge, with path: Span<UInt8>, at start: Int) -> Comparison {
+        let end = start + Int(edge.count)
+        guard end == path.count || (end < path.count && path[end] == .slash) else { return .different }
         var result = Comparison.same
         for offset in 0..<Int(edge.count) {
             let literal = text[Int(edge.start) + offset]
@@ -255,13 +263,18 @@ extension RouteTable {
     }
 
     private mutating func add(
-        _ end: PatternEnd, _ methods: RouteMethods, to table: WritableKeyPath<Node, MethodTable>, of node: Int
+        _ end: PatternEnd, _ allowed: RouteMethods, to table: WritableKeyPath<Node, Int32>, of node: Int
     ) {
-        for (method, _) in RouteMethods.named where methods.contains(method) {
+        if nodes[node][keyPath: table] < 0 {
+            nodes[node][keyPath: table] = Int32(methods.count)
+            methods.append(MethodTable())
+        }
+        let position = Int(nodes[node][keyPath: table])
+        for (method, _) in RouteMethods.named where allowed.contains(method) {
             // A pattern with the method spelled out wins over one with `*`.
-            if nodes[node][keyPath: table].methods.contains(method), methods == .any { continue }
-            nodes[node][keyPath: table].methods.insert(method)
-            nodes[node][keyPath: table][method.index] = Int32(ends.count)
+            if methods[position].methods.contains(method), allowed == .any { continue }
+            methods[position].methods.insert(method)
+            methods[position][method.index] = Int32(ends.count)
         }
         ends.append(end)
     }
