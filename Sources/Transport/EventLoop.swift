@@ -185,14 +185,20 @@ internal import Synchronization
         let tick = wheel.tick(for: watch.deadline)
         guard tick < watch.armedTick else { return }
         watch.armedTick = tick
-        wheel.insert(.init(slot: Int(watch.descriptor), generation: watch.generation), at: tick)
+        wheel.insert(.init(slot: Int(watch.descriptor), generation: watch.generation, tick: tick))
     }
+
+    /// Entries in the wheel, stale ones included.
+    var deadlinesForTest: Int { wheel.count }
 
     private func expireDeadlines() {
         wheel.advance(to: now, due: &due)
         guard !due.isEmpty else { return }
         for entry in due {
-            guard let watch = watch(at: entry.slot, generation: entry.generation) else { continue }
+            // An entry that was overtaken by a sooner one is stale: were it armed again, it would stay for ever.
+            guard let watch = watch(at: entry.slot, generation: entry.generation), watch.armedTick == entry.tick else {
+                continue
+            }
             watch.armedTick = .max
             if watch.deadline <= now {
                 watch.deadlinePassed()

@@ -4,6 +4,7 @@ struct TimerWheel {
     struct Entry {
         let slot: Int
         let generation: UInt32
+        let tick: UInt64
     }
 
     /// Deadlines are kept to this precision; they pass late by at most this, never early.
@@ -23,8 +24,8 @@ struct TimerWheel {
         return min(max(wanted, tick + 1), tick + UInt64(TimerWheel.slots) - 1)
     }
 
-    mutating func insert(_ entry: Entry, at tick: UInt64) {
-        wheel[Int(tick % UInt64(TimerWheel.slots))].append(entry)
+    mutating func insert(_ entry: Entry) {
+        wheel[Int(entry.tick % UInt64(TimerWheel.slots))].append(entry)
         count += 1
     }
 

@@ -1,0 +1,198 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Transport
+
+@Suite("The event loop")
+struct EventLoopTests {
+    private func withLoop(_ body: (TestLoop) async throws -> Void) async throws {
+        let loop = try TestLoop()
+        loop.start()
+        try await body(loop)
+        try await loop.stop()
+    }
+
+    @Test("A task runs on its loop's thread, and is there again after every wait")
+    func thread() async throws {
+        try await withLoop { loop in
+            let isAlwaysThere = try await loop.run { loop in
+                var isThere = loop.isOnLoop
+                for _ in 0..<10 {
+                    await Task.yield()
+                    isThere = isThere && loop.isOnLoop
+                }
+                await Task { _ = 1 + 1 }.value
+                return isThere && loop.isOnLoop
+            }
+            #expect(isAlwaysThere)
+            #expect(!loop.loop.isOnLoop)
+        }
+    }
+
+    @Test("Tasks from other threads wake a loop that waits for nothing")
+    func wakeUp() async throws {
+        try await withLoop { loop in
+            // Each one finds the loop asleep, or nearly: a lost wake-up would hang here.
+            for round in 0..<500 {
+                let answer = try await loop.run { _ in round }
+                #expect(answer == round)
+            }
+        }
+    }
+
+    @Test("Tasks from many threads all run")
+    func manyThreads() async throws {
+        try await withLoop { loop in
+            let sum = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        var sum = 0
+                        for _ in 0..<100 { sum += try await loop.run { _ in 1 } }
+                        return sum
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(sum == 2000)
+        }
+    }
+
+    @Test("A deadline passes late, but never early", arguments: [0, 1, 30, 120])
+    func deadline(milliseconds: Int) async throws {
+        try await withLoop { loop in
+            let pair = try SocketPair()
+            let (readiness, isEarly) = try await loop.run { loop in
+                let watch = try loop.watch(pair.ours)
+                let deadline = loop.now + .milliseconds(milliseconds)
+                let readiness = await watch.readable(before: deadline)
+                let isEarly = Instant.now() < deadline
+                loop.unwatch(watch)
+                return (readiness, isEarly)
+            }
+            #expect(readiness == .deadlinePassed)
+            #expect(!isEarly)
+        }
+    }
+
+    @Test("A waiting task goes on when its socket becomes readable")
+    func readable() async throws {
+        try await withLoop { loop in
+            let pair = try SocketPair()
+            async let readiness = loop.run { [pair] loop in
+                let watch = try loop.watch(pair.ours)
+                // The first edge is the one of a new socket that can be written to.
+                var seen = [await watch.writable(before: loop.now + .seconds(20))]
+                for _ in 0..<3 {
+                    seen.append(await watch.readable(before: loop.now + .seconds(20)))
+                    pair.receiveByte()
+                    pair.sendByte()
+                }
+                seen.append(await watch.readable(before: loop.now + .seconds(20)))
+                loop.unwatch(watch)
+                return seen
+            }
+            pair.sendByte()
+            #expect(try await readiness == Array(repeating: .ready, count: 5))
+        }
+    }
+
+    @Test("A socket whose peer has closed is readable and says so")
+    func peerCloses() async throws {
+        try await withLoop { loop in
+            let pair = try SocketPair()
+            let (readiness, isClosing) = try await loop.run { [pair] loop in
+                let watch = try loop.watch(pair.ours)
+                let wasClosing = watch.isPeerClosing
+                shutdown(pair.theirs, Int32(SHUT_WR))
+                let readiness = await watch.readable(before: loop.now + .seconds(20))
+                let isClosing = !wasClosing && watch.isPeerClosing
+                loop.unwatch(watch)
+                return (readiness, isClosing)
+            }
+            #expect(readiness == .ready)
+            #expect(isClosing)
+        }
+    }
+
+    @Test("A drain interrupts the waits that may be interrupted, and no others")
+    func interrupt() async throws {
+        try await withLoop { loop in
+            let pair = try SocketPair()
+            let seen = try await loop.run { [pair] loop in
+                let watch = try loop.watch(pair.ours)
+                Task(executorPreference: loop) { loop.interruptIdle() }
+                var seen = [await watch.readable(before: loop.now + .seconds(20), interruptible: true)]
+                Task(executorPreference: loop) {
+                    loop.interruptIdle()
+                    pair.sendByte()
+                }
+                seen.append(await watch.readable(before: loop.now + .seconds(20)))
+                loop.unwatch(watch)
+                return seen
+            }
+            #expect(seen == [.interrupted, .ready])
+        }
+    }
+
+    @Test("Deadlines that were overtaken by sooner ones leave nothing in the wheel")
+    func overtakenDeadlines() async throws {
+        try await withLoop { loop in
+            let pair = try SocketPair()
+            let left = try await loop.run { [pair] loop in
+                let watch = try loop.watch(pair.ours)
+                for _ in 0..<4 {
+                    Task(executorPreference: loop) { loop.interruptIdle() }
+                    _ = await watch.readable(before: loop.now + .milliseconds(400), interruptible: true)
+                    _ = await watch.readable(before: loop.now + .milliseconds(20))
+                }
+                // Meanwhile the four long ones come round; only the wait for this one may be left.
+                let count = Task(executorPreference: loop) {
+                    let other = try loop.watch(pair.theirs)
+                    _ = await other.readable(before: loop.now + .milliseconds(700))
+                    let left = loop.deadlinesForTest
+                    loop.unwatch(other)
+                    loop.interruptIdle()
+                    return left
+                }
+                _ = await watch.readable(before: loop.now + .seconds(60), interruptible: true)
+                loop.unwatch(watch)
+                return try await count.value
+            }
+            #expect(left == 1)
+        }
+    }
+
+    @Test("A chore is done once a period, first after one period")
+    func chores() async throws {
+        let loop = try TestLoop()
+        let times = Mutex<[Instant]>([])
+        let start = Instant.now()
+        loop.loop.every(.milliseconds(30)) { times.withLock { $0.append(Instant.now()) } }
+        loop.start()
+        try waitUntil { times.withLock { $0.count >= 4 } }
+        try await loop.stop()
+        let seen = times.withLock { $0 }
+        for (index, time) in seen.prefix(4).enumerated() {
+            #expect(time >= start + .milliseconds(30 * (index + 1)))
+        }
+    }
+
+    @Test("An event of a socket that was closed is not taken for its successor's")
+    func reusedDescriptor() async throws {
+        try await withLoop { loop in
+            let readiness = try await loop.run { loop in
+                var last: Readiness?
+                for _ in 0..<50 {
+                    let pair = try SocketPair()
+                    let watch = try loop.watch(pair.ours)
+                    last = await watch.readable(before: loop.now)
+                    loop.unwatch(watch)
+                    pair.sendByte()
+                }
+                return last
+            }
+            #expect(readiness == .deadlinePassed)
+        }
+    }
+}
