@@ -6,3 +6,6 @@
 
 /* accept4 is declared for _GNU_SOURCE only, which would change types that Glibc shares with this module. */
 int clinux_accept4(int listener, void *address, void *length, int flags) __asm__("accept4");
+
+/* Hidden behind _GNU_SOURCE too. A pthread_t is an unsigned long here. */
+int clinux_pthread_setname(unsigned long thread, const char *name) __asm__("pthread_setname_np");

@@ -66,7 +66,8 @@ package enum LocalAuthority {
         unsafe ASN1_TIME_set(X509_getm_notAfter(certificate), now + days * 86_400)
         guard let subject = unsafe X509_get_subject_name(certificate),
             unsafe X509_NAME_add_entry_by_NID(
-                subject, NID_commonName, MBSTRING_UTF8, Array(commonName.utf8), Int32(commonName.utf8.count), -1, 0) == 1
+                subject, NID_commonName, MBSTRING_UTF8, Array(commonName.utf8), Int32(commonName.utf8.count), -1, 0)
+                == 1
         else { throw .current(.issueCertificate) }
         let issuer = unsafe issuerCertificate ?? certificate
         unsafe X509_set_issuer_name(certificate, X509_get_subject_name(issuer))

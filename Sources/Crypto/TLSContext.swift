@@ -126,7 +126,8 @@ package struct TLSIdentity: Sendable, Equatable {
 
 /// Chooses `http/1.1` where it is offered; a client with other protocols only is served all the same.
 @c private func selectProtocol(
-    _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, _ outLength: UnsafeMutablePointer<UInt8>?,
+    _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
+    _ outLength: UnsafeMutablePointer<UInt8>?,
     _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32, _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
     // SAFETY: `offered` has `offeredLength` bytes; the answer points into it, as the contract wants.

@@ -103,13 +103,13 @@ package enum TLSProgress: Equatable, Sendable {
         ERR_clear_error()
     }
 
-    /// Decrypted or undecrypted bytes are waiting inside the session, so the socket need not become readable first.
-    package var hasPending: Bool { unsafe SSL_has_pending(ssl) == 1 }
+    /// A read could give nothing now: the socket is drained, and no byte waits inside the session.
+    package mutating func isKnownEmpty() -> Bool { unsafe state.pointee.isDrained && SSL_has_pending(ssl) == 0 }
 
     /// The protocol version, such as `TLSv1.3`.
     package mutating func version() -> String { unsafe String(cString: SSL_get_version(ssl)) }
 
-    package var isResumed: Bool { unsafe SSL_session_reused(ssl) == 1 }
+    package mutating func isResumed() -> Bool { unsafe SSL_session_reused(ssl) == 1 }
 
     /// The one place where `SSL_get_error` becomes a Swift value.
     private func progress(

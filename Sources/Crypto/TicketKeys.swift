@@ -11,7 +11,9 @@ package final class TicketKeys: Sendable {
         let authentication: [UInt8]
 
         static func fresh() -> Key {
-            Key(name: SecureRandom.bytes(16), encryption: SecureRandom.bytes(32), authentication: SecureRandom.bytes(32))
+            Key(
+                name: SecureRandom.bytes(16), encryption: SecureRandom.bytes(32), authentication: SecureRandom.bytes(32)
+            )
         }
     }
 

@@ -46,10 +46,10 @@ package struct ConnectionState: Equatable, Sendable {
         if case .exchange = phase { phase = .exchange(bodyIsRead: true) }
     }
 
-    /// The answer is about to be written although the body was not read. Where the next request would start is then
-    /// unknown, so there is none.
-    package mutating func responseStarted() {
-        if case .exchange(bodyIsRead: false) = phase { keepsAlive = false }
+    /// The answer is about to be written. If the body was not read and will not be read away afterwards, where the next
+    /// request would start is unknown, so there is none.
+    package mutating func responseStarted(discardsBody: Bool = false) {
+        if case .exchange(bodyIsRead: false) = phase, !discardsBody { keepsAlive = false }
     }
 
     /// The response must be the last one: its stage lost trust in the connection.
@@ -60,7 +60,7 @@ package struct ConnectionState: Equatable, Sendable {
 
     package mutating func responseFinished() -> AfterResponse {
         // An unread body would be taken for the next request.
-        responseStarted()
+        responseStarted(discardsBody: false)
         guard keepsAlive else {
             phase = .closed
             return .closeGracefully

@@ -33,4 +33,9 @@ package enum HTTPMethod: UInt8, Sendable, CaseIterable {
 
     /// Asks for nothing to change (RFC 9110, section 9.2.1).
     package var isSafe: Bool { self == .get || self == .head || self == .options }
+
+    /// The name as bytes, made once.
+    package var bytes: [UInt8] { HTTPMethod.spellings[Int(rawValue)] }
+
+    private static let spellings = allCases.map { Array($0.name.utf8) }
 }

@@ -23,6 +23,11 @@ package struct TokenDigest: Hashable, Sendable {
     private let word2: UInt64
     private let word3: UInt64
 
+    /// Takes a digest as the hash function's eight-byte words, most significant first.
+    package init(_ word0: UInt64, _ word1: UInt64, _ word2: UInt64, _ word3: UInt64) {
+        (self.word0, self.word1, self.word2, self.word3) = (word0, word1, word2, word3)
+    }
+
     /// Takes a digest as it comes from the hash function; `nil` unless it has 32 bytes.
     package init?(_ bytes: Span<UInt8>) {
         guard bytes.count == 32 else { return nil }

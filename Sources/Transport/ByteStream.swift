@@ -13,12 +13,23 @@ struct ByteStream: ~Copyable {
         return .done(bytes: 0)
     }
 
+    /// A read would only be told to wait.
+    mutating func isKnownEmpty() -> Bool {
+        if session != nil { return session!.isKnownEmpty() }
+        return false
+    }
+
     mutating func socketBecameReadable(closing: Bool) {
         if session != nil { session!.socketBecameReadable(closing: closing) }
     }
 
     mutating func peerSpeaksPlainText() -> Bool {
         if session != nil { return session!.peerSpeaksPlainText() }
+        return false
+    }
+
+    mutating func isResumed() -> Bool {
+        if session != nil { return session!.isResumed() }
         return false
     }
 

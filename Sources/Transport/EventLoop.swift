@@ -40,8 +40,6 @@ internal import Synchronization
         wheel = TimerWheel(now: now)
     }
 
-    // MARK: Executor
-
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isOnLoop {
@@ -58,8 +56,6 @@ internal import Synchronization
     func preconditionOnLoop() {
         precondition(isOnLoop, "this belongs to the loop's own thread")
     }
-
-    // MARK: Running
 
     /// Runs on the calling thread until `stop`.
     package func run() {
@@ -85,6 +81,11 @@ internal import Synchronization
     /// Calls `body` on the loop every `period`, first after one period. On the loop, or before `run`.
     package func every(_ period: Duration, _ body: @escaping () -> Void) {
         chores.append(Chore(period: period, next: now + period, body: body))
+    }
+
+    /// Runs `body` on the loop, soon. From any thread.
+    package func perform(_ body: @escaping @Sendable () -> Void) {
+        Task(executorPreference: self) { body() }
     }
 
     private func takeMail() {
@@ -140,8 +141,6 @@ internal import Synchronization
         return watch
     }
 
-    // MARK: Sockets
-
     /// Registers a non-blocking socket with the poller until `unwatch`.
     package func watch(_ descriptor: Int32) throws(SystemError) -> SocketWatch {
         generation &+= 1
@@ -165,8 +164,6 @@ internal import Synchronization
         preconditionOnLoop()
         for watch in watches { watch?.interrupt() }
     }
-
-    // MARK: Buffers
 
     /// A read buffer. Connections hold one only while bytes are in it, so idle ones cost none.
     func takeBuffer() -> [UInt8] {

@@ -8,15 +8,18 @@ package final class Listener {
         package var headLimits: HeadLimits
         package var maximumConnections: Int
         package var maximumRequestsPerConnection: Int
+        /// The age at which a connection is closed after its current request; `nil`: any.
+        package var maximumAge: Duration?
 
         package init(
             timeouts: ServerTimeouts = .init(), headLimits: HeadLimits = .init(), maximumConnections: Int = 50_000,
-            maximumRequestsPerConnection: Int = .max
+            maximumRequestsPerConnection: Int = .max, maximumAge: Duration? = nil
         ) {
             self.timeouts = timeouts
             self.headLimits = headLimits
             self.maximumConnections = maximumConnections
             self.maximumRequestsPerConnection = maximumRequestsPerConnection
+            self.maximumAge = maximumAge
         }
     }
 
@@ -96,8 +99,7 @@ package final class Listener {
         let settings = settings()
         guard
             let connection = try? ServerConnection(
-                loop: loop, socket: descriptor, context: context(), timeouts: settings.timeouts,
-                limits: settings.headLimits, maximumRequests: settings.maximumRequestsPerConnection)
+                loop: loop, socket: descriptor, context: context(), settings: settings)
         else { return }
         await serve(connection)
         connection.close()

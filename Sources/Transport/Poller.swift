@@ -35,7 +35,8 @@ struct ReadinessEvents: OptionSet {
     }
 
     func register(_ descriptor: Int32, generation: UInt32) throws(SystemError) {
-        try Poller.add(descriptor, to: epoll, key: UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor)), edges: true)
+        try Poller.add(
+            descriptor, to: epoll, key: UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor)), edges: true)
     }
 
     private static func add(
@@ -66,7 +67,9 @@ struct ReadinessEvents: OptionSet {
     }
 
     /// Waits for events at most `milliseconds` (-1: for ever) and reports each.
-    mutating func wait(milliseconds: Int32, report: (_ descriptor: Int32, _ generation: UInt32, ReadinessEvents) -> Void) {
+    mutating func wait(
+        milliseconds: Int32, report: (_ descriptor: Int32, _ generation: UInt32, ReadinessEvents) -> Void
+    ) {
         // SAFETY: the kernel fills at most `count` entries of our array.
         let count = unsafe events.withUnsafeMutableBufferPointer {
             unsafe epoll_wait(epoll, $0.baseAddress, Int32($0.count), milliseconds)

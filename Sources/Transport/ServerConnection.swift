@@ -36,6 +36,8 @@ package final class ServerConnection {
     private var stream: ByteStream
     private let timeouts: ServerTimeouts
     private let context: TLSContext?
+    /// After this the current request is the last one.
+    private let endOfLife: Instant
 
     package private(set) var state: ConnectionState
     private var parser: HeadParser
@@ -55,8 +57,7 @@ package final class ServerConnection {
     package private(set) var bytesSent = 0
 
     init(
-        loop: EventLoop, socket descriptor: Int32, context: TLSContext?, timeouts: ServerTimeouts, limits: HeadLimits,
-        maximumRequests: Int
+        loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
     ) throws {
         self.loop = loop
         peer = peerAddress(of: descriptor)
@@ -65,9 +66,10 @@ package final class ServerConnection {
         stream = ByteStream(session: nil, descriptor: descriptor)
         if let context { stream.session = try TLSSession(context: context, socket: descriptor) }
         self.context = context
-        self.timeouts = timeouts
-        state = ConnectionState(maximumRequests: maximumRequests)
-        parser = HeadParser(limits: limits)
+        timeouts = settings.timeouts
+        endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
+        state = ConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
+        parser = HeadParser(limits: settings.headLimits)
     }
 
     /// Takes the connection off its loop; nothing may be awaited on it afterwards.
@@ -75,8 +77,6 @@ package final class ServerConnection {
         loop.unwatch(watch)
         giveBackInput()
     }
-
-    // MARK: Handshake
 
     package enum HandshakeOutcome: Equatable {
         case done
@@ -107,8 +107,6 @@ package final class ServerConnection {
     }
 
     package func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
-
-    // MARK: Requests
 
     package enum NextRequest: Equatable {
         case request
@@ -159,6 +157,7 @@ package final class ServerConnection {
         start += head.end
         body = BodyReader(framing: head.framing)
         state.receivedHead(head)
+        if loop.now > endOfLife { state.mustClose() }
     }
 
     private enum Fill { case bytes, deadlinePassed, closed, interrupted }
@@ -166,9 +165,11 @@ package final class ServerConnection {
     /// Reads at least one byte to `input[end...]`.
     private func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
         while true {
-            makeRoom()
-            let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .closed }
+            var progress = TLSProgress.wantsRead
+            if !stream.isKnownEmpty() {
+                makeRoom()
+                do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .closed }
+            }
             switch progress {
             case .done(let bytes):
                 end += bytes
@@ -220,8 +221,6 @@ package final class ServerConnection {
         end = 0
     }
 
-    // MARK: Bodies
-
     package enum BodyPiece: Equatable {
         /// Body bytes, as a range of `input`; good until the next call.
         case bytes(Range<Int>)
@@ -266,23 +265,42 @@ package final class ServerConnection {
 
     private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
-    /// Reads away the rest of a small body that nobody wanted, if it is already here or cheap to wait for, so that the
-    /// connection can go on. Call before the response's head is written.
-    package func discardSmallBody() async {
-        guard body.isActive, !head.expectsContinue || body.hasStarted else { return }
-        var left = 65_536
-        while left > 0, body.announced.map({ $0 <= 65_536 }) ?? true {
-            switch await nextBodyPiece() {
-            case .bytes(let range): left -= range.count
-            case .end, .malformed, .timedOut, .closed: return
-            }
-        }
+    /// A copy of a part of the head.
+    package func bytes(_ range: Range<Int>) -> [UInt8] {
+        Array(input[headStart + range.lowerBound..<headStart + range.upperBound])
     }
 
-    // MARK: Responses
+    package func text(_ range: Range<Int>) -> String { String(decoding: bytes(range), as: UTF8.self) }
+
+    /// Appends a piece that `nextBodyPiece` gave.
+    package func copyBody(_ range: Range<Int>, to body: inout [UInt8]) { body += input[range] }
+
+    /// Whether a body that nobody wanted is short enough to be read away after the response, so that the connection can
+    /// go on. A client that waits for `100 Continue` may never send it.
+    package var canDiscardBody: Bool {
+        guard body.isActive else { return true }
+        return (!head.expectsContinue || body.hasStarted) && (body.announced ?? 0) <= ServerConnection.discardLimit
+    }
+
+    private static let discardLimit: UInt64 = 65_536
+
+    /// Sends the response and then reads away what is left of the request's body.
+    package func discardBody() async {
+        guard body.isActive else { return }
+        guard await flush() else { return state.mustClose() }
+        var left = Int(ServerConnection.discardLimit)
+        while left > 0 {
+            switch await nextBodyPiece() {
+            case .bytes(let range): left -= range.count
+            case .end: return
+            case .malformed, .timedOut, .closed: left = 0
+            }
+        }
+        state.mustClose()
+    }
 
     /// A response is about to be appended to `output`.
-    package func responseStarted() { state.responseStarted() }
+    package func responseStarted(discardsBody: Bool = false) { state.responseStarted(discardsBody: discardsBody) }
 
     package func mustClose() { state.mustClose() }
 
@@ -345,6 +363,9 @@ package final class ServerConnection {
     package func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
 
     package var tlsVersion: String { stream.tlsVersion() }
+
+    /// The TLS session was resumed from a ticket.
+    package var isResumed: Bool { stream.isResumed() }
 }
 
 extension [UInt8] {

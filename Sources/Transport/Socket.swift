@@ -13,7 +13,9 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
 
     /// `nil` when the text is not `HOST:PORT` with a numeric address (`localhost` stands for 127.0.0.1).
     package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         if host == "localhost" { host = "127.0.0.1" }
@@ -91,7 +93,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         do throws(SystemError) {
             _ = try listening(on: address, sharingPort: false)
             return false
-        } catch where error.isAddressInUse {
+        } catch  where error.isAddressInUse {
             return true
         }
     }

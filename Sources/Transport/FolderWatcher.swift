@@ -1,0 +1,43 @@
+internal import CLinux
+internal import Glibc
+
+/// Tells of changes below folders, by inotify. Blocks its caller: for a thread of its own.
+@safe package struct FolderWatcher: ~Copyable {
+    private let descriptor: Int32
+
+    /// Watches the folders, not the folders in them. One that does not exist is passed over.
+    package init(_ folders: [String]) throws(SystemError) {
+        descriptor = try syscall("inotify_init1") { inotify_init1(Int32(IN_CLOEXEC)) }
+        for folder in folders { add(folder) }
+    }
+
+    deinit { close(descriptor) }
+
+    private func add(_ folder: String) {
+        let changes =
+            UInt32(IN_CLOSE_WRITE) | UInt32(IN_MOVED_TO) | UInt32(IN_MOVED_FROM) | UInt32(IN_DELETE) | UInt32(IN_CREATE)
+            | UInt32(IN_MOVE_SELF)
+        _ = unsafe inotify_add_watch(descriptor, folder, changes)
+    }
+
+    /// Waits until something changed and then for `quiet` without further changes, so that a set of files that is being
+    /// written is looked at once, when it is whole. `false` when nothing happened within `atMost`.
+    package func waitForChange(quiet: Duration, atMost: Duration) -> Bool {
+        guard isReadable(within: atMost) else { return false }
+        repeat { drain() } while isReadable(within: quiet)
+        return true
+    }
+
+    private func isReadable(within duration: Duration) -> Bool {
+        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        let milliseconds = Int32(duration / .milliseconds(1))
+        // SAFETY: one structure, on our stack.
+        return unsafe poll(&request, 1, milliseconds) > 0
+    }
+
+    private func drain() {
+        var buffer = [UInt8](repeating: 0, count: 8192)
+        // SAFETY: the kernel writes at most `count` bytes; what they say does not matter, that they came does.
+        _ = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,45 @@
+internal import Glibc
+
+/// The signals of a service, taken by one thread that waits for them instead of by handlers that interrupt anything.
+@safe package struct Signals: Sendable {
+    package enum Signal: Equatable, Sendable {
+        case terminate
+        case reload
+    }
+
+    private let set: sigset_t
+
+    /// Blocks the signals in this thread and all threads it starts. Call first in `main`.
+    package init() {
+        var set = sigset_t()
+        // SAFETY: the set is ours; the calls fill and read it.
+        unsafe sigemptyset(&set)
+        for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, number) }
+        _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+        // A peer that went away is an error value of the write, not the end of the process.
+        _ = signal(SIGPIPE, SIG_IGN)
+        self.set = set
+    }
+
+    /// The next signal, or `nil` when none came in time.
+    package func wait(_ duration: Duration) -> Signal? {
+        let (seconds, attoseconds) = duration.components
+        var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+        // SAFETY: set and time are read by the kernel.
+        var set = set
+        switch unsafe sigtimedwait(&set, nil, &time) {
+        case SIGTERM, SIGINT: return .terminate
+        case SIGHUP: return .reload
+        default: return nil
+        }
+    }
+}
+
+/// Lets the process open as many descriptors as the system permits it.
+package func raiseDescriptorLimit() {
+    var limit = rlimit()
+    // SAFETY: the kernel fills and reads the structure.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
