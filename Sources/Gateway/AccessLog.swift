@@ -50,7 +50,7 @@ package struct StageTimes: Sendable {
 
     package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
 
-    /// Appends `{"route":1.5,…}` in microseconds, stages that took no time left out.
+    /// Appends `{"route":1.5,...}` in microseconds, stages that took no time left out.
     func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "{"))
         var isFirst = true

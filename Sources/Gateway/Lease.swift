@@ -14,7 +14,7 @@ package struct LeaseKey: Hashable, Sendable {
 /// A job as far as a lease knows it.
 package struct LeaseJob: Equatable, Sendable {
     package let id: String
-    /// `sync`, `reset`, `refresh`, …
+    /// `sync`, `reset`, `refresh`, ...
     package let type: String
     package var status: String
     /// Milliseconds since the epoch, once it runs.

@@ -1,0 +1,39 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// A policy set as one worker uses it: with what is made of it once instead of for each request.
+final class ActivePolicies {
+    let set: PolicySet
+    /// `X-Policy-Version: ...`, line end included.
+    let versionLine: [UInt8]
+    let shortVersion: String
+    let listenerSettings: Listener.Settings
+    let accessLog: GatewaySettings.AccessLog
+    /// The worker's counters by the index of the route.
+    private let counters: [OperationCounters]
+    private let unrouted: OperationCounters
+
+    init(_ set: PolicySet, counts: WorkerMetrics) {
+        self.set = set
+        shortVersion = set.shortVersion
+        versionLine = Array("X-Policy-Version: \(shortVersion)\r\n".utf8)
+        accessLog = set.settings.accessLog
+        counters = set.routes.routes.map { counts.operation($0.id) }
+        unrouted = counts.operation("none")
+        let settings = set.settings
+        listenerSettings = Listener.Settings(
+            timeouts: ServerTimeouts(
+                handshake: settings.timeouts.handshake, head: settings.timeouts.head,
+                body: settings.timeouts.bodyProgress, idle: settings.timeouts.idle, write: settings.timeouts.write),
+            headLimits: HeadLimits(
+                targetBytes: settings.sizes.targetBytes, headBytes: settings.sizes.headBytes,
+                fields: settings.sizes.headers),
+            maximumConnections: settings.connections.open,
+            maximumRequestsPerConnection: settings.connections.requests ?? .max,
+            maximumAge: settings.connections.age)
+    }
+
+    /// Where requests on `route` are counted; those that met no route are counted as `none`.
+    func counters(of route: Route?) -> OperationCounters { route.map { counters[$0.index] } ?? unrouted }
+}

@@ -1,0 +1,120 @@
+internal import HTTP
+internal import JSON
+internal import Policy
+internal import Synchronization
+internal import Transport
+
+/// The operators' interface: health, readiness, policy status and metrics over plain HTTP, on a loop of its own so that
+/// it answers when the workers are busy.
+///
+/// `@unchecked Sendable`: after `init` everything is touched on its loop's thread only.
+final class AdminServer: @unchecked Sendable {
+    let loop: EventLoop
+    private let shared: SharedState
+    private let listener: Listener
+
+    init(socket: consuming Socket, shared: SharedState) throws(SystemError) {
+        loop = try EventLoop(index: -1)
+        self.shared = shared
+        listener = try Listener(
+            loop: loop, socket: socket, settings: { Listener.Settings(maximumConnections: 256) }, context: { nil })
+    }
+
+    func begin() {
+        Task(executorPreference: loop) {
+            await self.listener.accept { connection in await self.serve(connection) }
+        }
+    }
+
+    private func serve(_ connection: ServerConnection) async {
+        while true {
+            switch await connection.nextRequest() {
+            case .request: write(answer(connection), to: connection)
+            case .malformed, .timedOut: write(Page(status: 400, text: "this is not an HTTP request\n"), to: connection)
+            case .closed: return
+            }
+            if connection.responseFinished() == .closeGracefully { return await connection.closeGracefully() }
+        }
+    }
+
+    private struct Page {
+        var status = 200
+        var contentType = "text/plain; charset=utf-8"
+        var body: [UInt8]
+
+        init(status: Int = 200, text: String) {
+            self.status = status
+            body = Array(text.utf8)
+        }
+
+        init(status: Int = 200, json: JSONWriter) {
+            self.status = status
+            contentType = "application/json"
+            body = json.bytes
+        }
+    }
+
+    private func answer(_ connection: ServerConnection) -> Page {
+        let head = connection.head
+        guard head.method == .get || head.method == .head else { return Page(status: 405, text: "GET only\n") }
+        switch connection.text(head.path) {
+        case "/healthz": return Page(text: "ok\n")
+        case "/readyz":
+            return shared.isDraining.load(ordering: .relaxed)
+                ? Page(status: 503, text: "draining\n") : Page(text: "ready\n")
+        case "/policy": return policy()
+        case "/metrics": return metrics()
+        default: return Page(status: 404, text: "/healthz /readyz /policy /metrics\n")
+        }
+    }
+
+    private func policy() -> Page {
+        let status = shared.policies.snapshot()
+        var json = JSONWriter()
+        json.beginObject()
+        json.name("version")
+        json.string(status.set.shortVersion)
+        json.name("loaded_at")
+        json.string(HTTPDate.timestamp(epochSeconds: Int(status.loadedAt)))
+        json.name("reloads")
+        json.integer(status.reloads)
+        json.name("refused_reloads")
+        json.integer(status.refusals)
+        json.name("last_refused_reload")
+        if let refusal = status.lastRefusal {
+            json.beginObject()
+            json.name("at")
+            json.string(HTTPDate.timestamp(epochSeconds: Int(refusal.at)))
+            json.name("diagnostics")
+            json.string(refusal.text)
+            json.endObject()
+        } else {
+            json.null()
+        }
+        json.endObject()
+        return Page(json: json)
+    }
+
+    private func metrics() -> Page {
+        var page = Page(text: "")
+        page.contentType = "text/plain; version=0.0.4; charset=utf-8"
+        shared.renderMetrics(into: &page.body)
+        return page
+    }
+
+    private func write(_ page: Page, to connection: ServerConnection) {
+        connection.responseStarted()
+        connection.output += HTTPStatus.line(page.status)
+        connection.output += Array("Content-Type: \(page.contentType)\r\nContent-Length: \(page.body.count)\r\n".utf8)
+        if page.status == 405 { connection.output += Array("Allow: GET, HEAD\r\n".utf8) }
+        connection.output += Array("Cache-Control: no-store\r\n".utf8)
+        if connection.state.announcesClose { connection.output += Array("Connection: close\r\n".utf8) }
+        connection.output += Array("\r\n".utf8)
+        if connection.head.method != .head { connection.output += page.body }
+    }
+}
+
+extension Range<Int> {
+    /// The same range of bytes that start `distance` further on.
+    func offset(by distance: Int) -> Range<Int> { lowerBound + distance..<upperBound + distance }
+}

@@ -1,0 +1,68 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// What the client gets, besides the fields that every answer has.
+struct Response {
+    var status: Int
+    var contentType = "application/json"
+    var fields: [(name: String, value: String)] = []
+    var body: [UInt8] = []
+    /// The envelope's code; `nil` where the answer is no error.
+    var errorCode: String?
+    /// The connection must not carry another request.
+    var closesConnection = false
+}
+
+extension Worker {
+    /// Writes head and body as one piece, so that a small answer is one TLS record and one system call.
+    func write(_ response: Response, for exchange: Exchange, to connection: ServerConnection) async {
+        if response.closesConnection { connection.mustClose() }
+        let discardsBody = !response.closesConnection && connection.canDiscardBody
+        connection.responseStarted(discardsBody: discardsBody)
+        let isHead = connection.head.method == .head
+        appendHead(of: response, for: exchange, closes: connection.state.announcesClose, to: &connection.output)
+        if isHead || HTTPStatus.hasNoBody(response.status) {
+            // Nothing follows the head, whatever length it announced (RFC 9112, section 6.3).
+        } else if response.body.count <= Worker.copiedBodyBytes {
+            connection.output += response.body
+        } else if await !connection.flush(then: response.body) {
+            return connection.mustClose()
+        }
+        if discardsBody { await connection.discardBody() }
+    }
+
+    /// Bodies up to this size share their head's record; larger ones are sent from where they are.
+    private static let copiedBodyBytes = 16_000
+
+    func appendHead(of response: Response, for exchange: Exchange, closes: Bool, to output: inout [UInt8]) {
+        output += HTTPStatus.line(response.status)
+        output += dateLine
+        if !HTTPStatus.hasNoBody(response.status) {
+            if response.contentType == "application/json" {
+                output += Worker.jsonLine
+            } else {
+                output += Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+            }
+            output.append(decimal: response.body.count)
+            output += Worker.lineEnd
+        }
+        output += Worker.traceName
+        exchange.trace.traceID.append(to: &output)
+        output += Worker.lineEnd
+        output += exchange.policies.versionLine
+        if !exchange.batch.isEmpty {
+            RateLimitFields.append(
+                exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
+                to: &output)
+        }
+        for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
+        if closes { output += Worker.closeLine }
+        output += Worker.lineEnd
+    }
+
+    private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
+    private static let traceName = Array("X-Trace-Id: ".utf8)
+    private static let closeLine = Array("Connection: close\r\n".utf8)
+    private static let lineEnd = Array("\r\n".utf8)
+}

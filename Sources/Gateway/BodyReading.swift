@@ -1,0 +1,83 @@
+internal import HTTP
+internal import JSON
+internal import Policy
+internal import Transport
+
+// The body is read whole where a rule needs it or where the upstream takes it from memory, up to the route's cap; the cap
+// is checked before the first byte where the length is announced.
+extension Worker {
+    func readBody(
+        of connection: ServerConnection, for grant: Grant, _ exchange: inout Exchange
+    ) async throws(Failure) -> [UInt8] {
+        let limit = grant.route.maxBodyBytes
+        switch connection.head.framing {
+        case .none: return []
+        case .length(let length) where length > UInt64(limit):
+            throw Failure(.bodyTooLarge(limit: limit), at: .read)
+        case .length, .chunked: break
+        }
+        var body: [UInt8] = []
+        while true {
+            switch await connection.nextBodyPiece() {
+            case .bytes(let range):
+                guard body.count + range.count <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
+                connection.copyBody(range, to: &body)
+                exchange.bodyBytes = body.count
+            case .end: return body
+            case .malformed(let error): throw Failure(.framing(error), at: .read)
+            case .timedOut: throw Failure(.bodyTimeout, at: .read)
+            case .closed: throw Failure(.bodyIncomplete, at: .read)
+            }
+        }
+    }
+
+    /// Finds out which connection the request is about, where a limit or a lease depends on it.
+    func findConnection(
+        in body: [UInt8], of connection: ServerConnection, for grant: Grant, _ exchange: inout Exchange
+    ) async throws(Failure) {
+        guard grant.needsConnection else { return }
+        let path = connection.bytes(connection.head.path)
+        switch grant.route.connection {
+        case .none: return
+        case .path:
+            guard let range = grant.captures.connection else { return }
+            guard let key = ConnectionKey.canonical(path.span.extracting(range)) else {
+                throw Failure(.invalidIdentifier(name: "connection_id"), at: .read)
+            }
+            exchange.connection = key
+        case .body(let names): exchange.connection = try connectionID(in: body, names: names)
+        case .job:
+            guard let range = grant.captures.job, let organization = grant.organization else { return }
+            let job = path.span.text(range)
+            do throws(UpstreamFailure) {
+                // A job that the organization does not have leads to no connection: the upstream answers for it.
+                exchange.connection = try await shared.upstream.connection(ofJob: job, organization: organization.id)
+            } catch { throw Failure(error) }
+        }
+    }
+
+    /// The connection that a body names. The same field under two spellings must agree: the upstream may read either.
+    private func connectionID(in body: [UInt8], names: [String]) throws(Failure) -> String {
+        let value: JSONValue
+        do throws(JSONError) { value = try JSONValue.read(body.span) } catch {
+            throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
+        }
+        guard value.object != nil else {
+            throw Failure(.invalidField(name: names[0], reason: "the body must be a JSON object"), at: .read)
+        }
+        var found: String?
+        for name in names {
+            guard let member = value[name] else { continue }
+            guard let text = member.string else {
+                throw Failure(.invalidField(name: name, reason: "must be a string"), at: .read)
+            }
+            guard let key = ConnectionKey.canonical(Array(text.utf8).span) else {
+                throw Failure(.invalidIdentifier(name: name), at: .read)
+            }
+            if let found, found != key { throw Failure(.conflictingFields(names), at: .read) }
+            found = key
+        }
+        guard let found else { throw Failure(.invalidField(name: names[0], reason: "is required"), at: .read) }
+        return found
+    }
+}

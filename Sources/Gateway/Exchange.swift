@@ -1,0 +1,35 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// One request on its way through the pipeline: what the stages found out so far.
+struct Exchange {
+    let trace: TraceContext
+    /// The set that decides this request, whatever is loaded meanwhile.
+    let policies: ActivePolicies
+    /// How long each stage took.
+    var times: StageTimes
+
+    /// The stage that ended the request.
+    var endingStage = Stage.record
+    var route: Route?
+    var family = RouteFamily.other
+    var principal: Principal?
+    var organization: Organization?
+    /// The connection the request is about, in its one spelling.
+    var connection: String?
+    /// The limits that apply, and what the limiter said about them.
+    var limits: [LimitRule] = []
+    var batch = RateLimitBatch()
+    var bodyBytes = 0
+    /// Which header the credential came in, whose words an answer uses.
+    var credentialField = CredentialField.bearer
+    /// Why a failure happened, for the operator only.
+    var cause: String?
+
+    init(trace: TraceContext, policies: ActivePolicies, startedAt: Instant) {
+        self.trace = trace
+        self.policies = policies
+        times = StageTimes(start: startedAt.nanoseconds)
+    }
+}

@@ -1,0 +1,213 @@
+package import Crypto
+package import Policy
+package import Transport
+internal import Synchronization
+
+/// The running gateway: its workers, its listeners, and its life from start to drained.
+package final class GatewayServer: Sendable {
+    package struct Options: Sendable {
+        package var listen: [SocketAddress]
+        package var admin: SocketAddress?
+        package var workers: Int
+        package var upstream: any Upstream
+        package var policies: PolicyStore
+        package var context: TLSContext
+        package var log: AccessLogQueue
+
+        package init(
+            listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: any Upstream,
+            policies: PolicyStore, context: TLSContext, log: AccessLogQueue
+        ) {
+            self.listen = listen
+            self.admin = admin
+            self.workers = workers
+            self.upstream = upstream
+            self.policies = policies
+            self.context = context
+            self.log = log
+        }
+    }
+
+    /// Why the gateway did not start. Its description is the one line a person needs.
+    package enum StartError: Error, CustomStringConvertible {
+        case addressInUse(SocketAddress)
+        case cannotListen(SocketAddress, SystemError)
+        case system(SystemError)
+        case upstream(UpstreamFailure)
+
+        package var description: String {
+            switch self {
+            case .addressInUse(let address):
+                "\(address) is in use: stop what listens there, or choose another address with --listen or --admin"
+            case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
+            case .system(let error): "the system refused: \(error)"
+            case .upstream(let failure): "the connector service does not tell its running jobs: \(failure)"
+            }
+        }
+    }
+
+    /// The addresses that clients reach, with the ports that were chosen.
+    package let listening: [SocketAddress]
+    package let adminListening: SocketAddress?
+
+    private let shared: SharedState
+    private let workers: [Worker]
+    private let admin: AdminServer?
+    private let threads: [WorkThread]
+
+    package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
+        let shared = SharedState(options)
+        do throws(UpstreamFailure) {
+            for job in try await options.upstream.runningJobs() { shared.restore(job) }
+        } catch { throw .upstream(error) }
+        options.upstream.observeJobEnds { [weak shared] job, _ in
+            shared?.leases.jobEnded(job.key, jobID: job.job.id, now: milliseconds())
+        }
+        return try GatewayServer(options, shared)
+    }
+
+    private init(_ options: Options, _ shared: SharedState) throws(StartError) {
+        self.shared = shared
+        let policies = options.policies.current
+        var listening: [SocketAddress] = []
+        var workers: [Worker] = []
+        for index in 0..<options.workers {
+            do throws(SystemError) {
+                let loop = try EventLoop(index: index)
+                workers.append(Worker(loop: loop, shared: shared, policies: policies, context: options.context))
+            } catch { throw .system(error) }
+        }
+        for address in options.listen {
+            // With port 0 the first worker's socket chooses, and the others share its port.
+            var address = address
+            try GatewayServer.checkFree(address)
+            for worker in workers {
+                let socket = try GatewayServer.bind(address, sharingPort: true)
+                address.port = socket.localPort
+                do throws(SystemError) { try worker.listen(on: socket) } catch { throw .system(error) }
+            }
+            listening.append(address)
+        }
+        if let address = options.admin {
+            let socket = try GatewayServer.bind(address, sharingPort: false)
+            adminListening = SocketAddress(host: address.host, port: socket.localPort)
+            do throws(SystemError) {
+                admin = try AdminServer(socket: socket, shared: shared)
+            } catch { throw .system(error) }
+        } else {
+            adminListening = nil
+            admin = nil
+        }
+        self.listening = listening
+        self.workers = workers
+        var threads: [WorkThread] = []
+        for worker in workers {
+            threads.append(
+                WorkThread(name: "worker-\(worker.loop.index)") {
+                    worker.begin()
+                    worker.loop.run()
+                })
+        }
+        if let admin {
+            threads.append(
+                WorkThread(name: "admin") {
+                    admin.begin()
+                    admin.loop.run()
+                })
+        }
+        self.threads = threads
+    }
+
+    private static func checkFree(_ address: SocketAddress) throws(StartError) {
+        guard address.port != 0 else { return }
+        let isTaken: Bool
+        do throws(SystemError) { isTaken = try Socket.isTaken(address) } catch { throw .cannotListen(address, error) }
+        if isTaken { throw .addressInUse(address) }
+    }
+
+    private static func bind(_ address: SocketAddress, sharingPort: Bool) throws(StartError) -> Socket {
+        do throws(SystemError) { return try Socket.listening(on: address, sharingPort: sharingPort) } catch {
+            throw error.isAddressInUse ? .addressInUse(address) : .cannotListen(address, error)
+        }
+    }
+
+    /// Gives every worker the new set. A request keeps the one it began with.
+    package func adopt(_ set: PolicySet) {
+        shared.metrics.reloaded(accepted: true)
+        for worker in workers { worker.loop.perform { worker.adopt(set) } }
+    }
+
+    /// Counts a set that was not taken.
+    package func refusedReload() { shared.metrics.reloaded(accepted: false) }
+
+    /// New connections meet the new certificates; open ones keep theirs.
+    package func adopt(_ context: TLSContext) {
+        for worker in workers { worker.loop.perform { worker.context = context } }
+    }
+
+    /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere; requests are still served.
+    package func failReadiness() { shared.isDraining.store(true, ordering: .relaxed) }
+
+    /// Stops accepting, closes idle connections, and lets every request finish.
+    package func beginDrain() {
+        failReadiness()
+        for worker in workers { worker.loop.perform { worker.drain() } }
+    }
+
+    /// Connections that are still open.
+    package var openConnections: Int {
+        workers.reduce(0) { sum, worker in
+            // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
+            let closed = worker.counts.value(of: .connectionsClosed)
+            return sum + Int(worker.counts.value(of: .connectionsOpened) - closed)
+        }
+    }
+
+    /// Stops the loops, whatever they hold, and waits for their threads.
+    package func stop() {
+        for worker in workers { worker.loop.perform { worker.loop.stop() } }
+        if let admin { admin.loop.perform { admin.loop.stop() } }
+        for thread in threads { thread.join() }
+        for worker in workers { worker.accessLog.flush() }
+        shared.log.close()
+    }
+}
+
+/// What all workers share: each member is safe to use from any thread.
+final class SharedState: Sendable {
+    let policies: PolicyStore
+    let limiter = RateLimiter()
+    let leases = LeaseTable()
+    let upstream: any Upstream
+    let metrics: Metrics
+    let log: AccessLogQueue
+    let isDraining = Atomic<Bool>(false)
+
+    init(_ options: GatewayServer.Options) {
+        policies = options.policies
+        upstream = options.upstream
+        metrics = Metrics(workerCount: options.workers)
+        log = options.log
+    }
+
+    /// Everything that is counted, and what can be asked for at this moment.
+    func renderMetrics(into out: inout [UInt8]) {
+        let status = policies.snapshot()
+        var gauges = Metrics.Gauges()
+        gauges.leases = leases.usage()
+        gauges.limiter = limiter.usage()
+        gauges.policyVersion = status.set.shortVersion
+        gauges.policyLoadedAt = status.loadedAt
+        gauges.droppedLogLines = log.droppedLines
+        gauges.isReady = !isDraining.load(ordering: .relaxed)
+        metrics.render(gauges, to: &out)
+    }
+
+    /// Takes over a job that ran before this process did.
+    func restore(_ job: UpstreamJob) {
+        let matrix = policies.current.concurrency
+        // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
+        guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
+        leases.rebuild(job.key, kind: kind, job: job.job, now: milliseconds())
+    }
+}

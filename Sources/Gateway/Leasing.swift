@@ -1,0 +1,26 @@
+internal import Policy
+internal import Transport
+
+// One running job per connection. The lease is taken before anything goes upstream, and lives as long as the job.
+extension Worker {
+    /// `nil` where the route takes none.
+    func takeLease(_ grant: Grant, _ exchange: inout Exchange) throws(Failure) -> Lease? {
+        guard let kind = grant.route.lease, let connection = exchange.connection, let organization = grant.organization
+        else { return nil }
+        let key = LeaseKey(organization: organization.id, connection: connection)
+        let matrix = exchange.policies.set.concurrency
+        switch shared.leases.reserve(key, kind: kind, matrix: matrix, now: milliseconds()) {
+        case .granted(let lease): return lease
+        case .refused(let conflict):
+            // A lease that lasts for the request only is that of a state update.
+            let isStateUpdate = kind.holds == .request
+            throw Failure(
+                isStateUpdate
+                    ? .stateLocked(conflict, connection: connection) : .jobRunning(conflict, connection: connection),
+                at: .lease)
+        }
+    }
+}
+
+/// The time of day for leases, whose jobs know it too.
+func milliseconds() -> Int64 { Int64(wallClockNanoseconds() / 1_000_000) }

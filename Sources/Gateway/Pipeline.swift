@@ -1,0 +1,77 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// The order of a request. Each line of `pass` is a stage, with a file of its own.
+//
+//  stage         | refuses with         | file
+//  ------------- | -------------------- | --------------------------------------
+//  trace         | -                    | TraceContext
+//  route         | 404, 405, 400        | Policy/RouteTable  (through `decide`)
+//  authenticate  | 401                  | Authentication     (through `decide`)
+//  authorize     | 403, 400             | Policy/PolicySet   (through `decide`)
+//  limit         | 429                  | Limiting
+//  read          | 413, 400, 408        | BodyReading
+//  lease         | 409                  | Leasing
+//  forward       | 502, 503, 504        | Forwarding
+//  normalize     | -                    | Normalizing
+//  record        | -                    | Recording
+extension Worker {
+    /// Answers the request whose head `connection` holds, with exactly one response.
+    func answer(_ connection: ServerConnection, _ memo: inout CredentialMemo) async {
+        if isDraining { connection.mustClose() }
+        var exchange = Exchange(trace: trace(connection), policies: policies, startedAt: .now())
+        let response: Response
+        switch decide(connection, &exchange, &memo) {
+        case .forward(let grant):
+            do throws(Failure) {
+                response = try await pass(grant, connection, &exchange)
+            } catch {
+                refundWork(&exchange)
+                exchange.endingStage = error.stage
+                response = answer(to: .failure(error), exchange)
+            }
+        case .refuse(let refusal):
+            exchange.endingStage = refusal.stage
+            response = answer(to: .refusal(refusal, credential: exchange.credentialField), exchange)
+        case .options(let allow, _):
+            response = Response(status: 204, fields: [(name: "Allow", value: allow)])
+        }
+        await write(response, for: exchange, to: connection)
+        record(exchange, connection, response)
+    }
+
+    private func pass(
+        _ grant: Grant, _ connection: ServerConnection, _ exchange: inout Exchange
+    ) async throws(Failure) -> Response {
+        mark(.authorize, &exchange)
+        try checkLimits(grant, connection, &exchange)
+        let body = try await readBody(of: connection, for: grant, &exchange)
+        try await findConnection(in: body, of: connection, for: grant, &exchange)
+        mark(.read, &exchange)
+        try takeLimits(grant, &exchange)
+        mark(.limit, &exchange)
+        var lease = try takeLease(grant, &exchange)
+        mark(.lease, &exchange)
+        let answer = try await forward(connection, body, grant, &lease, &exchange)
+        mark(.forward, &exchange)
+        return normalize(answer, settling: lease, &exchange)
+    }
+
+    /// Answers bytes that never became a request.
+    func refuse(_ connection: ServerConnection, _ failure: Failure) async {
+        var exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
+        counts.add(to: .headsRefused)
+        exchange.endingStage = failure.stage
+        let response = answer(to: .failure(failure), exchange)
+        await write(response, for: exchange, to: connection)
+        record(exchange, connection, response)
+    }
+
+    private func trace(_ connection: ServerConnection) -> TraceContext {
+        guard let range = connection.head.traceparent else { return TraceContext(random: &random) }
+        let input = connection.input
+        let value = input.span.extracting(range.offset(by: connection.headStart))
+        return TraceContext(traceparent: value, random: &random)
+    }
+}

@@ -1,0 +1,78 @@
+package import Policy
+internal import Synchronization
+
+/// The policy set in force, and what became of the last attempt to replace it.
+///
+/// A set that has a mistake never takes effect: the last good one stays.
+package final class PolicyStore: Sendable {
+    /// What reading the policy folder gave.
+    package enum Source: Sendable {
+        case files([PolicyFile])
+        case unreadable(String)
+    }
+
+    /// How the store stands, for the admin interface.
+    package struct Status: Sendable {
+        package var set: PolicySet
+        package var loadedAt: Int64
+        package var reloads = 0
+        package var refusals = 0
+        /// The rendered diagnostics of the last refused reload, with its time; `nil` after a good one.
+        package var lastRefusal: (at: Int64, text: String)?
+    }
+
+    package enum Reload: Sendable {
+        /// Nothing changed in meaning.
+        case unchanged
+        case replaced(PolicySet)
+        case refused(String)
+    }
+
+    private let read: @Sendable () -> Source
+    private let load: @Sendable ([PolicyFile]) -> PolicyLoad
+    private let now: @Sendable () -> Int64
+    private let status: Mutex<Status>
+
+    package init(
+        initial: PolicySet, now: @escaping @Sendable () -> Int64, read: @escaping @Sendable () -> Source,
+        load: @escaping @Sendable ([PolicyFile]) -> PolicyLoad
+    ) {
+        self.now = now
+        self.read = read
+        self.load = load
+        status = Mutex(Status(set: initial, loadedAt: now()))
+    }
+
+    package var current: PolicySet { status.withLock { $0.set } }
+
+    package func snapshot() -> Status { status.withLock { $0 } }
+
+    /// Reads, checks and, when all is well, swaps. Takes as long as the files take: not for an event loop.
+    package func reload() -> Reload {
+        switch read() {
+        case .unreadable(let reason): return refuse(reason)
+        case .files(let files):
+            switch load(files) {
+            case .refused(let diagnostics): return refuse(diagnostics.map(\.rendered).joined(separator: "\n"))
+            case .loaded(let set, _):
+                return status.withLock { status in
+                    status.lastRefusal = nil
+                    guard set.version != status.set.version else { return .unchanged }
+                    status.set = set
+                    status.loadedAt = now()
+                    status.reloads += 1
+                    return .replaced(set)
+                }
+            }
+        }
+    }
+
+    private func refuse(_ text: String) -> Reload {
+        let now = now()
+        status.withLock { status in
+            status.refusals += 1
+            status.lastRefusal = (now, text)
+        }
+        return .refused(text)
+    }
+}

@@ -1,0 +1,70 @@
+package import HTTP
+
+/// The connector service as the gateway sees it: in this process, or behind HTTP.
+package protocol Upstream: Sendable {
+    /// Answers a request that can be answered from memory without waiting, or returns `nil`.
+    func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse?
+
+    /// Answers a request; waits as long as that takes, but not beyond the request's deadline.
+    func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
+
+    /// The connection that a job belongs to; `nil` when the organization has no such job.
+    func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String?
+
+    /// Every job that runs now: what leases are rebuilt from at start.
+    func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob]
+
+    /// Calls `observer` from any thread when a job has ended.
+    func observeJobEnds(_ observer: @escaping @Sendable (UpstreamJob, _ status: String) -> Void)
+}
+
+/// A job of the upstream, and the connection it runs on.
+package struct UpstreamJob: Sendable {
+    package let key: LeaseKey
+    package let job: LeaseJob
+
+    package init(key: LeaseKey, job: LeaseJob) {
+        self.key = key
+        self.job = job
+    }
+}
+
+/// What goes upstream.
+package struct UpstreamRequest: Sendable {
+    package let method: HTTPMethod
+    /// The request target as the client sent it.
+    package let target: [UInt8]
+    package let body: [UInt8]
+    /// The organization the caller was confined to.
+    package let organization: String
+    package let trace: TraceContext
+}
+
+/// What came back.
+package struct UpstreamResponse: Sendable {
+    package var status: Int
+    /// Fields for the client, besides those the gateway writes itself.
+    package var fields: [(name: String, value: String)]
+    package var contentType: String
+    package var body: [UInt8]
+    /// The job that the request started.
+    package var startedJob: UpstreamJob?
+
+    package init(
+        status: Int, fields: [(name: String, value: String)] = [], contentType: String = "application/json",
+        body: [UInt8], startedJob: UpstreamJob? = nil
+    ) {
+        self.status = status
+        self.fields = fields
+        self.contentType = contentType
+        self.body = body
+        self.startedJob = startedJob
+    }
+}
+
+/// Why the upstream gave no answer. Never the client's fault.
+package enum UpstreamFailure: Error, Equatable, Sendable {
+    case unavailable
+    case timedOut
+    case broken(String)
+}

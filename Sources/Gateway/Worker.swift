@@ -1,0 +1,98 @@
+internal import Crypto
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// What one core has for itself: its loop, and everything a request needs without asking another thread.
+///
+/// `@unchecked Sendable` so that tasks of its loop can refer to it: all of it is touched on the loop's thread only.
+final class Worker: @unchecked Sendable {
+    let loop: EventLoop
+    let shared: SharedState
+    let hasher = SHA256()
+    var random = FastRandom()
+    /// The policy set for requests that begin now; replaced by a message to the loop.
+    var policies: ActivePolicies
+    var context: TLSContext
+    /// `Date: ...` of this second, line end included.
+    private(set) var dateLine: [UInt8] = []
+    private(set) var epochSeconds: Int64 = 0
+    private var listeners: [Listener] = []
+    let counts: WorkerMetrics
+    var accessLog: AccessLogBuffer
+    private(set) var isDraining = false
+
+    init(loop: EventLoop, shared: SharedState, policies: PolicySet, context: TLSContext) {
+        self.loop = loop
+        self.shared = shared
+        counts = shared.metrics[worker: loop.index]
+        accessLog = AccessLogBuffer(queue: shared.log)
+        self.policies = ActivePolicies(policies, counts: counts)
+        self.context = context
+        tellTime()
+        loop.every(.milliseconds(100)) { [unowned self] in
+            tellTime()
+            accessLog.flush()
+        }
+    }
+
+    private func tellTime() {
+        let seconds = Int64(wallClockNanoseconds() / 1_000_000_000)
+        guard seconds != epochSeconds else { return }
+        epochSeconds = seconds
+        dateLine = Array("Date: \(HTTPDate.text(epochSeconds: Int(seconds)))\r\n".utf8)
+    }
+
+    /// Before the loop runs.
+    func listen(on socket: consuming Socket) throws(SystemError) {
+        let listener = try Listener(
+            loop: loop, socket: socket, settings: { [unowned self] in policies.listenerSettings },
+            context: { [unowned self] in context })
+        listeners.append(listener)
+    }
+
+    /// Begins to accept: once the loop runs or is about to.
+    func begin() {
+        for index in listeners.indices {
+            Task(executorPreference: loop) {
+                await self.listeners[index].accept { connection in await self.serve(connection) }
+            }
+        }
+    }
+
+    /// Serves one connection from handshake to close.
+    func serve(_ connection: ServerConnection) async {
+        counts.add(to: .connectionsOpened)
+        defer { counts.add(to: .connectionsClosed) }
+        switch await connection.handshake() {
+        case .done: counts.add(to: connection.isResumed ? .handshakesResumed : .handshakesFull)
+        case .plainText:
+            connection.sendPlainText(answerToPlainText())
+            return await connection.closeGracefully()
+        case .failed, .timedOut: return counts.add(to: .handshakesFailed)
+        }
+        var memo = CredentialMemo()
+        while true {
+            switch await connection.nextRequest() {
+            case .request: await answer(connection, &memo)
+            case .malformed(let error): await refuse(connection, Failure(.head(error), at: .head))
+            case .timedOut: await refuse(connection, Failure(.headTimeout, at: .head))
+            case .closed: return
+            }
+            switch connection.responseFinished() {
+            case .readNextRequest: continue
+            case .closeGracefully: return await connection.closeGracefully()
+            }
+        }
+    }
+
+    /// Decides requests that begin from now on.
+    func adopt(_ set: PolicySet) { policies = ActivePolicies(set, counts: counts) }
+
+    /// Fails readiness first (the shared state already does), then stops accepting and lets requests finish.
+    func drain() {
+        isDraining = true
+        for listener in listeners { listener.stopAccepting() }
+        loop.interruptIdle()
+    }
+}
