@@ -43,7 +43,7 @@ struct PolicyFolder {
     }
 
     /// Links are followed: mounted configuration often consists of them.
-    private func isFolder(_ path: String) -> Bool {
+    func isFolder(_ path: String) -> Bool {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType
         return type == .typeDirectory

@@ -1,0 +1,46 @@
+import Foundation
+
+/// Flags of a command: `--name value` or `--name=value`, with an environment variable behind each.
+struct Arguments {
+    private(set) var flags: [String: String] = [:]
+    private(set) var positional: [String] = []
+    private(set) var wantsHelp = false
+
+    /// Why the words cannot be understood.
+    struct Misuse: Error {
+        let reason: String
+    }
+
+    /// `names` are the flags that take a value, without the dashes.
+    init(_ words: [String], names: Set<String>) throws(Misuse) {
+        var index = 0
+        while index < words.count {
+            let word = words[index]
+            index += 1
+            if word == "--help" || word == "-h" {
+                wantsHelp = true
+                continue
+            }
+            guard word.hasPrefix("-") else {
+                positional.append(word)
+                continue
+            }
+            let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard names.contains(name) else { throw Misuse(reason: "there is no option \(word)") }
+            if parts.count == 2 {
+                flags[name] = String(parts[1])
+            } else {
+                guard index < words.count else { throw Misuse(reason: "\(word) needs a value") }
+                flags[name] = words[index]
+                index += 1
+            }
+        }
+    }
+
+    /// The flag, or else its variable: `--listen` or `GATEWAY_LISTEN`.
+    func value(_ name: String) -> String? {
+        flags[name]
+            ?? ProcessInfo.processInfo.environment["GATEWAY_\(name.uppercased())"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

@@ -1,0 +1,74 @@
+import Crypto
+import Foundation
+import Policy
+
+/// Where the certificates come from: the files the policy names, or the local ones of a first run.
+struct CertificateSource {
+    struct Loaded {
+        let context: TLSContext
+        /// Made just now.
+        let isNew: Bool
+        /// The gateway's own, which only clients that were given the local authority trust.
+        let isLocal: Bool
+    }
+
+    private let policyFolder: String
+    private let state: StateFolder
+    /// What the files held when they were last loaded.
+    private final class Fingerprint { var bytes: [Data?] = [] }
+    private let fingerprint = Fingerprint()
+
+    init(policyFolder: String, state: StateFolder) {
+        self.policyFolder = policyFolder
+        self.state = state
+    }
+
+    func load(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> Loaded {
+        var identities = identities(settings)
+        var isNew = false
+        if identities.isEmpty {
+            do throws(StateFolder.Unusable) {
+                let local = try state.localIdentity(now: Int(Date().timeIntervalSince1970))
+                identities = [local.identity]
+                isNew = local.isNew
+            } catch { throw ServeCommand.Refusal(line: error.description) }
+        }
+        fingerprint.bytes = contents(identities)
+        do throws(TLSError) {
+            let context = try TLSContext(identities: identities, keys: keys)
+            return Loaded(context: context, isNew: isNew, isLocal: settings.certificates.isEmpty)
+        } catch {
+            let files = identities.map { "\($0.certificateFile) with \($0.keyFile)" }.joined(separator: ", ")
+            throw ServeCommand.Refusal(
+                line: "the certificate \(files) cannot be used (\(error)): check gateway.tls.certificates in the policy"
+            )
+        }
+    }
+
+    /// A new context if any file has other contents than before, `nil` if not.
+    func reload(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> TLSContext? {
+        var identities = identities(settings)
+        if identities.isEmpty {
+            identities = [.init(certificateFile: state.file("server.pem"), keyFile: state.file("server-key.pem"))]
+        }
+        guard contents(identities) != fingerprint.bytes else { return nil }
+        return try load(settings, keys: keys).context
+    }
+
+    func folders(_ settings: GatewaySettings.TLS) -> [String] {
+        let files = identities(settings).flatMap { [$0.certificateFile, $0.keyFile] }
+        return Array(Set(files.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }))
+    }
+
+    private func identities(_ settings: GatewaySettings.TLS) -> [TLSIdentity] {
+        settings.certificates.map {
+            TLSIdentity(certificateFile: resolve($0.certificate), keyFile: resolve($0.key))
+        }
+    }
+
+    private func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : policyFolder + "/" + path }
+
+    private func contents(_ identities: [TLSIdentity]) -> [Data?] {
+        identities.flatMap { [$0.certificateFile, $0.keyFile] }.map { FileManager.default.contents(atPath: $0) }
+    }
+}

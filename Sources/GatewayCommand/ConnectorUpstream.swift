@@ -1,0 +1,55 @@
+import Connectors
+import Gateway
+import HTTP
+
+/// The connector service of this process as the gateway's upstream: no socket, no copy of the answer.
+struct ConnectorUpstream: Upstream {
+    let service: ConnectorService
+
+    func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse? {
+        service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)
+    }
+
+    func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+        UpstreamResponse(await service.perform(ConnectorRequest(request)))
+    }
+
+    func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String? {
+        service.connection(ofJob: job, organization: organization)
+    }
+
+    func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob] {
+        service.runningJobs().map(UpstreamJob.init)
+    }
+
+    func observeJobEnds(_ observer: @escaping @Sendable (UpstreamJob, _ status: String) -> Void) {
+        service.onJobEvent { event in
+            if case .ended(let status) = event.kind { observer(UpstreamJob(event.job), status) }
+        }
+    }
+}
+
+extension ConnectorRequest {
+    fileprivate init(_ request: UpstreamRequest) {
+        self.init(
+            method: request.method.name, target: request.target, organization: request.organization,
+            body: request.body, traceID: request.trace.traceID.text)
+    }
+}
+
+extension UpstreamResponse {
+    fileprivate init(_ response: ConnectorResponse) {
+        self.init(
+            status: response.status, fields: response.headers.map { (name: $0.0, value: $0.1) }, body: response.body,
+            startedJob: response.startedJob.map(UpstreamJob.init))
+    }
+}
+
+extension UpstreamJob {
+    fileprivate init(_ job: JobReference) {
+        self.init(
+            key: LeaseKey(organization: job.organization, connection: job.connection),
+            job: LeaseJob(
+                id: job.id, type: job.type, status: job.status, startedAt: job.startedAt, location: job.path))
+    }
+}
