@@ -96,9 +96,10 @@ struct PolicyValidation {
                     at: pattern.place, help: ["the other one is at \(report.location(of: first.place))"])
             }
         }
-        let writable: [RouteMethods] = [.get, .post, .put, .patch, .delete]
         for (path, owner) in starred.sorted(by: { $0.value.route.id < $1.value.route.id })
-        where writable.allSatisfy({ spelled[Key(method: $0, path: path)] != nil }) {
+        where RouteMethods.named.allSatisfy({ method, _ in
+            !RouteMethods.any.contains(method) || spelled[Key(method: method, path: path)] != nil
+        }) {
             report.warning(
                 .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.place,
                 help: ["other routes have the same path with every method spelled out"])

@@ -34,8 +34,8 @@ struct RouteMethods: OptionSet, Hashable, Sendable {
     static let patch = RouteMethods(rawValue: 16)
     static let delete = RouteMethods(rawValue: 32)
     static let options = RouteMethods(rawValue: 64)
-    /// What `*` stands for.
-    static let any: RouteMethods = [.get, .head, .post, .put, .patch, .delete]
+    /// What `*` stands for. `HEAD` is not named: it goes where `GET` goes, which may be to another route.
+    static let any: RouteMethods = [.get, .post, .put, .patch, .delete]
 
     /// The members in the order in which `Allow` lists them.
     static let named: [(method: RouteMethods, name: String)] = [
