@@ -39,11 +39,6 @@ package struct TokenDigest: Hashable, Sendable {
         (word0, word1, word2, word3) = (word(0), word(8), word(16), word(24))
     }
 
-    /// Takes the digest as one big-endian number.
-    init(_ words: (UInt64, UInt64, UInt64, UInt64)) {
-        (word0, word1, word2, word3) = words
-    }
-
     /// Equal in constant time: how long it takes tells nothing about where two digests differ.
     package static func == (one: TokenDigest, other: TokenDigest) -> Bool {
         (one.word0 ^ other.word0) | (one.word1 ^ other.word1) | (one.word2 ^ other.word2) | (one.word3 ^ other.word3)

@@ -92,7 +92,7 @@ enum Notation {
             words.2 = words.2 << 4 | words.3 >> 60
             words.3 = words.3 << 4 | UInt64(digit)
         }
-        return TokenDigest(words)
+        return TokenDigest(words.0, words.1, words.2, words.3)
     }
 }
 

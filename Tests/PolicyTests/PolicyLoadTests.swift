@@ -69,7 +69,7 @@ struct PolicyLoadTests {
     func mutations() {
         let bytes = Array(Self.whole.utf8)
         for index in bytes.indices {
-            for replacement in Array("\"{}[]:,/*\\0x-.\u{0}\n ".utf8) + [0xFF] {
+            for replacement in Array("\"{]:,\\x ".utf8) + [0xFF] {
                 var changed = bytes
                 changed[index] = replacement
                 let file = PolicyFile(name: "a.json5", bytes: changed)
