@@ -108,9 +108,12 @@ extension ConnectorService {
     /// It is called on the journal's thread: it must be short, and must not wait.
     package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { ledger.observe(observer) }
 
-    /// Stops the jobs at their last checkpoint and flushes the journal. The jobs go on after the next start.
+    /// Stops the jobs at their last checkpoint, flushes the journal and gives the state directory back. The jobs go on
+    /// after the next start; reads are still answered.
     package func shutdown() async {
+        desk.prepareToStop()
         await runner.stop()
         await threads.run { [desk] in desk.close() }
+        lock.unlock()
     }
 }

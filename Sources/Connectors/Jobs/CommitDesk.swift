@@ -4,7 +4,7 @@ internal import Synchronization
 final class CommitDesk: Sendable {
     private let journal: Journal
     private let timeout: Duration
-    private let closed = Atomic(false)
+    private let stopping = Atomic(false)
     private let watch = Mutex(Watch())
 
     /// The answers somebody waits for, oldest first.
@@ -18,8 +18,10 @@ final class CommitDesk: Sendable {
         self.timeout = timeout
     }
 
-    /// The service stops: nobody should try again.
-    var isClosed: Bool { closed.load(ordering: .relaxed) }
+    /// The service stops: nobody should try a failed commit again.
+    var isStopping: Bool { stopping.load(ordering: .relaxed) }
+
+    func prepareToStop() { stopping.store(true, ordering: .relaxed) }
 
     /// Makes `records` durable and part of the state; `false` if that was not possible, or not in time.
     func commit(_ records: [JournalRecord]) async -> Bool {
@@ -42,10 +44,8 @@ final class CommitDesk: Sendable {
         }
     }
 
-    func close() {
-        closed.store(true, ordering: .relaxed)
-        journal.close()
-    }
+    /// Flushes the journal and ends its thread. Blocks.
+    func close() { journal.close() }
 
     private func startWatching(_ reply: Reply) {
         let mustArm = watch.withLock { watch in

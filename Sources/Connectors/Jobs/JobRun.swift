@@ -97,9 +97,9 @@ struct JobRun {
     ///
     /// Throws only when the service stops meanwhile.
     private func commit(_ records: [JournalRecord]) async throws {
-        var delay = Duration.milliseconds(200)
+        var delay = Duration.milliseconds(50)
         while !(await desk.commit(records)) {
-            guard !desk.isClosed else { throw CancellationError() }
+            guard !desk.isStopping else { throw CancellationError() }
             // Not the job's own task: cancelling it must not turn this wait into a spin.
             await Task { [delay] in try? await Task.sleep(for: delay) }.value
             delay = min(delay * 2, .seconds(5))

@@ -104,6 +104,8 @@ private struct DiskFile: StorageFile {
     }
 
     func lock() -> Bool { flock(handle.fileDescriptor, LOCK_EX | LOCK_NB) == 0 }
+
+    func unlock() { _ = flock(handle.fileDescriptor, LOCK_UN) }
 }
 
 /// Turns what Foundation throws into a ``StorageError``.

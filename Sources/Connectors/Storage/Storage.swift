@@ -33,6 +33,8 @@ protocol StorageFile: Sendable {
     func synchronize() throws(StorageError)
     /// Takes the file for this process alone, or returns `false` when another one has it. Never waits.
     func lock() -> Bool
+    /// Gives the file back before it is closed.
+    func unlock()
 }
 
 /// What was tried on which file, and why it did not work.

@@ -1,0 +1,270 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Connectors
+
+/// Files in memory, as long as the test lives.
+final class MemoryStorage: Storage {
+    let files = Mutex<[String: [UInt8]]>([:])
+
+    func open(_ path: String, for use: FileUse) throws(StorageError) -> any StorageFile {
+        let exists = files.withLock { files in
+            if files[path] == nil, use == .write { files[path] = [] }
+            return files[path] != nil
+        }
+        guard exists else { throw StorageError(operation: "open", path: path, reason: .missing) }
+        return MemoryFile(storage: self, path: path)
+    }
+
+    func names(in directory: String) throws(StorageError) -> [String] {
+        files.withLock { files in
+            files.keys.filter { $0.hasPrefix(directory + "/") }.map { String($0.dropFirst(directory.count + 1)) }
+        }
+    }
+
+    func createDirectory(_ path: String) throws(StorageError) {}
+
+    func move(_ path: String, to target: String) throws(StorageError) {
+        files.withLock { files in files[target] = files.removeValue(forKey: path) }
+    }
+
+    func remove(_ path: String) throws(StorageError) { files.withLock { $0[path] = nil } }
+
+    func synchronize(directory: String) throws(StorageError) {}
+}
+
+private struct MemoryFile: StorageFile {
+    let storage: MemoryStorage
+    let path: String
+
+    func length() throws(StorageError) -> Int { storage.files.withLock { $0[path]?.count ?? 0 } }
+
+    func read(at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
+        storage.files.withLock { Array(($0[path] ?? []).dropFirst(offset).prefix(count)) }
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
+        storage.files.withLock { files in
+            let old = files[path] ?? []
+            files[path] = Array(old.prefix(offset)) + bytes + Array(old.dropFirst(offset + bytes.count))
+        }
+    }
+
+    func truncate(to length: Int) throws(StorageError) {
+        storage.files.withLock { $0[path] = Array(($0[path] ?? []).prefix(length)) }
+    }
+
+    func synchronize() throws(StorageError) {}
+    func lock() -> Bool { true }
+    func unlock() {}
+}
+
+@Suite struct JournalTests {
+    private static let files = JournalFiles(directory: "/journal")
+    private static let key = ConnectionKey(organization: "org", id: "conn")
+
+    private static func job(_ number: Int) -> Job {
+        var job = Job(
+            id: "job_\(number)", connection: key, kind: .refresh, streams: ["users", "orders"], removesRecords: true,
+            createdAt: Timestamp(milliseconds: 1000 + Int64(number)))
+        if number % 2 == 0 { _ = job.started(at: Timestamp(milliseconds: 2000)) }
+        if number % 4 == 0 {
+            job.checkpointed(
+                .init(rows: number, bytes: 1 << 40, inserted: 1, updated: 2, deleted: 3), finishedStream: true,
+                at: Timestamp(milliseconds: 3000))
+            _ = job.ended(.failed, failure: "no luck", at: Timestamp(milliseconds: 4000))
+        }
+        return job
+    }
+
+    /// One record of every kind, with unusual values.
+    static let samples: [JournalRecord] = [
+        .job(job(1)), .job(job(2)), .job(job(4)), .cancel(job: "job_1", at: Timestamp(milliseconds: -1)),
+        .position(key, stream: "users", StreamPosition(generation: 7, length: Int.max)),
+        .cursors(key, .notSet),
+        .cursors(
+            key,
+            CursorState(
+                kind: .legacy, members: [.init(name: "\u{E9}", json: Array(#"{"cursor":9007199254740993}"#.utf8))])),
+    ]
+
+    @Test("A record is read as it was written", arguments: samples)
+    func roundTrip(record: JournalRecord) throws {
+        var writer = RecordWriter()
+        record.encode(into: &writer)
+        #expect(try JournalRecord.decodeAll(writer.bytes[...]) == [record])
+        for end in 1..<writer.bytes.count {
+            #expect(throws: RecordError.self) { try JournalRecord.decodeAll(writer.bytes[..<end]) }
+        }
+    }
+
+    @Test("No byte of a record, changed, makes the reader trap", arguments: samples)
+    func mutation(record: JournalRecord) {
+        var writer = RecordWriter()
+        record.encode(into: &writer)
+        for index in writer.bytes.indices {
+            for change in [0x01, 0x80, 0xFF] as [UInt8] {
+                var bytes = writer.bytes
+                bytes[index] ^= change
+                _ = try? JournalRecord.decodeAll(bytes[...])
+            }
+        }
+    }
+
+    @Test("The checksum is CRC-32C")
+    func checksum() {
+        var checksum = CRC32C()
+        checksum.add(Array("123456789".utf8).span)
+        #expect(checksum.value == 0xE306_9283)
+    }
+
+    /// A journal file of `frames` frames of one record each, and where each frame ends.
+    private func file(frames: Int) -> (bytes: [UInt8], ends: [Int]) {
+        var bytes = JournalHeader(salt: 42).encoded()
+        var ends: [Int] = []
+        for number in 0..<frames {
+            var writer = RecordWriter()
+            Self.samples[number % Self.samples.count].encode(into: &writer)
+            JournalFrame.append(writer.bytes, at: bytes.count, salt: 42, to: &bytes)
+            ends.append(bytes.count)
+        }
+        return (bytes, ends)
+    }
+
+    private func recover(_ bytes: [UInt8]) throws -> JournalRecovery {
+        let storage = MemoryStorage()
+        storage.files.withLock { $0[Self.files.journal(1)] = bytes }
+        return try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+    }
+
+    @Test("A journal cut off at any byte gives back every whole frame, and warns if there was a part of one")
+    func everyCut() throws {
+        let (bytes, ends) = file(frames: 7)
+        for cut in 0...bytes.count {
+            let recovery = try recover(Array(bytes[..<cut]))
+            let whole = ends.count { $0 <= cut }
+            #expect(recovery.records == Array(Self.samples.prefix(whole)), "cut at \(cut)")
+            let isClean = cut == JournalHeader.size || ends.contains(cut)
+            #expect(recovery.warnings.isEmpty == isClean, "cut at \(cut)")
+            #expect(recovery.length == (whole == 0 ? JournalHeader.size : ends[whole - 1]))
+        }
+    }
+
+    @Test("A changed byte before the last frame is a refusal that names the file and the offset")
+    func damagedMiddle() throws {
+        let (bytes, ends) = file(frames: 4)
+        for index in 0..<ends[2] {
+            var damaged = bytes
+            damaged[index] ^= 0x10
+            let frame = ([JournalHeader.size] + ends).last { $0 <= index }
+            let refusal = #expect(throws: JournalRefusal.self) { try recover(damaged) }
+            #expect(
+                refusal?.description.hasPrefix("/journal/journal-1 is damaged at offset \(frame ?? 0);") == true,
+                "byte \(index): \(refusal?.description ?? "")")
+        }
+    }
+
+    @Test("A changed byte of the last frame costs that frame only, with a warning, or is a refusal")
+    func damagedEnd() throws {
+        let (bytes, ends) = file(frames: 4)
+        for index in ends[2]..<ends[3] {
+            var damaged = bytes
+            damaged[index] ^= 0x10
+            guard let recovery = try? recover(damaged) else { continue }
+            #expect(recovery.records == Array(Self.samples.prefix(3)))
+            #expect(recovery.warnings.count == 1)
+        }
+    }
+
+    @Test("A frame that stands inside a field is not taken for one")
+    func smuggledFrame() throws {
+        var payload: [UInt8] = []
+        var writer = RecordWriter()
+        Self.samples[0].encode(into: &writer)
+        JournalFrame.append(writer.bytes, at: 0, salt: 0, to: &payload)
+        var (bytes, _) = file(frames: 2)
+        let end = bytes.count
+        var outer = RecordWriter()
+        JournalRecord.cursors(Self.key, CursorState(kind: .legacy, members: [.init(name: "x", json: payload)]))
+            .encode(into: &outer)
+        JournalFrame.append(outer.bytes, at: end, salt: 42, to: &bytes)
+        let recovery = try recover(Array(bytes.dropLast()))
+        #expect(recovery.length == end)
+        #expect(recovery.warnings.count == 1)
+    }
+
+    @Test("A missing snapshot or journal is a refusal, not an empty start")
+    func missingFiles() throws {
+        let (bytes, _) = file(frames: 2)
+        let storage = MemoryStorage()
+        storage.files.withLock { $0[Self.files.journal(3)] = bytes }
+        let noSnapshot = #expect(throws: JournalRefusal.self) {
+            try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        }
+        #expect(noSnapshot?.description.contains("snapshot-3 is missing") == true)
+
+        var snapshot = JournalHeader(salt: 9).encoded()
+        JournalFrame.append([], at: snapshot.count, salt: 9, to: &snapshot)
+        let complete = snapshot
+        storage.files.withLock { $0 = [Self.files.snapshot(3): complete] }
+        let noJournal = #expect(throws: JournalRefusal.self) {
+            try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        }
+        #expect(noJournal?.description.contains("journal-3 is missing") == true)
+    }
+
+    @Test("A snapshot that lacks any of its bytes is a refusal")
+    func cutSnapshot() throws {
+        var snapshot = JournalHeader(salt: 9).encoded()
+        var writer = RecordWriter()
+        for sample in Self.samples { sample.encode(into: &writer) }
+        JournalFrame.append(writer.bytes, at: snapshot.count, salt: 9, to: &snapshot)
+        JournalFrame.append([], at: snapshot.count, salt: 9, to: &snapshot)
+        let (journal, _) = file(frames: 1)
+        for cut in 0...snapshot.count {
+            let storage = MemoryStorage()
+            let part = Array(snapshot[..<cut])
+            storage.files.withLock { $0 = [Self.files.snapshot(2): part, Self.files.journal(2): journal] }
+            guard cut == snapshot.count else {
+                #expect(throws: JournalRefusal.self) {
+                    try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+                }
+                continue
+            }
+            let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            #expect(recovery.records == Self.samples + Self.samples.prefix(1))
+        }
+    }
+
+    @Test("What many appended at once is there after reopening, in order, across compactions")
+    func groupCommit() async throws {
+        let storage = MemoryStorage()
+        let kept = Mutex<[JournalRecord]>([])
+        let groups = Mutex(0)
+        let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        let journal = try Journal(
+            Self.files, recovery, storage: storage, compactAfter: 4096, random: { 5 }, warn: { Issue.record("\($0)") },
+            apply: { records in
+                kept.withLock { $0 += records.joined() }
+                groups.withLock { $0 += 1 }
+            }, snapshot: { kept.withLock { $0 } })
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<2000 {
+                group.addTask {
+                    let committed = await withCheckedContinuation { continuation in
+                        let record = JournalRecord.cancel(job: "job_\(number)", at: Timestamp(milliseconds: 1))
+                        _ = journal.append([record]) { continuation.resume(returning: $0) }
+                    }
+                    #expect(committed)
+                }
+            }
+        }
+        journal.close()
+        #expect(!journal.append([]) { _ in })
+        let again = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        #expect(again.generation > 1)
+        #expect(again.records == kept.withLock { $0 })
+        #expect(again.records.count == 2000)
+    }
+}
