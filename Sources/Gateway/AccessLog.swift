@@ -50,16 +50,16 @@ package struct StageTimes: Sendable {
 
     package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
 
+    private static let names = Stage.allCases.map { ",\"\($0.rawValue)\":" }
+    private static let firstNames = Stage.allCases.map { "\"\($0.rawValue)\":" }
+
     /// Appends `{"route":1.5,...}` in microseconds, stages that took no time left out.
     func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "{"))
         var isFirst = true
         for index in durations.indices where durations[index] > 0 {
-            if !isFirst { buffer.append(UInt8(ascii: ",")) }
+            buffer.append(text: isFirst ? Self.firstNames[index] : Self.names[index])
             isFirst = false
-            buffer.append(UInt8(ascii: "\""))
-            buffer.append(text: Stage.allCases[index].rawValue)
-            buffer.append(text: "\":")
             buffer.append(microseconds: durations[index])
         }
         buffer.append(UInt8(ascii: "}"))
@@ -72,6 +72,8 @@ package struct AccessLogBuffer {
     private var lines = 0
     private let queue: AccessLogQueue
     private let threshold: Int
+    private var textSecond: Int64 = -1
+    private var secondText: [UInt8] = []
 
     package init(queue: AccessLogQueue, threshold: Int = 32 << 10) {
         self.queue = queue
@@ -81,9 +83,23 @@ package struct AccessLogBuffer {
 
     /// Appends a request's line, and hands the buffer over when it is full. Call ``flush()`` a few times a second too.
     package mutating func append(_ record: borrowing AccessRecord) {
-        Self.append(record, to: &bytes)
+        bytes.append(text: "{\"time\":\"")
+        appendTime(record.epochMilliseconds)
+        Self.appendRest(of: record, to: &bytes)
         lines += 1
         if bytes.count >= threshold { flush() }
+    }
+
+    /// A date is dear and the same for a whole second.
+    private mutating func appendTime(_ epochMilliseconds: Int64) {
+        let second = epochMilliseconds / 1000
+        if second != textSecond {
+            textSecond = second
+            secondText.removeAll(keepingCapacity: true)
+            secondText.append(timestampTo: Int(second))
+        }
+        bytes.append(contentsOf: secondText)
+        bytes.append(timestampFrom: Int(epochMilliseconds - second * 1000))
     }
 
     /// Hands over what there is.
@@ -99,22 +115,25 @@ package struct AccessLogBuffer {
     static func append(_ record: borrowing AccessRecord, to out: inout [UInt8]) {
         out.append(text: "{\"time\":\"")
         out.append(timestamp: record.epochMilliseconds)
+        appendRest(of: record, to: &out)
+    }
+
+    private static func appendRest(of record: borrowing AccessRecord, to out: inout [UInt8]) {
         out.append(text: "\",\"trace_id\":\"")
         record.traceID.append(to: &out)
-        out.append(UInt8(ascii: "\""))
-        append("organization", record.organization, to: &out)
-        append("token_id", record.tokenID, to: &out)
-        append("operation", record.operation, to: &out)
-        append("connection", record.connection, to: &out)
-        append("job", record.job, to: &out)
-        append("method", record.method, to: &out)
-        out.append(text: ",\"status\":")
+        append("\",\"organization\":\"", record.organization, to: &out)
+        append("\",\"token_id\":\"", record.tokenID, to: &out)
+        append("\",\"operation\":\"", record.operation, to: &out)
+        append("\",\"connection\":\"", record.connection, to: &out)
+        append("\",\"job\":\"", record.job, to: &out)
+        append("\",\"method\":\"", record.method, to: &out)
+        append("\",\"code\":\"", record.code, to: &out)
+        append("\",\"origin\":\"", record.origin?.rawValue, to: &out)
+        append("\",\"cause\":\"", record.cause, to: &out)
+        append("\",\"stage\":\"", record.stage.rawValue, to: &out)
+        append("\",\"policy\":\"", record.policyVersion, to: &out)
+        out.append(text: "\",\"status\":")
         out.append(decimal: record.status)
-        append("code", record.code, to: &out)
-        append("origin", record.origin?.rawValue, to: &out)
-        append("cause", record.cause, to: &out)
-        append("stage", record.stage.rawValue, to: &out)
-        append("policy", record.policyVersion, to: &out)
         out.append(text: ",\"bytes_in\":")
         out.append(decimal: record.bytesIn)
         out.append(text: ",\"bytes_out\":")
@@ -126,14 +145,12 @@ package struct AccessLogBuffer {
         out.append(text: "}\n")
     }
 
-    /// Ids may be a client's words: everything beyond printable US-ASCII is escaped.
+    /// Closes the text before, and writes a name and its text but for the closing quote. Ids may be a client's words:
+    /// everything beyond printable US-ASCII is escaped.
     private static func append(_ name: String, _ value: String?, to out: inout [UInt8]) {
         guard let value else { return }
-        out.append(text: ",\"")
         out.append(text: name)
-        out.append(text: "\":\"")
         out.append(untrustedJSONText: value)
-        out.append(UInt8(ascii: "\""))
     }
 }
 

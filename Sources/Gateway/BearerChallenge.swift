@@ -24,6 +24,10 @@ extension [UInt8] {
     /// Appends text as a quoted-string (RFC 9110, section 5.6.4); what may not stand in one becomes `?`.
     mutating func append(quoted text: String) {
         append(UInt8(ascii: "\""))
+        if text.utf8.span.isPlainText {
+            append(contentsOf: text.utf8)
+            return append(UInt8(ascii: "\""))
+        }
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):

@@ -1,6 +1,9 @@
 internal import HTTP
 
 /// Text appended to a byte buffer without making a `String`: what heads, envelopes, log lines and metrics are built from.
+///
+/// Fixed-width pieces are written through an `OutputSpan`, which checks the array's uniqueness and capacity once per piece
+/// instead of once per byte.
 extension [UInt8] {
     /// Appends UTF-8 text as it is.
     package mutating func append(text: String) {
@@ -9,60 +12,41 @@ extension [UInt8] {
 
     /// Appends bytes as they are.
     package mutating func append(bytes: Span<UInt8>) {
-        reserveCapacity(growing: bytes.count)
-        for index in bytes.indices { append(bytes[index]) }
+        append(addingCapacity: bytes.count) { out in
+            for index in bytes.indices { out.append(bytes[index]) }
+        }
     }
 
     /// Appends an integer in decimal.
     package mutating func append(decimal value: some BinaryInteger) {
-        guard value >= 0 else {
-            append(UInt8(ascii: "-"))
-            return append(unsigned: UInt64(value.magnitude))
-        }
-        append(unsigned: UInt64(value))
+        if value < 0 { append(UInt8(ascii: "-")) }
+        append(unsigned: UInt64(value.magnitude))
     }
 
     private mutating func append(unsigned value: UInt64) {
-        guard value >= 10 else { return append(UInt8(ascii: "0") + UInt8(value)) }
-        let start = count
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var first = 20
         var rest = value
-        while rest > 0 {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+        repeat {
+            first -= 1
+            digits[first] = .zeroDigit + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
-        }
-        var low = start
-        var high = count - 1
-        while low < high {
-            swapAt(low, high)
-            low += 1
-            high -= 1
-        }
-    }
-
-    /// Appends `value` in decimal with leading zeros up to `width` digits.
-    package mutating func append(decimal value: Int, width: Int) {
-        var divisor = 1
-        for _ in 1..<Swift.max(width, 1) { divisor *= 10 }
-        var rest = value
-        while divisor > 0 {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: (rest / divisor) % 10))
-            rest %= divisor
-            divisor /= 10
+        } while rest > 0
+        append(addingCapacity: 20) { out in
+            for index in first..<20 { out.append(digits[index]) }
         }
     }
 
     /// Appends the low `digits` hexadecimal digits of `value` in lower case.
     package mutating func append(hex value: UInt64, digits: Int = 16) {
-        var shift = digits * 4
-        while shift > 0 {
-            shift -= 4
-            let nibble = UInt8(truncatingIfNeeded: value >> UInt64(shift)) & 0x0F
-            append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10)
+        append(addingCapacity: digits) { out in
+            for digit in 1...digits { out.append(.hexDigit(value >> UInt64((digits - digit) * 4))) }
         }
     }
 
     /// Appends text as the inside of a JSON string (no quotes).
     package mutating func append(jsonText text: String) {
+        if text.utf8.span.isPlainText { return append(contentsOf: text.utf8) }
         for byte in text.utf8 { append(jsonByte: byte) }
     }
 
@@ -71,20 +55,18 @@ extension [UInt8] {
     package mutating func append(untrustedJSONText bytes: Span<UInt8>) {
         for index in bytes.indices {
             let byte = bytes[index]
-            if byte < 0x7F { append(jsonByte: byte) } else { append(unicodeEscape: byte) }
+            if byte < 0x7F { append(jsonByte: byte) } else { append(unicodeEscape: UInt16(byte)) }
         }
     }
 
     /// Appends text a client controls as the inside of a JSON string in printable US-ASCII.
     package mutating func append(untrustedJSONText text: String) {
+        if text.utf8.span.isPlainText { return append(contentsOf: text.utf8) }
         for scalar in text.unicodeScalars {
             if scalar.value < 0x7F {
                 append(jsonByte: UInt8(truncatingIfNeeded: scalar.value))
             } else {
-                for unit in scalar.utf16 {
-                    append(text: "\\u")
-                    append(hex: UInt64(unit), digits: 4)
-                }
+                for unit in scalar.utf16 { append(unicodeEscape: unit) }
             }
         }
     }
@@ -94,39 +76,78 @@ extension [UInt8] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):
             append(UInt8(ascii: "\\"))
             append(byte)
-        case 0x00..<0x20, 0x7F: append(unicodeEscape: byte)
+        case 0x00..<0x20, 0x7F: append(unicodeEscape: UInt16(byte))
         default: append(byte)
         }
     }
 
-    private mutating func append(unicodeEscape byte: UInt8) {
-        append(text: "\\u00")
-        append(hex: UInt64(byte), digits: 2)
+    private mutating func append(unicodeEscape unit: UInt16) {
+        append(text: "\\u")
+        append(hex: UInt64(unit), digits: 4)
     }
 
     /// Appends an instant as RFC 3339 in UTC with milliseconds: `2026-11-21T09:44:19.250Z`.
     package mutating func append(timestamp epochMilliseconds: Int64) {
         var (seconds, milliseconds) = Int(epochMilliseconds).quotientAndRemainder(dividingBy: 1000)
         if milliseconds < 0 { (seconds, milliseconds) = (seconds - 1, milliseconds + 1000) }
-        let date = CivilTime(epochSeconds: seconds)
-        append(decimal: date.year, width: 4)
-        append(UInt8(ascii: "-"))
-        append(decimal: date.month, width: 2)
-        append(UInt8(ascii: "-"))
-        append(decimal: date.day, width: 2)
-        append(UInt8(ascii: "T"))
-        append(decimal: date.hour, width: 2)
-        append(UInt8(ascii: ":"))
-        append(decimal: date.minute, width: 2)
-        append(UInt8(ascii: ":"))
-        append(decimal: date.second, width: 2)
-        append(UInt8(ascii: "."))
-        append(decimal: milliseconds, width: 3)
-        append(UInt8(ascii: "Z"))
+        append(timestampTo: seconds)
+        append(timestampFrom: milliseconds)
     }
 
-    /// Makes room for `extra` bytes without giving up amortized growth.
-    private mutating func reserveCapacity(growing extra: Int) {
-        if capacity - count < extra { reserveCapacity(Swift.max(capacity * 2, count + extra)) }
+    /// Appends a time stamp down to its seconds, for callers that write many within one second.
+    mutating func append(timestampTo epochSeconds: Int) {
+        let date = CivilTime(epochSeconds: epochSeconds)
+        append(addingCapacity: 19) { out in
+            out.append(twoDigits: date.year / 100)
+            out.append(twoDigits: date.year)
+            out.append(UInt8(ascii: "-"))
+            out.append(twoDigits: date.month)
+            out.append(UInt8(ascii: "-"))
+            out.append(twoDigits: date.day)
+            out.append(UInt8(ascii: "T"))
+            out.append(twoDigits: date.hour)
+            out.append(UInt8(ascii: ":"))
+            out.append(twoDigits: date.minute)
+            out.append(UInt8(ascii: ":"))
+            out.append(twoDigits: date.second)
+        }
+    }
+
+    /// Appends the rest of a time stamp: the milliseconds and the zone.
+    mutating func append(timestampFrom milliseconds: Int) {
+        append(addingCapacity: 5) { out in
+            out.append(UInt8(ascii: "."))
+            out.append(.zeroDigit + UInt8(truncatingIfNeeded: milliseconds / 100 % 10))
+            out.append(twoDigits: milliseconds)
+            out.append(UInt8(ascii: "Z"))
+        }
+    }
+}
+
+extension OutputSpan<UInt8> {
+    fileprivate mutating func append(twoDigits value: Int) {
+        append(.zeroDigit + UInt8(truncatingIfNeeded: value / 10 % 10))
+        append(.zeroDigit + UInt8(truncatingIfNeeded: value % 10))
+    }
+}
+
+extension UInt8 {
+    fileprivate static let zeroDigit = UInt8(ascii: "0")
+
+    /// The digit for the low four bits.
+    static func hexDigit(_ value: UInt64) -> UInt8 {
+        let nibble = UInt8(truncatingIfNeeded: value) & 0x0F
+        return nibble + (nibble < 10 ? 0x30 : 0x57)
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether all bytes are printable US-ASCII that a quoted or JSON string holds as it is.
+    var isPlainText: Bool {
+        for index in indices {
+            let byte = self[index]
+            if byte < 0x20 || byte > 0x7E || byte == 0x22 || byte == 0x5C { return false }
+        }
+        return true
     }
 }

@@ -50,22 +50,9 @@ package struct LimitKeyHasher: Sendable {
         if shift > 0 { combine(word) }
     }
 
-    /// Adds text, such as a rule's name or an organization's id.
+    /// Adds text, such as an organization's id.
     package mutating func combine(_ text: String) {
-        let utf8 = text.utf8
-        combine(UInt64(utf8.count))
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        for byte in utf8 {
-            word |= UInt64(byte) << shift
-            shift += 8
-            if shift == 64 {
-                combine(word)
-                word = 0
-                shift = 0
-            }
-        }
-        if shift > 0 { combine(word) }
+        combine(text.utf8.span)
     }
 
     /// The key of everything combined so far.

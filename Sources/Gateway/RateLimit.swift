@@ -31,9 +31,9 @@ package struct RateLimit: Sendable {
         isRefundable: Bool = true, tag: Int = 0
     ) {
         self.key = key
-        let count = max(count, 1)
+        let (quotient, remainder) = period.quotientAndRemainder(dividingBy: max(count, 1))
         // A full bucket is worth at most 2^60 ns (36 years), so no later sum overflows.
-        interval = max(1, min(period / count + (period % count == 0 ? 0 : 1), 1 << 60))
+        interval = max(1, min(quotient + (remainder == 0 ? 0 : 1), 1 << 60))
         self.burst = max(1, min(burst, (1 << 60) / interval))
         self.isEnforced = isEnforced
         self.isRefundable = isRefundable
@@ -114,23 +114,27 @@ package struct RateLimitBatch: Sendable {
 
     /// The refusing limit that asks for the longest wait: waiting that long satisfies all of them.
     package var refusing: RateLimit? {
-        var worst: RateLimit?
-        for limit in limits where limit.isRefusing && limit.retryAfter >= worst?.retryAfter ?? 0 { worst = limit }
-        return worst
+        var worst: Int?
+        for index in limits.indices where limits[index].isRefusing {
+            if let other = worst, limits[other].retryAfter > limits[index].retryAfter { continue }
+            worst = index
+        }
+        return worst.map { limits[$0] }
     }
 
-    /// The enforced limit a client will meet first: the refusing one, else the one with the fewest units left.
+    /// The enforced limit a client will meet first: the refusing one, else the one with the fewest units left, and of
+    /// those the one that takes longest to recover.
     package var tightest: RateLimit? {
         if let refusing { return refusing }
-        var tightest: RateLimit?
-        for limit in limits where limit.isEnforced {
-            guard let other = tightest else {
-                tightest = limit
-                continue
+        var tightest: Int?
+        for index in limits.indices where limits[index].isEnforced {
+            if let other = tightest {
+                let (one, two) = (limits[index].remaining, limits[other].remaining)
+                if one > two || one == two && limits[index].fullAfter <= limits[other].fullAfter { continue }
             }
-            if (limit.remaining, other.fullAfter) < (other.remaining, limit.fullAfter) { tightest = limit }
+            tightest = index
         }
-        return tightest
+        return tightest.map { limits[$0] }
     }
 
     /// The `Retry-After` of a refusal: the smallest whole number of seconds after which the same request passes, at least 1.

@@ -18,42 +18,53 @@ package enum RateLimitFields {
 
         let count = rules[tightest.tag].count
         let reset = (epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
-        append(prefix: "X-RateLimit-", count: count, tightest, reset: reset, to: &buffer)
-        if family == .airweave { append(prefix: "RateLimit-", count: count, tightest, reset: reset, to: &buffer) }
+        buffer.append(text: "\r\nX-RateLimit-Limit: ")
+        buffer.append(decimal: count)
+        buffer.append(text: "\r\nX-RateLimit-Remaining: ")
+        buffer.append(decimal: tightest.remaining)
+        buffer.append(text: "\r\nX-RateLimit-Reset: ")
+        buffer.append(decimal: reset)
+        if family == .airweave {
+            buffer.append(text: "\r\nRateLimit-Limit: ")
+            buffer.append(decimal: count)
+            buffer.append(text: "\r\nRateLimit-Remaining: ")
+            buffer.append(decimal: tightest.remaining)
+            buffer.append(text: "\r\nRateLimit-Reset: ")
+            buffer.append(decimal: reset)
+        }
+        buffer.append(text: "\r\n")
     }
 
     /// Appends the `Retry-After` line. Clients ignore anything but a whole number of at least 1.
     package static func appendRetryAfter(seconds: Int, to buffer: inout [UInt8]) {
         buffer.append(text: "Retry-After: ")
         buffer.append(decimal: max(seconds, 1))
-        buffer.appendLineEnd()
+        buffer.append(text: "\r\n")
     }
 
     private static func appendPolicies(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
         buffer.append(text: "RateLimit-Policy: ")
         var isFirst = true
-        for limit in batch.limits where limit.isEnforced {
-            let rule = rules[limit.tag]
+        for index in batch.limits.indices where batch.limits[index].isEnforced {
+            let rule = rules[batch.limits[index].tag]
             appendItem(rule.name, isFirst: &isFirst, to: &buffer)
             buffer.append(text: ";q=")
             buffer.append(decimal: rule.count)
             buffer.append(text: ";w=")
             buffer.append(decimal: rule.periodSeconds)
         }
-        buffer.appendLineEnd()
     }
 
     private static func appendStanding(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
-        buffer.append(text: "RateLimit: ")
+        buffer.append(text: "\r\nRateLimit: ")
         var isFirst = true
-        for limit in batch.limits where limit.isEnforced {
-            appendItem(rules[limit.tag].name, isFirst: &isFirst, to: &buffer)
+        for index in batch.limits.indices where batch.limits[index].isEnforced {
+            appendItem(rules[batch.limits[index].tag].name, isFirst: &isFirst, to: &buffer)
             buffer.append(text: ";r=")
-            buffer.append(decimal: limit.remaining)
+            buffer.append(decimal: batch.limits[index].remaining)
             buffer.append(text: ";t=")
-            buffer.append(decimal: RateLimit.wholeSeconds(limit.resetAfter))
+            buffer.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
         }
-        buffer.appendLineEnd()
     }
 
     /// A list member that is a String item (RFC 9651, section 3.3.3).
@@ -61,30 +72,5 @@ package enum RateLimitFields {
         if !isFirst { buffer.append(text: ", ") }
         isFirst = false
         buffer.append(quoted: name)
-    }
-
-    private static func append(
-        prefix: String, count: Int, _ limit: RateLimit, reset: Int64, to buffer: inout [UInt8]
-    ) {
-        buffer.append(text: prefix)
-        buffer.append(text: "Limit: ")
-        buffer.append(decimal: count)
-        buffer.appendLineEnd()
-        buffer.append(text: prefix)
-        buffer.append(text: "Remaining: ")
-        buffer.append(decimal: limit.remaining)
-        buffer.appendLineEnd()
-        buffer.append(text: prefix)
-        buffer.append(text: "Reset: ")
-        buffer.append(decimal: reset)
-        buffer.appendLineEnd()
-    }
-}
-
-extension [UInt8] {
-    /// Ends a header line.
-    mutating func appendLineEnd() {
-        append(0x0D)
-        append(0x0A)
     }
 }
