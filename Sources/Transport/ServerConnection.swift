@@ -232,10 +232,9 @@ package final class ServerConnection {
 
     /// The next piece of the request's body. Tells a client that waits for `100 Continue` to go on.
     package func nextBodyPiece() async -> BodyPiece {
-        if head.expectsContinue, !body.hasStarted {
-            // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
-            if start == end { output.append(contentsOf: ServerConnection.continueLine) }
-            guard await flush() else { return .closed }
+        // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
+        if head.expectsContinue, !body.hasStarted, start == end {
+            output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
         while true {
@@ -250,6 +249,11 @@ package final class ServerConnection {
             } catch {
                 state.mustClose()
                 return .malformed(error)
+            }
+            // Nor do the responses to the requests before this one wait for its body.
+            guard await flush() else {
+                state.mustClose()
+                return .closed
             }
             switch await fill(before: loop.now + timeouts.body, interruptible: false) {
             case .bytes: continue
@@ -289,11 +293,12 @@ package final class ServerConnection {
         guard body.isActive else { return }
         guard await flush() else { return state.mustClose() }
         var left = Int(ServerConnection.discardLimit)
-        while left > 0 {
+        // A body of just the limit still has its end to be read.
+        while left >= 0 {
             switch await nextBodyPiece() {
             case .bytes(let range): left -= range.count
             case .end: return
-            case .malformed, .timedOut, .closed: left = 0
+            case .malformed, .timedOut, .closed: left = -1
             }
         }
         state.mustClose()
@@ -352,7 +357,9 @@ package final class ServerConnection {
         stream.finishWriting()
         let deadline = loop.now + .seconds(2)
         var left = 1 << 20
-        while left > 0, !watch.isPeerClosing {
+        // To the very end, also where the client has closed its side already: closing a socket with unread bytes in it
+        // resets the connection.
+        while left > 0 {
             start = 0
             end = 0
             guard case .bytes = await fill(before: deadline, interruptible: true) else { return }

@@ -6,7 +6,7 @@ struct ConnectionStateTests {
     enum Event {
         case bytes
         case head(String)
-        case garbage, bodyFinished, responseStarted, mustClose, responseFinished, drain
+        case garbage, bodyFinished, responseStarted, responseStartedBeforeBody, mustClose, responseFinished, drain
     }
 
     enum Action: Equatable {
@@ -30,6 +30,7 @@ struct ConnectionStateTests {
         case .garbage: state.receivedGarbage()
         case .bodyFinished: state.bodyFinished()
         case .responseStarted: state.responseStarted()
+        case .responseStartedBeforeBody: state.responseStarted(discardsBody: true)
         case .mustClose: state.mustClose()
         case .responseFinished: return .after(state.responseFinished())
         case .drain: return .drain(state.drainBegan())
