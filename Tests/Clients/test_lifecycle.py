@@ -22,7 +22,7 @@ def refuses_to_start(tmp_path, *arguments, policies=None, status=1, **variables)
                *(["--policies", policies] if policies else []), *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
                           env=environment(**variables))
-    assert done.returncode == status, done
+    assert done.returncode in (status if isinstance(status, tuple) else (status,)), done
     assert "Fatal error" not in done.stderr and "Trace" not in done.stderr
     return done.stderr + done.stdout
 
@@ -92,9 +92,9 @@ def test_an_unusable_state_directory(tmp_path, policies):
 
 @pytest.mark.parametrize("arguments", [["--listen", "nonsense"], ["--listen", "127.0.0.1:99999"], ["--workers", "0"],
                                        ["--workers", "x"], ["--nonsense"], ["--listen"]])
-def test_bad_arguments(tmp_path, arguments):
-    text = refuses_to_start(tmp_path, *arguments, status=2)
-    assert arguments[0] in text and "--help" in text, text
+def test_bad_arguments(tmp_path, policies, arguments):
+    text = refuses_to_start(tmp_path, *arguments, policies=policies.folder, status=(1, 2))
+    one_clear_line(text, arguments[0])
 
 
 def test_variables_do_what_flags_do(tmp_path, policies):
@@ -145,7 +145,7 @@ def test_sighup_reloads(start, policies):
 def test_a_bad_edit_keeps_the_last_good_set(start, policies):
     gateway = start(policies)
     before, good = version(gateway), policies.read("routes.json5")
-    policies.write("routes.json5", good.replace("connectors:read", "connectors:raed", 1))
+    policies.write("routes.json5", good.replace('scope: "connectors:read"', 'scope: "connectors:raed"', 1))
     gateway.signal(signal.SIGHUP)
     text = wait_for(lambda: "raed" in (seen := gateway.admin("/policy")[1]) and seen, "the refused reload in /policy", 15)
     assert "routes.json5" in text and before in text

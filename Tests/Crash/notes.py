@@ -80,7 +80,7 @@ class Notes:
         return jobs
 
     def compare(self, gateway, *, settled=False):
-        """Holds the notes against the restarted gateway; `settled` if no job runs."""
+        """Holds the notes against the restarted gateway; `settled` if no job runs. Returns the number of jobs by status."""
         # Read before the jobs: those that run change it.
         states = {connection: state_of(gateway, connection) for connection in self.state}
         jobs = self.everything(gateway)
@@ -108,6 +108,7 @@ class Notes:
         for connection, wanted in self.state.items():
             if not running[connection]:
                 assert states[connection] == wanted, f"{connection}: {states[connection]}, acknowledged {wanted}"
+        return Counter(job["status"] for job in jobs)
 
     def last_sync(self, gateway, connection):
         """A sync to its end; the job, noted."""
