@@ -122,9 +122,9 @@ package struct Lease: ~Copyable, Sendable {
         table.settle(key, serial, as: .free)
     }
 
-    /// Nobody knows whether the work started.
+    /// Nobody knows whether the work started. A lease that lasts for the request is freed: its work has no job to wait for.
     package consuming func leaveUncertain() {
         isSettled = true
-        table.settle(key, serial, as: .uncertain)
+        table.settle(key, serial, as: holds == .job ? .uncertain : .free)
     }
 }

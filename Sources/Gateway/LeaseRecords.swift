@@ -7,6 +7,8 @@ struct LeaseHolder: Sendable {
     var state: LeaseState
     var job: LeaseJob?
     let since: Int64
+    /// The moment since which the state is as it is, to tell which answers about it are too old.
+    var settledAt: UInt64
 }
 
 /// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
@@ -34,7 +36,7 @@ struct LeaseRecords: Sendable {
         return nil
     }
 
-    mutating func bind(_ key: LeaseKey, serial: UInt64, to job: LeaseJob, now: Int64) {
+    mutating func bind(_ key: LeaseKey, serial: UInt64, to job: LeaseJob, settledAt: UInt64, now: Int64) {
         let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
         // Somebody who read the job's object may have been quicker.
         let isKnown = hasHolder(of: key, jobID: job.id)
@@ -45,12 +47,25 @@ struct LeaseRecords: Sendable {
         update(key, serial: serial) { holder in
             holder.job = job
             holder.state = .held
+            holder.settledAt = settledAt
         }
     }
 
-    mutating func bindUncertain(_ key: LeaseKey, to job: LeaseJob, now: Int64) {
-        guard let holder = leases[key]?.holders.first(where: { $0.state == .uncertain }) else { return }
-        bind(key, serial: holder.serial, to: job, now: now)
+    mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], askedAt moment: LeaseMoment, now: Int64) {
+        for job in running where !hasHolder(of: key, jobID: job.id) {
+            // A lease that became uncertain after the question has another job: this one may be over by now.
+            let lost = leases[key]?.holders.first { $0.state == .uncertain && $0.settledAt < moment.serial }
+            if let lost { bind(key, serial: lost.serial, to: job, settledAt: moment.serial, now: now) }
+        }
+        for holder in leases[key]?.holders ?? [] where holder.settledAt < moment.serial {
+            switch holder.state {
+            case .reserved: break
+            case .uncertain: remove(key, serial: holder.serial)
+            case .held, .draining:
+                guard let id = holder.job?.id, !running.contains(where: { $0.id == id }) else { break }
+                jobEnded(key, jobID: id, now: now)
+            }
+        }
     }
 
     mutating func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {

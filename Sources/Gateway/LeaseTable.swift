@@ -29,7 +29,8 @@ package final class LeaseTable: Sendable {
         let serial = serials.wrappingAdd(1, ordering: .relaxed).oldValue
         let conflict = shard(of: key).records.withLock { records -> LeaseConflict? in
             if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return conflict }
-            let holder = LeaseHolder(serial: serial, kind: kind, state: .reserved, job: nil, since: now)
+            let holder = LeaseHolder(
+                serial: serial, kind: kind, state: .reserved, job: nil, since: now, settledAt: serial)
             records.leases[key, default: LeaseRecord()].holders.append(holder)
             return nil
         }
@@ -49,25 +50,34 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// A job object passed through. It never creates a lease: the object may be older than the job's end.
+    /// A job object passed through. It changes only a lease that has this job: the object may be older than the job's end,
+    /// so it proves nothing about any other.
     package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Int64) {
         shard(of: key).records.withLock { records in
             if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
-            if !records.updateHolder(of: key, jobID: job.id, { $0.job?.status = job.status }) {
-                records.bindUncertain(key, to: job, now: now)
-            }
+            _ = records.updateHolder(of: key, jobID: job.id) { $0.job?.status = job.status }
         }
     }
 
-    /// The upstream was asked, after `askedAt`, which jobs of the connection run: uncertain leases older than that become
-    /// held or free.
-    package func resolve(_ key: LeaseKey, running: [LeaseJob], askedAt: Int64, now: Int64) {
-        shard(of: key).records.withLock { records in
-            for job in running where !records.hasHolder(of: key, jobID: job.id) {
-                records.bindUncertain(key, to: job, now: now)
+    /// The point in the table's own time before a question to the upstream. Ask for it first, then the upstream.
+    ///
+    /// Not a clock: steps of the system's time must not make an old answer look new.
+    package func moment() -> LeaseMoment {
+        LeaseMoment(serial: serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue)
+    }
+
+    /// The upstream was asked, at `moment`, for all the jobs that run. Leases that were uncertain by then become held or free;
+    /// leases held by then whose job does not run any more become free, for the sign of its end was lost.
+    package func reconcile(running: [UpstreamJob], askedAt moment: LeaseMoment, now: Int64) {
+        var jobs: [LeaseKey: [LeaseJob]] = [:]
+        for job in running where !job.job.hasEnded { jobs[job.key, default: []].append(job.job) }
+        for shard in shards {
+            shard.records.withLock { records in
+                // The keys are copied: settling removes entries.
+                for key in Array(records.leases.keys) {
+                    records.reconcile(key, running: jobs[key] ?? [], askedAt: moment, now: now)
+                }
             }
-            records.leases[key]?.holders.removeAll { $0.state == .uncertain && $0.since <= askedAt }
-            records.dropIfFree(key)
         }
     }
 
@@ -77,30 +87,9 @@ package final class LeaseTable: Sendable {
         shard(of: key).records.withLock { records in
             guard !job.hasEnded, !records.hasHolder(of: key, jobID: job.id) else { return }
             let since = min(job.startedAt ?? now, now)
-            let holder = LeaseHolder(serial: serial, kind: kind, state: .held, job: job, since: since)
+            let holder = LeaseHolder(
+                serial: serial, kind: kind, state: .held, job: job, since: since, settledAt: serial)
             records.leases[key, default: LeaseRecord()].holders.append(holder)
-        }
-    }
-
-    /// Connections whose upstream must be asked what runs there.
-    package func uncertainKeys() -> [LeaseKey] {
-        shards.flatMap { shard in
-            shard.records.withLock { records in
-                records.leases.filter { $0.value.holders.contains { $0.state == .uncertain } }.map(\.key)
-            }
-        }
-    }
-
-    /// The jobs that hold leases since before `time`, for a watcher that asks the upstream about them.
-    package func jobs(heldBefore time: Int64) -> [(key: LeaseKey, job: LeaseJob)] {
-        shards.flatMap { shard in
-            shard.records.withLock { records in
-                records.leases.flatMap { key, record in
-                    record.holders.compactMap { holder in
-                        holder.since < time ? holder.job.map { (key: key, job: $0) } : nil
-                    }
-                }
-            }
         }
     }
 
@@ -133,21 +122,32 @@ package final class LeaseTable: Sendable {
     enum Settlement { case free, uncertain }
 
     func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement) {
+        let settledAt = serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue
         shard(of: key).records.withLock { records in
             switch settlement {
             case .free: records.remove(key, serial: serial)
-            case .uncertain: records.update(key, serial: serial) { $0.state = .uncertain }
+            case .uncertain:
+                records.update(key, serial: serial) { holder in
+                    holder.state = .uncertain
+                    holder.settledAt = settledAt
+                }
             }
         }
     }
 
     func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Int64) {
-        shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, now: now) }
+        let settledAt = serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue
+        shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, settledAt: settledAt, now: now) }
     }
 
     private func shard(of key: LeaseKey) -> LeaseShard {
         shards[key.hashValue & (shards.count - 1)]
     }
+}
+
+/// A point in the order of what happened to leases.
+package struct LeaseMoment: Sendable {
+    let serial: UInt64
 }
 
 private final class LeaseShard: Sendable {

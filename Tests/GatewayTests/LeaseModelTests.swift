@@ -25,6 +25,7 @@ struct LeaseModelTests {
         var untold: [String] = []
         var request: Request?
         var nextJob = 0
+        var question: (LeaseMoment, Set<String>)?
         var now: Int64 = 0
 
         func busy() -> Bool { table.conflict(Self.key, kind: Self.sync, matrix: Self.matrix, now: now) != nil }
@@ -74,10 +75,15 @@ struct LeaseModelTests {
                     table.jobEnded(Self.key, jobID: untold.remove(at: index), now: now)
                 }
             default:
-                // The watcher asks about uncertain connections; its answer is the truth of the moment.
-                for key in table.uncertainKeys() {
-                    let jobs = running.map { LeaseJob(id: $0, type: "sync", status: "running") }
-                    table.resolve(key, running: jobs, askedAt: now, now: now)
+                // The watcher asks; its answer is the truth of some moment since, and may come late.
+                if let (moment, jobs) = question.take() {
+                    let jobs = jobs.map {
+                        UpstreamJob(key: Self.key, job: LeaseJob(id: $0, type: "sync", status: "running"))
+                    }
+                    table.reconcile(running: jobs, askedAt: moment, now: now)
+                } else {
+                    let moment = table.moment()
+                    question = (moment, running)
                 }
             }
             if !running.isEmpty { #expect(busy()) }
@@ -86,7 +92,7 @@ struct LeaseModelTests {
 
         request = nil
         for id in untold + running { table.jobEnded(Self.key, jobID: id, now: now) }
-        for key in table.uncertainKeys() { table.resolve(key, running: [], askedAt: now, now: now) }
+        table.reconcile(running: [], askedAt: table.moment(), now: now)
         #expect(!busy())
         #expect(table.usage() == LeaseTable.Usage())
     }

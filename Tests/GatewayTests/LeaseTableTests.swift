@@ -33,6 +33,11 @@ extension LeaseTable {
         conflict(key, kind: kind, matrix: matrix, now: now)
     }
 
+    /// The upstream is asked and answers with these jobs.
+    fileprivate func ask(_ running: LeaseJob...) {
+        reconcile(running: running.map { UpstreamJob(key: key, job: $0) }, askedAt: moment(), now: 0)
+    }
+
     fileprivate var isFree: Bool { refusal() == nil && refusal(state) == nil && usage() == Usage() }
 }
 
@@ -88,11 +93,32 @@ struct LeaseTableTests {
             lease.forwarded()
         }
         #expect(table.refusal()?.state == .uncertain)
-        #expect(table.uncertainKeys() == [key])
-        // An answer to a question asked before the lease existed proves nothing.
-        table.resolve(key, running: [], askedAt: 99, now: 101)
+        table.ask()
+        #expect(table.isFree)
+    }
+
+    @Test("An answer of the upstream from before a lease was settled proves nothing about it")
+    func oldAnswers() throws {
+        let table = LeaseTable()
+        var moment = table.moment()
+        let lease = try table.tryReserve().orFail()
+        table.ask()
+        #expect(table.refusal()?.state == .reserved)
+        moment = table.moment()
+        lease.bind(job("job_1"), now: 0)
+        table.reconcile(running: [], askedAt: moment, now: 0)
+        #expect(table.refusal()?.state == .held)
+        table.ask(job("job_1"))
+        #expect(table.refusal()?.state == .held)
+        // The sign of its end was lost.
+        table.ask(job("job_1", "succeeded"))
+        #expect(table.isFree)
+
+        moment = table.moment()
+        try table.tryReserve().orFail().leaveUncertain()
+        table.reconcile(running: [], askedAt: moment, now: 0)
         #expect(table.refusal()?.state == .uncertain)
-        table.resolve(key, running: [], askedAt: 200, now: 201)
+        table.ask()
         #expect(table.isFree)
     }
 
@@ -100,9 +126,10 @@ struct LeaseTableTests {
     func uncertainToHeld() throws {
         let table = LeaseTable()
         try table.tryReserve().orFail().leaveUncertain()
-        table.resolve(key, running: [job("job_9")], askedAt: 10, now: 11)
+        table.ask(job("job_9"))
         #expect(table.refusal()?.job?.id == "job_9")
-        #expect(table.uncertainKeys().isEmpty)
+        table.ask(job("job_9"))
+        #expect(table.refusal()?.state == .held)
         table.jobEnded(key, jobID: "job_9", now: 12)
         #expect(table.isFree)
     }
@@ -111,8 +138,11 @@ struct LeaseTableTests {
     func uncertainAndEnded() throws {
         let table = LeaseTable()
         try table.tryReserve().orFail().leaveUncertain()
+        let moment = table.moment()
         table.jobEnded(key, jobID: "job_9", now: 12)
         table.jobObserved(key, job("job_9"), now: 13)
+        #expect(table.refusal()?.state == .uncertain)
+        table.reconcile(running: [UpstreamJob(key: key, job: job("job_9"))], askedAt: moment, now: 13)
         #expect(table.isFree)
     }
 
@@ -139,7 +169,8 @@ struct LeaseTableTests {
             #expect(table.usage().reserved == 2)
             #expect(table.refusal(sync)?.retryAfterSeconds == 1)
             first.forwarded()
-            second.release()
+            second.leaveUncertain()
+            #expect(table.usage().reserved == 1)
             #expect(table.refusal(sync) != nil)
         }
         #expect(table.isFree)
@@ -165,7 +196,6 @@ struct LeaseTableTests {
         table.rebuild(key, kind: sync, job: job("job_1"), now: 10)
         table.rebuild(key, kind: sync, job: job("job_0", "failed"), now: 10)
         #expect(table.usage().held == 1)
-        #expect(table.jobs(heldBefore: 5).map(\.job.id) == ["job_1"])
         table.jobEnded(key, jobID: "job_1", now: 12)
         #expect(table.isFree)
     }
