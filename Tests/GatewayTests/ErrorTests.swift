@@ -1,9 +1,9 @@
 import HTTP
 import JSON
-import Policy
 import Testing
 
 @testable import Gateway
+@testable import Policy
 
 private func rendered(_ response: ErrorResponse, addsDetail: Bool = false) throws -> JSONValue {
     var bytes: [UInt8] = []
@@ -119,14 +119,42 @@ struct FailureTests {
         #expect(json["error"]?["message"]?.string?.isEmpty == false)
     }
 
-    @Test("Each refusal has its answer")
-    func refusals() throws {
-        let noRoute = ErrorResponse(.refusal(.noRoute(.aitronos), credential: .bearer))
-        #expect(noRoute.status == 404 && noRoute.code == "NOT_FOUND")
-        let method = ErrorResponse(.refusal(.methodNotAllowed(allow: "GET, HEAD", .airweave), credential: .bearer))
-        #expect(method.status == 405 && method.allow == "GET, HEAD")
-        let path = ErrorResponse(.refusal(.ambiguousPath(.other), credential: .bearer))
-        #expect(path.status == 400 && path.code == "AMBIGUOUS_PATH")
+    private static let route = Route(id: "jobs.trigger", index: 0, family: .aitronos, scopeText: "connectors:run")
+    private static let principal = Principal(tokenID: "org_1/ci", organizations: [], scopes: [], expiresAt: nil)
+
+    static let refusalRows: [(Refusal, CredentialField, Int, String, BearerChallenge?)] = [
+        (.noRoute(.aitronos), .bearer, 404, "NOT_FOUND", nil),
+        (.methodNotAllowed(allow: "GET, HEAD", .airweave), .bearer, 405, "METHOD_NOT_ALLOWED", nil),
+        (.ambiguousPath(.other), .bearer, 400, "AMBIGUOUS_PATH", nil),
+        (.unauthenticated(route, .missing), .bearer, 401, "AUTHENTICATION_REQUIRED", .missing),
+        (.unauthenticated(route, .malformed), .bearer, 401, "TOKEN_INVALID", .invalidToken),
+        (.unauthenticated(route, .unknown), .bearer, 401, "TOKEN_INVALID", .invalidToken),
+        (.unauthenticated(route, .expired), .bearer, 401, "TOKEN_EXPIRED", .invalidToken),
+        (.unauthenticated(route, .missing), .apiKey, 401, "AUTHENTICATION_REQUIRED", .missing),
+        (.unauthenticated(route, .malformed), .apiKey, 401, "INVALID_API_KEY", .invalidToken),
+        (.unauthenticated(route, .unknown), .apiKey, 401, "INVALID_API_KEY", .invalidToken),
+        (.unauthenticated(route, .expired), .apiKey, 401, "API_KEY_EXPIRED", .invalidToken),
+        (
+            .organizationDenied(route, principal, asked: "org_2"), .bearer, 403, "ORGANIZATION_ACCESS_DENIED", nil
+        ),
+        (.ambiguousOrganization(route, principal), .bearer, 403, "AMBIGUOUS_ORGANIZATION", nil),
+        (
+            .insufficientScope(route, principal, required: "connectors:run"), .bearer, 403,
+            "INSUFFICIENT_PERMISSIONS", .insufficientScope("connectors:run")
+        ),
+    ]
+
+    @Test("Each refusal has its answer, and none costs the connection", arguments: 0..<refusalRows.count)
+    func refusals(index: Int) throws {
+        let (refusal, field, status, code, challenge) = Self.refusalRows[index]
+        let response = ErrorResponse(.refusal(refusal, credential: field))
+        #expect(response.status == status)
+        #expect(response.code == code)
+        #expect(response.authenticate == challenge)
+        #expect((status == 401) == (response.authenticate != nil) || status == 403)
+        #expect((status == 405) == (response.allow != nil))
+        #expect(!response.closesConnection)
+        #expect(try rendered(response)["error"]?["type"]?.string == "client_error")
     }
 
     @Test("A 409 tells which job runs, where it is, and when to come back")
