@@ -30,13 +30,12 @@ def fsync_microseconds(directory):
 
 def define_connections(state, count, minimum_seconds):
     """Connections without streams: a job has nothing to move, and ends after `minimum_seconds`."""
-    folder = os.path.join(state, "connectors")
-    os.makedirs(os.path.join(folder, "empty"), exist_ok=True)
+    os.makedirs(os.path.join(state, "empty"), exist_ok=True)
     entries = [{
-        "id": ID.format(number), "organization": "org_xyz789", "source": {"folder": "empty", "format": "ndjson"},
+        "id": identifier, "organization": "org_xyz789", "source": {"folder": "empty", "format": "ndjson"},
         "destination": {"folder": "empty"}, "pace": {"minimumSeconds": minimum_seconds}, "streams": {},
-    } for number in range(count)]
-    with open(os.path.join(folder, "connectors.json5"), "w") as file:
+    } for identifier in ["conn_abc123"] + [ID.format(number) for number in range(count)]]
+    with open(os.path.join(state, "connectors.json5"), "w") as file:
         json.dump({"connections": entries}, file)
 
 
