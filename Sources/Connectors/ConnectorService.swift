@@ -54,7 +54,8 @@ package final class ConnectorService: Sendable {
     /// Brings the destination of one connection in line with the journal, and its job back to life.
     private func recover(_ entry: ServiceState.Entry, storage: any Storage, warn: (String) -> Void) {
         guard let definition = entry.definition else {
-            guard var job = entry.activeJob, job.ended(.failed, failure: "its connection was removed", at: now()) else {
+            guard var job = entry.activeJob?.job, job.ended(.failed, failure: "its connection was removed", at: now())
+            else {
                 return
             }
             ledger.withState { _ = $0.apply(.job(job)) }
@@ -64,7 +65,7 @@ package final class ConnectorService: Sendable {
         for (stream, position) in entry.positions {
             do { try destination.settle(stream, at: position) } catch { warn("\(error)") }
         }
-        if let job = entry.activeJob { runner.start(job) }
+        if let active = entry.activeJob { runner.start(active.job) }
     }
 
     private static func definitions(_ options: ConnectorOptions) throws -> [ConnectionDefinition] {
@@ -92,8 +93,8 @@ extension ConnectorService {
     package func runningJobs() -> [JobReference] {
         ledger.withState { state in
             state.entries.compactMap { entry in
-                guard let definition = entry.definition, let job = entry.activeJob else { return nil }
-                return JobReference(job, family: definition.family)
+                guard let definition = entry.definition, let active = entry.activeJob else { return nil }
+                return JobReference(active.job, family: definition.family)
             }
         }
     }

@@ -42,11 +42,12 @@ extension ConnectorService {
             return ok { $0.job(job) }
         case .connections: return connections(request)
         case .connection(let id):
-            let entry = try entry(id, request)
-            return ok { writer in if let definition = entry.definition { writer.connection(definition) } }
+            let definition = try definition(id, request)
+            return ok { $0.connection(definition) }
         case .sourceConnections: return sourceConnections(request)
         case .sourceConnection(let id):
-            let entry = try sourceEntry(id, request)
+            _ = try sourceDefinition(id, request)
+            let entry = try entry(id, request)
             return ok { writer in
                 if let definition = entry.definition { writer.sourceConnection(entry, definition, since: started) }
             }
@@ -99,11 +100,18 @@ extension ConnectorService {
         return entry
     }
 
+    func definition(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectionDefinition {
+        let key = ConnectionKey(organization: request.organization, id: id)
+        let definition = ledger.withState { state in state.index(of: key).flatMap { state[$0].definition } }
+        guard let definition else { throw .connectionNotFound }
+        return definition
+    }
+
     /// A connection that the Airweave family may name.
-    func sourceEntry(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ServiceState.Entry {
-        let entry = try entry(id, request)
-        guard entry.definition?.family == .airweave else { throw .connectionNotFound }
-        return entry
+    func sourceDefinition(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectionDefinition {
+        let definition = try definition(id, request)
+        guard definition.family == .airweave else { throw .connectionNotFound }
+        return definition
     }
 
     func job(_ id: String, _ request: ConnectorRequest) throws(APIError) -> Job {
@@ -163,7 +171,8 @@ extension ConnectorService {
         _ id: String, _ route: ConnectorRoute, _ request: ConnectorRequest
     ) throws(APIError) -> ConnectorResponse {
         let limit = try QueryParameters(request.target, from: route.query).integer("limit", in: 1...1000, default: 100)
-        let jobs = try sourceEntry(id, request).jobs.all.suffix(limit)
+        _ = try sourceDefinition(id, request)
+        let jobs = try entry(id, request).jobs.all.suffix(limit)
         return ok { writer in
             writer.beginArray()
             for snapshot in jobs.reversed() { writer.syncJob(snapshot.job) }

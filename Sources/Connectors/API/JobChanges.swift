@@ -7,7 +7,7 @@ extension ConnectorService {
         let id = try body.string("connection_id", or: "connectionId")
         let type = try body.string("job_type", or: "jobType")
         guard type == "sync" || type == "reset" else { throw .invalid("job_type", "must be sync or reset") }
-        let job = try await begin(try entry(id, request), type == "sync" ? .sync : .reset)
+        let job = try await begin(try definition(id, request), type == "sync" ? .sync : .reset)
         return started(job) { $0.job(job) }
     }
 
@@ -15,17 +15,17 @@ extension ConnectorService {
         let body = try RequestBody(request.body, known: ["streams", "remove_records"])
         let names = try body.strings("streams")
         let removesRecords = try body.flag("remove_records")
-        let entry = try entry(id, request)
+        let definition = try definition(id, request)
         let job = try await begin(
-            entry, .refresh, streams: try streams(names, of: entry), removesRecords: removesRecords)
+            definition, .refresh, streams: try Self.streams(names, of: definition), removesRecords: removesRecords)
         return started(job) { Self.status("refreshing", to: &$0) }
     }
 
     func clear(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
         let body = try RequestBody(request.body, known: ["streams"])
         let names = try body.strings("streams")
-        let entry = try entry(id, request)
-        let job = try await begin(entry, .clear, streams: try streams(names, of: entry))
+        let definition = try definition(id, request)
+        let job = try await begin(definition, .clear, streams: try Self.streams(names, of: definition))
         return started(job) { Self.status("clearing", to: &$0) }
     }
 
@@ -34,7 +34,7 @@ extension ConnectorService {
         let earlier = try job(id, request)
         guard earlier.status == .failed || earlier.status == .cancelled else { throw .retryFailed }
         let job = try await begin(
-            try entry(earlier.connection.id, request), earlier.kind, streams: earlier.streams,
+            try definition(earlier.connection.id, request), earlier.kind, streams: earlier.streams,
             removesRecords: earlier.removesRecords, isFullSync: earlier.isFullSync)
         return started(job) { $0.job(job) }
     }
@@ -44,7 +44,7 @@ extension ConnectorService {
         _ id: String, _ query: QueryParameters, _ request: ConnectorRequest
     ) async throws(APIError) -> ConnectorResponse {
         let isFullSync = try query.flag("force_full_sync")
-        let job = try await begin(try sourceEntry(id, request), .sync, isFullSync: isFullSync)
+        let job = try await begin(try sourceDefinition(id, request), .sync, isFullSync: isFullSync)
         return started(job) { $0.syncJob(job) }
     }
 
@@ -79,8 +79,8 @@ extension ConnectorService {
     func cancelSourceJob(
         _ job: String, of id: String, _ request: ConnectorRequest
     ) async throws(APIError) -> Job {
-        let entry = try sourceEntry(id, request)
-        guard try self.job(job, request).connection == entry.key else { throw .jobNotFound }
+        let definition = try sourceDefinition(id, request)
+        guard try self.job(job, request).connection == definition.key else { throw .jobNotFound }
         return try await cancel(job, request, isAirweave: true)
     }
 }
@@ -91,13 +91,12 @@ extension ConnectorService {
     /// The look at the running job and the record of the new one happen under one lock: of many triggers at once
     /// exactly one wins.
     private func begin(
-        _ entry: ServiceState.Entry, _ kind: Job.Kind, streams: [String]? = nil, removesRecords: Bool = false,
+        _ definition: ConnectionDefinition, _ kind: Job.Kind, streams: [String]? = nil, removesRecords: Bool = false,
         isFullSync: Bool = false
     ) async throws(APIError) -> Job {
-        guard let definition = entry.definition else { throw .connectionNotFound }
         let moment = now()
         let job = Job(
-            id: newID(definition.family), connection: entry.key, kind: kind,
+            id: newID(definition.family), connection: definition.key, kind: kind,
             streams: streams ?? definition.streams.map(\.name), removesRecords: removesRecords,
             isFullSync: isFullSync, createdAt: moment)
         var refusal = APIError.unavailable
@@ -105,14 +104,14 @@ extension ConnectorService {
             let reply = Reply(continuation)
             let problem = ledger.withState { [ledger, desk, runner] state -> APIError? in
                 guard let index = state.index(of: job.connection) else { return .connectionNotFound }
-                if let active = state[index].activeJob {
+                if let active = state[index].activeJob?.job {
                     return .alreadyRunning(active, retryAfterSeconds: Self.wait(for: active, state[index].jobs, moment))
                 }
                 let isAppended = desk.append([.job(job)], reply) { committed in
                     if committed { return runner.start(job) }
                     ledger.withState { $0[index].activeJob = nil }
                 }
-                if isAppended { state[index].activeJob = job }
+                if isAppended { state[index].activeJob = .init(job) }
                 return isAppended ? nil : .unavailable
             }
             guard let problem else { return }
@@ -130,8 +129,10 @@ extension ConnectorService {
         return min(600, (expected - elapsed + 999) / 1000)
     }
 
-    private func streams(_ names: [String], of entry: ServiceState.Entry) throws(APIError) -> [String] {
-        let all = entry.definition?.streams.map(\.name) ?? []
+    private static func streams(
+        _ names: [String], of definition: ConnectionDefinition
+    ) throws(APIError) -> [String] {
+        let all = definition.streams.map(\.name)
         for (index, name) in names.enumerated() where !all.contains(name) {
             throw .invalid("streams[\(index)]", "is no stream of this connection: \(name)")
         }

@@ -11,7 +11,9 @@ struct ConnectionKey: Hashable, Sendable {
 }
 
 /// A source joined to a destination, as `connectors.json5` defines it.
-struct ConnectionDefinition: Equatable, Sendable {
+///
+/// A class, as it never changes and is passed around with every request.
+final class ConnectionDefinition: Sendable {
     /// Which API the connection belongs to; it decides how its jobs are named and shown.
     enum Family: String, Sendable, CaseIterable {
         case aitronos
@@ -26,6 +28,19 @@ struct ConnectionDefinition: Equatable, Sendable {
     let destinationFolder: String
     let streams: [StreamDefinition]
     let pace: Pace
+
+    init(
+        key: ConnectionKey, name: String, family: Family, source: FolderSource, destinationFolder: String,
+        streams: [StreamDefinition], pace: Pace
+    ) {
+        self.key = key
+        self.name = name
+        self.family = family
+        self.source = source
+        self.destinationFolder = destinationFolder
+        self.streams = streams
+        self.pace = pace
+    }
 
     func stream(_ name: String) -> StreamDefinition? { streams.first { $0.name == name } }
 }

@@ -14,7 +14,7 @@ struct ServiceState: Sendable {
         var positions: [String: StreamPosition] = [:]
         var jobs = JobHistory()
         /// The one job that is not ended, from the moment its trigger is accepted for the journal.
-        var activeJob: Job?
+        var activeJob: JobHistory.Snapshot?
     }
 
     private var indexes: [ConnectionKey: Int] = [:]
@@ -42,7 +42,7 @@ struct ServiceState: Sendable {
     }
 
     subscript(index: Int) -> Entry {
-        get { entries[index] }
+        _read { yield entries[index] }
         _modify { yield &entries[index] }
     }
 
@@ -78,7 +78,7 @@ extension ServiceState {
         guard let place = jobPlaces[job.id] else {
             let index = place(of: job.connection)
             jobPlaces[job.id] = (index, entries[index].jobs.append(job))
-            if !job.status.isEnd { entries[index].activeJob = job }
+            if !job.status.isEnd { entries[index].activeJob = entries[index].jobs.all.last }
             for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobPlaces[forgotten] = nil }
             return job
         }
@@ -126,8 +126,9 @@ extension ServiceState.Entry {
     /// Changes a job in its history and, if it is the active one, there.
     fileprivate mutating func update(_ sequence: Int, _ change: (inout Job) -> Bool) {
         guard var job = jobs[sequence], change(&job) else { return }
-        jobs[sequence] = job
-        guard activeJob?.id == job.id else { return }
-        activeJob = job.status.isEnd ? nil : job
+        let snapshot = JobHistory.Snapshot(job)
+        jobs.replace(sequence, with: snapshot)
+        guard activeJob?.job.id == job.id else { return }
+        activeJob = job.status.isEnd ? nil : snapshot
     }
 }

@@ -44,6 +44,9 @@ final class CommitDesk: Sendable {
         }
     }
 
+    /// Appends what nobody waits for; it becomes durable in order with everything else.
+    func post(_ records: [JournalRecord]) { _ = journal.append(records) { _ in } }
+
     /// Flushes the journal and ends its thread. Blocks.
     func close() { journal.close() }
 

@@ -17,15 +17,13 @@ struct JobHistory: Sendable {
     }
 
     subscript(sequence: Int) -> Job? {
-        get {
-            let index = sequence - firstSequence
-            return all.indices.contains(index) ? all[index].job : nil
-        }
-        set {
-            let index = sequence - firstSequence
-            guard let newValue, all.indices.contains(index) else { return }
-            all[index] = Snapshot(newValue)
-        }
+        let index = sequence - firstSequence
+        return all.indices.contains(index) ? all[index].job : nil
+    }
+
+    mutating func replace(_ sequence: Int, with snapshot: Snapshot) {
+        let index = sequence - firstSequence
+        if all.indices.contains(index) { all[index] = snapshot }
     }
 
     /// Forgets the oldest jobs beyond `limit` and returns their ids. Only the newest job can still run.

@@ -18,7 +18,8 @@ struct JobRun {
     private var rowsMoved = 0
 
     init(
-        _ job: Job, of definition: ConnectionDefinition, entry: ServiceState.Entry, ledger: Ledger, desk: CommitDesk,
+        _ job: Job, of definition: ConnectionDefinition, cursors: CursorState, positions: [String: StreamPosition],
+        ledger: Ledger, desk: CommitDesk,
         threads: WorkThreads, storage: any Storage, now: @escaping @Sendable () -> Timestamp
     ) {
         self.job = job
@@ -29,8 +30,8 @@ struct JobRun {
         self.now = now
         source = definition.source
         destination = FileDestination(folder: definition.destinationFolder, storage: storage)
-        cursors = entry.cursors
-        positions = entry.positions
+        self.cursors = cursors
+        self.positions = positions
     }
 
     /// Runs the job to its end, or until the task is cancelled because the service stops.
@@ -59,18 +60,20 @@ struct JobRun {
 
     /// Says that the job runs, and with the same record does what must be done once and not again after a restart.
     private mutating func begin() async throws {
-        if job.started(at: now()) {
+        let isFirstStart = job.started(at: now())
+        guard job.kind != .sync else {
+            // Nothing depends on this record, so nothing waits for it.
+            if isFirstStart { desk.post([.job(job)]) }
+            return
+        }
+        if isFirstStart {
             var records = [JournalRecord.job(job)]
-            if job.kind != .sync {
-                for stream in job.streams { cursors.rewind(stream) }
-                records.append(.cursors(job.connection, cursors))
-            }
-            if job.kind == .clear || job.kind == .reset || job.removesRecords {
-                for stream in job.streams {
-                    let position = StreamPosition(generation: position(of: stream).generation + 1, length: 0)
-                    positions[stream] = position
-                    records.append(.position(job.connection, stream: stream, position))
-                }
+            for stream in job.streams { cursors.rewind(stream) }
+            records.append(.cursors(job.connection, cursors))
+            for stream in job.streams where job.kind != .refresh || job.removesRecords {
+                let position = StreamPosition(generation: position(of: stream).generation + 1, length: 0)
+                positions[stream] = position
+                records.append(.position(job.connection, stream: stream, position))
             }
             try await commit(records)
         }

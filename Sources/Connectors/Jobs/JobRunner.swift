@@ -27,10 +27,13 @@ final class JobRunner: Sendable {
 
     /// Starts or resumes a job that the ledger knows as not ended. Returns at once.
     func start(_ job: Job) {
-        let entry = ledger.withState { state in state.index(of: job.connection).map { state[$0] } }
-        guard let entry, let definition = entry.definition else { return }
+        let found = ledger.withState { state in
+            state.index(of: job.connection).map { (state[$0].definition, state[$0].cursors, state[$0].positions) }
+        }
+        guard let (known, cursors, positions) = found, let definition = known else { return }
         let prepared = JobRun(
-            job, of: definition, entry: entry, ledger: ledger, desk: desk, threads: threads, storage: storage, now: now)
+            job, of: definition, cursors: cursors, positions: positions, ledger: ledger, desk: desk, threads: threads,
+            storage: storage, now: now)
         running.withLock { running in
             guard !running.isStopped else { return }
             running.tasks[job.id] = Task { [self] in

@@ -17,6 +17,8 @@ struct SyncStart: Sendable {
         source: FolderSource, destination: FileDestination
     ) throws(JobFailure) -> SyncStart {
         do throws(JobFailure) {
+            // What an earlier run could not put right, this one does before it looks.
+            try destination.settle(stream.name, at: position)
             let rows = try source.rows(of: stream, after: cursor, storage: destination.storage)
             guard !replacesAll else { return SyncStart(rows: rows, method: .replace(keepsOthers: false)) }
             guard !rows.isEmpty, position.length > 0 else { return SyncStart(rows: rows, method: .append) }

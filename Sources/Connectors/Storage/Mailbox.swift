@@ -34,14 +34,20 @@ final class Mailbox<Element: Sendable>: Sendable {
             state.elements.append(element)
             return (true, state.receiversWaiting > 0)
         }
-        if wakes { wakeAll() }
+        if wakes {
+            condition.lock()
+            condition.signal()
+            condition.unlock()
+        }
         return accepted
     }
 
     /// What is still queued is received, then every receiver gets nothing.
     func close() {
         state.withLock { $0.isClosed = true }
-        wakeAll()
+        condition.lock()
+        condition.broadcast()
+        condition.unlock()
     }
 
     /// Blocks until there is something; nothing means the mailbox is closed and empty.
@@ -59,11 +65,5 @@ final class Mailbox<Element: Sendable>: Sendable {
             condition.wait()
             state.withLock { $0.receiversWaiting -= 1 }
         }
-    }
-
-    private func wakeAll() {
-        condition.lock()
-        condition.broadcast()
-        condition.unlock()
     }
 }
