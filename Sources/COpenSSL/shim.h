@@ -42,6 +42,11 @@ static inline long copenssl_set_servername_callback(SSL_CTX *context, int (*call
 static inline long copenssl_set_servername_argument(SSL_CTX *context, void *argument) {
     return SSL_CTX_set_tlsext_servername_arg(context, argument);
 }
+/* Whether an error says that a private key does not belong to the certificate. */
+static inline int copenssl_is_key_mismatch(unsigned long code) {
+    return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+           (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH);
+}
 static inline EVP_PKEY *copenssl_generate_p256(void) { return EVP_EC_gen("P-256"); }
 static inline void copenssl_set_server_options(SSL_CTX *context) {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);

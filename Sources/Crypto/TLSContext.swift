@@ -40,11 +40,40 @@ package struct TLSIdentity: Sendable, Equatable {
 
     private init(_ identity: TLSIdentity, keys: TicketKeys, others: [TLSContext]) throws(TLSError) {
         ERR_clear_error()
-        // SAFETY: the new context is owned by this object alone and freed in deinit.
+        // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object
+        // that was never complete: until then it is freed here.
         guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .current(.newContext) }
+        do throws(TLSError) {
+            unsafe try TLSContext.configure(context, identity)
+        } catch {
+            unsafe SSL_CTX_free(context)
+            throw error
+        }
         unsafe self.pointer = context
         self.keys = keys
         self.others = others
+        // The names of the leaf decide which identity a client's SNI meets.
+        ownNames = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.names(of: $0) } ?? []
+        var names: [String: Int] = [:]
+        for (index, other) in others.enumerated() {
+            for name in other.ownNames where names[name] == nil { names[name] = index }
+        }
+        for name in ownNames { names[name] = nil }
+        self.names = names
+        // SAFETY: the ring is kept alive by `keys`, at least as long as the context; sessions keep the context
+        // alive, and `TicketKeys` is one object for the life of the process.
+        unsafe SSL_CTX_set_ex_data(context, ticketKeysIndex, Unmanaged.passUnretained(keys).toOpaque())
+        unsafe copenssl_set_ticket_callback(context, sealOrOpenTicket)
+        unsafe SSL_CTX_set_alpn_select_cb(context, selectProtocol, nil)
+        // Sessions may only be resumed by servers that hold the same ring, which is this process.
+        let id: [UInt8] = Array("connector-gateway".utf8)
+        unsafe SSL_CTX_set_session_id_context(context, id, UInt32(id.count))
+    }
+
+    deinit { unsafe SSL_CTX_free(pointer) }
+
+    @unsafe private static func configure(_ context: OpaquePointer, _ identity: TLSIdentity) throws(TLSError) {
+        // SAFETY: the caller owns the context; OpenSSL copies or references what it is given.
         unsafe copenssl_set_min_version(context, TLS1_2_VERSION)
         unsafe copenssl_set_server_options(context)
         // Partial writes so that a large answer streams; moving buffers because the array may be appended to
@@ -68,28 +97,12 @@ package struct TLSIdentity: Sendable, Equatable {
             throw .current(.loadCertificate)
         }
         guard unsafe SSL_CTX_use_PrivateKey_file(context, identity.keyFile, SSL_FILETYPE_PEM) == 1 else {
-            throw .current(.loadKey)
+            // OpenSSL compares the key with the certificate as soon as it has read it.
+            let isMismatch = copenssl_is_key_mismatch(ERR_peek_last_error()) == 1
+            throw .current(isMismatch ? .keyMismatch : .loadKey)
         }
         guard unsafe SSL_CTX_check_private_key(context) == 1 else { throw .current(.keyMismatch) }
-        // The names of the leaf decide which identity a client's SNI meets.
-        ownNames = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.names(of: $0) } ?? []
-        var names: [String: Int] = [:]
-        for (index, other) in others.enumerated() {
-            for name in other.ownNames where names[name] == nil { names[name] = index }
-        }
-        for name in ownNames { names[name] = nil }
-        self.names = names
-        // SAFETY: the ring is kept alive by `keys`, at least as long as the context; sessions keep the context
-        // alive, and `TicketKeys` is one object for the life of the process.
-        unsafe SSL_CTX_set_ex_data(context, ticketKeysIndex, Unmanaged.passUnretained(keys).toOpaque())
-        unsafe copenssl_set_ticket_callback(context, sealOrOpenTicket)
-        unsafe SSL_CTX_set_alpn_select_cb(context, selectProtocol, nil)
-        // Sessions may only be resumed by servers that hold the same ring, which is this process.
-        let id: [UInt8] = Array("connector-gateway".utf8)
-        unsafe SSL_CTX_set_session_id_context(context, id, UInt32(id.count))
     }
-
-    deinit { unsafe SSL_CTX_free(pointer) }
 
     /// DNS names and addresses of the served leaf certificates.
     package var certificateNames: [String] { ownNames + others.flatMap(\.ownNames) }

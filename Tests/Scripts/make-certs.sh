@@ -7,7 +7,7 @@
 #   DIR/renewed.pem, .key           localhost again, another key and serial number, for replacing files in place
 #   DIR/expired.pem, .key           localhost, expired
 #   DIR/self-signed.pem, .key       localhost, known to no authority
-#   DIR/mismatch.key                a key that fits none of the certificates
+#   DIR/mismatch.key, rsa.key       keys that fit none of the certificates, one of their kind and one of another
 set -euo pipefail
 dir=${1:?usage: make-certs.sh DIR}
 mkdir -p "$dir"
@@ -37,6 +37,7 @@ certificate other "DNS:other.example.com,DNS:*.wild.example.com" 30
 certificate renewed "$local_names" 30
 certificate expired "$local_names" -1
 key mismatch
+openssl genrsa -out "$dir/rsa.key" 2048 2>/dev/null
 key self-signed
 openssl req -x509 -new -key "$dir/self-signed.key" -sha256 -days 30 -subj "/CN=localhost" \
     -addext "subjectAltName=$local_names" -out "$dir/self-signed.pem"

@@ -1,0 +1,67 @@
+import Foundation
+import Testing
+
+@testable import Crypto
+
+@Suite("The authority of a first run")
+struct LocalAuthorityTests {
+    @Test("Its server certificate is one that clients trust by name and by address")
+    func serverCertificate() throws {
+        let now = Int(Date().timeIntervalSince1970)
+        let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
+        let identity = try LocalAuthority.issueServerCertificate(
+            commonName: "localhost", names: ["DNS:localhost", "IP:127.0.0.1", "IP:::1"], signedBy: authority, now: now)
+        let folder = try FileManager.default.url(
+            for: .itemReplacementDirectory, in: .userDomainMask, appropriateFor: FileManager.default.temporaryDirectory,
+            create: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = { (name: String, bytes: [UInt8]) throws -> String in
+            let url = folder.appending(path: name)
+            try Data(bytes).write(to: url)
+            return url.path
+        }
+        let authorityFile = try file("ca.pem", authority.certificate)
+        let certificateFile = try file("server.pem", identity.certificate)
+        let keyFile = try file("server.key", identity.key)
+
+        for name in ["-verify_hostname", "-verify_ip"] {
+            let verified = try Tool.run(
+                "/usr/bin/env",
+                [
+                    "openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", authorityFile, name,
+                    name == "-verify_ip" ? "127.0.0.1" : "localhost", certificateFile,
+                ])
+            #expect(verified.status == 0, "\(verified.output)")
+        }
+        let context = try TLSContext(
+            identities: [TLSIdentity(certificateFile: certificateFile, keyFile: keyFile)], keys: TicketKeys())
+        #expect(context.certificateNames == ["localhost"])
+        let server = try TLSServer(context)
+        defer { server.stop() }
+        let outcome = try Tool.run(
+            "/usr/bin/env",
+            [
+                "openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", "-CAfile", authorityFile,
+                "-verify_return_error", "-verify_hostname", "localhost",
+            ], input: "x\n")
+        #expect(outcome.output.contains("Verification: OK"))
+        #expect(outcome.output.contains("\nhello\n"))
+    }
+
+    @Test("An authority that is none signs nothing")
+    func badAuthority() {
+        let nobody = PEMIdentity(certificate: Array("x".utf8), key: Array("y".utf8))
+        #expect(throws: TLSError.self) {
+            try LocalAuthority.issueServerCertificate(commonName: "a", names: ["DNS:a"], signedBy: nobody, now: 0)
+        }
+    }
+
+    @Test("Names that are none are refused")
+    func badNames() throws {
+        let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: 1_700_000_000)
+        #expect(throws: TLSError.self) {
+            try LocalAuthority.issueServerCertificate(
+                commonName: "a", names: ["nonsense"], signedBy: authority, now: 1_700_000_000)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import Testing
+
+@testable import Crypto
+
+/// Throw-away certificates, made once for all tests of a run.
+enum TestCertificates {
+    private static let folder: URL? = {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-crypto-\(getpid())")
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Scripts/make-certs.sh")
+        let made = try? Tool.run("/bin/bash", [script.path, folder.path])
+        atexit { removeTestCertificates() }
+        return made?.status == 0 ? folder : nil
+    }()
+
+    fileprivate static func remove() {
+        if let folder { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    static func file(_ name: String) throws -> String {
+        try #require(folder, "make-certs.sh failed").appending(path: name).path
+    }
+
+    static func identity(_ name: String) throws -> TLSIdentity {
+        TLSIdentity(certificateFile: try file("\(name).pem"), keyFile: try file("\(name).key"))
+    }
+
+    static func context(_ names: String..., keys: TicketKeys = TicketKeys()) throws -> TLSContext {
+        try TLSContext(identities: names.map(identity), keys: keys)
+    }
+}
+
+private func removeTestCertificates() { TestCertificates.remove() }
+
+/// A program of the system.
+enum Tool {
+    struct Outcome: Sendable {
+        let status: Int32
+        let output: String
+    }
+
+    /// Runs it to its end; `output` is what it wrote to both outputs.
+    static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        let (toProcess, fromProcess) = (Pipe(), Pipe())
+        process.standardInput = toProcess
+        process.standardOutput = fromProcess
+        process.standardError = fromProcess
+        try process.run()
+        try? toProcess.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try? toProcess.fileHandleForWriting.close()
+        let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Outcome(status: process.terminationStatus, output: String(decoding: output, as: UTF8.self))
+    }
+}
