@@ -49,8 +49,11 @@ struct FolderSource: Equatable, Sendable {
                 if let cursor, let value = row.cursor, value <= cursor { continue }
                 rows.append(row)
             case .failure(let failure):
-                // A last record without a line end is still in the writing: it comes with the next sync.
-                guard !record.isTerminated else { throw JobFailure("record \(number): \(failure)") }
+                // A last record without a line end is still in the writing: it comes with the next sync. Unless an open
+                // quote has swallowed the lines behind it.
+                guard !record.isTerminated, !record.bytes.contains(UInt8(ascii: "\n")) else {
+                    throw JobFailure("record \(number): \(failure)")
+                }
             }
             guard rows.count <= Self.mostRows else { throw JobFailure("there are more than \(Self.mostRows) rows") }
         }

@@ -56,11 +56,16 @@ struct RecordScanner {
         let bytes = buffer.span
         while searched < bytes.count {
             let byte = bytes[searched]
-            if byte == UInt8(ascii: "\""), honoursQuotes { isQuoted.toggle() }
+            if byte == UInt8(ascii: "\""), honoursQuotes { isQuoted = isQuoted ? false : opensQuote(bytes, searched) }
             if byte == UInt8(ascii: "\n"), !isQuoted { return searched }
             searched += 1
         }
         return nil
+    }
+
+    /// A quote opens a field at its start, and opens it again right after it seemed to close it.
+    private func opensQuote(_ bytes: Span<UInt8>, _ index: Int) -> Bool {
+        index == next || bytes[index - 1] == UInt8(ascii: ",") || bytes[index - 1] == UInt8(ascii: "\"")
     }
 
     private mutating func fill() throws(JobFailure) {
