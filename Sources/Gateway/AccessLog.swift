@@ -157,8 +157,6 @@ package struct AccessLogBuffer {
 extension [UInt8] {
     /// Appends nanoseconds as microseconds with one decimal.
     mutating func append(microseconds nanoseconds: UInt64) {
-        append(decimal: nanoseconds / 1000)
-        append(UInt8(ascii: "."))
-        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: nanoseconds / 100 % 10))
+        append(tenths: nanoseconds / 100)
     }
 }

@@ -23,6 +23,23 @@ extension [UInt8] {
         append(unsigned: UInt64(value.magnitude))
     }
 
+    /// Appends tenths with one decimal: 15 as `1.5`.
+    mutating func append(tenths value: UInt64) {
+        var digits = InlineArray<22, UInt8>(repeating: 0)
+        digits[21] = .zeroDigit + UInt8(truncatingIfNeeded: value % 10)
+        digits[20] = UInt8(ascii: ".")
+        var first = 20
+        var rest = value / 10
+        repeat {
+            first -= 1
+            digits[first] = .zeroDigit + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        append(addingCapacity: 22) { out in
+            for index in first..<22 { out.append(digits[index]) }
+        }
+    }
+
     private mutating func append(unsigned value: UInt64) {
         var digits = InlineArray<20, UInt8>(repeating: 0)
         var first = 20

@@ -10,6 +10,7 @@ extension RateLimiter {
         token: String, operation: String
     ) {
         batch.removeAll()
+        batch.limits.reserveCapacity(rules.count)
         for index in rules.indices {
             let rule = rules[index]
             var hasher = keyHasher

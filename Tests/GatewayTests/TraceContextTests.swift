@@ -143,6 +143,15 @@ struct ByteTextTests {
         #expect(String(decoding: out, as: UTF8.self) == text)
     }
 
+    @Test("Tenths are written with one decimal", arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])
+    func tenths(_ value: UInt64, _ text: String) {
+        var out: [UInt8] = []
+        out.append(tenths: value)
+        out.append(UInt8(ascii: ";"))
+        out.append(tenths: .max)
+        #expect(String(decoding: out, as: UTF8.self) == "\(text);1844674407370955161.5")
+    }
+
     @Test(
         "Instants are written as RFC 3339 in UTC",
         arguments: [
