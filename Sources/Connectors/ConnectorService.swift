@@ -1,6 +1,17 @@
 /// The connector service: syncs sources to destinations, keeps what it did in a journal, and answers its HTTP API.
 ///
 /// `Sendable`, and called from every gateway event loop: ``respond(to:)`` never blocks, ``perform(_:)`` suspends.
+///
+/// What its operations mean:
+/// - sync: rows beyond the cursor go behind the others. If one of them is there already, by its key, the file is
+///   written anew with the new row in place of the old. A stream without a cursor field is written anew each time.
+/// - refresh: rewinds the cursors, then syncs: rows are replaced by key, and those that the source has no more stay.
+///   With `remove_records` the destination rows go first. `[]` means all streams.
+/// - clear, reset: erase destination rows and cursors, of some streams or of all.
+/// - cancel: what is committed stays. A file that was being written anew stays as it was.
+/// - A job that a crash or ``shutdown()`` interrupts goes on from its cursor after the next start.
+///
+/// Not more than `jobsKept` jobs are kept per connection, and an eighth more until they are trimmed.
 package final class ConnectorService: Sendable {
     let ledger: Ledger
     let desk: CommitDesk

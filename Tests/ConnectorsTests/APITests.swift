@@ -19,7 +19,6 @@ import Testing
             ("POST", jobs, #"{"job_type":"sync"}"#, "connection_id"),
             ("POST", jobs, #"{"connectionId":"conn_abc123"}"#, "job_type"),
             ("POST", jobs, #"{"connectionId":7,"jobType":"sync"}"#, "connectionId"),
-            ("POST", jobs, #"{"connection_id":"a","connectionId":"b","job_type":"sync"}"#, "connectionId"),
             ("POST", jobs, #"{"connection_id":"conn_abc123","job_type":"refresh"}"#, "job_type"),
             ("POST", jobs, #"{"connection_id":"conn_abc123","job_type":"sync","x":1}"#, "x"),
             ("POST", jobs, "[]", "body"),
@@ -54,6 +53,8 @@ import Testing
             let answer = await bench.send("POST", "\(Self.connection)/clear", body)
             #expect(answer.status == 400 && answer.code == "INVALID_JSON")
         }
+        let both = await bench.send("POST", jobs, #"{"connection_id":"a","connectionId":"b","job_type":"sync"}"#)
+        #expect(both.status == 400 && both.code == "CONFLICTING_FIELDS" && both.field == "connectionId")
         #expect(bench.events.isEmpty)
         await bench.service.shutdown()
     }

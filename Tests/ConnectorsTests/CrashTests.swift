@@ -80,7 +80,7 @@ import Testing
     private func check(_ moment: Moment) async throws {
         var options = Small.options(moment.directory, storage: TrappedStorage())
         options.rowsPerSecond = 1_000_000
-        // The copies are made while the sources of the original stay in place.
+        let beingCancelled = try jobsBeingCancelled(moment)
         let bench: Bench
         do { bench = try Bench(options) } catch {
             Issue.record("before \(moment.operation): \(error)")
@@ -92,6 +92,7 @@ import Testing
             #expect(job["status"]?.string != "failed", "before \(moment.operation): \(job.text)")
             if moment.cancelled.contains(id) { #expect(job["status"]?.string == "cancelled") }
         }
+        for id in beingCancelled { #expect(try await bench.end(of: id)["status"]?.string == "cancelled") }
         // What has not been acknowledged may be running; it counts as running then.
         for job in bench.service.runningJobs() { _ = try await bench.end(of: job.id) }
         try checkLengths(bench, moment)
@@ -104,6 +105,16 @@ import Testing
                 "\(stream) before \(moment.operation)")
         }
         await bench.service.shutdown()
+    }
+
+    /// The jobs whose cancelling is in the journal and whose end is not.
+    private func jobsBeingCancelled(_ moment: Moment) throws -> [String] {
+        let copy = moment.directory + ".journal"
+        try? FileManager.default.copyItem(atPath: "\(moment.directory)/connectors/journal", toPath: copy)
+        let recovery = try JournalRecovery.read(JournalFiles(directory: copy), storage: TrappedStorage(), salt: 1)
+        var state = ServiceState([], endedJobsKept: 100)
+        for record in recovery.records { _ = state.apply(record) }
+        return state.entries.compactMap { $0.activeJob?.job }.filter(\.isCancelRequested).map(\.id)
     }
 
     /// With no job running, a destination file has what the journal says and nothing else, and no row twice.

@@ -161,6 +161,7 @@ extension JourneyTests {
         }
         let patch = await bench.send("PATCH", "\(Self.connection)/state", #"{"state":{}}"#)
         #expect(patch.status == 409 && patch.code == "CONNECTOR_STATE_LOCKED")
+        #expect(patch.headers["Location"] == "\(Bench.prefix)/jobs/\(first)")
         #expect(bench.service.runningJobs().map(\.id) == [first])
         #expect(bench.service.connection(ofJob: first, organization: Bench.organization) == "conn_abc123")
         #expect(bench.service.connection(ofJob: first, organization: "org_other42") == nil)

@@ -20,9 +20,6 @@ struct APIError: Error {
     static let jobNotFound = APIError(
         status: 404, code: "CONNECTOR_JOB_NOT_FOUND", message: "The requested job was not found.")
     static let notFound = APIError(status: 404, code: "NOT_FOUND", message: "There is nothing at this path.")
-    static let stateLocked = APIError(
-        status: 409, code: "CONNECTOR_STATE_LOCKED",
-        message: "State cannot be updated while a sync is running for this connection.")
     static let retryFailed = APIError(
         status: 400, code: "CONNECTOR_JOB_RETRY_FAILED", message: "Failed to retry the job.",
         details: [("reason", .string("only a failed or cancelled job can be retried"))])
@@ -38,6 +35,13 @@ struct APIError: Error {
             details: [("field", .string(field)), ("reason", .string(problem))])
     }
 
+    static func conflictingFields(_ name: String, _ other: String) -> APIError {
+        APIError(
+            status: 400, code: "CONFLICTING_FIELDS",
+            message: "Two spellings of one field have different values: \(name) and \(other).",
+            details: [("field", .string(other)), ("reason", .string("differs from \(name)"))])
+    }
+
     static func methodNotAllowed(_ allowed: [String]) -> APIError {
         APIError(
             status: 405, code: "METHOD_NOT_ALLOWED", message: "This path does not have this method.",
@@ -46,10 +50,21 @@ struct APIError: Error {
 
     /// 409 that tells which job runs, where to look at it, and when to come back.
     static func alreadyRunning(_ job: Job, retryAfterSeconds: Int64) -> APIError {
-        let reference = JobReference(job, family: nil)
-        return APIError(
-            status: 409, code: "CONNECTOR_JOB_ALREADY_RUNNING",
-            message: "A sync is already running for: \(job.connection.id)",
+        busy(
+            "CONNECTOR_JOB_ALREADY_RUNNING", "A sync is already running for: \(job.connection.id)", job,
+            retryAfterSeconds)
+    }
+
+    /// 409 for a state that a running job will overwrite.
+    static func stateLocked(_ job: Job, retryAfterSeconds: Int64) -> APIError {
+        busy(
+            "CONNECTOR_STATE_LOCKED", "State cannot be updated while a sync is running for this connection.", job,
+            retryAfterSeconds)
+    }
+
+    private static func busy(_ code: String, _ message: String, _ job: Job, _ retryAfterSeconds: Int64) -> APIError {
+        APIError(
+            status: 409, code: code, message: message,
             details: [
                 (
                     "active_job",
@@ -59,7 +74,10 @@ struct APIError: Error {
                         ("started_at", .optionalString(job.startedAt?.iso8601)),
                     ])
                 )
-            ], headers: [("Location", reference.path), ("Retry-After", "\(max(1, retryAfterSeconds))")])
+            ],
+            headers: [
+                ("Location", JobReference(job, family: nil).path), ("Retry-After", "\(max(1, retryAfterSeconds))"),
+            ])
     }
 
     /// What is answered when there is nothing to cancel; the Airweave family documents 400.

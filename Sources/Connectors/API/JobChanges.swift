@@ -105,7 +105,8 @@ extension ConnectorService {
             let problem = ledger.withState { [ledger, desk, runner] state -> APIError? in
                 guard let index = state.index(of: job.connection) else { return .connectionNotFound }
                 if let active = state[index].activeJob?.job {
-                    return .alreadyRunning(active, retryAfterSeconds: Self.wait(for: active, state[index].jobs, moment))
+                    let wait = state[index].jobs.expectedWait(for: active, at: moment)
+                    return .alreadyRunning(active, retryAfterSeconds: wait)
                 }
                 let isAppended = desk.append([.job(job)], reply) { committed in
                     if committed { return runner.start(job) }
@@ -120,13 +121,6 @@ extension ConnectorService {
         }
         guard committed else { throw refusal }
         return job
-    }
-
-    /// The seconds until `job` will probably have ended, judged by the connection's last jobs.
-    private static func wait(for job: Job, _ history: JobHistory, _ now: Timestamp) -> Int64 {
-        guard let expected = history.recentDuration else { return 2 }
-        let elapsed = now.milliseconds - (job.startedAt ?? job.createdAt).milliseconds
-        return min(600, (expected - elapsed + 999) / 1000)
     }
 
     private static func streams(

@@ -26,7 +26,7 @@ struct RequestBody {
     /// The text of a field that has two spellings; both may be there if they agree.
     func string(_ name: String, or other: String) throws(APIError) -> String {
         let (first, second) = (try text(name), try text(other))
-        if let first, let second, first != second { throw .invalid(other, "differs from \(name)") }
+        if let first, let second, first != second { throw .conflictingFields(name, other) }
         guard let value = first ?? second else { throw .invalid(name, "is required") }
         guard !value.isEmpty else { throw .invalid(name, "must not be empty") }
         return value

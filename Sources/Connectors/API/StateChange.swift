@@ -8,16 +8,22 @@ extension ConnectorService {
         let state = try cursorState(body, entry)
         let key = entry.key
         let records = [JournalRecord.cursors(key, state)]
+        let moment = now()
         var refusal = APIError.unavailable
         let committed = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
             // Under the lock, so that no job starts between the look and the record.
-            let isAppended = ledger.withState { service in
-                guard let index = service.index(of: key), service[index].activeJob == nil else { return nil as Bool? }
-                return desk.append(records, reply)
+            let problem = ledger.withState { [desk] service -> APIError? in
+                guard let index = service.index(of: key) else { return .connectionNotFound }
+                if let active = service[index].activeJob?.job {
+                    let wait = service[index].jobs.expectedWait(for: active, at: moment)
+                    return .stateLocked(active, retryAfterSeconds: wait)
+                }
+                return desk.append(records, reply) ? nil : .unavailable
             }
-            if isAppended == nil { refusal = .stateLocked }
-            if isAppended != true { reply.send(false) }
+            guard let problem else { return }
+            refusal = problem
+            reply.send(false)
         }
         guard committed else { throw refusal }
         return ConnectorResponse(status: 200, body: state.rendered())

@@ -48,7 +48,7 @@ struct ServiceState: Sendable {
 
     /// A job of a defined connection of `organization`, and that connection.
     func job(_ id: String, of organization: String) -> (job: Job, entry: Int)? {
-        guard let place = jobPlaces[id] ?? jobPlaces[id.lowercased()],
+        guard let place = jobPlaces[id.isUUID ? id.lowercased() : id],
             let job = entries[place.entry].jobs[place.sequence],
             job.connection.organization == organization, entries[place.entry].definition != nil
         else { return nil }

@@ -37,8 +37,15 @@ struct JobHistory: Sendable {
         return forgotten
     }
 
+    /// The seconds until `job` will probably have ended, judged by the connection's last jobs.
+    func expectedWait(for job: Job, at now: Timestamp) -> Int64 {
+        guard let expected = recentDuration else { return 2 }
+        let elapsed = now.milliseconds - (job.startedAt ?? job.createdAt).milliseconds
+        return min(600, (expected - elapsed + 999) / 1000)
+    }
+
     /// The typical duration of what ended well lately, in milliseconds.
-    var recentDuration: Int64? {
+    private var recentDuration: Int64? {
         let durations = all.suffix(8).compactMap { $0.job.status == .succeeded ? $0.job.durationMilliseconds : nil }
         guard !durations.isEmpty else { return nil }
         return durations.sorted()[durations.count / 2]

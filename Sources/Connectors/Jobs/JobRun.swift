@@ -37,6 +37,7 @@ struct JobRun {
     /// Runs the job to its end, or until the task is cancelled because the service stops.
     mutating func run() async {
         do {
+            try Task.checkCancellation()
             try await begin()
             for name in job.streams.dropFirst(job.streamsDone) {
                 try Task.checkCancellation()
@@ -105,7 +106,7 @@ struct JobRun {
             guard !desk.isStopping else { throw CancellationError() }
             // Not the job's own task: cancelling it must not turn this wait into a spin.
             await Task { [delay] in try? await Task.sleep(for: delay) }.value
-            delay = min(delay * 2, .seconds(5))
+            delay = min(delay * 2, .seconds(2))
         }
     }
 

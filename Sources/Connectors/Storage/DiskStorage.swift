@@ -29,10 +29,16 @@ struct DiskStorage: Storage {
     }
 
     func createDirectory(_ path: String) throws(StorageError) {
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        let parent = (path as NSString).deletingLastPathComponent
+        if !parent.isEmpty { try createDirectory(parent) }
         try attempt("create the directory", path) {
+            // With intermediate ones, because then one that somebody else creates at this moment is fine.
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         }
+        // A file is only as durable as the name of the directory it is in.
+        if !parent.isEmpty { try synchronize(directory: parent) }
     }
 
     func move(_ path: String, to target: String) throws(StorageError) {
