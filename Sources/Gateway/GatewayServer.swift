@@ -100,6 +100,7 @@ package final class GatewayServer: Sendable {
         }
         self.listening = listening
         self.workers = workers
+        if let first = workers.first { LeaseResolver(loop: first.loop, shared: shared).begin() }
         var threads: [WorkThread] = []
         for worker in workers {
             threads.append(
