@@ -22,15 +22,15 @@ final class AdminServer: @unchecked Sendable {
 
     func begin() {
         Task(executorPreference: loop) {
-            await self.listener.accept { connection in await self.serve(connection) }
+            await self.listener.accept { connection in await self.serve(&connection) }
         }
     }
 
-    private func serve(_ connection: ServerConnection) async {
+    private func serve(_ connection: inout ServerConnection) async {
         while true {
             switch await connection.nextRequest() {
-            case .request: write(answer(connection), to: connection)
-            case .malformed, .timedOut: write(Page(status: 400, text: "this is not an HTTP request\n"), to: connection)
+            case .request: write(answer(connection), to: &connection)
+            case .malformed, .timedOut: write(Page(status: 400, text: "this is not an HTTP request\n"), to: &connection)
             case .closed: return
             }
             if connection.responseFinished() == .closeGracefully { return await connection.closeGracefully() }
@@ -54,7 +54,7 @@ final class AdminServer: @unchecked Sendable {
         }
     }
 
-    private func answer(_ connection: ServerConnection) -> Page {
+    private func answer(_ connection: borrowing ServerConnection) -> Page {
         let head = connection.head
         guard head.method == .get || head.method == .head else { return Page(status: 405, text: "GET only\n") }
         switch connection.text(head.path) {
@@ -102,7 +102,7 @@ final class AdminServer: @unchecked Sendable {
         return page
     }
 
-    private func write(_ page: Page, to connection: ServerConnection) {
+    private func write(_ page: Page, to connection: inout ServerConnection) {
         connection.responseStarted()
         connection.output += HTTPStatus.line(page.status)
         connection.output += Array("Content-Type: \(page.contentType)\r\nContent-Length: \(page.body.count)\r\n".utf8)

@@ -16,7 +16,7 @@ struct Response {
 
 extension Worker {
     /// Writes head and body as one piece, so that a small answer is one TLS record and one system call.
-    func write(_ response: Response, for exchange: Exchange, to connection: ServerConnection) async {
+    func write(_ response: Response, for exchange: borrowing Exchange, to connection: inout ServerConnection) async {
         if response.closesConnection { connection.mustClose() }
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
@@ -35,7 +35,7 @@ extension Worker {
     /// Bodies up to this size share their head's record; larger ones are sent from where they are.
     private static let copiedBodyBytes = 16_000
 
-    func appendHead(of response: Response, for exchange: Exchange, closes: Bool, to output: inout [UInt8]) {
+    func appendHead(of response: Response, for exchange: borrowing Exchange, closes: Bool, to output: inout [UInt8]) {
         output += HTTPStatus.line(response.status)
         output += dateLine
         if !HTTPStatus.hasNoBody(response.status) {

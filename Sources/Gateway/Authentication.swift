@@ -31,10 +31,9 @@ struct CredentialMemo {
 
 extension Worker {
     /// Route, authenticate, authorize: one pure decision over what the head says.
-    func decide(_ connection: ServerConnection, _ exchange: inout Exchange, _ memo: inout CredentialMemo) -> Decision {
+    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ memo: inout CredentialMemo) -> Decision {
         let head = connection.head
-        let input = connection.input
-        let bytes = input.span.extracting(connection.headStart..<connection.headStart + head.end)
+        let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
         let credential = credential(of: head, in: bytes, &exchange, &memo)
         let organizationHeader = head.organizationID.map { bytes.text($0) }
         let method = head.method.bytes

@@ -7,7 +7,7 @@ internal import Transport
 // is checked before the first byte where the length is announced.
 extension Worker {
     func readBody(
-        of connection: ServerConnection, for grant: Grant, _ exchange: inout Exchange
+        of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) -> [UInt8] {
         let limit = grant.route.maxBodyBytes
         switch connection.head.framing {
@@ -33,7 +33,7 @@ extension Worker {
 
     /// Finds out which connection the request is about, where a limit or a lease depends on it.
     func findConnection(
-        in body: [UInt8], of connection: ServerConnection, for grant: Grant, _ exchange: inout Exchange
+        in body: [UInt8], of connection: borrowing ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) {
         guard grant.needsConnection else { return }
         let path = connection.bytes(connection.head.path)

@@ -3,7 +3,9 @@ internal import Policy
 internal import Transport
 
 /// One request on its way through the pipeline: what the stages found out so far.
-struct Exchange {
+///
+/// Noncopyable, so that passing it on costs nothing.
+struct Exchange: ~Copyable {
     let trace: TraceContext
     /// The set that decides this request, whatever is loaded meanwhile.
     let policies: ActivePolicies

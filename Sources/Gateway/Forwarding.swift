@@ -5,7 +5,7 @@ internal import Transport
 extension Worker {
     /// Sends the request upstream and waits for the answer.
     func forward(
-        _ connection: ServerConnection, _ body: [UInt8], _ grant: Grant, _ lease: inout Lease?,
+        _ connection: inout ServerConnection, _ body: [UInt8], _ grant: Grant, _ lease: inout Lease?,
         _ exchange: inout Exchange
     ) async throws(Failure) -> UpstreamResponse {
         let request = UpstreamRequest(

@@ -6,7 +6,7 @@ internal import Transport
 // body is read, so that a client which is refused anyway does not send one; they are charged with the others.
 extension Worker {
     /// Refuses at once what a limit that needs no connection would refuse later. Charges nothing.
-    func checkLimits(_ grant: Grant, _ connection: ServerConnection, _ exchange: inout Exchange) throws(Failure) {
+    func checkLimits(_ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange) throws(Failure) {
         guard !grant.limits.isEmpty, connection.head.framing != .none else { return }
         fill(&exchange, grant.limits.filter { !$0.per.contains(.connection) }, grant)
         guard limiter.peek(&exchange.batch, now: loop.now.nanoseconds) else { throw limitFailure(exchange) }
@@ -38,7 +38,7 @@ extension Worker {
             connection: exchange.connection ?? "", token: grant.principal?.tokenID ?? "", operation: grant.route.id)
     }
 
-    private func limitFailure(_ exchange: Exchange) -> Failure {
+    private func limitFailure(_ exchange: borrowing Exchange) -> Failure {
         let name = exchange.batch.refusing.map { exchange.limits[$0.tag].name } ?? ""
         return Failure(.rateLimited(limit: name, retryAfterSeconds: Int(exchange.batch.retryAfterSeconds)), at: .limit)
     }

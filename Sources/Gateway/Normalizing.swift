@@ -18,7 +18,7 @@ extension Worker {
         return self.answer(toUpstreamError: answer, exchange)
     }
 
-    private func settle(_ lease: consuming Lease?, _ answer: UpstreamResponse, _ exchange: Exchange) {
+    private func settle(_ lease: consuming Lease?, _ answer: UpstreamResponse, _ exchange: borrowing Exchange) {
         guard let lease else { return }
         switch answer.status {
         case 200...299:

@@ -18,14 +18,14 @@ internal import Transport
 //  record        | -                    | Recording
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
-    func answer(_ connection: ServerConnection, _ memo: inout CredentialMemo) async {
+    func answer(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) async {
         if isDraining { connection.mustClose() }
         var exchange = Exchange(trace: trace(connection), policies: policies, startedAt: .now())
         let response: Response
         switch decide(connection, &exchange, &memo) {
         case .forward(let grant):
             do throws(Failure) {
-                response = try await pass(grant, connection, &exchange)
+                response = try await pass(grant, &connection, &exchange)
             } catch {
                 refundWork(&exchange)
                 exchange.endingStage = error.stage
@@ -37,41 +37,41 @@ extension Worker {
         case .options(let allow, _):
             response = Response(status: 204, fields: [(name: "Allow", value: allow)])
         }
-        await write(response, for: exchange, to: connection)
+        await write(response, for: exchange, to: &connection)
         record(exchange, connection, response)
     }
 
     private func pass(
-        _ grant: Grant, _ connection: ServerConnection, _ exchange: inout Exchange
+        _ grant: Grant, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
+        if let status = grant.route.answer { return Response(status: status) }
         try checkLimits(grant, connection, &exchange)
-        let body = try await readBody(of: connection, for: grant, &exchange)
+        let body = try await readBody(of: &connection, for: grant, &exchange)
         try await findConnection(in: body, of: connection, for: grant, &exchange)
         mark(.read, &exchange)
         try takeLimits(grant, &exchange)
         mark(.limit, &exchange)
         var lease = try takeLease(grant, &exchange)
         mark(.lease, &exchange)
-        let answer = try await forward(connection, body, grant, &lease, &exchange)
+        let answer = try await forward(&connection, body, grant, &lease, &exchange)
         mark(.forward, &exchange)
         return normalize(answer, settling: lease, &exchange)
     }
 
     /// Answers bytes that never became a request.
-    func refuse(_ connection: ServerConnection, _ failure: Failure) async {
+    func refuse(_ connection: inout ServerConnection, _ failure: Failure) async {
         var exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
         counts.add(to: .headsRefused)
         exchange.endingStage = failure.stage
         let response = answer(to: .failure(failure), exchange)
-        await write(response, for: exchange, to: connection)
+        await write(response, for: exchange, to: &connection)
         record(exchange, connection, response)
     }
 
-    private func trace(_ connection: ServerConnection) -> TraceContext {
+    private func trace(_ connection: borrowing ServerConnection) -> TraceContext {
         guard let range = connection.head.traceparent else { return TraceContext(random: &random) }
-        let input = connection.input
-        let value = input.span.extracting(range.offset(by: connection.headStart))
+        let value = connection.input.span.extracting(range.offset(by: connection.headStart))
         return TraceContext(traceparent: value, random: &random)
     }
 }

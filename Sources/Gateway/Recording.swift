@@ -9,7 +9,7 @@ extension Worker {
         if exchange.policies.accessLog == .all { exchange.times.ended(stage, at: Instant.now().nanoseconds) }
     }
 
-    func record(_ exchange: consuming Exchange, _ connection: ServerConnection, _ response: Response) {
+    func record(_ exchange: consuming Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
         exchange.times.ended(.record, at: Instant.now().nanoseconds)
         exchange.policies.counters(of: exchange.route).record(
             status: response.status, stage: exchange.endingStage, duration: exchange.times.total)
@@ -22,7 +22,7 @@ extension Worker {
         if isLogged { log(exchange, connection, response) }
     }
 
-    private func log(_ exchange: borrowing Exchange, _ connection: ServerConnection, _ response: Response) {
+    private func log(_ exchange: borrowing Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
         var record = AccessRecord()
         record.epochMilliseconds = milliseconds()
         record.traceID = exchange.trace.traceID

@@ -4,18 +4,18 @@ internal import Transport
 
 // Every way a request can end without success becomes a response here; what it says is decided by `ErrorResponse` alone.
 extension Worker {
-    func answer(to rejection: Rejection, _ exchange: Exchange) -> Response {
+    func answer(to rejection: Rejection, _ exchange: borrowing Exchange) -> Response {
         response(ErrorResponse(rejection), exchange)
     }
 
     /// The upstream's error in the documented envelope, with the fields it brought for the client.
-    func answer(toUpstreamError answer: UpstreamResponse, _ exchange: Exchange) -> Response {
+    func answer(toUpstreamError answer: UpstreamResponse, _ exchange: borrowing Exchange) -> Response {
         var response = response(ErrorResponse(upstreamStatus: answer.status, body: answer.body.span), exchange)
         response.fields += answer.fields
         return response
     }
 
-    private func response(_ error: ErrorResponse, _ exchange: Exchange) -> Response {
+    private func response(_ error: ErrorResponse, _ exchange: borrowing Exchange) -> Response {
         var response = Response(status: error.status, errorCode: error.code, closesConnection: error.closesConnection)
         Envelope.append(
             error, traceID: exchange.trace.traceID, epochMilliseconds: milliseconds(),

@@ -55,13 +55,13 @@ final class Worker: @unchecked Sendable {
     func begin() {
         for index in listeners.indices {
             Task(executorPreference: loop) {
-                await self.listeners[index].accept { connection in await self.serve(connection) }
+                await self.listeners[index].accept { connection in await self.serve(&connection) }
             }
         }
     }
 
     /// Serves one connection from handshake to close.
-    func serve(_ connection: ServerConnection) async {
+    func serve(_ connection: inout ServerConnection) async {
         counts.add(to: .connectionsOpened)
         defer { counts.add(to: .connectionsClosed) }
         switch await connection.handshake() {
@@ -74,9 +74,9 @@ final class Worker: @unchecked Sendable {
         var memo = CredentialMemo()
         while true {
             switch await connection.nextRequest() {
-            case .request: await answer(connection, &memo)
-            case .malformed(let error): await refuse(connection, Failure(.head(error), at: .head))
-            case .timedOut: await refuse(connection, Failure(.headTimeout, at: .head))
+            case .request: await answer(&connection, &memo)
+            case .malformed(let error): await refuse(&connection, Failure(.head(error), at: .head))
+            case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return
             }
             switch connection.responseFinished() {

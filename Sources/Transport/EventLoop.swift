@@ -16,6 +16,7 @@ internal import Synchronization
     private var chores: [Chore] = []
     private var isStopping = false
     private var buffers: [[UInt8]] = []
+    private var outputs: [[UInt8]] = []
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 
@@ -170,9 +171,17 @@ internal import Synchronization
         buffers.popLast() ?? [UInt8](repeating: 0, count: EventLoop.bufferBytes)
     }
 
-    func giveBack(_ buffer: inout [UInt8]) {
+    func giveBack(_ buffer: [UInt8]) {
         if buffer.count == EventLoop.bufferBytes, buffers.count < 64 { buffers.append(buffer) }
-        buffer = []
+    }
+
+    /// An empty write buffer with room from earlier use.
+    func takeOutput() -> [UInt8] { outputs.popLast() ?? [] }
+
+    func giveBack(output: inout [UInt8]) {
+        guard output.isEmpty, output.capacity > 0 else { return }
+        if outputs.count < 64 { outputs.append(output) }
+        output = []
     }
 
     /// Room for a head of the usual limit and one TLS record behind it.

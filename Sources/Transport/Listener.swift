@@ -48,7 +48,7 @@ package final class Listener {
     }
 
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
-    package func accept(serve: @escaping (ServerConnection) async -> Void) async {
+    package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
@@ -76,7 +76,7 @@ package final class Listener {
         loop.unwatch(watch)
     }
 
-    private func begin(_ descriptor: Int32, _ serve: @escaping (ServerConnection) async -> Void) {
+    private func begin(_ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void) {
         accepted += 1
         guard connections < settings().maximumConnections else {
             shed += 1
@@ -94,14 +94,14 @@ package final class Listener {
         }
     }
 
-    private func run(_ descriptor: Int32, _ serve: (ServerConnection) async -> Void) async {
+    private func run(_ descriptor: Int32, _ serve: (inout ServerConnection) async -> Void) async {
         defer { connections -= 1 }
-        let settings = settings()
-        guard
-            let connection = try? ServerConnection(
-                loop: loop, socket: descriptor, context: context(), settings: settings)
-        else { return }
-        await serve(connection)
-        connection.close()
+        // A connection that cannot be set up is over: the peer has gone, or there is no memory for it.
+        guard var connection = connection(descriptor) else { return }
+        await serve(&connection)
+    }
+
+    private func connection(_ descriptor: Int32) -> ServerConnection? {
+        try? ServerConnection(loop: loop, socket: descriptor, context: context(), settings: settings())
     }
 }

@@ -27,8 +27,9 @@ package struct ServerTimeouts: Equatable, Sendable {
 
 /// One client's connection: drives the codec over a socket for the one task that owns it.
 ///
-/// Not `Sendable`: made, used and dropped on its loop.
-package final class ServerConnection {
+/// Noncopyable and not `Sendable`: a local variable of its task, made, used and dropped on its loop. That way no reference
+/// is counted and no access checked on the path of a request.
+package struct ServerConnection: ~Copyable {
     package let loop: EventLoop
     package let peer: String
     private let socket: Socket
@@ -59,23 +60,24 @@ package final class ServerConnection {
     init(
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
     ) throws {
-        self.loop = loop
-        peer = peerAddress(of: descriptor)
-        socket = Socket(owning: descriptor)
-        watch = try loop.watch(descriptor)
-        stream = ByteStream(session: nil, descriptor: descriptor)
+        let socket = Socket(owning: descriptor)
+        var stream = ByteStream(session: nil, descriptor: descriptor)
         if let context { stream.session = try TLSSession(context: context, socket: descriptor) }
+        watch = try loop.watch(descriptor)
+        self.loop = loop
+        self.socket = socket
+        self.stream = stream
         self.context = context
+        peer = peerAddress(of: descriptor)
         timeouts = settings.timeouts
         endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
         state = ConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
         parser = HeadParser(limits: settings.headLimits)
     }
 
-    /// Takes the connection off its loop; nothing may be awaited on it afterwards.
-    func close() {
+    deinit {
         loop.unwatch(watch)
-        giveBackInput()
+        loop.giveBack(input)
     }
 
     package enum HandshakeOutcome: Equatable {
@@ -86,7 +88,7 @@ package final class ServerConnection {
         case timedOut
     }
 
-    package func handshake() async -> HandshakeOutcome {
+    package mutating func handshake() async -> HandshakeOutcome {
         guard context != nil else { return .done }
         let deadline = loop.now + timeouts.handshake
         do {
@@ -106,7 +108,7 @@ package final class ServerConnection {
         }
     }
 
-    package func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
+    package mutating func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
 
     package enum NextRequest: Equatable {
         case request
@@ -119,14 +121,14 @@ package final class ServerConnection {
     }
 
     /// Waits for the next request's head, after sending what is still to be sent.
-    package func nextRequest() async -> NextRequest {
+    package mutating func nextRequest() async -> NextRequest {
         var isInHead = false
         var deadline = loop.now + timeouts.idle
         while true {
             if end > start {
                 state.receivedBytes()
                 do throws(HeadError) {
-                    if try parser.parse(input.span.extracting(start..<end), into: &head) {
+                    if try parseHead() {
                         beginExchange()
                         return .request
                     }
@@ -152,7 +154,13 @@ package final class ServerConnection {
         }
     }
 
-    private func beginExchange() {
+    private mutating func parseHead() throws(HeadError) -> Bool {
+        // The array's own reference: a span of `self` could not be read while `head` is written.
+        let received = input
+        return try parser.parse(received.span.extracting(start..<end), into: &head)
+    }
+
+    private mutating func beginExchange() {
         headStart = start
         start += head.end
         body = BodyReader(framing: head.framing)
@@ -163,7 +171,7 @@ package final class ServerConnection {
     private enum Fill { case bytes, deadlinePassed, closed, interrupted }
 
     /// Reads at least one byte to `input[end...]`.
-    private func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
+    private mutating func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
         while true {
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
@@ -176,7 +184,7 @@ package final class ServerConnection {
                 return .bytes
             case .closedByPeer: return .closed
             case .wantsRead:
-                if start == end, state.isIdle { giveBackInput() }
+                if start == end, state.isIdle { giveBackBuffers() }
                 switch await watch.readable(before: deadline, interruptible: interruptible) {
                 case .ready: stream.socketBecameReadable(closing: watch.isPeerClosing)
                 case .deadlinePassed: return .deadlinePassed
@@ -190,9 +198,10 @@ package final class ServerConnection {
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
     /// exchange the head stays where it is, and the room behind it is used for the body again and again.
-    private func makeRoom() {
+    private mutating func makeRoom() {
         if input.isEmpty {
             input = loop.takeBuffer()
+            if output.capacity == 0 { output = loop.takeOutput() }
             start = 0
             end = 0
         }
@@ -214,9 +223,11 @@ package final class ServerConnection {
         if end == input.count { input.append(contentsOf: repeatElement(0, count: input.count)) }
     }
 
-    private func giveBackInput() {
+    private mutating func giveBackBuffers() {
+        loop.giveBack(output: &output)
         guard !input.isEmpty else { return }
-        loop.giveBack(&input)
+        loop.giveBack(input)
+        input = []
         start = 0
         end = 0
     }
@@ -231,7 +242,7 @@ package final class ServerConnection {
     }
 
     /// The next piece of the request's body. Tells a client that waits for `100 Continue` to go on.
-    package func nextBodyPiece() async -> BodyPiece {
+    package mutating func nextBodyPiece() async -> BodyPiece {
         // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
         if head.expectsContinue, !body.hasStarted, start == end {
             output.append(contentsOf: ServerConnection.continueLine)
@@ -239,7 +250,7 @@ package final class ServerConnection {
         body.hasStarted = true
         while true {
             do throws(FramingError) {
-                switch try body.next(input.span, from: &start, to: end) {
+                switch try decodeBody() {
                 case .data(let range): return .bytes(range)
                 case .end:
                     state.bodyFinished()
@@ -267,6 +278,11 @@ package final class ServerConnection {
         }
     }
 
+    private mutating func decodeBody() throws(FramingError) -> BodyReader.Step {
+        let received = input
+        return try body.next(received.span, from: &start, to: end)
+    }
+
     private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
     /// A copy of a part of the head.
@@ -289,7 +305,7 @@ package final class ServerConnection {
     private static let discardLimit: UInt64 = 65_536
 
     /// Sends the response and then reads away what is left of the request's body.
-    package func discardBody() async {
+    package mutating func discardBody() async {
         guard body.isActive else { return }
         guard await flush() else { return state.mustClose() }
         var left = Int(ServerConnection.discardLimit)
@@ -305,31 +321,31 @@ package final class ServerConnection {
     }
 
     /// A response is about to be appended to `output`.
-    package func responseStarted(discardsBody: Bool = false) { state.responseStarted(discardsBody: discardsBody) }
+    package mutating func responseStarted(discardsBody: Bool = false) { state.responseStarted(discardsBody: discardsBody) }
 
-    package func mustClose() { state.mustClose() }
+    package mutating func mustClose() { state.mustClose() }
 
     /// The response is in `output`, whole.
-    package func responseFinished() -> ConnectionState.AfterResponse {
+    package mutating func responseFinished() -> ConnectionState.AfterResponse {
         body = BodyReader(framing: .none)
         return state.responseFinished()
     }
 
     /// Sends `output`. `false` when the client is gone or took too long.
-    package func flush() async -> Bool {
+    package mutating func flush() async -> Bool {
         guard !output.isEmpty else { return true }
         let sent = await send(output)
-        output.removeAll(keepingCapacity: output.count <= 65_536)
+        output.removeAll(keepingCapacity: output.capacity <= 65_536)
         return sent
     }
 
     /// Sends `output`, then `bytes` without copying them.
-    package func flush(then bytes: [UInt8]) async -> Bool {
+    package mutating func flush(then bytes: [UInt8]) async -> Bool {
         guard await flush() else { return false }
         return await bytes.isEmpty ? true : send(bytes)
     }
 
-    private func send(_ bytes: [UInt8]) async -> Bool {
+    private mutating func send(_ bytes: [UInt8]) async -> Bool {
         var sent = 0
         while sent < bytes.count {
             let progress: TLSProgress
@@ -352,7 +368,7 @@ package final class ServerConnection {
     /// Ends the connection so that the last response arrives: close_notify, FIN, then a bounded wait for the client's,
     /// reading away what it still sends (RFC 9112, section 9.6). Without that wait the kernel would reset the
     /// connection, and the reset may overtake the response.
-    package func closeGracefully() async {
+    package mutating func closeGracefully() async {
         guard await flush() else { return }
         stream.finishWriting()
         let deadline = loop.now + .seconds(2)
@@ -367,12 +383,12 @@ package final class ServerConnection {
         }
     }
 
-    package func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
+    package mutating func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
 
-    package var tlsVersion: String { stream.tlsVersion() }
+    package var tlsVersion: String { mutating get { stream.tlsVersion() } }
 
     /// The TLS session was resumed from a ticket.
-    package var isResumed: Bool { stream.isResumed() }
+    package var isResumed: Bool { mutating get { stream.isResumed() } }
 }
 
 extension [UInt8] {
