@@ -14,6 +14,15 @@ struct Response {
     var closesConnection = false
 }
 
+/// What the answer says about the connection.
+enum Persistence {
+    /// Nothing: HTTP/1.1 connections go on.
+    case implied
+    /// An HTTP/1.0 client closes unless it is told (RFC 9112, section 9.3).
+    case keepAlive
+    case close
+}
+
 extension Worker {
     /// Writes head and body as one piece, so that a small answer is one TLS record and one system call.
     func write(_ response: Response, for exchange: borrowing Exchange, to connection: inout ServerConnection) async {
@@ -21,7 +30,9 @@ extension Worker {
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
         let isHead = connection.head.method == .head
-        appendHead(of: response, for: exchange, closes: connection.state.announcesClose, to: &connection.output)
+        let persistence: Persistence =
+            connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
+        appendHead(of: response, for: exchange, persistence, to: &connection.output)
         if isHead || HTTPStatus.hasNoBody(response.status) {
             // Nothing follows the head, whatever length it announced (RFC 9112, section 6.3).
         } else if response.body.count <= Worker.copiedBodyBytes {
@@ -35,7 +46,9 @@ extension Worker {
     /// Bodies up to this size share their head's record; larger ones are sent from where they are.
     private static let copiedBodyBytes = 16_000
 
-    func appendHead(of response: Response, for exchange: borrowing Exchange, closes: Bool, to output: inout [UInt8]) {
+    func appendHead(
+        of response: Response, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
+    ) {
         output += HTTPStatus.line(response.status)
         output += dateLine
         if !HTTPStatus.hasNoBody(response.status) {
@@ -57,12 +70,17 @@ extension Worker {
                 to: &output)
         }
         for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
-        if closes { output += Worker.closeLine }
+        switch persistence {
+        case .implied: break
+        case .keepAlive: output += Worker.keepAliveLine
+        case .close: output += Worker.closeLine
+        }
         output += Worker.lineEnd
     }
 
     private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
     private static let traceName = Array("X-Trace-Id: ".utf8)
+    private static let keepAliveLine = Array("Connection: keep-alive\r\n".utf8)
     private static let closeLine = Array("Connection: close\r\n".utf8)
     private static let lineEnd = Array("\r\n".utf8)
 }

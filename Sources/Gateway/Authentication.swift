@@ -31,7 +31,9 @@ struct CredentialMemo {
 
 extension Worker {
     /// Route, authenticate, authorize: one pure decision over what the head says.
-    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ memo: inout CredentialMemo) -> Decision {
+    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ memo: inout CredentialMemo)
+        -> Decision
+    {
         let head = connection.head
         let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
         let credential = credential(of: head, in: bytes, &exchange, &memo)

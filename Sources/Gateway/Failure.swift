@@ -186,7 +186,7 @@ package struct ErrorResponse: Equatable, Sendable {
                 .badRequest, closes: true,
                 details: [.init("reason", .string(error.reason)), .init("offset", .integer(offset))])
         case .missingHost, .repeatedHost, .invalidHost, .invalidContentLength, .differingContentLengths,
-            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .repeatedField:
+            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .chunkedNotFinal, .repeatedField:
             self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
         }
     }
@@ -260,6 +260,7 @@ extension HeadError {
         case .contentLengthWithTransferEncoding: "both Content-Length and Transfer-Encoding are given"
         case .transferEncodingInHTTP10: "Transfer-Encoding needs HTTP/1.1"
         case .repeatedField: "a field is repeated"
+        case .chunkedNotFinal: "Transfer-Encoding does not end with one chunked"
         case .unknownTransferCoding: "the transfer coding is not known"
         case .unknownExpectation: "the expectation is not known"
         }

@@ -10,7 +10,7 @@ extension Worker {
     ) async throws(Failure) -> UpstreamResponse {
         let request = UpstreamRequest(
             method: connection.head.method,
-            target: connection.bytes(connection.head.target), body: body,
+            target: connection.bytes(connection.head.originForm), body: body,
             organization: grant.organization?.id ?? "", trace: exchange.trace)
         lease?.forwarded()
         if let response = shared.upstream.answerAtOnce(request) { return response }

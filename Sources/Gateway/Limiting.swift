@@ -6,7 +6,9 @@ internal import Transport
 // body is read, so that a client which is refused anyway does not send one; they are charged with the others.
 extension Worker {
     /// Refuses at once what a limit that needs no connection would refuse later. Charges nothing.
-    func checkLimits(_ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange) throws(Failure) {
+    func checkLimits(_ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange)
+        throws(Failure)
+    {
         guard !grant.limits.isEmpty, connection.head.framing != .none else { return }
         fill(&exchange, grant.limits.filter { !$0.per.contains(.connection) }, grant)
         guard limiter.peek(&exchange.batch, now: loop.now.nanoseconds) else { throw limitFailure(exchange) }

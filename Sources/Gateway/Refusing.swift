@@ -36,7 +36,7 @@ extension Worker {
         let exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
         let response = answer(to: .failure(Failure(.plainHTTP, at: .connect)), exchange)
         var bytes: [UInt8] = []
-        appendHead(of: response, for: exchange, closes: true, to: &bytes)
+        appendHead(of: response, for: exchange, .close, to: &bytes)
         return bytes + response.body
     }
 }

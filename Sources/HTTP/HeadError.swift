@@ -21,7 +21,10 @@ package enum HeadError: Error, Equatable, Sendable {
     case contentLengthWithTransferEncoding
     case transferEncodingInHTTP10
     case repeatedField(FieldName)
+    /// Codings besides chunked, which ends the list as it must.
     case unknownTransferCoding
+    /// Transfer-Encoding does not end with chunked, or names it twice: nobody can tell where the body ends.
+    case chunkedNotFinal
     case unknownExpectation
 }
 

@@ -16,7 +16,9 @@ extension HeadReader {
             progress.contentLength = length
         case .transferEncoding:
             // "chunked" alone and once: no other coding is offered, and a list is where hops begin to differ.
-            guard !progress.isChunked, isText(value, .chunked, length: 7) else { throw .unknownTransferCoding }
+            guard !progress.isChunked, isText(value, .chunked, length: 7) else {
+                throw endsChunked(value) ? .unknownTransferCoding : .chunkedNotFinal
+            }
             progress.isChunked = true
         case .connection: readConnectionOptions(value)
         case .expect:
@@ -49,6 +51,24 @@ extension HeadReader {
             }
             start = end + 1
         }
+    }
+
+    /// Whether a list of codings ends with its only "chunked" (RFC 9112, section 6.3). A field line before this one can
+    /// have ended with it already.
+    private func endsChunked(_ value: Range<Int>) -> Bool {
+        guard !progress.isChunked, value.count > 8 else { return false }
+        let last = value.upperBound - 7..<value.upperBound
+        var index = last.lowerBound
+        while index > value.lowerBound, input[index - 1].isOptionalWhiteSpace { index -= 1 }
+        guard isText(last, .chunked, length: 7), input[index - 1] == .comma, index - 1 > value.lowerBound else {
+            return false
+        }
+        var start = value.lowerBound
+        while start + 7 < index {
+            if isText(start..<start + 7, .chunked, length: 7) { return false }
+            start += 1
+        }
+        return true
     }
 
     private func isText(_ range: Range<Int>, _ text: PackedName, length: Int) -> Bool {

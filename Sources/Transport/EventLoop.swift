@@ -175,6 +175,9 @@ internal import Synchronization
         if buffer.count == EventLoop.bufferBytes, buffers.count < 64 { buffers.append(buffer) }
     }
 
+    /// How many read buffers no connection holds.
+    var pooledBuffersForTest: Int { buffers.count }
+
     /// An empty write buffer with room from earlier use.
     func takeOutput() -> [UInt8] { outputs.popLast() ?? [] }
 

@@ -321,7 +321,9 @@ package struct ServerConnection: ~Copyable {
     }
 
     /// A response is about to be appended to `output`.
-    package mutating func responseStarted(discardsBody: Bool = false) { state.responseStarted(discardsBody: discardsBody) }
+    package mutating func responseStarted(discardsBody: Bool = false) {
+        state.responseStarted(discardsBody: discardsBody)
+    }
 
     package mutating func mustClose() { state.mustClose() }
 

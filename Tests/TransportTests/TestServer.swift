@@ -14,7 +14,7 @@ final class TestServer: Sendable {
     /// `serve` answers a connection; without one, every request is answered with what it was.
     init(
         _ settings: Listener.Settings = .init(),
-        serve: @escaping @Sendable (TestServer, ServerConnection) async -> Void = { await $0.echo($1) }
+        serve: @escaping @Sendable (TestServer, inout ServerConnection) async -> Void = { await $0.echo(&$1) }
     ) throws {
         loop = try TestLoop()
         let socket = try Socket.listening(on: SocketAddress(host: "127.0.0.1", port: 0), sharingPort: false)
@@ -27,7 +27,7 @@ final class TestServer: Sendable {
                 loop: loop, socket: Socket(owning: descriptor), settings: { settings }, context: { nil })
             await listener.accept { connection in
                 guard let server = handover.server.withLock({ $0 }) else { return }
-                await serve(server, connection)
+                await serve(server, &connection)
                 server.tell("over")
             }
         }
@@ -55,7 +55,7 @@ final class TestServer: Sendable {
     }
 
     /// Answers every request with its method, target and body.
-    func echo(_ connection: ServerConnection) async {
+    func echo(_ connection: inout ServerConnection) async {
         while true {
             let next = await connection.nextRequest()
             switch next {
@@ -69,10 +69,10 @@ final class TestServer: Sendable {
                         text += (text.contains("\n") ? "" : "\n") + piece
                     case .end: break reading
                     case .malformed(let error):
-                        await finish(connection, 400, "\(error)")
+                        await finish(&connection, 400, "\(error)")
                         return
                     case .timedOut:
-                        await finish(connection, 408, "body")
+                        await finish(&connection, 408, "body")
                         return
                     case .closed:
                         tell("closed in body")
@@ -86,17 +86,17 @@ final class TestServer: Sendable {
                     return
                 }
             case .malformed(let error):
-                await finish(connection, 400, "\(error)")
+                await finish(&connection, 400, "\(error)")
                 return
             case .timedOut:
-                await finish(connection, 408, "head")
+                await finish(&connection, 408, "head")
                 return
             case .closed: return
             }
         }
     }
 
-    func finish(_ connection: ServerConnection, _ status: Int, _ text: String) async {
+    func finish(_ connection: inout ServerConnection, _ status: Int, _ text: String) async {
         connection.respond(status, text)
         _ = connection.responseFinished()
         await connection.closeGracefully()
@@ -104,7 +104,7 @@ final class TestServer: Sendable {
 }
 
 extension ServerConnection {
-    func respond(_ status: Int, _ text: String, discardsBody: Bool = false) {
+    mutating func respond(_ status: Int, _ text: String, discardsBody: Bool = false) {
         responseStarted(discardsBody: discardsBody)
         output += HTTPStatus.line(status)
         if state.announcesClose { output += Array("Connection: close\r\n".utf8) }
