@@ -26,6 +26,8 @@ struct Exchange: ~Copyable {
     var bodyBytes = 0
     /// Which header the credential came in, whose words an answer uses.
     var credentialField = CredentialField.bearer
+    /// Who is to blame for a failure.
+    var origin: Failure.Origin?
     /// Why a failure happened, for the operator only.
     var cause: String?
 

@@ -57,12 +57,14 @@ package final class GatewayServer: Sendable {
 
     package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
         let shared = SharedState(options)
-        do throws(UpstreamFailure) {
-            for job in try await options.upstream.runningJobs() { shared.restore(job) }
-        } catch { throw .upstream(error) }
+        // Observed before the list is read, and compared once after: a job that ends in between is not missed.
         options.upstream.observeJobEnds { [weak shared] job, _ in
             shared?.leases.jobEnded(job.key, jobID: job.job.id, now: milliseconds())
         }
+        do throws(UpstreamFailure) {
+            for job in try await options.upstream.runningJobs() { shared.restore(job) }
+            try await shared.leases.reconcile(with: options.upstream, now: milliseconds)
+        } catch { throw .upstream(error) }
         return try GatewayServer(options, shared)
     }
 

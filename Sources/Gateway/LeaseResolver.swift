@@ -1,6 +1,7 @@
 internal import Transport
 
-/// Settles leases whose answer was lost: asks the upstream what runs, until it says so.
+/// Keeps the leases in step with the upstream's jobs: asks what runs while an answer is lost, and now and then in case the
+/// sign of a job's end was.
 ///
 /// `@unchecked Sendable`: used on its loop's thread only.
 final class LeaseResolver: @unchecked Sendable {
@@ -8,6 +9,10 @@ final class LeaseResolver: @unchecked Sendable {
     private let leases: LeaseTable
     private let upstream: any Upstream
     private var isAsking = false
+    private var secondsSinceAsked = 0
+
+    /// How often the upstream is asked although no answer is known to be lost.
+    private static let quietSeconds = 30
 
     init(loop: EventLoop, shared: SharedState) {
         self.loop = loop
@@ -15,29 +20,18 @@ final class LeaseResolver: @unchecked Sendable {
         upstream = shared.upstream
     }
 
-    /// Looks for uncertain leases every second. Before the loop runs.
+    /// Looks every second. Before the loop runs.
     func begin() {
         loop.every(.seconds(1)) { [self] in
-            let keys = leases.uncertainKeys()
-            guard !keys.isEmpty, !isAsking else { return }
+            secondsSinceAsked += 1
+            guard !isAsking, secondsSinceAsked >= LeaseResolver.quietSeconds || leases.hasUncertain else { return }
             isAsking = true
+            secondsSinceAsked = 0
             Task(executorPreference: loop) {
-                await self.resolve(keys)
+                // Without an answer nothing is known, so nothing is freed; the next second asks again.
+                try? await self.leases.reconcile(with: self.upstream, now: milliseconds)
                 self.isAsking = false
             }
-        }
-    }
-
-    private func resolve(_ keys: [LeaseKey]) async {
-        let askedAt = milliseconds()
-        do throws(UpstreamFailure) {
-            let jobs = try await upstream.runningJobs()
-            for key in keys {
-                let running = jobs.filter { $0.key == key }.map(\.job)
-                leases.resolve(key, running: running, askedAt: askedAt, now: milliseconds())
-            }
-        } catch {
-            // Nothing is known, so nothing is freed; the next second asks again.
         }
     }
 }

@@ -22,5 +22,16 @@ extension Worker {
     }
 }
 
+extension Worker {
+    /// The upstream accepted to cancel a job: its lease goes on, draining, until the job has ended.
+    func noteCancellation(_ grant: Grant, _ connection: borrowing ServerConnection) async {
+        guard connection.head.method == .delete, let job = grant.captures.job, let organization = grant.organization
+        else { return }
+        let id = connection.bytes(connection.head.path).span.text(job)
+        guard let name = try? await shared.upstream.connection(ofJob: id, organization: organization.id) else { return }
+        shared.leases.cancelAccepted(LeaseKey(organization: organization.id, connection: name), jobID: id)
+    }
+}
+
 /// The time of day for leases, whose jobs know it too.
-func milliseconds() -> Int64 { Int64(wallClockNanoseconds() / 1_000_000) }
+@Sendable func milliseconds() -> Int64 { Int64(wallClockNanoseconds() / 1_000_000) }

@@ -29,10 +29,12 @@ extension Worker {
             } catch {
                 refundWork(&exchange)
                 exchange.endingStage = error.stage
+                exchange.origin = error.origin
                 response = answer(to: .failure(error), exchange)
             }
         case .refuse(let refusal):
             exchange.endingStage = refusal.stage
+            exchange.origin = .client
             response = answer(to: .refusal(refusal, credential: exchange.credentialField), exchange)
         case .options(let allow, _):
             response = Response(status: 204, fields: [(name: "Allow", value: allow)])
@@ -56,6 +58,7 @@ extension Worker {
         mark(.lease, &exchange)
         let answer = try await forward(&connection, body, grant, &lease, &exchange)
         mark(.forward, &exchange)
+        if answer.status < 300 { await noteCancellation(grant, connection) }
         return normalize(answer, settling: lease, &exchange)
     }
 
@@ -64,6 +67,7 @@ extension Worker {
         var exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
         counts.add(to: .headsRefused)
         exchange.endingStage = failure.stage
+        exchange.origin = failure.origin
         let response = answer(to: .failure(failure), exchange)
         await write(response, for: exchange, to: &connection)
         record(exchange, connection, response)

@@ -33,6 +33,7 @@ extension Worker {
         record.method = exchange.endingStage == .head ? nil : connection.head.method.name
         record.status = response.status
         record.code = response.errorCode
+        record.origin = exchange.origin
         record.cause = exchange.cause
         record.stage = exchange.endingStage
         record.policyVersion = exchange.policies.shortVersion
