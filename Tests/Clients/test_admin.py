@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gateway import RUN, STATE
+from gateway import RUN, STATE, wait_for
 from wire import Wire
 
 pytestmark = pytest.mark.admin
@@ -82,7 +82,32 @@ def test_metrics_count_requests(roomy):
     assert sum(after[key] for key in requests) - sum(before.get(key, 0) for key in requests) >= 8
     assert total(after, "requests_total", '"200"') - total(before, "requests_total", '"200"') == 6
     assert total(after, "requests_total", '"401"') == 1 and total(after, "requests_total", '"409"') == 1
-    assert any("lease" in key for key in after) and any("reload" in key for key in after), sorted(after)
+    assert total(after, "gateway_leases", '"held"') == 1
+    assert total(after, "received_bytes") - total(before, "received_bytes") > 8 * 100
+    assert total(after, "sent_bytes") - total(before, "sent_bytes") > 8 * 100
+
+
+def test_metrics_count_everything_else(start, policies):
+    gateway = start(policies, pace=(100_000, 100))
+    before = metrics(gateway)
+    with gateway.wire() as wire:
+        gateway.call("GET", STATE, wire=wire)
+        assert total(metrics(gateway), "gateway_connections{") == 1
+        with gateway.wire(session=wire.socket.session, context=wire.socket.context) as resumed:
+            resumed.send("GET / HTTP/1.1\r\n\r\n")
+            assert resumed.final().status == 400
+    while gateway.trigger().status != 429:
+        gateway.idle()
+    policies.token("new")
+    wait_for(lambda: total(metrics(gateway), "reloads", "accepted") >= 1, "a reload", 15)
+    policies.write("routes.json5", "{")
+    wait_for(lambda: total(metrics(gateway), "reloads", "refused") >= 1, "a refused reload", 15)
+    after = metrics(gateway)
+    for name, labels in {"connections_total": (), "handshakes_full": (), "handshakes_resumed": (), "heads_refused": (),
+                         "rate_limit_exceeded": (), "received_bytes": (), "sent_bytes": ()}.items():
+        assert total(after, name, *labels) > total(before, name, *labels), f"{name} does not count"
+    wait_for(lambda: total(metrics(gateway), "gateway_connections{") == 0, "no open connection", 5)
+    wait_for(lambda: total(metrics(gateway), "gateway_leases") == 0, "no lease", 5)
 
 
 def test_no_secret_and_no_stranger_in_the_labels(shared):
