@@ -149,13 +149,14 @@ struct HeadReader: ~Escapable {
                 return
             }
             start = try readAuthority(of: &head)
-            if start == end || input[start] == .questionMark {
-                // An empty path is "/" (RFC 9110, section 4.2.3); a slash of "://" stands for it.
-                let slash = head.target.lowerBound + (input[head.target.lowerBound + 4] == .colon ? 5 : 6)
+            if start == end {
+                // An empty path is "/" (RFC 9110, section 4.2.3); the last slash of "://" stands for it.
+                let slash = head.target.lowerBound + (input[head.target.lowerBound + 4] == .colon ? 6 : 7)
                 head.path = slash..<slash + 1
-                if start < end { head.query = start + 1..<end }
                 return
             }
+            // With a query there is no such slash before it, and path and query must stand together as a target.
+            guard input[start] == .slash else { throw .invalidTarget(at: start) }
         }
         if let mark = input.firstIndex(of: .questionMark, in: start..<end) {
             head.path = start..<mark

@@ -36,7 +36,7 @@ package struct RequestHead: Sendable {
     package init() { fields.reserveCapacity(24) }
 
     /// The target in origin-form, path and query, whatever form the client chose (RFC 9112, section 3.2.1).
-    package var originForm: Range<Int> { path.lowerBound..<target.upperBound }
+    package var originForm: Range<Int> { path.lowerBound..<(query?.upperBound ?? path.upperBound) }
 
     package var isHTTP10: Bool { minorVersion == 0 }
 

@@ -45,6 +45,7 @@ struct ReadHead: Equatable {
     let target: String
     let path: String
     let query: String?
+    let originForm: String
     let minorVersion: UInt8
     let names: [FieldName]
     let fields: [String]
@@ -65,6 +66,7 @@ struct ReadHead: Equatable {
         target = text(head.target)
         path = text(head.path)
         query = head.query.map(text)
+        originForm = text(head.originForm)
         minorVersion = head.minorVersion
         names = head.fields.map(\.name)
         fields = head.fields.map { "\(text($0.nameRange)): \(text($0.value))" }

@@ -80,6 +80,7 @@ struct HeadParserTests {
         #expect(head?.target == target)
         #expect(head?.path == path)
         #expect(head?.query == query)
+        #expect(head?.originForm == path + (query.map { "?" + $0 } ?? ""))
     }
 
     static let targets: [(String, String, String?)] = [
@@ -89,7 +90,7 @@ struct HeadParserTests {
         ("/12345678901234567890?x=12345678901234567890", "/12345678901234567890", "x=12345678901234567890"),
         ("http://h/a?b", "/a", "b"), ("https://h:8443/a/b", "/a/b", nil), ("HTTPS://[::1]:8443//x", "//x", nil),
         // An empty path is "/".
-        ("http://h", "/", nil), ("https://h", "/", nil), ("http://h?b/c", "/", "b/c"), ("hTTpS://h:1?", "/", ""),
+        ("http://h", "/", nil), ("https://h", "/", nil), ("hTTpS://h:1", "/", nil),
     ]
 
     @Test("The asterisk is a target of OPTIONS only")
@@ -118,7 +119,8 @@ struct HeadParserTests {
         ("/1234567\u{1f}", 12), ("a", 4), ("a/b", 4), ("h:80", 4), ("http:/a", 4), ("http:///a", 11),
         ("https://?a", 12),
         ("http://", 4), ("https://", 4), ("ftp://h/", 4), ("http://user@h/", 11), ("http://u:p@h/", 11),
-        ("http://h:99999/", 11), ("http://h:x/", 11), ("http://[]/", 11), ("http://[::1/", 11),
+        ("http://h?b/c", 12), ("https://h:1?", 15), ("http://h:99999/", 11), ("http://h:x/", 11), ("http://[]/", 11),
+        ("http://[::1/", 11),
         ("http://a%41/", 11), ("http://a,b/", 11),
     ]
 
