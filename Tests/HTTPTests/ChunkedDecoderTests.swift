@@ -3,48 +3,9 @@ import Testing
 
 @Suite("Taking the framing off a chunked body")
 struct ChunkedDecoderTests {
-    /// What became of a body: its bytes, how much of the input belonged to it, and how it ended.
-    struct Outcome: Equatable {
-        var body: [UInt8] = []
-        var consumed = 0
-        var isComplete = false
-        var error: FramingError?
-    }
+    private func decode(_ bytes: [UInt8], cuts: [Int] = []) -> DecodedBody { DecodedBody(bytes, cuts: cuts) }
 
-    /// Feeds `bytes` in pieces that end at `cuts`, and at the end.
-    private func decode(_ bytes: [UInt8], cuts: [Int] = []) -> Outcome {
-        var decoder = ChunkedDecoder()
-        var outcome = Outcome()
-        var start = 0
-        do throws(FramingError) {
-            for cut in cuts + [bytes.count] {
-                let piece = Array(bytes[start..<cut])
-                start = cut
-                var index = 0
-                reading: while true {
-                    switch try decoder.next(piece.span, from: &index) {
-                    case .data(let range):
-                        #expect(!range.isEmpty)
-                        outcome.body += piece[range]
-                    case .needsMore:
-                        #expect(index == piece.count)
-                        break reading
-                    case .end:
-                        outcome.isComplete = true
-                        outcome.consumed += index
-                        return outcome
-                    }
-                }
-                outcome.consumed += index
-            }
-        } catch {
-            outcome.error = error
-            outcome.consumed = 0
-        }
-        return outcome
-    }
-
-    private func decode(_ text: String) -> Outcome { decode(Array(text.utf8)) }
+    private func decode(_ text: String) -> DecodedBody { decode(Array(text.utf8)) }
 
     @Test("A chunked body is its chunks", arguments: bodies)
     func decodeBody(text: String, body: String) {

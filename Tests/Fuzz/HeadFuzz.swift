@@ -1,0 +1,89 @@
+/// What libFuzzer calls with each input: a head must be judged alike whole, in two pieces and byte by byte, and what is
+/// accepted must hold no byte that another reader could take for a line's end.
+@c(LLVMFuzzerTestOneInput)
+func fuzzHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+    let whole = HeadVerdict(bytes, cuts: [])
+    let half = HeadVerdict(bytes, cuts: [count / 2])
+    precondition(half == whole, "in two pieces the head is judged otherwise")
+    precondition(HeadVerdict(bytes, cuts: Array(0..<count)) == whole, "byte by byte the head is judged otherwise")
+    if case .head(let head) = whole { check(head, bytes) }
+    return 0
+}
+
+private enum HeadVerdict: Equatable {
+    case head(HeadFacts)
+    case refused(HeadError)
+    case incomplete
+
+    init(_ bytes: [UInt8], cuts: [Int]) {
+        var parser = HeadParser(limits: HeadLimits(targetBytes: 200, headBytes: 1000, fields: 16))
+        var head = RequestHead()
+        self = .incomplete
+        for cut in cuts + [bytes.count] {
+            let come = Array(bytes[..<cut])
+            do throws(HeadError) {
+                guard try parser.parse(come.span, into: &head) else { continue }
+                self = .head(HeadFacts(head))
+            } catch {
+                self = .refused(error)
+            }
+            return
+        }
+    }
+}
+
+private struct HeadFacts: Equatable {
+    let method: HTTPMethod
+    let ranges: [Range<Int>?]
+    let names: [FieldName]
+    let framing: BodyFraming
+    let flags: [Bool]
+    let end: Int
+    let fields: Int
+
+    /// The name and the value of each field.
+    var lines: [(Range<Int>, Range<Int>)] {
+        let last = ranges.suffix(2 * fields).compactMap(\.self)
+        return (0..<fields).map { (last[2 * $0], last[2 * $0 + 1]) }
+    }
+
+    init(_ head: RequestHead) {
+        method = head.method
+        ranges =
+            [
+                head.target, head.path, head.query, head.authorization, head.apiKey, head.traceparent,
+                head.organizationID, head.host, head.contentType,
+            ] + head.fields.flatMap { [$0.nameRange, $0.value] }
+        names = head.fields.map(\.name)
+        framing = head.framing
+        flags = [head.keepsAlive, head.expectsContinue, head.isHTTP10]
+        end = head.end
+        fields = head.fields.count
+    }
+}
+
+private func check(_ head: HeadFacts, _ bytes: [UInt8]) {
+    precondition(head.end <= min(bytes.count, 1000))
+    for case .some(let range) in head.ranges { precondition(range.upperBound <= head.end) }
+    for (name, value) in head.lines {
+        precondition(!name.isEmpty && bytes[name].allSatisfy(\.isTokenByte), "a name that is no token was accepted")
+        precondition(bytes[name.upperBound] == UInt8(ascii: ":"), "a name without its colon was accepted")
+        precondition(bytes[name.lowerBound - 1] == 10, "a name that does not begin its line was accepted")
+        let ends = [bytes[value].first, bytes[value].last]
+        precondition(!ends.contains(32) && !ends.contains(9), "a value has white space around it")
+    }
+    var lines = 0
+    for index in 0..<head.end {
+        switch bytes[index] {
+        case 13: precondition(bytes[index + 1] == 10, "a bare CR was accepted")
+        case 10:
+            precondition(index > 0 && bytes[index - 1] == 13, "a bare LF was accepted")
+            lines += 1
+        case 9: break
+        case let byte: precondition(byte >= 32 && byte != 127, "a control was accepted")
+        }
+    }
+    precondition(bytes[..<head.end].suffix(4) == [13, 10, 13, 10])
+    precondition(lines == head.fields + 2 + (bytes[0] == 13 ? 1 : 0), "a line is missing")
+}

@@ -1,0 +1,26 @@
+/// What libFuzzer calls with each input: what is JSON is JSON5 and means the same there; what was read can be written as
+/// JSON, and reading that gives it again; a mistake is somewhere in the text.
+@c(LLVMFuzzerTestOneInput)
+func fuzzJSON5(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = Array(UnsafeBufferPointer(start: start, count: count))
+    let strict = written(bytes, .json)
+    let lenient = written(bytes, .json5)
+    if let strict { precondition(strict == lenient, "JSON means something else as JSON5") }
+    if let lenient { precondition(written(lenient, .json) == lenient, "what was written is not what was read") }
+    return 0
+}
+
+/// The text as the writer writes it; `nil` when it is refused.
+private func written(_ bytes: [UInt8], _ syntax: JSONSyntax) -> [UInt8]? {
+    do throws(JSONError) {
+        let value = try JSONValue.read(bytes.span, as: syntax, limits: JSONLimits(depth: 16, values: 200))
+        precondition(0 <= value.range.lowerBound && value.range.upperBound <= bytes.count)
+        var writer = JSONWriter()
+        writer.value(value)
+        return writer.bytes
+    } catch {
+        precondition(0 <= error.range.lowerBound && error.range.lowerBound <= error.range.upperBound)
+        precondition(error.range.upperBound <= bytes.count && !error.message.isEmpty)
+        return nil
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import HTTP
+import Testing
+
+@Suite("Inputs that the fuzzer keeps")
+struct FuzzCaseTests {
+    /// A file of `Tests/Fuzz`: a seed, or an input that once showed a fault.
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        let bytes: [UInt8]
+
+        var testDescription: String { name }
+    }
+
+    static func cases(_ target: String) -> [Case] {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fuzz")
+        return ["Corpus", "FailCases"].flatMap { folder in
+            let folder = root.appending(path: folder).appending(path: target)
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+            return names.sorted().compactMap { name in
+                (try? Data(contentsOf: folder.appending(path: name))).map { Case(name: name, bytes: Array($0)) }
+            }
+        }
+    }
+
+    @Test("A kept head is judged alike however it is cut", arguments: cases("head"))
+    func head(kept: Case) {
+        let limits = HeadLimits(targetBytes: 200, headBytes: 1000, fields: 16)
+        let whole = HeadOutcome(kept.bytes, limits: limits)
+        #expect(HeadOutcome(kept.bytes, cuts: Array(kept.bytes.indices), limits: limits) == whole)
+        for cut in kept.bytes.indices { #expect(HeadOutcome(kept.bytes, cuts: [cut], limits: limits) == whole) }
+    }
+
+    @Test("A kept body is decoded alike however it is cut", arguments: cases("chunked"))
+    func chunked(kept: Case) {
+        let whole = DecodedBody(kept.bytes)
+        #expect(DecodedBody(kept.bytes, cuts: Array(kept.bytes.indices)) == whole)
+        for cut in kept.bytes.indices { #expect(DecodedBody(kept.bytes, cuts: [cut]) == whole) }
+    }
+
+    @Test("There are seeds for both")
+    func seeds() {
+        #expect(Self.cases("head").count >= 7)
+        #expect(Self.cases("chunked").count >= 5)
+    }
+}
