@@ -67,14 +67,15 @@ final class JobRunner: Sendable {
         }
     }
 
-    /// Stops all jobs where they are; they go on after the next start.
+    /// Stops all jobs where they are; they go on after the next start. One that hangs in the disk is left there.
     func stop() async {
         let tasks = running.withLock { running in
             running.isStopped = true
-            return Array(running.tasks.values)
+            return running.tasks
         }
-        for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
+        for task in tasks.values { task.cancel() }
+        let deadline = ContinuousClock.now + .seconds(10)
+        for id in tasks.keys { await waitForEnd(of: id, atMost: max(.zero, deadline - .now)) }
     }
 
     private func finished(_ id: String) {

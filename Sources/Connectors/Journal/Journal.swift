@@ -65,9 +65,9 @@ final class Journal: Sendable {
         mailbox.send(Entry(records: records, committed: committed))
     }
 
-    /// Commits what was appended, ends the thread and waits for it. Blocks.
+    /// Commits what was appended, ends the thread and waits for it, unless the disk hangs. Blocks.
     func close() {
         mailbox.close()
-        _ = ended.receive(atMost: 1)
+        _ = ended.receive(atMost: 1, until: Date(timeIntervalSinceNow: 10))
     }
 }

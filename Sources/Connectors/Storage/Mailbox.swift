@@ -32,7 +32,10 @@ final class Mailbox<Element: Sendable>: Sendable {
         let (accepted, wakes) = state.withLock { state in
             guard !state.isClosed else { return (false, false) }
             state.elements.append(element)
-            return (true, state.receiversWaiting > 0)
+            guard state.receiversWaiting > 0 else { return (true, false) }
+            // This sender wakes it; the next one need not.
+            state.receiversWaiting -= 1
+            return (true, true)
         }
         if wakes {
             condition.lock()
@@ -50,8 +53,8 @@ final class Mailbox<Element: Sendable>: Sendable {
         condition.unlock()
     }
 
-    /// Blocks until there is something; nothing means the mailbox is closed and empty.
-    func receive(atMost limit: Int) -> [Element] {
+    /// Blocks until there is something; nothing means the mailbox is closed and empty, or `deadline` has passed.
+    func receive(atMost limit: Int, until deadline: Date? = nil) -> [Element] {
         condition.lock()
         defer { condition.unlock() }
         while true {
@@ -62,8 +65,11 @@ final class Mailbox<Element: Sendable>: Sendable {
             }
             if !received.isEmpty || isClosed { return received }
             // A sender that saw this receiver waiting needs the condition's lock to wake it, so it cannot come too early.
-            condition.wait()
-            state.withLock { $0.receiversWaiting -= 1 }
+            guard let deadline else {
+                condition.wait()
+                continue
+            }
+            guard condition.wait(until: deadline) else { return [] }
         }
     }
 }
