@@ -1,3 +1,4 @@
+import Crypto
 import Glibc
 import HTTP
 import Synchronization
@@ -5,7 +6,7 @@ import Testing
 
 @testable import Transport
 
-/// A listener on port 0 over plain sockets, with a loop of its own, and what its connections have told so far.
+/// A listener on port 0, over plain sockets unless it is given a TLS context, with a loop of its own, and what its connections have told so far.
 final class TestServer: Sendable {
     let loop: TestLoop
     let port: UInt16
@@ -13,7 +14,7 @@ final class TestServer: Sendable {
 
     /// `serve` answers a connection; without one, every request is answered with what it was.
     init(
-        _ settings: Listener.Settings = .init(),
+        _ settings: Listener.Settings = .init(), context: TLSContext? = nil,
         serve: @escaping @Sendable (TestServer, inout ServerConnection) async -> Void = { await $0.echo(&$1) }
     ) throws {
         loop = try TestLoop()
@@ -24,7 +25,7 @@ final class TestServer: Sendable {
         let (loop, handover) = (loop.loop, Handover())
         Task(executorPreference: loop) {
             let listener = try Listener(
-                loop: loop, socket: Socket(owning: descriptor), settings: { settings }, context: { nil })
+                loop: loop, socket: Socket(owning: descriptor), settings: { settings }, context: { context })
             await listener.accept { connection in
                 guard let server = handover.server.withLock({ $0 }) else { return }
                 await serve(server, &connection)

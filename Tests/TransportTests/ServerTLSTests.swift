@@ -1,0 +1,153 @@
+import Crypto
+import Foundation
+import HTTP
+import Testing
+
+@testable import Transport
+
+@Suite("A connection over TLS")
+struct ServerTLSTests {
+    /// A certificate for `localhost` that a client can check.
+    private final class Certificate {
+        let context: TLSContext
+        let authorityFile: String
+        let folder: URL
+
+        init() throws {
+            let now = Int(Date().timeIntervalSince1970)
+            let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
+            let server = try LocalAuthority.issueServerCertificate(
+                commonName: "localhost", names: ["DNS:localhost"], signedBy: authority, now: now)
+            folder = try FileManager.default.url(
+                for: .itemReplacementDirectory, in: .userDomainMask,
+                appropriateFor: FileManager.default.temporaryDirectory, create: true)
+            let paths = ["ca.pem", "server.pem", "server.key"].map { [folder] in folder.appending(path: $0).path }
+            for (path, bytes) in zip(paths, [authority.certificate, server.certificate, server.key]) {
+                try Data(bytes).write(to: URL(filePath: path))
+            }
+            authorityFile = paths[0]
+            context = try TLSContext(
+                identities: [TLSIdentity(certificateFile: paths[1], keyFile: paths[2])], keys: TicketKeys())
+        }
+
+        deinit { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    private func settings(_ change: (inout ServerTimeouts) -> Void = { _ in }) -> Listener.Settings {
+        var timeouts = ServerTimeouts()
+        change(&timeouts)
+        return .init(timeouts: timeouts)
+    }
+
+    private func server(_ certificate: Certificate, _ settings: Listener.Settings = .init()) throws -> TestServer {
+        try TestServer(settings, context: certificate.context) { server, connection in
+            let outcome = await connection.handshake()
+            switch outcome {
+            case .done: await server.echo(&connection)
+            case .plainText: connection.sendPlainText(Array("plain".utf8))
+            case .failed: server.tell("failed")
+            case .timedOut: server.tell("timed out")
+            }
+        }
+    }
+
+    /// The output of a program that is given `input`.
+    private func run(_ arguments: [String], input: String = "") throws -> String {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = arguments
+        let (toProcess, fromProcess) = (Pipe(), Pipe())
+        process.standardInput = toProcess
+        process.standardOutput = fromProcess
+        try process.run()
+        try? toProcess.fileHandleForWriting.write(contentsOf: Data(input.utf8))
+        try? toProcess.fileHandleForWriting.close()
+        let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    private func curl(_ certificate: Certificate, _ server: TestServer, _ arguments: [String]) throws -> String {
+        let address = "localhost:\(server.port)"
+        return try run(
+            [
+                "curl", "-sS", "--max-time", "20", "--cacert", certificate.authorityFile, "--resolve",
+                "\(address):127.0.0.1",
+            ]
+                + arguments.map { $0.replacingOccurrences(of: "BASE", with: "https://\(address)") })
+    }
+
+    @Test("One connection carries several requests")
+    func keepAlive() throws {
+        let certificate = try Certificate()
+        let server = try server(certificate)
+        defer { server.stop() }
+        let output = try curl(
+            certificate, server, ["-w", " connects %{num_connects}\\n", "BASE/1", "BASE/2", "BASE/3"])
+        #expect(output == "GET /1 connects 1\nGET /2 connects 0\nGET /3 connects 0\n")
+    }
+
+    @Test("Large bodies pass in both directions", arguments: [[], ["-H", "Transfer-Encoding: chunked"]])
+    func largeBodies(options: [String]) throws {
+        let certificate = try Certificate()
+        let server = try server(certificate)
+        defer { server.stop() }
+        let body = String((0..<2_000_000).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
+        let file = certificate.folder.appending(path: "body")
+        try Data(body.utf8).write(to: file)
+        let output = try curl(certificate, server, options + ["--data-binary", "@\(file.path)", "BASE/"])
+        let isEqual = output == "POST /\n" + body
+        #expect(isEqual)
+    }
+
+    @Test("Requests in one record are answered in order, and the connection ends in order")
+    func pipelining() throws {
+        let certificate = try Certificate()
+        let server = try server(certificate)
+        defer { server.stop() }
+        let requests = (0..<3).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\($0 == 2 ? "Connection: close\r\n" : "")\r\n" }
+        for version in ["-tls1_2", "-tls1_3"] {
+            let output = try run(
+                ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-quiet", "-ign_eof", version],
+                input: requests.joined())
+            let expected = (0..<3).map { response(200, "GET /\($0)", closes: $0 == 2) }
+            #expect(output == expected.joined())
+        }
+        try server.wait(for: "over", count: 2)
+    }
+
+    @Test("Somebody who speaks plain HTTP can be told so")
+    func plainText() throws {
+        let certificate = try Certificate()
+        let server = try server(certificate)
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.expect("plain")
+        client.expectEnd()
+    }
+
+    @Test("A handshake that does not end in time is given up", arguments: ["", "\u{16}\u{3}\u{1}\u{1}"])
+    func slowHandshake(text: String) throws {
+        let certificate = try Certificate()
+        let server = try server(certificate, settings { $0.handshake = .milliseconds(100) })
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        client.send(text)
+        try server.wait(for: "timed out")
+        client.expectEnd()
+    }
+
+    @Test("A client that leaves within the handshake is no harm")
+    func abandonedHandshake() throws {
+        let certificate = try Certificate()
+        let server = try server(certificate)
+        defer { server.stop() }
+        for text in ["", "\u{16}\u{3}\u{1}", "\u{16}\u{3}\u{1}\u{0}\u{2}ab"] {
+            let client = try TestClient(port: server.port)
+            client.send(text)
+        }
+        try server.wait(for: "over", count: 3)
+        #expect(try curl(certificate, server, ["BASE/after"]) == "GET /after")
+    }
+}
