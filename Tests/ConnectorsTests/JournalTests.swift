@@ -267,4 +267,27 @@ private struct MemoryFile: StorageFile {
         #expect(again.records == kept.withLock { $0 })
         #expect(again.records.count == 2000)
     }
+
+    @Test("A journal that is opened often and grows little each time is compacted too")
+    func shortLives() async throws {
+        let storage = MemoryStorage()
+        var generation = 1
+        for life in 0..<40 {
+            let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            #expect(recovery.records.count == life)
+            generation = recovery.generation
+            let kept = Mutex(recovery.records)
+            let journal = try Journal(
+                Self.files, recovery, storage: storage, compactAfter: 200, random: { 5 },
+                warn: { Issue.record("\($0)") }, apply: { records in kept.withLock { $0 += records.joined() } },
+                snapshot: { kept.withLock { $0 } })
+            let committed = await withCheckedContinuation { continuation in
+                let record = JournalRecord.cancel(job: "job_\(life)", at: Timestamp(milliseconds: 1))
+                _ = journal.append([record]) { continuation.resume(returning: $0) }
+            }
+            #expect(committed)
+            journal.close()
+        }
+        #expect(generation > 3)
+    }
 }

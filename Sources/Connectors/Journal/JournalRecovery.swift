@@ -4,6 +4,8 @@ struct JournalRecovery {
     let salt: UInt64
     /// The bytes of the journal that count; what is beyond them is cut off before the next write.
     let length: Int
+    /// The bytes of the snapshot that the journal goes on from.
+    let snapshotLength: Int
     /// Everything since the beginning, in order.
     let records: [JournalRecord]
     let warnings: [String]
@@ -31,7 +33,11 @@ struct JournalRecovery {
         for name in names where name.hasSuffix(".tmp") { try storage.remove("\(files.directory)/\(name)") }
 
         var records: [JournalRecord] = []
-        if snapshots.contains(generation) { records = try readSnapshot(files.snapshot(generation), storage) }
+        var snapshotLength = 0
+        if snapshots.contains(generation) {
+            records = try readSnapshot(files.snapshot(generation), storage)
+            snapshotLength = try storage.length(of: files.snapshot(generation)) ?? 0
+        }
         for old in snapshots where old < generation { try storage.remove(files.snapshot(old)) }
         for old in journals where old < generation { try storage.remove(files.journal(old)) }
 
@@ -48,7 +54,7 @@ struct JournalRecovery {
             guard file.count <= JournalHeader.size else { throw damage(path, at: 0) }
             // Nothing is acknowledged before the header is on the disk, so nothing is lost with it.
             return try begin(
-                generation, files, storage, salt: newSalt(), records: records,
+                generation, files, storage, salt: newSalt(), records: records, snapshotLength: snapshotLength,
                 warnings: ["\(path): dropped an incomplete header"])
         }
         var warnings: [String] = []
@@ -66,18 +72,20 @@ struct JournalRecovery {
             }
         }
         return JournalRecovery(
-            generation: generation, salt: header.salt, length: length, records: records, warnings: warnings)
+            generation: generation, salt: header.salt, length: length, snapshotLength: snapshotLength, records: records,
+            warnings: warnings)
     }
 
     /// Starts the journal of `generation`, durably, with a header only.
     private static func begin(
         _ generation: Int, _ files: JournalFiles, _ storage: any Storage, salt: UInt64,
-        records: [JournalRecord] = [], warnings: [String]
+        records: [JournalRecord] = [], snapshotLength: Int = 0, warnings: [String]
     ) throws(StorageError) -> JournalRecovery {
         try create(files.journal(generation), JournalHeader(salt: salt).encoded(), storage)
         try storage.synchronize(directory: files.directory)
         return JournalRecovery(
-            generation: generation, salt: salt, length: JournalHeader.size, records: records, warnings: warnings)
+            generation: generation, salt: salt, length: JournalHeader.size, snapshotLength: snapshotLength,
+            records: records, warnings: warnings)
     }
 
     static func create(_ path: String, _ bytes: [UInt8], _ storage: any Storage) throws(StorageError) {

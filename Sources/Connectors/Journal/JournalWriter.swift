@@ -27,7 +27,7 @@ struct JournalWriter {
         generation = recovery.generation
         salt = recovery.salt
         length = recovery.length
-        nextCompaction = recovery.length + threshold
+        nextCompaction = JournalHeader.size + max(threshold, recovery.snapshotLength / 2)
     }
 
     /// The records of as many of the first `entries` as fit into one frame, at least one.
