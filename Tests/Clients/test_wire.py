@@ -224,7 +224,7 @@ def test_absolute_form(shared):
     assert served(shared, head(shared, f"GET HTTP://localhost{STATE}?a=b HTTP/1.1", host="Host: elsewhere")).status == 200
     with shared.wire() as wire:
         wire.send(head(shared, "GET http://localhost HTTP/1.1"))
-        envelope(wire.final(), (400, 404))
+        assert wire.final().status in (204, 400, 404), "an empty path is that of the root"
     refused(shared, head(shared, f"GET http://localhost{STATE} HTTP/1.1", host=None), 400)
     refused(shared, head(shared, f"GET ftp://localhost{STATE} HTTP/1.1"), (400, 404, 421))
 
