@@ -144,7 +144,7 @@ extension JourneyTests {
 
     @Test("One job runs on a connection: everything else is told which one, and where to look")
     func oneJob() async throws {
-        let bench = try small(rowsPerSecond: 100)
+        let bench = try small(rowsPerSecond: 20)
         defer { bench.remove() }
         let first = try id(await bench.trigger())
         for answer in [
@@ -184,7 +184,7 @@ extension JourneyTests {
 
     @Test("Of many triggers at once exactly one wins")
     func race() async throws {
-        let bench = try small(rowsPerSecond: 200)
+        let bench = try small(rowsPerSecond: 20)
         defer { bench.remove() }
         let statuses = await withTaskGroup(of: Int.self) { group in
             for _ in 0..<64 { group.addTask { await bench.trigger().status } }
@@ -196,7 +196,7 @@ extension JourneyTests {
 
     @Test("A service that stops goes on with its job after the next start")
     func resume() async throws {
-        let bench = try small(rowsPerSecond: 400)
+        let bench = try small(rowsPerSecond: 150)
         defer { bench.remove() }
         let first = try id(await bench.trigger())
         while bench.smallRows("users").isEmpty { try await Task.sleep(for: .milliseconds(5)) }
