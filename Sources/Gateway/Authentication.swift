@@ -10,15 +10,24 @@ struct CredentialMemo {
     private var text: [UInt8] = []
     private var digest: TokenDigest?
 
-    /// The digest of `bytes`, in time that does not depend on how much of a remembered token they match.
-    mutating func digest(of bytes: Span<UInt8>, _ hasher: SHA256) -> TokenDigest {
-        if let digest, matches(bytes) { return digest }
+    /// The digest of `bytes` if they are a token at all, in time that does not depend on how much of a remembered token
+    /// they match.
+    mutating func credential(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
+        if let digest, matches(bytes) { return .digest(digest) }
+        guard CredentialMemo.isToken(bytes) else { return .malformed }
         let words = hasher.digest(of: bytes).words
         let digest = TokenDigest(words.a, words.b, words.c, words.d)
         text.removeAll(keepingCapacity: true)
         text.append(bytes: bytes)
         self.digest = digest
-        return digest
+        return .digest(digest)
+    }
+
+    /// Visible ASCII, and not too long: `token68` of RFC 9110, section 11.2, and whatever else clients use as a key.
+    private static func isToken(_ bytes: Span<UInt8>) -> Bool {
+        guard !bytes.isEmpty, bytes.count <= 4096 else { return false }
+        for index in bytes.indices where bytes[index] <= 0x20 || bytes[index] >= 0x7F { return false }
+        return true
     }
 
     private func matches(_ bytes: Span<UInt8>) -> Bool {
@@ -68,27 +77,16 @@ extension Worker {
             bearer = .malformed
             if value.count > 7, bytes.spells("bearer ", in: value.lowerBound..<value.lowerBound + 7) {
                 let token = bytes.trimmed(value.lowerBound + 7..<value.upperBound)
-                if isToken(bytes, token) { bearer = .digest(memo.digest(of: bytes.extracting(token), hasher)) }
+                bearer = memo.credential(bytes.extracting(token), hasher)
             }
         }
         guard let value = head.apiKey, !value.isEmpty else { return bearer }
         if case .digest = bearer, case .principal = policies.authenticate(bearer, now: epochSeconds) { return bearer }
-        guard isToken(bytes, value) else {
-            if bearer == .missing { exchange.credentialField = .apiKey }
-            return bearer == .missing ? .malformed : bearer
-        }
-        let key = Credential.digest(memo.digest(of: bytes.extracting(value), hasher))
+        let key = memo.credential(bytes.extracting(value), hasher)
         // Where neither counts, the answer is about the bearer token: it is the one that comes first.
         if bearer != .missing, case .failure = policies.authenticate(key, now: epochSeconds) { return bearer }
         exchange.credentialField = .apiKey
         return key
-    }
-
-    /// `token68` of RFC 9110, section 11.2, and not too long to be one.
-    private func isToken(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard !range.isEmpty, range.count <= 4096 else { return false }
-        for index in range where bytes[index] <= 0x20 || bytes[index] >= 0x7F { return false }
-        return true
     }
 }
 

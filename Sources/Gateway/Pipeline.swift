@@ -58,7 +58,7 @@ extension Worker {
         mark(.lease, &exchange)
         let answer = try await forward(&connection, body, grant, &lease, &exchange)
         mark(.forward, &exchange)
-        if answer.status < 300 { await noteCancellation(grant, connection) }
+        if grant.captures.job != nil, answer.status < 300 { await noteCancellation(grant, connection) }
         return normalize(answer, settling: lease, &exchange)
     }
 

@@ -46,12 +46,9 @@ package enum RateLimitFields {
         buffer.append(text: "RateLimit-Policy: ")
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced {
-            let rule = rules[batch.limits[index].tag]
-            appendItem(rule.name, isFirst: &isFirst, to: &buffer)
-            buffer.append(text: ";q=")
-            buffer.append(decimal: rule.count)
-            buffer.append(text: ";w=")
-            buffer.append(decimal: rule.periodSeconds)
+            if !isFirst { buffer.append(text: ", ") }
+            isFirst = false
+            buffer += rules[batch.limits[index].tag].policyMember
         }
     }
 
@@ -59,18 +56,13 @@ package enum RateLimitFields {
         buffer.append(text: "\r\nRateLimit: ")
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced {
-            appendItem(rules[batch.limits[index].tag].name, isFirst: &isFirst, to: &buffer)
+            if !isFirst { buffer.append(text: ", ") }
+            isFirst = false
+            buffer += rules[batch.limits[index].tag].quotedName
             buffer.append(text: ";r=")
             buffer.append(decimal: batch.limits[index].remaining)
             buffer.append(text: ";t=")
             buffer.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
         }
-    }
-
-    /// A list member that is a String item (RFC 9651, section 3.3.3).
-    private static func appendItem(_ name: String, isFirst: inout Bool, to buffer: inout [UInt8]) {
-        if !isFirst { buffer.append(text: ", ") }
-        isFirst = false
-        buffer.append(quoted: name)
     }
 }

@@ -33,7 +33,9 @@ extension ConnectorRequest {
     fileprivate init(_ request: UpstreamRequest) {
         self.init(
             method: request.method.name, target: request.target, organization: request.organization,
-            body: request.body, traceID: request.trace.traceID.text)
+            body: request.body,
+            // The gateway writes the trace id itself, into the envelope it makes of every error.
+            traceID: "")
     }
 }
 

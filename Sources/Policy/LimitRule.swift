@@ -16,6 +16,10 @@ package final class LimitRule: Sendable {
     package let charge: Charge
     /// `file:line` of the definition.
     package let source: String
+    /// The name as a structured-field String, quotes included (RFC 9651, section 3.3.3).
+    package let quotedName: [UInt8]
+    /// The limit's member of a `RateLimit-Policy` field: quoted name, quota and window.
+    package let policyMember: [UInt8]
 
     /// Whether the limit refuses.
     package enum Mode: Equatable, Sendable {
@@ -45,6 +49,8 @@ package final class LimitRule: Sendable {
         self.mode = mode
         self.charge = charge
         self.source = source
+        quotedName = Array("\"\(name)\"".utf8)
+        policyMember = Array("\"\(name)\";q=\(count);w=\(periodSeconds)".utf8)
         // FNV-1a: names are few and come from the policy, not from the network.
         var key: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in name.utf8 {
