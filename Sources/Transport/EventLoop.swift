@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
 ///
-/// `@unchecked Sendable` because an executor has to be: everything but `mailbox` and `isWakeDue` is touched on the
-/// loop's own thread only, and the doors check that with `preconditionOnLoop`.
+/// `@unchecked Sendable` because an executor has to be: everything but `mailbox`, `isWakeDue` and `wakeup` is
+/// touched on the loop's own thread only, and the doors check that with `preconditionOnLoop`.
 @safe package final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var poller: Poller
     private var wheel: TimerWheel
@@ -22,6 +22,7 @@ internal import Synchronization
 
     private let mailbox = Mutex<[UnownedJob]>([])
     private let isWakeDue = Atomic<Bool>(false)
+    private let wakeup: Wakeup
 
     /// The time at the start of this turn: exact enough for deadlines, and free.
     package private(set) var now: Instant
@@ -36,7 +37,8 @@ internal import Synchronization
 
     package init(index: Int) throws(SystemError) {
         self.index = index
-        poller = try Poller()
+        wakeup = try Wakeup()
+        poller = try Poller(wakeup: wakeup)
         now = .now()
         wheel = TimerWheel(now: now)
     }
@@ -49,7 +51,7 @@ internal import Synchronization
         }
         mailbox.withLock { $0.append(job) }
         // One eventfd write wakes the loop for any number of jobs.
-        if !isWakeDue.exchange(true, ordering: .acquiringAndReleasing) { poller.wake() }
+        if !isWakeDue.exchange(true, ordering: .acquiringAndReleasing) { wakeup.wake() }
     }
 
     package var isOnLoop: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }

@@ -10,29 +10,49 @@ struct ReadinessEvents: OptionSet {
     static let closing = ReadinessEvents(rawValue: 4)
 }
 
+/// Ends the wait of a loop, from any thread: an eventfd that its poller watches.
+final class Wakeup: Sendable {
+    let descriptor: Int32
+
+    init() throws(SystemError) {
+        descriptor = try syscall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
+    }
+
+    deinit { close(descriptor) }
+
+    func wake() {
+        var one: UInt64 = 1
+        // SAFETY: eight bytes are read from our stack. A full counter means that a wake-up is already due.
+        _ = unsafe write(descriptor, &one, 8)
+    }
+
+    /// Forgets the wakes so far.
+    func reset() {
+        var counter: UInt64 = 0
+        // SAFETY: eight bytes are written to our stack.
+        _ = unsafe read(descriptor, &counter, 8)
+    }
+}
+
 /// One epoll instance, edge-triggered: a descriptor is registered once in its life, for both directions.
 @safe struct Poller: ~Copyable {
     private let epoll: Int32
-    private let wakeup: Int32
+    private let wakeup: Wakeup
     private var events: [epoll_event]
 
     /// Of the two 32-bit halves of epoll's user data the upper one tells uses of the same descriptor apart,
     /// so that an event for a socket closed in this same turn is not taken for its successor's.
     private static let wakeupKey = UInt64.max
 
-    init() throws(SystemError) {
+    init(wakeup: Wakeup) throws(SystemError) {
         let epoll = try syscall("epoll_create1") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
-        let wakeup = try syscall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
-        try Poller.add(wakeup, to: epoll, key: Poller.wakeupKey, edges: false)
+        try Poller.add(wakeup.descriptor, to: epoll, key: Poller.wakeupKey, edges: false)
         self.epoll = epoll
         self.wakeup = wakeup
         unsafe events = Array(repeating: epoll_event(), count: 256)
     }
 
-    deinit {
-        close(wakeup)
-        close(epoll)
-    }
+    deinit { close(epoll) }
 
     func register(_ descriptor: Int32, generation: UInt32) throws(SystemError) {
         try Poller.add(
@@ -59,13 +79,6 @@ struct ReadinessEvents: OptionSet {
         _ = unsafe epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event)
     }
 
-    /// May be called from any thread.
-    func wake() {
-        var one: UInt64 = 1
-        // SAFETY: eight bytes are read from our stack. A full counter means that a wake-up is already due.
-        _ = unsafe write(wakeup, &one, 8)
-    }
-
     /// Waits for events at most `milliseconds` (-1: for ever) and reports each.
     mutating func wait(
         milliseconds: Int32, report: (_ descriptor: Int32, _ generation: UInt32, ReadinessEvents) -> Void
@@ -79,9 +92,7 @@ struct ReadinessEvents: OptionSet {
             let event = unsafe events[index]
             let key = unsafe event.data.u64
             if key == Poller.wakeupKey {
-                var counter: UInt64 = 0
-                // SAFETY: eight bytes are written to our stack.
-                _ = unsafe read(wakeup, &counter, 8)
+                wakeup.reset()
                 continue
             }
             var seen: ReadinessEvents = []
