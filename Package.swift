@@ -49,7 +49,14 @@ let package = Package(
         tests(of: "Crypto"),
         tests(of: "Transport", ["HTTP", "Crypto"]),
         tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
-        tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto"]),
+        tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto", "Transport"]),
         tests(of: "Connectors", ["JSON", "HTTP"]),
+        // The whole gateway in the test's process, behind real sockets; `COpenSSL` for a client that sends any bytes.
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "GatewayCommand", "Gateway", "Connectors", "Policy", "Transport", "Crypto", "JSON", "COpenSSL",
+            ],
+            swiftSettings: settings),
     ]
 )

@@ -1,0 +1,139 @@
+import JSON
+import Testing
+
+extension EndToEnd {
+    @Suite("Rate limits")
+    struct LimitTests {
+        /// Work and calls, each with its own small number.
+        private static func limits(work: String, calls: String) -> GatewaySetup {
+            var setup = GatewaySetup()
+            setup.limits = """
+                work: { on: ["trigger"], per: ["organization", "connection"], allow: \(work) },
+                calls: { on: ["trigger"], per: ["organization", "token"], allow: \(calls), charge: "calls" },
+                """
+            return setup
+        }
+
+        @Test("Beyond the limit there is 429, and Retry-After is the truth")
+        func retryAfter() async throws {
+            try await withGateway(Self.limits(work: #""60/min", burst: 1"#, calls: #""1000/min""#)) { gateway in
+                let client = try TLSClient(gateway)
+                try client.waitForEnd(of: try client.startJob())
+                let refused = try client.call("POST", Path.jobs, body: trigger())
+                let refusedAt = ContinuousClock.now
+                try refused.expectError(429, "RATE_LIMIT_EXCEEDED")
+                #expect(try refused.json("error", "details", "limit")?.string == "work")
+                let seconds = try #require(refused["retry-after"].flatMap(Int.init))
+                #expect(seconds == 1)
+                #expect(refused["x-ratelimit-remaining"] == "0")
+                // Asked again and again, which costs nothing: what is refused is not charged.
+                var answer = refused
+                try waitUntil("the limit lets one through") {
+                    answer = try client.call("POST", Path.jobs, body: trigger())
+                    return answer.status != 429
+                }
+                #expect(answer.status == 200, "\(answer.text)")
+                // Not much later than promised; the machine may be busy.
+                #expect(ContinuousClock.now - refusedAt < .seconds(seconds) + .milliseconds(900))
+            }
+        }
+
+        @Test("A 409 uses up calls but no work")
+        func refund() async throws {
+            var setup = Self.limits(work: #""2/day""#, calls: #""6/day""#)
+            setup.jobMilliseconds = GatewaySetup.longJobs.jobMilliseconds
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                let job = try client.startJob()
+                for _ in 0..<4 {
+                    try client.call("POST", Path.jobs, body: trigger()).expectConflict(with: job)
+                }
+                try client.cancel(job)
+                // The second unit of work is still there after four conflicts, and with it the sixth call is made.
+                let next = try client.startJob()
+                try client.cancel(next)
+                let last = try client.call("POST", Path.jobs, body: trigger())
+                try last.expectError(429, "RATE_LIMIT_EXCEEDED")
+            }
+        }
+
+        @Test("Hammering a busy connection meets the limit on calls")
+        func hammering() async throws {
+            var setup = Self.limits(work: #""100/day""#, calls: #""5/day""#)
+            setup.jobMilliseconds = GatewaySetup.longJobs.jobMilliseconds
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                let job = try client.startJob()
+                for _ in 0..<4 { try client.call("POST", Path.jobs, body: trigger()).expectConflict(with: job) }
+                let answer = try client.call("POST", Path.jobs, body: trigger())
+                try answer.expectError(429, "RATE_LIMIT_EXCEEDED")
+                #expect(try answer.json("error", "details", "limit")?.string == "calls")
+            }
+        }
+
+        @Test("A request that one limit refuses is charged to none")
+        func allOrNothing() async throws {
+            try await withGateway(Self.limits(work: #""1/day""#, calls: #""3/day""#)) { gateway in
+                let client = try TLSClient(gateway)
+                let source = trigger(connection: TestConnections.sourceConnection)
+                try client.waitForEnd(of: try client.startJob())
+                for _ in 0..<5 {
+                    let answer = try client.call("POST", Path.jobs, body: trigger())
+                    try answer.expectError(429, "RATE_LIMIT_EXCEEDED")
+                    #expect(try answer.json("error", "details", "limit")?.string == "work")
+                }
+                // Five refusals by the connection's limit took nothing from the token's: two calls are left.
+                #expect(try client.call("POST", Path.jobs, body: source).status == 200)
+                let other = try client.call("POST", Path.jobs, body: trigger(connection: "conn_absent"))
+                try other.expectError(404, "CONNECTOR_CONNECTION_NOT_FOUND")
+                let last = try client.call("POST", Path.jobs, body: trigger(connection: "conn_absent_too"))
+                try last.expectError(429, "RATE_LIMIT_EXCEEDED")
+                #expect(try last.json("error", "details", "limit")?.string == "calls")
+            }
+        }
+
+        @Test("Of parallel requests no more get through than the limit allows")
+        func parallel() async throws {
+            try await withGateway(Self.limits(work: #""100/day""#, calls: #""7/day""#)) { gateway in
+                let clients = try (0..<20).map { _ in try TLSClient(gateway) }
+                let bytes = Array(request("POST", Path.jobs, body: trigger(connection: "conn_absent")).utf8)
+                for client in clients { try client.send(Array(bytes.dropLast())) }
+                for client in clients { try client.send(Array(bytes.suffix(1))) }
+                let answers = try clients.map { try $0.answer() }
+                #expect(answers.count { $0.status == 404 } + answers.count { $0.status == 409 } == 7)
+                #expect(answers.count { $0.status == 429 } == 13)
+            }
+        }
+
+        @Test("Organizations do not use up each other's limits")
+        func organizations() async throws {
+            var setup = GatewaySetup()
+            setup.limits = #"starts: { on: ["trigger"], per: "organization", allow: "1/day" },"#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                #expect(try client.startJob().isEmpty == false)
+                try client.call("POST", Path.jobs, body: trigger()).expectError(429, "RATE_LIMIT_EXCEEDED")
+                let path = Path.jobs.replacing(TestPolicies.organization, with: TestPolicies.otherOrganization)
+                let body = trigger(connection: TestConnections.otherConnection)
+                #expect(try client.call("POST", path, token: .other, body: body).status == 200)
+            }
+        }
+
+        @Test("Each family has its own fields, with the time of day at which the limit is whole again")
+        func fields() async throws {
+            var setup = GatewaySetup()
+            setup.limits = #"starts: { on: ["trigger", "run"], per: "token", allow: "1/min" },"#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                let answer = try client.call("POST", Path.jobs, body: trigger())
+                #expect(answer["x-ratelimit-limit"] == "1")
+                #expect(answer["x-ratelimit-remaining"] == "0")
+                #expect((answer["x-ratelimit-reset"].flatMap(Int.init) ?? 0) > 1_700_000_000)
+                let run = try client.call("POST", Path.run)
+                try run.expectError(429, "RATE_LIMIT_EXCEEDED", isAirweave: true)
+                #expect(run["ratelimit-limit"] == "1")
+                #expect((run["ratelimit-reset"].flatMap(Int.init) ?? 0) > 1_700_000_000)
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import COpenSSL
+import Foundation
+import Glibc
+import Testing
+
+/// One TLS connection that sends any bytes, in any pieces, and reads any answer. Blocks, with a deadline.
+@safe final class TLSClient {
+    private let context: OpaquePointer
+    private let session: OpaquePointer
+    private let descriptor: Int32
+    /// Received and not yet taken.
+    private var received: [UInt8] = []
+
+    /// Where a gateway is, and who vouches for it.
+    struct Address: Sendable {
+        let port: UInt16
+        var authorityFile: String
+    }
+
+    convenience init(_ gateway: TestGateway) throws { try self.init(gateway.address) }
+
+    /// Connects and completes the handshake; the server must prove that it is 127.0.0.1.
+    init(_ address: Address) throws {
+        descriptor = try connectToLoopback(port: address.port)
+        // SAFETY: both objects are owned by this one and freed in deinit, or here where there is none yet.
+        guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw Broken(reason: "no TLS context") }
+        guard
+            unsafe SSL_CTX_load_verify_locations(context, address.authorityFile, nil) == 1,
+            let session = unsafe SSL_new(context)
+        else {
+            unsafe SSL_CTX_free(context)
+            throw Broken(reason: "no TLS session")
+        }
+        unsafe self.context = context
+        unsafe self.session = session
+        unsafe SSL_set_verify(session, SSL_VERIFY_PEER, nil)
+        unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), "127.0.0.1")
+        unsafe SSL_set_fd(session, descriptor)
+        let status = unsafe SSL_connect(session)
+        guard status == 1 else { throw Broken(reason: "the handshake failed") }
+    }
+
+    deinit {
+        unsafe SSL_free(session)
+        unsafe SSL_CTX_free(context)
+        close(descriptor)
+    }
+
+    struct Broken: Error {
+        let reason: String
+    }
+
+    func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) throws {
+        guard !bytes.isEmpty else { return }
+        var count = 0
+        // SAFETY: OpenSSL reads the array; the socket blocks, so all of it goes.
+        let status = unsafe bytes.withUnsafeBytes { unsafe SSL_write_ex(session, $0.baseAddress, $0.count, &count) }
+        guard status == 1 else { throw Broken(reason: "the server does not read any more") }
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    func finishSending() {
+        unsafe SSL_shutdown(session)
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Reads more; `false` at the end of what the server sends.
+    private func receive() throws -> Bool {
+        var bytes = [UInt8](repeating: 0, count: 16_384)
+        var count = 0
+        ERR_clear_error()
+        // SAFETY: OpenSSL writes at most the array's bytes and says how many.
+        let status = unsafe bytes.withUnsafeMutableBytes {
+            unsafe SSL_read_ex(session, $0.baseAddress, $0.count, &count)
+        }
+        if status == 1 {
+            received += bytes[..<count]
+            return true
+        }
+        switch unsafe SSL_get_error(session, status) {
+        case SSL_ERROR_ZERO_RETURN: return false
+        case SSL_ERROR_WANT_READ: throw Broken(reason: "no answer came in time")
+        case let error: throw Broken(reason: "the connection broke (\(error), \(errno))")
+        }
+    }
+
+    /// The next response, `100 Continue` included. `hasBody` is false for the answer to a HEAD.
+    func answer(hasBody: Bool = true) throws -> Answer {
+        let emptyLine = Array("\r\n\r\n".utf8)
+        var end = position(of: emptyLine)
+        while end == nil {
+            guard try receive() else { throw Broken(reason: "the connection ended before an answer") }
+            end = position(of: emptyLine)
+        }
+        let headBytes = (end ?? 0) + emptyLine.count
+        var answer = try Answer(head: String(decoding: received[..<headBytes], as: UTF8.self))
+        received.removeFirst(headBytes)
+        guard hasBody, answer.status >= 200, answer.status != 204, answer.status != 304 else { return answer }
+        let length = try #require(answer["content-length"].flatMap(Int.init), "an answer has a length")
+        while received.count < length {
+            guard try receive() else { throw Broken(reason: "the connection ended inside a body") }
+        }
+        answer.body = Array(received[..<length])
+        received.removeFirst(length)
+        return answer
+    }
+
+    private func position(of pattern: [UInt8]) -> Int? {
+        guard received.count >= pattern.count else { return nil }
+        return (0...received.count - pattern.count).first { received[$0..<$0 + pattern.count].elementsEqual(pattern) }
+    }
+
+    /// Expects the end of the connection, said in TLS and not by a reset, with nothing before it.
+    func expectEnd(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let isOpen = try receive()
+        #expect(!isOpen, "\(String(decoding: received, as: UTF8.self))", sourceLocation: sourceLocation)
+    }
+
+    /// The serial number of the server's certificate.
+    var serial: Int {
+        guard let certificate = unsafe SSL_get0_peer_certificate(session) else { return 0 }
+        var value: UInt64 = 0
+        let number = unsafe X509_get0_serialNumber(certificate)
+        unsafe ASN1_INTEGER_get_uint64(&value, number)
+        return Int(truncatingIfNeeded: value)
+    }
+}
+
+/// A blocking socket with a deadline for everything.
+func connectToLoopback(port: UInt16) throws -> Int32 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var patience = timeval(tv_sec: 20, tv_usec: 0)
+    var one: Int32 = 1
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    // SAFETY: the kernel reads the options and the address from our stack.
+    unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+    unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    let result = unsafe withUnsafeBytes(of: &address) { bytes in
+        unsafe connect(descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+    }
+    guard result == 0 else {
+        close(descriptor)
+        throw TLSClient.Broken(reason: "the connection is refused")
+    }
+    return descriptor
+}

@@ -1,0 +1,192 @@
+import Connectors
+import Crypto
+import Foundation
+import Policy
+import Synchronization
+import Testing
+import Transport
+
+@testable import Gateway
+@testable import GatewayCommand
+
+/// Every end-to-end test stands in here, one after the other: a test blocks its thread while it waits, and those are few.
+@Suite("End to end", .serialized)
+enum EndToEnd {}
+
+/// What a test wants of its gateway.
+struct GatewaySetup {
+    /// What each job lasts at least: short where speed matters, long where something must happen meanwhile.
+    var jobMilliseconds: Int64 = 1
+    var limits = TestPolicies.roomyLimits
+    /// Members of `gateway` in the policy.
+    var settings = ""
+    var admin = false
+
+    /// A job lasts longer than any test.
+    static let longJobs = GatewaySetup(jobMilliseconds: 600_000)
+}
+
+/// A gateway in this process on a port of its own, joined from the same parts as `gateway serve`, over a fresh folder.
+final class TestGateway {
+    let server: GatewayServer
+    let connectors: ConnectorService
+    let folder: TestFolder
+    let port: UInt16
+    private let policies: PolicyStore
+    private let certificates: CertificateSource
+    private let ticketKeys: TicketKeys
+    private let collected: CollectedLog
+    private var isStopped = false
+
+    /// Starts over what the folder holds; a gateway that was stopped may have left its state there.
+    static func start(_ setup: GatewaySetup, in folder: TestFolder) async throws -> TestGateway {
+        try TestPolicies.write(setup, to: folder)
+        try TestConnections.write(to: folder)
+        let state = try StateFolder(path: folder.state)
+        let source = PolicySource(folder: PolicyFolder(path: folder.policies), demoTokenFile: state.demoTokenFile)
+        guard case .loaded(let set, _) = PolicySource.load(try source.read()) else {
+            throw Unusable(reason: "the policies of the test have mistakes")
+        }
+        let certificates = CertificateSource(policyFolder: folder.policies, state: state)
+        let ticketKeys = TicketKeys()
+        let context = try certificates.load(set.settings.tls, keys: ticketKeys).context
+        var options = ConnectorOptions(stateDirectory: folder.state)
+        options.createsDemo = false
+        options.minimumJobMilliseconds = setup.jobMilliseconds
+        let connectors = try ConnectorService.start(options)
+        let policies = PolicyStore(
+            initial: set, now: { Int64(Date().timeIntervalSince1970) },
+            read: {
+                do throws(PolicyFolder.Unreadable) { return .files(try source.readSettled()) } catch {
+                    return .unreadable(error.message)
+                }
+            },
+            load: PolicySource.load)
+        let log = AccessLogQueue()
+        let local = SocketAddress(host: "127.0.0.1", port: 0)
+        let server = try await GatewayServer.start(
+            .init(
+                listen: [local], admin: setup.admin ? local : nil, workers: 2,
+                upstream: ConnectorUpstream(service: connectors), policies: policies, context: context, log: log))
+        return TestGateway(server, connectors, folder, policies, certificates, ticketKeys, log)
+    }
+
+    private init(
+        _ server: GatewayServer, _ connectors: ConnectorService, _ folder: TestFolder, _ policies: PolicyStore,
+        _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue
+    ) {
+        self.server = server
+        self.connectors = connectors
+        self.folder = folder
+        self.policies = policies
+        self.certificates = certificates
+        self.ticketKeys = ticketKeys
+        collected = CollectedLog(log)
+        port = server.listening[0].port
+    }
+
+    struct Unusable: Error {
+        let reason: String
+    }
+
+    /// Ends everything, whatever it does.
+    func stop() async {
+        if isStopped { return }
+        isStopped = true
+        server.stop()
+        await connectors.shutdown()
+    }
+
+    /// The access log so far, one line per request.
+    var log: String { collected.text }
+
+    /// What a client needs, for another thread.
+    var address: TLSClient.Address { TLSClient.Address(port: port, authorityFile: folder.authorityFile) }
+
+    /// The version that new requests meet.
+    var policyVersion: String { policies.current.shortVersion }
+
+    /// What SIGHUP and a changed file do.
+    @discardableResult
+    func reload() throws -> PolicyStore.Reload {
+        let outcome = policies.reload()
+        switch outcome {
+        case .replaced(let set): server.adopt(set)
+        case .refused: server.refusedReload()
+        case .unchanged: break
+        }
+        if let context = try certificates.reload(policies.current.settings.tls, keys: ticketKeys) {
+            server.adopt(context)
+        }
+        return outcome
+    }
+}
+
+/// The access log, kept in memory.
+private final class CollectedLog: Sendable {
+    private let bytes = Mutex<[UInt8]>([])
+
+    init(_ queue: AccessLogQueue) {
+        Task { await queue.writeAll { chunk in self.bytes.withLock { $0 += chunk } } }
+    }
+
+    var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+}
+
+/// Gives the test a gateway of its own, and leaves nothing of it behind.
+func withGateway(_ setup: GatewaySetup = GatewaySetup(), _ body: (TestGateway) async throws -> Void) async throws {
+    try await withTestFolder { folder in
+        let gateway = try await TestGateway.start(setup, in: folder)
+        do { try await body(gateway) } catch {
+            await gateway.stop()
+            throw error
+        }
+        await gateway.stop()
+    }
+}
+
+/// Gives the test a folder of its own.
+func withTestFolder(_ body: (TestFolder) async throws -> Void) async throws {
+    let folder = try TestFolder()
+    defer { folder.remove() }
+    try await body(folder)
+}
+
+/// A folder for one test's policies and state.
+struct TestFolder: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "gateway-e2e-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: policies, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+    }
+
+    var policies: String { path + "/policies" }
+    var state: String { path + "/state" }
+    var authorityFile: String { state + "/ca.pem" }
+
+    func write(_ text: String, to file: String) throws {
+        let url = URL(filePath: path + "/" + file)
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: url)
+    }
+
+    func read(_ file: String) throws -> String {
+        String(decoding: try Data(contentsOf: URL(filePath: path + "/" + file)), as: UTF8.self)
+    }
+
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// Waits for a condition that another thread brings about.
+func waitUntil(
+    _ what: String, seconds: Int = 20, sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () throws -> Bool
+) throws {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while try !condition() {
+        try #require(ContinuousClock.now < deadline, "waited in vain: \(what)", sourceLocation: sourceLocation)
+        usleep(1000)
+    }
+}
