@@ -2,6 +2,15 @@ internal import COpenSSL
 
 /// Reads what the gateway has to know of a certificate.
 enum Certificate {
+    /// Whole days until the certificate ends; negative when it has.
+    @unsafe static func daysLeft(of certificate: OpaquePointer) -> Int {
+        var days: Int32 = 0
+        var seconds: Int32 = 0
+        // SAFETY: the end belongs to the certificate; a missing start stands for now.
+        guard unsafe ASN1_TIME_diff(&days, &seconds, nil, X509_get0_notAfter(certificate)) == 1 else { return 0 }
+        return seconds < 0 ? Int(days) - 1 : Int(days)
+    }
+
     /// The DNS names (lower case) and IP addresses in the subject alternative names.
     @unsafe static func names(of certificate: OpaquePointer) -> [String] {
         // SAFETY: X509_get_ext_d2i returns a stack owned by us, freed below; its entries live as long as it.

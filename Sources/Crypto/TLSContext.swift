@@ -24,6 +24,8 @@ package struct TLSIdentity: Sendable, Equatable {
     private let others: [TLSContext]
     private let names: [String: Int]
     private let ownNames: [String]
+    private let identity: TLSIdentity
+    private let daysLeft: Int
 
     /// Loads every identity; the first one is served where no name matches.
     package convenience init(identities: [TLSIdentity], keys: TicketKeys) throws(TLSError) {
@@ -52,6 +54,8 @@ package struct TLSIdentity: Sendable, Equatable {
         unsafe self.pointer = context
         self.keys = keys
         self.others = others
+        self.identity = identity
+        daysLeft = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.daysLeft(of: $0) } ?? 0
         // The names of the leaf decide which identity a client's SNI meets.
         ownNames = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.names(of: $0) } ?? []
         var names: [String: Int] = [:]
@@ -106,6 +110,11 @@ package struct TLSIdentity: Sendable, Equatable {
 
     /// DNS names and addresses of the served leaf certificates.
     package var certificateNames: [String] { ownNames + others.flatMap(\.ownNames) }
+
+    /// The certificate files of this context that end within `days`, with the days that are left (negative: none).
+    package func certificates(endingWithin days: Int) -> [(file: String, daysLeft: Int)] {
+        ([self] + others).filter { $0.daysLeft < days }.map { ($0.identity.certificateFile, $0.daysLeft) }
+    }
 
     private func chooseByServerName() {
         // SAFETY: the argument is this object, which outlives its SSL_CTX's sessions: `ServerConnection` holds it.

@@ -25,20 +25,25 @@ enum Persistence {
 
 extension Worker {
     /// Writes head and body as one piece, so that a small answer is one TLS record and one system call.
-    func write(_ response: Response, for exchange: borrowing Exchange, to connection: inout ServerConnection) async {
+    func write(_ response: Response, for exchange: inout Exchange, to connection: inout ServerConnection) async {
         if response.closesConnection { connection.mustClose() }
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
         let isHead = connection.head.method == .head
+        let before = connection.output.count
         let persistence: Persistence =
             connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
         appendHead(of: response, for: exchange, persistence, to: &connection.output)
+        exchange.bytesOut = connection.output.count - before
         if isHead || HTTPStatus.hasNoBody(response.status) {
             // Nothing follows the head, whatever length it announced (RFC 9112, section 6.3).
-        } else if response.body.count <= Worker.copiedBodyBytes {
-            connection.output += response.body
-        } else if await !connection.flush(then: response.body) {
-            return connection.mustClose()
+        } else {
+            exchange.bytesOut += response.body.count
+            if response.body.count <= Worker.copiedBodyBytes {
+                connection.output += response.body
+            } else if await !connection.flush(then: response.body) {
+                return connection.mustClose()
+            }
         }
         if discardsBody { await connection.discardBody() }
     }

@@ -24,6 +24,8 @@ struct Exchange: ~Copyable {
     var limits: [LimitRule] = []
     var batch = RateLimitBatch()
     var bodyBytes = 0
+    /// Head and body of the answer.
+    var bytesOut = 0
     /// Which header the credential came in, whose words an answer uses.
     var credentialField = CredentialField.bearer
     /// Who is to blame for a failure.

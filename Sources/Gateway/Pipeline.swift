@@ -39,7 +39,7 @@ extension Worker {
         case .options(let allow, _):
             response = Response(status: 204, fields: [(name: "Allow", value: allow)])
         }
-        await write(response, for: exchange, to: &connection)
+        await write(response, for: &exchange, to: &connection)
         record(exchange, connection, response)
     }
 
@@ -69,7 +69,7 @@ extension Worker {
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
         let response = answer(to: .failure(failure), exchange)
-        await write(response, for: exchange, to: &connection)
+        await write(response, for: &exchange, to: &connection)
         record(exchange, connection, response)
     }
 

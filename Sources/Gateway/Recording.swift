@@ -13,6 +13,8 @@ extension Worker {
         exchange.times.ended(.record, at: Instant.now().nanoseconds)
         exchange.policies.counters(of: exchange.route).record(
             status: response.status, stage: exchange.endingStage, duration: exchange.times.total)
+        counts.add(UInt64(connection.head.end + exchange.bodyBytes), to: .bytesIn)
+        counts.add(UInt64(exchange.bytesOut), to: .bytesOut)
         let isLogged =
             switch exchange.policies.accessLog {
             case .all: true
@@ -38,7 +40,7 @@ extension Worker {
         record.stage = exchange.endingStage
         record.policyVersion = exchange.policies.shortVersion
         record.bytesIn = connection.head.end + exchange.bodyBytes
-        record.bytesOut = response.body.count
+        record.bytesOut = exchange.bytesOut
         record.times = exchange.times
         accessLog.append(record)
     }

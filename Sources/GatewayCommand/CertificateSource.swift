@@ -31,11 +31,21 @@ struct CertificateSource {
                 let local = try state.localIdentity(now: Int(Date().timeIntervalSince1970))
                 identities = [local.identity]
                 isNew = local.isNew
+                if !isNew, CertificateSource.isEnding(local.identity, keys: keys) {
+                    state.forgetLocalIdentity()
+                    isNew = try state.localIdentity(now: Int(Date().timeIntervalSince1970)).isNew
+                }
             } catch { throw ServeCommand.Refusal(line: error.description) }
         }
         fingerprint.bytes = contents(identities)
         do throws(TLSError) {
             let context = try TLSContext(identities: identities, keys: keys)
+            for (file, days) in context.certificates(endingWithin: 14) {
+                Help.complain(
+                    days < 0
+                        ? "warning: the certificate \(file) has expired: clients will refuse it; replace the file"
+                        : "warning: the certificate \(file) expires in \(days) days: replace the file in time")
+            }
             return Loaded(context: context, isNew: isNew, isLocal: settings.certificates.isEmpty)
         } catch {
             let files = identities.map { "\($0.certificateFile) with \($0.keyFile)" }.joined(separator: ", ")
@@ -53,6 +63,12 @@ struct CertificateSource {
         }
         guard contents(identities) != fingerprint.bytes else { return nil }
         return try load(settings, keys: keys).context
+    }
+
+    /// The local certificate has less than a month to live, or cannot be read: it is made anew.
+    private static func isEnding(_ identity: TLSIdentity, keys: TicketKeys) -> Bool {
+        guard let context = try? TLSContext(identities: [identity], keys: keys) else { return true }
+        return !context.certificates(endingWithin: 30).isEmpty
     }
 
     func folders(_ settings: GatewaySettings.TLS) -> [String] {

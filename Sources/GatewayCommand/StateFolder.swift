@@ -29,7 +29,7 @@ struct StateFolder {
     var demoTokenFile: String { file("demo-token.json5") }
 
     /// The certificate of a first run, made once: a local authority and a server certificate for this machine's own
-    /// names. Made anew when it has less than a month to live.
+    /// names.
     func localIdentity(now: Int) throws(Unusable) -> (identity: TLSIdentity, isNew: Bool) {
         let identity = TLSIdentity(certificateFile: file("server.pem"), keyFile: file("server-key.pem"))
         let isComplete = [identity.certificateFile, identity.keyFile, authorityFile]
@@ -48,6 +48,11 @@ struct StateFolder {
             throw Unusable(description: "no certificate could be made: \(error)")
         }
         return (identity, true)
+    }
+
+    /// The next `localIdentity` makes another one.
+    func forgetLocalIdentity() {
+        for name in ["server.pem", "server-key.pem"] { try? FileManager.default.removeItem(atPath: file(name)) }
     }
 
     /// Makes the demo token where there is none yet, and returns its text: the only time anyone can see it. `show` is

@@ -373,15 +373,16 @@ package struct ServerConnection: ~Copyable {
     package mutating func closeGracefully() async {
         guard await flush() else { return }
         stream.finishWriting()
-        let deadline = loop.now + .seconds(2)
-        var left = 1 << 20
-        // To the very end, also where the client has closed its side already: closing a socket with unread bytes in it
-        // resets the connection.
-        while left > 0 {
+        // A client that is sending a large body reads the answer only when it is through, or has seen enough: reading away
+        // costs little, but neither the amount nor the time is without end.
+        let end = loop.now + .seconds(30)
+        var left = 64 << 20
+        while left > 0, !watch.isPeerClosing {
             start = 0
-            end = 0
+            self.end = 0
+            let deadline = min(end, loop.now + .seconds(5))
             guard case .bytes = await fill(before: deadline, interruptible: true) else { return }
-            left -= end
+            left -= self.end
         }
     }
 

@@ -55,8 +55,21 @@ extension JSONWriter {
         string((entry.jobs.all.first?.job.createdAt ?? since).iso8601)
         name("modified_at")
         string((last?.updatedAt ?? since).iso8601)
+        // What the list shows flat and the object shows nested is written both ways: clients require their own and pass
+        // over the other.
+        name("organization_id")
+        string(definition.key.organization)
+        name("auth_method")
+        string("direct")
         name("is_authenticated")
         bool(true)
+        name("auth")
+        beginObject()
+        name("method")
+        string("direct")
+        name("authenticated")
+        bool(true)
+        endObject()
         name("status")
         switch last?.status {
         case nil: string("active")
