@@ -58,8 +58,8 @@ package final class GatewayServer: Sendable {
     package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
         let shared = SharedState(options)
         // Observed before the list is read, and compared once after: a job that ends in between is not missed.
-        options.upstream.observeJobEnds { [weak shared] job, _ in
-            shared?.leases.jobEnded(job.key, jobID: job.job.id, now: milliseconds())
+        options.upstream.observeJobs { [weak shared] job in
+            shared?.leases.jobObserved(job.key, job.job, now: milliseconds())
         }
         do throws(UpstreamFailure) {
             for job in try await options.upstream.runningJobs() { shared.restore(job) }

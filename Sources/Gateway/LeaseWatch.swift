@@ -1,7 +1,7 @@
 extension LeaseTable {
     /// Asks the upstream for the jobs that run and makes the leases agree with the answer.
     ///
-    /// Run it once after `observeJobEnds` at start, because a job may end between the list that leases were rebuilt from and
+    /// Run it once after `observeJobs` at start, because a job may end between the list that leases were rebuilt from and
     /// the first sign; then every second while ``hasUncertain`` and every half minute otherwise. A failure to answer changes
     /// nothing: a job of unknown status counts as running.
     package func reconcile(with upstream: any Upstream, now: @Sendable () -> Int64) async throws(UpstreamFailure) {

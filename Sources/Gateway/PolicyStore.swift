@@ -17,6 +17,8 @@ package final class PolicyStore: Sendable {
         package var loadedAt: Int64
         package var reloads = 0
         package var refusals = 0
+        /// Sets that workers may still hold.
+        fileprivate var retired: [PolicySet] = []
         /// The rendered diagnostics of the last refused reload, with its time; `nil` after a good one.
         package var lastRefusal: (at: Int64, text: String)?
     }
@@ -58,11 +60,22 @@ package final class PolicyStore: Sendable {
                 return status.withLock { status in
                     status.lastRefusal = nil
                     guard set.version != status.set.version else { return .unchanged }
+                    status.retired.append(status.set)
                     status.set = set
                     status.loadedAt = now()
                     status.reloads += 1
                     return .replaced(set)
                 }
+            }
+        }
+    }
+
+    /// Frees the sets that no request uses any more. Called from the thread that may take its time: the last reference to
+    /// a set of many tokens takes milliseconds to drop, which an event loop has not got.
+    package func dropRetired() {
+        status.withLock { status in
+            for index in status.retired.indices.reversed() where isKnownUniquelyReferenced(&status.retired[index]) {
+                status.retired.remove(at: index)
             }
         }
     }

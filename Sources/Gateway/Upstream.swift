@@ -14,8 +14,8 @@ package protocol Upstream: Sendable {
     /// Every job that runs now: what leases are rebuilt from at start.
     func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob]
 
-    /// Calls `observer` from any thread when a job has ended.
-    func observeJobEnds(_ observer: @escaping @Sendable (UpstreamJob, _ status: String) -> Void)
+    /// Calls `observer` from any thread when a job begins to run and when it has ended; its status tells which.
+    func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void)
 }
 
 /// A job of the upstream, and the connection it runs on.

@@ -22,10 +22,8 @@ struct ConnectorUpstream: Upstream {
         service.runningJobs().map(UpstreamJob.init)
     }
 
-    func observeJobEnds(_ observer: @escaping @Sendable (UpstreamJob, _ status: String) -> Void) {
-        service.onJobEvent { event in
-            if case .ended(let status) = event.kind { observer(UpstreamJob(event.job), status) }
-        }
+    func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void) {
+        service.onJobEvent { event in observer(UpstreamJob(event.job)) }
     }
 }
 
@@ -52,6 +50,8 @@ extension UpstreamJob {
         self.init(
             key: LeaseKey(organization: job.organization, connection: job.connection),
             job: LeaseJob(
-                id: job.id, type: job.type, status: job.status, startedAt: job.startedAt, location: job.path))
+                id: job.id, type: job.type, status: job.status, startedAt: job.startedAt,
+                // The Airweave family has no resource for one job, but lists them.
+                location: job.isAirweave ? "/v1/source-connections/\(job.connection)/jobs" : job.path))
     }
 }

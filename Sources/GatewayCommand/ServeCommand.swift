@@ -165,7 +165,9 @@ final class Service {
                 await drain(signals)
                 return
             case .reload?: reload(because: "SIGHUP")
-            case nil: rotateTickets()
+            case nil:
+                rotateTickets()
+                policies.dropRetired()
             }
         }
     }
