@@ -45,6 +45,7 @@ static int port, epoll_fd, capacity = INPUT, connection_count = 32, target_count
 static double seconds = 1, warm = 0.2, rate = 0;
 static bool resume, handshakes, hold, sleepy;
 static const char *body_format;
+static char *varying;
 static char request[8192], head[4096];
 static int request_length;
 static SSL_CTX *context;
@@ -89,6 +90,9 @@ static int keep_session(SSL *ssl, SSL_SESSION *fresh) {
 }
 
 static void prepare_request(void) {
+    if (varying) {  // sixteen digits of the trace id
+        for (uint64_t number = ++next_body, i = 16; i-- > 0; number >>= 4) varying[i] = "0123456789abcdef"[number & 15];
+    }
     if (!body_format) return;
     char body[1024];
     int length = snprintf(body, sizeof body, body_format, (int)(next_body++ % (uint64_t)bodies));
@@ -277,6 +281,8 @@ int main(int count, char **arguments) {
     FILE *file = request_file ? fopen(request_file, "r") : NULL;
     if (!file) fail("--request FILE");
     request_length = (int)fread(request, 1, sizeof request - 1, file);
+    // A traceparent in the request gets a trace id of its own each time.
+    if ((varying = memmem(request, (size_t)request_length, "\r\ntraceparent: 00-", 18))) varying += 18;
     // With a body format the file ends after its last header line; Content-Length and the body follow.
     memcpy(head, request, (size_t)(request_length < 4095 ? request_length : 4095));
 
