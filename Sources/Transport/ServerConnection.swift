@@ -377,7 +377,9 @@ package struct ServerConnection: ~Copyable {
         // costs little, but neither the amount nor the time is without end.
         let end = loop.now + .seconds(30)
         var left = 64 << 20
-        while left > 0, !watch.isPeerClosing {
+        // To the very end, also where the client has closed its side already: closing a socket with unread bytes in it
+        // resets the connection.
+        while left > 0 {
             start = 0
             self.end = 0
             let deadline = min(end, loop.now + .seconds(5))

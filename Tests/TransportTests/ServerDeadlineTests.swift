@@ -23,15 +23,18 @@ struct ServerDeadlineTests {
         client.send(get + "GET / HTTP/1.1\r\nX: ")
         client.expect(response(200, "GET /"))
         let dripper = Background {
-            while Instant.now() < start + .seconds(20), !server.told.contains("over") {
+            while Instant.now() < start + .seconds(20), !server.told.contains("answered") {
                 client.send("x")
                 usleep(2000)
             }
         }
         client.expect(response(408, "head", closes: true))
         #expect(Instant.now() >= start + .milliseconds(150))
-        try server.wait(for: "over")
+        server.tell("answered")
         try dripper.value()
+        client.finishSending()
+        client.expectEnd()
+        try server.wait(for: "over")
     }
 
     @Test("A connection without requests ends silently after its idle time")
