@@ -10,13 +10,16 @@ from gateway import CLEAR, CONNECTION, ENDED, JOBS, ORGANIZATION, REFRESH, RUN, 
 from wire import envelope
 
 pytestmark = pytest.mark.jobs
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def check_conflict(answer, job_id, *, airweave=False):
     error = envelope(answer, 409, "CONNECTOR_JOB_ALREADY_RUNNING", airweave=airweave)
     active = error["details"]["active_job"]
     assert active["id"] == job_id and active["type"] and active["status"] in ("pending", "running"), active
-    assert "started_at" in active and answer["location"].endswith(job_id), answer.raw_head
+    # Airweave's API has no path of a single job: its list of jobs it is.
+    place = f"/v1/source-connections/{SOURCE_CONNECTION}/jobs" if re.fullmatch(UUID, job_id) else f"{JOBS}/{job_id}"
+    assert "started_at" in active and answer["location"] == place, answer.raw_head
     assert re.fullmatch(r"[1-9][0-9]*", answer["retry-after"]), answer.raw_head
 
 
@@ -50,6 +53,18 @@ def test_a_second_trigger_is_refused_until_the_job_has_ended(roomy):
         assert roomy.call("GET", answer["location"]).json["job_id"] == job_id, "Location leads to the active job"
     assert roomy.job(job_id)["status"] in ENDED, "the lease may end only with the job"
     assert answer.status == 200 and answer.json["job_id"] != job_id, answer
+
+
+def test_a_409_tells_how_far_the_active_job_is(fresh):
+    job_id = fresh.trigger().json["job_id"]
+    job = wait_for(lambda: (job := fresh.job(job_id))["status"] == "running" and job, "the job runs")
+    active = envelope(fresh.trigger(), 409)["details"]["active_job"]
+    assert active == {"id": job_id, "type": "sync", "status": "running", "started_at": job["start_time"]}
+    source_id = fresh.call("POST", RUN).json["id"]
+    jobs = f"/v1/source-connections/{SOURCE_CONNECTION}/jobs"
+    started = wait_for(lambda: (job := fresh.call("GET", jobs).json[0])["status"] == "RUNNING" and job, "the run runs")
+    active = envelope(fresh.call("POST", RUN), 409, airweave=True)["details"]["active_job"]
+    assert active["id"] == source_id and active["started_at"] == started["started_at"], active
 
 
 @pytest.mark.parametrize("first", ["sync", "reset", "refresh", "clear"])
