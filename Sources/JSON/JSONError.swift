@@ -44,10 +44,16 @@ package struct JSONError: Error, Equatable {
         case .loneSurrogate: "half of a surrogate pair is no character"
         case .invalidNumber: "this is not a number"
         case .leadingZero: "a number must not start with a zero"
-        case .duplicateName(let name, _): "the name \"\(name)\" appears twice in one object"
+        case .duplicateName(let name, _): "the name \"\(shortened(name))\" appears twice in one object"
         case .tooDeep(let limit): "values are nested deeper than \(limit) levels"
         case .tooManyValues(let limit): "there are more than \(limit) values"
         }
+    }
+
+    /// A name can be as long as the text.
+    private func shortened(_ name: String) -> String {
+        guard name.utf8.count > 400 else { return name }
+        return String(String.UnicodeScalarView(name.unicodeScalars.prefix(100))) + "..."
     }
 }
 

@@ -89,9 +89,12 @@ extension JSONValue {
 }
 
 extension String {
-    /// Byte for byte: `==` also holds between different spellings of the same accented letter.
+    /// Byte for byte: `==` also holds between different spellings of the same accented letter, and to find that out it
+    /// puts combining marks in order, which for a client's megabyte of them takes minutes.
     package func hasSameBytes(as other: String) -> Bool {
-        guard utf8.count == other.utf8.count else { return false }
-        return self == other && utf8.elementsEqual(other.utf8)
+        let (own, others) = (utf8.span, other.utf8.span)
+        guard own.count == others.count else { return false }
+        for index in own.indices where own[index] != others[index] { return false }
+        return true
     }
 }

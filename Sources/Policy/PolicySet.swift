@@ -1,3 +1,5 @@
+internal import JSON
+
 /// A checked and compiled set of policy documents: what runs.
 ///
 /// Immutable, so that every worker reads it without a lock and a request keeps the one it started with.
@@ -102,7 +104,7 @@ extension PolicySet {
             }
             organization = own
         } else if let organizationHeader, !organizationHeader.isEmpty {
-            guard let own = principal.organizations.first(where: { $0.id == organizationHeader }) else {
+            guard let own = principal.organizations.first(where: { $0.id.hasSameBytes(as: organizationHeader) }) else {
                 return .refuse(.organizationDenied(route, principal, asked: organizationHeader))
             }
             organization = own

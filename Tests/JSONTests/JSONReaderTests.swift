@@ -191,6 +191,20 @@ struct JSONReaderTests {
         #expect(number.integer == integer)
         #expect(number.double == double)
     }
+
+    @Test("Names are told apart by their bytes, however many combining marks they have")
+    func marks() throws {
+        // Putting these marks in order, as `==` and the hash of a String do, would take minutes.
+        let marks = String(repeating: "\u{315}\u{300}", count: 50_000)
+        let members = (0..<24).map { "\"a\(marks)\($0)\":\($0)" }.joined(separator: ",")
+        let start = ContinuousClock.now
+        let value = try read("{\(members),\"\u{e9}\":1,\"e\u{301}\":2}")
+        #expect(value["a\(marks)23"]?.integer == 23)
+        #expect(value["\u{e9}"]?.integer == 1 && value["e\u{301}"]?.integer == 2)
+        let error = #expect(throws: JSONError.self) { try read("{\"a\(marks)\":1,\(members),\"a\(marks)\":2}") }
+        #expect((error?.message.utf8.count ?? 0) < 1000)
+        #expect(ContinuousClock.now - start < .seconds(20))
+    }
 }
 
 private func read(_ text: String) throws(JSONError) -> JSONValue {

@@ -1,7 +1,7 @@
 internal import JSON
 
 /// A refusal of the connector service: what its envelope says.
-struct APIError: Error {
+struct APIError: Error, Sendable {
     let status: Int
     let code: String
     let message: String
@@ -9,7 +9,7 @@ struct APIError: Error {
     var headers: [(String, String)] = []
 
     /// A value in `details`.
-    enum Detail {
+    enum Detail: Sendable {
         case string(String)
         case optionalString(String?)
         case object([(name: String, value: Detail)])
@@ -30,9 +30,16 @@ struct APIError: Error {
 
     /// 422 with the field that is wrong; `problem` continues the sentence "The field x ...".
     static func invalid(_ field: String, _ problem: String) -> APIError {
-        APIError(
+        let (field, problem) = (shortened(field), shortened(problem))
+        return APIError(
             status: 422, code: "VALIDATION_ERROR", message: "The field \(field) \(problem).",
             details: [("field", .string(field)), ("reason", .string(problem))])
+    }
+
+    /// Part of a text may be a client's, and as long as its body.
+    private static func shortened(_ text: String) -> String {
+        guard text.utf8.count > 400 else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.prefix(100))) + "..."
     }
 
     static func conflictingFields(_ name: String, _ other: String) -> APIError {

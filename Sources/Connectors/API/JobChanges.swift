@@ -3,16 +3,18 @@ internal import JSON
 /// The operations that start or cancel a job.
 extension ConnectorService {
     func trigger(_ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
-        let body = try RequestBody(request.body, known: ["connection_id", "connectionId", "job_type", "jobType"])
+        let body = try await body(of: request, known: ["connection_id", "connectionId", "job_type", "jobType"])
         let id = try body.string("connection_id", or: "connectionId")
         let type = try body.string("job_type", or: "jobType")
-        guard type == "sync" || type == "reset" else { throw .invalid("job_type", "must be sync or reset") }
+        guard type.hasSameBytes(as: "sync") || type.hasSameBytes(as: "reset") else {
+            throw .invalid("job_type", "must be sync or reset")
+        }
         let job = try await begin(try definition(id, request), type == "sync" ? .sync : .reset)
         return started(job) { $0.job(job) }
     }
 
     func refresh(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
-        let body = try RequestBody(request.body, known: ["streams", "remove_records"])
+        let body = try await body(of: request, known: ["streams", "remove_records"])
         let names = try body.strings("streams")
         let removesRecords = try body.flag("remove_records")
         let definition = try definition(id, request)
@@ -22,7 +24,7 @@ extension ConnectorService {
     }
 
     func clear(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
-        let body = try RequestBody(request.body, known: ["streams"])
+        let body = try await body(of: request, known: ["streams"])
         let names = try body.strings("streams")
         let definition = try definition(id, request)
         let job = try await begin(definition, .clear, streams: try Self.streams(names, of: definition))
@@ -127,10 +129,10 @@ extension ConnectorService {
         _ names: [String], of definition: ConnectionDefinition
     ) throws(APIError) -> [String] {
         let all = definition.streams.map(\.name)
-        for (index, name) in names.enumerated() where !all.contains(name) {
+        for (index, name) in names.enumerated() where !all.contains(where: name.hasSameBytes) {
             throw .invalid("streams[\(index)]", "is no stream of this connection: \(name)")
         }
-        return names.isEmpty ? all : all.filter(names.contains)
+        return names.isEmpty ? all : all.filter { names.contains(where: $0.hasSameBytes) }
     }
 
     private func started(_ job: Job, _ body: (inout JSONWriter) -> Void) -> ConnectorResponse {

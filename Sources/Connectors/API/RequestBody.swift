@@ -1,7 +1,7 @@
 internal import JSON
 
 /// The JSON object of a request, whose fields are asked for by name. Every mistake names its field.
-struct RequestBody {
+struct RequestBody: Sendable {
     private let bytes: [UInt8]
     private let members: [JSONMember]
 
@@ -14,19 +14,19 @@ struct RequestBody {
                 details: [("field", .string("body")), ("reason", .string(error.message))])
         }
         guard let members = value.object else { throw .invalid("body", "must be a JSON object") }
-        for member in members where !known.contains(member.name) {
+        for member in members where !known.contains(where: member.name.hasSameBytes) {
             throw .invalid(member.name, "is unknown; known are \(known.joined(separator: ", "))")
         }
         self.bytes = bytes
         self.members = members
     }
 
-    subscript(_ name: String) -> JSONValue? { members.first { $0.name == name }?.value }
+    subscript(_ name: String) -> JSONValue? { members.first { $0.name.hasSameBytes(as: name) }?.value }
 
     /// The text of a field that has two spellings; both may be there if they agree.
     func string(_ name: String, or other: String) throws(APIError) -> String {
         let (first, second) = (try text(name), try text(other))
-        if let first, let second, first != second { throw .conflictingFields(name, other) }
+        if let first, let second, !first.hasSameBytes(as: second) { throw .conflictingFields(name, other) }
         guard let value = first ?? second else { throw .invalid(name, "is required") }
         guard !value.isEmpty else { throw .invalid(name, "must not be empty") }
         return value
@@ -58,4 +58,22 @@ struct RequestBody {
 
     /// The bytes of a value as they were sent.
     func raw(_ value: JSONValue) -> [UInt8] { Array(bytes[value.range.lowerBound..<value.range.upperBound]) }
+}
+
+extension ConnectorService {
+    /// Bodies up to this size are read where they are; that takes less than handing them over.
+    private static let longBody = 32 << 10
+
+    /// Does what takes long when the request's body is long: on a thread of its own then, because the caller is an event
+    /// loop with other clients.
+    func aside<Value: Sendable>(
+        _ request: ConnectorRequest, _ work: @escaping @Sendable () throws(APIError) -> Value
+    ) async throws(APIError) -> Value {
+        guard request.body.count > Self.longBody else { return try work() }
+        return try await bodyThreads.run(work)
+    }
+
+    func body(of request: ConnectorRequest, known: [String]) async throws(APIError) -> RequestBody {
+        try await aside(request) { () throws(APIError) in try RequestBody(request.body, known: known) }
+    }
 }

@@ -3,10 +3,13 @@ internal import JSON
 /// "Update state": the cursors of a connection, replaced as a whole.
 extension ConnectorService {
     func replaceState(of id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
-        let body = try RequestBody(request.body, known: ["state", "state_type"])
         let entry = try entry(id, request)
-        let state = try cursorState(body, entry)
         let key = entry.key
+        let (state, rendered) = try await aside(request) { () throws(APIError) in
+            let body = try RequestBody(request.body, known: ["state", "state_type"])
+            let state = try Self.cursorState(body, entry)
+            return (state, state.rendered())
+        }
         let records = [JournalRecord.cursors(key, state)]
         let moment = now()
         var refusal = APIError.unavailable
@@ -26,12 +29,12 @@ extension ConnectorService {
             reply.send(false)
         }
         guard committed else { throw refusal }
-        return ConnectorResponse(status: 200, body: state.rendered())
+        return ConnectorResponse(status: 200, body: rendered)
     }
 
     /// Reads the new state. Of type `stream` every name must be a stream and have a cursor that can be compared, as a
     /// typing mistake would start the stream from the beginning; of the other types only known streams are looked at.
-    private func cursorState(_ body: RequestBody, _ entry: ServiceState.Entry) throws(APIError) -> CursorState {
+    private static func cursorState(_ body: RequestBody, _ entry: ServiceState.Entry) throws(APIError) -> CursorState {
         guard let value = body["state"] else { throw .invalid("state", "is required") }
         guard let members = value.object else { throw .invalid("state", "must be an object") }
         let kind = try stateType(body, current: entry.cursors.kind, isEmpty: members.isEmpty)
@@ -53,14 +56,14 @@ extension ConnectorService {
             kind: kind, members: members.map { .init(name: $0.name, json: body.raw($0.value)) })
     }
 
-    private func stateType(
+    private static func stateType(
         _ body: RequestBody, current: CursorState.Kind, isEmpty: Bool
     ) throws(APIError) -> CursorState.Kind {
         guard let value = body["state_type"], !value.isNull else {
             if isEmpty { return .notSet }
             return current == .notSet ? .stream : current
         }
-        guard let kind = value.string.flatMap({ CursorState.Kind(rawValue: $0) }) else {
+        guard let kind = value.string.flatMap({ CursorState.Kind(named: $0) }) else {
             throw .invalid("state_type", "must be global, stream, legacy or not_set")
         }
         return kind

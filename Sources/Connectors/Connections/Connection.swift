@@ -1,3 +1,5 @@
+internal import JSON
+
 /// Names one connection; ids are unique within an organization only.
 struct ConnectionKey: Hashable, Sendable {
     let organization: String
@@ -42,7 +44,7 @@ final class ConnectionDefinition: Sendable {
         self.pace = pace
     }
 
-    func stream(_ name: String) -> StreamDefinition? { streams.first { $0.name == name } }
+    func stream(_ name: String) -> StreamDefinition? { streams.first { $0.name.hasSameBytes(as: name) } }
 }
 
 /// One stream of a connection.

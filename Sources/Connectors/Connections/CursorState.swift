@@ -11,6 +11,12 @@ struct CursorState: Equatable, Sendable {
         case stream
         case legacy
         case notSet = "not_set"
+
+        /// What a client's word means.
+        init?(named word: String) {
+            guard let kind = Self.allCases.first(where: { $0.rawValue.hasSameBytes(as: word) }) else { return nil }
+            self = kind
+        }
     }
 
     /// One name of the state with its JSON value.
@@ -27,7 +33,7 @@ struct CursorState: Equatable, Sendable {
 
     /// Where the next sync of `stream` starts; `nil` means from the beginning.
     func cursor(of stream: String) -> CursorValue? {
-        guard let member = members.first(where: { $0.name == stream }),
+        guard let member = members.first(where: { $0.name.hasSameBytes(as: stream) }),
             let value = try? JSONValue.read(member.json.span, limits: JSONLimits(values: 200_000))
         else { return nil }
         return value["cursor"].flatMap { CursorValue($0) }
@@ -44,7 +50,7 @@ struct CursorState: Equatable, Sendable {
         }
         writer.endObject()
         let member = Member(name: stream, json: writer.bytes)
-        if let index = members.firstIndex(where: { $0.name == stream }) {
+        if let index = members.firstIndex(where: { $0.name.hasSameBytes(as: stream) }) {
             members[index] = member
         } else {
             members.append(member)
@@ -54,7 +60,7 @@ struct CursorState: Equatable, Sendable {
 
     /// Forgets the cursor of `stream`: its next sync starts from the beginning.
     mutating func rewind(_ stream: String) {
-        members.removeAll { $0.name == stream }
+        members.removeAll { $0.name.hasSameBytes(as: stream) }
         if members.isEmpty { kind = .notSet }
     }
 
