@@ -24,28 +24,38 @@ enum Persistence {
 }
 
 extension Worker {
-    /// Writes head and body as one piece, so that a small answer is one TLS record and one system call.
-    func write(_ response: Response, for exchange: inout Exchange, to connection: inout ServerConnection) async {
+    /// Appends head and body as one piece, so that a small answer is one TLS record and one system call. `false` when
+    /// there is more to do: see `finish`.
+    func write(
+        _ response: Response, for exchange: inout Exchange, to connection: inout ServerConnection
+    ) -> Bool {
         if response.closesConnection { connection.mustClose() }
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
-        let isHead = connection.head.method == .head
-        let before = connection.output.count
         let persistence: Persistence =
             connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
+        let before = connection.output.count
         appendHead(of: response, for: exchange, persistence, to: &connection.output)
-        exchange.bytesOut = connection.output.count - before
-        if isHead || HTTPStatus.hasNoBody(response.status) {
-            // Nothing follows the head, whatever length it announced (RFC 9112, section 6.3).
-        } else {
-            exchange.bytesOut += response.body.count
-            if response.body.count <= Worker.copiedBodyBytes {
-                connection.output += response.body
-            } else if await !connection.flush(then: response.body) {
-                return connection.mustClose()
-            }
+        let hasBody = hasBody(response, exchange)
+        let isCopied = hasBody && response.body.count <= Worker.copiedBodyBytes
+        if isCopied { connection.output += response.body }
+        exchange.bytesOut = connection.output.count - before + (hasBody && !isCopied ? response.body.count : 0)
+        return !(hasBody && !isCopied) && !(discardsBody && connection.hasUnreadBody)
+    }
+
+    /// Sends a body that is too large to be copied, and reads away a body that nobody asked for.
+    func finish(
+        _ response: Response, _ exchange: borrowing Exchange, to connection: inout ServerConnection
+    ) async {
+        if hasBody(response, exchange), response.body.count > Worker.copiedBodyBytes {
+            guard await connection.flush(then: response.body) else { return connection.mustClose() }
         }
-        if discardsBody { await connection.discardBody() }
+        if !response.closesConnection, connection.canDiscardBody { await connection.discardBody() }
+    }
+
+    /// Nothing follows the head of some answers, whatever length it announced (RFC 9112, section 6.3).
+    private func hasBody(_ response: Response, _ exchange: borrowing Exchange) -> Bool {
+        !exchange.isHead && !HTTPStatus.hasNoBody(response.status)
     }
 
     /// Bodies up to this size share their head's record; larger ones are sent from where they are.

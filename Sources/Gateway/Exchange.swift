@@ -23,6 +23,8 @@ struct Exchange: ~Copyable {
     /// The limits that apply, and what the limiter said about them.
     var limits: [LimitRule] = []
     var batch = RateLimitBatch()
+    /// The answer is a head only.
+    var isHead = false
     var bodyBytes = 0
     /// Head and body of the answer.
     var bytesOut = 0

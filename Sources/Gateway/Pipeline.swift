@@ -21,6 +21,7 @@ extension Worker {
     func answer(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) async {
         if isDraining { connection.mustClose() }
         var exchange = Exchange(trace: trace(connection), policies: policies, startedAt: .now())
+        exchange.isHead = connection.head.method == .head
         let response: Response
         switch decide(connection, &exchange, &memo) {
         case .forward(let grant):
@@ -39,24 +40,30 @@ extension Worker {
         case .options(let allow, _):
             response = Response(status: 204, fields: [(name: "Allow", value: allow)])
         }
-        await write(response, for: &exchange, to: &connection)
+        if !write(response, for: &exchange, to: &connection) { await finish(response, exchange, to: &connection) }
         record(exchange, connection, response)
     }
 
+    // What has nothing to wait for is not awaited: a read of the state goes from head to answer without a suspension point.
     private func pass(
         _ grant: Grant, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let status = grant.route.answer { return Response(status: status) }
         try checkLimits(grant, connection, &exchange)
-        let body = try await readBody(of: &connection, for: grant, &exchange)
-        try await findConnection(in: body, of: connection, for: grant, &exchange)
+        let body = connection.head.framing == .none ? [] : try await readBody(of: &connection, for: grant, &exchange)
+        if grant.needsConnection { try await findConnection(in: body, of: connection, for: grant, &exchange) }
         mark(.read, &exchange)
         try takeLimits(grant, &exchange)
         mark(.limit, &exchange)
         var lease = try takeLease(grant, &exchange)
         mark(.lease, &exchange)
-        let answer = try await forward(&connection, body, grant, &lease, &exchange)
+        let request = upstreamRequest(connection, body, grant, exchange)
+        lease?.forwarded()
+        let answer =
+            if let answer = shared.upstream.answerAtOnce(request) { answer } else {
+                try await forward(request, &connection)
+            }
         mark(.forward, &exchange)
         if grant.captures.job != nil, answer.status < 300 { await noteCancellation(grant, connection) }
         return normalize(answer, settling: lease, &exchange)
@@ -69,7 +76,7 @@ extension Worker {
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
         let response = answer(to: .failure(failure), exchange)
-        await write(response, for: &exchange, to: &connection)
+        if !write(response, for: &exchange, to: &connection) { await finish(response, exchange, to: &connection) }
         record(exchange, connection, response)
     }
 

@@ -123,7 +123,8 @@ internal import Synchronization
         if !ready.isEmpty || isStopping {
             milliseconds = 0
         } else {
-            var wake = chores.map(\.next).min() ?? .distantFuture
+            var wake = Instant.distantFuture
+            for chore in chores { wake = min(wake, chore.next) }
             if let tick = wheel.nextTick() { wake = min(wake, tick) }
             if wake != .distantFuture {
                 let left = wake > now ? wake.nanoseconds - now.nanoseconds : 0

@@ -55,6 +55,8 @@ package struct ServerConnection: ~Copyable {
     /// What is to be sent: responses are appended here, `flush` sends them. Responses to pipelined requests leave
     /// together.
     package var output: [UInt8] = []
+    /// How much of `output` is on its way already; zero but while a flush waits.
+    private var outputSent = 0
     package private(set) var bytesSent = 0
 
     init(
@@ -139,7 +141,9 @@ package struct ServerConnection: ~Copyable {
                     return .malformed(error)
                 }
             }
-            guard await flush() else { return .closed }
+            if !sendAtOnce() {
+                guard await flush() else { return .closed }
+            }
             if !state.isIdle, !isInHead {
                 isInHead = true
                 deadline = loop.now + timeouts.head
@@ -302,6 +306,9 @@ package struct ServerConnection: ~Copyable {
         return (!head.expectsContinue || body.hasStarted) && (body.announced ?? 0) <= ServerConnection.discardLimit
     }
 
+    /// Part of the request's body has not been read.
+    package var hasUnreadBody: Bool { body.isActive }
+
     private static let discardLimit: UInt64 = 65_536
 
     /// Sends the response and then reads away what is left of the request's body.
@@ -335,20 +342,33 @@ package struct ServerConnection: ~Copyable {
 
     /// Sends `output`. `false` when the client is gone or took too long.
     package mutating func flush() async -> Bool {
-        guard !output.isEmpty else { return true }
-        let sent = await send(output)
+        if sendAtOnce() { return true }
+        let isSent = await send(output, from: outputSent)
+        outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
-        return sent
+        return isSent
+    }
+
+    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
+    private mutating func sendAtOnce() -> Bool {
+        guard outputSent < output.count else { return true }
+        guard case .done(let count)? = try? stream.write(output, from: outputSent) else { return false }
+        bytesSent += count
+        outputSent += count
+        guard outputSent == output.count else { return false }
+        outputSent = 0
+        output.removeAll(keepingCapacity: output.capacity <= 65_536)
+        return true
     }
 
     /// Sends `output`, then `bytes` without copying them.
     package mutating func flush(then bytes: [UInt8]) async -> Bool {
         guard await flush() else { return false }
-        return await bytes.isEmpty ? true : send(bytes)
+        return await send(bytes, from: 0)
     }
 
-    private mutating func send(_ bytes: [UInt8]) async -> Bool {
-        var sent = 0
+    private mutating func send(_ bytes: [UInt8], from start: Int) async -> Bool {
+        var sent = start
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { return false }
