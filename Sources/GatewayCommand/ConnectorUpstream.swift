@@ -50,8 +50,6 @@ extension UpstreamJob {
         self.init(
             key: LeaseKey(organization: job.organization, connection: job.connection),
             job: LeaseJob(
-                id: job.id, type: job.type, status: job.status, startedAt: job.startedAt,
-                // The Airweave family has no resource for one job, but lists them.
-                location: job.isAirweave ? "/v1/source-connections/\(job.connection)/jobs" : job.path))
+                id: job.id, type: job.type, status: job.status, startedAt: job.startedAt, location: job.path))
     }
 }
