@@ -153,7 +153,11 @@ package struct ServerConnection: ~Copyable {
             case .deadlinePassed where !state.isIdle:
                 state.receivedGarbage()
                 return .timedOut
-            case .deadlinePassed, .closed, .interrupted: return .closed
+            case .deadlinePassed, .closed, .interrupted:
+                // Said in TLS too: to the client an end without it looks like an attack (RFC 8446, section 6.1).
+                stream.finishWriting()
+                return .closed
+            case .broken: return .closed
             }
         }
     }
@@ -172,7 +176,7 @@ package struct ServerConnection: ~Copyable {
         if loop.now > endOfLife { state.mustClose() }
     }
 
-    private enum Fill { case bytes, deadlinePassed, closed, interrupted }
+    private enum Fill { case bytes, deadlinePassed, closed, broken, interrupted }
 
     /// Reads at least one byte to `input[end...]`.
     private mutating func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
@@ -180,7 +184,7 @@ package struct ServerConnection: ~Copyable {
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
                 makeRoom()
-                do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .closed }
+                do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .broken }
             }
             switch progress {
             case .done(let bytes):
@@ -275,7 +279,7 @@ package struct ServerConnection: ~Copyable {
             case .deadlinePassed, .interrupted:
                 state.mustClose()
                 return .timedOut
-            case .closed:
+            case .closed, .broken:
                 state.mustClose()
                 return .closed
             }
