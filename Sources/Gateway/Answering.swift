@@ -29,7 +29,8 @@ extension Worker {
     func write(
         _ response: Response, for exchange: inout Exchange, to connection: inout ServerConnection
     ) -> Bool {
-        if response.closesConnection { connection.mustClose() }
+        // Also where the drain began while the request waited for something.
+        if response.closesConnection || isDraining { connection.mustClose() }
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
         let persistence: Persistence =

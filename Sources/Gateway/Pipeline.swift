@@ -19,7 +19,6 @@ internal import Transport
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
     func answer(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) async {
-        if isDraining { connection.mustClose() }
         var exchange = Exchange(trace: trace(connection), policies: policies, startedAt: .now())
         exchange.isHead = connection.head.method == .head
         let response: Response

@@ -80,6 +80,8 @@ final class Worker: @unchecked Sendable {
             case .closed: return
             }
             switch connection.responseFinished() {
+            // The drain may have begun after the answer said that the connection goes on, while a body was read away.
+            case .readNextRequest where isDraining: return await connection.closeGracefully()
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
             }

@@ -24,7 +24,8 @@ package final class Listener {
     }
 
     private let loop: EventLoop
-    private let socket: Socket
+    /// `nil` once nothing more is accepted.
+    private var socket: Socket?
     private let watch: SocketWatch
     private var isAccepting = true
     /// Open connections of this listener.
@@ -42,7 +43,7 @@ package final class Listener {
     ) throws(SystemError) {
         self.loop = loop
         watch = try loop.watch(socket.descriptor)
-        self.socket = socket
+        self.socket = consume socket
         self.settings = settings
         self.context = context
     }
@@ -53,7 +54,7 @@ package final class Listener {
             var taken = 0
             var isWaiting = false
             while taken < 64 {
-                guard case .socket(let descriptor) = acceptConnection(on: socket.descriptor) else {
+                guard case .socket(let descriptor) = acceptConnection(on: watch.descriptor) else {
                     isWaiting = true
                     break
                 }
@@ -67,13 +68,16 @@ package final class Listener {
                 await Task.yield()
             }
         }
+        // Who has connected already is served; who comes from now on is refused, and not left waiting for an answer.
+        while case .socket(let descriptor) = acceptConnection(on: watch.descriptor) { begin(descriptor, serve) }
+        loop.unwatch(watch)
+        socket = nil
     }
 
+    /// Ends `accept`, which closes the socket.
     package func stopAccepting() {
-        guard isAccepting else { return }
         isAccepting = false
         watch.interrupt()
-        loop.unwatch(watch)
     }
 
     private func begin(_ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void) {
