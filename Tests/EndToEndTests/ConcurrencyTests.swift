@@ -95,7 +95,8 @@ extension EndToEnd {
                     try client.call("POST", path).expectConflict(with: id, isAirweave: true)
                 }
                 for connection in [TestConnections.sourceConnection, upper] {
-                    try client.call("POST", Path.jobs, body: trigger(connection: connection)).expectConflict(with: id)
+                    try client.call("POST", Path.jobs, body: trigger(connection: connection))
+                        .expectConflict(with: id)
                 }
             }
         }
@@ -158,7 +159,9 @@ extension Answer {
         #expect(active?["type"]?.string?.isEmpty == false, sourceLocation: sourceLocation)
         #expect(
             ["pending", "running"].contains(active?["status"]?.string), "\(text)", sourceLocation: sourceLocation)
-        #expect(self["location"]?.hasSuffix("/jobs/\(job)") == true, sourceLocation: sourceLocation)
+        #expect(
+            self["location"]?.hasSuffix("/jobs/\(job)") == true, "\(self["location"] ?? "")",
+            sourceLocation: sourceLocation)
         #expect((1...60).contains(self["retry-after"].flatMap(Int.init) ?? 0), sourceLocation: sourceLocation)
         #expect(
             try json("error", "details", "retry_after")?.integer == self["retry-after"].flatMap(Int64.init),

@@ -21,6 +21,8 @@ struct GatewaySetup {
     /// Members of `gateway` in the policy.
     var settings = ""
     var admin = false
+    /// The certificate is one that the policy names, and not the gateway's own.
+    var namesCertificate = false
 
     /// A job lasts longer than any test.
     static let longJobs = GatewaySetup(jobMilliseconds: 600_000)
@@ -40,6 +42,11 @@ final class TestGateway {
 
     /// Starts over what the folder holds; a gateway that was stopped may have left its state there.
     static func start(_ setup: GatewaySetup, in folder: TestFolder) async throws -> TestGateway {
+        var setup = setup
+        if setup.namesCertificate {
+            setup.settings += #"tls: { certificates: [{ certificate: "tls/server.pem", key: "tls/key.pem" }] },"#
+            try TestCertificate().write(to: folder, withAuthority: true)
+        }
         try TestPolicies.write(setup, to: folder)
         try TestConnections.write(to: folder)
         let state = try StateFolder(path: folder.state)
@@ -152,6 +159,28 @@ func withTestFolder(_ body: (TestFolder) async throws -> Void) async throws {
     try await body(folder)
 }
 
+/// A certificate for this machine's own names, with an authority of its own.
+struct TestCertificate {
+    let authority: PEMIdentity
+    let server: PEMIdentity
+
+    init() throws {
+        let now = Int(Date().timeIntervalSince1970)
+        authority = try LocalAuthority.makeAuthority(commonName: "authority of a test", now: now)
+        server = try LocalAuthority.issueServerCertificate(
+            commonName: "localhost", names: ["DNS:localhost", "IP:127.0.0.1"], signedBy: authority, now: now)
+    }
+
+    func write(to folder: TestFolder, withAuthority: Bool = false) throws {
+        try folder.write(String(decoding: server.key, as: UTF8.self), to: "policies/tls/key.pem")
+        try folder.write(
+            String(decoding: server.certificate + authority.certificate, as: UTF8.self), to: "policies/tls/server.pem")
+        if withAuthority {
+            try folder.write(String(decoding: authority.certificate, as: UTF8.self), to: "policies/tls/ca.pem")
+        }
+    }
+}
+
 /// A folder for one test's policies and state.
 struct TestFolder: Sendable {
     let path: String
@@ -164,7 +193,11 @@ struct TestFolder: Sendable {
 
     var policies: String { path + "/policies" }
     var state: String { path + "/state" }
-    var authorityFile: String { state + "/ca.pem" }
+    /// Who vouches for the gateway: the authority that came with the named certificate, or the gateway's own.
+    var authorityFile: String {
+        let named = policies + "/tls/ca.pem"
+        return FileManager.default.fileExists(atPath: named) ? named : state + "/ca.pem"
+    }
 
     func write(_ text: String, to file: String) throws {
         let url = URL(filePath: path + "/" + file)
