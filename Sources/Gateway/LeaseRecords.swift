@@ -16,6 +16,8 @@ struct LeaseRecord: Sendable {
     var holders: [LeaseHolder] = []
     /// Jobs whose end was learnt while the answer that names them was still on its way.
     var endedEarly: [String] = []
+    /// Jobs that were seen to run before the answer that names them, as they were seen.
+    var seenEarly: [LeaseJob] = []
 }
 
 /// The leases of one shard, under its lock.
@@ -44,8 +46,10 @@ struct LeaseRecords: Sendable {
             if !isKnown { recordDuration(key, serial: serial, now: now) }
             return remove(key, serial: serial)
         }
+        let seen = leases[key]?.seenEarly.last { $0.id == job.id }
         update(key, serial: serial) { holder in
-            holder.job = job
+            // The answer tells how the job began; what was seen since is newer.
+            holder.job = seen ?? job
             holder.state = .held
             holder.settledAt = settledAt
         }
@@ -79,6 +83,15 @@ struct LeaseRecords: Sendable {
         // One request starts one job, so the ends that may overtake answers are few.
         if record.endedEarly.count == 16 { record.endedEarly.removeFirst() }
         record.endedEarly.append(jobID)
+        leases[key] = record
+    }
+
+    /// A job was seen to run: the lease that holds it shows so, or the one that will.
+    mutating func jobSeen(_ key: LeaseKey, _ job: LeaseJob) {
+        if updateHolder(of: key, jobID: job.id, { $0.job = job }) { return }
+        guard var record = leases[key], record.holders.contains(where: { $0.job == nil }) else { return }
+        if record.seenEarly.count == 16 { record.seenEarly.removeFirst() }
+        record.seenEarly.append(job)
         leases[key] = record
     }
 

@@ -55,7 +55,7 @@ package final class LeaseTable: Sendable {
     package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Int64) {
         shard(of: key).records.withLock { records in
             if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
-            _ = records.updateHolder(of: key, jobID: job.id) { $0.job = job }
+            records.jobSeen(key, job)
         }
     }
 

@@ -57,7 +57,7 @@ struct ServiceState: Sendable {
 }
 
 extension ServiceState {
-    /// Makes a committed record true. Returns the job if the record began or ended one.
+    /// Makes a committed record true. Returns the job if the record made it, or changed its status.
     mutating func apply(_ record: JournalRecord) -> Job? {
         switch record {
         case .job(let job): return apply(job)
@@ -82,14 +82,15 @@ extension ServiceState {
             for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobPlaces[forgotten] = nil }
             return job
         }
-        let wasEnded = entries[place.entry].jobs[place.sequence]?.status.isEnd ?? true
+        let before = entries[place.entry].jobs[place.sequence]?.status
         entries[place.entry].update(place.sequence) { current in
             var job = job
             job.keepCancelRequest(of: current)
             current = job
             return true
         }
-        return job.status.isEnd && !wasEnded ? job : nil
+        // A checkpoint is no news.
+        return before.map { $0 != job.status && !$0.isEnd } ?? false ? job : nil
     }
 
     /// Shows what a running job has moved, before it is committed.
