@@ -23,8 +23,8 @@ package final class ConnectorService: Sendable {
     /// Held as long as the service lives.
     private let lock: any StorageFile
     private let threads = WorkThreads(count: 1, name: "connector-stop")
-    /// Where long bodies are read.
-    let bodyThreads = WorkThreads(count: 1, name: "connector-body")
+    /// Where long bodies are read and long lists made, so that no caller's event loop waits for them.
+    let sideThreads = WorkThreads(count: 1, name: "connector-side")
 
     /// Opens the state directory, takes back what a crash left half done, and resumes its jobs. Blocks.
     ///

@@ -11,7 +11,9 @@ struct Addresses {
     init(_ arguments: Arguments, _ settings: GatewaySettings) throws(ServeCommand.Refusal) {
         if let text = arguments.value("listen") {
             var addresses: [SocketAddress] = []
-            for part in text.split(separator: ",") { addresses.append(try Addresses.address(String(part), "--listen")) }
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                addresses.append(try Addresses.address(String(part), "--listen"))
+            }
             listen = addresses
         } else {
             var addresses: [SocketAddress] = []

@@ -49,9 +49,11 @@ struct CertificateSource {
             return Loaded(context: context, isNew: isNew, isLocal: settings.certificates.isEmpty)
         } catch {
             let files = identities.map { "\($0.certificateFile) with \($0.keyFile)" }.joined(separator: ", ")
-            throw ServeCommand.Refusal(
-                line: "the certificate \(files) cannot be used (\(error)): check gateway.tls.certificates in the policy"
-            )
+            let remedy =
+                settings.certificates.isEmpty
+                ? "delete both files, and the next start makes new ones"
+                : "check gateway.tls.certificates in the policy"
+            throw ServeCommand.Refusal(line: "the certificate \(files) cannot be used (\(error)): \(remedy)")
         }
     }
 

@@ -124,6 +124,10 @@ final class Service {
             return set
         case .refused(let diagnostics):
             print(diagnostics)
+            if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
+                throw ServeCommand.Refusal(
+                    line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
+            }
             throw ServeCommand.Refusal(
                 line:
                     "the policies in \(source.folder.path) have mistakes, listed above; check them with: gateway policy check \(source.folder.path)"

@@ -5,6 +5,8 @@ import Gateway
 /// The gateway's own folder: certificates it made, the demo token's hash, the connector service's data.
 struct StateFolder {
     let path: String
+    /// Holds the folder's lock as long as there is a copy of this value.
+    private let lock: FileHandle
 
     struct Unusable: Error, CustomStringConvertible {
         let description: String
@@ -21,6 +23,14 @@ struct StateFolder {
                     "the state folder \(path) cannot be made (\(error.localizedDescription)): choose another with --state DIR"
             )
         }
+        // Before anything in it is read or made: of two first starts at once only one may make certificates and a token.
+        guard let lock = FileHandle(forReadingAtPath: path), flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw Unusable(
+                description:
+                    "the state folder \(path) is in use by another process: stop it, or choose another with --state DIR"
+            )
+        }
+        self.lock = lock
     }
 
     func file(_ name: String) -> String { path + "/" + name }

@@ -17,9 +17,14 @@ enum TokenCommand {
             return Help.refuse("what to do with tokens: create", usage: "gateway token --help")
         }
         let name = arguments.positional.dropFirst().first ?? "new-token"
-        let scopes = (arguments.flags["scopes"] ?? "connectors:read,connectors:run").split(separator: ",")
-            .map { "\"\($0.trimmingCharacters(in: .whitespaces))\"" }.joined(separator: ", ")
-        let expires = arguments.flags["expires"].map { ", expires: \"\($0)\"" } ?? ""
+        let words = (arguments.flags["scopes"] ?? "connectors:read,connectors:run")
+            .split(separator: ",", omittingEmptySubsequences: false).map { $0.trimmingCharacters(in: .whitespaces) }
+        let end = arguments.flags["expires"]
+        if let mistake = mistake(name: name, scopes: words, expires: end) {
+            return Help.refuse(mistake, usage: "gateway token --help")
+        }
+        let scopes = words.map { "\"\($0)\"" }.joined(separator: ", ")
+        let expires = end.map { ", expires: \"\($0)\"" } ?? ""
 
         let token = TokenText.fresh()
         let hash = SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
@@ -34,6 +39,26 @@ enum TokenCommand {
             """
         FileHandle.standardError.write(Data(entry.utf8))
         return 0
+    }
+
+    /// Why the entry would not load, as far as that can be known without the policies.
+    private static func mistake(name: String, scopes: [String], expires: String?) -> String? {
+        func isMade(_ text: String, of others: String) -> Bool {
+            !text.isEmpty && text.utf8.count <= 128
+                && text.unicodeScalars.allSatisfy { scalar in
+                    scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
+                        || others.unicodeScalars.contains(scalar)
+                }
+        }
+        guard isMade(name, of: "_-.") else {
+            return "a token's name is made of letters, digits, \"_\", \"-\" and \".\", not \"\(name)\""
+        }
+        if let word = scopes.first(where: { !isMade($0, of: "_-.~:/") }) { return "\"\(word)\" is no scope" }
+        let reader = ISO8601DateFormatter()
+        if let expires, [expires, expires + "T00:00:00Z"].allSatisfy({ reader.date(from: $0) == nil }) {
+            return "--expires takes a time such as 2027-01-31T00:00:00Z, not \"\(expires)\""
+        }
+        return nil
     }
 }
 

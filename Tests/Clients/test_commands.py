@@ -51,6 +51,14 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert done.returncode == 1 and "absent" in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments", [['a"b'], ["a b"], ["ci", "--expires", "tomorrow"], ["ci", "--scopes", "a,,b"], ["ci", "--scopes", 'x"']]
+)
+def test_no_token_is_made_for_an_entry_that_would_not_load(arguments):
+    done = run("token", "create", *arguments)
+    assert done.returncode == 2 and not done.stdout and "--help" in done.stderr, done
+
+
 def test_a_created_token_opens_the_gateway(start, policies):
     done = run("token", "create")
     assert done.returncode == 0, done

@@ -123,8 +123,34 @@ import Testing
                 #"connectors.json5:6:43: error: this must be an object"#,
                 #"connectors.json5:6:43: error: "source" must be an object with a "folder""#,
                 #"connectors.json5:7:3: error: the id of an airweave connection must be a UUID"#,
+                #"connectors.json5:7:93: error: another connection has this destination folder already"#,
             ])
         #expect(throws: ConnectionFile.Refusal.self) { try read("{ connections: [") }
         #expect(throws: ConnectionFile.Refusal.self) { try read("{}") }
+    }
+
+    @Test("A page is the same whether few or many jobs are looked through", arguments: [false, true])
+    func pages(isDescending: Bool) throws {
+        let histories = (0..<5).map { history in
+            (0..<3000).map { index in
+                let job = Job(
+                    id: "job_\(history)_\(index)", connection: Self.key, kind: index % 3 == 0 ? .reset : .sync,
+                    streams: ["users"], createdAt: Timestamp(milliseconds: Int64(index * 7 / (history + 1))))
+                return JobHistory.Snapshot(job)
+            }
+        }
+        let all = histories.joined().filter { $0.job.kind == .sync }.enumerated().sorted { left, right in
+            let (first, second) = isDescending ? (right, left) : (left, right)
+            return (first.element.job.createdAt.milliseconds, first.offset)
+                < (second.element.job.createdAt.milliseconds, second.offset)
+        }.map(\.element.job.id)
+        for (offset, limit) in [(0, 1), (0, 100), (70, 20), (1500, 100), (9990, 20), (10_000, 5), (Int.max, 100)] {
+            let order = isDescending ? "DESC" : "ASC"
+            let target = "/?job_type=sync&offset=\(offset)&limit=\(limit)&order_by=createdAt|\(order)"
+            let query = try JobQuery(QueryParameters(Array(target.utf8), from: 2))
+            let (page, total) = query.select(from: histories)
+            #expect(total == all.count)
+            #expect(page.map(\.job.id) == Array(all.dropFirst(offset).prefix(limit)))
+        }
     }
 }

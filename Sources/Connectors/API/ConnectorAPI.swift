@@ -15,7 +15,9 @@ extension ConnectorService {
         let route = ConnectorRoute(request.target)
         do throws(APIError) {
             if let answer = try read(route, request) { return answer }
-            return try await write(route, request)
+            guard request.method == "GET" || request.method == "HEAD" else { return try await write(route, request) }
+            let list = try JobList(route, request, ledger)
+            return await sideThreads.run { list.answer() }
         } catch { return refuse(error, route, request) }
     }
 
@@ -36,7 +38,7 @@ extension ConnectorService {
         }
         guard isRead else { return nil }
         switch route.operation {
-        case .jobs: return try jobs(route, request)
+        case .jobs: return try JobList(route, request, ledger).answerAtOnce()
         case .job(let id):
             let job = try job(id, request)
             return ok { $0.job(job) }
@@ -118,27 +120,6 @@ extension ConnectorService {
         let organization = request.organization
         guard let job = ledger.withState({ $0.job(id, of: organization)?.job }) else { throw .jobNotFound }
         return job
-    }
-
-    private func jobs(_ route: ConnectorRoute, _ request: ConnectorRequest) throws(APIError) -> ConnectorResponse {
-        let query = try JobQuery(QueryParameters(request.target, from: route.query))
-        let organization = request.organization
-        let wanted = query.connection.map { ConnectionKey(organization: organization, id: $0) }
-        let histories = ledger.withState { state in
-            let indexes = wanted.map { state.index(of: $0).map { [$0] } ?? [] } ?? state.indexes(of: organization)
-            return indexes.map { state[$0].jobs.all }
-        }
-        let jobs = histories.joined().map(\.job).filter(query.matches)
-        return ok { writer in
-            writer.beginObject()
-            writer.name("data")
-            writer.beginArray()
-            for job in query.page(jobs) { writer.job(job) }
-            writer.endArray()
-            writer.name("total")
-            writer.integer(jobs.count)
-            writer.endObject()
-        }
     }
 
     private func connections(_ request: ConnectorRequest) -> ConnectorResponse {

@@ -1,6 +1,6 @@
 /// Which jobs a list shows, and in which order.
-struct JobQuery {
-    enum Order: String, CaseIterable {
+struct JobQuery: Sendable {
+    enum Order: String, Sendable, CaseIterable {
         case created
         case updated
     }
@@ -50,15 +50,41 @@ struct JobQuery {
         return !matchesNothing
     }
 
-    /// `jobs` come in the order they were created, connection by connection; ties keep it.
-    func page(_ jobs: [Job]) -> [Job] {
-        let key: (Job) -> Timestamp = { [order] in order == .created ? $0.createdAt : $0.updatedAt }
-        let sorted = jobs.enumerated().sorted { left, right in
-            let (first, second) = (key(left.element), key(right.element))
-            if first != second { return isDescending ? second < first : first < second }
-            return isDescending ? left.offset > right.offset : left.offset < right.offset
+    /// The jobs to show, and how many match. Each history is in the order its jobs were created; ties keep that order.
+    ///
+    /// Takes the time to look at every job once and memory for a page: only places are sorted, jobs are not copied.
+    func select(from histories: [[JobHistory.Snapshot]]) -> (page: [JobHistory.Snapshot], total: Int) {
+        let wanted = min(offset, histories.reduce(0) { $0 + $1.count }) + limit
+        var places: [Place] = []
+        var total = 0
+        for (history, snapshots) in histories.enumerated() {
+            for index in snapshots.indices where matches(snapshots[index].job) {
+                total += 1
+                let job = snapshots[index].job
+                let moment = order == .created ? job.createdAt : job.updatedAt
+                places.append(Place(moment: moment.milliseconds, history: history, index: index))
+                if places.count >= 2 * wanted + 1024 {
+                    sort(&places)
+                    places.removeLast(places.count - wanted)
+                }
+            }
         }
-        return sorted.dropFirst(offset).prefix(limit).map(\.element)
+        sort(&places)
+        return (places.dropFirst(offset).prefix(limit).map { histories[$0.history][$0.index] }, total)
+    }
+
+    /// Where a job stands, and by what it is ordered.
+    private struct Place {
+        let moment: Int64
+        let history: Int
+        let index: Int
+    }
+
+    private func sort(_ places: inout [Place]) {
+        places.sort { [isDescending] left, right in
+            let (first, second) = isDescending ? (right, left) : (left, right)
+            return (first.moment, first.history, first.index) < (second.moment, second.history, second.index)
+        }
     }
 
     private static func moment(

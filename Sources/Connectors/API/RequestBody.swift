@@ -70,7 +70,7 @@ extension ConnectorService {
         _ request: ConnectorRequest, _ work: @escaping @Sendable () throws(APIError) -> Value
     ) async throws(APIError) -> Value {
         guard request.body.count > Self.longBody else { return try work() }
-        return try await bodyThreads.run(work)
+        return try await sideThreads.run(work)
     }
 
     func body(of request: ConnectorRequest, known: [String]) async throws(APIError) -> RequestBody {

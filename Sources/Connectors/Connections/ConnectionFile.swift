@@ -39,11 +39,18 @@ struct ConnectionFile {
             return []
         }
         var seen: Set<ConnectionKey> = []
+        var folders: Set<String> = []
         return list.compactMap { value in
             guard let definition = connection(value) else { return nil }
             guard seen.insert(definition.key).inserted else {
                 note("the connection \"\(definition.key.id)\" is defined twice in its organization", value.range)
                 return nil
+            }
+            // Two jobs at once would write the same files.
+            if !folders.insert(definition.destinationFolder).inserted {
+                note(
+                    "another connection has this destination folder already", value["destination"]?.range ?? value.range
+                )
             }
             return definition
         }

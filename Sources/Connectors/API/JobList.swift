@@ -1,0 +1,41 @@
+internal import JSON
+
+/// "List jobs": what was asked for, and the jobs to choose from as they were at one moment.
+struct JobList: Sendable {
+    /// More jobs than these are not looked through on a caller's event loop.
+    private static let jobsAtOnce = 2000
+
+    private let query: JobQuery
+    /// One history per connection.
+    private let histories: [[JobHistory.Snapshot]]
+
+    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ ledger: Ledger) throws(APIError) {
+        let query = try JobQuery(QueryParameters(request.target, from: route.query))
+        let organization = request.organization
+        let wanted = query.connection.map { ConnectionKey(organization: organization, id: $0) }
+        self.query = query
+        histories = ledger.withState { state in
+            let indexes = wanted.map { state.index(of: $0).map { [$0] } ?? [] } ?? state.indexes(of: organization)
+            return indexes.map { state[$0].jobs.all }
+        }
+    }
+
+    /// `nil` where that would take too long for others.
+    func answerAtOnce() -> ConnectorResponse? {
+        histories.reduce(0) { $0 + $1.count } <= Self.jobsAtOnce ? answer() : nil
+    }
+
+    func answer() -> ConnectorResponse {
+        let (page, total) = query.select(from: histories)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.name("data")
+        writer.beginArray()
+        for snapshot in page { writer.job(snapshot.job) }
+        writer.endArray()
+        writer.name("total")
+        writer.integer(total)
+        writer.endObject()
+        return ConnectorResponse(status: 200, body: writer.bytes)
+    }
+}
