@@ -65,14 +65,18 @@ extension Worker {
     func appendHead(
         of response: Response, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
     ) {
-        output += HTTPStatus.line(response.status)
-        output += dateLine
-        if !HTTPStatus.hasNoBody(response.status) {
-            if response.contentType == "application/json" {
-                output += Worker.jsonLine
-            } else {
-                output += Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+        let isJSON = response.contentType == "application/json"
+        if response.status == 200, isJSON {
+            output += usualPrefix
+        } else {
+            output += HTTPStatus.line(response.status)
+            output += dateLine
+            if !HTTPStatus.hasNoBody(response.status) {
+                output +=
+                    isJSON ? Worker.jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
             }
+        }
+        if !HTTPStatus.hasNoBody(response.status) {
             output.append(decimal: response.body.count)
             output += Worker.lineEnd
         }
@@ -94,7 +98,7 @@ extension Worker {
         output += Worker.lineEnd
     }
 
-    private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
+    static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
     private static let traceName = Array("X-Trace-Id: ".utf8)
     private static let keepAliveLine = Array("Connection: keep-alive\r\n".utf8)
     private static let closeLine = Array("Connection: close\r\n".utf8)

@@ -16,6 +16,8 @@ final class Worker: @unchecked Sendable {
     var context: TLSContext
     /// `Date: ...` of this second, line end included.
     private(set) var dateLine: [UInt8] = []
+    /// How nearly every answer begins: status 200, this second's date, and JSON of the length that follows.
+    private(set) var usualPrefix: [UInt8] = []
     private(set) var epochSeconds: Int64 = 0
     private var listeners: [Listener] = []
     let counts: WorkerMetrics
@@ -41,6 +43,7 @@ final class Worker: @unchecked Sendable {
         guard seconds != epochSeconds else { return }
         epochSeconds = seconds
         dateLine = Array("Date: \(HTTPDate.text(epochSeconds: Int(seconds)))\r\n".utf8)
+        usualPrefix = HTTPStatus.line(200) + dateLine + Worker.jsonLine
     }
 
     /// Before the loop runs.

@@ -40,7 +40,9 @@ extension ConnectorRequest {
 extension UpstreamResponse {
     fileprivate init(_ response: ConnectorResponse) {
         self.init(
-            status: response.status, fields: response.headers.map { (name: $0.0, value: $0.1) }, body: response.body,
+            status: response.status,
+            fields: response.headers.isEmpty ? [] : response.headers.map { (name: $0.0, value: $0.1) },
+            body: response.body,
             startedJob: response.startedJob.map(UpstreamJob.init))
     }
 }
