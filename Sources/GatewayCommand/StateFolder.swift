@@ -33,6 +33,9 @@ struct StateFolder {
         self.lock = lock
     }
 
+    /// Lets another gateway have the folder: when this one has stopped.
+    func release() { try? lock.close() }
+
     func file(_ name: String) -> String { path + "/" + name }
 
     var authorityFile: String { file("ca.pem") }

@@ -35,6 +35,7 @@ final class TestGateway {
     let folder: TestFolder
     let port: UInt16
     private let policies: PolicyStore
+    private let state: StateFolder
     private let certificates: CertificateSource
     private let ticketKeys: TicketKeys
     private let collected: CollectedLog
@@ -75,17 +76,18 @@ final class TestGateway {
             .init(
                 listen: [local], admin: setup.admin ? local : nil, workers: 2,
                 upstream: ConnectorUpstream(service: connectors), policies: policies, context: context, log: log))
-        return TestGateway(server, connectors, folder, policies, certificates, ticketKeys, log)
+        return TestGateway(server, connectors, folder, policies, state, certificates, ticketKeys, log)
     }
 
     private init(
         _ server: GatewayServer, _ connectors: ConnectorService, _ folder: TestFolder, _ policies: PolicyStore,
-        _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue
+        _ state: StateFolder, _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue
     ) {
         self.server = server
         self.connectors = connectors
         self.folder = folder
         self.policies = policies
+        self.state = state
         self.certificates = certificates
         self.ticketKeys = ticketKeys
         collected = CollectedLog(log)
@@ -102,6 +104,7 @@ final class TestGateway {
         isStopped = true
         server.stop()
         await connectors.shutdown()
+        state.release()
     }
 
     /// The access log so far, one line per request.
