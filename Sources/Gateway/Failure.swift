@@ -64,6 +64,14 @@ package struct Failure: Error, Equatable, Sendable {
         case .credentialSourceUnavailable, .storeUnavailable, .overloaded, .draining, .internalError: .gateway
         }
     }
+
+    /// Whether the upstream may have begun the work all the same: it was reached, and what it did is unknown.
+    package var mayHaveBegunWork: Bool {
+        switch kind {
+        case .upstreamTimeout, .upstreamInvalidResponse, .upstreamTruncated: true
+        default: false
+        }
+    }
 }
 
 /// Everything that ends a request with an error of the gateway's own.

@@ -27,7 +27,7 @@ extension Worker {
             do throws(Failure) {
                 response = try await pass(grant, &connection, &exchange)
             } catch {
-                refundWork(&exchange)
+                if !error.mayHaveBegunWork { refundWork(&exchange) }
                 exchange.endingStage = error.stage
                 exchange.origin = error.origin
                 response = answer(to: .failure(error), exchange)
