@@ -97,6 +97,8 @@ struct FailureTests {
         (.head(.differingContentLengths), 400, "BAD_REQUEST", .client, true),
         (.head(.contentLengthWithTransferEncoding), 400, "BAD_REQUEST", .client, true),
         (.head(.transferEncodingInHTTP10), 400, "BAD_REQUEST", .client, true),
+        (.head(.chunkedNotFinal), 400, "BAD_REQUEST", .client, true),
+        (.head(.repeatedField(.host)), 400, "BAD_REQUEST", .client, true),
         (.head(.unknownTransferCoding), 501, "NOT_IMPLEMENTED", .client, true),
         (.head(.unknownExpectation), 417, "EXPECTATION_FAILED", .client, true),
     ]

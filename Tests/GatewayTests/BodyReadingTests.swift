@@ -1,0 +1,119 @@
+import JSON
+import Testing
+
+@testable import Gateway
+
+@Suite("The connection in a body")
+struct BodyReadingTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        let body: String
+        /// The connection that is leased, or the code of the refusal.
+        let outcome: String
+        let status: Int
+
+        init(_ body: String, _ outcome: String, _ status: Int = 200) {
+            (self.body, self.outcome, self.status) = (body, outcome, status)
+        }
+
+        var testDescription: String { body.prefix(60) + " is \(outcome)" }
+    }
+
+    private static let uuid = "550e8400-e29b-41d4-a716-446655440000"
+
+    static let rows = [
+        Row(#"{"connection_id":"conn_1"}"#, "conn_1"), Row(#"{"connectionId":"conn_1"}"#, "conn_1"),
+        Row(#" { "job_type" : "sync", "connectionId" : "conn_1" } "#, "conn_1"),
+        Row(#"{"connection_id":"conn_1","connectionId":"conn_1"}"#, "conn_1"),
+        Row(#"{"connection_id":"conn\u005f1"}"#, "conn_1"),
+        Row(#"{"other":{"connection_id":"conn_2"},"connection_id":"conn_1"}"#, "conn_1"),
+        Row(#"{"connection_id":"\#(uuid.uppercased())"}"#, uuid),
+        Row(#"{"connection_id":"\#(uuid.replacing("-", with: ""))","connectionId":"\#(uuid)"}"#, uuid),
+
+        Row(#"{"connection_id":"conn_1","connectionId":"conn_2"}"#, "CONFLICTING_FIELDS", 400),
+        Row(#"{"connection_id":"conn_1","connectionId":"Conn_1"}"#, "CONFLICTING_FIELDS", 400),
+        Row(#"{"connection_id":"conn_1","connection_id":"conn_1"}"#, "INVALID_JSON", 400),
+        Row(#"{"connection_id":"conn_1","connection\u005fid":"conn_2"}"#, "INVALID_JSON", 400),
+        Row("", "INVALID_JSON", 400), Row("{", "INVALID_JSON", 400), Row("{} x", "INVALID_JSON", 400),
+        Row(#"{"connection_id":"\#("\u{1}")"}"#, "INVALID_JSON", 400),
+        Row(#"{'connection_id':'c'}"#, "INVALID_JSON", 400),
+        Row("[]", "VALIDATION_ERROR", 422), Row("null", "VALIDATION_ERROR", 422),
+        Row(#""conn_1""#, "VALIDATION_ERROR", 422), Row("{}", "VALIDATION_ERROR", 422),
+        Row(#"{"Connection_Id":"conn_1"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"other":{"connection_id":"conn_2"}}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":null}"#, "VALIDATION_ERROR", 422), Row(#"{"connection_id":1}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":["conn_1"]}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","connectionId":7}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":""}"#, "INVALID_IDENTIFIER", 400),
+        Row(#"{"connection_id":"a/b"}"#, "INVALID_IDENTIFIER", 400),
+        Row(#"{"connection_id":".."}"#, "INVALID_IDENTIFIER", 400),
+        Row(#"{"connection_id":" c"}"#, "INVALID_IDENTIFIER", 400),
+        Row(#"{"connection_id":"\#("caf\u{e9}")"}"#, "INVALID_IDENTIFIER", 400),
+        Row(#"{"connection_id":"\#(String(repeating: "x", count: 129))"}"#, "INVALID_IDENTIFIER", 400),
+    ]
+
+    @Test("Both spellings are read, and what is in doubt is refused", arguments: rows)
+    func connection(row: Row) throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        let key = LeaseKey(organization: "org_a", connection: row.outcome)
+        pipeline.upstream.answers(200, job: ScriptedUpstream.job("job_1", key: key))
+        let answer = try client.call("POST", PlainClient.jobs, body: row.body)
+        #expect(answer.status == row.status, "\(answer.text)")
+        if row.status == 200 {
+            #expect(pipeline.upstream.requests.map(\.body) == [Array(row.body.utf8)], "the body goes on untouched")
+            let refused = try client.call("POST", PlainClient.jobs, body: row.body)
+            #expect(refused.error?["details"]?["connection_id"]?.string == row.outcome)
+        } else {
+            #expect(answer.code == row.outcome)
+            #expect(pipeline.upstream.requests.isEmpty)
+        }
+    }
+
+    @Test("A body that is no UTF-8 is refused where it goes wrong")
+    func invalidUTF8() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        client.send("POST", PlainClient.jobs, body: Array(#"{"connection_id":""#.utf8) + [0xFF] + Array(#""}"#.utf8))
+        let answer = try client.answer()
+        #expect(answer.status == 400 && answer.code == "INVALID_JSON")
+        #expect(answer.error?["details"]?["offset"]?.integer == 18)
+    }
+
+    @Test("Above the limit of an inspected body there is 413, also where no length was announced")
+    func tooLarge() throws {
+        let pipeline = try TestPipeline()
+        let body = [UInt8](repeating: 0x20, count: (1 << 20) + 1)
+        let announced = try PlainClient(pipeline)
+        announced.send(
+            "POST", PlainClient.jobs, ["Authorization: Bearer token-a", "Content-Length: \(body.count)"])
+        let answer = try announced.answer()
+        #expect(answer.status == 413 && answer.code == "PAYLOAD_TOO_LARGE")
+        #expect(answer.error?["details"]?["limit_bytes"]?.integer == 1 << 20)
+        #expect(answer.fields("connection") == ["close"])
+        let chunked = try PlainClient(pipeline)
+        chunked.send("POST", PlainClient.jobs, ["Authorization: Bearer token-a", "Transfer-Encoding: chunked"])
+        chunked.send(Array("\(String(body.count, radix: 16))\r\n".utf8) + body)
+        #expect(try chunked.answer().status == 413)
+        #expect(pipeline.upstream.requests.isEmpty)
+    }
+
+    @Test("The connection of a job in the path is asked for, and a job that is not there is left to the upstream")
+    func jobInPath() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: ScriptedUpstream.job("job_2"))
+        #expect(try client.call("POST", PlainClient.jobs + "/job_1/retry").status == 200)
+        #expect(try client.trigger().status == 409)
+        pipeline.upstream.answers(404)
+        for _ in 0..<2 { #expect(try client.call("POST", PlainClient.jobs + "/absent/retry").status == 404) }
+    }
+
+    @Test("The target goes on as the client wrote it")
+    func target() throws {
+        let pipeline = try TestPipeline()
+        let query = "?created_at_start=2024-01-01T00%3A00%3A00%2B02%3A00&order_by=createdAt%7CDESC&x=%zz&&y"
+        #expect(try PlainClient(pipeline).call("GET", PlainClient.jobs + query).status == 200)
+        #expect(
+            pipeline.upstream.requests.map { String(decoding: $0.target, as: UTF8.self) } == [PlainClient.jobs + query])
+    }
+}

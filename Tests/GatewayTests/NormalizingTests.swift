@@ -1,0 +1,111 @@
+import JSON
+import Testing
+
+@testable import Gateway
+
+@Suite("The upstream's answer on its way to the client")
+struct NormalizingTests {
+    private static let run = "/v1/source-connections/conn_1/run"
+
+    @Test("A success passes byte by byte, with its type and fields", arguments: [200, 201, 202, 206])
+    func success(status: Int) throws {
+        let pipeline = try TestPipeline()
+        let body = Array("a,b\r\n\u{0}\u{1}".utf8) + [0xFF, 0xFE]
+        pipeline.upstream.answers { _, _ in
+            UpstreamResponse(
+                status: status, fields: [(name: "ETag", value: "\"x\"")], contentType: "text/csv", body: body)
+        }
+        let answer = try PlainClient(pipeline).call("GET", PlainClient.jobs)
+        #expect(answer.status == status)
+        #expect(answer.body == body)
+        #expect(answer.fields("content-type") == ["text/csv"])
+        #expect(answer.fields("etag") == ["\"x\""])
+    }
+
+    @Test("A body larger than a TLS record passes whole", arguments: [15_999, 16_000, 16_001, 300_000])
+    func large(count: Int) throws {
+        let pipeline = try TestPipeline()
+        let text = "[" + String(repeating: " ", count: count - 2) + "]"
+        pipeline.upstream.answers(200, text)
+        let client = try PlainClient(pipeline)
+        for _ in 0..<2 {
+            #expect(try client.call("GET", PlainClient.jobs).text == text)
+            let head = try client.call("GET", PlainClient.jobs + "/absent")
+            #expect(head.status == 200)
+        }
+    }
+
+    @Test("A 204 has neither body nor length")
+    func noContent() throws {
+        let pipeline = try TestPipeline()
+        pipeline.upstream.answers(204, "")
+        let client = try PlainClient(pipeline)
+        for _ in 0..<2 {
+            let answer = try client.call("DELETE", PlainClient.jobs + "/job_1")
+            #expect(answer.status == 204 && answer.body.isEmpty)
+            #expect(answer.fields("content-length") == [] && answer.fields("content-type") == [])
+        }
+    }
+
+    static let rows: [(status: Int, type: String, body: String, code: String, message: String)] = [
+        (500, "text/html", "<html><body>Oops</body></html>", "UPSTREAM_ERROR", "The connector service failed."),
+        (502, "text/html", "<h1>Bad Gateway</h1>", "BAD_GATEWAY", ErrorCode.badGateway.entry.message),
+        (404, "text/plain", "nothing here", "NOT_FOUND", ErrorCode.notFound.entry.message),
+        (404, "application/json", "", "NOT_FOUND", ErrorCode.notFound.entry.message),
+        (404, "application/json", #"{"detail":"Not there"}"#, "NOT_FOUND", "Not there"),
+        (
+            400, "application/json",
+            #"{"error":{"code":"CONNECTOR_JOB_RETRY_FAILED","message":"Failed to retry the job."}}"#,
+            "CONNECTOR_JOB_RETRY_FAILED", "Failed to retry the job."
+        ),
+        (
+            422, "application/json", #"{"detail":[{"loc":["body","x"],"msg":"field required","type":"missing"}]}"#,
+            "VALIDATION_ERROR", "body.x: field required"
+        ),
+    ]
+
+    @Test("Every error becomes the envelope, in the Airweave family with detail", arguments: 0..<rows.count)
+    func errors(index: Int) throws {
+        let row = Self.rows[index]
+        for (method, path, isAirweave) in [
+            ("GET", PlainClient.jobs, false), ("POST", Self.run, true),
+            ("GET", "/source-connections/conn_1/jobs", true),
+        ] {
+            let pipeline = try TestPipeline()
+            pipeline.upstream.answers(row.status, row.body, contentType: row.type)
+            let client = try PlainClient(pipeline)
+            let answer = try client.call(method, path)
+            #expect(answer.status == row.status)
+            #expect(answer.fields("content-type") == ["application/json"])
+            #expect(answer.code == row.code)
+            #expect(answer.error?["message"]?.string == row.message)
+            #expect(answer.error?["trace_id"]?.string == answer.fields("x-trace-id").first)
+            let detail = try JSONValue.read(answer.body.span)["detail"]
+            #expect(detail?.string == (isAirweave ? row.message : nil))
+            #expect(answer.fields("connection") == [], "the client's connection goes on")
+            #expect(try client.call("GET", "/").status == 204)
+        }
+    }
+
+    @Test("What an upstream says about coming back reaches the client once")
+    func retryAfter() throws {
+        let pipeline = try TestPipeline()
+        pipeline.upstream.answers { _, _ in
+            UpstreamResponse(status: 429, fields: [(name: "Retry-After", value: "17")], body: Array("slow".utf8))
+        }
+        let answer = try PlainClient(pipeline).call("GET", PlainClient.jobs)
+        #expect(answer.status == 429 && answer.code == "RATE_LIMIT_EXCEEDED")
+        #expect(answer.fields("retry-after") == ["17"])
+    }
+
+    @Test("The trace goes on to the upstream")
+    func trace() throws {
+        let pipeline = try TestPipeline()
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736"
+        let answer = try PlainClient(pipeline).call(
+            "GET", PlainClient.jobs,
+            ["Authorization: Bearer token-a", "traceparent: 00-\(id)-00f067aa0ba902b7-01"])
+        #expect(answer.fields("x-trace-id") == [id])
+        #expect(pipeline.upstream.requests.map(\.trace.traceID.text) == [id])
+    }
+}

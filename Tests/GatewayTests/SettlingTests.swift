@@ -1,0 +1,221 @@
+import HTTP
+import JSON
+import Testing
+
+@testable import Gateway
+
+@Suite("What becomes of a lease")
+struct SettlingTests {
+    private static let running = ScriptedUpstream.job("job_1")
+
+    @Test("A job holds the connection until its end is seen")
+    func job() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: Self.running)
+        #expect(try client.trigger().status == 200)
+        #expect(pipeline.shared.leases.usage().held == 1)
+        let refused = try client.trigger()
+        #expect(refused.status == 409)
+        #expect(refused.activeJob?["id"]?.string == "job_1")
+        #expect(refused.fields("location") == ["/jobs/job_1"])
+        pipeline.upstream.observed(ScriptedUpstream.job("job_other", status: "succeeded"))
+        #expect(try client.trigger().status == 409)
+        pipeline.upstream.observed(ScriptedUpstream.job("job_1", status: "succeeded"))
+        #expect(try client.trigger().status == 200)
+        #expect(pipeline.upstream.requests.count == 2, "a refused trigger does not reach the upstream")
+    }
+
+    @Test("A job that ended before its answer came holds nothing")
+    func endBeforeAnswer() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers { _, upstream in
+            upstream.observed(ScriptedUpstream.job("job_1", status: "failed"))
+            return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
+        }
+        for _ in 0..<3 { #expect(try client.trigger().status == 200) }
+        #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
+    }
+
+    @Test("A job that has ended in the answer itself holds nothing")
+    func endedInAnswer() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: ScriptedUpstream.job("job_1", status: "SUCCEEDED"))
+        for _ in 0..<2 { #expect(try client.trigger().status == 200) }
+        #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
+    }
+
+    enum Lost: CaseIterable {
+        case unavailable, timedOut, broken, noJob, internalError, unknownError, unavailableAnswer
+
+        func script(_ upstream: ScriptedUpstream) {
+            switch self {
+            case .unavailable: upstream.fails(.unavailable)
+            case .timedOut: upstream.fails(.timedOut)
+            case .broken: upstream.fails(.broken("half an answer"))
+            case .noJob: upstream.answers(200, #"{"status":"refreshing"}"#)
+            case .internalError: upstream.answers(500, "Traceback")
+            case .unknownError: upstream.answers(599)
+            case .unavailableAnswer: upstream.answers(503)
+            }
+        }
+
+        var status: Int {
+            switch self {
+            case .unavailable, .broken: 502
+            case .timedOut: 504
+            case .noJob: 200
+            case .internalError: 500
+            case .unknownError: 599
+            case .unavailableAnswer: 503
+            }
+        }
+    }
+
+    @Test(
+        "Where nobody knows whether a job began, the connection stays held until the upstream was asked",
+        arguments: Lost.allCases)
+    func lost(lost: Lost) async throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        lost.script(pipeline.upstream)
+        let answer = try client.trigger()
+        #expect(answer.status == lost.status)
+        if lost.status >= 400 { #expect(answer.error?["status"]?.integer == Int64(lost.status)) }
+        #expect(pipeline.shared.leases.usage().uncertain == 1)
+        pipeline.upstream.answers(200, job: ScriptedUpstream.job("job_2"))
+        let refused = try client.trigger()
+        #expect(refused.status == 409)
+        #expect(refused.activeJob?["id"]?.isNull == true)
+        #expect(refused.fields("location") == [])
+        // No answer, no knowledge.
+        pipeline.upstream.tells(running: nil)
+        await #expect(throws: UpstreamFailure.timedOut) { try await pipeline.reconcile() }
+        #expect(try client.trigger().status == 409)
+        // There is a job: it holds the connection now.
+        pipeline.upstream.tells(running: [Self.running])
+        try await pipeline.reconcile()
+        #expect(pipeline.shared.leases.usage().held == 1)
+        #expect(try client.trigger().activeJob?["id"]?.string == "job_1")
+        pipeline.upstream.observed(ScriptedUpstream.job("job_1", status: "succeeded"))
+        #expect(try client.trigger().status == 200)
+    }
+
+    @Test("Where the upstream says that nothing runs, the connection is free again", arguments: Lost.allCases)
+    func lostForNothing(lost: Lost) async throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        lost.script(pipeline.upstream)
+        #expect(try client.trigger().status == lost.status)
+        pipeline.upstream.tells(running: [])
+        try await pipeline.reconcile()
+        #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
+        pipeline.upstream.answers(200, job: Self.running)
+        #expect(try client.trigger().status == 200)
+    }
+
+    @Test(
+        "A refusal by the upstream frees the connection at once", arguments: [400, 401, 403, 404, 409, 422, 423, 429])
+    func refused(status: Int) throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(status, #"{"detail":"no"}"#)
+        for _ in 0..<2 {
+            let answer = try client.trigger()
+            #expect(answer.status == status)
+            #expect(answer.error?["message"]?.string == "no")
+        }
+        #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
+    }
+
+    @Test("A state update holds the connection for its own time only, whatever its answer", arguments: [200, 404, 500])
+    func stateUpdate(status: Int) throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(status)
+        let path = PlainClient.base + "/connections/conn_1/state"
+        #expect(try client.call("PATCH", path, body: "{}").status == status)
+        #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
+        pipeline.upstream.answers(200, job: Self.running)
+        #expect(try client.trigger().status == 200)
+        let locked = try client.call("PATCH", path, body: "{}")
+        #expect(locked.status == 409 && locked.code == "CONNECTOR_STATE_LOCKED")
+    }
+
+    @Test("While the upstream has not answered, a second trigger does not wait")
+    func reserved() throws {
+        let pipeline = try TestPipeline()
+        let gate = Gate()
+        pipeline.upstream.answers { _, _ in
+            await gate.pass()
+            return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
+        }
+        let (first, second) = (try PlainClient(pipeline), try PlainClient(pipeline))
+        first.send("POST", PlainClient.jobs, body: Array(#"{"connection_id":"conn_1"}"#.utf8))
+        try waitUntil("the request is upstream") { pipeline.upstream.requests.count == 1 }
+        let refused = try second.trigger()
+        #expect(refused.status == 409)
+        #expect(refused.activeJob?["status"]?.string == "pending")
+        #expect(refused.fields("location") == [])
+        gate.open()
+        #expect(try first.answer().status == 200)
+    }
+
+    @Test("A client that goes away does not take the lease of its job along")
+    func clientGone() throws {
+        let pipeline = try TestPipeline()
+        let gate = Gate()
+        pipeline.upstream.answers { _, _ in
+            await gate.pass()
+            return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
+        }
+        do {
+            let client = try PlainClient(pipeline)
+            client.send("POST", PlainClient.jobs, body: Array(#"{"connection_id":"conn_1"}"#.utf8))
+            try waitUntil("the request is upstream") { pipeline.upstream.requests.count == 1 }
+        }
+        gate.open()
+        try waitUntil("the job is known") { pipeline.shared.leases.usage().held == 1 }
+        #expect(try PlainClient(pipeline).trigger().status == 409)
+    }
+
+    @Test("A job that is being cancelled holds the connection until it has ended")
+    func cancelled() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: Self.running)
+        #expect(try client.trigger().status == 200)
+        pipeline.upstream.answers(204, "")
+        #expect(try client.call("DELETE", PlainClient.jobs + "/job_1").status == 204)
+        #expect(pipeline.shared.leases.usage().draining == 1)
+        #expect(try client.trigger().status == 409)
+        pipeline.upstream.observed(ScriptedUpstream.job("job_1", status: "cancelled"))
+        pipeline.upstream.answers(200, job: ScriptedUpstream.job("job_2"))
+        #expect(try client.trigger().status == 200)
+    }
+
+    @Test("Work is given back where it never began, and kept where it may have")
+    func refunds() async throws {
+        let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
+        for (status, isRefunded) in [(404, true), (409, true), (503, true), (500, false), (200, false)] {
+            let pipeline = try TestPipeline(policy: limits)
+            let client = try PlainClient(pipeline)
+            pipeline.upstream.answers(status)
+            #expect(try client.trigger().status == status)
+            try await pipeline.reconcile()
+            #expect(try client.trigger().status == (isRefunded ? status : 429))
+        }
+        for (failure, status, isRefunded) in [
+            (UpstreamFailure.unavailable, 502, true), (.timedOut, 504, false), (.broken("half"), 502, false),
+        ] {
+            let pipeline = try TestPipeline(policy: limits)
+            let client = try PlainClient(pipeline)
+            pipeline.upstream.fails(failure)
+            #expect(try client.trigger().status == status)
+            try await pipeline.reconcile()
+            #expect(try client.trigger().status == (isRefunded ? status : 429), "\(failure)")
+        }
+    }
+}

@@ -1,0 +1,243 @@
+import Crypto
+import Foundation
+import Glibc
+import HTTP
+import JSON
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+/// One worker behind a plain socket: the pipeline from the bytes of a request to those of its answer, over a scripted
+/// upstream.
+final class TestPipeline {
+    let upstream = ScriptedUpstream()
+    let shared: SharedState
+    let port: UInt16
+    private let parts: Parts
+    private let thread: WorkThread
+
+    /// What lives on the loop.
+    ///
+    /// `@unchecked Sendable`: made before the loop runs, and then touched on its thread only.
+    private final class Parts: @unchecked Sendable {
+        let loop: EventLoop
+        let worker: Worker
+        let listener: Listener
+
+        init(_ loop: EventLoop, _ worker: Worker, _ listener: Listener) {
+            (self.loop, self.worker, self.listener) = (loop, worker, listener)
+        }
+    }
+
+    /// `policy` adds limits to routes, organizations and the concurrency of one kind.
+    init(policy: String = "") throws {
+        let set = try TestPipeline.policies(policy)
+        let local = SocketAddress(host: "127.0.0.1", port: 0)
+        let store = PolicyStore(
+            initial: set, now: { 0 }, read: { .files([]) },
+            load: { PolicySet.load(files: $0, sha256: { SHA256.hash($0) }, now: 0) })
+        let context = try TestPipeline.context.get()
+        let shared = SharedState(
+            GatewayServer.Options(
+                listen: [local], admin: nil, workers: 1, upstream: upstream, policies: store, context: context,
+                log: AccessLogQueue()))
+        upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: milliseconds()) }
+        let loop = try EventLoop(index: 0)
+        let worker = Worker(loop: loop, shared: shared, policies: set, context: context)
+        let socket = try Socket.listening(on: local, sharingPort: false)
+        port = socket.localPort
+        let listener = try Listener(
+            loop: loop, socket: socket, settings: { Listener.Settings() }, context: { nil })
+        let parts = Parts(loop, worker, listener)
+        Task(executorPreference: loop) {
+            await parts.listener.accept { connection in await parts.worker.serve(&connection) }
+        }
+        self.shared = shared
+        self.parts = parts
+        thread = WorkThread(name: "pipeline") { loop.run() }
+    }
+
+    deinit {
+        let loop = parts.loop
+        loop.perform { loop.stop() }
+        thread.join()
+    }
+
+    /// Asks the upstream what runs, as the gateway does every second while an answer is lost.
+    func reconcile() async throws {
+        try await shared.leases.reconcile(with: upstream, now: milliseconds)
+    }
+
+    /// A worker whose loop does not run, for what needs no connection.
+    static func idleWorker() throws -> Worker {
+        let set = try policies("")
+        let context = try context.get()
+        let store = PolicyStore(initial: set, now: { 0 }, read: { .files([]) }, load: { _ in .refused([]) })
+        let options = GatewayServer.Options(
+            listen: [], admin: nil, workers: 1, upstream: ScriptedUpstream(), policies: store, context: context,
+            log: AccessLogQueue())
+        return Worker(
+            loop: try EventLoop(index: 0), shared: SharedState(options), policies: set, context: context)
+    }
+
+    /// Two organizations with a token each; one with a token that has expired.
+    private static func policies(_ more: String) throws -> PolicySet {
+        func hash(_ token: String) -> String {
+            SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
+        }
+        let all = #"["connectors:read", "connectors:write", "connectors:run"]"#
+        let organizations = """
+            {
+              organizations: {
+                org_a: {
+                  tokens: {
+                    one: { sha256: "\(hash("token-a"))", scopes: \(all) },
+                    old: { sha256: "\(hash("token-old"))", scopes: \(all), expires: "2024-01-01T00:00:00Z" },
+                  },
+                },
+                org_b: { tokens: { two: { sha256: "\(hash("token-b"))", scopes: \(all) } } },
+              },
+              \(more)
+            }
+            """
+        var files = [PolicyFile(name: "organizations.json5", bytes: Array(organizations.utf8))]
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../policies")
+        for name in ["routes.json5", "concurrency.json5"] {
+            files.append(PolicyFile(name: name, bytes: Array(try Data(contentsOf: folder.appending(path: name)))))
+        }
+        // Every class of a route must be known to a limit.
+        let limit = #"{ limits: { all: { on: "*", per: "token", allow: "100000/s", mode: "observe" } } }"#
+        if !more.contains("limits:") { files.append(PolicyFile(name: "limits.json5", bytes: Array(limit.utf8))) }
+        switch PolicySet.load(files: files, sha256: { SHA256.hash($0) }, now: 0) {
+        case .loaded(let set, _): return set
+        case .refused(let diagnostics):
+            throw Unusable(reason: diagnostics.map(\.rendered).joined(separator: "\n"))
+        }
+    }
+
+    struct Unusable: Error {
+        let reason: String
+    }
+
+    /// A worker wants a certificate, which plain connections do not use.
+    private static let context = Result { () throws -> TLSContext in
+        let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-tests-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let now = Int(Date().timeIntervalSince1970)
+        let identity = try LocalAuthority.makeAuthority(commonName: "pipeline tests", now: now)
+        let files = ["certificate.pem", "key.pem"].map { folder.appending(path: $0) }
+        try Data(identity.certificate).write(to: files[0])
+        try Data(identity.key).write(to: files[1])
+        return try TLSContext(
+            identities: [.init(certificateFile: files[0].path, keyFile: files[1].path)], keys: TicketKeys())
+    }
+}
+
+/// A plain connection to a test's pipeline.
+final class PlainClient {
+    private let descriptor: Int32
+
+    init(_ pipeline: TestPipeline) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = pipeline.port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        // SAFETY: the kernel reads the option and the address from our stack.
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        let result = unsafe withUnsafeBytes(of: &address) { bytes in
+            unsafe connect(
+                descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+        }
+        try #require(result == 0)
+    }
+
+    deinit { Glibc.close(descriptor) }
+
+    func send(_ bytes: [UInt8]) {
+        // SAFETY: the kernel reads the array.
+        _ = unsafe bytes.withUnsafeBytes {
+            unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+    }
+
+    /// Sends a request; `fields` are whole lines.
+    func send(
+        _ method: String, _ path: String, _ fields: [String] = ["Authorization: Bearer token-a"], body: [UInt8]? = nil
+    ) {
+        var lines = ["\(method) \(path) HTTP/1.1", "Host: a"] + fields
+        if let body { lines.append("Content-Length: \(body.count)") }
+        send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + (body ?? []))
+    }
+
+    struct Answer {
+        let status: Int
+        let head: String
+        let body: [UInt8]
+
+        /// The values of all fields of this name, in lower case.
+        func fields(_ name: String) -> [String] {
+            head.split(separator: "\r\n").dropFirst().compactMap { line in
+                let parts = line.split(separator: ":", maxSplits: 1)
+                return parts[0].lowercased() == name ? parts[1].trimmingCharacters(in: .whitespaces) : nil
+            }
+        }
+
+        var text: String { String(decoding: body, as: UTF8.self) }
+        var error: JSONValue? { (try? JSONValue.read(body.span))?["error"] }
+        var code: String? { error?["code"]?.string }
+        var activeJob: JSONValue? { error?["details"]?["active_job"] }
+    }
+
+    func answer() throws -> Answer {
+        var received: [UInt8] = []
+        while true {
+            let text = String(decoding: received, as: UTF8.self)
+            if let end = text.range(of: "\r\n\r\n") {
+                let head = String(text[..<end.lowerBound])
+                let status = Int(head.split(separator: " ")[1]) ?? 0
+                let answer = Answer(status: status, head: head, body: [])
+                let length = answer.fields("content-length").first.flatMap(Int.init) ?? 0
+                let start = head.utf8.count + 4
+                if received.count >= start + length {
+                    return Answer(status: status, head: head, body: Array(received[start...]))
+                }
+            }
+            var bytes = [UInt8](repeating: 0, count: 65_536)
+            // SAFETY: the kernel writes at most the array's bytes.
+            let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+            try #require(count > 0, "no answer came: \(text)")
+            received += bytes[..<count]
+        }
+    }
+
+    func call(
+        _ method: String, _ path: String, _ fields: [String] = ["Authorization: Bearer token-a"], body: String? = nil
+    ) throws -> Answer {
+        send(method, path, fields, body: body.map { Array($0.utf8) })
+        return try answer()
+    }
+
+    /// Triggers a sync of the usual connection.
+    func trigger() throws -> Answer {
+        try call("POST", Self.jobs, body: #"{"connection_id":"conn_1","job_type":"sync"}"#)
+    }
+
+    static let base = "/v1/organizations/org_a/knowledge/connectors"
+    static let jobs = base + "/jobs"
+}
+
+/// Waits for a condition that another thread brings about.
+func waitUntil(
+    _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
+) throws {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while try !condition() {
+        try #require(ContinuousClock.now < deadline, "waited in vain: \(what)", sourceLocation: sourceLocation)
+        usleep(500)
+    }
+}
