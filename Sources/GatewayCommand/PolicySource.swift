@@ -31,14 +31,30 @@ struct PolicySource: Sendable {
         PolicySet.load(files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970))
     }
 
-    /// The folder and all folders in it, to be watched for changes.
+    /// The folder and all folders in it that policies are read from, to be watched for changes.
     var folders: [String] {
-        guard let walker = FileManager.default.enumerator(atPath: folder.path) else { return [folder.path] }
         var folders = [folder.path]
-        while let name = walker.nextObject() as? String {
-            let path = folder.path + "/" + name
-            if folder.isFolder(path) { folders.append(path) }
+        var next = 0
+        // Links are followed, so there may be circles; `PolicyFolder` refuses those.
+        while next < folders.count, folders.count < 10_000 {
+            let path = folders[next]
+            next += 1
+            guard path.split(separator: "/").count < folder.path.split(separator: "/").count + 16 else { continue }
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+            folders += names.filter { !$0.hasPrefix(".") }.map { "\(path)/\($0)" }.filter(folder.isFolder)
         }
         return folders
+    }
+
+    /// What tells a folder from another one that takes its place under the same name.
+    func identities(of folders: [String]) -> [String: String] {
+        var identities: [String: String] = [:]
+        for folder in folders {
+            let target = URL(fileURLWithPath: folder).resolvingSymlinksInPath().path
+            let attributes = try? FileManager.default.attributesOfItem(atPath: target)
+            let number = attributes?[.systemFileNumber].map { "\($0)" } ?? "absent"
+            identities[folder] = "\(target) \(number)"
+        }
+        return identities
     }
 }

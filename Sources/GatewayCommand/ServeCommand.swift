@@ -230,14 +230,24 @@ final class Service {
     private func watchFiles() -> WorkThread? {
         let pid = ProcessInfo.processInfo.processIdentifier
         let source = source
-        let certificateFolders = certificates.folders(policies.current.settings.tls)
+        let policies = policies
+        let watched: @Sendable () -> [String: String] = {
+            source.identities(
+                of: source.folders
+                    + CertificateSource.folders(policies.current.settings.tls, policyFolder: source.folder.path))
+        }
         return WorkThread(name: "file-watch") {
             do throws(SystemError) {
-                var watcher = try FolderWatcher(source.folders + certificateFolders)
+                var folders = watched()
+                var watcher = try FolderWatcher(Array(folders.keys))
                 while true {
-                    while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(3600)) {}
-                    // Folders may have come or gone. The new watch begins before the reload, which so misses nothing.
-                    watcher = try FolderWatcher(source.folders + certificateFolders)
+                    // No watch in a folder tells that it was replaced as a whole, or that a link to it was turned.
+                    while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)),
+                        watched() == folders
+                    {}
+                    // The new watch begins before the reload, which so misses nothing.
+                    folders = watched()
+                    watcher = try FolderWatcher(Array(folders.keys))
                     // The thread that owns the service does the work; it waits for signals.
                     kill(pid, SIGHUP)
                 }

@@ -16,7 +16,7 @@ internal import Glibc
     private func add(_ folder: String) {
         let changes =
             UInt32(IN_CLOSE_WRITE) | UInt32(IN_MOVED_TO) | UInt32(IN_MOVED_FROM) | UInt32(IN_DELETE) | UInt32(IN_CREATE)
-            | UInt32(IN_MOVE_SELF)
+            | UInt32(IN_MOVE_SELF) | UInt32(IN_ATTRIB)
         _ = unsafe inotify_add_watch(descriptor, folder, changes)
     }
 

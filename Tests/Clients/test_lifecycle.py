@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -132,6 +133,26 @@ def test_a_changed_policy_is_in_force_at_once(start, policies):
     policies.organizations.clear()
     policies.write("organizations/proof.json5", "{}")
     wait_for(lambda: gateway.call("GET", STATE, token=token).status == 401, "the token's end", 15)
+
+
+def test_a_policy_folder_is_replaced_as_a_whole(start, policies):
+    """Deployments move a new folder to the old one's place, or turn a link to it."""
+    gateway = start(policies)
+    before = version(gateway)
+    aside = policies.folder.with_name("aside")
+    policies.folder.rename(aside)
+    wait_for(lambda: "cannot be read" in gateway.admin("/policy")[1], "the missing folder to be noticed", 15)
+    policies.folder.symlink_to(aside)
+    limits = policies.read("limits.json5")
+    policies.write("limits.json5", limits.replace('"20/min"', '"21/min"'))
+    wait_for(lambda: version(gateway) != before, "an edit in the new folder", 15)
+    other = policies.folder.with_name("other")
+    shutil.copytree(aside, other)
+    (other / "limits.json5").write_text(limits)
+    turned = policies.folder.with_name("turned")
+    turned.symlink_to(other)
+    turned.replace(policies.folder)
+    wait_for(lambda: version(gateway) == before, "the folder that the link names now", 15)
 
 
 def test_sighup_reloads(start, policies):
