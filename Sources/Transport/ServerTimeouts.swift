@@ -1,0 +1,23 @@
+/// How long a client may take. Every wait of a connection is under one of these.
+package struct ServerTimeouts: Equatable, Sendable {
+    package var handshake: Duration
+    /// From the first byte of a head to its end.
+    package var head: Duration
+    /// Between two pieces of a body.
+    package var body: Duration
+    /// Between requests.
+    package var idle: Duration
+    /// Until the client takes more of an answer.
+    package var write: Duration
+
+    package init(
+        handshake: Duration = .seconds(10), head: Duration = .seconds(10), body: Duration = .seconds(30),
+        idle: Duration = .seconds(75), write: Duration = .seconds(30)
+    ) {
+        self.handshake = handshake
+        self.head = head
+        self.body = body
+        self.idle = idle
+        self.write = write
+    }
+}
