@@ -17,8 +17,12 @@ final class AdminServer: @unchecked Sendable {
         loop = try EventLoop(index: -1)
         self.shared = shared
         listener = try Listener(
-            loop: loop, socket: socket, settings: { Listener.Settings(maximumConnections: 256) }, context: { nil })
+            loop: loop, socket: socket, settings: { AdminServer.settings }, context: { nil })
     }
+
+    /// Probes come and go: whoever stays silent makes room soon, so that nobody can shut the probes out.
+    private static let settings = Listener.Settings(
+        timeouts: ServerTimeouts(head: .seconds(5), idle: .seconds(5)), maximumConnections: 1024)
 
     func begin() {
         Task(executorPreference: loop) {
