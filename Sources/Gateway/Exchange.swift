@@ -26,6 +26,8 @@ struct Exchange: ~Copyable {
     /// The answer is a head only.
     var isHead = false
     var bodyBytes = 0
+    /// What the body takes of the memory for all bodies.
+    var allowance = BodyAllowance()
     /// Head and body of the answer.
     var bytesOut = 0
     /// Which header the credential came in, whose words an answer uses.

@@ -182,6 +182,7 @@ final class SharedState: Sendable {
     let limiter = RateLimiter()
     let leases = LeaseTable()
     let upstream: any Upstream
+    let bodies = BodyBudget(limitBytes: 256 << 20)
     let metrics: Metrics
     let log: AccessLogQueue
     let isDraining = Atomic<Bool>(false)
