@@ -37,6 +37,7 @@ import Testing
             ("PATCH", "\(Self.connection)/state", #"{"state":{"users":{}},"state_type":"not_set"}"#, "state"),
             ("PATCH", "\(Self.connection)/state", #"{"state":{},"merge":true}"#, "merge"),
             ("GET", jobs + "?limit=0", "", "limit"), ("GET", jobs + "?limit=101", "", "limit"),
+            ("GET", jobs + "?status=s" + String(repeating: "%CC%95%CC%80", count: 200), "", "status"),
             ("GET", jobs + "?limit=ten", "", "limit"), ("GET", jobs + "?offset=-1", "", "offset"),
             ("GET", jobs + "?status=done", "", "status"), ("GET", jobs + "?job_type=full", "", "job_type"),
             ("GET", jobs + "?order_by=name", "", "order_by"),
