@@ -49,7 +49,7 @@ package final class ConnectorService: Sendable {
         for warning in recovery.warnings { options.warn(warning) }
 
         var state = ServiceState(definitions, endedJobsKept: options.jobsKept)
-        for record in recovery.records { _ = state.apply(record) }
+        for record in recovery.records { state.apply(record) }
         let (kept, entries) = (state, state.entries)
         ledger = Ledger(kept)
         now = { [clock = options.now] in Timestamp(milliseconds: clock()) }
@@ -71,7 +71,7 @@ package final class ConnectorService: Sendable {
             else {
                 return
             }
-            ledger.withState { _ = $0.apply(.job(job)) }
+            ledger.withState { $0.apply(.job(job)) }
             return
         }
         let destination = FileDestination(folder: definition.destinationFolder, storage: storage)

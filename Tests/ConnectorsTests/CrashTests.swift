@@ -113,7 +113,7 @@ import Testing
         try? FileManager.default.copyItem(atPath: "\(moment.directory)/connectors/journal", toPath: copy)
         let recovery = try JournalRecovery.read(JournalFiles(directory: copy), storage: TrappedStorage(), salt: 1)
         var state = ServiceState([], endedJobsKept: 100)
-        for record in recovery.records { _ = state.apply(record) }
+        for record in recovery.records { state.apply(record) }
         return state.entries.compactMap { $0.activeJob?.job }.filter(\.isCancelRequested).map(\.id)
     }
 

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Connectors
@@ -61,26 +62,47 @@ import Testing
     func cancelIsKept() {
         var state = ServiceState([], endedJobsKept: 10)
         var job = job()
-        let began = state.apply(.job(job))
-        #expect(began == job)
-        _ = state.apply(.cancel(job: job.id, at: Self.moment))
+        state.apply(.job(job))
+        #expect(state.status(ofJob: job.id) == job.status)
+        state.apply(.cancel(job: job.id, at: Self.moment))
         _ = job.started(at: Self.moment)
-        _ = state.apply(.job(job))
+        state.apply(.job(job))
         #expect(state.entries[0].activeJob?.job.isCancelRequested == true)
         _ = job.ended(.cancelled, at: Self.moment)
-        let ended = state.apply(.job(job))
-        #expect(ended?.status == .cancelled)
+        state.apply(.job(job))
+        #expect(state.status(ofJob: job.id) == .cancelled)
         #expect(state.entries[0].activeJob == nil)
-        let again = state.apply(.job(job))
-        #expect(again == nil)
+    }
+
+    @Test("Observers hear what becomes of a job, each change once, before a reader can see it")
+    func observersFirst() {
+        let ledger = Ledger(ServiceState([], endedJobsKept: 10))
+        var job = job()
+        let id = job.id
+        let told = Mutex<[String]>([])
+        ledger.observe { event in
+            let visible = ledger.withState { $0.status(ofJob: id)?.rawValue ?? "nothing" }
+            told.withLock { $0.append("\(event.job.status), where \(visible) is visible") }
+        }
+        ledger.apply([[.job(job)]])
+        _ = job.started(at: Self.moment)
+        ledger.apply([[.job(job)], [.job(job)]])
+        _ = job.ended(.succeeded, at: Self.moment)
+        ledger.apply([[.job(job), .job(job)]])
+        #expect(
+            told.withLock { $0 } == [
+                "pending, where nothing is visible", "running, where pending is visible",
+                "succeeded, where running is visible",
+            ])
+        #expect(ledger.withState { $0.status(ofJob: id) } == .succeeded)
     }
 
     @Test("A snapshot of a state sets the same state")
     func snapshot() {
         var state = ServiceState([], endedJobsKept: 3)
-        for record in JournalTests.samples { _ = state.apply(record) }
+        for record in JournalTests.samples { state.apply(record) }
         var again = ServiceState([], endedJobsKept: 3)
-        for record in state.snapshot() { _ = again.apply(record) }
+        for record in state.snapshot() { again.apply(record) }
         #expect(again.snapshot() == state.snapshot())
     }
 

@@ -57,12 +57,12 @@ struct ServiceState: Sendable {
 }
 
 extension ServiceState {
-    /// Makes a committed record true. Returns the job if the record made it, or changed its status.
-    mutating func apply(_ record: JournalRecord) -> Job? {
+    /// Makes a committed record true.
+    mutating func apply(_ record: JournalRecord) {
         switch record {
-        case .job(let job): return apply(job)
+        case .job(let job): apply(job)
         case .cancel(let id, let time):
-            guard let place = jobPlaces[id] else { return nil }
+            guard let place = jobPlaces[id] else { return }
             entries[place.entry].update(place.sequence) { $0.cancelRequested(at: time) }
         case .position(let key, let stream, let position):
             entries[place(of: key)].positions[stream] = position
@@ -71,26 +71,27 @@ extension ServiceState {
             entries[index].cursors = state
             entries[index].renderedCursors = state.rendered()
         }
-        return nil
     }
 
-    private mutating func apply(_ job: Job) -> Job? {
+    /// The status of a job of any organization.
+    func status(ofJob id: String) -> Job.Status? {
+        jobPlaces[id].flatMap { entries[$0.entry].jobs[$0.sequence]?.status }
+    }
+
+    private mutating func apply(_ job: Job) {
         guard let place = jobPlaces[job.id] else {
             let index = place(of: job.connection)
             jobPlaces[job.id] = (index, entries[index].jobs.append(job))
             if !job.status.isEnd { entries[index].activeJob = entries[index].jobs.all.last }
             for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobPlaces[forgotten] = nil }
-            return job
+            return
         }
-        let before = entries[place.entry].jobs[place.sequence]?.status
         entries[place.entry].update(place.sequence) { current in
             var job = job
             job.keepCancelRequest(of: current)
             current = job
             return true
         }
-        // A checkpoint is no news.
-        return before.map { $0 != job.status && !$0.isEnd } ?? false ? job : nil
     }
 
     /// Shows what a running job has moved, before it is committed.
