@@ -2,6 +2,9 @@ package import HTTP
 
 /// The connector service as the gateway sees it: in this process, or behind HTTP.
 package protocol Upstream: Sendable {
+    /// Whether `answerAtOnce` answers every GET and HEAD.
+    var answersReadsAtOnce: Bool { get }
+
     /// Answers a request that can be answered from memory without waiting, or returns `nil`.
     func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse?
 
@@ -16,6 +19,10 @@ package protocol Upstream: Sendable {
 
     /// Calls `observer` from any thread when a job begins to run and when it has ended; its status tells which.
     func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void)
+}
+
+extension Upstream {
+    package var answersReadsAtOnce: Bool { false }
 }
 
 /// A job of the upstream, and the connection it runs on.

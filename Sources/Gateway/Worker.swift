@@ -77,7 +77,7 @@ final class Worker: @unchecked Sendable {
         var memo = CredentialMemo()
         while true {
             switch await connection.nextRequest() {
-            case .request: await answer(&connection, &memo)
+            case .request: if !answerAtOnce(&connection, &memo) { await answer(&connection, &memo) }
             case .malformed(let error): await refuse(&connection, Failure(.head(error), at: .head))
             case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return

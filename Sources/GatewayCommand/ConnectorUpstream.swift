@@ -6,6 +6,8 @@ import HTTP
 struct ConnectorUpstream: Upstream {
     let service: ConnectorService
 
+    var answersReadsAtOnce: Bool { true }
+
     func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse? {
         service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)
     }

@@ -33,7 +33,18 @@ package struct RequestHead: Sendable {
     package internal(set) var host: Range<Int>?
     package internal(set) var contentType: Range<Int>?
 
-    package init() { fields.reserveCapacity(24) }
+    package init() {}
+
+    /// Room for field lines, lent from somewhere else while the connection is busy.
+    package mutating func lend(_ room: [Field]) { if fields.capacity == 0 { fields = room } }
+
+    /// Gives the room back; the field lines are forgotten.
+    package mutating func takeRoom() -> [Field] {
+        var room: [Field] = []
+        swap(&room, &fields)
+        room.removeAll(keepingCapacity: true)
+        return room
+    }
 
     /// The target in origin-form, path and query, whatever form the client chose (RFC 9112, section 3.2.1).
     package var originForm: Range<Int> { path.lowerBound..<(query?.upperBound ?? path.upperBound) }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HTTP
 internal import Synchronization
 
 /// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
@@ -16,6 +17,7 @@ internal import Synchronization
     private var chores: [Chore] = []
     private var isStopping = false
     private var buffers: [[UInt8]] = []
+    private var fieldRooms: [[RequestHead.Field]] = []
     private var outputs: [[UInt8]] = []
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
@@ -175,7 +177,7 @@ internal import Synchronization
     }
 
     func giveBack(_ buffer: [UInt8]) {
-        if buffer.count == EventLoop.bufferBytes, buffers.count < 64 { buffers.append(buffer) }
+        if buffer.count == EventLoop.bufferBytes, buffers.count < EventLoop.pooledLimit { buffers.append(buffer) }
     }
 
     /// How many read buffers no connection holds.
@@ -186,9 +188,24 @@ internal import Synchronization
 
     func giveBack(output: inout [UInt8]) {
         guard output.isEmpty, output.capacity > 0 else { return }
-        if outputs.count < 64 { outputs.append(output) }
+        if outputs.count < EventLoop.pooledLimit { outputs.append(output) }
         output = []
     }
+
+    /// Room for a head's field lines.
+    func takeFields() -> [RequestHead.Field] {
+        if let room = fieldRooms.popLast() { return room }
+        var room: [RequestHead.Field] = []
+        room.reserveCapacity(24)
+        return room
+    }
+
+    func giveBack(fields room: [RequestHead.Field]) {
+        if room.capacity > 0, fieldRooms.count < EventLoop.pooledLimit { fieldRooms.append(room) }
+    }
+
+    /// As many connections may be busy at once without an allocation for each request.
+    private static let pooledLimit = 512
 
     /// Room for a head of the usual limit and one TLS record behind it.
     private static let bufferBytes = 32_768

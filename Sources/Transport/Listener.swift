@@ -100,12 +100,13 @@ package final class Listener {
 
     private func run(_ descriptor: Int32, _ serve: (inout ServerConnection) async -> Void) async {
         defer { connections -= 1 }
-        // A connection that cannot be set up is over: the peer has gone, or there is no memory for it.
-        guard var connection = connection(descriptor) else { return }
-        await serve(&connection)
-    }
-
-    private func connection(_ descriptor: Int32) -> ServerConnection? {
-        try? ServerConnection(loop: loop, socket: descriptor, context: context(), settings: settings())
+        // No optional in between: the frame lives as long as the connection, and would have room for two.
+        do {
+            var connection = try ServerConnection(
+                loop: loop, socket: descriptor, context: context(), settings: settings())
+            await serve(&connection)
+        } catch {
+            // A connection that cannot be set up is over: the peer has gone, or there is no memory for it.
+        }
     }
 }

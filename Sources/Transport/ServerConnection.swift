@@ -186,6 +186,7 @@ package struct ServerConnection: ~Copyable {
         if input.isEmpty {
             input = loop.takeBuffer()
             if output.capacity == 0 { output = loop.takeOutput() }
+            head.lend(loop.takeFields())
             start = 0
             end = 0
         }
@@ -211,6 +212,7 @@ package struct ServerConnection: ~Copyable {
         loop.giveBack(output: &output)
         guard !input.isEmpty else { return }
         loop.giveBack(input)
+        loop.giveBack(fields: head.takeRoom())
         input = []
         start = 0
         end = 0
