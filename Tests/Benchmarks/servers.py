@@ -49,7 +49,7 @@ class Bench:
 
     def make_certificate(self):
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365",
              "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
              "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True, capture_output=True)
         with open(self.path("key.pem")) as key, open(self.path("cert.pem")) as certificate:

@@ -33,7 +33,7 @@ def define_connections(state, count, minimum_seconds):
     os.makedirs(os.path.join(state, "empty"), exist_ok=True)
     entries = [{
         "id": identifier, "organization": "org_xyz789", "source": {"folder": "empty", "format": "ndjson"},
-        "destination": {"folder": "empty"}, "pace": {"minimumSeconds": minimum_seconds}, "streams": {},
+        "destination": {"folder": f"out/{identifier}"}, "pace": {"minimumSeconds": minimum_seconds}, "streams": {},
     } for identifier in ["conn_abc123"] + [ID.format(number) for number in range(count)]]
     with open(os.path.join(state, "connectors.json5"), "w") as file:
         json.dump({"connections": entries}, file)
