@@ -9,6 +9,8 @@ import subprocess
 import time
 
 SERVER_CPU, CLIENT_CPU = 0, 1
+# What stands before every pinned command; `run --undisturbed` puts real-time priority here.
+PRIORITY = []
 
 
 class BenchError(Exception):
@@ -23,7 +25,7 @@ def free_port():
 
 def pin(cpu):
     """Only the calling process is pinned; what it starts inherits it."""
-    return ["taskset", "-c", str(cpu)]
+    return ["taskset", "-c", str(cpu)] + PRIORITY
 
 
 def read(path):
