@@ -102,6 +102,11 @@ package struct ServerConnection: ~Copyable {
     package mutating func nextRequest() async -> NextRequest {
         var isInHead = false
         var deadline = loop.now + timeouts.idle
+        // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
+        // many and reads none.
+        if output.count >= ServerConnection.gatheredBytes, !sendAtOnce() {
+            guard await flush() else { return .closed }
+        }
         while true {
             if end > start {
                 state.receivedBytes()
@@ -137,6 +142,9 @@ package struct ServerConnection: ~Copyable {
             }
         }
     }
+
+    /// How much may wait in `output` for company.
+    private static let gatheredBytes = 16_384
 
     private mutating func parseHead() throws(HeadError) -> Bool {
         // The array's own reference: a span of `self` could not be read while `head` is written.

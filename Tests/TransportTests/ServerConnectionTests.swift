@@ -37,6 +37,23 @@ struct ServerConnectionTests {
         #expect(client.receive() == .bytes(Array(expected.utf8)))
     }
 
+    @Test("Large responses to pipelined requests do not pile up")
+    func pipelinedLargeResponses() throws {
+        let text = String(repeating: "x", count: 12_000)
+        let server = try TestServer { server, connection in
+            while case .request = await connection.nextRequest() {
+                server.tell("held \(connection.output.count / 100_000)")
+                connection.respond(200, text)
+                _ = connection.responseFinished()
+            }
+        }
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        client.send(String(repeating: get("/"), count: 60))
+        for _ in 0..<60 { client.expect(response(200, text)) }
+        #expect(Set(server.told) == ["held 0"])
+    }
+
     @Test("Many requests with bodies, however they are cut, are answered in order", arguments: 1...8)
     func manyRequests(seed: UInt64) throws {
         var random = SplitMix(state: seed)
