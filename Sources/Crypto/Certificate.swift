@@ -11,7 +11,7 @@ enum Certificate {
         return seconds < 0 ? Int(days) - 1 : Int(days)
     }
 
-    /// The DNS names (lower case) and IP addresses in the subject alternative names.
+    /// The DNS names, in lower case, among the subject alternative names: what a server name indication can ask for.
     @unsafe static func names(of certificate: OpaquePointer) -> [String] {
         // SAFETY: X509_get_ext_d2i returns a stack owned by us, freed below; its entries live as long as it.
         guard let raw = unsafe X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }

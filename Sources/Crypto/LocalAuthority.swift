@@ -48,13 +48,13 @@ package enum LocalAuthority {
         defer { unsafe X509_free(certificate) }
         var issuerCertificate: OpaquePointer?
         var issuerKey: OpaquePointer?
-        if let authority {
-            unsafe issuerCertificate = try readCertificate(authority.certificate)
-            unsafe issuerKey = try readKey(authority.key)
-        }
         defer {
             unsafe X509_free(issuerCertificate)
             unsafe EVP_PKEY_free(issuerKey)
+        }
+        if let authority {
+            unsafe issuerCertificate = try readCertificate(authority.certificate)
+            unsafe issuerKey = try readKey(authority.key)
         }
 
         unsafe X509_set_version(certificate, 2)

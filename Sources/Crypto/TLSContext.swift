@@ -108,7 +108,7 @@ package struct TLSIdentity: Sendable, Equatable {
         guard unsafe SSL_CTX_check_private_key(context) == 1 else { throw .current(.keyMismatch) }
     }
 
-    /// DNS names and addresses of the served leaf certificates.
+    /// DNS names of the served leaf certificates.
     package var certificateNames: [String] { ownNames + others.flatMap(\.ownNames) }
 
     /// The certificate files of this context that end within `days`, with the days that are left (negative: none).

@@ -61,16 +61,6 @@ package enum TLSProgress: Equatable, Sendable {
         return try progress(of: .handshake, status: unsafe SSL_do_handshake(ssl), bytes: 0)
     }
 
-    /// Decrypts what has arrived into `output`, which must not be empty.
-    package mutating func read(into output: inout ArraySlice<UInt8>) throws(TLSError) -> TLSProgress {
-        precondition(!output.isEmpty, "a read needs room")
-        var count = 0
-        forgetErrors()
-        // SAFETY: OpenSSL writes at most `count` bytes; the pointer does not outlive the closure.
-        let status = unsafe output.withUnsafeMutableBytes { unsafe SSL_read_ex(ssl, $0.baseAddress, $0.count, &count) }
-        return try progress(of: .read, status: status, bytes: count)
-    }
-
     /// Decrypts what has arrived into `output[from...]`, of which there must be some.
     package mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         precondition(from < output.count, "a read needs room")

@@ -33,11 +33,6 @@ struct ByteStream: ~Copyable {
         return false
     }
 
-    mutating func tlsVersion() -> String {
-        if session != nil { return session!.version() }
-        return "plain"
-    }
-
     mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         if session != nil { return try session!.read(into: &output, from: from) }
         // SAFETY: `from` is inside the array; the kernel writes at most the rest.

@@ -400,8 +400,6 @@ package struct ServerConnection: ~Copyable {
 
     package mutating func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
 
-    package var tlsVersion: String { mutating get { stream.tlsVersion() } }
-
     /// The TLS session was resumed from a ticket.
     package var isResumed: Bool { mutating get { stream.isResumed() } }
 }
