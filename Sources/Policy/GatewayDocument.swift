@@ -92,14 +92,13 @@ struct GatewayDocument {
     }
 
     private mutating func readTimeouts(_ fields: Fields) {
-        let known = ["handshake", "head", "bodyProgress", "idle", "write", "upstream", "drainDelay", "drain"]
+        let known = ["handshake", "head", "bodyProgress", "idle", "write", "drainDelay", "drain"]
         guard let timeouts = object("timeouts", fields, known) else { return }
         if let found = timeouts.duration("handshake") { settings.timeouts.handshake = found }
         if let found = timeouts.duration("head") { settings.timeouts.head = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
         if let found = timeouts.duration("idle") { settings.timeouts.idle = found }
         if let found = timeouts.duration("write") { settings.timeouts.write = found }
-        if let found = timeouts.duration("upstream") { settings.timeouts.upstream = found }
         if let found = timeouts.duration("drainDelay", atLeast: .zero) { settings.timeouts.drainDelay = found }
         if let found = timeouts.duration("drain", atLeast: .zero) { settings.timeouts.drain = found }
     }

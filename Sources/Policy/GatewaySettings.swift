@@ -10,6 +10,10 @@ package struct GatewaySettings: Equatable, Sendable {
     package var sizes = Sizes()
     package var connections = Connections()
     package var accessLog = AccessLog.all
+    /// `nil`: the connector service of this process.
+    package var upstream: UpstreamSettings?
+    /// Peers whose `X-Forwarded-` and `Forwarded` fields are believed.
+    package var trustedProxies: [AddressRange] = []
 
     package init() {}
 
@@ -53,8 +57,6 @@ package struct GatewaySettings: Equatable, Sendable {
         package var idle = Duration.seconds(75)
         /// Between two writes to a client that does not read.
         package var write = Duration.seconds(30)
-        /// For the upstream's answer.
-        package var upstream = Duration.seconds(75)
         /// Between failing readiness and refusing connections.
         package var drainDelay = Duration.seconds(1)
         /// For requests in flight, before connections are cut.

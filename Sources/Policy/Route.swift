@@ -17,15 +17,36 @@ package final class Route: Sendable, Equatable {
     package let maxBodyBytes: Int
     /// The status with which the gateway answers itself, without asking the upstream.
     package let answer: Int?
+    /// What answers of the upstream show of jobs.
+    package let shows: JobsShown?
+    /// Deadlines of its own for the upstream.
+    package let timeouts: UpstreamTimeouts
+    /// What upstream errors become.
+    package let errors: [ErrorRule]
     package let owner: String?
     /// `file:line` of the definition.
     package let source: String
+
+    /// Successful answers to a GET hold one job or several, from which leases learn how far jobs are.
+    package enum JobsShown: String, CaseIterable, Sendable { case job, jobs }
+
+    /// Deadlines that a route has instead of `upstream.timeouts`; `nil` where it has none.
+    package struct UpstreamTimeouts: Equatable, Sendable {
+        package var answer: Duration?
+        package var bodyProgress: Duration?
+
+        package init(answer: Duration? = nil, bodyProgress: Duration? = nil) {
+            self.answer = answer
+            self.bodyProgress = bodyProgress
+        }
+    }
 
     init(
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
         scopeText: String = "",
         limitClass: String? = nil, lease: LeaseKind? = nil, connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
-        answer: Int? = nil, owner: String? = nil, source: String = ""
+        answer: Int? = nil, shows: JobsShown? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
+        errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
         self.id = id
         self.index = index
@@ -38,6 +59,9 @@ package final class Route: Sendable, Equatable {
         self.connection = connection
         self.maxBodyBytes = maxBodyBytes
         self.answer = answer
+        self.shows = shows
+        self.timeouts = timeouts
+        self.errors = errors
         self.owner = owner
         self.source = source
     }

@@ -1,0 +1,47 @@
+/// What an upstream's error becomes: one entry of `errors`, compiled for the routes it is on.
+///
+/// The first rule of a route that matches decides, in the order of their names; without one the error keeps its status, code
+/// and message.
+package struct ErrorRule: Equatable, Sendable {
+    package let name: String
+    /// The statuses it is about.
+    package let statuses: ClosedRange<Int>
+    /// The members to follow into the JSON body; `nil`: the body does not matter. An empty path is the body as text.
+    package let field: [String]?
+    /// What the text there must be: `*` stands for any characters, upper and lower case are the same.
+    package let pattern: String?
+    package let answer: Answer
+    /// Whether the original goes into `details.upstream`; `nil`: as `upstream.showsErrors` says.
+    package let showsUpstream: Bool?
+    /// `file:line` of the definition.
+    package let source: String
+
+    /// What the client gets. `nil` keeps what the upstream sent, or what the catalogue has for the status.
+    package struct Answer: Equatable, Sendable {
+        package let status: Int?
+        package let code: String?
+        package let message: String?
+        /// Whole seconds, where the upstream sends no `Retry-After`.
+        package let retryAfterSeconds: Int?
+
+        package init(status: Int?, code: String?, message: String?, retryAfterSeconds: Int?) {
+            self.status = status
+            self.code = code
+            self.message = message
+            self.retryAfterSeconds = retryAfterSeconds
+        }
+    }
+
+    package init(
+        name: String, statuses: ClosedRange<Int>, field: [String]? = nil, pattern: String? = nil, answer: Answer,
+        showsUpstream: Bool? = nil, source: String = ""
+    ) {
+        self.name = name
+        self.statuses = statuses
+        self.field = field
+        self.pattern = pattern
+        self.answer = answer
+        self.showsUpstream = showsUpstream
+        self.source = source
+    }
+}
