@@ -39,11 +39,7 @@ package struct Failure: Error, Equatable, Sendable {
         /// A job holds the connection whose state was to be changed.
         case stateLocked(LeaseConflict, connection: String)
 
-        case upstreamUnreachable
-        case upstreamConnectTimeout
-        case upstreamTimeout
-        case upstreamInvalidResponse
-        case upstreamTruncated
+        case upstream(UpstreamFailure)
 
         case credentialSourceUnavailable
         case storeUnavailable
@@ -58,9 +54,7 @@ package struct Failure: Error, Equatable, Sendable {
             .unsupportedMediaType, .misdirected, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
             .rateLimited, .jobRunning, .stateLocked:
             .client
-        case .upstreamUnreachable, .upstreamConnectTimeout, .upstreamTimeout, .upstreamInvalidResponse,
-            .upstreamTruncated:
-            .upstream
+        case .upstream: .upstream
         case .credentialSourceUnavailable, .storeUnavailable, .overloaded, .draining, .internalError: .gateway
         }
     }
@@ -68,7 +62,7 @@ package struct Failure: Error, Equatable, Sendable {
     /// Whether the upstream may have begun the work all the same: it was reached, and what it did is unknown.
     package var mayHaveBegunWork: Bool {
         switch kind {
-        case .upstreamTimeout, .upstreamInvalidResponse, .upstreamTruncated: true
+        case .upstream(let failure): failure.mayHaveBegunWork
         default: false
         }
     }
@@ -93,6 +87,8 @@ package struct ErrorResponse: Equatable, Sendable {
     package var authenticate: BearerChallenge?
     package var allow: String?
     package var location: String?
+    /// The `error` of `Proxy-Status`, where a layer behind the client is at fault.
+    package var proxyError: String?
     /// Whether the connection cannot be used after this answer: where the next request begins is in doubt.
     package var closesConnection = false
 
@@ -162,8 +158,7 @@ package struct ErrorResponse: Equatable, Sendable {
         case .stateLocked(let conflict, let connection):
             self.init(.stateLocked, message: nil, conflict, connection)
 
-        case .upstreamUnreachable, .upstreamInvalidResponse, .upstreamTruncated: self.init(.badGateway)
-        case .upstreamConnectTimeout, .upstreamTimeout: self.init(.gatewayTimeout)
+        case .upstream(let failure): self.init(for: failure)
 
         case .credentialSourceUnavailable, .storeUnavailable, .overloaded: self.init(.serviceUnavailable, retry: 2)
         case .draining:
@@ -197,6 +192,15 @@ package struct ErrorResponse: Equatable, Sendable {
             .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .chunkedNotFinal, .repeatedField:
             self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
         }
+    }
+
+    /// Which layer failed is in `Proxy-Status`, and in `details` for clients that show only those.
+    private init(for failure: UpstreamFailure) {
+        self.init(
+            ErrorCode.generic(forStatus: failure.status),
+            details: [.init("reason", .string(failure.proxyError))])
+        proxyError = failure.proxyError
+        if failure.status == 503 { retryAfterSeconds = 2 }
     }
 
     private init(_ code: ErrorCode, message: String?, _ conflict: LeaseConflict, _ connection: String) {

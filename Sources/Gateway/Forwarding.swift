@@ -25,11 +25,5 @@ extension Worker {
 
 extension Failure {
     /// The upstream gave no answer.
-    init(_ failure: UpstreamFailure) {
-        switch failure {
-        case .unavailable: self.init(.upstreamUnreachable, at: .forward)
-        case .timedOut: self.init(.upstreamTimeout, at: .forward)
-        case .broken: self.init(.upstreamInvalidResponse, at: .forward)
-        }
-    }
+    init(_ failure: UpstreamFailure) { self.init(.upstream(failure), at: .forward) }
 }

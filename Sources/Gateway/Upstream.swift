@@ -1,7 +1,7 @@
 package import HTTP
 
-/// The connector service as the gateway sees it: in this process, or behind HTTP.
-package protocol Upstream: Sendable {
+/// The connector service of this process, as the gateway sees it.
+package protocol Upstream: JobDirectory {
     /// Whether `answerAtOnce` answers every GET and HEAD.
     var answersReadsAtOnce: Bool { get }
 
@@ -10,7 +10,14 @@ package protocol Upstream: Sendable {
 
     /// Answers a request; waits as long as that takes, but not beyond the request's deadline.
     func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
+}
 
+extension Upstream {
+    package var answersReadsAtOnce: Bool { false }
+}
+
+/// What leases have to know of the upstream's jobs.
+package protocol JobDirectory: Sendable {
     /// The connection that a job belongs to; `nil` when the organization has no such job.
     func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String?
 
@@ -19,10 +26,6 @@ package protocol Upstream: Sendable {
 
     /// Calls `observer` from any thread when a job begins to run and when it has ended; its status tells which.
     func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void)
-}
-
-extension Upstream {
-    package var answersReadsAtOnce: Bool { false }
 }
 
 /// A job of the upstream, and the connection it runs on.
@@ -67,11 +70,4 @@ package struct UpstreamResponse: Sendable {
         self.body = body
         self.startedJob = startedJob
     }
-}
-
-/// Why the upstream gave no answer. Never the client's fault.
-package enum UpstreamFailure: Error, Equatable, Sendable {
-    case unavailable
-    case timedOut
-    case broken(String)
 }

@@ -68,7 +68,7 @@ final class ScriptedUpstream: Upstream {
 
     func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob] {
         let (jobs, isSilent) = state.withLock { ($0.running, $0.isSilent) }
-        if isSilent { throw .timedOut }
+        if isSilent { throw .answerTimeout }
         return jobs
     }
 

@@ -52,9 +52,9 @@ struct SettlingTests {
 
         func script(_ upstream: ScriptedUpstream) {
             switch self {
-            case .unavailable: upstream.fails(.unavailable)
-            case .timedOut: upstream.fails(.timedOut)
-            case .broken: upstream.fails(.broken("half an answer"))
+            case .unavailable: upstream.fails(.connectionRefused)
+            case .timedOut: upstream.fails(.answerTimeout)
+            case .broken: upstream.fails(.truncated)
             case .noJob: upstream.answers(200, #"{"status":"refreshing"}"#)
             case .internalError: upstream.answers(500, "Traceback")
             case .unknownError: upstream.answers(599)
@@ -92,7 +92,7 @@ struct SettlingTests {
         #expect(refused.fields("location") == [])
         // No answer, no knowledge.
         pipeline.upstream.tells(running: nil)
-        await #expect(throws: UpstreamFailure.timedOut) { try await pipeline.reconcile() }
+        await #expect(throws: UpstreamFailure.answerTimeout) { try await pipeline.reconcile() }
         #expect(try client.trigger().status == 409)
         // There is a job: it holds the connection now.
         pipeline.upstream.tells(running: [Self.running])
@@ -208,7 +208,7 @@ struct SettlingTests {
             #expect(try client.trigger().status == (isRefunded ? status : 429))
         }
         for (failure, status, isRefunded) in [
-            (UpstreamFailure.unavailable, 502, true), (.timedOut, 504, false), (.broken("half"), 502, false),
+            (UpstreamFailure.connectionRefused, 502, true), (.answerTimeout, 504, false), (.truncated, 502, false),
         ] {
             let pipeline = try TestPipeline(policy: limits)
             let client = try PlainClient(pipeline)

@@ -1,0 +1,125 @@
+/// Why the upstream gave no answer. Never the client's fault.
+package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable {
+    /// Every endpoint is out, or there is none yet.
+    case noEndpoint
+    /// All places are taken, and so are those to wait for one.
+    case queueFull
+    /// No place became free in time.
+    case queueTimeout
+    case nameNotFound
+    case nameTimeout
+    case connectionRefused
+    /// No route to the endpoint's network or host.
+    case unreachable
+    case connectTimeout
+    /// The endpoint's certificate is not one to trust.
+    case certificate
+    /// The TLS handshake went wrong in another way.
+    case tls
+    /// The endpoint refused the handshake with an alert, for example for want of a client certificate.
+    case tlsAlert
+    /// The connection ended before the answer began.
+    case closed
+    case answerTimeout
+    /// What came is no HTTP response, or one whose framing contradicts itself.
+    case invalidResponse
+    case headTooLarge
+    /// `101` without a request to switch protocols.
+    case unexpectedUpgrade
+    /// More interim responses than anybody needs.
+    case tooManyInterim
+    /// The body ended early.
+    case truncated
+    case bodyTimeout
+    /// The framing of the body is damaged.
+    case invalidBody
+    /// The request has been here before.
+    case loop
+    /// The upstream does not accept the gateway's own credential.
+    case credentialRefused
+    /// The gateway's own credential cannot be read.
+    case credentialUnavailable
+    /// The upstream in this process failed.
+    case internalFailure
+
+    /// What the gateway answers.
+    package var status: Int {
+        switch self {
+        case .noEndpoint, .queueFull, .queueTimeout, .credentialUnavailable: 503
+        case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout: 504
+        case .nameNotFound, .connectionRefused, .unreachable, .certificate, .tls, .tlsAlert, .closed, .invalidResponse,
+            .headTooLarge, .unexpectedUpgrade, .tooManyInterim, .truncated, .invalidBody, .loop, .credentialRefused,
+            .internalFailure:
+            502
+        }
+    }
+
+    /// The `error` of `Proxy-Status` (RFC 9209, section 2.3).
+    package var proxyError: String {
+        switch self {
+        case .noEndpoint: "destination_unavailable"
+        case .queueFull, .queueTimeout: "connection_limit_reached"
+        case .nameNotFound: "dns_error"
+        case .nameTimeout: "dns_timeout"
+        case .connectionRefused: "connection_refused"
+        case .unreachable: "destination_ip_unroutable"
+        case .connectTimeout: "connection_timeout"
+        case .certificate: "tls_certificate_error"
+        case .tls: "tls_protocol_error"
+        case .tlsAlert: "tls_alert_received"
+        case .closed: "connection_terminated"
+        case .answerTimeout: "http_response_timeout"
+        case .invalidResponse, .tooManyInterim: "http_protocol_error"
+        case .headTooLarge: "http_response_header_section_size"
+        case .unexpectedUpgrade: "http_upgrade_failed"
+        case .truncated: "http_response_incomplete"
+        case .bodyTimeout: "connection_read_timeout"
+        case .invalidBody: "http_response_transfer_coding"
+        case .loop: "proxy_loop_detected"
+        case .credentialRefused, .credentialUnavailable: "proxy_configuration_error"
+        case .internalFailure: "proxy_internal_error"
+        }
+    }
+
+    /// Whether the upstream may have begun the work: the request, or a part of it, may have reached it.
+    package var mayHaveBegunWork: Bool {
+        switch self {
+        case .noEndpoint, .queueFull, .queueTimeout, .nameNotFound, .nameTimeout, .connectionRefused, .unreachable,
+            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .credentialUnavailable:
+            false
+        case .closed, .answerTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
+            .truncated, .bodyTimeout, .invalidBody, .internalFailure:
+            true
+        }
+    }
+
+    /// What the operator reads.
+    package var description: String {
+        switch self {
+        case .noEndpoint: "no endpoint is well"
+        case .queueFull: "too many requests wait for the upstream"
+        case .queueTimeout: "no request to the upstream ended in time"
+        case .nameNotFound: "the host name does not resolve"
+        case .nameTimeout: "the host name did not resolve in time"
+        case .connectionRefused: "the connection was refused"
+        case .unreachable: "the host cannot be reached"
+        case .connectTimeout: "the connection was not made in time"
+        case .certificate: "the certificate is not to be trusted"
+        case .tls: "the TLS handshake failed"
+        case .tlsAlert: "the TLS handshake was refused"
+        case .closed: "the connection ended before the answer"
+        case .answerTimeout: "the answer did not come in time"
+        case .invalidResponse: "the answer is not valid HTTP"
+        case .headTooLarge: "the head of the answer is too large"
+        case .unexpectedUpgrade: "the protocol was switched unasked"
+        case .tooManyInterim: "there are too many interim answers"
+        case .truncated: "the answer ended early"
+        case .bodyTimeout: "the answer stopped half way"
+        case .invalidBody: "the framing of the answer is damaged"
+        case .loop: "the request has passed this gateway already"
+        case .credentialRefused: "the gateway's credential was refused"
+        case .credentialUnavailable: "the gateway's credential cannot be read"
+        case .internalFailure: "the connector service failed"
+        }
+    }
+}

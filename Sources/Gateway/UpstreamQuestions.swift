@@ -1,0 +1,14 @@
+/// The gateway's own questions to a remote upstream, in nobody's name but its own.
+protocol UpstreamQuestions: Sendable {
+    /// GETs `target`, a path with query as a client of the API would write it, on behalf of `organization`.
+    ///
+    /// Goes out with the gateway's own credential and the organization's field, over the same pools, breakers and deadlines as
+    /// forwarded requests, and never longer than ten seconds. Bodies beyond 1 MiB are a failure.
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer
+}
+
+/// What the upstream said to a question.
+struct UpstreamAnswer: Equatable, Sendable {
+    let status: Int
+    let body: [UInt8]
+}
