@@ -1,7 +1,7 @@
 /// The field names the gateway itself reads; every other name is `.other` and is only carried.
 ///
-/// A name is recognized by comparing it, packed into two words, with one or two constants of its length: no table of
-/// strings, no allocation. `FieldNameTests` holds the constants against the spellings.
+/// A name is recognized by comparing it, packed into two words, or three for the long ones, with the few constants of its
+/// length: no table of strings, no allocation. `FieldNameTests` holds the constants against the spellings.
 package enum FieldName: UInt8, Sendable, CaseIterable {
     case other
     case host
@@ -22,6 +22,31 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     case contentEncoding
     case accept
     case userAgent
+    case via
+    case forwarded
+    case xForwardedFor
+    case xForwardedProto
+    case xForwardedHost
+    case proxyConnection
+    case proxyAuthorization
+    case proxyAuthenticate
+    case wwwAuthenticate
+    case proxyStatus
+    case retryAfter
+    case date
+    case location
+    case server
+    case setCookie
+    case xTraceID
+    case xPolicyVersion
+    case rateLimit
+    case rateLimitPolicy
+    case rateLimitLimit
+    case rateLimitRemaining
+    case rateLimitReset
+    case xRateLimitLimit
+    case xRateLimitRemaining
+    case xRateLimitReset
 
     /// The name on the wire, in lower case; empty for `.other`.
     package var spelling: String {
@@ -45,23 +70,41 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         case .contentEncoding: "content-encoding"
         case .accept: "accept"
         case .userAgent: "user-agent"
+        case .via: "via"
+        case .forwarded: "forwarded"
+        case .xForwardedFor: "x-forwarded-for"
+        case .xForwardedProto: "x-forwarded-proto"
+        case .xForwardedHost: "x-forwarded-host"
+        case .proxyConnection: "proxy-connection"
+        case .proxyAuthorization: "proxy-authorization"
+        case .proxyAuthenticate: "proxy-authenticate"
+        case .wwwAuthenticate: "www-authenticate"
+        case .proxyStatus: "proxy-status"
+        case .retryAfter: "retry-after"
+        case .date: "date"
+        case .location: "location"
+        case .server: "server"
+        case .setCookie: "set-cookie"
+        case .xTraceID: "x-trace-id"
+        case .xPolicyVersion: "x-policy-version"
+        case .rateLimit: "ratelimit"
+        case .rateLimitPolicy: "ratelimit-policy"
+        case .rateLimitLimit: "ratelimit-limit"
+        case .rateLimitRemaining: "ratelimit-remaining"
+        case .rateLimitReset: "ratelimit-reset"
+        case .xRateLimitLimit: "x-ratelimit-limit"
+        case .xRateLimitRemaining: "x-ratelimit-remaining"
+        case .xRateLimitReset: "x-ratelimit-reset"
         }
     }
 
     /// Recognizes the name in `range`, in any case.
     static func recognize(_ bytes: Span<UInt8>, _ range: Range<Int>) -> FieldName {
         let packed = PackedName(bytes, range.lowerBound..<min(range.upperBound, range.lowerBound + 16))
-        if range.count == 17 {
-            // Of the names longer than two words the first sixteen bytes are compared as words, the rest as they are.
-            let last = bytes[range.lowerBound + 16] | 0x20
-            if packed.low == 0x7265_6673_6E61_7274, packed.high == 0x6E69_646F_636E_652D, last == 0x67 {
-                return .transferEncoding
-            }
-            if packed.low == 0x696E_6167_726F_2D78, packed.high == 0x692D_6E6F_6974_617A, last == 0x64 {
-                return .organizationID
-            }
-        }
-        return recognize(packed, length: range.count)
+        guard range.count > 16 else { return recognize(packed, length: range.count) }
+        guard range.count <= 24 else { return .other }
+        let last = bytes.foldedWord(at: range.lowerBound + 16, count: range.count - 16)
+        return recognize(packed, last: last, length: range.count)
     }
 
     /// Recognizes a name at the front of sixteen bytes, with the colon that ends it, and gives its length.
@@ -94,31 +137,91 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         switch length {
         case 2:
             if packed.low == 0x0000_0000_0000_6574 { return .te }
+        case 3:
+            if packed.low == 0x0000_0000_0061_6976 { return .via }
         case 4:
             if packed.low == 0x0000_0000_7473_6F68 { return .host }
+            if packed.low == 0x0000_0000_6574_6164 { return .date }
         case 6:
             if packed.low == 0x0000_7463_6570_7865 { return .expect }
             if packed.low == 0x0000_7470_6563_6361 { return .accept }
+            if packed.low == 0x0000_7265_7672_6573 { return .server }
         case 7:
             if packed.low == 0x0065_6461_7267_7075 { return .upgrade }
             if packed.low == 0x0072_656C_6961_7274 { return .trailer }
+        case 8:
+            if packed.low == 0x6E6F_6974_6163_6F6C { return .location }
         case 9:
             if packed.low == 0x656B_2D69_7061_2D78, packed.high == 0x0000_0000_0000_0079 { return .apiKey }
+            if packed.low == 0x6564_7261_7772_6F66, packed.high == 0x0000_0000_0000_0064 { return .forwarded }
+            if packed.low == 0x696D_696C_6574_6172, packed.high == 0x0000_0000_0000_0074 { return .rateLimit }
         case 10:
             if packed.low == 0x6974_6365_6E6E_6F63, packed.high == 0x0000_0000_0000_6E6F { return .connection }
             if packed.low == 0x6174_7365_6361_7274, packed.high == 0x0000_0000_0000_6574 { return .tracestate }
             if packed.low == 0x696C_612D_7065_656B, packed.high == 0x0000_0000_0000_6576 { return .keepAlive }
             if packed.low == 0x6567_612D_7265_7375, packed.high == 0x0000_0000_0000_746E { return .userAgent }
+            if packed.low == 0x6B6F_6F63_2D74_6573, packed.high == 0x0000_0000_0000_6569 { return .setCookie }
+            if packed.low == 0x2D65_6361_7274_2D78, packed.high == 0x0000_0000_0000_6469 { return .xTraceID }
         case 11:
             if packed.low == 0x7261_7065_6361_7274, packed.high == 0x0000_0000_0074_6E65 { return .traceparent }
+            if packed.low == 0x6661_2D79_7274_6572, packed.high == 0x0000_0000_0072_6574 { return .retryAfter }
         case 12:
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x0000_0000_6570_7974 { return .contentType }
+            if packed.low == 0x7473_2D79_786F_7270, packed.high == 0x0000_0000_7375_7461 { return .proxyStatus }
         case 13:
             if packed.low == 0x7A69_726F_6874_7561, packed.high == 0x0000_006E_6F69_7461 { return .authorization }
         case 14:
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x0000_6874_676E_656C { return .contentLength }
+        case 15:
+            if packed.low == 0x7261_7772_6F66_2D78, packed.high == 0x0072_6F66_2D64_6564 { return .xForwardedFor }
+            if packed.low == 0x696D_696C_6574_6172, packed.high == 0x0074_696D_696C_2D74 { return .rateLimitLimit }
+            if packed.low == 0x696D_696C_6574_6172, packed.high == 0x0074_6573_6572_2D74 { return .rateLimitReset }
         case 16:
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x676E_6964_6F63_6E65 { return .contentEncoding }
+            if packed.low == 0x7261_7772_6F66_2D78, packed.high == 0x7473_6F68_2D64_6564 { return .xForwardedHost }
+            if packed.low == 0x6F63_2D79_786F_7270, packed.high == 0x6E6F_6974_6365_6E6E { return .proxyConnection }
+            if packed.low == 0x6874_7561_2D77_7777, packed.high == 0x6574_6163_6974_6E65 { return .wwwAuthenticate }
+            if packed.low == 0x7963_696C_6F70_2D78, packed.high == 0x6E6F_6973_7265_762D { return .xPolicyVersion }
+            if packed.low == 0x696D_696C_6574_6172, packed.high == 0x7963_696C_6F70_2D74 { return .rateLimitPolicy }
+        default: break
+        }
+        return .other
+    }
+
+    /// Recognizes one of the names that do not fit into two words; `last` is the rest of it.
+    private static func recognize(_ packed: PackedName, last: UInt64, length: Int) -> FieldName {
+        switch length {
+        case 17:
+            if packed.low == 0x7265_6673_6E61_7274, packed.high == 0x6E69_646F_636E_652D, last == 0x67 {
+                return .transferEncoding
+            }
+            if packed.low == 0x696E_6167_726F_2D78, packed.high == 0x692D_6E6F_6974_617A, last == 0x64 {
+                return .organizationID
+            }
+            if packed.low == 0x7261_7772_6F66_2D78, packed.high == 0x746F_7270_2D64_6564, last == 0x6F {
+                return .xForwardedProto
+            }
+            if packed.low == 0x696C_6574_6172_2D78, packed.high == 0x696D_696C_2D74_696D, last == 0x74 {
+                return .xRateLimitLimit
+            }
+            if packed.low == 0x696C_6574_6172_2D78, packed.high == 0x6573_6572_2D74_696D, last == 0x74 {
+                return .xRateLimitReset
+            }
+        case 18:
+            if packed.low == 0x7561_2D79_786F_7270, packed.high == 0x6163_6974_6E65_6874, last == 0x6574 {
+                return .proxyAuthenticate
+            }
+        case 19:
+            if packed.low == 0x7561_2D79_786F_7270, packed.high == 0x7461_7A69_726F_6874, last == 0x006E_6F69 {
+                return .proxyAuthorization
+            }
+            if packed.low == 0x696D_696C_6574_6172, packed.high == 0x6E69_616D_6572_2D74, last == 0x0067_6E69 {
+                return .rateLimitRemaining
+            }
+        case 21:
+            if packed.low == 0x696C_6574_6172_2D78, packed.high == 0x616D_6572_2D74_696D, last == 0x0067_6E69_6E69 {
+                return .xRateLimitRemaining
+            }
         default: break
         }
         return .other

@@ -49,4 +49,16 @@ struct FieldNameTests {
         #expect(head.fields == ["\(long): v", "Host: b"])
         #expect(head.names == [.other, .host])
     }
+
+    @Test("A set of names has those that were put in, and no other")
+    func sets() {
+        for known in FieldName.allCases.dropFirst() {
+            var set: FieldNameSet = [known]
+            #expect(FieldName.allCases.filter(set.contains) == [known])
+            set = set.union([.host, .xRateLimitReset])
+            #expect(Set(FieldName.allCases.filter(set.contains)) == [known, .host, .xRateLimitReset])
+        }
+        // The set is one word.
+        #expect(FieldName.allCases.count <= 64)
+    }
 }
