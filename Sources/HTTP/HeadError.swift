@@ -28,6 +28,27 @@ package enum HeadError: Error, Equatable, Sendable {
     case unknownExpectation
 }
 
+extension HeadError {
+    init(_ error: FieldError) {
+        switch error {
+        case .invalidLineEnd(let offset): self = .invalidLineEnd(at: offset)
+        case .invalidName(let offset): self = .invalidFieldName(at: offset)
+        case .invalidValue(let offset): self = .invalidFieldValue(at: offset)
+        case .foldedLine(let offset): self = .foldedLine(at: offset)
+        case .tooMany(let limit): self = .tooManyFields(limit: limit)
+        case .contradictoryFraming(let contradiction):
+            switch contradiction {
+            case .invalidContentLength: self = .invalidContentLength
+            case .differingContentLengths: self = .differingContentLengths
+            case .contentLengthWithTransferEncoding: self = .contentLengthWithTransferEncoding
+            case .transferEncodingInHTTP10: self = .transferEncodingInHTTP10
+            case .unknownTransferCoding: self = .unknownTransferCoding
+            case .chunkedNotFinal: self = .chunkedNotFinal
+            }
+        }
+    }
+}
+
 /// Why the bytes of a body are not what its framing announced.
 package enum FramingError: Error, Equatable, Sendable {
     case invalidChunkSize

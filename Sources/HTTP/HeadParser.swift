@@ -17,53 +17,14 @@ package struct HeadParser: Sendable {
         if progress.phase == .start { head.reset() }
         var reader = HeadReader(
             input: input.extracting(first: min(input.count, limits.headBytes)), limits: limits, progress: progress)
-        do throws(HeadError) {
-            guard try reader.read(into: &head) else {
-                progress = reader.progress
-                return false
-            }
-        } catch {
-            progress = HeadProgress()
-            throw error
-        }
         progress = HeadProgress()
+        guard try reader.read(into: &head) else {
+            progress = reader.progress
+            return false
+        }
         return true
     }
 
     /// Forgets the head that was begun: the bytes in front are other ones now.
     package mutating func reset() { progress = HeadProgress() }
-}
-
-/// Where the reading of a head stands, and what its fields have said so far.
-struct HeadProgress: Sendable {
-    /// What the next byte belongs to, in the order of the wire.
-    enum Phase: UInt8, Sendable {
-        case start
-        case method
-        case target
-        case version
-        case line
-        case name
-        case spaceBeforeValue
-        case value
-        case lineFeed
-        case lastLineFeed
-    }
-
-    var phase = Phase.start
-    /// The next byte to look at.
-    var index = 0
-    /// Where the token of this phase began.
-    var mark = 0
-    var nameRange: Range<Int> = 0..<0
-    var name = FieldName.other
-    /// `nil` for one that is not offered.
-    var method: HTTPMethod?
-    var hasHost = false
-    /// The target names the host; the Host field is checked and then ignored (RFC 9112, section 3.2.2).
-    var hasTargetHost = false
-    var contentLength: UInt64?
-    var isChunked = false
-    var closes = false
-    var keepsAlive = false
 }

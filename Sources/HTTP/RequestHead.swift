@@ -3,13 +3,6 @@
 /// Offsets, not strings: nobody pays for a copy of a line nobody reads. One value is reused for all requests of a
 /// connection, so that a steady connection allocates nothing.
 package struct RequestHead: Sendable {
-    /// One field line. The value is without the white space around it.
-    package struct Field: Sendable {
-        package let name: FieldName
-        package let nameRange: Range<Int>
-        package let value: Range<Int>
-    }
-
     package internal(set) var method: HTTPMethod = .get
     /// The request target as sent.
     package internal(set) var target: Range<Int> = 0..<0
@@ -18,10 +11,12 @@ package struct RequestHead: Sendable {
     /// What follows the `?`, if there is one.
     package internal(set) var query: Range<Int>?
     package internal(set) var minorVersion: UInt8 = 1
-    package internal(set) var fields: [Field] = []
+    package internal(set) var fields: [HeadField] = []
     package internal(set) var framing: BodyFraming = .none
     /// The connection may carry another request after this one, as far as the client is concerned.
     package internal(set) var keepsAlive = true
+    /// Connection names fields that end here with it (RFC 9110, section 7.6.1); `close` and `keep-alive` name none.
+    package internal(set) var nominatesFields = false
     package internal(set) var expectsContinue = false
     /// How many bytes the head took, its empty line included: where the body starts.
     package internal(set) var end = 0
@@ -36,15 +31,10 @@ package struct RequestHead: Sendable {
     package init() {}
 
     /// Room for field lines, lent from somewhere else while the connection is busy.
-    package mutating func lend(_ room: [Field]) { if fields.capacity == 0 { fields = room } }
+    package mutating func lend(_ room: [HeadField]) { fields.lend(room) }
 
     /// Gives the room back; the field lines are forgotten.
-    package mutating func takeRoom() -> [Field] {
-        var room: [Field] = []
-        swap(&room, &fields)
-        room.removeAll(keepingCapacity: true)
-        return room
-    }
+    package mutating func takeRoom() -> [HeadField] { fields.takeRoom() }
 
     /// The target in origin-form, path and query, whatever form the client chose (RFC 9112, section 3.2.1).
     package var originForm: Range<Int> { path.lowerBound..<(query?.upperBound ?? path.upperBound) }
@@ -59,6 +49,7 @@ package struct RequestHead: Sendable {
         fields.removeAll(keepingCapacity: true)
         framing = .none
         keepsAlive = true
+        nominatesFields = false
         expectsContinue = false
         query = nil
         authorization = nil
@@ -71,7 +62,5 @@ package struct RequestHead: Sendable {
     }
 
     /// The values of every field line of that name, in order.
-    package func values(of name: FieldName) -> some Sequence<Range<Int>> {
-        fields.lazy.filter { $0.name == name }.map(\.value)
-    }
+    package func values(of name: FieldName) -> some Sequence<Range<Int>> { fields.values(of: name) }
 }

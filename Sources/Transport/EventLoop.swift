@@ -17,7 +17,7 @@ internal import Synchronization
     private var chores: [Chore] = []
     private var isStopping = false
     private var buffers: [[UInt8]] = []
-    private var fieldRooms: [[RequestHead.Field]] = []
+    private var fieldRooms: [[HeadField]] = []
     private var outputs: [[UInt8]] = []
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
@@ -193,14 +193,14 @@ internal import Synchronization
     }
 
     /// Room for a head's field lines.
-    func takeFields() -> [RequestHead.Field] {
+    func takeFields() -> [HeadField] {
         if let room = fieldRooms.popLast() { return room }
-        var room: [RequestHead.Field] = []
+        var room: [HeadField] = []
         room.reserveCapacity(24)
         return room
     }
 
-    func giveBack(fields room: [RequestHead.Field]) {
+    func giveBack(fields room: [HeadField]) {
         if room.capacity > 0, fieldRooms.count < EventLoop.pooledLimit { fieldRooms.append(room) }
     }
 

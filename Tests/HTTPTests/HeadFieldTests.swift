@@ -180,6 +180,17 @@ struct HeadFieldTests {
         ("GET / HTTP/1.0", ["Connection: close", "Connection: keep-alive"], false),
     ]
 
+    @Test(
+        "Connection nominates every field that it names",
+        arguments: [
+            ([], false), (["Connection: close"], false), (["Connection: Keep-Alive, CLOSE"], false),
+            (["Connection: ,\t, "], false), (["Connection: x"], true), (["Connection: close, closed"], true),
+            (["Connection: a", "Connection: close"], true), (["Proxy-Connection: x"], false),
+        ] as [([String], Bool)])
+    func nominations(fields: [String], nominates: Bool) {
+        #expect(HeadOutcome(headText(fields)).head?.nominatesFields == nominates)
+    }
+
     @Test("`100-continue` is the only expectation, and only where a body may follow", arguments: expectations)
     func readExpectation(line: String, fields: [String], expected: Bool?) {
         let outcome = HeadOutcome(headText(fields, line: line))

@@ -51,6 +51,7 @@ struct ReadHead: Equatable {
     let fields: [String]
     let framing: BodyFraming
     let keepsAlive: Bool
+    let nominatesFields: Bool
     let expectsContinue: Bool
     let end: Int
     let host: String?
@@ -72,6 +73,7 @@ struct ReadHead: Equatable {
         fields = head.fields.map { "\(text($0.nameRange)): \(text($0.value))" }
         framing = head.framing
         keepsAlive = head.keepsAlive
+        nominatesFields = head.nominatesFields
         expectsContinue = head.expectsContinue
         end = head.end
         host = head.host.map(text)
