@@ -15,7 +15,7 @@ extension Worker {
         case .length(let length) where length > UInt64(limit):
             throw Failure(.bodyTooLarge(limit: limit), at: .read)
         case .length(let length): try allow(Int(length), &exchange)
-        case .chunked: break
+        case .chunked, .untilClose: break
         }
         var body: [UInt8] = []
         let startedAt = loop.now

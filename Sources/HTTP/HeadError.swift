@@ -64,9 +64,11 @@ package enum BodyFraming: Equatable, Sendable {
     case none
     case length(UInt64)
     case chunked
+    /// With the connection: a response that does not say it otherwise. A request never has it.
+    case untilClose
 }
 
-/// How much head a client may send.
+/// How much head a peer may send.
 package struct HeadLimits: Equatable, Sendable {
     package var targetBytes: Int
     package var headBytes: Int
@@ -77,4 +79,7 @@ package struct HeadLimits: Equatable, Sendable {
         self.headBytes = headBytes
         self.fields = fields
     }
+
+    /// What an upstream may send: more than a client, since the gateway chose it.
+    package static let upstream = HeadLimits(headBytes: 65536, fields: 200)
 }

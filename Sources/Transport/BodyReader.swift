@@ -21,12 +21,12 @@ struct BodyReader {
         if case .length(let length) = framing { remaining = length }
     }
 
-    /// The length that the head announced; `nil` for a chunked body.
+    /// The length that the head announced; `nil` for a body that tells its end in another way.
     var announced: UInt64? {
         switch framing {
         case .none: 0
         case .length(let length): length
-        case .chunked: nil
+        case .chunked, .untilClose: nil
         }
     }
 
@@ -47,6 +47,11 @@ struct BodyReader {
             let range = start..<start + count
             start += count
             remaining -= UInt64(count)
+            return .data(range)
+        case .untilClose:
+            guard start < end else { return .needsMore }
+            let range = start..<end
+            start = end
             return .data(range)
         case .chunked:
             // Ranges of the decoder count from the span's start, which is the buffer's.
