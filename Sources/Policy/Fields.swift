@@ -81,34 +81,47 @@ struct Fields {
         return Placed(value: Int(number), place: self[value.range])
     }
 
-    /// A list of strings; a single string is a list of one.
-    func strings(_ name: String) -> Placed<[Placed<String>]>? {
-        guard let value = self[name] else { return nil }
-        if let text = value.string {
-            let place = self[value.range]
-            return Placed(value: [Placed(value: text, place: place)], place: place)
+    /// A list of different strings, at least one unless `mayBeEmpty`; a single string is a list of one.
+    func strings(_ name: String, mayBeEmpty: Bool = false) -> Placed<[Placed<String>]>? {
+        guard let all = texts(name) else { return nil }
+        if !mayBeEmpty, self[name]?.array?.isEmpty == true {
+            report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: all.place)
         }
+        var different: [Placed<String>] = []
+        for text in all.value {
+            if let first = different.first(where: { $0.value == text.value }) {
+                report.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.place, first: first.place)
+            } else {
+                different.append(text)
+            }
+        }
+        return Placed(value: different, place: all.place)
+    }
+
+    /// A list of any strings; a single string is a list of one.
+    func texts(_ name: String) -> Placed<[Placed<String>]>? {
+        guard let value = self[name] else { return nil }
+        let place = self[value.range]
+        if let text = value.string { return Placed(value: [Placed(value: text, place: place)], place: place) }
         guard let elements = value.array else {
             mismatch(name, value, "a list of strings")
             return nil
         }
-        if elements.isEmpty {
-            report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: self[value.range])
-        }
         var texts: [Placed<String>] = []
         for element in elements {
-            let place = self[element.range]
-            guard let text = element.string else {
+            if let text = element.string {
+                texts.append(Placed(value: text, place: self[element.range]))
+            } else {
                 mismatch(name, element, "strings")
-                continue
             }
-            if let first = texts.first(where: { $0.value == text }) {
-                report.duplicate("\"\(text)\" in \"\(name)\" of \(owner)", place, first: first.place)
-                continue
-            }
-            texts.append(Placed(value: text, place: place))
         }
-        return Placed(value: texts, place: self[value.range])
+        return Placed(value: texts, place: place)
+    }
+
+    /// An object of its own fields; `owner` is what messages call it.
+    func object(_ name: String, of owner: String, known: [String]) -> Fields? {
+        guard let value = self[name] else { return nil }
+        return Fields(value, at: self[value.range], of: owner, known: known, report: report)
     }
 
     /// One of the words of a closed list.

@@ -5,7 +5,9 @@ struct GatewayDocument {
     private(set) var settings = GatewaySettings()
     private let report: PolicyReport
 
-    static let fields = ["listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log"]
+    static let fields = [
+        "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream", "trustedProxies",
+    ]
 
     init(_ entries: [Entry], _ report: PolicyReport) {
         self.report = report
@@ -35,11 +37,17 @@ struct GatewayDocument {
             let access = log.word("access", of: GatewaySettings.AccessLog.allCases.map { ($0.rawValue, $0) })
             if let access { settings.accessLog = access }
         }
+        if let upstream = object("upstream", fields, UpstreamDocument.fields) {
+            settings.upstream = UpstreamDocument(upstream).settings
+        }
+        for text in fields.strings("trustedProxies", mayBeEmpty: true)?.value ?? [] {
+            guard let range = fields.read(text, of: "trustedProxies", AddressRange.init(reading:)) else { continue }
+            settings.trustedProxies.append(range)
+        }
     }
 
     private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {
-        guard let value = fields[name] else { return nil }
-        return Fields(value, at: fields.place(of: value), of: "\"gateway.\(name)\"", known: known, report: report)
+        fields.object(name, of: "\"gateway.\(name)\"", known: known)
     }
 
     private mutating func readListeners(_ fields: Fields) {

@@ -1,0 +1,64 @@
+/// A range of IP addresses in CIDR notation, such as `10.0.0.0/8` or `::1`.
+package struct AddressRange: Equatable, Sendable {
+    /// Four or sixteen bytes; those beyond `prefixBits` are zero.
+    package var bytes: [UInt8]
+    package var prefixBits: Int
+
+    package init(bytes: [UInt8], prefixBits: Int) {
+        self.bytes = bytes
+        self.prefixBits = prefixBits
+    }
+}
+
+extension AddressRange {
+    /// Whether an address, as its four or sixteen bytes, lies in the range.
+    ///
+    /// An IPv4 address that a socket for both families shows as `::ffff:10.1.2.3` is the IPv4 address.
+    package func contains(_ address: [UInt8]) -> Bool {
+        let address = IPAddress.unmapped(address)
+        guard address.count == bytes.count else { return false }
+        let whole = prefixBits / 8
+        guard address[..<whole].elementsEqual(bytes[..<whole]) else { return false }
+        let rest = prefixBits % 8
+        return rest == 0 || (address[whole] ^ bytes[whole]) >> UInt8(8 - rest) == 0
+    }
+
+    /// Reads `10.0.0.0/8`, `2001:db8::/32` or a single address.
+    init(reading text: String) throws(NotationError) {
+        let help = "a range is \"10.0.0.0/8\" or \"2001:db8::/32\", a single address \"10.1.2.3\" or \"::1\""
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = parts.first.flatMap({ IPAddress.bytes(of: $0) }) else {
+            throw NotationError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+        }
+        var bits = address.count * 8
+        if parts.count == 2 {
+            guard let written = UInt8(parts[1]), String(written) == parts[1] else {
+                throw NotationError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+            }
+            guard written <= bits else {
+                throw NotationError(
+                    .outOfRange, "a prefix of this address has at most \(bits) bits, not \(written)", help)
+            }
+            bits = Int(written)
+        }
+        let first = address.enumerated().map { $1 & Self.mask(ofByte: $0, prefixBits: bits) }
+        guard first == address else {
+            let range = "\(IPAddress.text(of: first))/\(bits)"
+            throw NotationError(
+                .badAddressRange, "the address has bits set beyond its prefix of \(bits)",
+                "the range is \"\(range)\"; a single address is written without \"/\(bits)\"")
+        }
+        let plain = IPAddress.unmapped(address)
+        // A range wider than all of IPv4 is one of IPv6 addresses.
+        guard plain.count == address.count || bits >= 96 else {
+            self.init(bytes: address, prefixBits: bits)
+            return
+        }
+        self.init(bytes: plain, prefixBits: bits - (address.count - plain.count) * 8)
+    }
+
+    private static func mask(ofByte index: Int, prefixBits: Int) -> UInt8 {
+        let bits = min(8, max(0, prefixBits - index * 8))
+        return bits == 0 ? 0 : UInt8.max << UInt8(8 - bits)
+    }
+}

@@ -1,0 +1,29 @@
+/// Why a text is not what its field needs, said by the reader of the notation; the field knows where.
+struct NotationError: Error, Equatable {
+    let code: DiagnosticCode
+    /// Follows the name of the field and a colon.
+    let message: String
+    let help: [String]
+    /// Whether the text may hold a secret, so that no source line may show it.
+    let isSecret: Bool
+
+    init(_ code: DiagnosticCode, _ message: String, _ help: String..., isSecret: Bool = false) {
+        self.code = code
+        self.message = message
+        self.help = help
+        self.isSecret = isSecret
+    }
+}
+
+extension Fields {
+    /// Reads a text that is the value of `name`, or part of it; reports what its notation does not allow.
+    func read<Value>(
+        _ text: Placed<String>, of name: String, _ parse: (String) throws(NotationError) -> Value
+    ) -> Value? {
+        do throws(NotationError) { return try parse(text.value) } catch {
+            if error.isSecret { report.conceal(text.place) }
+            report.error(error.code, "\"\(name)\" of \(owner): \(error.message)", at: text.place, help: error.help)
+            return nil
+        }
+    }
+}

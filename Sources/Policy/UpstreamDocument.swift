@@ -1,0 +1,235 @@
+internal import JSON
+
+/// Reads the `upstream` block of `gateway`.
+struct UpstreamDocument {
+    private(set) var settings = UpstreamSettings(endpoints: [])
+    private let report: PolicyReport
+
+    static let fields = [
+        "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "resolve", "health", "breaker",
+        "retries", "errors", "description",
+    ]
+
+    /// The most endpoints there can be.
+    static let capacity = 64
+
+    init(_ fields: Fields) {
+        report = fields.report
+        readEndpoints(fields)
+        readHost(fields)
+        readCredentials(fields)
+        readTLS(fields)
+        readTimeouts(fields)
+        if let connections = object("connections", fields, ["inFlight", "queue", "idle"]) {
+            if let found = connections.integer("inFlight", in: 1...1_000_000) {
+                settings.connections.inFlight = found.value
+            }
+            if let found = connections.integer("queue", in: 0...1_000_000) { settings.connections.queue = found.value }
+            if let found = connections.integer("idle", in: 0...100_000) { settings.connections.idle = found.value }
+        }
+        if let found = fields.duration("resolve", atLeast: .seconds(1)) { settings.resolveEvery = found }
+        readHealth(fields)
+        if let breaker = object("breaker", fields, ["failures", "open"]) {
+            if let found = breaker.integer("failures", in: 1...10_000) { settings.breaker.failures = found.value }
+            if let found = breaker.duration("open") { settings.breaker.openFor = found }
+        }
+        if let retries = object("retries", fields, ["percent", "least"]) {
+            if let found = retries.integer("percent", in: 0...100) { settings.retries.percent = found.value }
+            if let found = retries.integer("least", in: 0...10_000) { settings.retries.least = found.value }
+        }
+        if let shows = fields.word("errors", of: [("hide", false), ("show", true)]) { settings.showsErrors = shows }
+        _ = fields.string("description")
+    }
+
+    private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {
+        fields.object(name, of: "\"gateway.upstream.\(name)\"", known: known)
+    }
+
+    private mutating func readEndpoints(_ fields: Fields) {
+        fields.require("url", at: fields.place, help: ["for example url: \"https://connectors.internal:8443/api\""])
+        guard let texts = fields.texts("url") else { return }
+        if texts.value.isEmpty {
+            report.error(.emptyList, "\"url\" of \(fields.owner) must not be empty", at: texts.place)
+        }
+        if texts.value.count > Self.capacity {
+            report.error(
+                .tooMany, "there are \(texts.value.count) endpoints, at most \(Self.capacity) are possible",
+                at: texts.value[Self.capacity].place)
+        }
+        var places: [UpstreamURL: Place] = [:]
+        for text in texts.value {
+            guard let url = fields.read(text, of: "url", UpstreamURL.init(reading:)) else { continue }
+            if let first = places[url] {
+                // Twice the same would get twice its share of the requests.
+                report.duplicate("the endpoint \"\(url)\"", text.place, first: first)
+                continue
+            }
+            places[url] = text.place
+            settings.endpoints.append(url)
+        }
+    }
+
+    private mutating func readHost(_ fields: Fields) {
+        guard let text = fields.string("host") else { return }
+        switch text.value {
+        case "upstream": settings.host = .upstream
+        case "client": settings.host = .client
+        default:
+            if let host = fields.read(text, of: "host", Self.hostField) { settings.host = .named(host) }
+        }
+    }
+
+    private static func hostField(_ text: String) throws(NotationError) -> String {
+        guard !text.contains("@"), !text.contains("/") else {
+            throw NotationError(
+                .badHost, "this is more than a host and a port", "for example \"connectors.internal:8443\"",
+                isSecret: true)
+        }
+        return try Authority(reading: text[...], .badHost).text
+    }
+
+    private mutating func readTLS(_ fields: Fields) {
+        guard let tls = object("tls", fields, ["authorities", "serverName", "certificate", "key"]) else { return }
+        if !settings.endpoints.isEmpty, !settings.endpoints.contains(where: \.isTLS) {
+            report.error(
+                .conflictingFields, "\"tls\" of \(fields.owner): no endpoint is https", at: fields.namePlace(of: "tls"),
+                help: ["write https:// in \"url\", or remove \"tls\""])
+        }
+        settings.tls.authorities = tls.file("authorities")
+        if let name = tls.string("serverName") {
+            settings.tls.serverName = tls.read(name, of: "serverName", serverName)
+        }
+        for (one, other) in [("certificate", "key"), ("key", "certificate")] where tls[one] != nil {
+            tls.require(other, at: tls.namePlace(of: one), help: ["a certificate and its key belong together"])
+        }
+        guard let certificate = tls.file("certificate"), let key = tls.file("key") else { return }
+        settings.tls.clientCertificate = GatewaySettings.CertificateFiles(
+            certificate: certificate, key: key, source: report.location(of: tls.place))
+    }
+
+    private func serverName(_ text: String) throws(NotationError) -> String {
+        // An address cannot be the name of SNI (RFC 6066, section 3).
+        guard IPAddress.bytes(of: text) == nil else {
+            throw NotationError(
+                .badHost, "\"\(text)\" is an address, not a name", "write the name that the server's certificate has")
+        }
+        return try Authority.name(text[...], .badHost)
+    }
+
+    private mutating func readTimeouts(_ fields: Fields) {
+        let known = ["connect", "answer", "bodyProgress", "idle", "queue"]
+        guard let timeouts = object("timeouts", fields, known) else { return }
+        if let found = timeouts.duration("connect") { settings.timeouts.connect = found }
+        if let found = timeouts.duration("answer") { settings.timeouts.answer = found }
+        if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
+        if let found = timeouts.duration("idle") { settings.timeouts.idle = found }
+        if let found = timeouts.duration("queue") { settings.timeouts.queue = found }
+    }
+
+    private mutating func readHealth(_ fields: Fields) {
+        let known = ["path", "interval", "timeout", "healthy", "unhealthy"]
+        guard let health = object("health", fields, known) else { return }
+        health.require("path", at: health.place, help: ["for example path: \"/healthz\""])
+        let path = health.string("path").flatMap { health.read($0, of: "path", Self.healthPath) }
+        var check = UpstreamSettings.HealthCheck(path: path ?? "/")
+        if let found = health.duration("interval", atLeast: .milliseconds(100)) { check.interval = found }
+        if let found = health.duration("timeout") { check.timeout = found }
+        if let found = health.integer("healthy", in: 1...1000) { check.healthy = found.value }
+        if let found = health.integer("unhealthy", in: 1...1000) { check.unhealthy = found.value }
+        settings.health = check
+    }
+
+    /// The path is written into a request line as it is.
+    private static func healthPath(_ text: String) throws(NotationError) -> String {
+        guard text.hasPrefix("/"), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") })
+        else {
+            throw NotationError(
+                .badURL, "this is not a path: \"\(text)\"",
+                "it begins with a slash and has no spaces: \"/healthz\"; the path of the URL is put in front of it")
+        }
+        return text
+    }
+}
+
+extension UpstreamDocument {
+    private mutating func readCredentials(_ fields: Fields) {
+        settings.ownCredential = secret("ownCredential", fields)
+        guard let value = fields["credential"] else { return }
+        if value.object != nil {
+            if let secret = secret("credential", fields) { settings.credential = .secret(secret) }
+            return
+        }
+        guard let text = value.string else {
+            fields.mismatch("credential", value, "\"pass\", \"strip\" or an object")
+            return
+        }
+        switch text {
+        case "pass": settings.credential = .pass
+        case "strip": settings.credential = .strip
+        default:
+            // What is neither may be the credential itself: it must not be found in a log.
+            var help = report.suggestion(for: text, among: ["pass", "strip"])
+            if help.isEmpty {
+                help = ["it is \"pass\", \"strip\" or { header: \"Authorization\", secretFile: \"secrets/upstream\" }"]
+                report.conceal(fields.place(of: value))
+            }
+            report.error(
+                .badValue, "\"credential\" of \(fields.owner) is none of the words it can be",
+                at: fields.place(of: value), help: help)
+        }
+    }
+
+    private func secret(_ name: String, _ fields: Fields) -> UpstreamSettings.Secret? {
+        if let value = fields[name], value.string != nil { report.conceal(fields.place(of: value)) }
+        guard let secret = object(name, fields, ["header", "secretFile"]) else { return nil }
+        secret.require("header", at: secret.place, help: ["for example header: \"Authorization\""])
+        secret.require("secretFile", at: secret.place, help: ["a file: secrets do not belong into policies"])
+        let header = secret.string("header").flatMap { secret.read($0, of: "header", OwnField.check) }
+        guard let file = secret.file("secretFile"), let header else { return nil }
+        return UpstreamSettings.Secret(header: header, file: file, source: report.location(of: secret.place))
+    }
+}
+
+/// Which fields of a forwarded request the gateway itself answers for.
+enum OwnField {
+    private static let names: Set<String> = [
+        "host", "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection",
+        "upgrade", "expect", "via", "forwarded", "traceparent", "tracestate", "x-trace-id", "x-request-id",
+        "x-policy-version",
+    ]
+
+    private static let prefixes = ["x-gateway-", "x-forwarded-"]
+
+    /// Passes the name of a field that policies may set.
+    static func check(_ name: String) throws(NotationError) -> String {
+        let example = "for example \"Authorization\" or \"x-api-key\""
+        guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(\.isTokenByte) else {
+            // It may be a whole line with the credential in it.
+            throw NotationError(.badHeader, "this is not the name of a field", example, isSecret: true)
+        }
+        let folded = name.lowercased()
+        guard !names.contains(folded), !prefixes.contains(where: folded.hasPrefix) else {
+            throw NotationError(.badHeader, "\"\(name)\" is a field that the gateway itself writes", example)
+        }
+        return name
+    }
+}
+
+extension UInt8 {
+    /// RFC 9110, section 5.6.2.
+    fileprivate var isTokenByte: Bool {
+        isUnreserved || "!#$%&'*+^`|".utf8.contains(self)
+    }
+}
+
+extension Fields {
+    /// The name of a file.
+    fileprivate func file(_ name: String) -> String? {
+        guard let text = string(name) else { return nil }
+        guard !text.value.isEmpty, !text.value.utf8.contains(0) else {
+            report.error(.badValue, "\"\(name)\" of \(owner) is no name of a file", at: text.place)
+            return nil
+        }
+        return text.value
+    }
+}

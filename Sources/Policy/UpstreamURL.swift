@@ -1,0 +1,83 @@
+/// An endpoint: `http` or `https`, a host, a port, and the path in front of every target.
+package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
+    package var isTLS: Bool
+    /// A name or numeric address, IPv6 without brackets, in lower case.
+    package var host: String
+    package var port: UInt16
+    /// Empty, or a path that begins with a slash and does not end with one.
+    package var base: String
+
+    package init(isTLS: Bool, host: String, port: UInt16, base: String = "") {
+        self.isTLS = isTLS
+        self.host = host
+        self.port = port
+        self.base = base
+    }
+
+    /// What the `Host` field says: without the port where it is the scheme's own (RFC 9110, section 7.2).
+    package var authority: String {
+        let name = host.contains(":") ? "[\(host)]" : host
+        return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
+    }
+
+    package var description: String { "\(isTLS ? "https" : "http")://\(authority)\(base)" }
+}
+
+extension UpstreamURL {
+    /// Reads a URL as policies have it: no user, no query, no fragment, and a path that cannot be read in two ways.
+    init(reading text: String) throws(NotationError) {
+        // First of all, so that no other message shows the password before it.
+        guard !text.contains("@") else {
+            throw NotationError(
+                .badURL, "a URL has no user and no password here",
+                "a credential is in a file: credential: { header: \"Authorization\", secretFile: \"secrets/upstream\" }",
+                isSecret: true)
+        }
+        guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw NotationError(
+                .badURL, "a URL has no spaces and is all ASCII",
+                "a name in another script is written as its resolver knows it: \"xn--...\"")
+        }
+        for (mark, name) in [("?", "query"), ("#", "fragment")] where text.contains(mark) {
+            throw NotationError(
+                .badURL, "an endpoint has no \(name)",
+                "leave out \"\(mark)\" and what follows: the query is that of each request")
+        }
+        guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
+            throw NotationError(.badURL, "there is no scheme", "\"http://\" or \"https://\", then host and port")
+        }
+        let scheme = text[..<colon].lowercased()
+        guard scheme == "http" || scheme == "https" else {
+            throw NotationError(
+                .badURL, "the scheme is http or https, not \"\(scheme)\"",
+                "\"http://\" or \"https://\", then host and port")
+        }
+        let rest = text[colon...].dropFirst(3)
+        let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+        let authority = try Authority(reading: rest[..<slash], .badURL)
+        let isTLS = scheme == "https"
+        self.init(
+            isTLS: isTLS, host: authority.host, port: authority.port ?? (isTLS ? 443 : 80),
+            base: try Self.base(rest[slash...]))
+    }
+
+    private static func base(_ path: Substring) throws(NotationError) -> String {
+        guard !path.isEmpty else { return "" }
+        guard !path.hasSuffix("/") else {
+            throw NotationError(
+                .badURL, "the URL ends with a slash", "leave it out: the path of each request begins with one")
+        }
+        for segment in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
+            guard !segment.isEmpty else { throw NotationError(.badURL, "the path has an empty segment (\"//\")") }
+            guard segment != ".", segment != ".." else {
+                throw NotationError(.badURL, "the path has the segment \"\(segment)\"", "write where it leads")
+            }
+            guard segment.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }) else {
+                throw NotationError(
+                    .badURL, "\"\(segment)\" is not a plain segment of a path",
+                    "a segment is letters, digits, \"-\", \".\", \"_\", \"~\" and \":\"")
+            }
+        }
+        return String(path)
+    }
+}
