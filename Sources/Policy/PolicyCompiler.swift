@@ -47,7 +47,8 @@ struct PolicyCompiler {
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes, answer: route.answer,
-                owner: route.owner, source: report.source(of: route.place))
+                shows: route.shows, timeouts: route.timeouts, owner: route.owner, source: report.source(of: route.place)
+            )
         }
     }
 

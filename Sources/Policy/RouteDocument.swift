@@ -19,11 +19,13 @@ struct RouteDocument {
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
     var answer: Int?
+    var shows: Route.JobsShown?
+    var timeouts = Route.UpstreamTimeouts()
     var owner: String?
 
     static let fields = [
-        "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "answer", "owner",
-        "description",
+        "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "answer", "shows",
+        "timeouts", "owner", "description",
     ]
 
     init?(_ entry: Entry, _ report: PolicyReport) {
@@ -46,9 +48,15 @@ struct RouteDocument {
         lease = fields.string("lease")
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
         answer = fields.integer("answer", in: 200...204)?.value
+        shows = fields.word("shows", of: Route.JobsShown.allCases.map { ($0.rawValue, $0) })
+        if let fields = fields.object("timeouts", of: "\"timeouts\" of \(owner)", known: ["answer", "bodyProgress"]) {
+            timeouts.answer = fields.duration("answer")
+            timeouts.bodyProgress = fields.duration("bodyProgress")
+        }
         self.owner = fields.string("owner")?.value
         _ = fields.string("description")
         checkAccess(fields)
+        checkUpstreamFields(fields)
         checkCaptures(fields)
         readConnection(fields)
     }
@@ -66,6 +74,21 @@ struct RouteDocument {
                 fields.report.error(
                     .conflictingFields, "only a public route can have \"answer\"", at: fields.namePlace(of: "answer"))
             }
+        }
+    }
+
+    private func checkUpstreamFields(_ fields: Fields) {
+        for name in ["shows", "timeouts"] where fields[name] != nil && answer != nil {
+            fields.report.error(
+                .conflictingFields, "\(fields.owner) is answered by the gateway and cannot have \"\(name)\"",
+                at: fields.namePlace(of: name), help: ["the upstream is not asked: remove \"\(name)\" or \"answer\""])
+        }
+        if shows != nil, answer == nil, !patterns.isEmpty,
+            !patterns.contains(where: { $0.value.methods.contains(.get) })
+        {
+            fields.report.error(
+                .conflictingFields, "\(fields.owner) does not match GET and cannot have \"shows\"",
+                at: fields.namePlace(of: "shows"), help: ["leases learn of jobs from answers to GET only"])
         }
     }
 

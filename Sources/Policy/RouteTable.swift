@@ -10,6 +10,7 @@ package struct RouteTable: Sendable {
     private var text: [UInt8] = []
     private var methods: [MethodTable] = []
     private var ends: [PatternEnd] = []
+    private let jobPaths: JobPaths
 
     /// A point in a path. Children and edges are positions in the arrays, -1 where there are none.
     private struct Node {
@@ -70,10 +71,17 @@ package struct RouteTable: Sendable {
     /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same.
     init(routes: [Route], patterns: [[RoutePattern]]) {
         self.routes = routes
+        jobPaths = JobPaths(routes: routes, patterns: patterns)
         for (route, patterns) in zip(routes, patterns) {
             for pattern in patterns { insert(pattern, of: route) }
         }
     }
+
+    /// The path at which the upstream of a family shows one job or several, `nil` where no route of it can be filled in.
+    ///
+    /// Of several routes it is the one whose path names the most, then the first by id; of several patterns the first that
+    /// matches GET.
+    package func path(showing shown: Route.JobsShown, family: RouteFamily) -> PathTemplate? { jobPaths[shown, family] }
 }
 
 /// What a method and a path are.
@@ -307,7 +315,7 @@ extension UInt8 {
     fileprivate var isASCIILetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
 
     /// `pchar` of RFC 3986 without percent-escapes and `;`, which some servers cut off as a parameter.
-    fileprivate var isPlainInPath: Bool {
+    var isPlainInPath: Bool {
         // One bit per byte 0x00-0x3F and 0x40-0x7F.
         let low: UInt64 = 0x27FF_7FD2_0000_0000
         let high: UInt64 = 0x47FF_FFFE_87FF_FFFF

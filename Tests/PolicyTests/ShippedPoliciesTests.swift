@@ -76,6 +76,44 @@ struct ShippedPoliciesTests {
         #expect(state.holds == .request)
     }
 
+    @Test("The paths at which the gateway asks about jobs are in the routes, and are those of the API")
+    func jobPaths() throws {
+        let job = try #require(set.routes.path(showing: .job, family: .aitronos))
+        #expect(job.path(organization: "org_xyz789", job: "job_1") == "\(connectors)/jobs/job_1")
+        let jobs = try #require(set.routes.path(showing: .jobs, family: .aitronos))
+        #expect(jobs.path(organization: "org_xyz789") == "\(connectors)/jobs")
+        let airweave = try #require(set.routes.path(showing: .jobs, family: .airweave))
+        #expect(!airweave.hasOrganization && airweave.path(connection: "c_1") == "/v1/source-connections/c_1/jobs")
+        #expect(set.routes.path(showing: .job, family: .airweave) == nil)
+        let showing = set.routes.routes.filter { $0.shows != nil }.map(\.id)
+        #expect(showing == ["jobs.list", "jobs.read", "source_connections.jobs"])
+    }
+
+    @Test("The upstream block that is commented out is one of defaults")
+    func upstreamExample() throws {
+        let file = try #require(try shippedFiles().first { $0.name == "policies/gateway.json5" })
+        // The block ends before the blank line; what is still commented out in it stays so.
+        let lines = String(decoding: file.bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+        let start = try #require(lines.firstIndex { $0.hasPrefix("    // upstream: {") })
+        let end = try #require(lines[start...].firstIndex { $0.hasPrefix("    // },") })
+        let block = lines[start...end].map { $0.dropFirst("    // ".count) }.joined(separator: "\n")
+        let settings = try policySet("{ gateway: { \(block) }, routes: { a: { match: \"GET /\", public: true } } }")
+            .settings
+        let url = UpstreamURL(isTLS: true, host: "connectors.internal", port: 8443, base: "/api")
+        #expect(settings.upstream == UpstreamSettings(endpoints: [url]))
+        let uncommented = block.split(separator: "\n").map { line in
+            line.hasPrefix("  // ") ? String(line.dropFirst("  // ".count)) : String(line)
+        }.joined(separator: "\n")
+        let whole = try policySet("{ gateway: { \(uncommented) }, routes: { a: { match: \"GET /\", public: true } } }")
+            .settings
+        var expected = UpstreamSettings(endpoints: [url])
+        expected.ownCredential = whole.upstream?.ownCredential
+        expected.tls = whole.upstream?.tls ?? expected.tls
+        expected.health = UpstreamSettings.HealthCheck(path: "/healthz")
+        #expect(whole.upstream == expected && expected.ownCredential != nil)
+        #expect(expected.tls.clientCertificate != nil && expected.tls.authorities != nil)
+    }
+
     @Test("Errors of the Airweave routes are told apart, also where no route is found")
     func families() {
         for path in ["/v1/source-connections/a/run", "/source-connections", "/v1/source-connections/x/y/z"] {

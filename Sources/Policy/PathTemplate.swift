@@ -1,0 +1,67 @@
+/// A path with gaps for the organization, the connection and the job: what the gateway asks the upstream on its own account.
+package struct PathTemplate: Equatable, Sendable {
+    package let hasOrganization: Bool
+    package let hasConnection: Bool
+    package let hasJob: Bool
+    private let segments: [RoutePattern.Segment]
+
+    /// `nil` for a pattern with parts that nobody can fill: `*` and `**`.
+    init?(_ pattern: RoutePattern) {
+        for segment in pattern.segments where segment == .rest || segment == .capture(.any) { return nil }
+        segments = pattern.segments
+        hasOrganization = pattern.captures.contains(.organization)
+        hasConnection = pattern.captures.contains(.connection)
+        hasJob = pattern.captures.contains(.job)
+    }
+
+    /// The path as it goes into a request line, or `nil` if a text is missing or is not one plain segment.
+    ///
+    /// Ids come from upstreams too: one that holds a slash or an escape must not lead the gateway's own request astray.
+    package func path(organization: String? = nil, connection: String? = nil, job: String? = nil) -> String? {
+        var path = ""
+        for segment in segments {
+            let text: String?
+            switch segment {
+            case .literal(let bytes): text = String(decoding: bytes, as: UTF8.self)
+            case .capture(.organization): text = organization
+            case .capture(.connection): text = connection
+            case .capture(.job): text = job
+            case .capture(.any), .rest: text = nil
+            }
+            guard let text, !text.isEmpty, text != ".", text != "..", text.utf8.allSatisfy(\.isPlainInPath) else {
+                return nil
+            }
+            path += "/\(text)"
+        }
+        return path.isEmpty ? "/" : path
+    }
+
+    fileprivate var gaps: Int { (hasOrganization ? 1 : 0) + (hasConnection ? 1 : 0) + (hasJob ? 1 : 0) }
+}
+
+/// Where the upstream shows jobs, for each family.
+struct JobPaths: Sendable {
+    private var templates: [Key: PathTemplate] = [:]
+
+    private struct Key: Hashable {
+        let shown: Route.JobsShown
+        let family: RouteFamily
+    }
+
+    /// `patterns[i]` are those of `routes[i]`.
+    init(routes: [Route], patterns: [[RoutePattern]]) {
+        for (route, patterns) in zip(routes, patterns).sorted(by: { $0.0.id < $1.0.id }) {
+            guard let shown = route.shows, let pattern = patterns.first(where: { $0.methods.contains(.get) }),
+                let template = PathTemplate(pattern)
+            else { continue }
+            let key = Key(shown: shown, family: route.family)
+            // The more a path names, the fewer jobs that nobody asked about are in the answer.
+            if let known = templates[key], known.gaps >= template.gaps { continue }
+            templates[key] = template
+        }
+    }
+
+    subscript(_ shown: Route.JobsShown, _ family: RouteFamily) -> PathTemplate? {
+        templates[Key(shown: shown, family: family)]
+    }
+}

@@ -1,0 +1,70 @@
+import Policy
+import Testing
+
+@Suite("The paths at which jobs are shown")
+struct PathTemplateTests {
+    private func routes(_ routes: String) throws -> RouteTable {
+        try policySet("{ scopes: { s: {} }, routes: { \(routes) } }").routes
+    }
+
+    @Test("The path of the route that shows them is filled in")
+    func filling() throws {
+        let table = try routes(
+            """
+            job: { match: ["POST /x/{organization}/{job}", "GET,HEAD /v1/{organization}/jobs/{job}", "GET /{organization}/j/{job}"],
+                   scope: "s", shows: "job" },
+            jobs: { match: "* /v1/{organization}/c/{connection}/jobs", scope: "s", shows: "jobs", family: "airweave" },
+            root: { match: "GET /", scope: "s", shows: "jobs", family: "other" },
+            """)
+        let job = try #require(table.path(showing: .job, family: .aitronos))
+        #expect(job.hasOrganization && !job.hasConnection && job.hasJob)
+        #expect(job.path(organization: "org_a", job: "job_1") == "/v1/org_a/jobs/job_1")
+        #expect(job.path(organization: "org_a", connection: "c", job: "a:b") == "/v1/org_a/jobs/a:b")
+        #expect(job.path(organization: "org_a") == nil)
+        let jobs = try #require(table.path(showing: .jobs, family: .airweave))
+        #expect(jobs.hasOrganization && jobs.hasConnection && !jobs.hasJob)
+        #expect(jobs.path(organization: "o", connection: "550e8400") == "/v1/o/c/550e8400/jobs")
+        #expect(table.path(showing: .jobs, family: .other)?.path() == "/")
+        #expect(table.path(showing: .jobs, family: .aitronos) == nil)
+        #expect(table.path(showing: .job, family: .airweave) == nil)
+    }
+
+    @Test(
+        "A text that would lead the request elsewhere fills no gap",
+        arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
+    func hostile(text: String) throws {
+        let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", shows: \"job\" }")
+        let template = try #require(table.path(showing: .job, family: .aitronos))
+        #expect(template.path(job: text) == nil)
+        #expect(template.path(job: "...") == "/jobs/...")
+    }
+
+    @Test(
+        "Of several routes it is the one that names the most, then the first by id, whatever cannot be filled in aside")
+    func choice() throws {
+        let table = try routes(
+            """
+            a: { match: "GET /a", scope: "s", shows: "jobs" },
+            b: { match: "GET /b/{organization}/{connection}/**", scope: "s", shows: "jobs" },
+            c: { match: "GET /c/{organization}/{connection}/*", scope: "s", shows: "jobs" },
+            e: { match: "GET /e/{connection}", scope: "s", shows: "jobs" },
+            d: { match: "GET /d/{organization}", scope: "s", shows: "jobs" },
+            """)
+        #expect(table.path(showing: .jobs, family: .aitronos)?.path(organization: "o") == "/d/o")
+    }
+
+    @Test("A route has the deadlines that it says, and shows what it says")
+    func fields() throws {
+        let table = try routes(
+            """
+            a: { match: "GET /a", scope: "s", shows: "job", timeouts: { answer: "10min" } },
+            b: { match: "POST /b", scope: "s", timeouts: { bodyProgress: "60s" } },
+            c: { match: "GET /c", scope: "s" },
+            """)
+        #expect(table.routes.map(\.shows) == [.job, nil, nil])
+        #expect(
+            table.routes.map(\.timeouts) == [
+                .init(answer: .seconds(600)), .init(bodyProgress: .seconds(60)), .init(),
+            ])
+    }
+}
