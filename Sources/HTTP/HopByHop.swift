@@ -1,0 +1,100 @@
+/// Which field lines of a message go on to the next hop (RFC 9110, section 7.6.1).
+package enum HopByHop {
+    /// What is about one connection, whether its Connection field says so or not.
+    package static let names: FieldNameSet = [
+        .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade,
+    ]
+
+    /// Appends the lines of `fields` that go on, which end at `endOfLines`: one copy for each run of them.
+    static func append(
+        _ fields: [HeadField], of bytes: Span<UInt8>, endOfLines: Int, nominated: Nominations, dropping: FieldNameSet,
+        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool, to output: inout [UInt8]
+    ) {
+        let dropping = dropping.union(names)
+        var start = fields.first?.nameRange.lowerBound ?? endOfLines
+        for index in fields.indices {
+            let field = fields[index]
+            let ends =
+                field.name == .other ? isDropped(bytes, field.nameRange) : dropping.contains(field.name)
+            guard ends || nominated.contains(field, of: bytes) else { continue }
+            if start < field.nameRange.lowerBound { output.append(bytes, start..<field.nameRange.lowerBound) }
+            start = index + 1 < fields.count ? fields[index + 1].nameRange.lowerBound : endOfLines
+        }
+        if start < endOfLines { output.append(bytes, start..<endOfLines) }
+    }
+}
+
+extension RequestHead {
+    /// Appends the field lines that go on to the upstream, byte for byte as they came in `bytes`.
+    ///
+    /// `isDropped` is asked about the names that are not well known. The caller appends its own fields after these: what
+    /// the client nominates cannot remove them then.
+    package func appendEndToEndFields(
+        of bytes: Span<UInt8>, dropping: FieldNameSet = [],
+        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
+    ) {
+        HopByHop.append(
+            fields, of: bytes, endOfLines: end - 2, nominated: nominatesFields ? Nominations(fields, of: bytes) : .none,
+            dropping: dropping, droppingOther: isDropped, to: &output)
+    }
+}
+
+extension ResponseHead {
+    /// Appends the field lines that go on to the client, byte for byte as they came in `bytes`; see `RequestHead`.
+    package func appendEndToEndFields(
+        of bytes: Span<UInt8>, dropping: FieldNameSet = [],
+        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
+    ) {
+        HopByHop.append(
+            fields, of: bytes, endOfLines: end - 2, nominated: nominatesFields ? Nominations(fields, of: bytes) : .none,
+            dropping: dropping, droppingOther: isDropped, to: &output)
+    }
+}
+
+/// The fields of a head that its Connection names.
+struct Nominations {
+    private var names: Set<[UInt8]> = []
+
+    static let none = Nominations()
+
+    private init() {}
+
+    /// The work is linear in the size of the head, however many names a peer lists; what is hashed is seeded.
+    init(_ fields: [HeadField], of bytes: Span<UInt8>) {
+        var name: [UInt8] = []
+        var present: Set<[UInt8]> = []
+        for field in fields {
+            bytes.lowercase(field.nameRange, into: &name)
+            present.insert(name)
+        }
+        for value in fields.values(of: .connection) {
+            var start = value.lowerBound
+            while let option = bytes.nextListItem(in: value, from: &start) {
+                bytes.lowercase(option, into: &name)
+                if present.contains(name) { names.insert(name) }
+            }
+        }
+        names.subtract(Nominations.unremovable)
+    }
+
+    func contains(_ field: HeadField, of bytes: Span<UInt8>) -> Bool {
+        guard !names.isEmpty else { return false }
+        var name: [UInt8] = []
+        bytes.lowercase(field.nameRange, into: &name)
+        return names.contains(name)
+    }
+
+    /// The options that name no field, and the fields without which the message would end elsewhere or go to somebody
+    /// else: no peer can take those away.
+    private static let unremovable = ["close", "keep-alive", "content-length", "host"].map { Array($0.utf8) }
+}
+
+extension Span<UInt8> {
+    fileprivate func lowercase(_ range: Range<Int>, into name: inout [UInt8]) {
+        name.removeAll(keepingCapacity: true)
+        for index in range {
+            let byte = self[index]
+            name.append(byte &- 0x41 < 26 ? byte | 0x20 : byte)
+        }
+    }
+}
