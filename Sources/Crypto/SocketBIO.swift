@@ -11,6 +11,8 @@ struct SocketState {
     var isPeerClosing = false
     /// The first byte that ever came, which tells a TLS record (0x16) from someone speaking plain HTTP.
     var firstByte: UInt8?
+    /// Whom a client session talks to; `nil` in a server.
+    var server: KnownServer?
 }
 
 /// A BIO over a non-blocking socket that never reads from a socket known to be empty.

@@ -77,35 +77,13 @@ package struct TLSIdentity: Sendable, Equatable {
     deinit { unsafe SSL_CTX_free(pointer) }
 
     @unsafe private static func configure(_ context: OpaquePointer, _ identity: TLSIdentity) throws(TLSError) {
-        // SAFETY: the caller owns the context; OpenSSL copies or references what it is given.
-        unsafe copenssl_set_min_version(context, TLS1_2_VERSION)
-        unsafe copenssl_set_server_options(context)
-        // Partial writes so that a large answer streams; moving buffers because the array may be appended to
-        // between attempts; idle connections give their record buffers back.
-        unsafe copenssl_set_mode(
-            context,
-            Int(SSL_MODE_ENABLE_PARTIAL_WRITE) | Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
-                | Int(SSL_MODE_RELEASE_BUFFERS))
-        // One recv for a record's header and body.
-        unsafe copenssl_set_read_ahead(context)
-        unsafe copenssl_no_session_cache(context)
+        unsafe try TLSParameters.apply(to: context)
+        // SAFETY: the caller owns the context.
+        unsafe copenssl_prefer_server_ciphers(context)
+        unsafe copenssl_set_session_cache(context, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(context, 1)
-        guard
-            unsafe SSL_CTX_set_cipher_list(
-                context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:!SHA1:!SHA256:!SHA384:@STRENGTH") == 1,
-            unsafe SSL_CTX_set_ciphersuites(
-                context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1,
-            unsafe copenssl_set_groups(context, "X25519:P-256:P-384") == 1
-        else { throw .current(.newContext) }
-        guard unsafe SSL_CTX_use_certificate_chain_file(context, identity.certificateFile) == 1 else {
-            throw .current(.loadCertificate)
-        }
-        guard unsafe SSL_CTX_use_PrivateKey_file(context, identity.keyFile, SSL_FILETYPE_PEM) == 1 else {
-            // OpenSSL compares the key with the certificate as soon as it has read it.
-            let isMismatch = copenssl_is_key_mismatch(ERR_peek_last_error()) == 1
-            throw .current(isMismatch ? .keyMismatch : .loadKey)
-        }
-        guard unsafe SSL_CTX_check_private_key(context) == 1 else { throw .current(.keyMismatch) }
+        unsafe try TLSParameters.use(
+            certificateFile: identity.certificateFile, keyFile: identity.keyFile, in: context)
     }
 
     /// DNS names of the served leaf certificates.

@@ -8,31 +8,48 @@ package enum TLSProgress: Equatable, Sendable {
     case closedByPeer
 }
 
-/// The server side of one TLS connection. Owns its `SSL *` and frees it exactly once.
+/// One side of one TLS connection. Owns its `SSL *` and frees it exactly once.
 ///
-/// Noncopyable and not `Sendable`: a session lives and dies on the loop that accepted its socket.
+/// Noncopyable and not `Sendable`: a session lives and dies on the loop of its socket.
 /// After any thrown ``TLSError`` the session is dead; the only thing left to do is drop it.
 @safe package struct TLSSession: ~Copyable {
     private let ssl: OpaquePointer
     private let state: UnsafeMutablePointer<SocketState>
 
-    /// Borrows `socket`: whoever owns it closes it after the session is gone.
+    /// The server's side. Borrows `socket`: whoever owns it closes it after the session is gone.
     package init(context: TLSContext, socket: Int32) throws(TLSError) {
+        unsafe (ssl, state) = try TLSSession.make(context.pointer, SocketState(descriptor: socket))
+        unsafe SSL_set_accept_state(ssl)
+    }
+
+    /// The client's side, which borrows `socket` too. `serverName` is a DNS name or an IP address, for which the
+    /// server's certificate has to be good: otherwise `handshake` throws ``TLSError/Operation/verify``.
+    package init(client context: TLSClientContext, socket: Int32, serverName: String) throws(TLSError) {
+        guard let name = ServerName(serverName) else {
+            throw TLSError(.newSession, reason: "neither a host name nor an IP address: \"\(serverName)\"")
+        }
+        let server = KnownServer(name, sessions: context.sessions)
+        unsafe (ssl, state) = try TLSSession.make(context.pointer, SocketState(descriptor: socket, server: server))
+        unsafe SSL_set_connect_state(ssl)
+        unsafe server.offerSession(to: ssl)
+    }
+
+    @unsafe private static func make(
+        _ context: OpaquePointer, _ state: SocketState
+    ) throws(TLSError) -> (OpaquePointer, UnsafeMutablePointer<SocketState>) {
         // SAFETY: SSL_new takes its own reference on the context, so `context` may go first.
-        guard let ssl = unsafe SSL_new(context.pointer) else { throw .current(.newSession) }
+        guard let ssl = unsafe SSL_new(context) else { throw .current(.newSession) }
         // SAFETY: SSL_set_bio hands the one BIO over for both directions; SSL_free frees it with the session.
-        guard let bio = unsafe BIO_new(SocketBIO.method) else {
+        guard unsafe state.server?.name.expect(in: ssl) ?? true, let bio = unsafe BIO_new(SocketBIO.method) else {
             unsafe SSL_free(ssl)
             throw .current(.newSession)
         }
-        let state = UnsafeMutablePointer<SocketState>.allocate(capacity: 1)
-        unsafe state.initialize(to: SocketState(descriptor: socket))
-        unsafe BIO_set_data(bio, state)
+        let pointer = UnsafeMutablePointer<SocketState>.allocate(capacity: 1)
+        unsafe pointer.initialize(to: state)
+        unsafe BIO_set_data(bio, pointer)
         unsafe BIO_set_init(bio, 1)
         unsafe SSL_set_bio(ssl, bio, bio)
-        unsafe SSL_set_accept_state(ssl)
-        unsafe self.ssl = ssl
-        unsafe self.state = state
+        return unsafe (ssl, pointer)
     }
 
     deinit {
@@ -58,7 +75,40 @@ package enum TLSProgress: Equatable, Sendable {
 
     package mutating func handshake() throws(TLSError) -> TLSProgress {
         forgetErrors()
-        return try progress(of: .handshake, status: unsafe SSL_do_handshake(ssl), bytes: 0)
+        let status = unsafe SSL_do_handshake(ssl)
+        guard let server = unsafe state.pointee.server else {
+            return try progress(of: .handshake, status: status, bytes: 0)
+        }
+        do throws(TLSError) {
+            let progress = try progress(of: .handshake, status: status, bytes: 0)
+            if case .done = progress { try checkProtocol() }
+            return progress
+        } catch {
+            // Whatever it was, the next connection does not repeat it by offering the same session.
+            server.forgetSession()
+            throw verificationFailure() ?? error
+        }
+    }
+
+    /// Why the server's certificate was refused, if it was.
+    private func verificationFailure() -> TLSError? {
+        let result = unsafe SSL_get_verify_result(ssl)
+        guard result != Int(X509_V_OK) else { return nil }
+        // SAFETY: a string of OpenSSL's own that is never freed.
+        return TLSError(.verify, reason: unsafe String(cString: X509_verify_cert_error_string(result)))
+    }
+
+    /// A server that speaks something else than HTTP/1.1 would not understand a word. One that does not say speaks it.
+    private func checkProtocol() throws(TLSError) {
+        var text: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        // SAFETY: the text belongs to the session and has `length` bytes.
+        unsafe SSL_get0_alpn_selected(ssl, &text, &length)
+        guard let text = unsafe text, length > 0 else { return }
+        let chosen = unsafe String(decoding: UnsafeBufferPointer(start: text, count: Int(length)), as: UTF8.self)
+        guard chosen == "http/1.1" else {
+            throw TLSError(.handshake, reason: "the server chose a protocol that was not offered: \(chosen)")
+        }
     }
 
     /// Decrypts what has arrived into `output[from...]`, of which there must be some.

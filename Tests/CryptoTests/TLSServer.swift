@@ -21,19 +21,7 @@ final class TLSServer: Sendable {
     init(_ context: TLSContext, answer: [UInt8] = Array("hello\n".utf8)) throws {
         self.context = Mutex(context)
         self.answer = answer
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: the kernel reads and then fills the address on our stack.
-        let result = unsafe withUnsafeMutableBytes(of: &address) { [descriptor] bytes in
-            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
-            return unsafe bind(descriptor, pointer, length) | listen(descriptor, 16)
-                | getsockname(descriptor, pointer, &length)
-        }
-        port = UInt16(bigEndian: address.sin_port)
-        try #require(result == 0)
+        (descriptor, port) = try listenOnLoopback()
         Thread.detachNewThread { [self] in accept() }
     }
 
@@ -117,6 +105,23 @@ final class TLSServer: Sendable {
             session.socketBecameReadable(closing: events & POLLHUP != 0)
         }
     }
+}
+
+/// A listening socket on a port that the system chose.
+func listenOnLoopback() throws -> (descriptor: Int32, port: UInt16) {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    // SAFETY: the kernel reads and then fills the address on our stack.
+    let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
+        let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+        return unsafe bind(descriptor, pointer, length) | listen(descriptor, 16)
+            | getsockname(descriptor, pointer, &length)
+    }
+    try #require(result == 0)
+    return (descriptor, UInt16(bigEndian: address.sin_port))
 }
 
 /// `openssl s_client` against a server of the test.

@@ -1,0 +1,59 @@
+internal import COpenSSL
+internal import Glibc
+internal import Synchronization
+
+/// The newest TLS session of each server that was connected to, to be resumed by the next connection (RFC 8446,
+/// section 2.2). One store for all loops.
+///
+/// OpenSSL changes sessions that are in use. What is in the store never is: copies go in and copies come out.
+final class SessionStore: Sendable {
+    /// A session that nobody uses.
+    ///
+    /// `@unchecked Sendable`: OpenSSL only reads it, to copy it, until it is freed.
+    @safe private final class Kept: @unchecked Sendable {
+        let pointer: OpaquePointer
+
+        @unsafe init?(copying session: OpaquePointer) {
+            // SAFETY: the copy is owned by this object alone.
+            guard let copy = unsafe SSL_SESSION_dup(session) else { return nil }
+            unsafe pointer = copy
+        }
+
+        deinit { unsafe SSL_SESSION_free(pointer) }
+    }
+
+    /// Newest last.
+    private let kept = Mutex<[(server: String, session: Kept)]>([])
+
+    /// More servers than that are connected to anew each time.
+    static let limit = 64
+
+    @unsafe func keep(_ session: OpaquePointer, of server: String) {
+        guard let copy = unsafe Kept(copying: session) else { return }
+        kept.withLock { kept in
+            kept.removeAll { $0.server == server }
+            if kept.count >= SessionStore.limit { kept.removeFirst() }
+            kept.append((server, copy))
+        }
+    }
+
+    func forget(_ server: String) {
+        kept.withLock { kept in kept.removeAll { $0.server == server } }
+    }
+
+    /// Gives a copy of the server's session to `ssl`, if there is one that has not expired.
+    ///
+    /// The certificate is not looked at again when a session is resumed, so its age is bounded.
+    @unsafe func offer(to ssl: OpaquePointer, server: String, now: Int = time(nil)) {
+        guard let found = kept.withLock({ kept in kept.first { $0.server == server } })?.session else { return }
+        // SAFETY: `found` lives until the end of this function; SSL_set_session takes a reference of its own.
+        guard unsafe now < SSL_SESSION_get_time(found.pointer) + SSL_SESSION_get_timeout(found.pointer) else {
+            return forget(server)
+        }
+        guard let copy = unsafe SSL_SESSION_dup(found.pointer) else { return }
+        unsafe SSL_set_session(ssl, copy)
+        unsafe SSL_SESSION_free(copy)
+    }
+
+    var countForTest: Int { kept.withLock { $0.count } }
+}

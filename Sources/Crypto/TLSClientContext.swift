@@ -1,0 +1,106 @@
+internal import COpenSSL
+
+/// What the TLS connections to upstreams share: versions, ciphers, whom to trust, who we are, sessions to resume.
+///
+/// The server's certificate and name are always verified; there is no way to do without.
+///
+/// `@unchecked Sendable`: as for ``TLSContext``, nothing of it is changed after `init` but the session store, which
+/// locks.
+@safe package final class TLSClientContext: @unchecked Sendable {
+    package struct Options: Sendable, Equatable {
+        /// The certificate authorities to trust, in PEM; `nil`: those that the system trusts.
+        package var authorityFile: String?
+        /// The certificate with its chain that is shown to servers which ask for one, and its key. Both or none.
+        package var certificateFile: String?
+        package var keyFile: String?
+
+        package init(authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
+            self.authorityFile = authorityFile
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
+    }
+
+    /// Borrowed by `TLSSession` only.
+    let pointer: OpaquePointer
+    let sessions = SessionStore()
+
+    package init(_ options: Options) throws(TLSError) {
+        ERR_clear_error()
+        // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object
+        // that was never complete: until then it is freed here.
+        guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw .current(.newContext) }
+        do throws(TLSError) {
+            unsafe try TLSClientContext.configure(context, options)
+        } catch {
+            unsafe SSL_CTX_free(context)
+            throw error
+        }
+        unsafe pointer = context
+    }
+
+    deinit { unsafe SSL_CTX_free(pointer) }
+
+    @unsafe private static func configure(_ context: OpaquePointer, _ options: Options) throws(TLSError) {
+        unsafe try TLSParameters.apply(to: context)
+        // SAFETY: the caller owns the context; OpenSSL copies what it is given.
+        unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        // Only the callback stores sessions: OpenSSL's own store is for servers.
+        unsafe copenssl_set_session_cache(
+            context, Int(SSL_SESS_CACHE_CLIENT) | Int(SSL_SESS_CACHE_NO_INTERNAL))
+        unsafe SSL_CTX_sess_set_new_cb(context, keepSession)
+        unsafe SSL_CTX_set_timeout(context, TLSClientContext.sessionSeconds)
+        // Contrary to the others this one returns 0 for success.
+        guard
+            unsafe SSL_CTX_set_alpn_protos(
+                context, TLSClientContext.offeredProtocols, UInt32(TLSClientContext.offeredProtocols.count)) == 0
+        else { throw .current(.newContext) }
+
+        if let file = options.authorityFile {
+            guard unsafe SSL_CTX_load_verify_file(context, file) == 1 else { throw .current(.loadAuthority) }
+        } else {
+            guard unsafe SSL_CTX_set_default_verify_paths(context) == 1 else { throw .current(.loadAuthority) }
+        }
+        switch (options.certificateFile, options.keyFile) {
+        case (nil, nil): break
+        case (let certificate?, let key?):
+            unsafe try TLSParameters.use(certificateFile: certificate, keyFile: key, in: context)
+        case (_?, nil): throw TLSError(.loadKey, reason: "a client certificate needs its key")
+        case (nil, _?): throw TLSError(.loadCertificate, reason: "a client key needs its certificate")
+        }
+    }
+
+    /// A session is resumed for this long: what was verified an hour ago is verified again.
+    private static let sessionSeconds = 3600
+
+    /// `http/1.1` in the form of RFC 7301, section 3.1.
+    private static let offeredProtocols: [UInt8] = [8] + Array("http/1.1".utf8)
+}
+
+/// A server gave a session to resume: with TLS 1.3 in a ticket some time after the handshake.
+@c private func keepSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
+    // SAFETY: OpenSSL passes a live session and the SSL it came with, whose BIO and state `TLSSession` made.
+    guard let ssl = unsafe ssl, let session = unsafe session, let bio = unsafe SSL_get_rbio(ssl),
+        let data = unsafe BIO_get_data(bio)
+    else { return 0 }
+    unsafe data.assumingMemoryBound(to: SocketState.self).pointee.server?.keep(session)
+    // The store has a copy; OpenSSL keeps its own.
+    return 0
+}
+
+/// The server that a client session talks to, and where its TLS sessions are kept.
+final class KnownServer {
+    let name: ServerName
+    private let sessions: SessionStore
+
+    init(_ name: ServerName, sessions: SessionStore) {
+        self.name = name
+        self.sessions = sessions
+    }
+
+    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, of: name.text) }
+
+    @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, server: name.text) }
+
+    func forgetSession() { sessions.forget(name.text) }
+}
