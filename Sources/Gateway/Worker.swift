@@ -42,7 +42,7 @@ final class Worker: @unchecked Sendable {
         let seconds = Int64(wallClockNanoseconds() / 1_000_000_000)
         guard seconds != epochSeconds else { return }
         epochSeconds = seconds
-        dateLine = Array("Date: \(HTTPDate.text(epochSeconds: Int(seconds)))\r\n".utf8)
+        dateLine = HTTPDate.fieldLine(epochSeconds: Int(seconds))
         usualPrefix = HTTPStatus.line(200) + dateLine + Worker.jsonLine
     }
 

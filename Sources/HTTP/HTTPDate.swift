@@ -41,6 +41,11 @@ package enum HTTPDate {
             + "\(two(time.hour)):\(two(time.minute)):\(two(time.second)) GMT"
     }
 
+    /// The `Date` field line of a response, line end included. For once a second, not once a response.
+    package static func fieldLine(epochSeconds: Int) -> [UInt8] {
+        Array("Date: \(text(epochSeconds: epochSeconds))\r\n".utf8)
+    }
+
     /// RFC 3339 in UTC with whole seconds, such as `1994-11-06T08:49:37Z`.
     package static func timestamp(epochSeconds: Int) -> String {
         let time = CivilTime(epochSeconds: epochSeconds)
