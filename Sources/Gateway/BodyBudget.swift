@@ -2,11 +2,11 @@ internal import Synchronization
 
 /// The memory that all request bodies under way may take together: what one client may send is capped by its route, but
 /// not how many send at once.
-final class BodyBudget: Sendable {
+package final class BodyBudget: Sendable {
     private let limit: Int
     private let used = Atomic<Int>(0)
 
-    init(limitBytes: Int) { limit = limitBytes }
+    package init(limitBytes: Int) { limit = limitBytes }
 
     /// Bodies up to this size are not counted: a read buffer holds them anyway.
     static let freeBytes = 65_536
@@ -23,10 +23,12 @@ final class BodyBudget: Sendable {
 }
 
 /// One request's part of the budget. Dropping it gives the part back, whichever way the request ends.
-struct BodyAllowance: ~Copyable {
+package struct BodyAllowance: ~Copyable {
     /// `nil` while nothing is counted, as for nearly every request.
     private var budget: BodyBudget?
     private var bytes = 0
+
+    package init() {}
 
     deinit { budget?.give(bytes) }
 

@@ -9,42 +9,8 @@ extension Worker {
     func readBody(
         of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) -> [UInt8] {
-        let limit = grant.route.maxBodyBytes
-        switch connection.head.framing {
-        case .none: return []
-        case .length(let length) where length > UInt64(limit):
-            throw Failure(.bodyTooLarge(limit: limit), at: .read)
-        case .length(let length): try allow(Int(length), &exchange)
-        case .chunked, .untilClose: break
-        }
-        var body: [UInt8] = []
-        let startedAt = loop.now
-        while true {
-            switch await connection.nextBodyPiece() {
-            case .bytes(let range):
-                guard body.count + range.count <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
-                try allow(body.count + range.count, &exchange)
-                connection.copyBody(range, to: &body)
-                exchange.bodyBytes = body.count
-                // A byte now and then is progress, but not one that is worth the memory.
-                let seconds = Int((loop.now - startedAt).components.seconds)
-                if seconds > 30, body.count < seconds * Worker.leastBytesPerSecond {
-                    throw Failure(.bodyTimeout, at: .read)
-                }
-            case .end: return body
-            case .malformed(let error): throw Failure(.framing(error), at: .read)
-            case .timedOut: throw Failure(.bodyTimeout, at: .read)
-            case .closed: throw Failure(.bodyIncomplete, at: .read)
-            }
-        }
-    }
-
-    /// The least rate of a body, over its whole time, once it has taken half a minute.
-    private static let leastBytesPerSecond = 1024
-
-    /// Counts what the body takes against the memory for all bodies.
-    private func allow(_ bytes: Int, _ exchange: inout Exchange) throws(Failure) {
-        guard exchange.allowance.grow(to: bytes, of: shared.bodies) else { throw Failure(.overloaded, at: .read) }
+        try await connection.readBody(
+            atMost: grant.route.maxBodyBytes, &exchange.allowance, of: shared.bodies, count: &exchange.bodyBytes)
     }
 
     /// Finds out which connection the request is about, where a limit or a lease depends on it.
