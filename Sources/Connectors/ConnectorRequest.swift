@@ -3,7 +3,8 @@ package struct ConnectorRequest: Sendable {
     package let method: String
     /// The raw target, path and query, as it came.
     package let target: [UInt8]
-    /// For whom the request is made: the organization of the path, or of the credential where the path names none.
+    /// For whom the request is made: the organization of the path, or of the credential where the path names none. Empty
+    /// when nobody named one.
     package let organization: String
     package let body: [UInt8]
     package let traceID: String

@@ -19,6 +19,11 @@ struct APIError: Error, Sendable {
         status: 404, code: "CONNECTOR_CONNECTION_NOT_FOUND", message: "The requested connection was not found.")
     static let jobNotFound = APIError(
         status: 404, code: "CONNECTOR_JOB_NOT_FOUND", message: "The requested job was not found.")
+    /// Paths of the Airweave family name no organization: whoever asked had to.
+    static let organizationRequired = APIError(
+        status: 400, code: "ORGANIZATION_REQUIRED",
+        message: "The request does not say for which organization it is made.",
+        details: [("reason", .string("neither the path nor the gateway names an organization"))])
     static let notFound = APIError(status: 404, code: "NOT_FOUND", message: "There is nothing at this path.")
     static let retryFailed = APIError(
         status: 400, code: "CONNECTOR_JOB_RETRY_FAILED", message: "Failed to retry the job.",

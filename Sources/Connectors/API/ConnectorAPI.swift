@@ -33,6 +33,7 @@ extension ConnectorService {
         let isRead = request.method == "GET" || request.method == "HEAD"
         if isRead, case .state(let id) = route.operation { return try state(of: id, request) }
         guard route.operation != .none else { throw .notFound }
+        guard !request.organization.isEmpty else { throw .organizationRequired }
         guard isRead ? route.methods.contains("GET") : route.methods.contains(request.method) else {
             throw .methodNotAllowed(route.methods)
         }

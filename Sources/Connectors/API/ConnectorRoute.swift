@@ -1,7 +1,7 @@
 /// What a request asks for, read from the raw bytes of its target.
 ///
 /// Segments are compared as they came, never decoded: an id with an escape in it is the id of nothing.
-struct ConnectorRoute: Equatable {
+package struct ConnectorRoute: Equatable {
     /// The operations, each on a path of its own.
     enum Operation: Equatable {
         case connections
@@ -21,9 +21,10 @@ struct ConnectorRoute: Equatable {
     }
 
     let operation: Operation
-    let isAirweave: Bool
+    /// Whether the path is of the Airweave family, whose errors have a `detail`.
+    package let isAirweave: Bool
     /// The organization of the path, where it has one.
-    let organization: String?
+    package let organization: String?
     /// Where the query starts in the target, behind the `?`; the target's end if there is none.
     let query: Int
 
@@ -39,7 +40,8 @@ struct ConnectorRoute: Equatable {
         }
     }
 
-    init(_ target: [UInt8]) {
+    /// Reads a target, path and query, as it came.
+    package init(_ target: [UInt8]) {
         let bytes = target.span
         var segments: [Range<Int>] = []
         segments.reserveCapacity(10)
