@@ -32,17 +32,20 @@ struct Addresses {
             }
             admin = try Addresses.address(address.description, "gateway.admin in the policy")
         }
-        guard let text = arguments.value("workers") else {
-            workers = settings.workers ?? availableProcessors()
-            return
-        }
+        workers = try Addresses.workers(arguments) ?? settings.workers ?? availableProcessors()
+    }
+
+    /// What `--workers` says.
+    static func workers(_ arguments: Arguments) throws(ServeCommand.Refusal) -> Int? {
+        guard let text = arguments.value("workers") else { return nil }
         guard let number = Int(text), (1...1024).contains(number) else {
             throw ServeCommand.Refusal(line: "--workers takes a whole number from 1 to 1024, not \"\(text)\"")
         }
-        workers = number
+        return number
     }
 
-    private static func address(_ text: String, _ place: String) throws(ServeCommand.Refusal) -> SocketAddress {
+    /// `place` is where the text comes from, for the refusal.
+    static func address(_ text: String, _ place: String) throws(ServeCommand.Refusal) -> SocketAddress {
         guard let address = SocketAddress(text) else {
             throw ServeCommand.Refusal(
                 line:

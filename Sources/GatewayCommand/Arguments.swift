@@ -5,14 +5,16 @@ struct Arguments {
     private(set) var flags: [String: String] = [:]
     private(set) var positional: [String] = []
     private(set) var wantsHelp = false
+    private let variables: String
 
     /// Why the words cannot be understood.
     struct Misuse: Error {
         let reason: String
     }
 
-    /// `names` are the flags that take a value, without the dashes.
-    init(_ words: [String], names: Set<String>) throws(Misuse) {
+    /// `names` are the flags that take a value, without the dashes; `variables` is how their variables begin.
+    init(_ words: [String], names: Set<String>, variables: String = "GATEWAY_") throws(Misuse) {
+        self.variables = variables
         var index = 0
         while index < words.count {
             let word = words[index]
@@ -40,7 +42,8 @@ struct Arguments {
 
     /// The flag, or else its variable: `--listen` or `GATEWAY_LISTEN`.
     func value(_ name: String) -> String? {
-        flags[name]
-            ?? ProcessInfo.processInfo.environment["GATEWAY_\(name.uppercased())"].flatMap { $0.isEmpty ? nil : $0 }
+        if let flag = flags[name] { return flag }
+        let text = ProcessInfo.processInfo.environment[variables + name.uppercased()]
+        return text?.isEmpty == true ? nil : text
     }
 }

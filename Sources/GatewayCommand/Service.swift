@@ -34,9 +34,7 @@ final class Service {
         let ticketKeys = TicketKeys()
         let loaded = try certificates.load(set.settings.tls, keys: ticketKeys)
 
-        var options = ConnectorOptions(stateDirectory: state.path)
-        try applyPace(&options)
-        let connectors = try startConnectors(options)
+        let connectors = try ConnectorService.start(in: state)
         let policies = PolicyStore(
             initial: set, now: { Int64(Date().timeIntervalSince1970) },
             read: {
@@ -107,26 +105,6 @@ final class Service {
         for diagnostic in diagnostics { FileHandle.standardError.write(Data("\(diagnostic.rendered)\n".utf8)) }
     }
 
-    /// The demo's pace may be changed for tests and trials: rows per second, and the least duration of a job.
-    private static func applyPace(_ options: inout ConnectorOptions) throws {
-        let environment = ProcessInfo.processInfo.environment
-        func number(_ name: String) throws -> Int? {
-            guard let text = environment[name], !text.isEmpty else { return nil }
-            guard let number = Int(text), number > 0 else {
-                throw ServeCommand.Refusal(line: "\(name) must be a positive whole number, not \"\(text)\"")
-            }
-            return number
-        }
-        options.rowsPerSecond = try number("GATEWAY_CONNECTORS_ROWS_PER_SECOND")
-        options.minimumJobMilliseconds = try number("GATEWAY_CONNECTORS_MINIMUM_MS").map(Int64.init)
-    }
-
-    private static func startConnectors(_ options: ConnectorOptions) throws -> ConnectorService {
-        do { return try ConnectorService.start(options) } catch {
-            throw ServeCommand.Refusal(line: "the connector service does not start: \(error)")
-        }
-    }
-
     /// Serves until SIGTERM or SIGINT, then drains.
     func run(until signals: Signals) async {
         let watcher = watchFiles()
@@ -156,14 +134,9 @@ final class Service {
         server.failReadiness()
         // A reload that is asked for meanwhile comes too late.
         let notBefore = Instant.now() + timeouts.drainDelay
-        while Instant.now() < notBefore {
-            if signals.wait(.milliseconds(20)) == .terminate { return await stop() }
-        }
+        guard signals.wait(until: notBefore) else { return await stop() }
         server.beginDrain()
-        let deadline = Instant.now() + timeouts.drain
-        while server.openConnections > 0, Instant.now() < deadline {
-            if signals.wait(.milliseconds(20)) == .terminate { break }
-        }
+        _ = signals.wait(until: Instant.now() + timeouts.drain, or: { server.openConnections == 0 })
         await stop()
     }
 
