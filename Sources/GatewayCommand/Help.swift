@@ -8,6 +8,7 @@ enum Help {
         gateway: a TLS gateway in front of a connector service
 
         usage: gateway [serve] [options]      serve (the default)
+               gateway connectors [options]   serve the connector service alone, for a gateway on another machine
                gateway policy check [DIR]     check a policy folder: all mistakes at once, exit 1 if there are any
                gateway token create [NAME]    make a token: prints it once, and the policy entry to paste
                gateway COMMAND --help         the options of a command
@@ -25,6 +26,22 @@ enum Help {
 
         A flag wins over its variable, and both win over policies/gateway.json5.
         Signals: SIGTERM and SIGINT drain and stop (twice: at once), SIGHUP reloads policies and certificates.
+        """
+
+    static let connectors = """
+        usage: gateway connectors [--listen HOST:PORT] [--state DIR] [--workers N]
+
+        Serves the connector service alone, over plain HTTP, to a gateway in front of it: in that gateway's policy,
+        gateway: { upstream: { url: "http://HOST:PORT" } }. It believes X-Gateway-Organization and asks for no token: only
+        the gateway may reach it.
+
+          --listen HOST:PORT   where the gateway connects (default: 127.0.0.1:8445)            GATEWAY_CONNECTORS_LISTEN
+          --state DIR          data of this service; not a gateway's own (default: state)      GATEWAY_CONNECTORS_STATE
+          --workers N          event loops, one core each (default: all cores)                 GATEWAY_CONNECTORS_WORKERS
+
+        A flag wins over its variable. GET /healthz tells whether it lives.
+        Signals: SIGTERM and SIGINT finish the requests in flight and stop (twice: at once); running jobs stop at their last
+        checkpoint and go on after the next start.
         """
 
     static let token = """

@@ -12,6 +12,7 @@ case nil, "serve": status = await ServeCommand.run(rest, signals: signals)
 case let first? where first.hasPrefix("-") && first != "--help" && first != "-h" && first != "--version":
     // `gateway --listen ...` is `gateway serve --listen ...`.
     status = await ServeCommand.run(arguments, signals: signals)
+case "connectors": status = await ConnectorsCommand.run(rest, signals: signals)
 case "policy": status = PolicyCommand.run(arguments: rest)
 case "token": status = TokenCommand.run(rest)
 case "--version":

@@ -1,0 +1,125 @@
+import Connectors
+import Gateway
+import HTTP
+import Synchronization
+import Transport
+
+/// One core's part of the standalone connector service: a loop, a listening socket, and the connections it accepts.
+///
+/// `@unchecked Sendable`: all but the atomic flag is touched on the loop's thread only, once the loop runs.
+final class ConnectorWorker: @unchecked Sendable {
+    let loop: EventLoop
+    private let listener: Listener
+    private let service: ConnectorService
+    private let bodies: BodyBudget
+    private let maximumBodyBytes: Int
+    private var random = FastRandom()
+    private var epochSeconds: Int64 = 0
+    /// `Date: ...` of this second.
+    private var dateLine: [UInt8] = []
+    private var isDraining = false
+    private var hasStoppedAccepting = false
+    private let drained = Atomic<Bool>(false)
+
+    init(
+        index: Int, socket: consuming Socket, service: ConnectorService, bodies: BodyBudget,
+        options: ConnectorServer.Options
+    ) throws(SystemError) {
+        loop = try EventLoop(index: index)
+        // Longer heads than a gateway takes from its clients: it adds fields of its own to them.
+        let settings = Listener.Settings(
+            timeouts: options.timeouts, headLimits: HeadLimits(targetBytes: 16_384, headBytes: 32_768, fields: 200))
+        listener = try Listener(loop: loop, socket: socket, settings: { settings }, context: { nil })
+        self.service = service
+        self.bodies = bodies
+        maximumBodyBytes = options.maximumBodyBytes
+        tellTime()
+        loop.every(.milliseconds(100)) { [unowned self] in
+            tellTime()
+            if hasStoppedAccepting, listener.connections == 0 { drained.store(true, ordering: .releasing) }
+        }
+    }
+
+    private func tellTime() {
+        let seconds = Int64(wallClockNanoseconds() / 1_000_000_000)
+        guard seconds != epochSeconds else { return }
+        epochSeconds = seconds
+        dateLine = HTTPDate.fieldLine(epochSeconds: Int(seconds))
+    }
+
+    /// Begins to accept: once the loop runs or is about to.
+    func begin() {
+        Task(executorPreference: loop) {
+            await self.listener.accept { connection in await self.serve(&connection) }
+            // Who connected in the last moment has begun to be served after this, and is let go if nothing was asked yet.
+            await Task.yield()
+            self.loop.interruptIdle()
+            self.hasStoppedAccepting = true
+        }
+    }
+
+    /// Stops accepting and lets requests finish.
+    func drain() {
+        isDraining = true
+        listener.stopAccepting()
+    }
+
+    /// Nothing is accepted any more, and the last connection has ended. From any thread.
+    var isDrained: Bool { drained.load(ordering: .acquiring) }
+
+    private func serve(_ connection: inout ServerConnection) async {
+        while true {
+            switch await connection.nextRequest() {
+            case .request: await answer(&connection)
+            case .malformed(let error): refuse(&connection, Failure(.head(error), at: .head))
+            case .timedOut: refuse(&connection, Failure(.headTimeout, at: .head))
+            case .closed: return
+            }
+            switch connection.responseFinished() {
+            case .readNextRequest where isDraining: return await connection.closeGracefully()
+            case .readNextRequest: continue
+            case .closeGracefully: return await connection.closeGracefully()
+            }
+        }
+    }
+
+    private func answer(_ connection: inout ServerConnection) async {
+        let call = ConnectorCall(connection, random: &random)
+        // Lives until the answer is written: so long the body may be in memory.
+        var allowance = BodyAllowance()
+        let answer: ConnectorAnswer
+        // Who is refused for the head alone does not have to send the body.
+        if let early = call.answerAtOnce(by: service) {
+            answer = early
+        } else {
+            do throws(Failure) {
+                let body = try await readBody(of: &connection, &allowance)
+                // Answers to earlier requests of a pipeline must not wait for this one.
+                guard await connection.flush() else { throw Failure(.bodyIncomplete, at: .forward) }
+                answer = ConnectorAnswer(await service.perform(call.request(with: body)))
+            } catch { answer = call.answer(to: error) }
+        }
+        append(answer, to: &connection)
+        if !answer.closesConnection, connection.canDiscardBody { await connection.discardBody() }
+    }
+
+    private func readBody(
+        of connection: inout ServerConnection, _ allowance: inout BodyAllowance
+    ) async throws(Failure) -> [UInt8] {
+        var count = 0
+        return try await connection.readBody(atMost: maximumBodyBytes, &allowance, of: bodies, count: &count)
+    }
+
+    /// Answers bytes that never became a request.
+    private func refuse(_ connection: inout ServerConnection, _ failure: Failure) {
+        append(ConnectorAnswer(failure, trace: TraceContext(random: &random), isAirweave: false), to: &connection)
+    }
+
+    private func append(_ answer: ConnectorAnswer, to connection: inout ServerConnection) {
+        // Also where the drain began while the request waited for something.
+        if answer.closesConnection || isDraining { connection.mustClose() }
+        connection.responseStarted(discardsBody: !answer.closesConnection && connection.canDiscardBody)
+        answer.response.append(
+            dateLine: dateLine, closes: connection.state.announcesClose, head: connection.head, to: &connection.output)
+    }
+}

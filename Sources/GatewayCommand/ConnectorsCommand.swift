@@ -1,0 +1,62 @@
+import Connectors
+import Transport
+
+/// `gateway connectors`: the connector service alone, behind a gateway in another process.
+enum ConnectorsCommand {
+    static func run(_ words: [String], signals: Signals) async -> Int32 {
+        let arguments: Arguments
+        do throws(Arguments.Misuse) {
+            arguments = try Arguments(
+                words, names: ["listen", "state", "workers"], variables: "GATEWAY_CONNECTORS_")
+        } catch { return Help.refuse(error.reason, usage: "gateway connectors --help") }
+        if arguments.wantsHelp {
+            print(Help.connectors)
+            return 0
+        }
+        if let stray = arguments.positional.first {
+            return Help.refuse("\"\(stray)\" is not an option of connectors", usage: "gateway connectors --help")
+        }
+        do throws(ServeCommand.Refusal) {
+            try await serve(arguments, until: signals)
+            return 0
+        } catch {
+            Help.complain(error.line)
+            return 1
+        }
+    }
+
+    private static func serve(_ arguments: Arguments, until signals: Signals) async throws(ServeCommand.Refusal) {
+        raiseDescriptorLimit()
+        let options = ConnectorServer.Options(
+            listen: try Addresses.address(arguments.value("listen") ?? "127.0.0.1:8445", "--listen"),
+            workers: try Addresses.workers(arguments) ?? availableProcessors())
+        let state: StateFolder
+        do throws(StateFolder.Unusable) { state = try StateFolder(path: arguments.value("state") ?? "state") } catch {
+            throw ServeCommand.Refusal(line: error.description)
+        }
+        defer { state.release() }
+        let service = try ConnectorService.start(in: state)
+        let server: ConnectorServer
+        do throws(ServeCommand.Refusal) { server = try ConnectorServer(service, options) } catch {
+            await service.shutdown()
+            throw error
+        }
+        Welcome.say("listening on http://\(server.listening)")
+        if ["0.0.0.0", "::"].contains(server.listening.host) {
+            Help.complain(
+                "warning: whoever reaches port \(server.listening.port) may act for every organization: see that only the gateway can"
+            )
+        }
+        // SIGHUP has nothing to reload here.
+        while signals.wait(.seconds(3600)) != .terminate {}
+        Help.complain("stopping: requests in flight finish first")
+        server.beginDrain()
+        _ = signals.wait(until: Instant.now() + drainTimeout, or: { server.isDrained })
+        server.stop()
+        await service.shutdown()
+        Help.complain("stopped")
+    }
+
+    /// For requests in flight, before their connections are cut. None takes longer than its body and one wait for the disk.
+    private static let drainTimeout = Duration.seconds(60)
+}
