@@ -10,7 +10,6 @@ final class ConnectorServer: Sendable {
         /// Connections stay idle for longer than a gateway keeps one in its pool: the side that sends the next request has to
         /// be the one that closes, or the request meets a connection that is just going away.
         var timeouts = ServerTimeouts(idle: .seconds(120))
-        var maximumBodyBytes = 10 << 20
         /// For the bodies of all requests under way.
         var bodyMemoryBytes = 256 << 20
     }

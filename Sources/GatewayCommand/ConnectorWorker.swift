@@ -12,7 +12,6 @@ final class ConnectorWorker: @unchecked Sendable {
     private let listener: Listener
     private let service: ConnectorService
     private let bodies: BodyBudget
-    private let maximumBodyBytes: Int
     private var random = FastRandom()
     private var epochSeconds: Int64 = 0
     /// `Date: ...` of this second.
@@ -32,7 +31,6 @@ final class ConnectorWorker: @unchecked Sendable {
         listener = try Listener(loop: loop, socket: socket, settings: { settings }, context: { nil })
         self.service = service
         self.bodies = bodies
-        maximumBodyBytes = options.maximumBodyBytes
         tellTime()
         loop.every(.milliseconds(100)) { [unowned self] in
             tellTime()
@@ -107,8 +105,10 @@ final class ConnectorWorker: @unchecked Sendable {
         of connection: inout ServerConnection, _ allowance: inout BodyAllowance
     ) async throws(Failure) -> [UInt8] {
         var count = 0
-        return try await connection.readBody(atMost: maximumBodyBytes, &allowance, of: bodies, count: &count)
+        return try await connection.readBody(atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, count: &count)
     }
+
+    private static let maximumBodyBytes = 10 << 20
 
     /// Answers bytes that never became a request.
     private func refuse(_ connection: inout ServerConnection, _ failure: Failure) {

@@ -29,7 +29,7 @@ func trigger(_ type: String = "sync", connection: String = TestConnections.conne
     #"{"connection_id":"\#(connection)","job_type":"\#(type)"}"#
 }
 
-extension TLSClient {
+extension WireClient {
     /// Sends one request and reads its answer.
     func call(
         _ method: String, _ path: String, token: TestPolicies.Token? = .full, body: String? = nil

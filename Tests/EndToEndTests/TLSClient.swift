@@ -4,12 +4,12 @@ import Glibc
 import Testing
 
 /// One TLS connection that sends any bytes, in any pieces, and reads any answer. Blocks, with a deadline.
-@safe final class TLSClient {
+@safe final class TLSClient: WireClient {
     private let context: OpaquePointer
     private let session: OpaquePointer
     private let descriptor: Int32
     /// Received and not yet taken.
-    private var received: [UInt8] = []
+    var received: [UInt8] = []
 
     /// Where a gateway is, and who vouches for it.
     struct Address: Sendable {
@@ -50,8 +50,6 @@ import Testing
         let reason: String
     }
 
-    func send(_ text: String) throws { try send(Array(text.utf8)) }
-
     func send(_ bytes: [UInt8]) throws {
         guard !bytes.isEmpty else { return }
         var count = 0
@@ -67,7 +65,7 @@ import Testing
     }
 
     /// Reads more; `false` at the end of what the server sends.
-    private func receive() throws -> Bool {
+    func receive() throws -> Bool {
         var bytes = [UInt8](repeating: 0, count: 16_384)
         var count = 0
         ERR_clear_error()
@@ -84,38 +82,6 @@ import Testing
         case SSL_ERROR_WANT_READ: throw Broken(reason: "no answer came in time")
         case let error: throw Broken(reason: "the connection broke (\(error), \(errno))")
         }
-    }
-
-    /// The next response, `100 Continue` included. `hasBody` is false for the answer to a HEAD.
-    func answer(hasBody: Bool = true) throws -> Answer {
-        let emptyLine = Array("\r\n\r\n".utf8)
-        var end = position(of: emptyLine)
-        while end == nil {
-            guard try receive() else { throw Broken(reason: "the connection ended before an answer") }
-            end = position(of: emptyLine)
-        }
-        let headBytes = (end ?? 0) + emptyLine.count
-        var answer = try Answer(head: String(decoding: received[..<headBytes], as: UTF8.self))
-        received.removeFirst(headBytes)
-        guard hasBody, answer.status >= 200, answer.status != 204, answer.status != 304 else { return answer }
-        let length = try #require(answer["content-length"].flatMap(Int.init), "an answer has a length")
-        while received.count < length {
-            guard try receive() else { throw Broken(reason: "the connection ended inside a body") }
-        }
-        answer.body = Array(received[..<length])
-        received.removeFirst(length)
-        return answer
-    }
-
-    private func position(of pattern: [UInt8]) -> Int? {
-        guard received.count >= pattern.count else { return nil }
-        return (0...received.count - pattern.count).first { received[$0..<$0 + pattern.count].elementsEqual(pattern) }
-    }
-
-    /// Expects the end of the connection, said in TLS and not by a reset, with nothing before it.
-    func expectEnd(sourceLocation: SourceLocation = #_sourceLocation) throws {
-        let isOpen = try receive()
-        #expect(!isOpen, "\(String(decoding: received, as: UTF8.self))", sourceLocation: sourceLocation)
     }
 
     /// The serial number of the server's certificate.
