@@ -105,7 +105,8 @@ final class ConnectorWorker: @unchecked Sendable {
         of connection: inout ServerConnection, _ allowance: inout BodyAllowance
     ) async throws(Failure) -> [UInt8] {
         var count = 0
-        return try await connection.readBody(atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, count: &count)
+        return try await connection.readBody(
+            atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, count: &count)
     }
 
     private static let maximumBodyBytes = 10 << 20

@@ -143,16 +143,17 @@ class Gateway:
         """Everything that it has printed in this run, standard output and error together."""
         return self.log.read_text(errors="replace")
 
+    def command(self):
+        """The words that make it what it is."""
+        return ["serve", "--admin", "127.0.0.1:0", "--policies", self.policies]
+
     def launch(self):
         """Starts the process and waits for nothing."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.starts += 1
         self.log = self.state.parent / f"{self.state.name}.{os.getpid()}.{id(self)}.{self.starts}.log"
-        command = [
-            binary(), "serve", "--listen", self.listen, "--admin", "127.0.0.1:0",
-            "--policies", self.policies, "--state", self.state,
-            *(["--workers", str(self.workers)] if self.workers else []), *self.arguments,
-        ]
+        workers = ["--workers", self.workers] if self.workers else []
+        command = [binary(), *self.command(), "--listen", self.listen, "--state", self.state, *workers, *self.arguments]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
