@@ -29,12 +29,18 @@ package struct ChunkedDecoder: Equatable, Sendable {
 
     private var state: State = .size(digits: 0)
     private var remaining: UInt64 = 0
-    /// Bytes of extensions and trailers so far: they carry nothing the gateway uses and may not be endless.
+    /// Bytes of extensions and trailers so far: they are no part of the body and may not be endless.
     private var overhead = 0
     private static let overheadLimit = 4096
     private var failure: FramingError?
+    /// The trailers' lines so far; `nil` when nobody wants them.
+    private var kept: [UInt8]?
 
-    package init() {}
+    package init(keepsTrailers: Bool = false) { kept = keepsTrailers ? [] : nil }
+
+    /// The field lines behind the last chunk as they came, each well-formed and with its line end, once the decoder has
+    /// come to the end and was told to keep them: at most 4 KiB. `TrailerSection` tells which of them may go on.
+    package var trailers: [UInt8] { state == .done ? kept ?? [] : [] }
 
     /// Consumes the front of `input` from `index`, which it moves. After an error or the end the answer stays the same:
     /// nothing behind them is ever taken for a body.
@@ -105,29 +111,35 @@ package struct ChunkedDecoder: Equatable, Sendable {
             } else {
                 guard byte.isTokenByte else { throw .invalidTrailer }
                 state = .trailerName
-                try countOverhead(.trailersTooLong)
+                try takeTrailer(byte)
             }
         case .trailerName:
             if byte == .colon {
                 state = .trailerValue
             } else {
                 guard byte.isTokenByte else { throw .invalidTrailer }
-                try countOverhead(.trailersTooLong)
             }
+            try takeTrailer(byte)
         case .trailerValue:
             if byte == .carriageReturn {
                 state = .trailerLineFeed
             } else {
                 guard byte.isFieldValueByte else { throw .invalidTrailer }
-                try countOverhead(.trailersTooLong)
             }
+            try takeTrailer(byte)
         case .trailerLineFeed:
             guard byte == .lineFeed else { throw .invalidTrailer }
             state = .trailerStart
+            try takeTrailer(byte)
         case .endLineFeed:
             guard byte == .lineFeed else { throw .invalidTrailer }
             state = .done
         }
+    }
+
+    private mutating func takeTrailer(_ byte: UInt8) throws(FramingError) {
+        try countOverhead(.trailersTooLong)
+        kept?.append(byte)
     }
 
     private mutating func countOverhead(_ error: FramingError) throws(FramingError) {

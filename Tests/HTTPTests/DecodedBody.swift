@@ -7,10 +7,11 @@ struct DecodedBody: Equatable {
     private(set) var consumed = 0
     private(set) var isComplete = false
     private(set) var error: FramingError?
+    private(set) var trailers: [UInt8] = []
 
     /// Feeds `bytes` in pieces that end at `cuts`, and at the end.
-    init(_ bytes: [UInt8], cuts: [Int] = []) {
-        var decoder = ChunkedDecoder()
+    init(_ bytes: [UInt8], cuts: [Int] = [], keepsTrailers: Bool = false) {
+        var decoder = ChunkedDecoder(keepsTrailers: keepsTrailers)
         var start = 0
         do throws(FramingError) {
             for cut in cuts + [bytes.count] {
@@ -18,6 +19,7 @@ struct DecodedBody: Equatable {
                 start = cut
                 var index = 0
                 reading: while true {
+                    #expect(decoder.trailers.isEmpty)
                     switch try decoder.next(piece.span, from: &index) {
                     case .data(let range):
                         #expect(!range.isEmpty)
@@ -27,6 +29,7 @@ struct DecodedBody: Equatable {
                         break reading
                     case .end:
                         isComplete = true
+                        trailers = decoder.trailers
                         consumed += index
                         return
                     }

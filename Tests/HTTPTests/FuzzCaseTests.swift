@@ -33,9 +33,12 @@ struct FuzzCaseTests {
 
     @Test("A kept body is decoded alike however it is cut", arguments: cases("chunked"))
     func chunked(kept: Case) {
-        let whole = DecodedBody(kept.bytes)
-        #expect(DecodedBody(kept.bytes, cuts: Array(kept.bytes.indices)) == whole)
-        for cut in kept.bytes.indices { #expect(DecodedBody(kept.bytes, cuts: [cut]) == whole) }
+        for keepsTrailers in [false, true] {
+            let decoded = { DecodedBody(kept.bytes, cuts: $0, keepsTrailers: keepsTrailers) }
+            let whole = decoded([])
+            #expect(decoded(Array(kept.bytes.indices)) == whole)
+            for cut in kept.bytes.indices { #expect(decoded([cut]) == whole) }
+        }
     }
 
     @Test("There are seeds for both")
