@@ -97,6 +97,7 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case unknownLimit = "unknown-limit"
     case unknownPlan = "unknown-plan"
     case unknownLease = "unknown-lease"
+    case unknownRoute = "unknown-route"
     case unknownOrganization = "unknown-organization"
     case noRoutes = "no-routes"
     case shadowedRoute = "shadowed-route"
@@ -105,4 +106,5 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case unusedScope = "unused-scope"
     case tokenOpensNothing = "token-opens-nothing"
     case limitNeverBinds = "limit-never-binds"
+    case errorRuleNeverMatches = "error-rule-never-matches"
 }

@@ -8,13 +8,15 @@ package struct ErrorRule: Equatable, Sendable {
     package let statuses: ClosedRange<Int>
     /// The members to follow into the JSON body; `nil`: the body does not matter. An empty path is the body as text.
     package let field: [String]?
-    /// What the text there must be: `*` stands for any characters, upper and lower case are the same.
+    /// What the text there must be: `*` stands for any characters, upper and lower case of ASCII are the same. `nil`: any
+    /// text, but there must be one.
     package let pattern: String?
     package let answer: Answer
     /// Whether the original goes into `details.upstream`; `nil`: as `upstream.showsErrors` says.
     package let showsUpstream: Bool?
     /// `file:line` of the definition.
     package let source: String
+    private let glob: Glob?
 
     /// What the client gets. `nil` keeps what the upstream sent, or what the catalogue has for the status.
     package struct Answer: Equatable, Sendable {
@@ -43,5 +45,17 @@ package struct ErrorRule: Equatable, Sendable {
         self.answer = answer
         self.showsUpstream = showsUpstream
         self.source = source
+        glob = pattern.map(Glob.init)
+    }
+
+    /// Whether the rule is about an error of this status with this text at ``field``: `nil` where there is none.
+    ///
+    /// Takes time in proportion to the length of the text, whatever is in it. Of the rules of a route the first that
+    /// matches decides.
+    package func matches(status: Int, text: String?) -> Bool {
+        guard statuses.contains(status) else { return false }
+        guard field != nil else { return true }
+        guard let text else { return false }
+        return glob?.matches(text.utf8.span) ?? true
     }
 }

@@ -39,6 +39,7 @@ struct PolicyCompiler {
 
     private func compileRoutes(_ concurrency: ConcurrencyMatrix) -> [Route] {
         let sizes = documents.settings.sizes
+        let errors = compileErrors()
         return documents.routes.enumerated().map { index, route in
             var bodyBytes = sizes.bodyBytes
             if case .body = route.connection { bodyBytes = sizes.inspectedBodyBytes }
@@ -47,8 +48,25 @@ struct PolicyCompiler {
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes, answer: route.answer,
-                shows: route.shows, timeouts: route.timeouts, owner: route.owner, source: report.source(of: route.place)
+                shows: route.shows, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
+                source: report.source(of: route.place)
             )
+        }
+    }
+
+    /// The rules of each route. Routes that have the same share one list: a rule for all routes is there once.
+    private func compileErrors() -> [[ErrorRule]] {
+        let rules = documents.errors.map { rule in
+            ErrorRule(
+                name: rule.name, statuses: rule.statuses, field: rule.field, pattern: rule.pattern, answer: rule.answer,
+                showsUpstream: rule.showsUpstream, source: report.source(of: rule.place))
+        }
+        var lists: [[Int]: [ErrorRule]] = [[]: []]
+        return documents.routes.map { route in
+            let own = documents.errors.indices.filter { documents.errors[$0].applies(to: route) }
+            let list = lists[own] ?? own.map { rules[$0] }
+            lists[own] = list
+            return list
         }
     }
 

@@ -3,6 +3,7 @@ extension PolicyValidation {
     func lint() {
         lintScopes()
         lintLimits()
+        lintErrors()
         // What each route asks for: a handful of sets, asked for each token.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {
@@ -71,6 +72,34 @@ extension PolicyValidation {
                     .limitNeverBinds, "limit \"\(limit.name)\" never binds, \"\(tighter.name)\" always refuses first",
                     at: limit.place, help: ["\"\(tighter.name)\" is at \(report.location(of: tighter.place))"])
             }
+        }
+    }
+}
+
+extension PolicyValidation {
+    /// Finds the error rules that no error can get to.
+    private func lintErrors() {
+        for (index, rule) in documents.errors.enumerated() {
+            let routes = documents.routes.filter(rule.applies)
+            if routes.isEmpty {
+                report.warning(
+                    .errorRuleNeverMatches, "error rule \"\(rule.name)\" applies to no route", at: rule.place,
+                    help: ["the gateway answers on all its routes itself, so that there is no upstream error"])
+                continue
+            }
+            let earlier = documents.errors[..<index].filter { other in
+                other.statuses.overlaps(rule.statuses) && other.takesBodies(of: rule)
+                    && routes.contains(where: other.applies)
+            }
+            let isTaken = routes.allSatisfy { route in
+                let takers = earlier.filter { $0.applies(to: route) }
+                return rule.statuses.allSatisfy { status in takers.contains { $0.statuses.contains(status) } }
+            }
+            guard isTaken else { continue }
+            let places = earlier.prefix(3).map { "\"\($0.name)\" is at \(report.location(of: $0.place))" }
+            report.warning(
+                .errorRuleNeverMatches, "error rule \"\(rule.name)\" never matches, earlier ones take all its errors",
+                at: rule.place, help: ["rules are tried in the order of their names"] + places)
         }
     }
 }

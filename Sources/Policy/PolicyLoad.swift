@@ -48,6 +48,8 @@ struct PolicyDocuments {
     let limits: [LimitDocument]
     let plans: [PlanDocument]
     let leases: [LeaseDocument]
+    /// In the order of their names, which is that in which they are tried.
+    let errors: [ErrorRuleDocument]
     /// By id, each once.
     let organizations: [OrganizationDocument]
 
@@ -59,6 +61,7 @@ struct PolicyDocuments {
         limits = sources["limits"].compactMap { LimitDocument($0, report) }
         plans = sources["plans"].compactMap { PlanDocument($0, report) }
         leases = sources["concurrency"].compactMap { LeaseDocument($0, report) }
+        errors = sources["errors"].compactMap { ErrorRuleDocument($0, report) }
         var organizations: [OrganizationDocument] = []
         let entries = sources["organizations"]
         var start = entries.startIndex

@@ -12,7 +12,7 @@ struct Entry {
 /// The files of a policy set, merged by section.
 struct PolicySources {
     /// The sections there are, in the order in which they are explained.
-    static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency"]
+    static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "errors"]
 
     let report: PolicyReport
     /// By the name of the section; sorted by name. Only an organization may have several entries.

@@ -26,6 +26,7 @@ struct PolicyValidation {
         checkPlans()
         checkLeases()
         checkOrganizations()
+        checkErrors()
         // Lints look at the meaning, which a set with mistakes does not have yet.
         if !report.hasErrors { lint() }
     }
@@ -38,6 +39,7 @@ struct PolicyValidation {
         check(documents.scopes.map(\.place), "scopes", most: 64)
         check(documents.leases.map(\.place), "kinds of leases", most: ConcurrencyMatrix.capacity)
         check(documents.routes.map(\.place), "routes", most: 10_000)
+        check(documents.errors.map(\.place), "error rules", most: ErrorRuleDocument.capacity)
         if documents.routes.isEmpty, !report.hasErrors {
             report.error(
                 .noRoutes, "no file defines a route", at: report.start, help: ["the section \"routes\" holds the API"])
@@ -165,6 +167,20 @@ struct PolicyValidation {
                             "one token for several organizations lists the others in \"organizations\"",
                         ])
                 }
+            }
+        }
+    }
+
+    private func checkErrors() {
+        let known = Set(documents.routes.map(\.id))
+        for rule in documents.errors {
+            for name in rule.routes ?? [] where !known.contains(name.value) {
+                guard name.value != "*" else {
+                    report.error(.unknownRoute, "\"*\" stands alone", at: name.place, help: ["write on: \"*\""])
+                    continue
+                }
+                report.unknown(
+                    .unknownRoute, "route", name, among: documents.routes.map { ($0.id, $0.place) }, section: "routes")
             }
         }
     }

@@ -149,6 +149,8 @@ enum Name {
     case segment
     /// Scopes (RFC 6749, section 3.3, without what needs escaping anywhere).
     case scope
+    /// Codes of errors, as the API has them.
+    case errorCode
 
     static func check(_ name: String, _ kind: Name, _ what: String, at place: Place, _ report: PolicyReport) {
         let allowed: (UInt8) -> Bool
@@ -163,11 +165,18 @@ enum Name {
         case .scope:
             allowed = { $0.isUnreserved || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "/") }
             help = "letters, digits, \"-\", \".\", \"_\", \"~\", \":\" and \"/\""
+        case .errorCode:
+            allowed = { $0.isUppercaseLetter || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "_") }
+            help = "capital letters, digits and \"_\""
         }
         if (1...128).contains(name.utf8.count), name.utf8.allSatisfy(allowed), name != ".", name != ".." { return }
         report.error(
             .badName, "\"\(name)\" cannot be the name of \(what)", at: place, help: ["1 to 128 characters: \(help)"])
     }
+}
+
+extension UInt8 {
+    fileprivate var isUppercaseLetter: Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) }
 }
 
 extension RoutePattern {

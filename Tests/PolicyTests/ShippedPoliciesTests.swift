@@ -76,6 +76,19 @@ struct ShippedPoliciesTests {
         #expect(state.holds == .request)
     }
 
+    @Test("What Airweave says instead of 409 becomes 409, on the run only")
+    func alreadyRunning() throws {
+        let rules = try #require(set.routes.routes.first { $0.id == "source_connections.run" }).errors
+        let detail = "Cannot start new sync: a sync job is already running"
+        let rule = try #require(rules.first { $0.matches(status: 400, text: detail) })
+        #expect(rule.field == ["detail"] && rule.showsUpstream == nil)
+        #expect(rule.answer.status == 409 && rule.answer.code == "CONNECTOR_JOB_ALREADY_RUNNING")
+        #expect(rule.answer.retryAfterSeconds == 5)
+        #expect(!rule.matches(status: 400, text: "Organization context required (X-Organization-ID header missing)"))
+        #expect(!rule.matches(status: 500, text: detail) && !rule.matches(status: 400, text: nil))
+        for route in set.routes.routes where route.id != "source_connections.run" { #expect(route.errors == []) }
+    }
+
     @Test("The paths at which the gateway asks about jobs are in the routes, and are those of the API")
     func jobPaths() throws {
         let job = try #require(set.routes.path(showing: .job, family: .aitronos))

@@ -1,0 +1,164 @@
+internal import JSON
+
+/// A rule of the section `errors` as written.
+struct ErrorRuleDocument {
+    let name: String
+    let place: Place
+    /// `nil`: every route whose requests reach the upstream.
+    private(set) var routes: [Placed<String>]?
+    private(set) var statuses = Self.errorStatuses
+    private(set) var field: [String]?
+    private(set) var pattern: String?
+    private(set) var answer = ErrorRule.Answer(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
+    private(set) var showsUpstream: Bool?
+    private let routeNames: Set<String>
+
+    static let fields = ["on", "when", "answer", "upstream", "description"]
+    static let errorStatuses = 400...599
+    /// The most rules a policy set may have.
+    static let capacity = 256
+
+    init?(_ entry: Entry, _ report: PolicyReport) {
+        let owner = "error rule \"\(entry.name)\""
+        Name.check(entry.name, .identifier, "an error rule", at: entry.namePlace, report)
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+            return nil
+        }
+        name = entry.name
+        place = entry.namePlace
+        fields.require("on", at: place, help: ["the names of routes, or \"*\" for all"])
+        let on = fields.strings("on")?.value ?? []
+        routes = on.count == 1 && on[0].value == "*" ? nil : on
+        routeNames = Set(on.map(\.value))
+        if let when = fields.object("when", of: "\"when\" of \(owner)", known: ["status", "field", "matches"]) {
+            readCondition(when)
+        }
+        let known = ["status", "code", "message", "retryAfter"]
+        if let answer = fields.object("answer", of: "\"answer\" of \(owner)", known: known) { readAnswer(answer) }
+        showsUpstream = fields.word("upstream", of: [("hide", false), ("show", true)])
+        if fields["answer"] == nil, fields["upstream"] == nil {
+            report.error(
+                .missingField, "\(owner) changes nothing", at: place, help: ["give \"answer\" or \"upstream\""])
+        }
+        _ = fields.string("description")
+    }
+
+    /// Whether upstream errors of this route come before the rule.
+    func applies(to route: RouteDocument) -> Bool {
+        route.answer == nil && (routes == nil || routeNames.contains(route.id))
+    }
+
+    private mutating func readCondition(_ when: Fields) {
+        readStatuses(when)
+        readField(when)
+        guard let text = when.string("matches") else { return }
+        pattern = text.value
+        if text.value.utf8.count > 1024 {
+            when.report.error(
+                .outOfRange, "\"matches\" of \(when.owner) is longer than 1024 bytes", at: text.place)
+        }
+        if when["field"] == nil {
+            when.report.error(
+                .missingField, "\(when.owner) has \"matches\", but no \"field\" to look at",
+                at: when.namePlace(of: "matches"),
+                help: ["for example field: \"detail\"; field: \"\" is the whole body as text"])
+        }
+    }
+
+    private mutating func readStatuses(_ when: Fields) {
+        guard let value = when["status"] else { return }
+        let help = "a status is 400, \"4xx\", \"5xx\", or the first and the last of a range: [500, 504]"
+        if let text = value.string {
+            switch text {
+            case "4xx": statuses = 400...499
+            case "5xx": statuses = 500...599
+            default:
+                when.report.error(
+                    .badValue, "\"status\" of \(when.owner) cannot be \"\(text)\"", at: when.place(of: value),
+                    help: [help])
+            }
+            return
+        }
+        let bounds = value.array ?? [value]
+        let numbers = bounds.compactMap(\.integer)
+        guard numbers.count == bounds.count, let first = numbers.first, let last = numbers.last, numbers.count <= 2
+        else {
+            when.report.error(
+                .wrongType, "\"status\" of \(when.owner) is not a status or a range of two", at: when.place(of: value),
+                help: [help])
+            return
+        }
+        guard let first = Int(exactly: first), let last = Int(exactly: last), first <= last,
+            Self.errorStatuses.contains(first), Self.errorStatuses.contains(last)
+        else {
+            when.report.error(
+                .outOfRange, "\"status\" of \(when.owner) must be between 400 and 599, the lower one first",
+                at: when.place(of: value))
+            return
+        }
+        statuses = first...last
+    }
+
+    private mutating func readField(_ when: Fields) {
+        guard let texts = when.texts("field") else { return }
+        let names: [String]
+        if when["field"]?.string != nil, let text = texts.value.first {
+            names =
+                text.value.isEmpty
+                ? [] : text.value.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            if names.contains("") {
+                when.report.error(
+                    .badValue, "\"field\" of \(when.owner) has an empty name", at: text.place,
+                    help: [
+                        "names with dots between them: \"error.message\"; a name that has a dot: [\"error.message\"]"
+                    ])
+            }
+        } else {
+            names = texts.value.map(\.value)
+            if names.isEmpty {
+                when.report.error(
+                    .emptyList, "\"field\" of \(when.owner) must not be empty", at: texts.place,
+                    help: ["field: \"\" is the whole body as text"])
+            }
+        }
+        if names.count > 16 {
+            when.report.error(.tooMany, "\"field\" of \(when.owner) has more than 16 names", at: texts.place)
+        }
+        field = names
+    }
+
+    private mutating func readAnswer(_ fields: Fields) {
+        let report = fields.report
+        if ["status", "code", "message", "retryAfter"].allSatisfy({ fields[$0] == nil }) {
+            report.error(
+                .missingField, "\(fields.owner) says nothing", at: fields.place,
+                help: ["give \"status\", \"code\", \"message\" or \"retryAfter\""])
+        }
+        let status = fields.integer("status", in: 400...599)?.value
+        let code = fields.string("code")
+        if let code { Name.check(code.value, .errorCode, "an error", at: code.place, report) }
+        let message = fields.string("message")
+        if let message, !(1...1000).contains(message.value.utf8.count) {
+            report.error(
+                .outOfRange, "\"message\" of \(fields.owner) must have between 1 and 1000 bytes", at: message.place)
+        }
+        // Retry-After counts whole seconds; sooner than asked for is what must not be.
+        let wait = fields.duration("retryAfter", atLeast: .seconds(1))?.components
+        answer = ErrorRule.Answer(
+            status: status, code: code?.value, message: message?.value,
+            retryAfterSeconds: wait.map { Int($0.seconds) + ($0.attoseconds > 0 ? 1 : 0) })
+    }
+}
+
+extension ErrorRuleDocument {
+    /// Whether this rule takes every error of `other`'s bodies, of those statuses that both are about.
+    func takesBodies(of other: ErrorRuleDocument) -> Bool {
+        guard let field else { return true }
+        guard let pattern else { return field.isEmpty || field == other.field }
+        let glob = Glob(pattern)
+        if field.isEmpty, glob.matches(Array("*".utf8).span) { return true }
+        guard field == other.field else { return false }
+        // A pattern's own text stands for all that it matches: only a star of this pattern can take a star of the other.
+        return glob.matches(Array((other.pattern ?? "*").utf8).span)
+    }
+}
