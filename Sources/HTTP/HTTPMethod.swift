@@ -34,6 +34,9 @@ package enum HTTPMethod: UInt8, Sendable, CaseIterable {
     /// Asks for nothing to change (RFC 9110, section 9.2.1).
     package var isSafe: Bool { self == .get || self == .head || self == .options }
 
+    /// Asked twice it does no more than once (RFC 9110, section 9.2.2).
+    package var isIdempotent: Bool { isSafe || self == .put || self == .delete }
+
     /// The name as bytes, made once.
     package var bytes: [UInt8] { HTTPMethod.spellings[Int(rawValue)] }
 

@@ -1,0 +1,168 @@
+/// The life of one HTTP/1.1 connection to an upstream, without sockets and without a clock: events in, actions out
+/// (RFC 9112, section 9). One request at a time: nothing is pipelined.
+package struct ClientConnectionState: Equatable, Sendable {
+    private enum Phase: Equatable, Sendable {
+        case idle
+        case exchange(Exchange)
+        case closed
+    }
+
+    private struct Exchange: Equatable, Sendable {
+        let method: HTTPMethod
+        /// The connection had carried a request before: the upstream may have closed it at the same moment.
+        let isReused: Bool
+        var hasSentBytes = false
+        var requestIsSent = false
+        var hasReceivedBytes = false
+        var interimHeads = 0
+        /// How the body of the final response ends; `nil` before its head.
+        var framing: BodyFraming?
+        var responseIsRead = false
+    }
+
+    private var phase: Phase = .idle
+    /// Another request may follow the current one.
+    private var keepsAlive = true
+    private var hasCarriedRequest = false
+
+    /// More heads than these before the final one are no progress but a way to keep somebody waiting.
+    private static let mostInterimHeads = 16
+
+    package init() {}
+
+    /// The connection may carry a request now.
+    package var isIdle: Bool { phase == .idle }
+
+    /// A request was chosen for this connection. `keepsAlive` is false when it will say `Connection: close`.
+    package mutating func requestBegan(_ method: HTTPMethod, keepsAlive: Bool = true) {
+        precondition(phase == .idle, "one request at a time")
+        phase = .exchange(Exchange(method: method, isReused: hasCarriedRequest))
+        self.keepsAlive = keepsAlive
+        hasCarriedRequest = true
+    }
+
+    /// Bytes of the request are about to be handed to the transport: from now on they may arrive.
+    package mutating func sentBytes() { update { $0.hasSentBytes = true } }
+
+    /// The last byte of the request, its body included, was handed to the transport.
+    package mutating func requestSent() {
+        update {
+            $0.hasSentBytes = true
+            $0.requestIsSent = true
+        }
+    }
+
+    /// What the driver must do with bytes from the upstream.
+    package enum AfterBytes: Equatable, Sendable {
+        case read
+        /// They answer nothing, so whatever they are they are no response (RFC 9112, section 9.2).
+        case close
+    }
+
+    package mutating func receivedBytes() -> AfterBytes {
+        guard case .exchange(let exchange) = phase, exchange.hasSentBytes, !exchange.responseIsRead else {
+            keepsAlive = false
+            if phase == .idle { phase = .closed }
+            return .close
+        }
+        update { $0.hasReceivedBytes = true }
+        return .read
+    }
+
+    /// What the driver must do after a response head.
+    package enum AfterHead: Equatable, Sendable {
+        /// It was an interim one.
+        case readNextHead
+        /// It was an interim one, and one too many.
+        case giveUp
+        case readBody
+        /// There is no body: the response is read.
+        case finish
+    }
+
+    package mutating func receivedHead(_ head: borrowing ResponseHead) -> AfterHead {
+        guard case .exchange(var exchange) = phase, exchange.hasReceivedBytes, exchange.framing == nil else {
+            preconditionFailure("a head answers a request, and there is one final head")
+        }
+        keepsAlive = keepsAlive && head.keepsAlive
+        if head.isInterim {
+            exchange.interimHeads += 1
+        } else {
+            exchange.framing = head.framing
+            exchange.responseIsRead = head.framing == .none
+        }
+        phase = .exchange(exchange)
+        if head.isInterim { return exchange.interimHeads > Self.mostInterimHeads ? .giveUp : .readNextHead }
+        return exchange.responseIsRead ? .finish : .readBody
+    }
+
+    /// The body's framing came to its end.
+    package mutating func bodyFinished() { update { if $0.framing != nil { $0.responseIsRead = true } } }
+
+    /// The connection must not carry another request: its driver lost trust in it.
+    package mutating func mustClose() { keepsAlive = false }
+
+    /// What the driver must do with the connection after a response.
+    package enum AfterResponse: Equatable, Sendable { case reuse, close }
+
+    /// Nobody wants more of the response. The connection may be used again only where both messages are over, and
+    /// nothing follows the response: `hasSurplus` tells of bytes behind it.
+    package mutating func responseFinished(hasSurplus: Bool) -> AfterResponse {
+        guard case .exchange(let exchange) = phase, exchange.requestIsSent, exchange.responseIsRead, keepsAlive,
+            !hasSurplus
+        else {
+            phase = .closed
+            return .close
+        }
+        phase = .idle
+        return .reuse
+    }
+
+    /// Whether the request of a connection that failed may be sent again on another one (RFC 9110, section 9.2.2).
+    ///
+    /// The caller must still have the whole body, and a budget.
+    package enum Retry: Equatable, Sendable {
+        /// The upstream cannot have seen it.
+        case nothingSent
+        /// The upstream has most likely closed a connection it took for idle, and twice would be as good as once.
+        case reusedAndNoResponseByte
+        case no
+    }
+
+    /// The connection broke, or its deadline passed.
+    package mutating func failed() -> Retry {
+        defer { phase = .closed }
+        guard case .exchange(let exchange) = phase else { return .no }
+        guard exchange.hasSentBytes else { return .nothingSent }
+        let isLost = exchange.isReused && !exchange.hasReceivedBytes && exchange.method.isIdempotent
+        return isLost ? .reusedAndNoResponseByte : .no
+    }
+
+    /// What the end of the upstream's bytes means.
+    package enum AfterEnd: Equatable, Sendable {
+        /// Nothing was under way.
+        case close
+        /// It is the end of the body as well.
+        case finish
+        /// The response is missing or cut short.
+        case failed(Retry)
+    }
+
+    package mutating func upstreamClosed() -> AfterEnd {
+        keepsAlive = false
+        guard case .exchange(let exchange) = phase else {
+            phase = .closed
+            return .close
+        }
+        if exchange.responseIsRead { return .finish }
+        guard exchange.framing == .untilClose else { return .failed(failed()) }
+        update { $0.responseIsRead = true }
+        return .finish
+    }
+
+    private mutating func update(_ change: (inout Exchange) -> Void) {
+        guard case .exchange(var exchange) = phase else { return }
+        change(&exchange)
+        phase = .exchange(exchange)
+    }
+}
