@@ -1,11 +1,34 @@
 internal import Crypto
 internal import Glibc
 
-/// A connection's bytes: through TLS, or plain for the admin listener.
+/// A connection's bytes: through TLS, or plain.
 struct ByteStream: ~Copyable {
     /// `nil` on a plain connection.
-    var session: TLSSession?
-    let descriptor: Int32
+    private var session: TLSSession?
+    private let descriptor: Int32
+    /// What `SocketState` says of a TLS connection's socket, of a plain one's.
+    private var isDrained = false
+    private var isPeerClosing = false
+
+    /// A server's: plain without a context. Borrows `socket`, as does the other one.
+    init(server context: TLSContext?, socket: Int32) throws(TLSError) {
+        descriptor = socket
+        if let context {
+            session = try TLSSession(context: context, socket: socket)
+        } else {
+            session = nil
+        }
+    }
+
+    /// A client's: plain without a context. `serverName` is what the server's certificate has to be for.
+    init(client context: TLSClientContext?, socket: Int32, serverName: String) throws(TLSError) {
+        descriptor = socket
+        if let context {
+            session = try TLSSession(client: context, socket: socket, serverName: serverName)
+        } else {
+            session = nil
+        }
+    }
 
     /// One step of the TLS handshake; a plain connection has none.
     mutating func handshake() throws(TLSError) -> TLSProgress {
@@ -16,11 +39,14 @@ struct ByteStream: ~Copyable {
     /// A read would only be told to wait.
     mutating func isKnownEmpty() -> Bool {
         if session != nil { return session!.isKnownEmpty() }
-        return false
+        return isDrained
     }
 
+    /// The poller saw new bytes, or with `closing` the end of them: the next read asks the kernel again.
     mutating func socketBecameReadable(closing: Bool) {
-        if session != nil { session!.socketBecameReadable(closing: closing) }
+        if session != nil { return session!.socketBecameReadable(closing: closing) }
+        isDrained = false
+        if closing { isPeerClosing = true }
     }
 
     mutating func peerSpeaksPlainText() -> Bool {
@@ -35,19 +61,34 @@ struct ByteStream: ~Copyable {
 
     mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         if session != nil { return try session!.read(into: &output, from: from) }
-        // SAFETY: `from` is inside the array; the kernel writes at most the rest.
-        let count = unsafe output.withUnsafeMutableBytes { bytes in
-            unsafe recv(descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, 0)
+        precondition(from < output.count, "a read needs room")
+        var count = 0
+        repeat {
+            // SAFETY: `from` is inside the array; the kernel writes at most the rest.
+            count = unsafe output.withUnsafeMutableBytes { bytes in
+                unsafe recv(descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, 0)
+            }
+        } while count < 0 && errno == EINTR
+        // A read that got less than there was room for took everything; the poller tells of what comes later. But the
+        // peer's end, once it has been told of, is told of no more.
+        if count > 0 {
+            isDrained = count < output.count - from && !isPeerClosing
+        } else if count < 0 {
+            isDrained = true
         }
         return try ByteStream.progress(count, blocked: .wantsRead, operation: .read)
     }
 
     mutating func write(_ input: [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         if session != nil { return try session!.write(input, from: from) }
-        let count = unsafe input.withUnsafeBytes { bytes in
-            // SAFETY: `from` is inside the array; the kernel only reads.
-            unsafe send(descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, Int32(MSG_NOSIGNAL))
-        }
+        var count = 0
+        repeat {
+            count = unsafe input.withUnsafeBytes { bytes in
+                // SAFETY: `from` is inside the array; the kernel only reads.
+                unsafe send(
+                    descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, Int32(MSG_NOSIGNAL))
+            }
+        } while count < 0 && errno == EINTR
         return try ByteStream.progress(count, blocked: .wantsWrite, operation: .write)
     }
 
@@ -69,7 +110,7 @@ struct ByteStream: ~Copyable {
     ) throws(TLSError) -> TLSProgress {
         if count > 0 { return .done(bytes: count) }
         if count == 0 { return .closedByPeer }
-        if errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR { return blocked }
-        throw TLSError(operation, reason: "socket error \(errno)")
+        if errno == EAGAIN || errno == EWOULDBLOCK { return blocked }
+        throw TLSError(operation, cause: .disconnected, reason: SystemError("socket").description)
     }
 }

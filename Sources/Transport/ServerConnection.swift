@@ -39,8 +39,7 @@ package struct ServerConnection: ~Copyable {
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
     ) throws {
         let socket = Socket(owning: descriptor)
-        var stream = ByteStream(session: nil, descriptor: descriptor)
-        if let context { stream.session = try TLSSession(context: context, socket: descriptor) }
+        let stream = try ByteStream(server: context, socket: descriptor)
         watch = try loop.watch(descriptor)
         self.loop = loop
         self.socket = socket

@@ -27,7 +27,8 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    fileprivate var family: Int32? {
+    /// `nil` when the host is no numeric address.
+    var family: Int32? {
         var v4 = in_addr()
         var v6 = in6_addr()
         // SAFETY: inet_pton reads a C string and fills the structure of the family it was asked for.
@@ -37,7 +38,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
     }
 
     /// Calls `body` with the kernel's form of the address.
-    fileprivate func withKernelAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
+    func withKernelAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
         // SAFETY: each structure is the one its family demands and outlives the call that reads it.
         if family == AF_INET {
             var address = sockaddr_in()
@@ -110,7 +111,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         return UInt16(bigEndian: address.sin6_port)
     }
 
-    private func set(_ level: Int32, _ option: Int32, _ value: Int32) {
+    func set(_ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
         // SAFETY: the kernel reads one Int32.
         unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))

@@ -12,6 +12,28 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
     package var isAddressInUse: Bool { number == EADDRINUSE }
 
+    /// Nobody listens there.
+    package var isConnectionRefused: Bool { number == ECONNREFUSED }
+
+    /// There is no way to that machine, or it is not there.
+    package var isUnreachable: Bool {
+        switch number {
+        case EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ENONET: true
+        default: false
+        }
+    }
+
+    /// The kernel gave up waiting.
+    package var isTimedOut: Bool { number == ETIMEDOUT }
+
+    /// This machine or process has no port, descriptor or memory left: the other side is not to blame.
+    package var isOutOfResources: Bool {
+        switch number {
+        case EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EAGAIN: true
+        default: false
+        }
+    }
+
     package var description: String {
         // SAFETY: strerror returns a C string that is read before any other call on this thread.
         unsafe "\(call): \(String(cString: strerror(number)))"

@@ -88,3 +88,6 @@ final class SocketPair: Sendable {
         close(theirs)
     }
 }
+
+/// The peer sees the end of what is sent.
+func shutdownWriting(_ descriptor: Int32) { shutdown(descriptor, Int32(SHUT_WR)) }
