@@ -10,6 +10,8 @@ internal import Synchronization
     private var poller: Poller
     private var wheel: TimerWheel
     private var watches: [SocketWatch?] = []
+    /// Places with an entry in the wheel, by their generation.
+    private var parkings: [UInt32: Parking] = [:]
     private var generation: UInt32 = 0
     private var due: [TimerWheel.Entry] = []
     private var ready: [UnownedJob] = []
@@ -217,6 +219,31 @@ internal import Synchronization
         wheel.insert(.init(slot: Int(watch.descriptor), generation: watch.generation, tick: tick))
     }
 
+    func arm(_ parking: Parking) {
+        let tick = wheel.tick(for: parking.deadline)
+        guard tick < parking.armedTick else { return }
+        if parking.armedTick == .max {
+            generation &+= 1
+            parking.generation = generation
+            parkings[generation] = parking
+        }
+        parking.armedTick = tick
+        wheel.insert(.init(slot: EventLoop.parkingSlot, generation: parking.generation, tick: tick))
+    }
+
+    /// In the wheel, no socket's.
+    private static let parkingSlot = -1
+
+    private func expire(_ parking: Parking) {
+        parking.armedTick = .max
+        parkings[parking.generation] = nil
+        if parking.deadline <= now {
+            parking.deadlinePassed()
+        } else if parking.isWaiting {
+            arm(parking)
+        }
+    }
+
     /// Entries in the wheel, stale ones included.
     var deadlinesForTest: Int { wheel.count }
 
@@ -224,6 +251,10 @@ internal import Synchronization
         wheel.advance(to: now, due: &due)
         guard !due.isEmpty else { return }
         for entry in due {
+            if entry.slot == EventLoop.parkingSlot {
+                if let parking = parkings[entry.generation], parking.armedTick == entry.tick { expire(parking) }
+                continue
+            }
             // An entry that was overtaken by a sooner one is stale: were it armed again, it would stay for ever.
             guard let watch = watch(at: entry.slot, generation: entry.generation), watch.armedTick == entry.tick else {
                 continue

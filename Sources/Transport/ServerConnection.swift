@@ -179,7 +179,7 @@ package struct ServerConnection: ~Copyable {
                 switch await watch.readable(before: deadline, interruptible: interruptible) {
                 case .ready: stream.socketBecameReadable(closing: watch.isPeerClosing)
                 case .deadlinePassed: return .deadlinePassed
-                case .interrupted: return .interrupted
+                case .interrupted, .abandoned: return .interrupted
                 }
             case .wantsWrite:
                 guard await watch.writable(before: deadline) == .ready else { return .deadlinePassed }

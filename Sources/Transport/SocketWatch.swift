@@ -4,6 +4,8 @@ package enum Readiness: Equatable, Sendable {
     case deadlinePassed
     /// The loop drains and this wait was one that need not go on.
     case interrupted
+    /// The peer of another socket, for whom this one was waited for, has closed.
+    case abandoned
 }
 
 /// One socket's readiness, and the one task that may wait for it. Belongs to its loop's thread.
@@ -19,6 +21,10 @@ package enum Readiness: Equatable, Sendable {
     private var waiter: UnsafeContinuation<Readiness, Never>?
     private var wanted: ReadinessEvents = []
     private var isInterruptible = false
+    /// During a wait: whose closing ends it.
+    private var client: SocketWatch?
+    /// Whose wait ends when this socket's peer closes. One at a time.
+    private var dependent: SocketWatch?
 
     private(set) var deadline: Instant = .distantFuture
     /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
@@ -35,6 +41,17 @@ package enum Readiness: Equatable, Sendable {
     /// Waits until there is something to read, or the peer's end of it.
     package func readable(before deadline: Instant, interruptible: Bool = false) async -> Readiness {
         await wait(for: .readable, before: deadline, interruptible: interruptible)
+    }
+
+    /// Waits until there is something to read, unless the peer of `client` closes, or has closed: there is nobody left
+    /// then for whom to wait.
+    package func readable(before deadline: Instant, unlessClosing client: SocketWatch) async -> Readiness {
+        guard !client.isPeerClosing else { return .abandoned }
+        guard !edges.contains(.readable) else { return await readable(before: deadline) }
+        precondition(client !== self && client.dependent == nil, "one wait depends on a socket")
+        self.client = client
+        client.dependent = self
+        return await readable(before: deadline)
     }
 
     package func writable(before deadline: Instant) async -> Readiness {
@@ -61,6 +78,7 @@ package enum Readiness: Equatable, Sendable {
         if events.contains(.closing) {
             isPeerClosing = true
             edges.remove(.closing)
+            dependent?.finish(.abandoned)
         }
         guard isWaiting, edges.contains(wanted) else { return }
         edges.remove(wanted)
@@ -75,10 +93,13 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
+    /// INVARIANT: `client` is set only while somebody waits, so the two watches hold each other no longer than that.
     private func finish(_ readiness: Readiness) {
         guard let waiter = unsafe waiter else { return }
         unsafe self.waiter = nil
         deadline = .distantFuture
+        client?.dependent = nil
+        client = nil
         unsafe waiter.resume(returning: readiness)
     }
 }
