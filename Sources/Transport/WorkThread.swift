@@ -17,8 +17,22 @@ internal import Glibc
 
     /// Starts at once. `name` is shown by `top -H`; the kernel keeps 15 bytes of it.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
-        // SAFETY: the new thread takes over the one reference; `thread` is written before anyone can see this object.
-        let work = unsafe Unmanaged.passRetained(Work(name: name, body: body))
+        guard let thread = unsafe WorkThread.start(Work(name: name, body: body)) else {
+            preconditionFailure("the system gives no thread for \(name)")
+        }
+        unsafe self.thread = thread
+    }
+
+    /// Runs `body` on a thread for whose end nobody waits. `false` when the system gives none.
+    package static func detach(name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
+        guard let thread = unsafe start(Work(name: name, body: body)) else { return false }
+        pthread_detach(thread)
+        return true
+    }
+
+    @unsafe private static func start(_ work: Work) -> pthread_t? {
+        // SAFETY: the new thread takes over the one reference; where there is none, it is taken back.
+        let argument = unsafe Unmanaged.passRetained(work)
         var thread = pthread_t()
         let status = unsafe pthread_create(
             &thread, nil,
@@ -28,14 +42,17 @@ internal import Glibc
                 unsafe _ = clinux_pthread_setname(pthread_self(), String(work.name.prefix(15)))
                 work.body()
                 return nil
-            }, work.toOpaque())
-        precondition(status == 0, "the system gives no thread for \(name)")
-        unsafe self.thread = thread
+            }, argument.toOpaque())
+        guard status == 0 else {
+            unsafe argument.release()
+            return nil
+        }
+        return thread
     }
 
     /// Waits for the end. Once.
     package func join() {
-        // SAFETY: written once, in `init`.
+        // SAFETY: written once, in `init`, before anyone could see this object.
         _ = unsafe pthread_join(thread, nil)
     }
 }
