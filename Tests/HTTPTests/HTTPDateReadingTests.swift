@@ -1,0 +1,43 @@
+import HTTP
+import Testing
+
+@Suite("Dates of other servers")
+struct HTTPDateReadingTests {
+    private static let now = 1_700_000_000
+
+    @Test("What the gateway writes it reads")
+    func roundTrip() {
+        for seconds in stride(from: -11_644_473_600, to: 253_402_300_000, by: 91_483_691) {
+            let text = HTTPDate.text(epochSeconds: seconds)
+            #expect(HTTPDate.epochSeconds(text, now: Self.now) == seconds, "\(text)")
+        }
+    }
+
+    @Test(
+        "All three forms are read",
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777), ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777), ("Thu, 29 Feb 2024 23:59:60 GMT", 1_709_251_200),
+            // 2023 and 50 years.
+            ("Sunday, 01-Jan-73 00:00:00 GMT", 3_250_454_400), ("Tuesday, 01-Jan-74 00:00:00 GMT", 126_230_400),
+        ])
+    func forms(text: String, seconds: Int) {
+        #expect(HTTPDate.epochSeconds(text, now: Self.now) == seconds)
+    }
+
+    @Test(
+        "Everything else is no date",
+        arguments: [
+            "", " ", "17", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
+            "sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT", "Sun, 31 Feb 2024 08:49:37 GMT", "Sun, 29 Feb 2023 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT",
+            "Sun, 06 Nov 1994 08:49 GMT", "Sun, 06 Nov 1994 +8:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 6666 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT",
+            "Sunday, 06-Nov 08:49:37 GMT", "1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT GMT",
+            "Sun, \u{661}\u{662} Nov 1994 08:49:37 GMT",
+        ])
+    func garbage(text: String) {
+        #expect(HTTPDate.epochSeconds(text, now: Self.now) == nil)
+    }
+}
