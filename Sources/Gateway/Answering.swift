@@ -84,7 +84,7 @@ extension Worker {
         exchange.trace.traceID.append(to: &output)
         output += Worker.lineEnd
         output += exchange.policies.versionLine
-        if !exchange.batch.isEmpty {
+        if !exchange.batch.isEmpty, !RateLimitFields.areBrought(by: response.fields.lazy.map(\.name)) {
             RateLimitFields.append(
                 exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
                 to: &output)

@@ -35,6 +35,15 @@ package enum RateLimitFields {
         buffer.append(text: "\r\n")
     }
 
+    /// Whether an answer of the upstream tells how its own limits stand. Then nothing is said of ours: a client that is told
+    /// two standings believes one of them, and may take the more permissive one.
+    package static func areBrought(by names: some Sequence<String>) -> Bool {
+        names.contains { name in
+            name.begins(with: "x-ratelimit-") || name.begins(with: "x-rate-limit-") || name.begins(with: "ratelimit-")
+                || name.spells("ratelimit")
+        }
+    }
+
     /// Appends the `Retry-After` line. Clients ignore anything but a whole number of at least 1.
     package static func appendRetryAfter(seconds: Int, to buffer: inout [UInt8]) {
         buffer.append(text: "Retry-After: ")
