@@ -1,0 +1,49 @@
+internal import HTTP
+
+/// One member of `Proxy-Status` (RFC 9209): which layer is at fault, told to whoever looks for the fault.
+///
+/// Has neither `details` nor `next-hop`: they would tell strangers what is behind the gateway.
+package struct ProxyStatus: Equatable, Sendable {
+    /// Who says so: the deployment, not the product.
+    package var name: String
+    /// A type of RFC 9209, section 2.3, where this gateway is the one that failed or could not reach the next.
+    package var error: String?
+    /// What the upstream answered, where its answer was replaced.
+    package var receivedStatus: Int?
+
+    package static let gatewayName = "connector-gateway"
+
+    package init(name: String = gatewayName, error: String? = nil, receivedStatus: Int? = nil) {
+        self.name = name
+        self.error = error
+        self.receivedStatus = receivedStatus
+    }
+
+    /// Appends the member as a structured field (RFC 9651, section 4.1).
+    package func append(to buffer: inout [UInt8]) {
+        if name.isStructuredToken { buffer.append(text: name) } else { buffer.append(quoted: name) }
+        if let error {
+            buffer.append(text: ";error=")
+            if error.isStructuredToken { buffer.append(text: error) } else { buffer.append(quoted: error) }
+        }
+        if let receivedStatus {
+            buffer.append(text: ";received-status=")
+            buffer.append(decimal: receivedStatus)
+        }
+    }
+
+    /// The member as text.
+    package var text: String {
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension String {
+    /// Whether a structured field holds this as a token (RFC 9651, section 3.3.4).
+    fileprivate var isStructuredToken: Bool {
+        guard let first = utf8.first, first.lowered &- 0x61 < 26 || first == UInt8(ascii: "*") else { return false }
+        return utf8.allSatisfy { $0.isTokenByte || $0 == .colon || $0 == .slash }
+    }
+}
