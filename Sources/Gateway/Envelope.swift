@@ -11,6 +11,10 @@ package enum Envelope {
         buffer.append(jsonString: response.code)
         buffer.append(text: ",\"message\":")
         buffer.append(jsonString: response.message)
+        if let text = response.systemMessage {
+            buffer.append(text: ",\"system_message\":")
+            buffer.append(jsonString: text)
+        }
         buffer.append(text: ",\"type\":")
         buffer.append(jsonString: ErrorEntry.type(ofStatus: response.status))
         buffer.append(text: ",\"status\":")

@@ -87,8 +87,12 @@ package struct ErrorResponse: Equatable, Sendable {
     package var authenticate: BearerChallenge?
     package var allow: String?
     package var location: String?
-    /// The `error` of `Proxy-Status`, where a layer behind the client is at fault.
+    /// The `error` of `Proxy-Status` (RFC 9209, section 2.3), where not the client but a layer behind it is at fault.
     package var proxyError: String?
+    /// What the upstream answered, where this is its error in our words.
+    package var receivedStatus: Int?
+    /// What an upstream tells developers besides the message.
+    package var systemMessage: String?
     /// Whether the connection cannot be used after this answer: where the next request begins is in doubt.
     package var closesConnection = false
 
@@ -160,11 +164,15 @@ package struct ErrorResponse: Equatable, Sendable {
 
         case .upstream(let failure): self.init(for: failure)
 
-        case .credentialSourceUnavailable, .storeUnavailable, .overloaded: self.init(.serviceUnavailable, retry: 2)
+        case .credentialSourceUnavailable, .storeUnavailable:
+            self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_error")
+        case .overloaded: self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_response")
         case .draining:
-            self.init(.serviceUnavailable, retry: 1)
+            self.init(.serviceUnavailable, retry: 1, proxyError: "proxy_internal_response")
             closesConnection = true
-        case .internalError: self.init(.internalError, closes: true)
+        case .internalError:
+            self.init(.internalError, closes: true)
+            proxyError = "proxy_internal_error"
         }
     }
 
@@ -229,9 +237,10 @@ package struct ErrorResponse: Equatable, Sendable {
         closesConnection = closes
     }
 
-    private init(_ code: ErrorCode, retry seconds: Int) {
+    private init(_ code: ErrorCode, retry seconds: Int, proxyError: String) {
         self.init(code)
         retryAfterSeconds = seconds
+        self.proxyError = proxyError
     }
 }
 

@@ -10,12 +10,17 @@ extension Worker {
 
     /// The upstream's error in the documented envelope, with the fields it brought for the client.
     func answer(toUpstreamError answer: UpstreamResponse, _ exchange: borrowing Exchange) -> Response {
-        var response = response(ErrorResponse(upstreamStatus: answer.status, body: answer.body.span), exchange)
-        response.fields += answer.fields
-        return response
+        let error = UpstreamError(
+            status: answer.status, contentType: answer.contentType, body: answer.body, fields: answer.fields)
+        let normalized = UpstreamErrorAnswer(
+            error, rules: exchange.route?.errors ?? [], showsUpstream: false, epochSeconds: epochSeconds)
+        return response(normalized.response, exchange, fields: normalized.fields)
     }
 
-    private func response(_ error: ErrorResponse, _ exchange: borrowing Exchange) -> Response {
+    /// `fields` are those an upstream brought.
+    private func response(
+        _ error: ErrorResponse, _ exchange: borrowing Exchange, fields: [(name: String, value: String)] = []
+    ) -> Response {
         var response = Response(status: error.status, errorCode: error.code, closesConnection: error.closesConnection)
         Envelope.append(
             error, traceID: exchange.trace.traceID, epochMilliseconds: milliseconds(),
@@ -28,6 +33,12 @@ extension Worker {
         }
         if let allow = error.allow { response.fields.append((name: "Allow", value: allow)) }
         if let location = error.location { response.fields.append((name: "Location", value: location)) }
+        response.fields += fields
+        // After the upstream's own: the last member is the one nearest to the client (RFC 9209, section 2).
+        if error.proxyError != nil || error.receivedStatus != nil {
+            let member = ProxyStatus(error: error.proxyError, receivedStatus: error.receivedStatus)
+            response.fields.append((name: "Proxy-Status", value: member.text))
+        }
         return response
     }
 

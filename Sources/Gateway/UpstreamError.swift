@@ -1,97 +1,75 @@
 internal import JSON
+package import Policy
 
-extension ErrorResponse {
-    /// An upstream's error in our words: its status is kept, its code and message where it brought some.
-    ///
-    /// Understands our envelope, FastAPI's `detail` (text, list or object) and `errors`, problem details (RFC 9457), and
-    /// objects with a `message` or `error` text. Anything else - HTML, plain text, nothing, garbage - gets the catalogue's
-    /// words for the status: such bodies are made for people at the upstream, not for its clients.
-    package init(upstreamStatus status: Int, body: Span<UInt8>) {
-        self.init(ErrorCode.generic(forStatus: status))
+/// An error as an upstream sent it, before it is put in our words.
+package struct UpstreamError: Sendable {
+    package let status: Int
+    /// The value of `Content-Type`, empty where there was none. Decides nothing: what the body is shows when it is read, and
+    /// upstreams send JSON as `text/html` and HTML as `application/json`.
+    package let contentType: String
+    /// The body without content coding, as far as the gateway read it.
+    package let body: [UInt8]
+    /// Whether there was more of the body than that, or should have been.
+    package let isCut: Bool
+    /// The fields of its head, without those of the connection.
+    package let fields: [(name: String, value: String)]
+
+    package init(
+        status: Int, contentType: String, body: [UInt8], isCut: Bool = false,
+        fields: [(name: String, value: String)] = []
+    ) {
         self.status = status
-        guard let root = try? JSONValue.read(body), root.object != nil else { return }
+        self.contentType = contentType
+        self.body = body
+        self.isCut = isCut
+        self.fields = fields
+    }
 
-        if let error = root["error"], error.object != nil {
-            adopt(code: error["code"], message: error["message"])
-            details = Self.members(error["details"])
-        } else if let detail = root["detail"] {
-            adopt(code: root["code"] ?? root["error_type"], detail: detail)
-            if root["title"] != nil || root["type"] != nil { adoptProblem(root) }
-        } else if root["title"]?.string != nil {
-            adopt(code: root["code"], message: root["title"])
-            adoptProblem(root)
-        } else if let errors = root["errors"] {
-            adopt(code: root["code"], message: root["message"])
-            if message == ErrorCode.generic(forStatus: status).entry.message, let first = errors.array?.first {
-                adopt(message: Self.firstMessage(of: first))
-            }
-            details = [.init("errors", Self.json(errors))]
-        } else {
-            adopt(code: root["code"] ?? root["error_code"], message: root["message"] ?? root["error"])
+    /// The body as JSON; `nil` where it is none, or more of it than an error needs.
+    var json: JSONValue? {
+        // A mark in front of it does no harm (RFC 8259, section 8.1).
+        let start = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        return try? JSONValue.read(body.span.extracting(start..<body.count), limits: Self.limits)
+    }
+
+    /// Well below those of whoever reads the envelope, in which the body may stand twice, and a few levels deeper.
+    private static let limits = JSONLimits(depth: 32, values: 4000)
+
+    /// The first rule that is about this error; `json` is its body.
+    func rule(of rules: [ErrorRule], _ json: JSONValue?) -> ErrorRule? {
+        rules.first { rule in
+            guard rule.statuses.contains(status) else { return false }
+            return rule.matches(status: status, text: rule.field.flatMap { text(at: $0, in: json) })
         }
     }
 
-    private mutating func adopt(code: JSONValue?, message: JSONValue?) {
-        if let code = code?.string, Self.isCode(code) { self.code = code }
-        adopt(message: message?.string)
-    }
-
-    /// FastAPI's `detail`: a text, the list of a validation error, or an object of the application's own.
-    private mutating func adopt(code: JSONValue?, detail: JSONValue) {
-        adopt(code: code, message: detail)
-        if let list = detail.array {
-            adopt(message: list.first.flatMap(Self.firstMessage))
-            details = [.init("errors", Self.json(detail))]
-        } else if detail.object != nil {
-            adopt(code: detail["code"], message: detail["message"] ?? detail["detail"] ?? detail["error"])
-            details = Self.members(detail)
+    /// What a rule compares: the text at the end of a path, or a number or truth value there as it is written. At the empty
+    /// path it is the whole body, in which what is not UTF-8 is replaced.
+    private func text(at path: [String], in json: JSONValue?) -> String? {
+        if path.isEmpty { return String(decoding: body, as: UTF8.self) }
+        var value = json
+        for name in path { value = value?[name] }
+        switch value?.kind {
+        case .string(let text): return text
+        case .number(let number): return number.text
+        case .bool(let flag): return flag ? "true" : "false"
+        case .null, .array, .object, nil: return nil
         }
     }
+}
 
-    private mutating func adoptProblem(_ root: JSONValue) {
-        let own = ["title", "status", "detail", "code", "message"]
-        for member in root.object ?? [] where !own.contains(member.name) {
-            details.append(.init(member.name, Self.json(member.value)))
+extension UpstreamFailure {
+    /// The failure that an upstream's status really is: it was not the client who failed to show who it is.
+    ///
+    /// A 407 asks a proxy for its credential, and that is the gateway. A 401 is the client's only where it was its credential
+    /// that went upstream. A 403 says that whoever asks is known and may not: that stays what it is.
+    package static func unauthenticated(
+        status: Int, credential: UpstreamSettings.Credential
+    ) -> UpstreamFailure? {
+        switch status {
+        case 407: .credentialRefused
+        case 401: credential == .pass ? nil : .credentialRefused
+        default: nil
         }
-    }
-
-    private mutating func adopt(message: String?) {
-        guard let message, !message.isEmpty else { return }
-        // Bounded, because it is repeated in the `detail` and may be shown to people.
-        self.message = message.utf8.count <= 1024 ? message : String(message.prefix(512)) + "..."
-    }
-
-    /// `{"loc":["body","streams"],"msg":"field required"}` or `{"body.streams":"field required"}`.
-    private static func firstMessage(of error: JSONValue) -> String? {
-        if let text = error.string { return text }
-        guard let message = error["msg"]?.string ?? error["message"]?.string else {
-            guard let first = error.object?.first, let text = first.value.string else { return nil }
-            return first.name.isEmpty ? text : "\(first.name): \(text)"
-        }
-        let path = (error["loc"]?.array ?? []).compactMap { $0.string ?? $0.integer.map(String.init) }
-        return path.isEmpty ? message : "\(path.joined(separator: ".")): \(message)"
-    }
-
-    private static func members(_ value: JSONValue?) -> [ErrorDetail.Member] {
-        (value?.object ?? []).map { .init($0.name, json($0.value)) }
-    }
-
-    private static func json(_ value: JSONValue) -> ErrorDetail {
-        var writer = JSONWriter()
-        writer.value(value)
-        return .json(writer.bytes)
-    }
-
-    /// A stable word such as `CONNECTOR_JOB_NOT_FOUND`, not a sentence or a number.
-    private static func isCode(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
-                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-                    true
-                default: false
-                }
-            }
     }
 }

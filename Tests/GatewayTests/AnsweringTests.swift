@@ -56,6 +56,7 @@ struct AnsweringTests {
         wanted["retry-after"] = expected.retryAfterSeconds.map { "\($0)" }
         wanted["allow"] = expected.allow
         wanted["location"] = expected.location
+        wanted["proxy-status"] = expected.proxyError.map { "connector-gateway;error=\($0)" }
         wanted["connection"] = expected.closesConnection ? "close" : nil
         if let challenge = expected.authenticate {
             var value: [UInt8] = []
@@ -78,6 +79,36 @@ struct AnsweringTests {
         let (refusal, field, _, _, _) = FailureTests.refusalRows[index]
         for family in [RouteFamily.aitronos, .airweave, .other] {
             try check(.refusal(refusal, credential: field), family: family)
+        }
+    }
+
+    @Test("The layer at fault is named, unless it is the client", arguments: 0..<FailureTests.rows.count)
+    func blame(index: Int) {
+        let failure = Failure(FailureTests.rows[index].0, at: .read)
+        #expect((ErrorResponse(.failure(failure)).proxyError == nil) == (failure.origin == .client))
+    }
+
+    @Test("An upstream's own standing replaces ours")
+    func limits() throws {
+        let worker = try TestPipeline.idleWorker()
+        var exchange = Exchange(
+            trace: TraceContext(random: &worker.random), policies: worker.policies, startedAt: .now())
+        exchange.family = .airweave
+        exchange.limits = [
+            LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
+        ]
+        exchange.batch.append(
+            RateLimit(
+                key: LimitKey(high: 1, low: 1), count: 5, period: 1_000_000_000, burst: 1, isEnforced: true,
+                isRefundable: false, tag: 0))
+        for (name, brings) in [("X-Request-Id", false), ("ratelimit-limit", true), ("X-RateLimit-Reset", true)] {
+            var bytes: [UInt8] = []
+            let response = Response(status: 200, fields: [(name: name, value: "7")], body: Array("{}".utf8))
+            worker.appendHead(of: response, for: exchange, .implied, to: &bytes)
+            let (_, fields, _) = try parse(bytes)
+            #expect(fields[name.lowercased()] == "7")
+            let standing = fields.keys.filter { $0.contains("ratelimit") }
+            #expect(standing.count == (brings ? 1 : 8), "\(name): \(standing)")
         }
     }
 

@@ -98,6 +98,64 @@ struct NormalizingTests {
         #expect(answer.fields("retry-after") == ["17"])
     }
 
+    @Test("The fields that are still true reach the client once, and the layers are named in order")
+    func fields() throws {
+        let pipeline = try TestPipeline()
+        pipeline.upstream.answers { _, _ in
+            UpstreamResponse(
+                status: 503,
+                fields: [
+                    ("Proxy-Status", "inner;error=connection_refused"), ("Content-Encoding", "gzip"), ("ETag", "x"),
+                    ("X-Request-Id", "r-1"), ("Date", "today"), ("X-Trace-Id", "theirs"),
+                ],
+                contentType: "text/html", body: Array("<h1>".utf8))
+        }
+        let answer = try PlainClient(pipeline).call("GET", PlainClient.jobs)
+        #expect(answer.status == 503 && answer.code == "SERVICE_UNAVAILABLE")
+        #expect(
+            answer.fields("proxy-status")
+                == ["inner;error=connection_refused", "connector-gateway;received-status=503"])
+        #expect(answer.fields("x-request-id") == ["r-1"])
+        #expect(answer.fields("retry-after") == ["2"])
+        for name in ["content-encoding", "etag"] { #expect(answer.fields(name) == []) }
+        #expect(answer.fields("date").count == 1 && answer.fields("date") != ["today"])
+        #expect(answer.fields("x-trace-id") == [answer.error?["trace_id"]?.string])
+    }
+
+    @Test("The upstream's limits are told, and ours are not beside them")
+    func limits() throws {
+        let pipeline = try TestPipeline(
+            policy: #"limits: { all: { on: "*", per: "token", allow: "1000/s" } },"#)
+        let reset = milliseconds() / 1000 + 20
+        pipeline.upstream.answers { _, _ in
+            UpstreamResponse(
+                status: 429,
+                fields: [
+                    ("RateLimit-Limit", "10"), ("RateLimit-Remaining", "0"), ("RateLimit-Reset", "\(reset)"),
+                ], body: Array(#"{"detail":"Rate limit exceeded."}"#.utf8))
+        }
+        let client = try PlainClient(pipeline)
+        let answer = try client.call("POST", Self.run)
+        #expect(answer.status == 429 && answer.code == "RATE_LIMIT_EXCEEDED")
+        #expect(answer.fields("ratelimit-reset") == ["\(reset)"])
+        #expect(answer.fields("x-ratelimit-reset") == [] && answer.fields("ratelimit") == [])
+        let wait = answer.fields("retry-after").first.flatMap(Int.init) ?? 0
+        #expect((1...20).contains(wait), "an instant, not a span")
+        pipeline.upstream.answers(200)
+        #expect(try client.call("GET", PlainClient.jobs).fields("x-ratelimit-limit") == ["1000"])
+    }
+
+    @Test("Who failed is told, and not to whom")
+    func failures() throws {
+        let pipeline = try TestPipeline()
+        pipeline.upstream.fails(.connectionRefused)
+        let client = try PlainClient(pipeline)
+        let answer = try client.call("GET", PlainClient.jobs)
+        #expect(answer.status == 502)
+        #expect(answer.fields("proxy-status") == ["connector-gateway;error=connection_refused"])
+        #expect(try client.call("GET", "/nowhere").fields("proxy-status") == [], "the client's own mistake")
+    }
+
     @Test("The trace goes on to the upstream")
     func trace() throws {
         let pipeline = try TestPipeline()
