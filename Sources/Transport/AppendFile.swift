@@ -1,0 +1,75 @@
+internal import Glibc
+
+/// A file that only grows. Blocks its caller: for a thread of its own.
+package final class AppendFile: Sendable {
+    private let descriptor: Int32
+
+    /// Creates the file, or empties the one there is. Nobody but its owner may read it.
+    package init(emptying path: String) throws(SystemError) {
+        // SAFETY: `open` reads a C string that lives as long as the call.
+        descriptor = try syscall("open \(path)") {
+            unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Writes all of `bytes` at the end. After an error nobody knows how many of them are there.
+    package func append(_ bytes: Span<UInt8>) throws(SystemError) {
+        var written = 0
+        while written < bytes.count {
+            let rest = bytes.extracting(written..<bytes.count)
+            // SAFETY: the kernel reads at most `count` bytes of the span, which outlives the call. A piece is cut to what
+            // fits the result.
+            let count = try syscall("write") {
+                unsafe rest.withUnsafeBytes { unsafe Int32(write(descriptor, $0.baseAddress, min($0.count, 1 << 30))) }
+            }
+            guard count > 0 else { throw SystemError("write", number: ENOSPC) }
+            written += Int(count)
+        }
+    }
+
+    /// Returns when everything written so far would survive a loss of power, as far as the disk is honest.
+    package func synchronize() throws(SystemError) {
+        _ = try syscall("fdatasync") { fdatasync(descriptor) }
+    }
+}
+
+/// What else the owner of a file needs. Blocks.
+package enum FileSystem {
+    /// The whole file; `nil` when there is none. One of more than `limit` bytes is an error.
+    package static func contents(of path: String, atMost limit: Int) throws(SystemError) -> [UInt8]? {
+        // SAFETY: `open` reads a C string that lives as long as the call.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw SystemError("open \(path)")
+        }
+        defer { close(descriptor) }
+        var contents: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            // SAFETY: the kernel writes at most `count` bytes into the array.
+            let count = try syscall("read \(path)") {
+                unsafe piece.withUnsafeMutableBytes { unsafe Int32(read(descriptor, $0.baseAddress, $0.count)) }
+            }
+            guard count > 0 else { return contents }
+            contents += piece[..<Int(count)]
+            guard contents.count <= limit else { throw SystemError("read \(path)", number: EFBIG) }
+        }
+    }
+
+    /// Gives a file another name, in place of the file that has it. Durable after `synchronize(folder:)`.
+    package static func rename(_ path: String, to target: String) throws(SystemError) {
+        // SAFETY: both C strings live as long as the call.
+        _ = try syscall("rename \(path)") { unsafe Glibc.rename(path, target) }
+    }
+
+    /// Makes the names in a folder as durable as the contents of its files.
+    package static func synchronize(folder: String) throws(SystemError) {
+        // SAFETY: `open` reads a C string that lives as long as the call.
+        let descriptor = try syscall("open \(folder)") { unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        defer { close(descriptor) }
+        _ = try syscall("fsync \(folder)") { fsync(descriptor) }
+    }
+}
