@@ -1,0 +1,131 @@
+internal import JSON
+internal import Policy
+
+/// A job as a JSON object of an upstream shows it: Aitronos' Job, Airweave's SyncJob, and what resembles them.
+struct JobObject: Equatable, Sendable {
+    /// In the one spelling that jobs are compared by.
+    let id: String
+    /// As the upstream wrote it, for paths.
+    let spelling: String
+    /// The connection it runs on, in its one spelling; `nil` where the object does not say.
+    let connection: String?
+    let status: String
+    /// `nil` where the object does not say.
+    let type: String?
+    /// Milliseconds since the epoch.
+    let startedAt: Int64?
+
+    /// The longest status or type that is believed to be one.
+    private static let mostBytes = 64
+
+    /// Whether what the object says of its connection agrees with `connection`.
+    func mayRun(on connection: String) -> Bool { self.connection == nil || self.connection == connection }
+
+    /// The job as leases know it; `type` where the object has none of its own.
+    func job(type: String, location: String?) -> LeaseJob {
+        LeaseJob(id: id, type: self.type ?? type, status: status, startedAt: startedAt, location: location)
+    }
+}
+
+extension JobObject {
+    /// The job that a body shows, bare or one level deep. `nil` for everything else, damaged JSON and doubled names included.
+    ///
+    /// An object that has only an `id` may be anything; it is a job where its name, its connection or its type says so.
+    static func read(_ body: Span<UInt8>) -> JobObject? {
+        guard let root = JobList.json(body) else { return nil }
+        return wrapped(root)
+    }
+
+    /// The job that a successful answer to a request for work says it started; `nil` where it names none.
+    static func started(by body: Span<UInt8>, on connection: String) -> JobObject? {
+        guard let job = read(body), job.mayRun(on: connection) else { return nil }
+        return job
+    }
+
+    fileprivate static func wrapped(_ value: JSONValue) -> JobObject? {
+        if let job = value["job"], job.object != nil { return JobObject(job, isCalledJob: true) }
+        if let data = value["data"], data.object != nil { return JobObject(data, isCalledJob: false) }
+        return JobObject(value, isCalledJob: false)
+    }
+
+    private init?(_ value: JSONValue, isCalledJob: Bool) {
+        guard value.object != nil else { return nil }
+        var isKnown = isCalledJob
+        // `nil`: the member is absent or null. `.none` of the outer optional: it is there and wrong.
+        guard let named = Self.identifier(value, "job_id", "jobId"), let plain = Self.identifier(value, "id", nil),
+            let ours = Self.identifier(value, "connection_id", "connectionId"),
+            let source = Self.identifier(value, "source_connection_id", "sourceConnectionId"),
+            let type = Self.text(value, "job_type", "jobType"), let status = Self.text(value, "status", nil)
+        else { return nil }
+        isKnown = isKnown || named != nil || ours != nil || source != nil || type != nil
+        guard let id = named ?? plain, isKnown else { return nil }
+        // Without a status an object is a job only where it is sure to be one.
+        guard status != nil || named != nil || isCalledJob else { return nil }
+        self.id = id.canonical
+        spelling = id.spelling
+        connection = (ours ?? source)?.canonical
+        self.type = type
+        self.status = status ?? "pending"
+        let start = ["start_time", "startTime", "started_at", "startedAt"].lazy.compactMap { value[$0]?.string }.first
+        startedAt = start.flatMap(TimeText.epochSeconds).map { $0 * 1000 }
+    }
+
+    private struct Identifier: Equatable {
+        let spelling: String
+        let canonical: String
+    }
+
+    /// The id under either name; they must agree where both are there. The outer `nil` is for what is no id.
+    private static func identifier(_ value: JSONValue, _ name: String, _ other: String?) -> Identifier?? {
+        var found: Identifier?
+        for name in [name, other].compactMap({ $0 }) {
+            guard let member = value[name], !member.isNull else { continue }
+            guard let text = member.string ?? member.integer.flatMap({ $0 >= 0 ? "\($0)" : nil }),
+                let canonical = ConnectionKey.canonical(text.utf8.span)
+            else { return nil }
+            if let found, found.canonical != canonical { return nil }
+            found = Identifier(spelling: text, canonical: canonical)
+        }
+        return .some(found)
+    }
+
+    private static func text(_ value: JSONValue, _ name: String, _ other: String?) -> String?? {
+        var found: String?
+        for name in [name, other].compactMap({ $0 }) {
+            guard let member = value[name], !member.isNull else { continue }
+            guard let text = member.string, (1...mostBytes).contains(text.utf8.count) else { return nil }
+            if let found, found != text { return nil }
+            found = text
+        }
+        return .some(found)
+    }
+}
+
+/// Several jobs as a JSON body shows them.
+struct JobList: Equatable, Sendable {
+    /// Those that could be read, in the order of the body.
+    var jobs: [JobObject]
+    /// How many there are in all, where the body says so.
+    let total: Int?
+    /// Elements that could not be read: what is not in the list then proves nothing.
+    let unreadable: Int
+
+    /// How many elements the body has.
+    var count: Int { jobs.count + unreadable }
+
+    /// Reads `{"data": [...], "total": n}`, `{"jobs": [...]}` or a bare array; `nil` for everything else.
+    static func read(_ body: Span<UInt8>) -> JobList? {
+        guard let root = json(body), let elements = root.array ?? root["data"]?.array ?? root["jobs"]?.array else {
+            return nil
+        }
+        let jobs = elements.compactMap(JobObject.wrapped)
+        return JobList(
+            jobs: jobs, total: root["total"]?.integer.flatMap { Int(exactly: $0) },
+            unreadable: elements.count - jobs.count)
+    }
+
+    /// A thousand jobs of twenty fields each, and some.
+    fileprivate static func json(_ body: Span<UInt8>) -> JSONValue? {
+        try? JSONValue.read(body, limits: JSONLimits(depth: 16, values: 50_000))
+    }
+}
