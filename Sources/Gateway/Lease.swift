@@ -88,14 +88,17 @@ package struct Lease: ~Copyable, Sendable {
     private let table: LeaseTable
     private let serial: UInt64
     private let holds: LeaseKind.Hold
+    /// Where the journal has the reservation.
+    private let position: UInt64
     private var isForwarded = false
     private var isSettled = false
 
-    init(key: LeaseKey, table: LeaseTable, serial: UInt64, holds: LeaseKind.Hold) {
+    init(key: LeaseKey, table: LeaseTable, serial: UInt64, holds: LeaseKind.Hold, position: UInt64) {
         self.key = key
         self.table = table
         self.serial = serial
         self.holds = holds
+        self.position = position
     }
 
     deinit {
@@ -105,6 +108,13 @@ package struct Lease: ~Copyable, Sendable {
         } else {
             table.settle(key, serial, as: .free)
         }
+    }
+
+    /// Suspends until the reservation would outlive a crash; at once where nothing is kept. Before anything goes upstream: a
+    /// job that a lost process started must not find its connection free.
+    package func secure() async throws(Failure) {
+        guard holds == .job else { return }
+        try await table.secure(position)
     }
 
     /// From here on the upstream may have started the work.
@@ -122,9 +132,27 @@ package struct Lease: ~Copyable, Sendable {
         table.settle(key, serial, as: .free)
     }
 
-    /// Nobody knows whether the work started. A lease that lasts for the request is freed: its work has no job to wait for.
-    package consuming func leaveUncertain() {
+    /// Nobody knows whether the work started; with `isAccepted` it probably did, for the upstream said so without naming a job.
+    /// A lease that lasts for the request is freed: its work has no job to wait for.
+    package consuming func leaveUncertain(isAccepted: Bool = false) {
         isSettled = true
-        table.settle(key, serial, as: holds == .job ? .uncertain : .free)
+        table.settle(key, serial, as: holds == .request ? .free : isAccepted ? .accepted : .uncertain)
+    }
+
+    /// The upstream answered with `status`, and with the job it started where it named one.
+    package consuming func settle(status: Int, started job: LeaseJob?, now: Int64) {
+        switch status {
+        case 200...299:
+            // Without the job's id the lease stays uncertain until the upstream was asked what runs.
+            if holds == .request {
+                release()
+            } else if let job {
+                bind(job, now: now)
+            } else {
+                leaveUncertain(isAccepted: true)
+            }
+        case 500...599: leaveUncertain()
+        default: release()
+        }
     }
 }

@@ -4,11 +4,15 @@ internal import Policy
 struct LeaseHolder: Sendable {
     let serial: UInt64
     let kind: LeaseKind
+    /// Whose API knows the job.
+    let family: RouteFamily
     var state: LeaseState
     var job: LeaseJob?
     let since: Int64
     /// The moment since which the state is as it is, to tell which answers about it are too old.
     var settledAt: UInt64
+    /// An uncertain lease whose work the upstream accepted without naming a job.
+    var isAccepted = false
 }
 
 /// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
@@ -25,8 +29,18 @@ struct LeaseRecords: Sendable {
     var leases: [LeaseKey: LeaseRecord] = [:]
     private var histories: [LeaseKey: JobDurations] = [:]
     private let maximumHistories: Int
+    private let ledger: LeaseLedger
 
-    init(maximumHistories: Int) { self.maximumHistories = maximumHistories }
+    init(maximumHistories: Int, ledger: LeaseLedger) {
+        self.maximumHistories = maximumHistories
+        self.ledger = ledger
+    }
+
+    /// A lease begins. Returns the journal's position.
+    mutating func add(_ key: LeaseKey, _ holder: LeaseHolder) -> UInt64 {
+        leases[key, default: LeaseRecord()].holders.append(holder)
+        return ledger.began(key, holder)
+    }
 
     func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
         guard let record = leases[key] else { return nil }
@@ -53,6 +67,7 @@ struct LeaseRecords: Sendable {
             holder.state = .held
             holder.settledAt = settledAt
         }
+        if let holder = holder(of: key, serial: serial) { ledger.learntJob(key, holder) }
     }
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], askedAt moment: LeaseMoment, now: Int64) {
@@ -76,8 +91,7 @@ struct LeaseRecords: Sendable {
         guard var record = leases[key] else { return }
         if let index = record.holders.firstIndex(where: { $0.job?.id == jobID }) {
             recordDuration(key, since: record.holders[index].since, now: now)
-            leases[key]?.holders.remove(at: index)
-            return dropIfFree(key)
+            return remove(key, serial: record.holders[index].serial)
         }
         guard record.holders.contains(where: { $0.job == nil }), !record.endedEarly.contains(jobID) else { return }
         // One request starts one job, so the ends that may overtake answers are few.
@@ -111,16 +125,19 @@ struct LeaseRecords: Sendable {
     }
 
     mutating func remove(_ key: LeaseKey, serial: UInt64) {
-        leases[key]?.holders.removeAll { $0.serial == serial }
-        dropIfFree(key)
+        guard let index = leases[key]?.holders.firstIndex(where: { $0.serial == serial }),
+            let holder = leases[key]?.holders.remove(at: index)
+        else { return }
+        if leases[key]?.holders.isEmpty ?? false { leases[key] = nil }
+        ledger.ended(holder)
     }
 
-    mutating func dropIfFree(_ key: LeaseKey) {
-        if leases[key]?.holders.isEmpty ?? false { leases[key] = nil }
+    func holder(of key: LeaseKey, serial: UInt64) -> LeaseHolder? {
+        leases[key]?.holders.first { $0.serial == serial }
     }
 
     private mutating func recordDuration(_ key: LeaseKey, serial: UInt64, now: Int64) {
-        guard let holder = leases[key]?.holders.first(where: { $0.serial == serial }) else { return }
+        guard let holder = holder(of: key, serial: serial) else { return }
         recordDuration(key, since: holder.since, now: now)
     }
 

@@ -14,28 +14,45 @@ package final class LeaseTable: Sendable {
         package var uncertain = 0
     }
 
-    private let shards: [LeaseShard]
+    let shards: [LeaseShard]
     private let serials = Atomic<UInt64>(1)
+    private let ledger: LeaseLedger
 
-    package init(shardCount: Int = 64, maximumHistories: Int = 65_536) {
+    /// With a journal, leases of jobs outlive the process.
+    package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
-        shards = (0..<shardCount).map { _ in LeaseShard(maximumHistories: max(1, maximumHistories / shardCount)) }
+        let ledger = LeaseLedger(journal: journal)
+        self.ledger = ledger
+        shards = (0..<shardCount).map { _ in
+            LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), ledger: ledger)
+        }
     }
 
+    /// Whether no job holds anything. Costs one load.
+    package var isEmpty: Bool { ledger.isEmpty }
+
     /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
+    /// `family` is whose API the operation belongs to, and so whom to ask for its job.
     package func reserve(
-        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64
+        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, matrix: ConcurrencyMatrix, now: Int64
     ) -> LeaseReservation {
-        let serial = serials.wrappingAdd(1, ordering: .relaxed).oldValue
-        let conflict = shard(of: key).records.withLock { records -> LeaseConflict? in
-            if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return conflict }
+        let serial = nextSerial()
+        let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
+            if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
             let holder = LeaseHolder(
-                serial: serial, kind: kind, state: .reserved, job: nil, since: now, settledAt: serial)
-            records.leases[key, default: LeaseRecord()].holders.append(holder)
-            return nil
+                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial)
+            return (nil, records.add(key, holder))
         }
         if let conflict { return .refused(conflict) }
-        return .granted(Lease(key: key, table: self, serial: serial, holds: kind.holds))
+        return .granted(Lease(key: key, table: self, serial: serial, holds: kind.holds, position: position))
+    }
+
+    /// Suspends until the journal has what is at `position`.
+    func secure(_ position: UInt64) async throws(Failure) {
+        guard let journal = ledger.journal else { return }
+        do throws(LeaseJournal.Unavailable) { try await journal.durable(position) } catch {
+            throw Failure(.storeUnavailable, at: .lease)
+        }
     }
 
     /// A job has ended, by whatever sign. The sign may come before the answer that names the job: it is remembered until then.
@@ -63,7 +80,7 @@ package final class LeaseTable: Sendable {
     ///
     /// Not a clock: steps of the system's time must not make an old answer look new.
     package func moment() -> LeaseMoment {
-        LeaseMoment(serial: serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue)
+        LeaseMoment(serial: nextSerial())
     }
 
     /// The upstream was asked, at `moment`, for all the jobs that run. Leases that were uncertain by then become held or free;
@@ -83,13 +100,13 @@ package final class LeaseTable: Sendable {
 
     /// Takes over a job that runs already: after a restart, before the first request.
     package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Int64) {
-        let serial = serials.wrappingAdd(1, ordering: .relaxed).oldValue
+        let serial = nextSerial()
         shard(of: key).records.withLock { records in
             guard !job.hasEnded, !records.hasHolder(of: key, jobID: job.id) else { return }
             let since = min(job.startedAt ?? now, now)
             let holder = LeaseHolder(
-                serial: serial, kind: kind, state: .held, job: job, since: since, settledAt: serial)
-            records.leases[key, default: LeaseRecord()].holders.append(holder)
+                serial: serial, kind: kind, family: .other, state: .held, job: job, since: since, settledAt: serial)
+            _ = records.add(key, holder)
         }
     }
 
@@ -119,16 +136,17 @@ package final class LeaseTable: Sendable {
     }
 
     /// What a lease becomes when its owner is done with it.
-    enum Settlement { case free, uncertain }
+    enum Settlement { case free, uncertain, accepted }
 
     func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement) {
-        let settledAt = serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue
+        let settledAt = nextSerial()
         shard(of: key).records.withLock { records in
             switch settlement {
             case .free: records.remove(key, serial: serial)
-            case .uncertain:
+            case .uncertain, .accepted:
                 records.update(key, serial: serial) { holder in
                     holder.state = .uncertain
+                    holder.isAccepted = settlement == .accepted
                     holder.settledAt = settledAt
                 }
             }
@@ -136,11 +154,13 @@ package final class LeaseTable: Sendable {
     }
 
     func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Int64) {
-        let settledAt = serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue
+        let settledAt = nextSerial()
         shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, settledAt: settledAt, now: now) }
     }
 
-    private func shard(of key: LeaseKey) -> LeaseShard {
+    func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }
+
+    func shard(of key: LeaseKey) -> LeaseShard {
         shards[key.hashValue & (shards.count - 1)]
     }
 }
@@ -150,10 +170,11 @@ package struct LeaseMoment: Sendable {
     let serial: UInt64
 }
 
-private final class LeaseShard: Sendable {
+/// A part of the leases, with a lock of its own.
+final class LeaseShard: Sendable {
     let records: Mutex<LeaseRecords>
 
-    init(maximumHistories: Int) {
-        records = Mutex(LeaseRecords(maximumHistories: maximumHistories))
+    init(maximumHistories: Int, ledger: LeaseLedger) {
+        records = Mutex(LeaseRecords(maximumHistories: maximumHistories, ledger: ledger))
     }
 }

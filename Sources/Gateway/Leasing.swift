@@ -10,7 +10,9 @@ extension Worker {
         else { return nil }
         let key = LeaseKey(organization: organization.id, connection: connection)
         let matrix = exchange.policies.set.concurrency
-        switch shared.leases.reserve(key, kind: kind, matrix: matrix, now: milliseconds()) {
+        switch shared.leases.reserve(
+            key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds())
+        {
         case .granted(let lease): return lease
         case .refused(let conflict):
             // A lease that lasts for the request only is that of a state update.

@@ -1,0 +1,106 @@
+internal import JSON
+internal import Policy
+
+/// A lease as the journal remembers it: enough to go on watching it after a crash.
+struct LeaseEntry: Equatable, Sendable {
+    let serial: UInt64
+    let key: LeaseKey
+    /// The name of its kind, which the policy of another day may not have.
+    let kind: String
+    let family: RouteFamily
+    let since: Int64
+    /// `nil` until the answer that names it, and so, after a crash, for a job that may or may not be there.
+    let job: LeaseJob?
+}
+
+/// One change of the journal. Each sets something whole, so that a record that is lost or read twice does no harm to others.
+enum LeaseChange: Equatable {
+    case held(LeaseEntry)
+    case freed(UInt64)
+}
+
+extension LeaseChange {
+    /// The change as a whole record of the journal.
+    func frame() -> [UInt8] {
+        var payload = encode(withLocation: true)
+        // A path can be of any length; everything else is bounded.
+        if payload.count > JournalFrame.mostBytes { payload = encode(withLocation: false) }
+        return JournalFrame.encode(payload)
+    }
+
+    private func encode(withLocation: Bool) -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        switch self {
+        case .freed(let serial):
+            json.name("freed")
+            json.integer(serial)
+        case .held(let entry):
+            json.name("lease")
+            json.integer(entry.serial)
+            json.name("organization")
+            json.string(entry.key.organization)
+            json.name("connection")
+            json.string(entry.key.connection)
+            json.name("kind")
+            json.string(entry.kind)
+            json.name("family")
+            json.string(entry.family.rawValue)
+            json.name("since")
+            json.integer(entry.since)
+            if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
+        }
+        json.endObject()
+        return json.bytes
+    }
+
+    /// `nil` for what this version does not understand.
+    init?(_ payload: Span<UInt8>) {
+        guard let json = try? JSONValue.read(payload) else { return nil }
+        if let serial = json["freed"]?.integer.flatMap(UInt64.init(exactly:)) {
+            self = .freed(serial)
+            return
+        }
+        guard let serial = json["lease"]?.integer.flatMap(UInt64.init(exactly:)),
+            let organization = json["organization"]?.string, let connection = json["connection"]?.string,
+            let kind = json["kind"]?.string, let since = json["since"]?.integer
+        else { return nil }
+        // Whom to ask is then unknown, but not that there is a lease.
+        let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
+        self = .held(
+            LeaseEntry(
+                serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
+                family: family, since: since, job: json["job"].flatMap(LeaseJob.init)))
+    }
+}
+
+extension LeaseJob {
+    fileprivate func write(to json: inout JSONWriter, withLocation: Bool) {
+        json.name("job")
+        json.beginObject()
+        json.name("id")
+        json.string(id)
+        json.name("type")
+        json.string(type)
+        json.name("status")
+        json.string(status)
+        if let startedAt {
+            json.name("started_at")
+            json.integer(startedAt)
+        }
+        if withLocation, let location {
+            json.name("location")
+            json.string(location)
+        }
+        json.endObject()
+    }
+
+    fileprivate init?(_ json: JSONValue) {
+        guard let id = json["id"]?.string, let type = json["type"]?.string, let status = json["status"]?.string else {
+            return nil
+        }
+        self.init(
+            id: id, type: type, status: status, startedAt: json["started_at"]?.integer,
+            location: json["location"]?.string)
+    }
+}

@@ -1,0 +1,40 @@
+internal import Policy
+internal import Synchronization
+
+/// Is told of every lease of a job that begins, learns its job, or ends: keeps their number, and the journal where there is one.
+///
+/// Called under the lock of the lease's shard, so that what the journal has of one lease is in order.
+final class LeaseLedger: Sendable {
+    private let count = Atomic<Int>(0)
+    let journal: LeaseJournal?
+
+    init(journal: LeaseJournal?) { self.journal = journal }
+
+    var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
+
+    /// Returns the journal's position.
+    func began(_ key: LeaseKey, _ holder: LeaseHolder) -> UInt64 {
+        guard holder.kind.holds == .job else { return 0 }
+        count.wrappingAdd(1, ordering: .relaxed)
+        return journal?.append(.held(LeaseEntry(key, holder))) ?? 0
+    }
+
+    func learntJob(_ key: LeaseKey, _ holder: LeaseHolder) {
+        guard holder.kind.holds == .job else { return }
+        _ = journal?.append(.held(LeaseEntry(key, holder)))
+    }
+
+    func ended(_ holder: LeaseHolder) {
+        guard holder.kind.holds == .job else { return }
+        count.wrappingSubtract(1, ordering: .relaxed)
+        _ = journal?.append(.freed(holder.serial))
+    }
+}
+
+extension LeaseEntry {
+    init(_ key: LeaseKey, _ holder: LeaseHolder) {
+        self.init(
+            serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family, since: holder.since,
+            job: holder.job)
+    }
+}
