@@ -1,0 +1,98 @@
+internal import Synchronization
+internal import Transport
+
+/// Keeps the leases in step with the jobs of an upstream on other machines, by asking: how far a lease's job is, and which
+/// jobs run where an answer was lost.
+///
+/// `@unchecked Sendable`: used on its loop's thread only, but for `overdueLeases`.
+final class JobWatcher: @unchecked Sendable {
+    private let loop: EventLoop
+    private let leases: LeaseTable
+    private let journal: LeaseJournal?
+    private let questions: JobQuestions
+    private let clock: @Sendable () -> Instant
+    private let alarm: @Sendable (String) -> Void
+    private let overdue = Atomic<Int>(0)
+    private var watches = JobWatches()
+    private var underWay = 0
+    private var random = FastRandom()
+
+    /// Questions that may be under way at once.
+    static let mostQuestions = 8
+
+    /// `alarm` gets a line for the operator when a lease is older than any job should be. It is not freed.
+    init(
+        loop: EventLoop, leases: LeaseTable, journal: LeaseJournal?, questions: JobQuestions,
+        clock: @escaping @Sendable () -> Instant = Instant.now, alarm: @escaping @Sendable (String) -> Void
+    ) {
+        self.loop = loop
+        self.leases = leases
+        self.journal = journal
+        self.questions = questions
+        self.clock = clock
+        self.alarm = alarm
+    }
+
+    /// Leases older than any job should be, for metrics. From any thread.
+    var overdueLeases: Int { overdue.load(ordering: .relaxed) }
+
+    /// Looks every second. Before the loop runs.
+    func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: milliseconds()) } }
+
+    func tick(epochMilliseconds: Int64) {
+        let now = clock()
+        journal?.sendAway(now: now)
+        guard !leases.isEmpty else {
+            watches.removeAll()
+            return overdue.store(0, ordering: .relaxed)
+        }
+        let watched = leases.watched()
+        for lease in watches.due(watched, now: now, room: Self.mostQuestions - underWay) { ask(about: lease, now: now) }
+        tellOverdue(watched, epochMilliseconds)
+    }
+
+    private func ask(about lease: WatchedLease, now: Instant) {
+        underWay += 1
+        let moment = leases.moment()
+        Task(executorPreference: loop) {
+            let answer = await self.questions.ask(about: lease)
+            self.underWay -= 1
+            self.apply(answer, to: lease, moment, askedAt: now)
+        }
+    }
+
+    private func apply(_ answer: JobAnswer, to lease: WatchedLease, _ moment: LeaseMoment, askedAt: Instant) {
+        let jitter = Double.random(in: 0.9...1.1, using: &random)
+        leases.apply(answer, to: lease, moment, &watches, askedAt: askedAt, now: clock(), jitter: jitter)
+    }
+
+    private func tellOverdue(_ watched: [WatchedLease], _ epochMilliseconds: Int64) {
+        let (new, count) = watches.overdue(watched, epochMilliseconds: epochMilliseconds)
+        overdue.store(count, ordering: .relaxed)
+        for lease in new {
+            let hours = (epochMilliseconds - lease.since) / 3_600_000
+            alarm(
+                "connection \(lease.key.connection) of \(lease.key.organization) is held for \(hours) hours by "
+                    + "\(lease.kind) job \(lease.job?.id ?? "of unknown id"): the upstream does not say that it has ended"
+            )
+        }
+    }
+}
+
+extension LeaseTable {
+    /// Does what an answer is worth.
+    func apply(
+        _ answer: JobAnswer, to lease: WatchedLease, _ moment: LeaseMoment, _ watches: inout JobWatches,
+        askedAt: Instant, now: Instant, jitter: Double
+    ) {
+        let time = milliseconds()
+        switch watches.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
+        case .nothing: break
+        case .shown(let job): jobShown(lease.key, job, askedAt: moment, now: time)
+        case .vanished: jobVanished(lease.key, lease.serial, askedAt: moment)
+        case .resolve(let jobs, let mayFree):
+            let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment, now: time)
+            watches.resolved(lease, resolution, askedAt: askedAt, now: now)
+        }
+    }
+}

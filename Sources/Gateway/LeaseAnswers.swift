@@ -1,0 +1,121 @@
+internal import Policy
+internal import Synchronization
+
+/// A lease that somebody has to ask the upstream about.
+struct WatchedLease: Equatable, Sendable {
+    let serial: UInt64
+    let key: LeaseKey
+    let kind: String
+    let family: RouteFamily
+    let state: LeaseState
+    let job: LeaseJob?
+    /// Milliseconds since the epoch.
+    let since: Int64
+    /// See ``LeaseHolder``.
+    let isAccepted: Bool
+}
+
+// What an upstream on other machines says, when it is asked. An answer is about the time of its question: it changes nothing
+// of a lease that became what it is after that.
+extension LeaseTable {
+    /// The leases whose job runs or may run, in no order. Not reservations, whose answer is on its way.
+    func watched() -> [WatchedLease] {
+        var watched: [WatchedLease] = []
+        for shard in shards {
+            shard.records.withLock { records in
+                for (key, record) in records.leases {
+                    for holder in record.holders where holder.state != .reserved {
+                        watched.append(
+                            WatchedLease(
+                                serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family,
+                                state: holder.state, job: holder.job, since: holder.since,
+                                isAccepted: holder.isAccepted))
+                    }
+                }
+            }
+        }
+        return watched
+    }
+
+    /// The connection of an organization whose lease is held by this job.
+    func connection(ofJob jobID: String, organization: String) -> String? {
+        for shard in shards {
+            let found = shard.records.withLock { records in
+                records.leases.first { key, record in
+                    key.organization == organization && record.holders.contains { $0.job?.id == jobID }
+                }?.key.connection
+            }
+            if let found { return found }
+        }
+        return nil
+    }
+
+    /// The upstream was asked, at `moment`, and showed a job. Ends or updates the lease that it holds; makes none. Only the status
+    /// and the start of `job` are news.
+    func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
+        shard(of: key).records.withLock { records in
+            // The same job may run again, for another lease: a word from before that says nothing of now.
+            guard let holder = records.holder(of: key, jobID: job.id), holder.settledAt < moment.serial else { return }
+            if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
+            _ = records.updateHolder(of: key, jobID: job.id) { holder in
+                guard let known = holder.job else { return }
+                holder.job = LeaseJob(
+                    id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
+                    location: known.location)
+            }
+        }
+    }
+
+    /// The upstream does not know the job, asked at `moment` and before: it is over.
+    func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment) {
+        shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial),
+                holder.state == .held || holder.state == .draining,
+                holder.settledAt < moment.serial
+            else { return }
+            records.remove(key, serial: serial)
+        }
+    }
+
+    /// What became of an uncertain lease.
+    enum Resolution: Equatable {
+        case held, freed
+        /// Nothing runs, but that is not to be believed yet.
+        case idle
+        /// Jobs run, and which of them is the lease's is open; or the lease is not uncertain any more.
+        case open
+    }
+
+    /// The upstream was asked, at `moment`, for all jobs of the connection. An uncertain lease is bound to the one that runs, and
+    /// freed where none does and `mayFree`.
+    ///
+    /// While several run, or another lease of the connection waits for its job's name, the lease stays as it is: were it bound
+    /// to the wrong one, it would end too early.
+    func resolve(
+        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, askedAt moment: LeaseMoment, now: Int64
+    ) -> Resolution {
+        let settledAt = nextSerial()
+        return shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
+                holder.settledAt < moment.serial
+            else { return .open }
+            let candidates = jobs.filter { !$0.hasEnded && !records.hasHolder(of: key, jobID: $0.id) }
+            guard let job = candidates.first else {
+                guard mayFree else { return .idle }
+                records.remove(key, serial: serial)
+                return .freed
+            }
+            let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.holds == .job } ?? []
+            let isAlone = others.allSatisfy { $0.job != nil }
+            guard candidates.count == 1, isAlone else { return .open }
+            records.bind(key, serial: serial, to: job, settledAt: settledAt, now: now)
+            return .held
+        }
+    }
+}
+
+extension LeaseRecords {
+    fileprivate func holder(of key: LeaseKey, jobID: String) -> LeaseHolder? {
+        leases[key]?.holders.first { $0.job?.id == jobID }
+    }
+}

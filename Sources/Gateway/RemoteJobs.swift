@@ -1,0 +1,68 @@
+internal import Policy
+
+/// What the gateway knows of the jobs of an upstream on other machines: from answers that pass by, and by asking.
+struct RemoteJobs: Sendable {
+    let leases: LeaseTable
+    let questions: JobQuestions
+
+    /// No more of an answer is read in passing: the watcher asks for itself.
+    static let mostBytes = 256 << 10
+
+    /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
+    func started(by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily) -> LeaseJob? {
+        guard body.count <= Self.mostBytes, let job = JobObject.started(by: body, on: key.connection) else {
+            return nil
+        }
+        return job.job(type: kind.name, location: location(of: job, key, family))
+    }
+
+    /// The connection that a job belongs to; `nil` when the upstream says that the organization has no such job. Everything else
+    /// is a failure: without the connection the request would go upstream without a lease.
+    ///
+    /// What the upstream says is about the organization that was asked for, whoever the job belongs to.
+    func connection(
+        ofJob text: String, organization: String, family: RouteFamily
+    ) async throws(UpstreamFailure) -> String? {
+        let id = ConnectionKey.canonical(text.utf8.span)
+        if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
+        guard let path = questions.path(.job, family, organization, nil, text) else { throw .internalFailure }
+        let answer = try await questions.questions.ask(path, for: organization)
+        switch answer.status {
+        case 200...299:
+            guard let job = JobObject.read(answer.body.span), job.id == id, let connection = job.connection else {
+                throw .invalidResponse
+            }
+            return connection
+        // Malformed, unknown, or known no more.
+        case 400, 404, 410, 422: return nil
+        case 401, 403: throw .credentialRefused
+        default: throw .invalidResponse
+        }
+    }
+
+    /// The moment to hand to `observed`, taken before the request goes upstream; `nil` where there is nothing to observe.
+    func momentToObserve(_ route: Route) -> LeaseMoment? {
+        route.shows == nil || leases.isEmpty ? nil : leases.moment()
+    }
+
+    /// A successful answer to a GET passes by on its way to a client of `organization`.
+    func observed(
+        _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
+    ) {
+        guard let shown = route.shows, body.count <= Self.mostBytes, !leases.isEmpty else { return }
+        let jobs: [JobObject]
+        switch shown {
+        case .job: jobs = JobObject.read(body).map { [$0] } ?? []
+        case .jobs: jobs = JobList.read(body)?.jobs ?? []
+        }
+        for job in jobs {
+            guard let connection = job.connection else { continue }
+            let key = LeaseKey(organization: organization, connection: connection)
+            leases.jobShown(key, job.job(type: "", location: nil), askedAt: moment, now: now)
+        }
+    }
+
+    private func location(of job: JobObject, _ key: LeaseKey, _ family: RouteFamily) -> String? {
+        questions.path(.job, family, key.organization, key.connection, job.spelling)
+    }
+}
