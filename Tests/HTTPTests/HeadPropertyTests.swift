@@ -107,7 +107,7 @@ struct HeadPropertyTests {
         }
     }
 
-    private static let suspicious: [UInt8] = [
+    static let suspicious: [UInt8] = [
         0, 9, 10, 11, 13, 32, 35, 44, 45, 47, 58, 59, 63, 0x5F, 0x7F, 0x80, 0xE8, 0xFF,
     ]
 
