@@ -49,7 +49,7 @@ let package = Package(
             swiftSettings: settings),
         tests(of: "JSON"),
         tests(of: "HTTP"),
-        tests(of: "Crypto"),
+        tests(of: "Crypto", ["COpenSSL"]),
         tests(of: "Transport", ["HTTP", "Crypto"]),
         tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
         tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto", "Transport"]),

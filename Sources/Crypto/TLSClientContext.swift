@@ -87,20 +87,3 @@ internal import COpenSSL
     // The store has a copy; OpenSSL keeps its own.
     return 0
 }
-
-/// The server that a client session talks to, and where its TLS sessions are kept.
-final class KnownServer {
-    let name: ServerName
-    private let sessions: SessionStore
-
-    init(_ name: ServerName, sessions: SessionStore) {
-        self.name = name
-        self.sessions = sessions
-    }
-
-    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, of: name.text) }
-
-    @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, server: name.text) }
-
-    func forgetSession() { sessions.forget(name.text) }
-}

@@ -28,7 +28,7 @@ package enum TLSProgress: Equatable, Sendable {
         guard let name = ServerName(serverName) else {
             throw TLSError(.newSession, reason: "neither a host name nor an IP address: \"\(serverName)\"")
         }
-        let server = KnownServer(name, sessions: context.sessions)
+        let server = KnownServer(name, socket: socket, sessions: context.sessions)
         unsafe (ssl, state) = try TLSSession.make(context.pointer, SocketState(descriptor: socket, server: server))
         unsafe SSL_set_connect_state(ssl)
         unsafe server.offerSession(to: ssl)

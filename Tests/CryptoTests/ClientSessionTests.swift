@@ -1,3 +1,4 @@
+import COpenSSL
 import Foundation
 import Testing
 
@@ -126,8 +127,7 @@ struct ClientSessionTests {
     @Test("Loops that share a context resume and keep sessions at the same time")
     func sharedByThreads() throws {
         let client = try TLSClient()
-        let keys = TicketKeys()
-        let servers = try (0..<4).map { _ in try TLSServer(TestCertificates.context("localhost", keys: keys)) }
+        let servers = try (0..<4).map { _ in try TLSServer(TestCertificates.context("localhost")) }
         defer { for server in servers { server.stop() } }
         let ports = servers.map(\.port)
         DispatchQueue.concurrentPerform(iterations: 4) { index in
@@ -136,8 +136,9 @@ struct ClientSessionTests {
                 #expect(outcome?.text == "hello\n")
             }
         }
-        #expect(try client.connect(to: ports[0], as: "localhost").isResumed == true)
-        #expect(client.context.sessions.countForTest == 1)
+        // Each of them has a session of its own, although they have one name.
+        #expect(client.context.sessions.countForTest == 4)
+        for port in ports { #expect(try client.connect(to: port, as: "localhost").isResumed == true) }
     }
 
     @Test(
@@ -200,4 +201,54 @@ struct ClientSessionTests {
             #expect(outcome.error?.cause == (isServed ? nil : .alert(120)))
         }
     }
+
+    @Test("A server that insists on HTTP/2 is refused")
+    func unwantedProtocol() throws {
+        let context = try TestCertificates.context("localhost")
+        // SAFETY: nobody uses the context yet; the two bytes are never freed.
+        unsafe SSL_CTX_set_alpn_select_cb(
+            context.pointer,
+            { _, out, length, _, _, _ in
+                unsafe out?.pointee = UnsafePointer(http2)
+                unsafe length?.pointee = 2
+                return SSL_TLSEXT_ERR_OK
+            }, nil)
+        let server = try TLSServer(context)
+        defer { server.stop() }
+        let error = try TLSClient().connect(to: server.port, as: "localhost").error
+        #expect(error?.operation == .handshake)
+        #expect(error?.cause == .refusal)
+    }
+
+    @Test("Connections leave nothing in memory, whichever way they end")
+    func memory() async {
+        // In a process of its own, where no other test uses memory meanwhile.
+        await #expect(processExitsWith: .success) {
+            let server = try TLSServer(TestCertificates.context("localhost"))
+            let client = try TLSClient()
+            func residentPages() throws -> Int {
+                let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+                return try #require(Int(text.split(separator: " ")[1]))
+            }
+            func connect() throws {
+                #expect(try client.connect(to: server.port, as: "localhost").text == "hello\n")
+                #expect(try client.connect(to: server.port, as: "other.example.com").error?.operation == .verify)
+                #expect(try client.connect(to: server.port, as: "").error?.operation == .newSession)
+            }
+            for _ in 0..<50 { try connect() }
+            let before = try residentPages()
+            for _ in 0..<300 { try connect() }
+            // This many sessions of one side, left alone, have more than 4,000 pages.
+            let grown = try residentPages() - before
+            #expect(grown < 500)
+        }
+    }
 }
+
+nonisolated(unsafe) private let http2: UnsafeMutablePointer<UInt8> = {
+    let text = UnsafeMutablePointer<UInt8>.allocate(capacity: 2)
+    // SAFETY: there is room for two bytes.
+    unsafe text[0] = UInt8(ascii: "h")
+    unsafe text[1] = UInt8(ascii: "2")
+    return unsafe text
+}()

@@ -46,6 +46,9 @@ struct TLSClient {
         }
         try #require(result == 0)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+        var noDelay: Int32 = 1
+        // SAFETY: the kernel reads one Int32. Without it the line would wait for the handshake's acknowledgement.
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, 4)
         do throws(TLSError) {
             var session = try TLSSession(client: context, socket: descriptor, serverName: name)
             return try talk(descriptor, &session, Array(line.utf8))

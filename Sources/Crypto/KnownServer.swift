@@ -1,0 +1,34 @@
+internal import COpenSSL
+internal import Glibc
+
+/// The server that a client's session talks to, and the place of its TLS sessions in the store.
+///
+/// The place is one of name and address: of several servers behind one name each has ticket keys of its own.
+final class KnownServer {
+    let name: ServerName
+    private let sessions: SessionStore
+    private let place: [UInt8]
+
+    init(_ name: ServerName, socket: Int32, sessions: SessionStore) {
+        self.name = name
+        self.sessions = sessions
+        place = Array(name.text.utf8) + [0] + peerAddress(of: socket)
+    }
+
+    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, at: place) }
+
+    @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, at: place) }
+
+    func forgetSession() { sessions.forget(place) }
+}
+
+/// The kernel's form of the address and port; empty when the socket is not connected.
+private func peerAddress(of socket: Int32) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_in6>.size)
+    var length = socklen_t(bytes.count)
+    // SAFETY: the kernel writes at most `length` bytes, and tells how many there were.
+    let status = unsafe bytes.withUnsafeMutableBytes { bytes in
+        unsafe getpeername(socket, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), &length)
+    }
+    return status == 0 ? Array(bytes.prefix(Int(length))) : []
+}

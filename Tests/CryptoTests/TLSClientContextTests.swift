@@ -1,0 +1,95 @@
+import COpenSSL
+import Foundation
+import Testing
+
+@testable import Crypto
+
+@Suite("What a TLS client is set up with")
+struct TLSClientContextTests {
+    private func failure(_ options: TLSClientContext.Options) -> TLSError.Operation? {
+        do throws(TLSError) {
+            _ = try TLSClientContext(options)
+            return nil
+        } catch {
+            #expect(!error.reason.isEmpty)
+            return error.operation
+        }
+    }
+
+    @Test("What is wrong with a file is told apart")
+    func failures() throws {
+        let authority = try TestCertificates.file("ca.pem")
+        let certificate = try TestCertificates.file("client.pem")
+        let key = try TestCertificates.file("client.key")
+        #expect(failure(.init()) == nil)
+        #expect(failure(.init(authorityFile: authority)) == nil)
+        #expect(failure(.init(authorityFile: authority, certificateFile: certificate, keyFile: key)) == nil)
+        for file in ["/nonexistent", "/dev/null", key, ""] {
+            #expect(failure(.init(authorityFile: file)) == .loadAuthority)
+        }
+        #expect(failure(.init(certificateFile: certificate)) == .loadKey)
+        #expect(failure(.init(keyFile: key)) == .loadCertificate)
+        #expect(failure(.init(certificateFile: key, keyFile: key)) == .loadCertificate)
+        #expect(failure(.init(certificateFile: certificate, keyFile: certificate)) == .loadKey)
+        let other = try TestCertificates.file("mismatch.key")
+        #expect(failure(.init(certificateFile: certificate, keyFile: other)) == .keyMismatch)
+    }
+
+    /// A session as a server gives it, without the server.
+    private func withSession(body: (OpaquePointer) throws -> Void) throws {
+        // SAFETY: freed below, and used by nobody after that.
+        guard let session = unsafe SSL_SESSION_new() else { throw TLSError(.newSession, reason: "") }
+        defer { unsafe SSL_SESSION_free(session) }
+        let identifier: [UInt8] = [1, 2, 3]
+        unsafe SSL_SESSION_set1_id(session, identifier, UInt32(identifier.count))
+        unsafe SSL_SESSION_set_protocol_version(session, TLS1_2_VERSION)
+        try unsafe body(session)
+    }
+
+    /// Whether a new connection to `place` offers a session.
+    private func isOffered(_ store: SessionStore, at place: [UInt8], now: Int) throws -> Bool {
+        let context = try TLSClientContext(.init())
+        // SAFETY: freed below.
+        guard let ssl = unsafe SSL_new(context.pointer) else { throw TLSError(.newSession, reason: "") }
+        defer { unsafe SSL_free(ssl) }
+        unsafe store.offer(to: ssl, at: place, now: now)
+        return unsafe SSL_get_session(ssl) != nil
+    }
+
+    @Test("The newest session of each of so many servers is kept")
+    func bound() throws {
+        let store = SessionStore()
+        try unsafe withSession { session in
+            for index in 0..<SessionStore.limit + 6 {
+                unsafe store.keep(session, at: [UInt8(index)])
+                unsafe store.keep(session, at: [UInt8(index)])
+            }
+            // Heard of again: the oldest is another one now.
+            unsafe store.keep(session, at: [6])
+            unsafe store.keep(session, at: [200])
+        }
+        #expect(store.countForTest == SessionStore.limit)
+        let now = Int(Date().timeIntervalSince1970)
+        for place in [6, 8, 200] as [UInt8] { #expect(try isOffered(store, at: [place], now: now)) }
+        for place in [0, 5, 7, 201] as [UInt8] { #expect(try !isOffered(store, at: [place], now: now)) }
+    }
+
+    @Test("A session that has expired is not offered, nor kept")
+    func expiry() throws {
+        let store = SessionStore()
+        try unsafe withSession { session in
+            unsafe SSL_SESSION_set_time(session, 1_000_000)
+            unsafe SSL_SESSION_set_timeout(session, 3600)
+            unsafe store.keep(session, at: [1])
+        }
+        #expect(try isOffered(store, at: [1], now: 1_003_599))
+        #expect(try !isOffered(store, at: [1], now: 1_003_600))
+        #expect(store.countForTest == 0)
+    }
+
+    @Test("A server's session is good for an hour")
+    func lifetime() throws {
+        let context = try TLSClientContext(.init())
+        #expect(unsafe SSL_CTX_get_timeout(context.pointer) == 3600)
+    }
+}
