@@ -14,6 +14,8 @@ package struct ConnectionState: Equatable, Sendable {
     private var phase: Phase = .idle
     /// Another request may follow the current one.
     private var keepsAlive = true
+    /// The last response is not whole, and its client must see that.
+    private var isCut = false
     private var isDraining = false
     private var requests = 0
     private let maximumRequests: Int
@@ -55,15 +57,21 @@ package struct ConnectionState: Equatable, Sendable {
     /// The response must be the last one: its stage lost trust in the connection.
     package mutating func mustClose() { keepsAlive = false }
 
-    /// What the driver must do after a response was written completely.
-    package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully }
+    /// The response ended early: the connection must not look as if it ended well (RFC 9112, section 8).
+    package mutating func mustCut() {
+        keepsAlive = false
+        isCut = true
+    }
+
+    /// What the driver must do after a response was written, as far as it was.
+    package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully, cut }
 
     package mutating func responseFinished() -> AfterResponse {
         // An unread body would be taken for the next request.
         responseStarted(discardsBody: false)
         guard keepsAlive else {
             phase = .closed
-            return .closeGracefully
+            return isCut ? .cut : .closeGracefully
         }
         phase = .idle
         return .readNextRequest

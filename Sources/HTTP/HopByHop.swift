@@ -51,6 +51,14 @@ extension ResponseHead {
     }
 }
 
+extension ResponseHead {
+    /// The field lines that go on, one by one.
+    package func endToEndFields(of bytes: Span<UInt8>) -> [HeadField] {
+        let nominated = nominatesFields ? Nominations(fields, of: bytes) : .none
+        return fields.filter { !HopByHop.names.contains($0.name) && !nominated.contains($0, of: bytes) }
+    }
+}
+
 /// The fields of a head that its Connection names.
 struct Nominations {
     private var names: Set<[UInt8]> = []

@@ -15,11 +15,15 @@ struct BodyReader {
     /// Somebody asked for the body.
     var hasStarted = false
 
-    init(framing: BodyFraming) {
+    init(framing: BodyFraming, keepsTrailers: Bool = false) {
+        if keepsTrailers, framing == .chunked { chunks = ChunkedDecoder(keepsTrailers: true) }
         self.framing = framing
         isActive = framing != .none
         if case .length(let length) = framing { remaining = length }
     }
+
+    /// The field lines behind a chunked body, once it has ended, where they were to be kept.
+    var trailers: [UInt8] { chunks.trailers }
 
     /// The length that the head announced; `nil` for a body that tells its end in another way.
     var announced: UInt64? {

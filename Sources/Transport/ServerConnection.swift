@@ -9,7 +9,8 @@ package struct ServerConnection: ~Copyable {
     package let loop: EventLoop
     package let peer: String
     private let socket: Socket
-    private let watch: SocketWatch
+    /// Tells whether the client is still there while others are waited for.
+    package let watch: SocketWatch
     private var stream: ByteStream
     private let timeouts: ServerTimeouts
     private let context: TLSContext?
@@ -322,6 +323,13 @@ package struct ServerConnection: ~Copyable {
     }
 
     package mutating func mustClose() { state.mustClose() }
+
+    /// The response ended early, and the client must see that: nothing more is sent, no goodbye either.
+    package mutating func cut() {
+        output.removeAll(keepingCapacity: true)
+        outputSent = 0
+        state.mustCut()
+    }
 
     /// The response is in `output`, whole.
     package mutating func responseFinished() -> ConnectionState.AfterResponse {

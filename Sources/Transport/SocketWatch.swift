@@ -38,6 +38,12 @@ package enum Readiness: Equatable, Sendable {
 
     var isWaiting: Bool { unsafe waiter != nil }
 
+    /// The poller has seen something to read that nobody has waited for.
+    var isReadable: Bool { edges.contains(.readable) }
+
+    /// Somebody reads without waiting.
+    func forgetReadable() { edges.remove(.readable) }
+
     /// Waits until there is something to read, or the peer's end of it.
     package func readable(before deadline: Instant, interruptible: Bool = false) async -> Readiness {
         await wait(for: .readable, before: deadline, interruptible: interruptible)

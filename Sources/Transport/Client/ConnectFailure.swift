@@ -1,0 +1,52 @@
+package import Crypto
+package import HTTP
+
+/// Why no connection to an endpoint was made.
+package enum ConnectFailure: Error, Equatable, Sendable {
+    case refused
+    case unreachable
+    case deadlinePassed
+    /// The client whom all this is for has gone.
+    case abandoned
+    case tls(TLSError)
+    /// This machine refused: no descriptors or ports are left.
+    case local(SystemError)
+}
+
+extension ClientConnection {
+    /// How an endpoint is reached.
+    package struct Target: Sendable {
+        package let address: SocketAddress
+        /// `nil` for plain HTTP.
+        package let tls: TLSClientContext?
+        /// The name in the endpoint's certificate.
+        package let serverName: String
+
+        package init(address: SocketAddress, tls: TLSClientContext?, serverName: String) {
+            self.address = address
+            self.tls = tls
+            self.serverName = serverName
+        }
+    }
+
+    /// Connects and, with TLS, shakes hands; each may take `timeout`.
+    package static func connect(
+        to target: Target, on loop: EventLoop, timeout: Duration, limits: HeadLimits,
+        unlessClosing client: SocketWatch? = nil
+    ) async throws(ConnectFailure) -> ClientConnection {
+        let socket: Socket
+        do throws(SystemError) { socket = try Socket.connecting(to: target.address) } catch {
+            throw ConnectFailure(error)
+        }
+        let connection = try ClientConnection(loop: loop, socket: socket, target: target, limits: limits)
+        try await connection.awaitConnection(before: loop.now + timeout)
+        try await connection.handshake(before: loop.now + timeout, unlessClosing: client)
+        return connection
+    }
+}
+
+extension ConnectFailure {
+    init(_ error: SystemError) {
+        self = error.isConnectionRefused ? .refused : error.isUnreachable ? .unreachable : .local(error)
+    }
+}
