@@ -8,6 +8,8 @@ final class ActivePolicies {
     /// `X-Policy-Version: ...`, line end included.
     let versionLine: [UInt8]
     let shortVersion: String
+    /// The same for the upstream: `X-Gateway-Policy-Version: ...`.
+    let upstreamVersionLine: [UInt8]
     let listenerSettings: Listener.Settings
     let accessLog: GatewaySettings.AccessLog
     /// The worker's counters by the index of the route.
@@ -18,6 +20,7 @@ final class ActivePolicies {
         self.set = set
         shortVersion = set.shortVersion
         versionLine = Array("X-Policy-Version: \(shortVersion)\r\n".utf8)
+        upstreamVersionLine = Array("X-Gateway-Policy-Version: \(shortVersion)\r\n".utf8)
         accessLog = set.settings.accessLog
         counters = set.routes.routes.map { counts.operation($0.id) }
         unrouted = counts.operation("none")
@@ -32,6 +35,13 @@ final class ActivePolicies {
             maximumConnections: settings.connections.open,
             maximumRequestsPerConnection: settings.connections.requests ?? .max,
             maximumAge: settings.connections.age)
+    }
+
+    /// Whether what this peer says of the clients behind it is believed.
+    func trusts(_ peer: String) -> Bool {
+        let ranges = set.settings.trustedProxies
+        guard !ranges.isEmpty, let bytes = IPAddress.bytes(of: peer) else { return false }
+        return ranges.contains { $0.contains(bytes) }
     }
 
     /// Where requests on `route` are counted; those that met no route are counted as `none`.

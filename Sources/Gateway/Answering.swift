@@ -12,6 +12,8 @@ struct Response {
     var errorCode: String?
     /// The connection must not carry another request.
     var closesConnection = false
+    /// Head and body are with the client already, or as much of them as there was.
+    var isRelayed = false
 }
 
 /// What the answer says about the connection.
@@ -60,7 +62,7 @@ extension Worker {
     }
 
     /// Bodies up to this size share their head's record; larger ones are sent from where they are.
-    private static let copiedBodyBytes = 16_000
+    static let copiedBodyBytes = 16_000
 
     func appendHead(
         of response: Response, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
@@ -80,16 +82,25 @@ extension Worker {
             output.append(decimal: response.body.count)
             output += Worker.lineEnd
         }
+        for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
+        let brings = RateLimitFields.areBrought(by: response.fields.lazy.map(\.name))
+        appendOwnFields(for: exchange, brings ? .upstreams : .ours, persistence, to: &output)
+    }
+
+    /// Appends what the gateway says in every answer, and the empty line.
+    func appendOwnFields(
+        for exchange: borrowing Exchange, _ limits: RelayedHead.Limits, _ persistence: Persistence,
+        to output: inout [UInt8]
+    ) {
         output += Worker.traceName
         exchange.trace.traceID.append(to: &output)
         output += Worker.lineEnd
         output += exchange.policies.versionLine
-        if !exchange.batch.isEmpty, !RateLimitFields.areBrought(by: response.fields.lazy.map(\.name)) {
+        if limits == .ours, !exchange.batch.isEmpty {
             RateLimitFields.append(
                 exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
                 to: &output)
         }
-        for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
         switch persistence {
         case .implied: break
         case .keepAlive: output += Worker.keepAliveLine

@@ -3,10 +3,34 @@ internal import JSON
 internal import Policy
 internal import Transport
 
-// The body is read whole where a rule needs it or where the upstream takes it from memory, up to the route's cap; the cap
-// is checked before the first byte where the length is announced.
+// The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory; else it is passed
+// on as it comes. It is capped by its route, and the cap is checked before the first byte where the length is announced.
 extension Worker {
-    func readBody(
+    func takeBody(
+        of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
+    ) async throws(Failure) -> ForwardedBody {
+        switch connection.head.framing {
+        case .none: return .whole([])
+        case .length(let length) where length > UInt64(grant.route.maxBodyBytes):
+            throw Failure(.bodyTooLarge(limit: grant.route.maxBodyBytes), at: .read)
+        case .length(let length) where length > Worker.wholeBytes && isPassedOn(grant):
+            return .streamed(.length(Int(length)))
+        case .chunked where isPassedOn(grant): return .streamed(.chunked)
+        case .length, .chunked, .untilClose:
+            return .whole(try await readBody(of: &connection, for: grant, &exchange))
+        }
+    }
+
+    private func isPassedOn(_ grant: Grant) -> Bool {
+        guard remote != nil else { return false }
+        if case .body = grant.route.connection { return !grant.needsConnection }
+        return true
+    }
+
+    /// Bodies up to this size are not passed on before they are there: a slow client then keeps no connection to the upstream.
+    private static let wholeBytes: UInt64 = 65_536
+
+    private func readBody(
         of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) -> [UInt8] {
         try await connection.readBody(
@@ -15,7 +39,7 @@ extension Worker {
 
     /// Finds out which connection the request is about, where a limit or a lease depends on it.
     func findConnection(
-        in body: [UInt8], of connection: borrowing ServerConnection, for grant: Grant, _ exchange: inout Exchange
+        in body: ForwardedBody, of connection: borrowing ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) {
         guard grant.needsConnection else { return }
         let path = connection.bytes(connection.head.path)
@@ -27,13 +51,16 @@ extension Worker {
                 throw Failure(.invalidIdentifier(name: "connection_id"), at: .read)
             }
             exchange.connection = key
-        case .body(let names): exchange.connection = try connectionID(in: body, names: names)
+        case .body(let names):
+            guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .read) }
+            exchange.connection = try connectionID(in: bytes, names: names)
         case .job:
             guard let range = grant.captures.job, let organization = grant.organization else { return }
             let job = path.span.text(range)
             do throws(UpstreamFailure) {
                 // A job that the organization does not have leads to no connection: the upstream answers for it.
-                exchange.connection = try await shared.upstream.connection(ofJob: job, organization: organization.id)
+                exchange.connection = try await self.connection(
+                    ofJob: job, organization: organization.id, family: grant.route.family)
             } catch { throw Failure(error) }
         }
     }

@@ -35,6 +35,7 @@ package enum ErrorCode: CaseIterable, Sendable {
     case operationNotAllowed, accessDenied
     case notFound, connectionNotFound, jobNotFound
     case methodNotAllowed, requestTimeout
+    case clientClosedRequest
     case conflict, jobAlreadyRunning, stateLocked
     case payloadTooLarge, targetTooLong, unsupportedMediaType, expectationFailed, misdirectedRequest
     case validationError, locked, rateLimitExceeded, headTooLarge, requestFailed
@@ -162,6 +163,10 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(
                 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "The request head is too large.",
                 "Send fewer or shorter headers.")
+        case .clientClosedRequest:
+            ErrorEntry(
+                499, "CLIENT_CLOSED_REQUEST", "The client closed the connection before the answer came.",
+                "None: the answer is seen in the log only.")
         case .requestFailed: ErrorEntry(400, "REQUEST_FAILED", "The request failed.", "Correct the request.")
 
         case .internalError:

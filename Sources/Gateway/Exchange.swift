@@ -28,6 +28,8 @@ struct Exchange: ~Copyable {
     var bodyBytes = 0
     /// What the body takes of the memory for all bodies.
     var allowance = BodyAllowance()
+    /// Its place among the requests under way to a remote upstream.
+    var place: UpstreamPlace?
     /// Head and body of the answer.
     var bytesOut = 0
     /// Which header the credential came in, whose words an answer uses.

@@ -23,6 +23,8 @@ package struct Failure: Error, Equatable, Sendable {
         case bodyTimeout
         /// The client closed in the middle of the body.
         case bodyIncomplete
+        /// The client closed before the answer came; nobody reads this one.
+        case clientGone
         case bodyTooLarge(limit: Int)
         case unsupportedMediaType
         case misdirected
@@ -50,7 +52,7 @@ package struct Failure: Error, Equatable, Sendable {
 
     package var origin: Origin {
         switch kind {
-        case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .bodyTooLarge,
+        case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .misdirected, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
             .rateLimited, .jobRunning, .stateLocked:
             .client
@@ -136,6 +138,7 @@ package struct ErrorResponse: Equatable, Sendable {
         case .headTimeout, .bodyTimeout: self.init(.requestTimeout, closes: true)
         case .bodyIncomplete:
             self.init(.badRequest, closes: true, details: [.init("reason", .string("the body ended early"))])
+        case .clientGone: self.init(.clientClosedRequest, closes: true)
         case .bodyTooLarge(let limit):
             self.init(.payloadTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
         case .unsupportedMediaType: self.init(.unsupportedMediaType)

@@ -11,15 +11,26 @@ extension Worker {
             organization: grant.organization?.id ?? "", trace: exchange.trace)
     }
 
-    /// Sends the request upstream and waits for the answer.
+    /// Hands the request to the connector service of this process.
     func forward(
-        _ request: UpstreamRequest, _ connection: inout ServerConnection
-    ) async throws(Failure) -> UpstreamResponse {
-        // Answers to earlier requests of a pipeline must not wait for this one.
-        guard await connection.flush() else { throw Failure(.bodyIncomplete, at: .forward) }
-        do throws(UpstreamFailure) { return try await shared.upstream.answer(request) } catch {
-            throw Failure(error)
+        _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?, _ connection: inout ServerConnection,
+        _ exchange: inout Exchange
+    ) async throws(Failure) -> Response {
+        guard let upstream = shared.local, case .whole(let bytes) = body else {
+            throw Failure(.internalError, at: .forward)
         }
+        let request = upstreamRequest(connection, bytes, grant, exchange)
+        lease?.forwarded()
+        let answer: UpstreamResponse
+        if let atOnce = upstream.answerAtOnce(request) {
+            answer = atOnce
+        } else {
+            // Answers to earlier requests of a pipeline must not wait for this one.
+            guard await connection.flush() else { throw Failure(.clientGone, at: .forward) }
+            do throws(UpstreamFailure) { answer = try await upstream.answer(request) } catch { throw Failure(error) }
+        }
+        mark(.forward, &exchange)
+        return normalize(answer, settling: lease, &exchange)
     }
 }
 

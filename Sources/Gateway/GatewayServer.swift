@@ -9,14 +9,17 @@ package final class GatewayServer: Sendable {
         package var listen: [SocketAddress]
         package var admin: SocketAddress?
         package var workers: Int
-        package var upstream: any Upstream
+        package var upstream: UpstreamChoice
         package var policies: PolicyStore
         package var context: TLSContext
         package var log: AccessLogQueue
+        /// Tells an operator what happens beside the requests, a line at a time.
+        package var say: @Sendable (String) -> Void
 
         package init(
-            listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: any Upstream,
-            policies: PolicyStore, context: TLSContext, log: AccessLogQueue
+            listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamChoice,
+            policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
+            say: @escaping @Sendable (String) -> Void = { _ in }
         ) {
             self.listen = listen
             self.admin = admin
@@ -25,6 +28,7 @@ package final class GatewayServer: Sendable {
             self.policies = policies
             self.context = context
             self.log = log
+            self.say = say
         }
     }
 
@@ -34,6 +38,7 @@ package final class GatewayServer: Sendable {
         case cannotListen(SocketAddress, SystemError)
         case system(SystemError)
         case upstream(UpstreamFailure)
+        case journal(SystemError)
 
         package var description: String {
             switch self {
@@ -42,6 +47,8 @@ package final class GatewayServer: Sendable {
             case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
             case .system(let error): "the system refused: \(error)"
             case .upstream(let failure): "the connector service does not tell its running jobs: \(failure)"
+            case .journal(let error):
+                "the journal of leases cannot be read (\(error)): check the disk and the permissions of the state folder"
             }
         }
     }
@@ -53,19 +60,25 @@ package final class GatewayServer: Sendable {
     private let shared: SharedState
     private let workers: [Worker]
     private let admin: AdminServer?
+    /// Looks after a remote upstream.
+    private let keeper: UpstreamKeeper?
     private let threads: [WorkThread]
 
     package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
-        let shared = SharedState(options)
-        // Observed before the list is read, and compared once after: a job that ends in between is not missed.
-        options.upstream.observeJobs { [weak shared] job in
-            shared?.leases.jobObserved(job.key, job.job, now: milliseconds())
+        let shared = try SharedState(options)
+        if case .inProcess(let upstream) = options.upstream {
+            // Observed before the list is read, and compared once after: a job that ends in between is not missed.
+            upstream.observeJobs { [weak shared] job in
+                shared?.leases.jobObserved(job.key, job.job, now: milliseconds())
+            }
+            do throws(UpstreamFailure) {
+                for job in try await upstream.runningJobs() { shared.restore(job) }
+                try await shared.leases.reconcile(with: upstream, now: milliseconds)
+            } catch { throw .upstream(error) }
         }
-        do throws(UpstreamFailure) {
-            for job in try await options.upstream.runningJobs() { shared.restore(job) }
-            try await shared.leases.reconcile(with: options.upstream, now: milliseconds)
-        } catch { throw .upstream(error) }
-        return try GatewayServer(options, shared)
+        let server = try GatewayServer(options, shared)
+        await server.keeper?.resolveNames()
+        return server
     }
 
     private init(_ options: Options, _ shared: SharedState) throws(StartError) {
@@ -78,6 +91,14 @@ package final class GatewayServer: Sendable {
                 let loop = try EventLoop(index: index)
                 workers.append(Worker(loop: loop, shared: shared, policies: policies, context: options.context))
             } catch { throw .system(error) }
+        }
+        if case .remote(let plan, _) = options.upstream {
+            let cluster = UpstreamCluster(plan)
+            for worker in workers { worker.adopt(cluster) }
+        }
+        if let first = workers.first {
+            let jobs = RemoteJobs(leases: shared.leases, questions: JobQuestions(of: shared, over: first))
+            for worker in workers { worker.jobs = jobs }
         }
         for address in options.listen {
             // With port 0 the first worker's socket chooses, and the others share its port.
@@ -102,7 +123,7 @@ package final class GatewayServer: Sendable {
         }
         self.listening = listening
         self.workers = workers
-        if let first = workers.first { LeaseResolver(loop: first.loop, shared: shared).begin() }
+        keeper = workers.first.flatMap { GatewayServer.beginUpkeep(on: $0, shared, options) }
         var threads: [WorkThread] = []
         for worker in workers {
             threads.append(
@@ -119,6 +140,27 @@ package final class GatewayServer: Sendable {
                 })
         }
         self.threads = threads
+    }
+
+    /// What goes on beside the requests, on the first worker's loop.
+    private static func beginUpkeep(
+        on worker: Worker, _ shared: SharedState, _ options: Options
+    ) -> UpstreamKeeper? {
+        switch options.upstream {
+        case .inProcess(let upstream):
+            LeaseResolver(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
+            return nil
+        case .remote:
+            let keeper = UpstreamKeeper(worker: worker, resolver: NameResolver(), say: options.say)
+            keeper.begin()
+            if let jobs = worker.jobs {
+                JobWatcher(
+                    loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
+                    alarm: options.say
+                ).begin()
+            }
+            return keeper
+        }
     }
 
     private static func checkFree(_ address: SocketAddress) throws(StartError) {
@@ -138,6 +180,12 @@ package final class GatewayServer: Sendable {
     package func adopt(_ set: PolicySet) {
         shared.metrics.reloaded(accepted: true)
         for worker in workers { worker.loop.perform { worker.adopt(set) } }
+    }
+
+    /// Requests that begin from now on go where the new plan says; those under way keep their connections.
+    package func adopt(_ plan: UpstreamPlan) {
+        let cluster = UpstreamCluster(plan)
+        for worker in workers { worker.loop.perform { worker.adopt(cluster) } }
     }
 
     /// Counts a set that was not taken.
@@ -172,6 +220,7 @@ package final class GatewayServer: Sendable {
         if let admin { admin.loop.perform { admin.loop.stop() } }
         for thread in threads { thread.join() }
         for worker in workers { worker.accessLog.flush() }
+        shared.journal?.close()
         shared.log.close()
     }
 }
@@ -180,16 +229,30 @@ package final class GatewayServer: Sendable {
 final class SharedState: Sendable {
     let policies: PolicyStore
     let limiter = RateLimiter()
-    let leases = LeaseTable()
-    let upstream: any Upstream
+    let leases: LeaseTable
+    /// Where leases outlive the process; `nil` where the upstream is in it, and remembers its jobs itself.
+    let journal: LeaseJournal?
+    /// The connector service of this process; `nil` where the upstream is remote.
+    let local: (any Upstream)?
     let bodies = BodyBudget(limitBytes: 256 << 20)
     let metrics: Metrics
     let log: AccessLogQueue
     let isDraining = Atomic<Bool>(false)
 
-    init(_ options: GatewayServer.Options) {
+    init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
         policies = options.policies
-        upstream = options.upstream
+        switch options.upstream {
+        case .inProcess(let upstream):
+            local = upstream
+            leases = LeaseTable()
+            journal = nil
+        case .remote(_, let disk):
+            local = nil
+            do throws(SystemError) {
+                (leases, journal) = try LeaseTable.restored(
+                    from: disk, matrix: options.policies.current.concurrency, now: milliseconds(), warn: options.say)
+            } catch { throw .journal(error) }
+        }
         metrics = Metrics(workerCount: options.workers)
         log = options.log
     }

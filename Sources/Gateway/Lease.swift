@@ -117,8 +117,14 @@ package struct Lease: ~Copyable, Sendable {
         try await table.secure(position)
     }
 
+    /// Whether it lives as long as the job that the request starts.
+    package var isForJob: Bool { holds == .job }
+
     /// From here on the upstream may have started the work.
     package mutating func forwarded() { isForwarded = true }
+
+    /// Nothing of the request has left after all.
+    package mutating func recalled() { isForwarded = false }
 
     /// The upstream started `job`: the lease lives on in the table until the job ends.
     package consuming func bind(_ job: LeaseJob, now: Int64) {

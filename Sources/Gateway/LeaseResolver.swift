@@ -14,10 +14,10 @@ final class LeaseResolver: @unchecked Sendable {
     /// How often the upstream is asked although no answer is known to be lost.
     private static let quietSeconds = 30
 
-    init(loop: EventLoop, shared: SharedState) {
+    init(loop: EventLoop, leases: LeaseTable, upstream: any Upstream) {
         self.loop = loop
-        leases = shared.leases
-        upstream = shared.upstream
+        self.leases = leases
+        self.upstream = upstream
     }
 
     /// Looks every second. Before the loop runs.

@@ -31,8 +31,21 @@ extension Worker {
         guard connection.head.method == .delete, let job = grant.captures.job, let organization = grant.organization
         else { return }
         let id = connection.bytes(connection.head.path).span.text(job)
-        guard let name = try? await shared.upstream.connection(ofJob: id, organization: organization.id) else { return }
+        // Of a remote upstream's jobs only those with a lease matter, and those are known.
+        let name =
+            if let local = shared.local {
+                try? await local.connection(ofJob: id, organization: organization.id)
+            } else { shared.leases.connection(ofJob: id, organization: organization.id) }
+        guard let name else { return }
         shared.leases.cancelAccepted(LeaseKey(organization: organization.id, connection: name), jobID: id)
+    }
+
+    /// The connection of a job that a path names; `nil` when the organization has no such job.
+    func connection(
+        ofJob job: String, organization: String, family: RouteFamily
+    ) async throws(UpstreamFailure) -> String? {
+        if let local = shared.local { return try await local.connection(ofJob: job, organization: organization) }
+        return try await jobs?.connection(ofJob: job, organization: organization, family: family)
     }
 }
 

@@ -29,7 +29,9 @@ extension Worker {
         case let decision: response = answer(to: decision, &exchange)
         }
         if isDraining { connection.mustClose() }
-        if !write(response, for: &exchange, to: &connection) { await finish(response, exchange, to: &connection) }
+        if !response.isRelayed, !write(response, for: &exchange, to: &connection) {
+            await finish(response, exchange, to: &connection)
+        }
         record(exchange, connection, response)
     }
 
@@ -40,22 +42,19 @@ extension Worker {
         mark(.authorize, &exchange)
         if let status = grant.route.answer { return Response(status: status) }
         try checkLimits(grant, connection, &exchange)
-        let body = connection.head.framing == .none ? [] : try await readBody(of: &connection, for: grant, &exchange)
+        let body = try await takeBody(of: &connection, for: grant, &exchange)
         if grant.needsConnection { try await findConnection(in: body, of: connection, for: grant, &exchange) }
         mark(.read, &exchange)
         try takeLimits(grant, &exchange)
         mark(.limit, &exchange)
-        var lease = try takeLease(grant, &exchange)
+        let lease = try takeLease(grant, &exchange)
         mark(.lease, &exchange)
-        let request = upstreamRequest(connection, body, grant, exchange)
-        lease?.forwarded()
-        let answer =
-            if let answer = shared.upstream.answerAtOnce(request) { answer } else {
-                try await forward(request, &connection)
+        let response =
+            if let remote { try await relay(body, for: grant, over: remote, lease, &connection, &exchange) } else {
+                try await forward(body, for: grant, lease, &connection, &exchange)
             }
-        mark(.forward, &exchange)
-        if grant.captures.job != nil, answer.status < 300 { await noteCancellation(grant, connection) }
-        return normalize(answer, settling: lease, &exchange)
+        if grant.captures.job != nil, response.status < 300 { await noteCancellation(grant, connection) }
+        return response
     }
 
     /// Answers a read whose answer is in memory, or refuses it. `false`, and nothing done, for any other request.
@@ -63,7 +62,7 @@ extension Worker {
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
     func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) -> Bool {
-        guard connection.head.framing == .none, connection.head.method.isSafe, shared.upstream.answersReadsAtOnce
+        guard connection.head.framing == .none, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
         else { return false }
         var exchange = begin(connection)
         let response: Response
@@ -89,7 +88,7 @@ extension Worker {
         try takeLimits(grant, &exchange)
         mark(.limit, &exchange)
         let request = upstreamRequest(connection, [], grant, exchange)
-        guard let answer = shared.upstream.answerAtOnce(request) else { throw Failure(.internalError, at: .forward) }
+        guard let answer = shared.local?.answerAtOnce(request) else { throw Failure(.internalError, at: .forward) }
         mark(.forward, &exchange)
         return normalize(answer, settling: nil, &exchange)
     }
@@ -103,9 +102,15 @@ extension Worker {
     /// The request was granted and failed: what it had taken for work that never began is given back.
     private func answer(to failure: Failure, _ exchange: inout Exchange) -> Response {
         if !failure.mayHaveBegunWork { refundWork(&exchange) }
+        note(failure, &exchange)
+        return answer(to: .failure(failure), exchange)
+    }
+
+    /// Where a request ended and why, for the log.
+    func note(_ failure: Failure, _ exchange: inout Exchange) {
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
-        return answer(to: .failure(failure), exchange)
+        if case .upstream(let upstreamFailure) = failure.kind { exchange.cause = upstreamFailure.description }
     }
 
     /// The request was not granted.

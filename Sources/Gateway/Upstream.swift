@@ -1,5 +1,13 @@
 package import HTTP
 
+/// Where granted requests go.
+package enum UpstreamChoice: Sendable {
+    /// To the connector service of this process.
+    case inProcess(any Upstream)
+    /// To one behind HTTP; what runs there is remembered in the folder of `journal`.
+    case remote(UpstreamPlan, journal: any JournalDisk)
+}
+
 /// The connector service of this process, as the gateway sees it.
 package protocol Upstream: JobDirectory {
     /// Whether `answerAtOnce` answers every GET and HEAD.
@@ -59,6 +67,8 @@ package struct UpstreamResponse: Sendable {
     package var body: [UInt8]
     /// The job that the request started.
     package var startedJob: UpstreamJob?
+    /// The body ended early, was too long to be read, or cannot be decoded: `body` holds only a part of it.
+    package var isCut = false
 
     package init(
         status: Int, fields: [(name: String, value: String)] = [], contentType: String = "application/json",

@@ -37,15 +37,15 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case loop
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
-    /// The gateway's own credential cannot be read.
-    case credentialUnavailable
+    /// This machine has no descriptors or ports left.
+    case localExhaustion
     /// The upstream in this process failed.
     case internalFailure
 
     /// What the gateway answers.
     package var status: Int {
         switch self {
-        case .noEndpoint, .queueFull, .queueTimeout, .credentialUnavailable: 503
+        case .noEndpoint, .queueFull, .queueTimeout, .localExhaustion: 503
         case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout: 504
         case .nameNotFound, .connectionRefused, .unreachable, .certificate, .tls, .tlsAlert, .closed, .invalidResponse,
             .headTooLarge, .unexpectedUpgrade, .tooManyInterim, .truncated, .invalidBody, .loop, .credentialRefused,
@@ -76,8 +76,8 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .bodyTimeout: "connection_read_timeout"
         case .invalidBody: "http_response_transfer_coding"
         case .loop: "proxy_loop_detected"
-        case .credentialRefused, .credentialUnavailable: "proxy_configuration_error"
-        case .internalFailure: "proxy_internal_error"
+        case .credentialRefused: "proxy_configuration_error"
+        case .localExhaustion, .internalFailure: "proxy_internal_error"
         }
     }
 
@@ -85,7 +85,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     package var mayHaveBegunWork: Bool {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .nameNotFound, .nameTimeout, .connectionRefused, .unreachable,
-            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .credentialUnavailable:
+            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .localExhaustion:
             false
         case .closed, .answerTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
             .truncated, .bodyTimeout, .invalidBody, .internalFailure:
@@ -118,7 +118,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .invalidBody: "the framing of the answer is damaged"
         case .loop: "the request has passed this gateway already"
         case .credentialRefused: "the gateway's credential was refused"
-        case .credentialUnavailable: "the gateway's credential cannot be read"
+        case .localExhaustion: "this machine has no descriptors or ports left"
         case .internalFailure: "the connector service failed"
         }
     }

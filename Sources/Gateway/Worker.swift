@@ -14,6 +14,10 @@ final class Worker: @unchecked Sendable {
     /// The policy set for requests that begin now; replaced by a message to the loop.
     var policies: ActivePolicies
     var context: TLSContext
+    /// The way to a remote upstream; `nil` where it is in this process.
+    private(set) var remote: UpstreamClient?
+    /// What is known of a remote upstream's jobs.
+    var jobs: RemoteJobs?
     /// `Date: ...` of this second, line end included.
     private(set) var dateLine: [UInt8] = []
     /// How nearly every answer begins: status 200, this second's date, and JSON of the length that follows.
@@ -36,6 +40,7 @@ final class Worker: @unchecked Sendable {
             tellTime()
             accessLog.flush()
         }
+        loop.every(.seconds(1)) { [unowned self] in remote?.sweep() }
     }
 
     private func tellTime() {
@@ -87,12 +92,16 @@ final class Worker: @unchecked Sendable {
             case .readNextRequest where isDraining: return await connection.closeGracefully()
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
+            case .cut: return
             }
         }
     }
 
     /// Decides requests that begin from now on.
     func adopt(_ set: PolicySet) { policies = ActivePolicies(set, counts: counts) }
+
+    /// Where requests go that begin from now on; those under way keep their connections.
+    func adopt(_ cluster: UpstreamCluster) { remote = UpstreamClient(loop: loop, cluster: cluster) }
 
     /// Fails readiness first (the shared state already does), then stops accepting and lets requests finish.
     func drain() {

@@ -77,6 +77,7 @@ final class ConnectorWorker: @unchecked Sendable {
             case .readNextRequest where isDraining: return await connection.closeGracefully()
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
+            case .cut: return
             }
         }
     }

@@ -5,10 +5,14 @@ import Gateway
 import Policy
 import Transport
 
-/// A served gateway with the parts that live beside the data path: policy files, certificates, the connector service.
+/// A served gateway with the parts that live beside the data path: policy files, certificates, secrets, and the connector
+/// service where it is in this process.
 final class Service {
     private let server: GatewayServer
-    private let connectors: ConnectorService
+    /// `nil` where the upstream is remote.
+    private let connectors: ConnectorService?
+    private let upstreams: UpstreamSource
+    private var plan: UpstreamPlan?
     private let policies: PolicyStore
     private let source: PolicySource
     private let certificates: CertificateSource
@@ -34,7 +38,9 @@ final class Service {
         let ticketKeys = TicketKeys()
         let loaded = try certificates.load(set.settings.tls, keys: ticketKeys)
 
-        let connectors = try ConnectorService.start(in: state)
+        let upstreams = UpstreamSource(policyFolder: source.folder.path)
+        let plan = try set.settings.upstream.map { try upstreams.load($0) }
+        var connectors: ConnectorService?
         let policies = PolicyStore(
             initial: set, now: { Int64(Date().timeIntervalSince1970) },
             read: {
@@ -43,6 +49,14 @@ final class Service {
                 }
             },
             load: PolicySource.load)
+        let upstream: UpstreamChoice
+        if let plan {
+            upstream = .remote(plan, journal: JournalFolder(path: state.path))
+        } else {
+            let service = try ConnectorService.start(in: state)
+            connectors = service
+            upstream = .inProcess(ConnectorUpstream(service: service))
+        }
         let log = AccessLogQueue()
         let logWriter = try LogWriter(log)
         let server: GatewayServer
@@ -50,27 +64,30 @@ final class Service {
             server = try await GatewayServer.start(
                 .init(
                     listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
-                    upstream: ConnectorUpstream(service: connectors), policies: policies, context: loaded.context,
-                    log: log))
+                    upstream: upstream,
+                    policies: policies, context: loaded.context, log: log, say: Help.complain))
         } catch {
-            await connectors.shutdown()
+            await connectors?.shutdown()
             throw ServeCommand.Refusal(line: error.description)
         }
         let service = Service(
-            server: server, connectors: connectors, policies: policies, source: source, certificates: certificates,
-            ticketKeys: ticketKeys, logWriter: logWriter)
+            server: server, connectors: connectors, upstreams: upstreams, plan: plan, policies: policies,
+            source: source, certificates: certificates, ticketKeys: ticketKeys, logWriter: logWriter)
         Welcome(server: server, set: set, state: state, madeCertificate: loaded.isNew, isLocal: loaded.isLocal)
             .say(demoToken: demoToken)
         return service
     }
 
     private init(
-        server: GatewayServer, connectors: ConnectorService, policies: PolicyStore, source: PolicySource,
-        certificates: CertificateSource, ticketKeys: TicketKeys, logWriter: LogWriter
+        server: GatewayServer, connectors: ConnectorService?, upstreams: UpstreamSource, plan: UpstreamPlan?,
+        policies: PolicyStore, source: PolicySource, certificates: CertificateSource, ticketKeys: TicketKeys,
+        logWriter: LogWriter
     ) {
         self.logWriter = logWriter
         self.server = server
         self.connectors = connectors
+        self.upstreams = upstreams
+        self.plan = plan
         self.policies = policies
         self.source = source
         self.certificates = certificates
@@ -143,7 +160,7 @@ final class Service {
     private func stop() async {
         server.stop()
         logWriter.join()
-        await connectors.shutdown()
+        await connectors?.shutdown()
         Help.complain("stopped")
     }
 
@@ -158,6 +175,7 @@ final class Service {
             server.refusedReload()
             Help.complain("policies not reloaded (\(reason)), the last good set stays in force:\n\(text)")
         }
+        reloadUpstream(because: reason)
         do throws(ServeCommand.Refusal) {
             guard let context = try certificates.reload(policies.current.settings.tls, keys: ticketKeys) else { return }
             server.adopt(context)
@@ -167,15 +185,36 @@ final class Service {
         }
     }
 
+    private func reloadUpstream(because reason: String) {
+        let settings = policies.current.settings.upstream
+        guard (settings == nil) == (plan == nil) else {
+            return Help.complain(
+                "\"gateway.upstream\" was \(settings == nil ? "removed" : "added"): that takes effect with the next start"
+            )
+        }
+        guard let settings else { return }
+        do throws(ServeCommand.Refusal) {
+            let new = try upstreams.load(settings)
+            guard new != plan else { return }
+            plan = new
+            server.adopt(new)
+            Help.complain("upstream reloaded (\(reason))")
+        } catch {
+            Help.complain("upstream not reloaded (\(reason)), the last good one stays in force: \(error.line)")
+        }
+    }
+
     /// A thread that reloads when a file changed.
     private func watchFiles() -> WorkThread? {
         let pid = ProcessInfo.processInfo.processIdentifier
         let source = source
         let policies = policies
+        let upstreams = upstreams
         let watched: @Sendable () -> [String: String] = {
             source.identities(
                 of: source.folders
-                    + CertificateSource.folders(policies.current.settings.tls, policyFolder: source.folder.path))
+                    + CertificateSource.folders(policies.current.settings.tls, policyFolder: source.folder.path)
+                    + upstreams.folders(policies.current.settings.upstream))
         }
         return WorkThread(name: "file-watch") {
             do throws(SystemError) {

@@ -75,7 +75,8 @@ final class TestGateway {
         let server = try await GatewayServer.start(
             .init(
                 listen: [local], admin: setup.admin ? local : nil, workers: 2,
-                upstream: ConnectorUpstream(service: connectors), policies: policies, context: context, log: log))
+                upstream: .inProcess(ConnectorUpstream(service: connectors)), policies: policies, context: context,
+                log: log))
         return TestGateway(server, connectors, folder, policies, state, certificates, ticketKeys, log)
     }
 

@@ -39,9 +39,10 @@ final class TestPipeline {
             initial: set, now: { 0 }, read: { .files([]) },
             load: { PolicySet.load(files: $0, sha256: { SHA256.hash($0) }, now: 0) })
         let context = try TestPipeline.context.get()
-        let shared = SharedState(
+        let shared = try SharedState(
             GatewayServer.Options(
-                listen: [local], admin: nil, workers: 1, upstream: upstream, policies: store, context: context,
+                listen: [local], admin: nil, workers: 1, upstream: .inProcess(upstream), policies: store,
+                context: context,
                 log: AccessLogQueue()))
         upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: milliseconds()) }
         let loop = try EventLoop(index: 0)
@@ -76,10 +77,11 @@ final class TestPipeline {
         let context = try context.get()
         let store = PolicyStore(initial: set, now: { 0 }, read: { .files([]) }, load: { _ in .refused([]) })
         let options = GatewayServer.Options(
-            listen: [], admin: nil, workers: 1, upstream: ScriptedUpstream(), policies: store, context: context,
+            listen: [], admin: nil, workers: 1, upstream: .inProcess(ScriptedUpstream()), policies: store,
+            context: context,
             log: AccessLogQueue())
         return Worker(
-            loop: try EventLoop(index: 0), shared: SharedState(options), policies: set, context: context)
+            loop: try EventLoop(index: 0), shared: try SharedState(options), policies: set, context: context)
     }
 
     /// Two organizations with a token each; one with a token that has expired.

@@ -17,7 +17,7 @@ struct UpstreamFailureTests {
         switch failure {
         case .noEndpoint: unavailable("destination_unavailable")
         case .queueFull, .queueTimeout: unavailable("connection_limit_reached")
-        case .credentialUnavailable: unavailable("proxy_configuration_error")
+        case .localExhaustion: unavailable("proxy_internal_error")
         case .nameNotFound: bad("dns_error", mayHaveBegun: false)
         case .connectionRefused: bad("connection_refused", mayHaveBegun: false)
         case .unreachable: bad("destination_ip_unroutable", mayHaveBegun: false)

@@ -1,0 +1,134 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// The way back of a relayed request. Success bytes reach the client as they are, at the pace at which it takes them; an error
+// is read whole, within bounds, and becomes an envelope.
+extension Worker {
+    func deliver(
+        _ link: consuming UpstreamLink, for grant: Grant, _ client: UpstreamClient, _ lease: consuming Lease?,
+        _ askedAt: LeaseMoment?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+    ) async throws(Failure) -> Response {
+        let upstream = link.connection
+        if upstream.head.status >= 400 {
+            let answer = await collectError(over: upstream, for: grant, client)
+            link.giveBack()
+            let refused = UpstreamFailure.unauthenticated(
+                status: answer.status, credential: client.settings.credential)
+            if let refused { throw Failure(refused) }
+            return normalize(answer, settling: lease, &exchange)
+        }
+        let status = upstream.head.status
+        let start = begin(upstream, &connection, exchange)
+        let isForJob = lease?.isForJob ?? false
+        var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob)
+        do throws(RelayFailure) {
+            try await relayBody(over: upstream, as: start.framing, for: grant, client, &copy, &connection)
+        } catch {
+            return try giveUp(after: error, start, status, &connection, &exchange)
+        }
+        link.giveBack()
+        exchange.bytesOut = connection.bytesSent - start.bytesSent + connection.output.count - start.unsent
+        if let lease {
+            let job = isForJob ? startedJob(copy.bytes, lease.key, grant) : nil
+            lease.settle(status: status, started: job, now: milliseconds())
+        } else if let askedAt, let organization = grant.organization {
+            jobs?.observed(
+                copy.bytes.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
+        }
+        if connection.hasUnreadBody, connection.canDiscardBody { await connection.discardBody() }
+        return Response(status: status, isRelayed: true)
+    }
+
+    private func startedJob(_ body: [UInt8], _ key: LeaseKey, _ grant: Grant) -> LeaseJob? {
+        guard let kind = grant.route.lease else { return nil }
+        return jobs?.started(by: body.span, key, kind: kind, family: grant.route.family)
+    }
+
+    /// Where a relayed answer begins among the bytes for the client.
+    private struct Start {
+        let framing: RelayedFraming
+        let bytesSent: Int
+        let unsent: Int
+    }
+
+    private func begin(
+        _ upstream: ClientConnection, _ connection: inout ServerConnection, _ exchange: borrowing Exchange
+    ) -> Start {
+        let framing = RelayedFraming(of: upstream.head, for: connection.head)
+        if framing == .untilClose || isDraining { connection.mustClose() }
+        connection.responseStarted(discardsBody: connection.canDiscardBody)
+        let start = Start(framing: framing, bytesSent: connection.bytesSent, unsent: connection.output.count)
+        let persistence: Persistence =
+            connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
+        appendRelayedHead(of: upstream, as: framing, for: exchange, persistence, to: &connection.output)
+        return start
+    }
+
+    private func relayBody(
+        over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ client: UpstreamClient,
+        _ copy: inout BodyCopy, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) {
+        while true {
+            let piece: ClientConnection.BodyPiece
+            do throws(ClientFailure) {
+                if let atHand = try upstream.bodyPieceAtHand() {
+                    piece = atHand
+                } else {
+                    // The client gets what there is before more is waited for.
+                    if !copy.holdsBack {
+                        guard await connection.flush() else { throw ClientFailure.abandoned }
+                    }
+                    piece = try await upstream.nextBodyPiece(
+                        before: loop.now + client.bodyProgress(of: grant.route),
+                        unlessClosing: copy.holdsBack ? nil : connection.watch)
+                }
+            } catch { throw .upstream(error) }
+            switch piece {
+            case .bytes(let range):
+                if framing == .chunked {
+                    upstream.copyBody(asChunk: range, to: &connection.output)
+                } else {
+                    upstream.copyBody(range, to: &connection.output)
+                }
+                copy.append(range, of: upstream)
+                if connection.output.count >= Worker.relayedBytes, !copy.holdsBack {
+                    guard await connection.flush() else { throw .upstream(.abandoned) }
+                }
+            case .end:
+                if framing == .chunked {
+                    connection.output += ChunkedCoding.lastChunk
+                    upstream.appendTrailers(to: &connection.output)
+                    connection.output += ForwardedHead.lineEnd
+                }
+                return
+            }
+        }
+    }
+
+    /// How much of an answer waits for company before it is sent: a TLS record.
+    private static let relayedBytes = 16_384
+
+    /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not
+    /// whole (RFC 9112, section 8), so the connection is cut.
+    private func giveUp(
+        after failure: RelayFailure, _ start: Start, _ status: Int, _ connection: inout ServerConnection,
+        _ exchange: inout Exchange
+    ) throws(Failure) -> Response {
+        let failure: Failure =
+            switch failure {
+            case .client(let failure): failure
+            case .upstream(.deadlinePassed): Failure(.upstream(.bodyTimeout), at: .forward)
+            case .upstream(.closed): Failure(.upstream(.truncated), at: .forward)
+            case .upstream(let failure): Failure(failure)
+            }
+        if connection.bytesSent == start.bytesSent {
+            connection.output.removeLast(connection.output.count - start.unsent)
+            throw failure
+        }
+        exchange.bytesOut = connection.bytesSent - start.bytesSent
+        note(failure, &exchange)
+        connection.cut()
+        return Response(status: status, isRelayed: true)
+    }
+}

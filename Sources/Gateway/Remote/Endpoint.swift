@@ -1,0 +1,58 @@
+internal import Policy
+internal import Synchronization
+internal import Transport
+
+/// One address of the upstream, shared by all workers.
+final class Endpoint: Sendable {
+    let url: UpstreamURL
+    let address: SocketAddress
+    private let outstanding = Atomic<Int>(0)
+    /// Whether `health` has anything to say; nearly always it has not, and no lock is taken.
+    private let isTroubled = Atomic<Bool>(false)
+    private let health: Mutex<EndpointHealth>
+
+    init(url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings) {
+        self.url = url
+        self.address = address
+        health = Mutex(EndpointHealth(breaker: settings.breaker, check: settings.health))
+    }
+
+    /// How many requests are under way there, over all workers.
+    var load: Int { outstanding.load(ordering: .relaxed) }
+
+    var isWell: Bool { !isTroubled.load(ordering: .relaxed) }
+
+    func admission(now: Instant) -> EndpointHealth.Admission {
+        guard isTroubled.load(ordering: .relaxed) else { return .admitted }
+        return health.withLock { $0.admission(now: now) }
+    }
+
+    var opensAt: Instant? { health.withLock { $0.opensAt } }
+
+    /// What a request told about the endpoint.
+    enum Outcome: Sendable { case good, bad, unknown }
+
+    func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
+
+    func ended(_ outcome: Outcome, now: Instant) {
+        outstanding.wrappingSubtract(1, ordering: .relaxed)
+        if outcome != .bad, !isTroubled.load(ordering: .relaxed) { return }
+        health.withLock { health in
+            switch outcome {
+            case .good: health.succeeded()
+            case .bad: health.failed(now: now)
+            case .unknown: health.abandoned(now: now)
+            }
+            isTroubled.store(!health.isWell, ordering: .relaxed)
+        }
+    }
+
+    /// Returns whether the check put the endpoint out or brought it back.
+    func checked(isGood: Bool) -> Bool {
+        health.withLock { health in
+            let hasChanged = health.checked(isGood: isGood)
+            isTroubled.store(!health.isWell, ordering: .relaxed)
+            return hasChanged
+        }
+    }
+}

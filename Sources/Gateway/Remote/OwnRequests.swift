@@ -1,0 +1,102 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// Requests that the gateway makes itself: questions about jobs, and health checks.
+extension UpstreamClient {
+    /// Asks an endpoint whether it is well, over a connection of its own: an unused one would say nothing about new ones.
+    func isWell(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
+        let deadline = loop.now + check.timeout
+        guard
+            let connection = try? await ClientConnection.connect(
+                to: target(endpoint), on: loop, timeout: check.timeout, limits: UpstreamClient.headLimits)
+        else { return false }
+        let path = Array((endpoint.url.base + check.path).utf8)
+        let answer = try? await exchange(path, endpoint.url, [], over: connection, before: deadline)
+        return answer.map { (200...299).contains($0.status) } ?? false
+    }
+
+    /// GETs a target for an organization with the gateway's own credential.
+    func ask(_ target: String, for organization: String) async throws(Failure) -> UpstreamAnswer {
+        let deadline = loop.now + .seconds(10)
+        let place = try await enter()
+        var link = try await link(reuses: false, unlessClosing: nil)
+        var fields = ForwardedHead.organization + Array(organization.utf8) + ForwardedHead.lineEnd
+        if let credential = cluster.plan.ownCredential { fields += credential.line }
+        let url = link.endpoint.url
+        do throws(ClientFailure) {
+            let answer = try await exchange(
+                Array((url.base + target).utf8), url, fields, over: link.connection, before: deadline)
+            link.outcome = .good
+            link.giveBack()
+            _ = consume place
+            return answer
+        } catch {
+            link.outcome = .bad
+            throw Failure(error)
+        }
+    }
+
+    private func exchange(
+        _ target: [UInt8], _ url: UpstreamURL, _ fields: [UInt8], over connection: ClientConnection,
+        before deadline: Instant
+    ) async throws(ClientFailure) -> UpstreamAnswer {
+        connection.requestStarted(.get)
+        connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + ForwardedHead.versionAndHost
+        connection.output += Array(hostText(url).utf8) + ForwardedHead.lineEnd
+        connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
+        connection.requestFinished()
+        try await connection.flush(before: deadline)
+        repeat { try await connection.nextHead(before: deadline) } while connection.head.isInterim
+        let status = connection.head.status
+        var body: [UInt8] = []
+        while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
+            guard body.count + range.count <= UpstreamClient.answerBytes else { throw .truncated }
+            connection.copyBody(range, to: &body)
+        }
+        return UpstreamAnswer(status: status, body: body)
+    }
+
+    /// There is no client whose Host could be passed on.
+    private func hostText(_ url: UpstreamURL) -> String {
+        if case .named(let name) = settings.host { name } else { url.authority }
+    }
+
+    /// The longest answer that is read.
+    private static let answerBytes = 1 << 20
+}
+
+extension ForwardedHead {
+    static let ownFields = Array("Accept: application/json\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
+}
+
+extension JobQuestions {
+    /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
+    init(of shared: SharedState, over worker: Worker) {
+        let policies = shared.policies
+        self.init(questions: OwnQuestions(worker: worker)) { shown, family, organization, connection, job in
+            policies.current.routes.path(showing: shown, family: family)?
+                .path(organization: organization, connection: connection, job: job)
+        }
+    }
+}
+
+/// The questions of leases, asked from any task and carried out on one worker's loop.
+struct OwnQuestions: UpstreamQuestions {
+    let worker: Worker
+
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer {
+        let outcome: Result<UpstreamAnswer, Failure> = await withTaskExecutorPreference(worker.loop) {
+            guard let client = worker.remote else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
+            do throws(Failure) { return .success(try await client.ask(target, for: organization)) } catch {
+                return .failure(error)
+            }
+        }
+        switch outcome {
+        case .success(let answer): return answer
+        case .failure(let failure):
+            if case .upstream(let upstreamFailure) = failure.kind { throw upstreamFailure }
+            throw .closed
+        }
+    }
+}

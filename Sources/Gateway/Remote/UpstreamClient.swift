@@ -1,0 +1,192 @@
+internal import Crypto
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// One worker's way to the remote upstream: its connections, and the choice among the endpoints.
+///
+/// Lives on its worker's loop.
+final class UpstreamClient {
+    let loop: EventLoop
+    let cluster: UpstreamCluster
+    private var sites: [Site] = []
+    private var version = UInt64.max
+    /// Where the search for an endpoint begins, so that equal ones take turns.
+    private var turn = 0
+
+    /// An endpoint and this worker's unused connections to it.
+    struct Site {
+        let endpoint: Endpoint
+        let pool: ConnectionPool
+    }
+
+    init(loop: EventLoop, cluster: UpstreamCluster) {
+        self.loop = loop
+        self.cluster = cluster
+    }
+
+    var settings: UpstreamSettings { cluster.settings }
+
+    /// How much head an upstream may send.
+    static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
+
+    /// A connection to the endpoint that has the least to do: an unused one, or a new one.
+    ///
+    /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
+    /// been sent to it. `reuses` false asks for a new connection.
+    func link(reuses: Bool, unlessClosing client: SocketWatch?) async throws(Failure) -> UpstreamLink {
+        takeChanges()
+        var refused: [Endpoint] = []
+        var last: ConnectFailure?
+        while true {
+            guard let site = choose(avoiding: refused) else {
+                throw last.map { Failure($0) } ?? Failure(cluster.reasonForNone)
+            }
+            if reuses, let connection = site.pool.take(now: loop.now) {
+                site.endpoint.began()
+                return UpstreamLink(site, connection, isReused: true)
+            }
+            do throws(ConnectFailure) { return try await connect(to: site, unlessClosing: client) } catch {
+                refused.append(site.endpoint)
+                last = error
+                guard error.isEndpointsFault, refused.count < sites.count, cluster.gate.mayRetry(now: loop.now) else {
+                    throw Failure(error)
+                }
+            }
+        }
+    }
+
+    private func connect(
+        to site: Site, unlessClosing client: SocketWatch?
+    ) async throws(ConnectFailure) -> UpstreamLink {
+        let endpoint = site.endpoint
+        endpoint.began()
+        do throws(ConnectFailure) {
+            let connection = try await ClientConnection.connect(
+                to: target(endpoint), on: loop, timeout: settings.timeouts.connect, limits: UpstreamClient.headLimits,
+                unlessClosing: client)
+            return UpstreamLink(site, connection, isReused: false)
+        } catch {
+            endpoint.ended(error.isEndpointsFault ? .bad : .unknown, now: loop.now)
+            throw error
+        }
+    }
+
+    /// Takes a place among the requests under way, waiting for one as long as the policy allows.
+    func enter() async throws(Failure) -> UpstreamPlace {
+        do throws(UpstreamFailure) {
+            return try await cluster.gate.enter(on: loop, before: loop.now + settings.timeouts.queue)
+        } catch { throw Failure(error) }
+    }
+
+    /// How long a body may stand still, in either direction.
+    func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? settings.timeouts.bodyProgress }
+
+    func target(_ endpoint: Endpoint) -> ClientConnection.Target {
+        ClientConnection.Target(
+            address: endpoint.address, tls: endpoint.url.isTLS ? cluster.plan.tls : nil,
+            serverName: settings.tls.serverName ?? endpoint.url.host)
+    }
+
+    private func choose(avoiding refused: [Endpoint]) -> Site? {
+        turn &+= 1
+        var best: Site?
+        var leastLoad = Int.max
+        for offset in sites.indices {
+            let site = sites[(turn + offset) % sites.count]
+            let endpoint = site.endpoint
+            let load = endpoint.load
+            guard load < leastLoad || !endpoint.isWell, !refused.contains(where: { $0 === endpoint }) else { continue }
+            switch endpoint.admission(now: loop.now) {
+            case .refused: continue
+            // One request has to find out how an endpoint is that was out; it goes there whatever the load.
+            case .onTrial: return site
+            case .admitted where load < leastLoad:
+                best = site
+                leastLoad = load
+            case .admitted: continue
+            }
+        }
+        return best
+    }
+
+    /// Follows the cluster's endpoints. Connections to those that are gone are dropped, once they are not used any more.
+    private func takeChanges() {
+        let version = cluster.version
+        guard version != self.version else { return }
+        self.version = version
+        let known = sites
+        sites = cluster.current.map { endpoint in
+            known.first { $0.endpoint === endpoint }
+                ?? Site(
+                    endpoint: endpoint,
+                    pool: ConnectionPool(limit: settings.connections.idle, idleTime: settings.timeouts.idle))
+        }
+    }
+
+    /// Closes connections that nobody has used for long.
+    func sweep() {
+        for site in sites { site.pool.sweep(now: loop.now) }
+    }
+
+    /// Unused connections, for tests and metrics.
+    var idleConnections: Int { sites.reduce(0) { $0 + $1.pool.count } }
+}
+
+/// A connection to an endpoint for one exchange, which has begun there. What becomes of it is told to the endpoint when it is
+/// dropped.
+struct UpstreamLink: ~Copyable {
+    let connection: ClientConnection
+    let isReused: Bool
+    private let site: UpstreamClient.Site
+    /// What the exchange tells about the endpoint.
+    var outcome = Endpoint.Outcome.unknown
+
+    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool) {
+        self.site = site
+        self.connection = connection
+        self.isReused = isReused
+    }
+
+    deinit { site.endpoint.ended(outcome, now: connection.loop.now) }
+
+    var endpoint: Endpoint { site.endpoint }
+
+    /// The exchange is over: the connection may serve another one, if it can.
+    consuming func giveBack() { site.pool.give(connection) }
+}
+
+extension ConnectFailure {
+    /// Whether it tells something about the endpoint, and not about the client or this machine.
+    fileprivate var isEndpointsFault: Bool {
+        switch self {
+        case .refused, .unreachable, .deadlinePassed, .tls: true
+        case .abandoned, .local: false
+        }
+    }
+}
+
+extension UpstreamFailure {
+    /// Why a handshake came to nothing.
+    init(_ error: TLSError) {
+        switch (error.operation, error.cause) {
+        case (.verify, _): self = .certificate
+        case (_, .alert): self = .tlsAlert
+        default: self = .tls
+        }
+    }
+}
+
+extension Failure {
+    init(_ failure: ConnectFailure) {
+        switch failure {
+        case .refused: self.init(UpstreamFailure.connectionRefused)
+        case .unreachable: self.init(UpstreamFailure.unreachable)
+        case .deadlinePassed: self.init(UpstreamFailure.connectTimeout)
+        case .abandoned: self.init(.clientGone, at: .forward)
+        case .tls(let error):
+            self.init(UpstreamFailure(error))
+        case .local: self.init(UpstreamFailure.localExhaustion)
+        }
+    }
+}

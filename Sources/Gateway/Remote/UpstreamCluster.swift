@@ -1,0 +1,109 @@
+package import Crypto
+internal import HTTP
+package import Policy
+internal import Synchronization
+internal import Transport
+
+/// A remote upstream as the policy describes it, with what had to be read from files.
+package struct UpstreamPlan: Sendable, Equatable {
+    package let settings: UpstreamSettings
+    /// For `https` endpoints.
+    package let tls: TLSClientContext?
+    /// Instead of the client's credential; `nil` where there is none to send.
+    package let credential: SecretField?
+    /// For the gateway's own questions.
+    package let ownCredential: SecretField?
+    /// What tells the contents of the files apart.
+    private let fingerprint: [UInt8]
+
+    package init(
+        settings: UpstreamSettings, tls: TLSClientContext? = nil, credential: SecretField? = nil,
+        ownCredential: SecretField? = nil, fingerprint: [UInt8] = []
+    ) {
+        self.settings = settings
+        self.tls = tls
+        self.credential = credential
+        self.ownCredential = ownCredential
+        self.fingerprint = fingerprint
+    }
+
+    /// Whether both mean the same: the same settings, and files with the same contents.
+    package static func == (one: UpstreamPlan, other: UpstreamPlan) -> Bool {
+        one.settings == other.settings && one.fingerprint == other.fingerprint
+    }
+}
+
+/// A field line with a secret in it. Never logged.
+package struct SecretField: Sendable, Equatable, CustomStringConvertible {
+    /// `Name: value`, line end included.
+    let line: [UInt8]
+
+    /// `nil` if the value is empty, or has bytes that no field value can have.
+    package init?(header: String, value: [UInt8]) {
+        guard !value.isEmpty, value.allSatisfy(\.isFieldValueByte) else { return nil }
+        line = Array("\(header): ".utf8) + value + Array("\r\n".utf8)
+    }
+
+    package var description: String { "(secret)" }
+}
+
+/// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
+final class UpstreamCluster: Sendable {
+    let plan: UpstreamPlan
+    let gate: UpstreamGate
+    private let endpoints = Mutex<[Endpoint]>([])
+    private let changes = Atomic<UInt64>(0)
+    /// Names that have no addresses yet, and why.
+    private let nameless = Mutex<[UpstreamURL: UpstreamFailure]>([:])
+
+    var settings: UpstreamSettings { plan.settings }
+
+    init(_ plan: UpstreamPlan) {
+        self.plan = plan
+        gate = UpstreamGate(plan.settings)
+        // Numeric addresses are there from the first request on.
+        for url in plan.settings.endpoints {
+            if let address = url.address { resolved(url, to: [address]) }
+        }
+    }
+
+    /// Changes whenever the endpoints do.
+    var version: UInt64 { changes.load(ordering: .acquiring) }
+
+    var current: [Endpoint] { endpoints.withLock { $0 } }
+
+    /// The URLs whose host is a name.
+    var names: [UpstreamURL] {
+        settings.endpoints.filter { $0.address == nil }
+    }
+
+    /// A host name stands for these addresses now. Endpoints that stay keep what is known of them.
+    func resolved(_ url: UpstreamURL, to addresses: [SocketAddress]) {
+        nameless.withLock { $0[url] = nil }
+        endpoints.withLock { endpoints in
+            let known = endpoints.filter { $0.url == url }
+            guard known.map(\.address) != addresses else { return }
+            let new = addresses.map { address in
+                known.first { $0.address == address } ?? Endpoint(url: url, address: address, settings: settings)
+            }
+            endpoints = endpoints.filter { $0.url != url } + new
+            changes.wrappingAdd(1, ordering: .releasing)
+        }
+    }
+
+    /// A host name stands for nothing, or nobody says for what. Addresses of before stay: an old answer is better than none.
+    func unresolved(_ url: UpstreamURL, _ failure: UpstreamFailure) { nameless.withLock { $0[url] = failure } }
+
+    /// Why a request finds no endpoint.
+    var reasonForNone: UpstreamFailure {
+        guard current.isEmpty else { return .noEndpoint }
+        return nameless.withLock { $0.values.first } ?? .noEndpoint
+    }
+}
+
+extension UpstreamURL {
+    /// `nil` where the host is a name.
+    fileprivate var address: SocketAddress? {
+        IPAddress.bytes(of: host) == nil ? nil : SocketAddress(host: host, port: port)
+    }
+}

@@ -1,0 +1,93 @@
+internal import Policy
+internal import Transport
+
+/// Looks after the remote upstream beside the requests: finds out the addresses behind its names, and asks its endpoints how
+/// they are.
+///
+/// `@unchecked Sendable`: used on its worker's loop only, but for the reference itself.
+final class UpstreamKeeper: @unchecked Sendable {
+    private let worker: Worker
+    private let resolver: NameResolver
+    private let say: @Sendable (String) -> Void
+    /// What is known of the cluster in force.
+    private var rounds: Rounds?
+
+    /// When each thing was done last, and what is being done.
+    private struct Rounds {
+        let client: UpstreamClient
+        var resolvedAt: [UpstreamURL: Instant] = [:]
+        var resolving: Set<UpstreamURL> = []
+        var unresolved: Set<UpstreamURL> = []
+        var checkedAt: [ObjectIdentifier: Instant] = [:]
+        var checking: Set<ObjectIdentifier> = []
+    }
+
+    private var loop: EventLoop { worker.loop }
+
+    init(worker: Worker, resolver: NameResolver, say: @escaping @Sendable (String) -> Void) {
+        self.worker = worker
+        self.resolver = resolver
+        self.say = say
+    }
+
+    /// Looks every half second. Before the loop runs.
+    func begin() { loop.every(.milliseconds(500)) { self.tick() } }
+
+    /// Finds out the addresses behind all names once, so that the first requests find endpoints; takes a few seconds at most.
+    func resolveNames() async {
+        await withTaskExecutorPreference(loop) {
+            guard let cluster = worker.remote?.cluster else { return }
+            for url in cluster.names { await resolve(url, cluster) }
+        }
+    }
+
+    private func tick() {
+        guard let client = worker.remote else { return }
+        if rounds?.client !== client { rounds = Rounds(client: client) }
+        for url in client.cluster.names { resolveIfDue(url, client.cluster) }
+        guard let check = client.settings.health else { return }
+        for endpoint in client.cluster.current { checkIfDue(endpoint, check) }
+    }
+
+    private func resolveIfDue(_ url: UpstreamURL, _ cluster: UpstreamCluster) {
+        guard let rounds, !rounds.resolving.contains(url) else { return }
+        // A name that does not resolve is tried again soon.
+        let usual = cluster.settings.resolveEvery
+        let period = rounds.unresolved.contains(url) ? min(usual, .seconds(2)) : usual
+        if let last = rounds.resolvedAt[url], last + period > loop.now { return }
+        self.rounds?.resolving.insert(url)
+        self.rounds?.resolvedAt[url] = loop.now
+        Task(executorPreference: loop) { await self.resolve(url, cluster) }
+    }
+
+    private func resolve(_ url: UpstreamURL, _ cluster: UpstreamCluster) async {
+        let outcome = await resolver.resolve(url.host, port: url.port, before: loop.now + .seconds(5), on: loop)
+        if case .found(let addresses) = outcome {
+            if rounds?.unresolved.remove(url) != nil { say("upstream \(url): the name resolves again") }
+            cluster.resolved(url, to: addresses)
+        } else {
+            cluster.unresolved(url, outcome == .notFound ? .nameNotFound : .nameTimeout)
+            if rounds?.unresolved.insert(url).inserted ?? false {
+                say("upstream \(url): the name does not resolve (\(outcome))")
+            }
+        }
+        rounds?.resolving.remove(url)
+    }
+
+    private func checkIfDue(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) {
+        let id = ObjectIdentifier(endpoint)
+        guard let rounds, !rounds.checking.contains(id) else { return }
+        if let last = rounds.checkedAt[id], last + check.interval > loop.now { return }
+        self.rounds?.checking.insert(id)
+        self.rounds?.checkedAt[id] = loop.now
+        Task(executorPreference: loop) {
+            guard let client = self.rounds?.client else { return }
+            let isGood = await client.isWell(endpoint, check)
+            self.rounds?.checking.remove(id)
+            guard endpoint.checked(isGood: isGood) else { return }
+            self.say(
+                "upstream \(endpoint.url) at \(endpoint.address) \(isGood ? "is well again" : "does not pass its checks")"
+            )
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Crypto
+import Foundation
+import Gateway
+import Policy
+
+/// Reads what the policy's `upstream` block names in files: secrets, authorities, the client certificate.
+struct UpstreamSource {
+    let policyFolder: String
+
+    /// The plan of a remote upstream; one line with the remedy where a file is not what it must be.
+    func load(_ settings: UpstreamSettings) throws(ServeCommand.Refusal) -> UpstreamPlan {
+        var credential: SecretField?
+        if case .secret(let secret) = settings.credential { credential = try read(secret) }
+        var own = credential
+        if let secret = settings.ownCredential { own = try read(secret) }
+        return UpstreamPlan(
+            settings: settings, tls: settings.endpoints.contains(where: \.isTLS) ? try context(settings.tls) : nil,
+            credential: credential, ownCredential: own, fingerprint: fingerprint(settings))
+    }
+
+    private func read(_ secret: UpstreamSettings.Secret) throws(ServeCommand.Refusal) -> SecretField {
+        let path = resolve(secret.file)
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw ServeCommand.Refusal(
+                line: "\(secret.source): the secret file \(path) cannot be read: make it readable")
+        }
+        var value = Array(data)
+        while let last = value.last, [0x09, 0x0A, 0x0D, 0x20].contains(last) { value.removeLast() }
+        guard let field = SecretField(header: secret.header, value: value) else {
+            throw ServeCommand.Refusal(
+                line: "\(secret.source): the secret file \(path) is empty or has control characters: write one line")
+        }
+        return field
+    }
+
+    private func context(_ tls: UpstreamSettings.TLS) throws(ServeCommand.Refusal) -> TLSClientContext {
+        do throws(TLSError) {
+            return try TLSClientContext(
+                .init(
+                    authorityFile: tls.authorities.map(resolve),
+                    certificateFile: (tls.clientCertificate?.certificate).map(resolve),
+                    keyFile: (tls.clientCertificate?.key).map(resolve)))
+        } catch {
+            let files = files(tls).joined(separator: ", ")
+            throw ServeCommand.Refusal(
+                line:
+                    "gateway.upstream.tls: \(files.isEmpty ? "the system's authorities" : files) cannot be used (\(error))"
+            )
+        }
+    }
+
+    /// What tells whether a file has changed since the plan was made.
+    private func fingerprint(_ settings: UpstreamSettings) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for file in files(settings) {
+            bytes += SHA256.hash(Array(FileManager.default.contents(atPath: file) ?? Data()).span)
+        }
+        return bytes
+    }
+
+    /// Where the files are that the block names, to be watched for changes.
+    func folders(_ settings: UpstreamSettings?) -> [String] {
+        guard let settings else { return [] }
+        return Array(Set(files(settings).map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }))
+    }
+
+    private func files(_ settings: UpstreamSettings) -> [String] {
+        var files = files(settings.tls)
+        if case .secret(let secret) = settings.credential { files.append(resolve(secret.file)) }
+        if let secret = settings.ownCredential { files.append(resolve(secret.file)) }
+        return files
+    }
+
+    private func files(_ tls: UpstreamSettings.TLS) -> [String] {
+        [tls.authorities, tls.clientCertificate?.certificate, tls.clientCertificate?.key].compactMap { $0.map(resolve) }
+    }
+
+    private func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : policyFolder + "/" + path }
+}
