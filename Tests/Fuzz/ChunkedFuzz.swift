@@ -6,6 +6,11 @@ func fuzzChunked(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     precondition(DecodedBody(bytes, cuts: [count / 2]) == whole, "in two pieces it is another body")
     precondition(DecodedBody(bytes, cuts: Array(0..<count)) == whole, "byte by byte it is another body")
     precondition(whole.body.count <= count && whole.consumed <= count)
+    var goingOn: [UInt8] = []
+    TrailerSection.append(whole.trailers.span, to: &goingOn)
+    let lines = whole.trailers.split(separator: 10)
+    precondition(whole.trailers.count <= 4096 && lines.allSatisfy { $0.last == 13 })
+    precondition(goingOn.split(separator: 10).allSatisfy(lines.contains), "a line that did not come goes on")
     return 0
 }
 
@@ -14,9 +19,10 @@ private struct DecodedBody: Equatable {
     var consumed = 0
     var isComplete = false
     var error: FramingError?
+    var trailers: [UInt8] = []
 
     init(_ bytes: [UInt8], cuts: [Int]) {
-        var decoder = ChunkedDecoder()
+        var decoder = ChunkedDecoder(keepsTrailers: true)
         var start = 0
         do throws(FramingError) {
             for cut in cuts + [bytes.count] {
@@ -33,6 +39,7 @@ private struct DecodedBody: Equatable {
                         break reading
                     case .end:
                         isComplete = true
+                        trailers = decoder.trailers
                         consumed += index
                         return
                     }

@@ -41,9 +41,32 @@ struct FuzzCaseTests {
         }
     }
 
-    @Test("There are seeds for both")
+    @Test("A kept response head is judged alike however it is cut", arguments: cases("response"))
+    func response(kept: Case) {
+        let limits = HeadLimits(headBytes: 1000, fields: 16)
+        for method in [HTTPMethod.get, .head] {
+            let outcome = { ResponseHeadOutcome(kept.bytes, answering: method, cuts: $0, limits: limits) }
+            let whole = outcome([])
+            #expect(outcome(Array(kept.bytes.indices)) == whole)
+            for cut in kept.bytes.indices { #expect(outcome([cut]) == whole) }
+        }
+    }
+
+    @Test("Kept compressed content fits into its own length and into no less", arguments: cases("inflate"))
+    func inflate(kept: Case) {
+        for coding in [ContentCoding.gzip, .deflate] {
+            let content = { Inflate.decode(kept.bytes.span, coding: coding, limit: $0) }
+            guard let whole = content(65536) else { continue }
+            #expect(content(whole.count) == whole)
+            if !whole.isEmpty { #expect(content(whole.count - 1) == nil) }
+        }
+    }
+
+    @Test("There are seeds for all")
     func seeds() {
         #expect(Self.cases("head").count >= 7)
+        #expect(Self.cases("response").count >= 7)
         #expect(Self.cases("chunked").count >= 5)
+        #expect(Self.cases("inflate").count >= 8)
     }
 }
