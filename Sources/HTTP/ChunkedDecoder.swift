@@ -36,6 +36,7 @@ package struct ChunkedDecoder: Equatable, Sendable {
     /// The trailers' lines so far; `nil` when nobody wants them.
     private var kept: [UInt8]?
 
+    /// A decoder for one body; trailers cost nothing unless they are kept.
     package init(keepsTrailers: Bool = false) { kept = keepsTrailers ? [] : nil }
 
     /// The field lines behind the last chunk as they came, each well-formed and with its line end, once the decoder has

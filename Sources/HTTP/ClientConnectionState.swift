@@ -28,6 +28,7 @@ package struct ClientConnectionState: Equatable, Sendable {
     /// More heads than these before the final one are no progress but a way to keep somebody waiting.
     private static let mostInterimHeads = 16
 
+    /// The state of a connection that was just made.
     package init() {}
 
     /// The connection may carry a request now.
@@ -59,6 +60,7 @@ package struct ClientConnectionState: Equatable, Sendable {
         case close
     }
 
+    /// Bytes have come that nobody has looked at yet.
     package mutating func receivedBytes() -> AfterBytes {
         guard case .exchange(let exchange) = phase, exchange.hasSentBytes, !exchange.responseIsRead else {
             keepsAlive = false
@@ -80,6 +82,7 @@ package struct ClientConnectionState: Equatable, Sendable {
         case finish
     }
 
+    /// A head was parsed; `receivedBytes` came before it.
     package mutating func receivedHead(_ head: borrowing ResponseHead) -> AfterHead {
         guard case .exchange(var exchange) = phase, exchange.hasReceivedBytes, exchange.framing == nil else {
             preconditionFailure("a head answers a request, and there is one final head")
@@ -100,7 +103,10 @@ package struct ClientConnectionState: Equatable, Sendable {
     package mutating func bodyFinished() { update { if $0.framing != nil { $0.responseIsRead = true } } }
 
     /// The connection must not carry another request: its driver lost trust in it.
-    package mutating func mustClose() { keepsAlive = false }
+    package mutating func mustClose() {
+        keepsAlive = false
+        if phase == .idle { phase = .closed }
+    }
 
     /// What the driver must do with the connection after a response.
     package enum AfterResponse: Equatable, Sendable { case reuse, close }
@@ -148,6 +154,7 @@ package struct ClientConnectionState: Equatable, Sendable {
         case failed(Retry)
     }
 
+    /// The upstream has sent its last byte, and the end is no truncation that TLS would have told.
     package mutating func upstreamClosed() -> AfterEnd {
         keepsAlive = false
         guard case .exchange(let exchange) = phase else {

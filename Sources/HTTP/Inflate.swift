@@ -1,6 +1,8 @@
 /// The content codings that the gateway can take off: what it has to read of an upstream is small and rarely compressed.
 package enum ContentCoding: Sendable {
+    /// RFC 1952; `x-gzip` is the same.
     case gzip
+    /// The zlib format or bare deflate.
     case deflate
 
     /// The coding that a value of Content-Encoding names; `nil` for another one, and for a list of several.

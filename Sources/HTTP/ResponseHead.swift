@@ -4,9 +4,11 @@
 package struct ResponseHead: Sendable {
     /// From 100 to 599, but never 101.
     package internal(set) var status = 0
+    /// 0 for HTTP/1.0, 1 for everything above.
     package internal(set) var minorVersion: UInt8 = 1
     /// The reason phrase as sent; it may be empty.
     package internal(set) var reason: Range<Int> = 0..<0
+    /// The field lines in the order they came.
     package internal(set) var fields: [HeadField] = []
     /// Where the body ends; `.none` as well for a body of no bytes, and in answer to HEAD.
     package internal(set) var framing: BodyFraming = .none
@@ -24,6 +26,7 @@ package struct ResponseHead: Sendable {
     package internal(set) var retryAfter: Range<Int>?
     package internal(set) var location: Range<Int>?
 
+    /// An empty head, for a parser to fill.
     package init() {}
 
     /// Another head follows before the response proper (RFC 9110, section 15.2).

@@ -1,9 +1,11 @@
 /// Reads response heads from the front of what an upstream sent: as strict as `HeadParser` and restartable like it, so
 /// that any split of the same bytes gives the same answer.
 package struct ResponseHeadParser: Sendable {
+    /// How much head is read; there is no target.
     package let limits: HeadLimits
     private var progress = HeadProgress()
 
+    /// A parser for the responses of one connection.
     package init(limits: HeadLimits = .upstream) { self.limits = limits }
 
     /// Parses the head at the front of `input`, the answer to a request with that method, into `head`; `false` when more

@@ -152,6 +152,7 @@ struct ClientConnectionStateTests {
             [.request(.get), .requestSent, .bytes, ok, .bodyFinished, .upstreamClosed, .responseFinished],
             [.bytes(.read), .head(.readBody), .end(.finish), .response(.close)], false
         ),
+        ("one that lost trust when idle", whole + [.mustClose], wholeActions, false),
         ("one that ends when idle", whole + [.upstreamClosed], wholeActions + [.end(.close)], false),
         (
             "a failure when idle", whole + [.failed, .upstreamClosed], wholeActions + [.retry(.no), .end(.close)], false
