@@ -99,6 +99,8 @@ package enum TLSProgress: Equatable, Sendable {
     }
 
     /// A server that speaks something else than HTTP/1.1 would not understand a word. One that does not say speaks it.
+    ///
+    /// WORKAROUND: OpenSSL looks at this itself since 3.0.15 (<https://openssl-library.org/news/vulnerabilities/#CVE-2024-5535>).
     private func checkProtocol() throws(TLSError) {
         var text: UnsafePointer<UInt8>?
         var length: UInt32 = 0

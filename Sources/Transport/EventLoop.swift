@@ -234,9 +234,9 @@ internal import Synchronization
     /// In the wheel, no socket's.
     private static let parkingSlot = -1
 
+    /// The soonest of its entries has come round. Later ones find nothing: it gets another generation when it is armed again.
     private func expire(_ parking: Parking) {
         parking.armedTick = .max
-        parkings[parking.generation] = nil
         if parking.deadline <= now {
             parking.deadlinePassed()
         } else if parking.isWaiting {
@@ -252,7 +252,7 @@ internal import Synchronization
         guard !due.isEmpty else { return }
         for entry in due {
             if entry.slot == EventLoop.parkingSlot {
-                if let parking = parkings[entry.generation], parking.armedTick == entry.tick { expire(parking) }
+                if let parking = parkings.removeValue(forKey: entry.generation) { expire(parking) }
                 continue
             }
             // An entry that was overtaken by a sooner one is stale: were it armed again, it would stay for ever.

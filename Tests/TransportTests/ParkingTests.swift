@@ -92,6 +92,24 @@ struct ParkingTests {
         #expect(after == 0)
     }
 
+    @Test("The loop lets a place go when its time has come, however the wait ended")
+    func released() async throws {
+        let isGone = try await withLoop { loop in
+            weak var place: Parking?
+            func wait() async {
+                let parking = Parking(loop: loop)
+                place = parking
+                nonisolated(unsafe) let woken = parking
+                Task(executorPreference: loop) { unsafe woken.wake() }
+                _ = await parking.wait(before: loop.now + .milliseconds(50))
+            }
+            await wait()
+            _ = await Parking(loop: loop).wait(before: loop.now + .milliseconds(200))
+            return place == nil
+        }
+        #expect(isGone)
+    }
+
     @Test("A deadline further away than the wheel reaches is kept")
     func farDeadline() async throws {
         let isWoken = try await withLoop { loop in
@@ -149,6 +167,33 @@ struct ParkingTests {
             }
             #expect(outcome.0 == .ready || (outcome.0 == .abandoned && outcome.again == .ready))
         }
+    }
+
+    @Test("A client's going ends no wait but the one that was for it, and there may be one after another")
+    func independent() async throws {
+        let (client, upstream) = (try SocketPair(), try SocketPair())
+        let seen = try await withLoop { loop in
+            let (ours, theirs) = (try loop.watch(upstream.ours), try loop.watch(client.ours))
+            var seen: [Readiness] = []
+            for _ in 0..<2 {
+                Task(executorPreference: loop) { upstream.sendByte() }
+                seen.append(await ours.readable(before: loop.now + .seconds(20), unlessClosing: theirs))
+            }
+            Task(executorPreference: loop) { shutdownWriting(client.theirs) }
+            // SAFETY: both tasks run on this loop.
+            nonisolated(unsafe) let watch = theirs
+            let wait = Task(executorPreference: loop) {
+                let readiness = await unsafe watch.readable(before: loop.now + .seconds(20))
+                upstream.sendByte()
+                return readiness
+            }
+            seen.append(await ours.readable(before: loop.now + .seconds(20)))
+            seen.append(await wait.value)
+            loop.unwatch(ours)
+            loop.unwatch(theirs)
+            return seen
+        }
+        #expect(seen == [.ready, .ready, .ready, .ready])
     }
 
     @Test("A client that has gone already is not waited for, even if the upstream has answered")
