@@ -8,8 +8,6 @@ final class ActivePolicies {
     /// `X-Policy-Version: ...`, line end included.
     let versionLine: [UInt8]
     let shortVersion: String
-    /// The same for the upstream: `X-Gateway-Policy-Version: ...`.
-    let upstreamVersionLine: [UInt8]
     let listenerSettings: Listener.Settings
     let accessLog: GatewaySettings.AccessLog
     /// The worker's counters by the index of the route.
@@ -20,7 +18,6 @@ final class ActivePolicies {
         self.set = set
         shortVersion = set.shortVersion
         versionLine = Array("X-Policy-Version: \(shortVersion)\r\n".utf8)
-        upstreamVersionLine = Array("X-Gateway-Policy-Version: \(shortVersion)\r\n".utf8)
         accessLog = set.settings.accessLog
         counters = set.routes.routes.map { counts.operation($0.id) }
         unrouted = counts.operation("none")

@@ -56,8 +56,22 @@ extension [UInt8] {
 
     /// Appends the low `digits` hexadecimal digits of `value` in lower case.
     package mutating func append(hex value: UInt64, digits: Int = 16) {
-        append(addingCapacity: digits) { out in
-            for digit in 1...digits { out.append(.hexDigit(value >> UInt64((digits - digit) * 4))) }
+        guard digits == 16 else {
+            return append(addingCapacity: digits) { out in
+                for digit in 1...digits { out.append(.hexDigit(value >> UInt64((digits - digit) * 4))) }
+            }
+        }
+        // Eight digits at a time: ids go into every answer.
+        var words = (UInt64(hexDigitsOf: UInt32(value >> 32)), UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: value)))
+        append(addingCapacity: 16) { out in
+            for _ in 0..<8 {
+                out.append(UInt8(truncatingIfNeeded: words.0))
+                words.0 >>= 8
+            }
+            for _ in 0..<8 {
+                out.append(UInt8(truncatingIfNeeded: words.1))
+                words.1 >>= 8
+            }
         }
     }
 
@@ -166,5 +180,18 @@ extension Span<UInt8> {
             if byte < 0x20 || byte > 0x7E || byte == 0x22 || byte == 0x5C { return false }
         }
         return true
+    }
+}
+
+extension UInt64 {
+    /// The eight hexadecimal digits of a value, the first one in the lowest byte.
+    fileprivate init(hexDigitsOf value: UInt32) {
+        var nibbles = UInt64(value.byteSwapped)
+        nibbles = (nibbles & 0xFFFF_0000) << 16 | nibbles & 0xFFFF
+        nibbles = (nibbles & 0x0000_FF00_0000_FF00) << 8 | nibbles & 0x0000_00FF_0000_00FF
+        nibbles = (nibbles & 0x000F_000F_000F_000F) << 8 | (nibbles & 0x00F0_00F0_00F0_00F0) >> 4
+        // Bytes above nine carry into their fourth bit; for those the letters' distance is added.
+        let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        self = nibbles + 0x3030_3030_3030_3030 + letters * 0x27
     }
 }

@@ -18,12 +18,12 @@ internal import Transport
 //  record        | -                    | Recording
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
-    func answer(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) async {
+    func answer(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) async {
         var exchange = begin(connection)
         let response: Response
-        switch decide(connection, &exchange, &memo) {
+        switch decide(connection, &exchange, &memo.credential) {
         case .forward(let grant):
-            do throws(Failure) { response = try await pass(grant, &connection, &exchange) } catch {
+            do throws(Failure) { response = try await pass(grant, &connection, &exchange, &memo.caller) } catch {
                 response = answer(to: error, &exchange)
             }
         case let decision: response = answer(to: decision, &exchange)
@@ -37,7 +37,8 @@ extension Worker {
 
     // What has nothing to wait for is not awaited: a read of the state goes from head to answer without a suspension point.
     private func pass(
-        _ grant: Grant, _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ grant: Grant, _ connection: inout ServerConnection, _ exchange: inout Exchange,
+        _ caller: inout CallerLines
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let status = grant.route.answer { return Response(status: status) }
@@ -49,10 +50,13 @@ extension Worker {
         mark(.limit, &exchange)
         let lease = try takeLease(grant, &exchange)
         mark(.lease, &exchange)
-        let response =
-            if let remote { try await relay(body, for: grant, over: remote, lease, &connection, &exchange) } else {
-                try await forward(body, for: grant, lease, &connection, &exchange)
-            }
+        let response: Response
+        if let remote {
+            caller.update(for: grant, connection, exchange.policies, remote)
+            response = try await relay(body, for: grant, over: remote, lease, caller, &connection, &exchange)
+        } else {
+            response = try await forward(body, for: grant, lease, &connection, &exchange)
+        }
         if grant.captures.job != nil, response.status < 300 { await noteCancellation(grant, connection) }
         return response
     }
@@ -61,12 +65,12 @@ extension Worker {
     ///
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
-    func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout CredentialMemo) -> Bool {
+    func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) -> Bool {
         guard connection.head.framing == .none, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
         else { return false }
         var exchange = begin(connection)
         let response: Response
-        switch decide(connection, &exchange, &memo) {
+        switch decide(connection, &exchange, &memo.credential) {
         case .forward(let grant):
             guard grant.route.lease == nil, !grant.needsConnection else { return false }
             do throws(Failure) { response = try read(grant, connection, &exchange) } catch {

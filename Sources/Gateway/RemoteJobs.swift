@@ -1,9 +1,14 @@
 internal import Policy
 
 /// What the gateway knows of the jobs of an upstream on other machines: from answers that pass by, and by asking.
-struct RemoteJobs: Sendable {
+final class RemoteJobs: Sendable {
     let leases: LeaseTable
     let questions: JobQuestions
+
+    init(leases: LeaseTable, questions: JobQuestions) {
+        self.leases = leases
+        self.questions = questions
+    }
 
     /// No more of an answer is read in passing: the watcher asks for itself.
     static let mostBytes = 256 << 10

@@ -10,10 +10,8 @@ package struct TraceID: Hashable, Sendable {
 
     /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
     package func append(to buffer: inout [UInt8]) {
-        buffer.append(addingCapacity: 32) { out in
-            for digit in 1...16 as ClosedRange<UInt64> { out.append(.hexDigit(high >> (64 - digit * 4))) }
-            for digit in 1...16 as ClosedRange<UInt64> { out.append(.hexDigit(low >> (64 - digit * 4))) }
-        }
+        buffer.append(hex: high)
+        buffer.append(hex: low)
     }
 
     /// The 32 hexadecimal digits, for places off the hot path.

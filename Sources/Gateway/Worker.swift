@@ -79,7 +79,7 @@ final class Worker: @unchecked Sendable {
             return await connection.closeGracefully()
         case .failed, .timedOut: return counts.add(to: .handshakesFailed)
         }
-        var memo = CredentialMemo()
+        var memo = ConnectionMemo()
         while true {
             switch await connection.nextRequest() {
             case .request: if !answerAtOnce(&connection, &memo) { await answer(&connection, &memo) }

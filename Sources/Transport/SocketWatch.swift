@@ -44,39 +44,43 @@ package enum Readiness: Equatable, Sendable {
     /// Somebody reads without waiting.
     func forgetReadable() { edges.remove(.readable) }
 
-    /// Waits until there is something to read, or the peer's end of it.
-    package func readable(before deadline: Instant, interruptible: Bool = false) async -> Readiness {
-        await wait(for: .readable, before: deadline, interruptible: interruptible)
-    }
-
-    /// Waits until there is something to read, unless the peer of `client` closes, or has closed: there is nobody left
-    /// then for whom to wait.
-    package func readable(before deadline: Instant, unlessClosing client: SocketWatch) async -> Readiness {
-        guard !client.isPeerClosing else { return .abandoned }
-        guard !edges.contains(.readable) else { return await readable(before: deadline) }
-        precondition(client !== self && client.dependent == nil, "one wait depends on a socket")
-        self.client = client
-        client.dependent = self
-        return await readable(before: deadline)
+    /// Waits until there is something to read, or the peer's end of it, unless the peer of `client` closes, or has closed:
+    /// there is nobody left then for whom to wait.
+    package func readable(
+        before deadline: Instant, interruptible: Bool = false, unlessClosing client: SocketWatch? = nil
+    ) async -> Readiness {
+        if let client, client.isPeerClosing { return .abandoned }
+        if edges.contains(.readable) {
+            edges.remove(.readable)
+            return .ready
+        }
+        prepare(for: .readable, before: deadline, interruptible)
+        if let client {
+            precondition(client !== self && client.dependent == nil, "one wait depends on a socket")
+            self.client = client
+            client.dependent = self
+        }
+        // SAFETY: resumed exactly once, by `finish`, which clears it first; the watch outlives the wait because the
+        // waiting task holds it.
+        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
     }
 
     package func writable(before deadline: Instant) async -> Readiness {
-        await wait(for: .writable, before: deadline, interruptible: false)
-    }
-
-    private func wait(for event: ReadinessEvents, before deadline: Instant, interruptible: Bool) async -> Readiness {
-        if edges.contains(event) {
-            edges.remove(event)
+        if edges.contains(.writable) {
+            edges.remove(.writable)
             return .ready
         }
+        prepare(for: .writable, before: deadline, false)
+        // SAFETY: as for reading.
+        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+    }
+
+    private func prepare(for event: ReadinessEvents, before deadline: Instant, _ interruptible: Bool) {
         precondition(!isWaiting, "one task waits for a socket")
         self.deadline = deadline
         loop.arm(self)
         wanted = event
         isInterruptible = interruptible
-        // SAFETY: resumed exactly once, by `finish`, which clears it first; the watch outlives the wait because the
-        // waiting task holds it.
-        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
     }
 
     func occurred(_ events: ReadinessEvents) {

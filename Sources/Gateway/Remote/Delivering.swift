@@ -10,7 +10,7 @@ extension Worker {
         _ askedAt: LeaseMoment?, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         let upstream = link.connection
-        if upstream.head.status >= 400 {
+        if upstream.status >= 400 {
             let answer = await collectError(over: upstream, for: grant, client)
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
@@ -18,7 +18,7 @@ extension Worker {
             if let refused { throw Failure(refused) }
             return normalize(answer, settling: lease, &exchange)
         }
-        let status = upstream.head.status
+        let status = upstream.status
         let start = begin(upstream, &connection, exchange)
         let isForJob = lease?.isForJob ?? false
         var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob)
@@ -69,41 +69,48 @@ extension Worker {
         over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ client: UpstreamClient,
         _ copy: inout BodyCopy, _ connection: inout ServerConnection
     ) async throws(RelayFailure) {
-        while true {
-            let piece: ClientConnection.BodyPiece
-            do throws(ClientFailure) {
-                if let atHand = try upstream.bodyPieceAtHand() {
-                    piece = atHand
-                } else {
-                    // The client gets what there is before more is waited for.
-                    if !copy.holdsBack {
-                        guard await connection.flush() else { throw ClientFailure.abandoned }
-                    }
-                    piece = try await upstream.nextBodyPiece(
-                        before: loop.now + client.bodyProgress(of: grant.route),
-                        unlessClosing: copy.holdsBack ? nil : connection.watch)
+        do throws(ClientFailure) {
+            while true {
+                let isEnd = try relayAtHand(over: upstream, as: framing, &copy, &connection.output)
+                if isEnd { return }
+                if copy.holdsBack {
+                    try await upstream.awaitBytes(before: loop.now + client.bodyProgress(of: grant.route))
+                    continue
                 }
-            } catch { throw .upstream(error) }
-            switch piece {
-            case .bytes(let range):
+                // The client gets what there is before more is waited for, and no more is read than it takes.
+                let isFull = connection.output.count >= Worker.relayedBytes
+                guard await connection.flush() else { throw .abandoned }
+                if isFull { continue }
+                try await upstream.awaitBytes(
+                    before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
+            }
+        } catch { throw .upstream(error) }
+    }
+
+    /// Appends what is here of the body. Whether that was its end; if not, the client has to take some, or more has to come.
+    private func relayAtHand(
+        over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyCopy, _ output: inout [UInt8]
+    ) throws(ClientFailure) -> Bool {
+        while output.count < Worker.relayedBytes || copy.holdsBack {
+            switch try upstream.bodyPieceAtHand() {
+            case .bytes(let range)?:
                 if framing == .chunked {
-                    upstream.copyBody(asChunk: range, to: &connection.output)
+                    upstream.copyBody(asChunk: range, to: &output)
                 } else {
-                    upstream.copyBody(range, to: &connection.output)
+                    upstream.copyBody(range, to: &output)
                 }
                 copy.append(range, of: upstream)
-                if connection.output.count >= Worker.relayedBytes, !copy.holdsBack {
-                    guard await connection.flush() else { throw .upstream(.abandoned) }
-                }
-            case .end:
+            case .end?:
                 if framing == .chunked {
-                    connection.output += ChunkedCoding.lastChunk
-                    upstream.appendTrailers(to: &connection.output)
-                    connection.output += ForwardedHead.lineEnd
+                    output += ChunkedCoding.lastChunk
+                    upstream.appendTrailers(to: &output)
+                    output += ForwardedHead.lineEnd
                 }
-                return
+                return true
+            case nil: return false
             }
         }
+        return false
     }
 
     /// How much of an answer waits for company before it is sent: a TLS record.

@@ -1,3 +1,4 @@
+internal import HTTP
 internal import Policy
 internal import Synchronization
 internal import Transport
@@ -6,6 +7,10 @@ internal import Transport
 final class Endpoint: Sendable {
     let url: UpstreamURL
     let address: SocketAddress
+    /// How a request line begins, method and base path, by the raw value of the method.
+    let lineStarts: [[UInt8]]
+    /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
+    let hostLines: [UInt8]
     private let outstanding = Atomic<Int>(0)
     /// Whether `health` has anything to say; nearly always it has not, and no lock is taken.
     private let isTroubled = Atomic<Bool>(false)
@@ -14,6 +19,10 @@ final class Endpoint: Sendable {
     init(url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings) {
         self.url = url
         self.address = address
+        lineStarts = HTTPMethod.allCases.map { Array("\($0.name) \(url.base)".utf8) }
+        var host = url.authority
+        if case .named(let name) = settings.host { host = name }
+        hostLines = Array(" HTTP/1.1\r\nHost: \(host)\r\n".utf8)
         health = Mutex(EndpointHealth(breaker: settings.breaker, check: settings.health))
     }
 

@@ -12,7 +12,7 @@ extension UpstreamClient {
                 to: target(endpoint), on: loop, timeout: check.timeout, limits: UpstreamClient.headLimits)
         else { return false }
         let path = Array((endpoint.url.base + check.path).utf8)
-        let answer = try? await exchange(path, endpoint.url, [], over: connection, before: deadline)
+        let answer = try? await exchange(path, endpoint, [], over: connection, before: deadline)
         return answer.map { (200...299).contains($0.status) } ?? false
     }
 
@@ -23,10 +23,10 @@ extension UpstreamClient {
         var link = try await link(reuses: false, unlessClosing: nil)
         var fields = ForwardedHead.organization + Array(organization.utf8) + ForwardedHead.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }
-        let url = link.endpoint.url
+        let endpoint = link.endpoint
         do throws(ClientFailure) {
             let answer = try await exchange(
-                Array((url.base + target).utf8), url, fields, over: link.connection, before: deadline)
+                Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
             link.outcome = .good
             link.giveBack()
             _ = consume place
@@ -38,12 +38,11 @@ extension UpstreamClient {
     }
 
     private func exchange(
-        _ target: [UInt8], _ url: UpstreamURL, _ fields: [UInt8], over connection: ClientConnection,
+        _ target: [UInt8], _ endpoint: Endpoint, _ fields: [UInt8], over connection: ClientConnection,
         before deadline: Instant
     ) async throws(ClientFailure) -> UpstreamAnswer {
         connection.requestStarted(.get)
-        connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + ForwardedHead.versionAndHost
-        connection.output += Array(hostText(url).utf8) + ForwardedHead.lineEnd
+        connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
         connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
         connection.requestFinished()
         try await connection.flush(before: deadline)
@@ -55,11 +54,6 @@ extension UpstreamClient {
             connection.copyBody(range, to: &body)
         }
         return UpstreamAnswer(status: status, body: body)
-    }
-
-    /// There is no client whose Host could be passed on.
-    private func hostText(_ url: UpstreamURL) -> String {
-        if case .named(let name) = settings.host { name } else { url.authority }
     }
 
     /// The longest answer that is read.

@@ -72,6 +72,9 @@ enum RelayedHead {
     /// Written by the gateway itself.
     static let dropped: FieldNameSet = [.contentLength, .xTraceID, .xPolicyVersion]
 
+    /// The statuses with which a layer in front of the service says that the service is not there. All others are answers.
+    static func isEndpointFailure(_ status: Int) -> Bool { status == 502 || status == 503 || status == 504 }
+
     /// Whose limits the client is told.
     enum Limits { case ours, upstreams }
 

@@ -43,7 +43,7 @@ extension Worker {
     /// has to become an envelope first.
     func relay(
         _ body: ForwardedBody, for grant: Grant, over client: UpstreamClient, _ lease: consuming Lease?,
-        _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ caller: borrowing CallerLines, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         // Answers to earlier requests of a pipeline must not wait for this one.
         guard await connection.flush() else { throw Failure(.clientGone, at: .forward) }
@@ -58,18 +58,19 @@ extension Worker {
         var reuses = true
         while true {
             var link = try await client.link(reuses: reuses, unlessClosing: watch)
-            let method = connection.head.method
-            link.connection.requestStarted(method)
+            let upstream = link.connection
+            upstream.requestStarted(connection.head.method)
             appendForwardedHead(
-                of: connection, for: grant, exchange, to: link.endpoint.url, client, body.framing,
-                &link.connection.output)
+                of: connection, exchange, caller, to: link.endpoint, client, body.framing, &upstream.output)
             lease?.forwarded()
             do throws(RelayFailure) {
-                try await send(body, for: grant, over: link.connection, client, watch, &connection, &exchange)
-                try await awaitAnswer(for: grant, over: link.connection, client, watch, &connection)
+                if try !sendAtOnce(body, over: upstream) {
+                    try await send(body, for: grant, over: upstream, client, &connection, &exchange)
+                }
+                try await awaitAnswer(for: grant, over: upstream, client, watch, &connection)
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
-                let retry = link.connection.failed()
+                let retry = upstream.failed()
                 if retry == .nothingSent { lease?.recalled() }
                 if failure != .abandoned { link.outcome = .bad }
                 guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
@@ -78,7 +79,7 @@ extension Worker {
                 continue
             }
             mark(.forward, &exchange)
-            link.outcome = link.connection.head.isEndpointFailure ? .bad : .good
+            link.outcome = RelayedHead.isEndpointFailure(upstream.status) ? .bad : .good
             return try await deliver(link, for: grant, client, lease, askedAt, &connection, &exchange)
         }
     }
@@ -89,26 +90,32 @@ extension Worker {
         return ForwardedHead.isLoop(head, bytes)
     }
 
+    /// Sends head and body if they are short and the kernel takes them; nearly always that is all there is to do.
+    private func sendAtOnce(_ body: ForwardedBody, over upstream: ClientConnection) throws(RelayFailure) -> Bool {
+        guard case .whole(let bytes) = body, bytes.count <= Worker.copiedBodyBytes else { return false }
+        upstream.output += bytes
+        upstream.requestFinished()
+        do throws(ClientFailure) { return try upstream.flushAtOnce() } catch {
+            try lookForAnswer(after: error, over: upstream)
+            return true
+        }
+    }
+
     private func send(
         _ body: ForwardedBody, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
-        _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(RelayFailure) {
+        guard case .whole(let bytes) = body else {
+            return try await stream(body.framing, for: grant, over: upstream, client, &connection, &exchange)
+        }
+        let deadline = loop.now + client.bodyProgress(of: grant.route)
         do throws(ClientFailure) {
-            switch body {
-            case .whole(let bytes):
-                let deadline = loop.now + client.bodyProgress(of: grant.route)
-                upstream.requestFinished()
-                if bytes.count <= Worker.copiedBodyBytes {
-                    upstream.output += bytes
-                    try await upstream.flush(before: deadline, unlessClosing: watch)
-                } else {
-                    try await upstream.flush(then: bytes, before: deadline, unlessClosing: watch)
-                }
-                return
-            case .streamed: break
+            if bytes.count <= Worker.copiedBodyBytes {
+                try await upstream.flush(before: deadline)
+            } else {
+                try await upstream.flush(then: bytes, before: deadline)
             }
-        } catch { return try lookForAnswer(after: error, over: upstream) }
-        try await stream(body.framing, for: grant, over: upstream, client, &connection, &exchange)
+        } catch { try lookForAnswer(after: error, over: upstream) }
     }
 
     /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
@@ -154,23 +161,20 @@ extension Worker {
         for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient, _ watch: SocketWatch?,
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) {
-        let deadline = loop.now + (grant.route.timeouts.answer ?? client.settings.timeouts.answer)
+        let deadline = loop.now + (grant.route.timeouts.answer ?? client.timeouts.answer)
         while true {
-            do throws(ClientFailure) { try await upstream.nextHead(before: deadline, unlessClosing: watch) } catch {
-                throw .upstream(error)
-            }
-            guard upstream.head.isInterim else { return }
+            do throws(ClientFailure) {
+                while try !upstream.headAtHand() {
+                    try await upstream.awaitBytes(before: deadline, unlessClosing: watch)
+                }
+            } catch { throw .upstream(error) }
+            guard upstream.status < 200 else { return }
             // The gateway has said `100 Continue` itself where the client waited for it.
-            if upstream.head.status == 100 || connection.head.isHTTP10 { continue }
+            if upstream.status == 100 || connection.head.isHTTP10 { continue }
             appendInterimHead(of: upstream, to: &connection.output)
             guard await connection.flush() else { throw .client(Failure(.clientGone, at: .forward)) }
         }
     }
-}
-
-extension ResponseHead {
-    /// The statuses with which a layer in front of the service says that the service is not there. All others are answers.
-    var isEndpointFailure: Bool { status == 502 || status == 503 || status == 504 }
 }
 
 extension UpstreamFailure {

@@ -11,6 +11,14 @@ final class UpstreamClient {
     let cluster: UpstreamCluster
     private var sites: [Site] = []
     private var version = UInt64.max
+    /// What each request needs of the settings, without their strings.
+    let timeouts: UpstreamSettings.Timeouts
+    let passesHost: Bool
+    /// The client's fields that do not go on, by whether its peer is a trusted proxy.
+    let droppedOfTrusted: FieldNameSet
+    let droppedOfStrangers: FieldNameSet
+    /// The gateway's own fields that are the same in each request: the credential, if it has one, and `Via`.
+    let constantFields: [UInt8]
     /// Where the search for an endpoint begins, so that equal ones take turns.
     private var turn = 0
 
@@ -23,6 +31,12 @@ final class UpstreamClient {
     init(loop: EventLoop, cluster: UpstreamCluster) {
         self.loop = loop
         self.cluster = cluster
+        timeouts = cluster.settings.timeouts
+        passesHost = cluster.settings.host == .client
+        let credentials: FieldNameSet = cluster.settings.credential == .pass ? [] : ForwardedHead.credentials
+        droppedOfTrusted = ForwardedHead.alwaysDropped.union(credentials)
+        droppedOfStrangers = ForwardedHead.droppedFromStrangers.union(credentials)
+        constantFields = (cluster.plan.credential?.line ?? []) + ForwardedHead.via
     }
 
     var settings: UpstreamSettings { cluster.settings }
@@ -36,6 +50,10 @@ final class UpstreamClient {
     /// been sent to it. `reuses` false asks for a new connection.
     func link(reuses: Bool, unlessClosing client: SocketWatch?) async throws(Failure) -> UpstreamLink {
         takeChanges()
+        if reuses, sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) {
+            sites[0].endpoint.began()
+            return UpstreamLink(sites[0], connection, isReused: true)
+        }
         var refused: [Endpoint] = []
         var last: ConnectFailure?
         while true {
@@ -63,7 +81,7 @@ final class UpstreamClient {
         endpoint.began()
         do throws(ConnectFailure) {
             let connection = try await ClientConnection.connect(
-                to: target(endpoint), on: loop, timeout: settings.timeouts.connect, limits: UpstreamClient.headLimits,
+                to: target(endpoint), on: loop, timeout: timeouts.connect, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
             return UpstreamLink(site, connection, isReused: false)
         } catch {
@@ -74,13 +92,14 @@ final class UpstreamClient {
 
     /// Takes a place among the requests under way, waiting for one as long as the policy allows.
     func enter() async throws(Failure) -> UpstreamPlace {
+        if let place = cluster.gate.enterAtOnce(now: loop.now) { return place }
         do throws(UpstreamFailure) {
-            return try await cluster.gate.enter(on: loop, before: loop.now + settings.timeouts.queue)
+            return try await cluster.gate.enter(on: loop, before: loop.now + timeouts.queue)
         } catch { throw Failure(error) }
     }
 
     /// How long a body may stand still, in either direction.
-    func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? settings.timeouts.bodyProgress }
+    func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? timeouts.bodyProgress }
 
     func target(_ endpoint: Endpoint) -> ClientConnection.Target {
         ClientConnection.Target(

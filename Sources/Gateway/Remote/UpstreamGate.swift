@@ -48,9 +48,8 @@ final class UpstreamGate: Sendable {
         state = Mutex(State(retries: RetryBudget(settings.retries)))
     }
 
-    /// Takes a place, waiting for one until `deadline` where all are taken.
+    /// Waits for a place until `deadline`, behind those who wait already.
     func enter(on loop: EventLoop, before deadline: Instant) async throws(UpstreamFailure) -> UpstreamPlace {
-        if let place = try enterAtOnce(now: loop.now) { return place }
         let ticket = Ticket(loop: loop)
         let isSeated = state.withLock { state in
             guard state.queue.count < seats else { return false }
@@ -70,7 +69,7 @@ final class UpstreamGate: Sendable {
     }
 
     /// Takes a place if one is free and nobody has waited longer; `nil` where the caller has to wait.
-    private func enterAtOnce(now: Instant) throws(UpstreamFailure) -> UpstreamPlace? {
+    func enterAtOnce(now: Instant) -> UpstreamPlace? {
         let isIn = state.withLock { state in
             state.retries.requestBegan(now: now)
             guard state.inUse < places, state.queue.isEmpty else { return false }

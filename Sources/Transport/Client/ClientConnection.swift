@@ -31,6 +31,8 @@ package final class ClientConnection {
 
     /// The current response. Its ranges count from `headStart` in `input`, and are good until the body is read.
     package private(set) var head = ResponseHead()
+    /// The status of the current response.
+    package var status: Int { head.status }
     /// Received bytes in `start..<end`; given back to the loop while nothing is in it.
     package private(set) var input: [UInt8] = []
     package private(set) var headStart = 0
@@ -80,7 +82,7 @@ package final class ClientConnection {
             case .closedByPeer: throw .tls(TLSError(.handshake, reason: "the peer closed the connection"))
             case .wantsWrite: try Self.pass(await watch.writable(before: deadline))
             case .wantsRead:
-                try Self.pass(await readable(before: deadline, unlessClosing: client))
+                try Self.pass(await watch.readable(before: deadline, unlessClosing: client))
                 stream.socketBecameReadable(closing: watch.isPeerClosing)
             }
         }
@@ -109,23 +111,25 @@ package final class ClientConnection {
     /// The exchange failed. Whether its request may be sent again over another connection.
     package func failed() -> ClientConnectionState.Retry { state.failed() }
 
-    /// Sends `output`. What it waits for ends when `client` closes its connection.
-    package func flush(before deadline: Instant, unlessClosing client: SocketWatch? = nil) async throws(ClientFailure) {
+    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
+    package func flushAtOnce() throws(ClientFailure) -> Bool {
         while outputSent < output.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(output, from: outputSent) } catch { throw .closed }
             // Also where the kernel took no more for now: a part of a TLS record may have left.
             state.sentBytes()
-            switch progress {
-            case .done(let count): outputSent += count
-            case .wantsWrite: try pass(await watch.writable(before: deadline))
-            case .wantsRead: try await awaitReadable(before: deadline, unlessClosing: client)
-            case .closedByPeer: throw .closed
-            }
+            guard case .done(let count) = progress else { return false }
+            outputSent += count
         }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
         if hasWholeRequest { requestSent() }
+        return true
+    }
+
+    /// Sends `output`.
+    package func flush(before deadline: Instant) async throws(ClientFailure) {
+        while try !flushAtOnce() { try pass(await watch.writable(before: deadline)) }
     }
 
     private func requestSent() {
@@ -134,20 +138,17 @@ package final class ClientConnection {
     }
 
     /// Sends `output`, and then `bytes` without copying them: the rest of the request.
-    package func flush(
-        then bytes: [UInt8], before deadline: Instant, unlessClosing client: SocketWatch? = nil
-    ) async throws(ClientFailure) {
+    package func flush(then bytes: [UInt8], before deadline: Instant) async throws(ClientFailure) {
         hasWholeRequest = false
-        try await flush(before: deadline, unlessClosing: client)
+        try await flush(before: deadline)
         var sent = 0
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { throw .closed }
-            switch progress {
-            case .done(let count): sent += count
-            case .wantsWrite: try pass(await watch.writable(before: deadline))
-            case .wantsRead: try await awaitReadable(before: deadline, unlessClosing: client)
-            case .closedByPeer: throw .closed
+            if case .done(let count) = progress {
+                sent += count
+            } else {
+                try pass(await watch.writable(before: deadline))
             }
         }
         requestSent()
@@ -156,15 +157,22 @@ package final class ClientConnection {
     /// Something has come while the request is still being sent: an answer that does not wait for its end.
     package var answersEarly: Bool { end > start || watch.isReadable }
 
-    /// Waits for the head of the next response, an interim one included.
-    package func nextHead(before deadline: Instant, unlessClosing client: SocketWatch? = nil)
-        async throws(ClientFailure)
-    {
+    /// Whether the head of the next response, an interim one included, is here; where not, it has to be waited for with
+    /// `awaitBytes`.
+    package func headAtHand() throws(ClientFailure) -> Bool {
         while true {
-            if end > start, try parseHead() { return }
-            guard try await fill(before: deadline, unlessClosing: client) else { throw .closed }
-            guard state.receivedBytes() == .read else { throw .unasked }
+            if end > start, try parseHead() { return true }
+            switch try receive() {
+            case .bytes: guard state.receivedBytes() == .read else { throw .unasked }
+            case .end: throw .closed
+            case .nothing: return false
+            }
         }
+    }
+
+    /// Waits for the head of the next response, an interim one included.
+    package func nextHead(before deadline: Instant) async throws(ClientFailure) {
+        while try !headAtHand() { try await awaitBytes(before: deadline) }
     }
 
     private func parseHead() throws(ClientFailure) -> Bool {
@@ -186,61 +194,61 @@ package final class ClientConnection {
         case end
     }
 
-    /// The next piece of the response's body, if it is here already; `nil` where it has to be waited for.
+    /// The next piece of the response's body; `nil` where it has to be waited for with `awaitBytes`.
     package func bodyPieceAtHand() throws(ClientFailure) -> BodyPiece? {
-        let received = input
-        do throws(FramingError) {
-            switch try body.next(received.span, from: &start, to: end) {
-            case .data(let range): return .bytes(range)
+        while true {
+            let received = input
+            do throws(FramingError) {
+                switch try body.next(received.span, from: &start, to: end) {
+                case .data(let range): return .bytes(range)
+                case .end:
+                    state.bodyFinished()
+                    return .end
+                case .needsMore: break
+                }
+            } catch { throw .framing(error) }
+            switch try receive() {
+            case .bytes: continue
+            case .nothing: return nil
             case .end:
-                state.bodyFinished()
+                guard case .finish = state.upstreamClosed() else { throw .truncated }
                 return .end
-            case .needsMore: return nil
             }
-        } catch { throw .framing(error) }
+        }
     }
 
     /// The next piece of the response's body.
-    package func nextBodyPiece(
-        before deadline: Instant, unlessClosing client: SocketWatch? = nil
-    ) async throws(ClientFailure) -> BodyPiece {
+    package func nextBodyPiece(before deadline: Instant) async throws(ClientFailure) -> BodyPiece {
         while true {
             if let piece = try bodyPieceAtHand() { return piece }
-            if try await fill(before: deadline, unlessClosing: client) { continue }
-            guard case .finish = state.upstreamClosed() else { throw .truncated }
-            return .end
+            try await awaitBytes(before: deadline)
         }
     }
 
-    /// Reads at least one byte to `input[end...]`; `false` at the end of the stream.
-    private func fill(before deadline: Instant, unlessClosing client: SocketWatch?) async throws(ClientFailure) -> Bool
-    {
-        while true {
-            var progress = TLSProgress.wantsRead
-            if !stream.isKnownEmpty() {
-                makeRoom()
-                do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { throw .closed }
-            }
-            switch progress {
-            case .done(let bytes):
-                end += bytes
-                return true
-            case .closedByPeer: return false
-            case .wantsRead: try await awaitReadable(before: deadline, unlessClosing: client)
-            case .wantsWrite: try pass(await watch.writable(before: deadline))
-            }
+    private enum Arrival { case bytes, end, nothing }
+
+    /// Reads what has come to `input[end...]`.
+    private func receive() throws(ClientFailure) -> Arrival {
+        guard !stream.isKnownEmpty() else { return .nothing }
+        makeRoom()
+        let progress: TLSProgress
+        do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { throw .closed }
+        switch progress {
+        case .done(let bytes):
+            end += bytes
+            return .bytes
+        case .closedByPeer: return .end
+        // TLS without renegotiation writes nothing when it reads.
+        case .wantsRead, .wantsWrite: return .nothing
         }
     }
 
-    private func awaitReadable(before deadline: Instant, unlessClosing client: SocketWatch?) async throws(ClientFailure)
+    /// Waits for more of the response, unless `client`, for whom it is, closes its connection.
+    package func awaitBytes(before deadline: Instant, unlessClosing client: SocketWatch? = nil)
+        async throws(ClientFailure)
     {
-        try pass(await readable(before: deadline, unlessClosing: client))
+        try pass(await watch.readable(before: deadline, unlessClosing: client))
         stream.socketBecameReadable(closing: watch.isPeerClosing)
-    }
-
-    private func readable(before deadline: Instant, unlessClosing client: SocketWatch?) async -> Readiness {
-        guard let client else { return await watch.readable(before: deadline) }
-        return await watch.readable(before: deadline, unlessClosing: client)
     }
 
     private func pass(_ readiness: Readiness) throws(ClientFailure) {
