@@ -16,6 +16,10 @@ package struct AccessRecord: Sendable {
     package var origin: Failure.Origin?
     /// What only the operator may read about a failure: a cause, an upstream's text.
     package var cause: String?
+    /// The address of the upstream's endpoint.
+    package var upstream: String?
+    /// How often the request was sent upstream.
+    package var attempts = 0
     /// The stage that ended the request; ``Stage/record`` on success.
     package var stage = Stage.record
     package var policyVersion = ""
@@ -130,10 +134,15 @@ package struct AccessLogBuffer {
         append("\",\"code\":\"", record.code, to: &out)
         append("\",\"origin\":\"", record.origin?.rawValue, to: &out)
         append("\",\"cause\":\"", record.cause, to: &out)
+        append("\",\"upstream\":\"", record.upstream, to: &out)
         append("\",\"stage\":\"", record.stage.rawValue, to: &out)
         append("\",\"policy\":\"", record.policyVersion, to: &out)
         out.append(text: "\",\"status\":")
         out.append(decimal: record.status)
+        if record.attempts > 1 {
+            out.append(text: ",\"attempts\":")
+            out.append(decimal: record.attempts)
+        }
         out.append(text: ",\"bytes_in\":")
         out.append(decimal: record.bytesIn)
         out.append(text: ",\"bytes_out\":")

@@ -30,6 +30,10 @@ struct Exchange: ~Copyable {
     var allowance = BodyAllowance()
     /// Its place among the requests under way to a remote upstream.
     var place: UpstreamPlace?
+    /// Where it went last.
+    var endpoint: Endpoint?
+    /// How often it was sent upstream.
+    var attempts = 0
     /// Head and body of the answer.
     var bytesOut = 0
     /// Which header the credential came in, whose words an answer uses.

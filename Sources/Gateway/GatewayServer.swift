@@ -95,6 +95,7 @@ package final class GatewayServer: Sendable {
         if case .remote(let plan, _) = options.upstream {
             let cluster = UpstreamCluster(plan)
             for worker in workers { worker.adopt(cluster) }
+            shared.shows(cluster)
         }
         if let first = workers.first {
             let jobs = RemoteJobs(leases: shared.leases, questions: JobQuestions(of: shared, over: first))
@@ -154,10 +155,11 @@ package final class GatewayServer: Sendable {
             let keeper = UpstreamKeeper(worker: worker, resolver: NameResolver(), say: options.say)
             keeper.begin()
             if let jobs = worker.jobs {
-                JobWatcher(
+                let watcher = JobWatcher(
                     loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
-                    alarm: options.say
-                ).begin()
+                    alarm: options.say)
+                watcher.begin()
+                shared.shows(watcher)
             }
             return keeper
         }
@@ -185,6 +187,7 @@ package final class GatewayServer: Sendable {
     /// Requests that begin from now on go where the new plan says; those under way keep their connections.
     package func adopt(_ plan: UpstreamPlan) {
         let cluster = UpstreamCluster(plan)
+        shared.shows(cluster)
         for worker in workers { worker.loop.perform { worker.adopt(cluster) } }
     }
 
@@ -222,59 +225,5 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.accessLog.flush() }
         shared.journal?.close()
         shared.log.close()
-    }
-}
-
-/// What all workers share: each member is safe to use from any thread.
-final class SharedState: Sendable {
-    let policies: PolicyStore
-    let limiter = RateLimiter()
-    let leases: LeaseTable
-    /// Where leases outlive the process; `nil` where the upstream is in it, and remembers its jobs itself.
-    let journal: LeaseJournal?
-    /// The connector service of this process; `nil` where the upstream is remote.
-    let local: (any Upstream)?
-    let bodies = BodyBudget(limitBytes: 256 << 20)
-    let metrics: Metrics
-    let log: AccessLogQueue
-    let isDraining = Atomic<Bool>(false)
-
-    init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
-        policies = options.policies
-        switch options.upstream {
-        case .inProcess(let upstream):
-            local = upstream
-            leases = LeaseTable()
-            journal = nil
-        case .remote(_, let disk):
-            local = nil
-            do throws(SystemError) {
-                (leases, journal) = try LeaseTable.restored(
-                    from: disk, matrix: options.policies.current.concurrency, now: milliseconds(), warn: options.say)
-            } catch { throw .journal(error) }
-        }
-        metrics = Metrics(workerCount: options.workers)
-        log = options.log
-    }
-
-    /// Everything that is counted, and what can be asked for at this moment.
-    func renderMetrics(into out: inout [UInt8]) {
-        let status = policies.snapshot()
-        var gauges = Metrics.Gauges()
-        gauges.leases = leases.usage()
-        gauges.limiter = limiter.usage()
-        gauges.policyVersion = status.set.shortVersion
-        gauges.policyLoadedAt = status.loadedAt
-        gauges.droppedLogLines = log.droppedLines
-        gauges.isReady = !isDraining.load(ordering: .relaxed)
-        metrics.render(gauges, to: &out)
-    }
-
-    /// Takes over a job that ran before this process did.
-    func restore(_ job: UpstreamJob) {
-        let matrix = policies.current.concurrency
-        // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
-        guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
-        leases.rebuild(job.key, kind: kind, job: job.job, now: milliseconds())
     }
 }

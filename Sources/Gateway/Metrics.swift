@@ -10,6 +10,10 @@ package final class Metrics: Sendable {
         package var policyLoadedAt: Int64 = 0
         package var droppedLogLines = 0
         package var isReady = true
+        /// Leases older than any job should be.
+        package var overdueLeases = 0
+        /// `nil` where the upstream is in this process.
+        var upstream: UpstreamUsage?
 
         package init() {}
     }
@@ -36,7 +40,10 @@ package final class Metrics: Sendable {
         renderRequests(to: &out)
         renderWorkers(to: &out)
         renderLeases(gauges.leases, to: &out)
+        out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
+        out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
         renderLimits(gauges.limiter, to: &out)
+        if let upstream = gauges.upstream { renderUpstream(upstream, to: &out) }
 
         out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by outcome.")
         out.sample("gateway_policy_reloads_total", ["outcome": "accepted"], reloadsAccepted.load(ordering: .relaxed))
@@ -109,6 +116,25 @@ package final class Metrics: Sendable {
                 case .uncertain: usage.uncertain
                 }
             out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
+        }
+    }
+
+    private func renderUpstream(_ usage: UpstreamUsage, to out: inout [UInt8]) {
+        out.beginMetric("gateway_upstream_requests_in_flight", "gauge", "Requests under way to the upstream.")
+        out.sample("gateway_upstream_requests_in_flight", [:], UInt64(max(0, usage.inFlight)))
+        out.beginMetric("gateway_upstream_requests_waiting", "gauge", "Requests that wait for a place.")
+        out.sample("gateway_upstream_requests_waiting", [:], UInt64(usage.waiting))
+        out.beginMetric("gateway_upstream_endpoint_well", "gauge", "Whether nothing speaks against an endpoint.")
+        for endpoint in usage.endpoints {
+            let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
+            out.sample("gateway_upstream_endpoint_well", labels, endpoint.isWell ? 1 : 0)
+        }
+        var totals: [UpstreamFailure: UInt64] = [:]
+        for worker in workers { worker.collect(failures: &totals) }
+        out.beginMetric("gateway_upstream_failures_total", "counter", "Requests without an answer, by what went wrong.")
+        for failure in UpstreamFailure.allCases {
+            guard let count = totals[failure] else { continue }
+            out.sample("gateway_upstream_failures_total", ["failure": "\(failure)"], count)
         }
     }
 

@@ -114,7 +114,9 @@ extension Worker {
     func note(_ failure: Failure, _ exchange: inout Exchange) {
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
-        if case .upstream(let upstreamFailure) = failure.kind { exchange.cause = upstreamFailure.description }
+        guard case .upstream(let upstreamFailure) = failure.kind else { return }
+        exchange.cause = upstreamFailure.explanation
+        counts.upstreamFailed(upstreamFailure)
     }
 
     /// The request was not granted.

@@ -37,6 +37,8 @@ extension Worker {
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
+        record.upstream = exchange.endpoint?.name
+        record.attempts = exchange.attempts
         record.stage = exchange.endingStage
         record.policyVersion = exchange.policies.shortVersion
         record.bytesIn = connection.head.end + exchange.bodyBytes

@@ -94,7 +94,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     }
 
     /// What the operator reads.
-    package var description: String {
+    package var explanation: String {
         switch self {
         case .noEndpoint: "no endpoint is well"
         case .queueFull: "too many requests wait for the upstream"

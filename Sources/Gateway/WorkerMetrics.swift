@@ -6,6 +6,7 @@ package final class WorkerMetrics: Sendable {
     package enum Count: Int, CaseIterable, Sendable {
         case connectionsOpened, connectionsClosed, handshakesFull, handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
+        case upstreamConnections, upstreamReuses, upstreamRetries
 
         /// The metric's name and help, `nil` for those that are shown as a difference.
         var description: (name: String, help: String)? {
@@ -17,14 +18,18 @@ package final class WorkerMetrics: Sendable {
             case .handshakesFailed: ("gateway_tls_handshakes_failed_total", "TLS handshakes that failed.")
             case .bytesIn: ("gateway_received_bytes_total", "Bytes of requests.")
             case .bytesOut: ("gateway_sent_bytes_total", "Bytes of responses.")
+            case .upstreamConnections: ("gateway_upstream_connections_total", "Connections made to the upstream.")
+            case .upstreamReuses: ("gateway_upstream_reuses_total", "Requests sent over a kept connection.")
+            case .upstreamRetries: ("gateway_upstream_retries_total", "Requests sent to the upstream once more.")
             case .headsRefused: ("gateway_heads_refused_total", "Requests refused before a route was known.")
             }
         }
     }
 
-    private let counts = InlineArray<8, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counts = InlineArray<11, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationCounters]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
+    private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
 
     init() {}
 
@@ -48,11 +53,18 @@ package final class WorkerMetrics: Sendable {
         limits.withLock { $0[ExceededLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
     }
 
+    /// Counts a request that got no answer from the upstream.
+    func upstreamFailed(_ failure: UpstreamFailure) { failures.withLock { $0[failure, default: 0] += 1 } }
+
     func value(of count: Count) -> UInt64 { counts[count.rawValue].load(ordering: .relaxed) }
 
     func collect(operations totals: inout [String: OperationTotals]) {
         let counters = operations.withLock { $0 }
         for (name, counters) in counters { counters.collect(into: &totals[name, default: OperationTotals()]) }
+    }
+
+    func collect(failures totals: inout [UpstreamFailure: UInt64]) {
+        failures.withLock { totals.merge($0, uniquingKeysWith: +) }
     }
 
     func collect(limits totals: inout [ExceededLimit: UInt64]) {

@@ -7,6 +7,8 @@ internal import Transport
 final class Endpoint: Sendable {
     let url: UpstreamURL
     let address: SocketAddress
+    /// The address, for the log.
+    let name: String
     /// How a request line begins, method and base path, by the raw value of the method.
     let lineStarts: [[UInt8]]
     /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
@@ -19,6 +21,7 @@ final class Endpoint: Sendable {
     init(url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings) {
         self.url = url
         self.address = address
+        name = "\(address)"
         lineStarts = HTTPMethod.allCases.map { Array("\($0.name) \(url.base)".utf8) }
         var host = url.authority
         if case .named(let name) = settings.host { host = name }

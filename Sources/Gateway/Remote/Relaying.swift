@@ -59,6 +59,9 @@ extension Worker {
         while true {
             var link = try await client.link(reuses: reuses, unlessClosing: watch)
             let upstream = link.connection
+            exchange.endpoint = link.endpoint
+            exchange.attempts += 1
+            counts.add(to: link.isReused ? .upstreamReuses : .upstreamConnections)
             upstream.requestStarted(connection.head.method)
             appendForwardedHead(
                 of: connection, exchange, caller, to: link.endpoint, client, body.framing, &upstream.output)
@@ -75,6 +78,7 @@ extension Worker {
                 if failure != .abandoned { link.outcome = .bad }
                 guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
                 else { throw Failure(failure) }
+                counts.add(to: .upstreamRetries)
                 reuses = false
                 continue
             }

@@ -47,6 +47,13 @@ package struct SecretField: Sendable, Equatable, CustomStringConvertible {
     package var description: String { "(secret)" }
 }
 
+/// How a remote upstream stands at a moment.
+struct UpstreamUsage: Sendable {
+    let inFlight: Int
+    let waiting: Int
+    let endpoints: [(url: String, address: String, isWell: Bool)]
+}
+
 /// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
 final class UpstreamCluster: Sendable {
     let plan: UpstreamPlan
@@ -93,6 +100,13 @@ final class UpstreamCluster: Sendable {
 
     /// A host name stands for nothing, or nobody says for what. Addresses of before stay: an old answer is better than none.
     func unresolved(_ url: UpstreamURL, _ failure: UpstreamFailure) { nameless.withLock { $0[url] = failure } }
+
+    /// How the upstream stands, for metrics.
+    func usage() -> UpstreamUsage {
+        let (inFlight, waiting) = gate.usage
+        let endpoints = current.map { (url: "\($0.url)", address: "\($0.address)", isWell: $0.isWell) }
+        return UpstreamUsage(inFlight: inFlight, waiting: waiting, endpoints: endpoints)
+    }
 
     /// Why a request finds no endpoint.
     var reasonForNone: UpstreamFailure {

@@ -1,0 +1,67 @@
+internal import Policy
+internal import Synchronization
+internal import Transport
+
+/// What all workers share: each member is safe to use from any thread.
+final class SharedState: Sendable {
+    let policies: PolicyStore
+    let limiter = RateLimiter()
+    let leases: LeaseTable
+    /// Where leases outlive the process; `nil` where the upstream is in it, and remembers its jobs itself.
+    let journal: LeaseJournal?
+    /// The connector service of this process; `nil` where the upstream is remote.
+    let local: (any Upstream)?
+    let bodies = BodyBudget(limitBytes: 256 << 20)
+    let metrics: Metrics
+    let log: AccessLogQueue
+    let isDraining = Atomic<Bool>(false)
+    /// The remote upstream in force, for metrics.
+    private let cluster = Mutex<UpstreamCluster?>(nil)
+    private let watcher = Mutex<JobWatcher?>(nil)
+
+    init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
+        policies = options.policies
+        switch options.upstream {
+        case .inProcess(let upstream):
+            local = upstream
+            leases = LeaseTable()
+            journal = nil
+        case .remote(_, let disk):
+            local = nil
+            do throws(SystemError) {
+                (leases, journal) = try LeaseTable.restored(
+                    from: disk, matrix: options.policies.current.concurrency, now: milliseconds(), warn: options.say)
+            } catch { throw .journal(error) }
+        }
+        metrics = Metrics(workerCount: options.workers)
+        log = options.log
+    }
+
+    /// Whose state the metrics show from now on.
+    func shows(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
+
+    func shows(_ watcher: JobWatcher) { self.watcher.withLock { $0 = watcher } }
+
+    /// Everything that is counted, and what can be asked for at this moment.
+    func renderMetrics(into out: inout [UInt8]) {
+        let status = policies.snapshot()
+        var gauges = Metrics.Gauges()
+        gauges.leases = leases.usage()
+        gauges.limiter = limiter.usage()
+        gauges.policyVersion = status.set.shortVersion
+        gauges.policyLoadedAt = status.loadedAt
+        gauges.droppedLogLines = log.droppedLines
+        gauges.isReady = !isDraining.load(ordering: .relaxed)
+        gauges.upstream = cluster.withLock { $0 }?.usage()
+        gauges.overdueLeases = watcher.withLock { $0 }?.overdueLeases ?? 0
+        metrics.render(gauges, to: &out)
+    }
+
+    /// Takes over a job that ran before this process did.
+    func restore(_ job: UpstreamJob) {
+        let matrix = policies.current.concurrency
+        // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
+        guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
+        leases.rebuild(job.key, kind: kind, job: job.job, now: milliseconds())
+    }
+}
