@@ -28,15 +28,20 @@ struct JournalQueue {
     private var isMendingDue = true
     private var appended: UInt64 = 0
     private var durable: UInt64 = 0
-    private var nextCompaction = leastCompaction
+    private var nextCompaction: Int
     private(set) var fileBytes = 0
+    private let leastCompaction: Int
 
-    /// Below this a file is not worth writing anew.
-    static let leastCompaction = 1 << 20
     /// No file grows beyond this.
     static let mostFileBytes = 256 << 20
     /// More than this does not wait for a disk that hangs.
     static let mostPending = 16 << 20
+
+    /// A file below `leastCompaction` bytes is not worth writing anew.
+    init(leastCompaction: Int) {
+        self.leastCompaction = leastCompaction
+        nextCompaction = leastCompaction
+    }
 
     /// Whether changes find their way to the disk.
     var isAvailable: Bool { if case .broken = mode { false } else { true } }
@@ -86,7 +91,7 @@ struct JournalQueue {
         durable = step.position
         self.fileBytes = fileBytes
         // Twice what it is, so that a file of live leases alone is not written again and again.
-        if step.image != nil { nextCompaction = max(Self.leastCompaction, 2 * fileBytes) }
+        if step.image != nil { nextCompaction = max(leastCompaction, 2 * fileBytes) }
         // Not where an overflow has broken it meanwhile: what came since is not in the file.
         if case .mending = mode { mode = .sound }
     }

@@ -13,7 +13,7 @@ package final class LeaseJournal: Sendable {
     struct Unavailable: Error, Equatable {}
 
     fileprivate struct State {
-        var queue = JournalQueue()
+        var queue: JournalQueue
         var isClosed = false
         /// The operator knows that the disk does not take leases.
         var isFailureTold = false
@@ -27,7 +27,7 @@ package final class LeaseJournal: Sendable {
         let continuation: CheckedContinuation<Bool, Never>
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     /// Held while the disk is busy, by the journal's thread and nobody else.
     private let writer: Mutex<JournalWriter>
     private let warn: @Sendable (String) -> Void
@@ -36,8 +36,9 @@ package final class LeaseJournal: Sendable {
     /// How long a request waits for the disk.
     private static let patience = Duration.seconds(10)
 
-    /// `warn` gets a line for the operator, from any thread.
-    init(disk: any JournalDisk, warn: @escaping @Sendable (String) -> Void) {
+    /// A file below `leastCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
+    init(disk: any JournalDisk, leastCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
+        state = Mutex(State(queue: JournalQueue(leastCompaction: leastCompaction)))
         writer = Mutex(JournalWriter(disk: disk))
         self.warn = warn
     }

@@ -98,7 +98,7 @@ struct LeaseModelTests {
     }
 }
 
-private struct SeededRandom: RandomNumberGenerator {
+struct SeededRandom: RandomNumberGenerator {
     var state: UInt64
 
     mutating func next() -> UInt64 {

@@ -1,0 +1,427 @@
+import Foundation
+import Policy
+import Synchronization
+import Testing
+
+@testable import Gateway
+@testable import Transport
+
+private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+private let state = LeaseKind(index: 1, name: "state", holds: .request)
+private let matrix = ConcurrencyMatrix(kinds: [sync, state], conflicts: [[0], [0]])
+
+private struct Refused: Error {}
+
+/// A table with a journal whose thread is the test's.
+private struct Kept {
+    let disk: MemoryDisk
+    let journal: LeaseJournal
+    let table: LeaseTable
+
+    init(_ disk: MemoryDisk, leastCompaction: Int = 1 << 20) throws(SystemError) {
+        self.disk = disk
+        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        journal = LeaseJournal(disk: disk, leastCompaction: leastCompaction) { _ in }
+        table = LeaseTable(shardCount: 1, journal: journal)
+        for entry in entries { table.restore(entry, matrix: matrix, now: 100) }
+        journal.step()
+    }
+
+    func key(_ number: Int) -> LeaseKey { LeaseKey(organization: "org", connection: "conn_\(number)") }
+
+    func reserve(_ number: Int) throws(Refused) -> Lease {
+        switch table.reserve(key(number), kind: sync, family: .aitronos, matrix: matrix, now: 5) {
+        case .granted(let lease): return lease
+        case .refused: throw Refused()
+        }
+    }
+
+    func hold(_ number: Int) throws(Refused) { try reserve(number).bind(job(number), now: 6) }
+
+    func job(_ number: Int) -> LeaseJob {
+        LeaseJob(id: "job_\(number)", type: "sync", status: "running", startedAt: 7, location: "/jobs/job_\(number)")
+    }
+}
+
+/// The leases a disk remembers, by their connection: the job's id, or "?" where there is none.
+private func remembered(_ disk: MemoryDisk) throws -> [String: String] {
+    var leases: [String: String] = [:]
+    for entry in try LeaseJournal.recover(from: disk, warn: { _ in }) {
+        #expect(leases.updateValue(entry.job?.id ?? "?", forKey: entry.key.connection) == nil)
+    }
+    return leases
+}
+
+@Suite("Lease journal")
+struct LeaseJournalTests {
+    @Test("A lease is found again as it was, with its job or uncertain, and one that ended is not")
+    func roundTrip() throws {
+        let first = try Kept(MemoryDisk())
+        try first.hold(1)
+        try first.hold(2)
+        var lease = try first.reserve(3)
+        lease.forwarded()
+        first.table.jobEnded(first.key(2), jobID: "job_2", now: 9)
+        first.journal.step()
+        let second = try Kept(first.disk.killed())
+        #expect(second.table.usage() == LeaseTable.Usage(held: 1, uncertain: 1))
+        let watched = second.table.watched().sorted { $0.key.connection < $1.key.connection }
+        #expect(watched[0].job == first.job(1) && watched[0].family == .aitronos && watched[0].since == 5)
+        #expect(watched[1].key == first.key(3) && watched[1].job == nil && watched[1].isAccepted)
+        // And again from the file that the second process wrote.
+        #expect(try Kept(second.disk.killed()).table.usage() == LeaseTable.Usage(held: 1, uncertain: 1))
+        lease.release()
+    }
+
+    @Test("A lease that lasts for a request only is not kept, nor does it wait for the disk")
+    func requestLease() async throws {
+        let kept = try Kept(MemoryDisk())
+        kept.disk.fails { _ in true }
+        guard case .granted(let lease) = kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0) else {
+            Issue.record("refused")
+            return
+        }
+        try await lease.secure()
+        kept.disk.fails { _ in false }
+        kept.journal.step()
+        #expect(try remembered(kept.disk.killed()) == [:])
+        lease.release()
+    }
+
+    @Test("A kind that the policy does not name any more excludes everything")
+    func kindGone() throws {
+        let first = try Kept(MemoryDisk())
+        try first.hold(1)
+        first.journal.step()
+        let table = LeaseTable()
+        let renamed = LeaseKind(index: 0, name: "export", holds: .job)
+        let other = ConcurrencyMatrix(kinds: [renamed], conflicts: [[]])
+        for entry in try LeaseJournal.recover(from: first.disk.killed(), warn: { _ in }) {
+            table.restore(entry, matrix: other, now: 9)
+        }
+        #expect(table.conflict(first.key(1), kind: renamed, matrix: other, now: 9)?.job == first.job(1))
+    }
+
+    @Test("A tail cut off at any byte costs only the record it is in")
+    func tornTail() throws {
+        let kept = try Kept(MemoryDisk())
+        try kept.hold(1)
+        try kept.reserve(2).leaveUncertain()
+        kept.journal.step()
+        let file = try #require(kept.disk.journal)
+        let ends = JournalFrame.find(in: file).payloads.map(\.upperBound)
+        #expect(ends.count == 3)
+        for cut in 0...file.count {
+            for zeros in [0, 1, 8, 300] {
+                let disk = MemoryDisk(journal: Array(file[..<cut]) + [UInt8](repeating: 0, count: zeros))
+                let expected: [String: String] =
+                    switch ends.count(where: { $0 <= cut }) {
+                    case 0: [:]
+                    case 1: ["conn_1": "?"]
+                    case 2: ["conn_1": "job_1"]
+                    default: ["conn_1": "job_1", "conn_2": "?"]
+                    }
+                #expect(try remembered(disk) == expected)
+                // What comes next is not lost behind the damage.
+                let next = try Kept(disk)
+                try next.hold(7)
+                next.journal.step()
+                #expect(try remembered(next.disk.killed()) == expected.merging(["conn_7": "job_7"]) { $1 })
+            }
+        }
+    }
+
+    @Test("Any flipped bit costs the record it is in, and no other")
+    func flippedBits() throws {
+        let kept = try Kept(MemoryDisk())
+        for number in 1...2 { try kept.hold(number) }
+        kept.journal.step()
+        let file = try #require(kept.disk.journal)
+        let whole = ["conn_1": "job_1", "conn_2": "job_2"]
+        #expect(try remembered(MemoryDisk(journal: file)) == whole)
+        for bit in 0..<file.count * 8 {
+            var damaged = file
+            damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+            let found = try remembered(MemoryDisk(journal: damaged))
+            // Each lease has two records: without the one its job is unknown, without the other nothing is missing.
+            #expect(found.count == 2, "bit \(bit)")
+            #expect(found.filter { $0.value != whole[$0.key] }.allSatisfy { $0.value == "?" })
+            #expect(found.count { $0.value == "?" } <= 1)
+        }
+    }
+
+    @Test("Garbage of any kind is no lease, and no crash")
+    func garbage() throws {
+        var random = SeededRandom(state: 7)
+        for count in 0..<2000 {
+            let bytes = (0..<count % 97).map { _ in UInt8.random(in: 0...UInt8.max, using: &random) }
+            #expect(try remembered(MemoryDisk(journal: bytes)) == [:])
+        }
+        let strange = ["{}", "[]", "1", "{\"lease\":-1}", "{\"lease\":1}", "{\"freed\":\"1\"}", "\u{0}"]
+        let frames = strange.flatMap { JournalFrame.encode(Array($0.utf8)) }
+        #expect(try remembered(MemoryDisk(journal: frames)) == [:])
+    }
+
+    @Test(
+        "Whichever operation of the disk fails, a secured lease is remembered and an unsecured one does not go upstream"
+    )
+    func faults() throws {
+        for isLasting in [false, true] {
+            var number = 0
+            while true {
+                number += 1
+                let failing = number
+                let disk = MemoryDisk()
+                disk.fails { isLasting ? $0 >= failing : $0 == failing }
+                guard try script(disk) else { continue }
+                if disk.operations < failing { break }
+            }
+            #expect(number > 20)
+        }
+    }
+
+    /// Leases begin and end while the disk fails. `false` where the journal could not even be read.
+    private func script(_ disk: MemoryDisk) throws -> Bool {
+        guard let kept = try? Kept(disk) else { return false }
+        var random = SeededRandom(state: 3)
+        /// What goes upstream, and so must never be forgotten before its end.
+        var live: Set<Int> = []
+        func check() throws {
+            for _ in 0..<4 {
+                let found = try remembered(disk.crashed(&random))
+                for number in live { #expect(found["conn_\(number)"] != nil) }
+            }
+        }
+        for number in 0..<12 {
+            let lease = try kept.reserve(number)
+            kept.journal.step()
+            if kept.journal.isAvailable {
+                live.insert(number)
+                lease.bind(kept.job(number), now: 1)
+            } else {
+                lease.release()
+            }
+            if number % 3 == 2, let old = live.min() {
+                live.remove(old)
+                kept.table.jobEnded(kept.key(old), jobID: "job_\(old)", now: 2)
+            }
+            try check()
+            if number % 4 == 3 { kept.journal.mend() }
+            kept.journal.step()
+            try check()
+        }
+        // When the disk is well again, so is the journal.
+        disk.fails { _ in false }
+        kept.journal.mend()
+        kept.journal.step()
+        #expect(kept.journal.isAvailable)
+        let expected = Dictionary(uniqueKeysWithValues: live.map { ("conn_\($0)", "job_\($0)") })
+        #expect(try remembered(disk.killed()) == expected)
+        return true
+    }
+
+    @Test("A crash before any operation of a compaction finds every lease")
+    func compaction() throws {
+        let disk = MemoryDisk()
+        let kept = try Kept(disk, leastCompaction: 20_000)
+        for number in 0..<20 { try kept.hold(number) }
+        kept.journal.step()
+        let lost = Mutex<[Int]>([])
+        let random = Mutex(SeededRandom(state: 11))
+        disk.before { operation in
+            for _ in 0..<4 {
+                let found = try? random.withLock { try remembered(disk.crashed(&$0)) }
+                let isWhole = found.map { found in (0..<20).allSatisfy { found["conn_\($0)"] == "job_\($0)" } } ?? false
+                if !isWhole { lost.withLock { $0.append(operation) } }
+            }
+        }
+        var longest = 0
+        var compactions = 0
+        for round in 0..<40 {
+            for number in 100..<105 {
+                try kept.hold(number)
+                kept.table.jobEnded(kept.key(number), jobID: "job_\(number)", now: 3)
+            }
+            let before = kept.journal.fileBytes
+            kept.journal.step()
+            if kept.journal.fileBytes < before { compactions += 1 }
+            longest = max(longest, kept.journal.fileBytes)
+            #expect(kept.journal.isAvailable, "round \(round)")
+        }
+        #expect(lost.withLock { $0 } == [])
+        #expect(compactions > 0)
+        #expect(longest <= 20_000, "the file grew to \(longest)")
+    }
+
+    @Test("A compaction that fails before the new file has its name is put off, and no request fails")
+    func failedCompaction() throws {
+        let disk = MemoryDisk()
+        var queue = JournalQueue(leastCompaction: 100)
+        var writer = JournalWriter(disk: disk)
+        func step() -> Bool {
+            let step = queue.beginStep()
+            let isDone = (try? writer.write(step)) != nil
+            queue.ended(step, succeeded: isDone, fileBytes: writer.bytes)
+            return isDone
+        }
+        #expect(step())
+        for name in ["create", "rename"] {
+            disk.fails(every: name)
+            for round in 0..<20 {
+                let last = queue.append([UInt8](repeating: 1, count: 60), of: .freed(UInt64(round)))
+                // What comes of a rename that failed nobody knows, so that both files are given up.
+                guard step() else {
+                    #expect(name == "rename" && !queue.isAvailable)
+                    break
+                }
+                #expect(queue.isAvailable && queue.isDurable(last))
+            }
+            #expect(writer.bytes == (name == "create" ? 20 * 60 : writer.bytes))
+            disk.fails { _ in false }
+            queue.mend()
+            #expect(step() && queue.isAvailable)
+        }
+    }
+
+    @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
+    func overflow() throws {
+        var queue = JournalQueue(leastCompaction: 1 << 20)
+        queue.ended(queue.beginStep(), succeeded: true, fileBytes: 0)
+        // The disk is busy with this for a long time.
+        let slow = queue.beginStep()
+        let entry = LeaseEntry(
+            serial: 1, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 0,
+            job: nil)
+        let frame = [UInt8](repeating: 1, count: 1 << 20)
+        var last: UInt64 = 0
+        for _ in 0..<40 { last = queue.append(frame, of: .held(entry)) }
+        #expect(!queue.isAvailable)
+        queue.ended(slow, succeeded: true, fileBytes: 0)
+        #expect(!queue.isAvailable && !queue.isDurable(last))
+        queue.mend()
+        #expect(queue.hasWork)
+        let whole = queue.beginStep()
+        #expect(whole.image == frame && whole.records == [])
+        _ = queue.append([2], of: .freed(1))
+        queue.ended(whole, succeeded: true, fileBytes: frame.count)
+        #expect(queue.isAvailable && queue.isDurable(last) && queue.beginStep().records == [2])
+    }
+}
+
+@Suite("Lease journal's thread")
+struct LeaseJournalThreadTests {
+    @Test("Many requests are secured together, and found after a kill", .timeLimit(.minutes(1)))
+    func groups() async throws {
+        let disk = MemoryDisk()
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<100 {
+                group.addTask {
+                    let key = LeaseKey(organization: "org", connection: "conn_\(number)")
+                    guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
+                        Issue.record("refused")
+                        return
+                    }
+                    try await lease.secure()
+                    #expect(try remembered(disk.killed())["conn_\(number)"] == "?")
+                    lease.bind(LeaseJob(id: "job_\(number)", type: "sync", status: "running"), now: 0)
+                }
+            }
+            try await group.waitForAll()
+        }
+        journal.close()
+        #expect(try remembered(disk.killed()).count == 100)
+    }
+
+    @Test(
+        "A full disk refuses triggers, tells the operator once, and is used again when it has room",
+        .timeLimit(.minutes(1)))
+    func fullDisk() async throws {
+        let disk = MemoryDisk()
+        let lines = Mutex<[String]>([])
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { line in
+            lines.withLock { $0.append(line) }
+        }
+        let key = LeaseKey(organization: "org", connection: "conn_1")
+        func trigger() async -> Failure? {
+            guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
+                Issue.record("refused")
+                return nil
+            }
+            do throws(Failure) {
+                try await lease.secure()
+                return nil
+            } catch { return error }
+        }
+        disk.fails { _ in true }
+        for _ in 0..<3 { #expect(await trigger() == Failure(.storeUnavailable, at: .lease)) }
+        #expect(!journal.isAvailable)
+        #expect(table.usage() == LeaseTable.Usage())
+        disk.fails { _ in false }
+        try waitUntil("the disk is used again") { journal.isAvailable }
+        #expect(await trigger() == nil)
+        journal.close()
+        #expect(lines.withLock { $0.count } == 2)
+        #expect(await trigger() == Failure(.storeUnavailable, at: .lease))
+    }
+
+    @Test("A request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
+    func hangingDisk() async throws {
+        let disk = MemoryDisk()
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+        let hangs = Atomic(true)
+        let isWaiting = Atomic(false)
+        disk.before { _ in
+            isWaiting.store(true, ordering: .releasing)
+            while hangs.load(ordering: .acquiring) { usleep(200) }
+        }
+        let key = LeaseKey(organization: "org", connection: "conn_1")
+        guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
+            Issue.record("refused")
+            return
+        }
+        let waiter = Task {
+            while !isWaiting.load(ordering: .acquiring) { await Task.yield() }
+            // Until the request waits and is sent away.
+            while hangs.load(ordering: .acquiring) {
+                journal.sendAway(now: .now() + .seconds(11))
+                await Task.yield()
+            }
+        }
+        await #expect(throws: Failure(.storeUnavailable, at: .lease)) { try await lease.secure() }
+        hangs.store(false, ordering: .releasing)
+        await waiter.value
+        lease.release()
+        journal.close()
+    }
+
+    @Test("Leases survive in a real folder, whose files nobody else may read")
+    func realFolder() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-tests-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let disk = JournalFolder(path: folder.path)
+        for round in 0..<3 {
+            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+            #expect(table.usage().uncertain == round)
+            let key = LeaseKey(organization: "org", connection: "conn_\(round)")
+            guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
+                Issue.record("refused")
+                return
+            }
+            try await lease.secure()
+            journal.close()
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [JournalWriter.name])
+        let file = folder.appending(path: JournalWriter.name).path
+        #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
+        let absent = JournalFolder(path: folder.path + "/absent")
+        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, now: 0) { _ in }
+        #expect(!journal.isAvailable)
+        journal.close()
+        // A folder in place of the file: nobody knows which leases there are.
+        try FileManager.default.removeItem(atPath: file)
+        try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
+        #expect(throws: SystemError.self) { try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in } }
+    }
+}

@@ -1,0 +1,137 @@
+import Synchronization
+
+@testable import Gateway
+@testable import Transport
+
+/// A disk in memory that can fail, and that loses at a crash what was not synchronized: any part of it, or nothing.
+final class MemoryDisk: JournalDisk {
+    private struct Content {
+        var written: [UInt8] = []
+        var durableBytes = 0
+    }
+
+    private struct State {
+        var contents: [Content] = []
+        var names: [String: Int] = [:]
+        var durableNames: [String: Int] = [:]
+        var operations = 0
+        var fails: @Sendable (Int, String) -> Bool = { _, _ in false }
+        var before: (@Sendable (Int) -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    init() {}
+
+    init(journal: [UInt8]) {
+        state.withLock { state in
+            state.contents = [Content(written: journal, durableBytes: journal.count)]
+            state.names = [JournalWriter.name: 0]
+            state.durableNames = state.names
+        }
+    }
+
+    /// Lets operations fail, by their number.
+    func fails(_ which: @escaping @Sendable (Int) -> Bool) {
+        state.withLock { $0.fails = { number, _ in which(number) } }
+    }
+
+    /// Lets all operations of one kind fail.
+    func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
+
+    /// Called before each operation with its number.
+    func before(_ body: @escaping @Sendable (Int) -> Void) { state.withLock { $0.before = body } }
+
+    var operations: Int { state.withLock { $0.operations } }
+
+    var journal: [UInt8]? {
+        state.withLock { state in state.names[JournalWriter.name].map { state.contents[$0].written } }
+    }
+
+    /// What another process finds after the power came back.
+    func crashed(_ random: inout some RandomNumberGenerator) -> MemoryDisk {
+        let copy = MemoryDisk()
+        let after = state.withLock { state in
+            var after = State()
+            after.names = Bool.random(using: &random) ? state.names : state.durableNames
+            after.durableNames = after.names
+            after.contents = state.contents.map { content in
+                let kept = Int.random(in: content.durableBytes...content.written.count, using: &random)
+                var bytes = Array(content.written[..<kept])
+                // A length that is on the disk before the bytes are.
+                if Int.random(in: 0..<4, using: &random) == 0 {
+                    bytes += [UInt8](repeating: 0, count: content.written.count - kept)
+                }
+                return Content(written: bytes, durableBytes: bytes.count)
+            }
+            return after
+        }
+        copy.state.withLock { $0 = after }
+        return copy
+    }
+
+    /// What another process finds when this one was killed: everything that was written.
+    func killed() -> MemoryDisk {
+        let copy = MemoryDisk()
+        let (contents, names) = state.withLock { ($0.contents, $0.names) }
+        copy.state.withLock { ($0.contents, $0.names, $0.durableNames) = (contents, names, names) }
+        return copy
+    }
+
+    private func operate(_ name: String) throws(SystemError) {
+        let (number, fails, before) = state.withLock { state in
+            state.operations += 1
+            return (state.operations, state.fails, state.before)
+        }
+        before?(number)
+        if fails(number, name) { throw SystemError(name, number: 28) }
+    }
+
+    func contents(of name: String) throws(SystemError) -> [UInt8]? {
+        try operate("read")
+        return state.withLock { state in state.names[name].map { state.contents[$0].written } }
+    }
+
+    func create(_ name: String) throws(SystemError) -> any JournalFile {
+        try operate("create")
+        let index = state.withLock { state in
+            state.contents.append(Content())
+            state.names[name] = state.contents.count - 1
+            return state.contents.count - 1
+        }
+        return File(disk: self, index: index)
+    }
+
+    func rename(_ name: String, to target: String) throws(SystemError) {
+        try operate("rename")
+        state.withLock { $0.names[target] = $0.names.removeValue(forKey: name) }
+    }
+
+    func synchronizeNames() throws(SystemError) {
+        try operate("synchronize names")
+        state.withLock { $0.durableNames = $0.names }
+    }
+
+    private struct File: JournalFile {
+        let disk: MemoryDisk
+        let index: Int
+
+        func append(_ bytes: Span<UInt8>) throws(SystemError) {
+            // A write that fails may have written a part.
+            let half = bytes.count / 2
+            write(bytes.extracting(0..<half))
+            try disk.operate("write")
+            write(bytes.extracting(half..<bytes.count))
+        }
+
+        private func write(_ bytes: Span<UInt8>) {
+            let copy = bytes.indices.map { bytes[$0] }
+            disk.state.withLock { $0.contents[index].written += copy }
+        }
+
+        func synchronize() throws(SystemError) {
+            try disk.operate("synchronize")
+            disk.state.withLock { $0.contents[index].durableBytes = $0.contents[index].written.count }
+        }
+    }
+}
