@@ -20,7 +20,8 @@ struct JobWatches {
         let since: Instant
         var due: Instant
         var delay = JobWatches.firstDelay
-        var isAsked = false
+        /// When the question that is under way was asked.
+        var askedAt: Instant?
         /// Since when the upstream does not know the job.
         var missingSince: Instant?
         /// Since when nothing runs.
@@ -52,12 +53,12 @@ struct JobWatches {
         for lease in leases {
             let watch = watches[lease.serial].flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, now)
             kept[lease.serial] = watch
-            if !watch.isAsked, watch.due <= now { due.append((watch.due, lease)) }
+            if watch.askedAt == nil, watch.due <= now { due.append((watch.due, lease)) }
         }
         watches = kept
         due.sort { ($0.at, $0.lease.serial) < ($1.at, $1.lease.serial) }
         let chosen = due.prefix(max(0, room)).map(\.lease)
-        for lease in chosen { watches[lease.serial]?.isAsked = true }
+        for lease in chosen { watches[lease.serial]?.askedAt = now }
         return chosen
     }
 
@@ -85,9 +86,11 @@ struct JobWatches {
         _ lease: WatchedLease, _ answer: JobAnswer, askedAt: Instant, now: Instant, jitter: Double
     ) -> Verdict {
         // The lease may have ended, or become another thing, meanwhile.
-        guard var watch = watches[lease.serial], watch.state == lease.state else { return .nothing }
+        guard var watch = watches[lease.serial], watch.state == lease.state, watch.askedAt == askedAt else {
+            return .nothing
+        }
         defer { watches[lease.serial] = watch }
-        watch.isAsked = false
+        watch.askedAt = nil
         watch.due = now + watch.delay * jitter
         watch.delay = min(watch.delay * 1.5, Self.longestDelay)
         switch (answer, lease.state) {

@@ -89,7 +89,7 @@ package struct Lease: ~Copyable, Sendable {
     private let serial: UInt64
     private let holds: LeaseKind.Hold
     /// Where the journal has the reservation.
-    private let position: UInt64
+    let position: UInt64
     private var isForwarded = false
     private var isSettled = false
 

@@ -55,10 +55,11 @@ extension LeaseTable {
     func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
         shard(of: key).records.withLock { records in
             // The same job may run again, for another lease: a word from before that says nothing of now.
-            guard let holder = records.holder(of: key, jobID: job.id), holder.settledAt < moment.serial else { return }
-            if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
-            _ = records.updateHolder(of: key, jobID: job.id) { holder in
-                guard let known = holder.job else { return }
+            if job.hasEnded {
+                return records.endHolders(of: key, jobID: job.id, settledBefore: moment.serial, now: now)
+            }
+            _ = records.updateHolders(of: key, jobID: job.id) { holder in
+                guard let known = holder.job, holder.settledAt < moment.serial else { return }
                 holder.job = LeaseJob(
                     id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
                     location: known.location)
@@ -111,11 +112,5 @@ extension LeaseTable {
             records.bind(key, serial: serial, to: job, settledAt: settledAt, now: now)
             return .held
         }
-    }
-}
-
-extension LeaseRecords {
-    fileprivate func holder(of key: LeaseKey, jobID: String) -> LeaseHolder? {
-        leases[key]?.holders.first { $0.job?.id == jobID }
     }
 }

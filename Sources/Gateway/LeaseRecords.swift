@@ -54,12 +54,12 @@ struct LeaseRecords: Sendable {
 
     mutating func bind(_ key: LeaseKey, serial: UInt64, to job: LeaseJob, settledAt: UInt64, now: Int64) {
         let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
-        // Somebody who read the job's object may have been quicker.
-        let isKnown = hasHolder(of: key, jobID: job.id)
-        if job.hasEnded || endedEarly || isKnown {
-            if !isKnown { recordDuration(key, serial: serial, now: now) }
+        if job.hasEnded || endedEarly {
+            recordDuration(key, serial: serial, now: now)
             return remove(key, serial: serial)
         }
+        // Another lease may have the job, too: one that found it running, or an earlier one if the job was started again. Then
+        // both hold, for their kinds exclude different things, and both end with the job.
         let seen = leases[key]?.seenEarly.last { $0.id == job.id }
         update(key, serial: serial) { holder in
             // The answer tells how the job began; what was seen since is newer.
@@ -82,17 +82,16 @@ struct LeaseRecords: Sendable {
             case .uncertain: remove(key, serial: holder.serial)
             case .held, .draining:
                 guard let id = holder.job?.id, !running.contains(where: { $0.id == id }) else { break }
-                jobEnded(key, jobID: id, now: now)
+                endHolders(of: key, jobID: id, settledBefore: moment.serial, now: now)
             }
         }
     }
 
     mutating func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
-        guard var record = leases[key] else { return }
-        if let index = record.holders.firstIndex(where: { $0.job?.id == jobID }) {
-            recordDuration(key, since: record.holders[index].since, now: now)
-            return remove(key, serial: record.holders[index].serial)
+        if hasHolder(of: key, jobID: jobID) {
+            return endHolders(of: key, jobID: jobID, settledBefore: .max, now: now)
         }
+        guard var record = leases[key] else { return }
         guard record.holders.contains(where: { $0.job == nil }), !record.endedEarly.contains(jobID) else { return }
         // One request starts one job, so the ends that may overtake answers are few.
         if record.endedEarly.count == 16 { record.endedEarly.removeFirst() }
@@ -100,9 +99,17 @@ struct LeaseRecords: Sendable {
         leases[key] = record
     }
 
+    /// Ends the leases that had this job before a moment.
+    mutating func endHolders(of key: LeaseKey, jobID: String, settledBefore serial: UInt64, now: Int64) {
+        for holder in leases[key]?.holders ?? [] where holder.job?.id == jobID && holder.settledAt < serial {
+            recordDuration(key, since: holder.since, now: now)
+            remove(key, serial: holder.serial)
+        }
+    }
+
     /// A job was seen to run: the lease that holds it shows so, or the one that will.
     mutating func jobSeen(_ key: LeaseKey, _ job: LeaseJob) {
-        if updateHolder(of: key, jobID: job.id, { $0.job = job }) { return }
+        if updateHolders(of: key, jobID: job.id, { $0.job = job }) { return }
         guard var record = leases[key], record.holders.contains(where: { $0.job == nil }) else { return }
         if record.seenEarly.count == 16 { record.seenEarly.removeFirst() }
         record.seenEarly.append(job)
@@ -113,10 +120,14 @@ struct LeaseRecords: Sendable {
         leases[key]?.holders.contains { $0.job?.id == jobID } ?? false
     }
 
-    mutating func updateHolder(of key: LeaseKey, jobID: String, _ change: (inout LeaseHolder) -> Void) -> Bool {
-        guard let index = leases[key]?.holders.firstIndex(where: { $0.job?.id == jobID }) else { return false }
-        change(&leases[key, default: LeaseRecord()].holders[index])
-        return true
+    /// Changes the leases that have this job; `false` where there is none.
+    mutating func updateHolders(of key: LeaseKey, jobID: String, _ change: (inout LeaseHolder) -> Void) -> Bool {
+        var isFound = false
+        for index in leases[key]?.holders.indices ?? 0..<0 where leases[key]?.holders[index].job?.id == jobID {
+            change(&leases[key, default: LeaseRecord()].holders[index])
+            isFound = true
+        }
+        return isFound
     }
 
     mutating func update(_ key: LeaseKey, serial: UInt64, _ change: (inout LeaseHolder) -> Void) {

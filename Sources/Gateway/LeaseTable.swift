@@ -63,7 +63,7 @@ package final class LeaseTable: Sendable {
     /// The upstream accepted to cancel a job, which runs until it has ended.
     package func cancelAccepted(_ key: LeaseKey, jobID: String) {
         shard(of: key).records.withLock { records in
-            _ = records.updateHolder(of: key, jobID: jobID) { $0.state = .draining }
+            _ = records.updateHolders(of: key, jobID: jobID) { $0.state = .draining }
         }
     }
 

@@ -1,0 +1,342 @@
+import Policy
+import Testing
+
+@testable import Gateway
+@testable import Transport
+
+/// Random interleavings of everything that can happen around an upstream on other machines, against the truth.
+@Suite("Remote lease model")
+struct RemoteLeaseModelTests {
+    @Test(
+        "No job that a lease began runs unguarded, through crashes and full disks, and every lease ends with its job",
+        arguments: 0..<24)
+    func interleavings(seed: Int) throws {
+        var world = try World(seed: UInt64(seed))
+        for _ in 0..<3 {
+            for _ in 0..<3500 { try world.happens() }
+            try world.comesToRest()
+        }
+        // The run was one worth making.
+        #expect(world.crashes > 5 && world.started > 100 && world.refused > 50 && world.unavailable > 0)
+        #expect(world.lost > 20 && world.resumed > 0)
+    }
+}
+
+private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+private let refresh = LeaseKind(index: 1, name: "refresh", holds: .job)
+/// Runs beside the others.
+private let export = LeaseKind(index: 2, name: "export", holds: .job)
+private let matrix = ConcurrencyMatrix(kinds: [sync, refresh, export], conflicts: [[0, 1], [0, 1], [2]])
+
+private struct World {
+    /// A job of the upstream.
+    struct Job {
+        let id: String
+        let connection: String
+        /// `nil` for one that somebody started behind the gateway's back.
+        var kind: LeaseKind?
+        var isRunning = true
+        /// From when on the upstream shows it.
+        var visibleAt: Int
+    }
+
+    /// A request with a lease.
+    final class Request {
+        var lease: Lease?
+        let position: UInt64
+        let connection: String
+        let kind: LeaseKind
+        var progress = Progress.reserved
+
+        enum Progress {
+            case reserved
+            case sent(arrivesAt: Int)
+            case answered(job: String?)
+        }
+
+        init(_ lease: consuming Lease, connection: String, kind: LeaseKind) {
+            position = lease.position
+            self.lease = consume lease
+            self.connection = connection
+            self.kind = kind
+        }
+    }
+
+    struct Question {
+        let lease: WatchedLease
+        let moment: LeaseMoment
+        let askedAt: Instant
+        var answer: JobAnswer?
+    }
+
+    /// A job object on its way to a client.
+    struct Passing {
+        let moment: LeaseMoment
+        let job: Job
+        let status: String
+    }
+
+    var random: SeededRandom
+    var now = 1_000_000
+    var disk = MemoryDisk()
+    var journal: LeaseJournal
+    var table: LeaseTable
+    var watches = JobWatches()
+    var jobs: [Job] = []
+    var requests: [Request] = []
+    var questions: [Question] = []
+    var passing: [Passing] = []
+    var momentOfClient: LeaseMoment?
+    var nextJob = 0
+    var (crashes, started, refused, unavailable, lost, resumed) = (0, 0, 0, 0, 0, 0)
+
+    init(seed: UInt64) throws {
+        random = SeededRandom(state: seed)
+        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        table = LeaseTable(shardCount: 1, journal: journal)
+        journal.step()
+    }
+
+    private var instant: Instant { Instant(nanoseconds: UInt64(now) * 1_000_000) }
+
+    private func key(_ connection: String) -> LeaseKey { LeaseKey(organization: "o", connection: connection) }
+
+    private mutating func chance(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &random) == 0 }
+
+    mutating func happens() throws {
+        now += Int.random(in: 0..<60, using: &random)
+        switch Int.random(in: 0..<100, using: &random) {
+        case 0..<14: trigger()
+        case 14..<26: forward()
+        case 26..<38: answer()
+        case 38..<44: end()
+        case 44..<46: startBehindTheBack()
+        case 46..<48: cancel()
+        case 48..<56: tick()
+        case 56..<68: evaluate()
+        case 68..<80: deliver()
+        case 80..<86: passBy()
+        case 86..<98: journal.step()
+        case 98: if chance(3) { try crash() }
+        default: failDisk()
+        }
+        arrive()
+        check()
+    }
+
+    /// What must hold at all times.
+    private func check() {
+        for job in jobs where job.isRunning {
+            guard let kind = job.kind else { continue }
+            let conflict = table.conflict(key(job.connection), kind: kind, matrix: matrix, now: 0)
+            #expect(conflict != nil, "\(job.id) runs on \(job.connection) without a lease")
+        }
+    }
+
+    private mutating func trigger() {
+        guard requests.count < 6 else { return }
+        let connection = ["c0", "c1", "c2"].randomElement(using: &random) ?? "c0"
+        let kind = [sync, sync, refresh, export].randomElement(using: &random) ?? sync
+        switch table.reserve(key(connection), kind: kind, family: .aitronos, matrix: matrix, now: Int64(now)) {
+        case .granted(let lease): requests.append(Request(lease, connection: connection, kind: kind))
+        case .refused: refused += 1
+        }
+    }
+
+    private mutating func forward() {
+        guard let index = requests.indices.randomElement(using: &random),
+            case .reserved = requests[index].progress
+        else { return }
+        if journal.isDurableForTest(requests[index].position) {
+            requests[index].lease?.forwarded()
+            requests[index].progress = .sent(arrivesAt: now + Int.random(in: 0..<400, using: &random))
+        } else if !journal.isAvailable || chance(8) {
+            unavailable += 1
+            requests.remove(at: index).lease.take()?.release()
+        }
+    }
+
+    /// Requests reach the upstream, those of a gateway that is no more included.
+    private mutating func arrive() {
+        for request in requests {
+            guard case .sent(let time) = request.progress, time <= now else { continue }
+            request.progress = .answered(job: chance(5) ? nil : start(request.connection, request.kind))
+        }
+        requests.removeAll { request in
+            guard request.lease == nil, case .answered = request.progress else { return false }
+            return true
+        }
+    }
+
+    private mutating func start(_ connection: String, _ kind: LeaseKind?) -> String {
+        if kind != nil { started += 1 }
+        // A retry: an old job runs again.
+        if kind != nil, chance(4), let index = jobs.firstIndex(where: { !$0.isRunning && $0.connection == connection })
+        {
+            jobs[index].isRunning = true
+            jobs[index].kind = kind
+            resumed += 1
+            return jobs[index].id
+        }
+        nextJob += 1
+        let delay = Int.random(in: 0..<1500, using: &random)
+        jobs.append(Job(id: "job_\(nextJob)", connection: connection, kind: kind, visibleAt: now + delay))
+        if jobs.count > 60, let old = jobs.firstIndex(where: { !$0.isRunning }) { jobs.remove(at: old) }
+        return "job_\(nextJob)"
+    }
+
+    private mutating func startBehindTheBack() {
+        let connection = ["c0", "c1", "c2"].randomElement(using: &random) ?? "c0"
+        guard !jobs.contains(where: { $0.isRunning && $0.kind == nil && $0.connection == connection }) else { return }
+        _ = start(connection, nil)
+    }
+
+    private mutating func answer() {
+        guard let index = requests.indices.randomElement(using: &random), let lease = requests[index].lease.take()
+        else {
+            return
+        }
+        let request = requests[index]
+        switch request.progress {
+        case .reserved:
+            request.lease = consume lease
+            return
+        case .sent:
+            // No answer in time; the request may still arrive.
+            lost += 1
+            drop(lease)
+        case .answered(let job):
+            requests.remove(at: index)
+            if chance(4) {
+                lost += 1
+                drop(lease)
+            } else if let job {
+                let named = chance(4) ? nil : LeaseJob(id: job, type: request.kind.name, status: "pending")
+                lease.settle(status: 200, started: named, now: Int64(now))
+            } else {
+                lease.settle(status: 409, started: nil, now: Int64(now))
+            }
+        }
+    }
+
+    private mutating func drop(_ lease: consuming Lease) {
+        if chance(2) { lease.settle(status: 502, started: nil, now: Int64(now)) }
+    }
+
+    private mutating func end() {
+        let running = jobs.indices.filter { jobs[$0].isRunning }
+        if let index = running.randomElement(using: &random) { jobs[index].isRunning = false }
+    }
+
+    private mutating func cancel() {
+        guard let job = jobs.filter(\.isRunning).randomElement(using: &random) else { return }
+        table.cancelAccepted(key(job.connection), jobID: job.id)
+    }
+
+    private mutating func tick() {
+        now += 1000
+        arrive()
+        journal.mend()
+        for lease in watches.due(table.watched(), now: instant, room: JobWatcher.mostQuestions - questions.count) {
+            questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
+        }
+    }
+
+    private mutating func evaluate() {
+        guard let index = questions.indices.filter({ questions[$0].answer == nil }).randomElement(using: &random) else {
+            return
+        }
+        questions[index].answer = chance(8) ? .unknown : truth(about: questions[index].lease)
+    }
+
+    private func truth(about lease: WatchedLease) -> JobAnswer {
+        let visible = jobs.filter { $0.connection == lease.key.connection && $0.visibleAt <= now }
+        func shown(_ job: Job) -> LeaseJob {
+            LeaseJob(id: job.id, type: "x", status: job.isRunning ? "running" : "succeeded")
+        }
+        guard let wanted = lease.job else { return .jobs(visible.map(shown)) }
+        return visible.first { $0.id == wanted.id }.map { .job(shown($0)) } ?? .notFound
+    }
+
+    private mutating func deliver() {
+        guard let index = questions.indices.randomElement(using: &random) else { return }
+        let isLate = instant >= questions[index].askedAt + .seconds(10)
+        guard let answer = questions[index].answer ?? (isLate ? .unknown : nil) else { return }
+        let question = questions[index]
+        // Twice, now and then.
+        if !chance(10) { questions.remove(at: index) }
+        apply(answer, question)
+    }
+
+    private mutating func apply(_ answer: JobAnswer, _ question: Question) {
+        table.apply(
+            answer, to: question.lease, question.moment, &watches, askedAt: question.askedAt, now: instant, jitter: 1.1)
+    }
+
+    /// A client looks at a job; the answer comes at some time, or twice.
+    private mutating func passBy() {
+        if let moment = momentOfClient, let job = jobs.filter({ $0.visibleAt <= now }).randomElement(using: &random) {
+            passing.append(Passing(moment: moment, job: job, status: job.isRunning ? "running" : "failed"))
+            momentOfClient = nil
+        } else {
+            momentOfClient = table.moment()
+        }
+        guard chance(2), let index = passing.indices.randomElement(using: &random) else { return }
+        let object = passing[index]
+        if !chance(4) { passing.remove(at: index) }
+        table.jobShown(
+            key(object.job.connection), LeaseJob(id: object.job.id, type: "x", status: object.status),
+            askedAt: object.moment, now: Int64(now))
+    }
+
+    private mutating func crash() throws {
+        crashes += 1
+        let before = requests
+        // Its answers find nobody.
+        requests = before.filter { if case .sent = $0.progress { true } else { false } }
+        disk = chance(2) ? disk.killed() : disk.crashed(&random)
+        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        table = LeaseTable(shardCount: 1, journal: journal)
+        for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
+        journal.step()
+        for request in before { request.lease = nil }
+        watches = JobWatches()
+        (questions, passing, momentOfClient) = ([], [], nil)
+    }
+
+    private mutating func failDisk() {
+        if chance(2) {
+            disk.fails { _ in false }
+        } else {
+            let first = disk.operations + Int.random(in: 1..<5, using: &random)
+            let last = first + Int.random(in: 0..<6, using: &random)
+            disk.fails { $0 >= first && $0 <= last }
+        }
+    }
+
+    /// All requests are answered and all jobs end: within a minute of questions no lease is left.
+    mutating func comesToRest() throws {
+        disk.fails { _ in false }
+        for _ in 0..<400 {
+            journal.mend()
+            journal.step()
+            now += 10
+            forward()
+            arrive()
+            answer()
+        }
+        #expect(requests.isEmpty)
+        for index in jobs.indices { jobs[index].isRunning = false }
+        for _ in 0..<60 {
+            tick()
+            for question in questions { apply(truth(about: question.lease), question) }
+            questions = []
+        }
+        #expect(table.usage() == LeaseTable.Usage(), "at \(now)")
+        #expect(table.isEmpty)
+        journal.mend()
+        journal.step()
+        #expect(try LeaseJournal.recover(from: disk.killed()) { _ in } == [])
+    }
+}
