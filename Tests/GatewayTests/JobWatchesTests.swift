@@ -1,0 +1,170 @@
+import Policy
+import Testing
+
+@testable import Gateway
+@testable import Transport
+
+private let start = Instant(nanoseconds: 1_000_000_000_000)
+
+private func at(_ seconds: Double) -> Instant { start + .milliseconds(Int(seconds * 1000)) }
+
+private let job = LeaseJob(id: "job_1", type: "sync", status: "running")
+
+private func lease(
+    _ serial: UInt64 = 1, _ state: LeaseState = .held, since: Int64 = 0, isAccepted: Bool = false
+) -> WatchedLease {
+    WatchedLease(
+        serial: serial, key: LeaseKey(organization: "o", connection: "c\(serial)"), kind: "sync", family: .aitronos,
+        state: state, job: state == .uncertain ? nil : job, since: since, isAccepted: isAccepted)
+}
+
+/// Watches whose questions are answered in the second they are asked, unless a test says otherwise.
+private final class Watches {
+    private var watches = JobWatches()
+
+    func due(_ leases: [WatchedLease], now: Instant, room: Int) -> [WatchedLease] {
+        watches.due(leases, now: now, room: room)
+    }
+
+    func asks(_ lease: WatchedLease, _ seconds: Double) -> Bool { due([lease], now: at(seconds), room: 8) == [lease] }
+
+    func answered(_ lease: WatchedLease, _ answer: JobAnswer, _ seconds: Double) -> JobWatches.Verdict {
+        watches.answered(lease, answer, askedAt: at(seconds), now: at(seconds), jitter: 1)
+    }
+
+    func resolved(_ lease: WatchedLease, _ resolution: LeaseTable.Resolution, _ seconds: Double) {
+        watches.resolved(lease, resolution, askedAt: at(seconds), now: at(seconds))
+    }
+
+    func overdue(_ leases: [WatchedLease], _ epochMilliseconds: Int64) -> (new: [WatchedLease], count: Int) {
+        watches.overdue(leases, epochMilliseconds: epochMilliseconds)
+    }
+}
+
+@Suite("Job watches")
+struct JobWatchesTests {
+    @Test("A job is asked about after a second, then ever more rarely, at least every 15 seconds")
+    func backOff() {
+        let watches = Watches()
+        var asked: [Double] = []
+        for tick in 0..<200 {
+            guard watches.asks(lease(), Double(tick)) else { continue }
+            asked.append(Double(tick))
+            #expect(watches.answered(lease(), tick % 2 == 0 ? .unknown : .job(job), Double(tick)) != .vanished)
+        }
+        #expect(asked.first == 1)
+        let gaps = zip(asked.dropFirst(), asked).map { $0 - $1 }
+        #expect(gaps.first == 1 && gaps.last == 15)
+        #expect(zip(gaps.dropFirst(), gaps).allSatisfy { $0 >= $1 })
+    }
+
+    @Test("Of many leases only so many are asked about at once, and none twice before all were once")
+    func fairness() {
+        let watches = Watches()
+        let leases = (1...40).map { lease(UInt64($0)) }
+        var asked: [UInt64: Int] = [:]
+        #expect(watches.due(leases, now: at(0), room: 8) == [])
+        for tick in 1...30 {
+            let due = watches.due(leases, now: at(Double(tick)), room: 8)
+            #expect(due.count <= 8)
+            for lease in due {
+                asked[lease.serial, default: 0] += 1
+                _ = watches.answered(lease, .job(job), Double(tick))
+            }
+            let counts = leases.map { asked[$0.serial, default: 0] }
+            #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1)
+        }
+        #expect(asked.count == 40)
+        #expect(watches.due(leases, now: at(99), room: -1) == [])
+    }
+
+    @Test("While a question is under way there is no other about the same lease")
+    func oneQuestion() {
+        let watches = Watches()
+        #expect(!watches.asks(lease(), 0) && watches.asks(lease(), 1))
+        #expect(!watches.asks(lease(), 2) && !watches.asks(lease(), 90))
+        #expect(watches.answered(lease(), .job(job), 1) == .shown(job))
+        #expect(watches.asks(lease(), 92))
+    }
+
+    @Test("A job is gone when it was not found twice, five seconds apart, and not seen in between")
+    func notFound() {
+        let watches = Watches()
+        var verdicts: [Double: JobWatches.Verdict] = [:]
+        for tick in 0..<20 where watches.asks(lease(), Double(tick)) {
+            verdicts[Double(tick)] = watches.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
+        }
+        #expect(verdicts[1] == .nothing && verdicts[2] == .shown(job))
+        let missing = verdicts.filter { $0.key > 2 }.sorted { $0.key < $1.key }
+        let first = missing[0].key
+        for (time, verdict) in missing { #expect(verdict == (time >= first + 5 ? .vanished : .nothing), "\(time)") }
+        #expect(missing.contains { $0.value == .vanished })
+    }
+
+    @Test("A failure says nothing, neither that a job is there nor that it is not")
+    func failure() {
+        let watches = Watches()
+        _ = watches.asks(lease(), 0)
+        #expect(watches.asks(lease(), 1) && watches.answered(lease(), .notFound, 1) == .nothing)
+        #expect(watches.asks(lease(), 3) && watches.answered(lease(), .unknown, 3) == .nothing)
+        #expect(watches.asks(lease(), 9) && watches.answered(lease(), .notFound, 9) == .vanished)
+    }
+
+    @Test("A lost answer is resolved by a question asked two seconds later")
+    func uncertain() {
+        let watches = Watches()
+        let lease = lease(1, .uncertain)
+        #expect(!watches.asks(lease, 0) && !watches.asks(lease, 1.9) && watches.asks(lease, 2))
+        #expect(watches.answered(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
+    }
+
+    @Test("Accepted work is believed not to run only when that was said twice, a second apart")
+    func accepted() {
+        let watches = Watches()
+        let lease = lease(1, .uncertain, isAccepted: true)
+        _ = watches.asks(lease, 0)
+        #expect(watches.asks(lease, 2) && watches.answered(lease, .jobs([]), 2) == .resolve([], mayFree: false))
+        watches.resolved(lease, .idle, 2)
+        #expect(!watches.asks(lease, 2.9) && watches.asks(lease, 3))
+        #expect(watches.answered(lease, .jobs([]), 3) == .resolve([], mayFree: true))
+        // A job that was there meanwhile begins it anew.
+        watches.resolved(lease, .open, 3)
+        #expect(watches.asks(lease, 20) && watches.answered(lease, .jobs([]), 20) == .resolve([], mayFree: false))
+    }
+
+    @Test("A job that is being cancelled is asked about at once, and what was asked before counts no more")
+    func draining() {
+        let watches = Watches()
+        _ = watches.asks(lease(), 0)
+        #expect(watches.asks(lease(), 1))
+        let draining = lease(1, .draining)
+        #expect(watches.asks(draining, 1.5))
+        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
+        #expect(watches.answered(draining, .job(job), 1.5) == .shown(job))
+    }
+
+    @Test("An answer that comes twice, or for a lease that is gone, is no answer")
+    func stale() {
+        let watches = Watches()
+        _ = watches.asks(lease(), 0)
+        #expect(watches.asks(lease(), 1) && watches.answered(lease(), .job(job), 1) == .shown(job))
+        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
+        #expect(watches.due([], now: at(2), room: 8) == [])
+        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
+    }
+
+    @Test("A lease of a day is told of once, and stays")
+    func overdue() {
+        let watches = Watches()
+        let leases = [lease(1, since: 0), lease(2, since: 5000)]
+        _ = watches.due(leases, now: at(0), room: 8)
+        let day = JobWatches.overdueMilliseconds
+        #expect(watches.overdue(leases, day - 1).count == 0)
+        let first = watches.overdue(leases, day)
+        #expect(first.new == [leases[0]] && first.count == 1)
+        _ = watches.due(leases, now: at(1), room: 8)
+        let second = watches.overdue(leases, day + 5000)
+        #expect(second.new == [leases[1]] && second.count == 2)
+        #expect(watches.overdue(leases, 3 * day).new == [])
+    }
+}

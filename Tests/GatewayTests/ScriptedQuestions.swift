@@ -1,0 +1,67 @@
+import Policy
+import Synchronization
+
+@testable import Gateway
+
+/// An upstream that answers the gateway's questions as a test tells it, and remembers them.
+final class ScriptedQuestions: UpstreamQuestions {
+    struct Question: Equatable {
+        let target: String
+        let organization: String
+    }
+
+    private struct State {
+        var answers: [String: UpstreamAnswer] = [:]
+        var asked: [Question] = []
+        var underWay = 0
+        var mostUnderWay = 0
+        var gate: Gate?
+    }
+
+    private let state = Mutex(State())
+
+    /// What is said to whoever asks for `target`; everything else is answered with a failure.
+    func answers(_ target: String, _ status: Int = 200, _ body: String = "") {
+        state.withLock { $0.answers[target] = UpstreamAnswer(status: status, body: Array(body.utf8)) }
+    }
+
+    /// Answers wait until `gate` is open.
+    func wait(for gate: Gate) { state.withLock { $0.gate = gate } }
+
+    var asked: [Question] { state.withLock { $0.asked } }
+
+    var targets: [String] { asked.map(\.target) }
+
+    /// How many questions there were at the same time.
+    var mostUnderWay: Int { state.withLock { $0.mostUnderWay } }
+
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer {
+        let gate = state.withLock { state in
+            state.asked.append(Question(target: target, organization: organization))
+            state.underWay += 1
+            state.mostUnderWay = max(state.mostUnderWay, state.underWay)
+            return state.gate
+        }
+        await gate?.pass()
+        let answer = state.withLock { state in
+            state.underWay -= 1
+            return state.answers[target]
+        }
+        guard let answer else { throw .answerTimeout }
+        return answer
+    }
+
+    /// The paths of the API.
+    static let path: JobPath = { shown, family, organization, connection, job in
+        switch (family, shown) {
+        case (.aitronos, .job): job.map { "/orgs/\(organization)/jobs/\($0)" }
+        case (.aitronos, .jobs): "/orgs/\(organization)/jobs"
+        case (.airweave, .jobs): connection.map { "/source-connections/\($0)/jobs" }
+        case (.airweave, .job), (.other, _): nil
+        }
+    }
+
+    static func listTarget(_ connection: String, organization: String = "o") -> String {
+        "/orgs/\(organization)/jobs?connection_id=\(connection)&order_by=createdAt%7CDESC&limit=100"
+    }
+}
