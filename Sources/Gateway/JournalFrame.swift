@@ -48,7 +48,6 @@ enum JournalFrame {
 
     private static func payload(in file: [UInt8], at offset: Int) -> Range<Int>? {
         let length = Int(word(file, at: offset))
-        // Zeros are no record: a file system may leave them where a write was cut off.
         guard (1...mostBytes).contains(length), offset + headBytes + length <= file.count else { return nil }
         let payload = offset + headBytes..<offset + headBytes + length
         let checksum = CRC32C.checksum(Array(file[offset..<offset + 4]), file.span.extracting(payload))

@@ -13,8 +13,8 @@ struct JournalQueue {
     struct Step {
         /// To be appended, where there is no new file.
         let records: [UInt8]
-        /// What a new file is to hold.
-        let image: [UInt8]?
+        /// What a new file is to hold: the record of each lease. Not joined yet, for that takes its time.
+        let image: [UInt64: [UInt8]]?
         /// Whether the new file is the only way.
         let needsImage: Bool
         /// All changes up to here are then on the disk.
@@ -80,7 +80,7 @@ struct JournalQueue {
         }
         let wantsImage = needsImage || fileBytes + pending.count > nextCompaction
         let step = Step(
-            records: pending, image: wantsImage ? Array(image.values.joined()) : nil, needsImage: needsImage,
+            records: pending, image: wantsImage ? image : nil, needsImage: needsImage,
             position: appended)
         pending = []
         return step

@@ -20,7 +20,7 @@ struct JournalWriter: Sendable {
     /// Writes what a step hands over. A new file that is only wanted for its size need not succeed.
     mutating func write(_ step: JournalQueue.Step) throws(SystemError) {
         if let image = step.image {
-            do throws(SystemError) { return try rewrite(image) } catch {
+            do throws(SystemError) { return try rewrite(Array(image.values.joined())) } catch {
                 if step.needsImage || !isSound { throw error }
             }
         }

@@ -283,6 +283,24 @@ struct LeaseJournalTests {
         }
     }
 
+    @Test("After a failed append only a new file is written to")
+    func failedAppend() throws {
+        let disk = MemoryDisk()
+        var writer = JournalWriter(disk: disk)
+        let whole = JournalQueue.Step(records: [], image: [1: [1, 2]], needsImage: true, position: 1)
+        let more = JournalQueue.Step(records: [3], image: nil, needsImage: false, position: 2)
+        try writer.write(whole)
+        try writer.write(more)
+        #expect(disk.journal == [1, 2, 3])
+        disk.fails(every: "synchronize")
+        #expect(throws: SystemError.self) { try writer.write(more) }
+        disk.fails { _ in false }
+        #expect(throws: SystemError.self) { try writer.write(more) }
+        try writer.write(whole)
+        try writer.write(more)
+        #expect(disk.journal == [1, 2, 3])
+    }
+
     @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
     func overflow() throws {
         var queue = JournalQueue(leastCompaction: 1 << 20)
@@ -301,7 +319,7 @@ struct LeaseJournalTests {
         queue.mend()
         #expect(queue.hasWork)
         let whole = queue.beginStep()
-        #expect(whole.image == frame && whole.records == [])
+        #expect(whole.image == [1: frame] && whole.records == [])
         _ = queue.append([2], of: .freed(1))
         queue.ended(whole, succeeded: true, fileBytes: frame.count)
         #expect(queue.isAvailable && queue.isDurable(last) && queue.beginStep().records == [2])

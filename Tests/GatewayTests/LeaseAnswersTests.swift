@@ -1,0 +1,129 @@
+import Policy
+import Testing
+
+@testable import Gateway
+
+private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+private let export = LeaseKind(index: 1, name: "export", holds: .job)
+private let state = LeaseKind(index: 2, name: "state", holds: .request)
+private let matrix = ConcurrencyMatrix(kinds: [sync, export, state], conflicts: [[0], [1], []])
+private let key = LeaseKey(organization: "o", connection: "c")
+
+private struct Refused: Error {}
+
+extension LeaseTable {
+    fileprivate func lease(_ kind: LeaseKind = sync) throws -> Lease {
+        switch reserve(key, kind: kind, family: .airweave, matrix: matrix, now: 0) {
+        case .granted(let lease): return lease
+        case .refused: throw Refused()
+        }
+    }
+
+    /// What becomes of the uncertain lease when these jobs run now.
+    fileprivate func resolve(_ jobs: [LeaseJob], mayFree: Bool = true, at moment: LeaseMoment? = nil) -> Resolution {
+        guard let lease = watched().first(where: { $0.state == .uncertain }) else { return .open }
+        return resolve(key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment ?? self.moment(), now: 9)
+    }
+}
+
+private func job(_ id: String, _ status: String = "running") -> LeaseJob {
+    LeaseJob(id: id, type: "sync", status: status)
+}
+
+@Suite("What answers prove about leases")
+struct LeaseAnswersTests {
+    private let table = LeaseTable()
+
+    @Test("An uncertain lease is bound to the one job that runs, and freed where none does")
+    func resolve() throws {
+        try table.lease().leaveUncertain()
+        #expect(table.resolve([job("a", "failed")], mayFree: false) == .idle)
+        #expect(table.resolve([job("a"), job("b")]) == .open, "it might be the other")
+        #expect(table.resolve([job("a"), job("b", "succeeded")]) == .held)
+        #expect(table.connection(ofJob: "a", organization: "o") == "c")
+        #expect(table.connection(ofJob: "a", organization: "p") == nil)
+        #expect(table.resolve([]) == .open, "it is not uncertain any more")
+        table.jobShown(key, job("a", "SUCCEEDED"), askedAt: table.moment(), now: 9)
+        #expect(table.isEmpty)
+        try table.lease().leaveUncertain()
+        #expect(table.resolve([job("a", "failed")]) == .freed)
+        #expect(table.isEmpty)
+    }
+
+    @Test("A question from before a lease became what it is neither binds, frees nor ends it")
+    func moments() throws {
+        var moment = table.moment()
+        try table.lease().leaveUncertain()
+        #expect(table.resolve([job("a")], at: moment) == .open)
+        #expect(table.resolve([], at: moment) == .open)
+        moment = table.moment()
+        #expect(table.resolve([job("a")]) == .held)
+        let serial = try #require(table.watched().first).serial
+        table.jobVanished(key, serial, askedAt: moment)
+        table.jobShown(key, job("a", "failed"), askedAt: moment, now: 9)
+        #expect(table.usage().held == 1)
+        table.jobVanished(key, serial, askedAt: table.moment())
+        #expect(table.isEmpty)
+    }
+
+    @Test("While another lease waits for its job's name, a job that runs may be that one's")
+    func others() throws {
+        try table.lease().leaveUncertain()
+        let other = try table.lease(export)
+        #expect(table.resolve([job("a")]) == .open)
+        other.bind(job("a"), now: 1)
+        #expect(table.resolve([job("a")], mayFree: false) == .idle, "it is the other's")
+        #expect(table.resolve([job("a"), job("b")]) == .held)
+        #expect(table.usage().held == 2)
+    }
+
+    @Test("A request that has no job does not keep others from theirs")
+    func requests() throws {
+        let update = try table.lease(state)
+        try table.lease().leaveUncertain()
+        #expect(table.resolve([job("a")]) == .held)
+        update.release()
+        #expect(!table.isEmpty)
+    }
+
+    @Test("Two leases on one job both end with it, and each only by a word from after it began")
+    func sameJob() throws {
+        try table.lease().bind(job("a"), now: 0)
+        let moment = table.moment()
+        try table.lease(export).bind(job("a"), now: 0)
+        table.jobShown(key, job("a", "failed"), askedAt: moment, now: 9)
+        #expect(table.watched().map(\.kind) == ["export"])
+        try table.lease().bind(job("a"), now: 0)
+        table.jobShown(key, job("a", "failed"), askedAt: table.moment(), now: 9)
+        #expect(table.isEmpty)
+    }
+
+    @Test("Watched is what has a job or may have one, with whom to ask")
+    func watched() throws {
+        let reserved = try table.lease()
+        #expect(table.watched() == [] && !table.isEmpty)
+        reserved.leaveUncertain(isAccepted: true)
+        let lease = try #require(table.watched().first)
+        #expect(lease.family == .airweave && lease.state == .uncertain && lease.isAccepted && lease.kind == "sync")
+    }
+
+    @Test("The status of an answer decides what becomes of the lease")
+    func settle() throws {
+        for status in [301, 400, 404, 409, 423, 429] {
+            try table.lease().settle(status: status, started: nil, now: 0)
+            #expect(table.isEmpty)
+        }
+        for (status, isAccepted) in [(500, false), (503, false), (599, false), (200, true), (202, true), (204, true)] {
+            let table = LeaseTable()
+            try table.lease().settle(status: status, started: nil, now: 0)
+            #expect(table.watched().map(\.isAccepted) == [isAccepted])
+        }
+        try table.lease().settle(status: 201, started: job("a"), now: 0)
+        #expect(table.usage().held == 1)
+        for status in [200, 404, 500] {
+            let table = LeaseTable()
+            try table.lease(state).settle(status: status, started: nil, now: 0)
+            #expect(table.usage() == LeaseTable.Usage())
+        }
+    }
+}
