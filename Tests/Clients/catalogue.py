@@ -1,0 +1,13 @@
+"""Every fault and every good answer by name."""
+
+import faults_bodies
+import faults_framing
+import faults_heads
+import faults_points
+import shapes
+from faulty import ACCEPT_FAULTS, FAULTS
+
+MODULES = (faults_bodies, faults_framing, faults_heads, faults_points, shapes)
+# What is answered well is no fault.
+GOOD = {name for name, function in FAULTS.items() if function.__module__ == "shapes"}
+NAMES = sorted((set(FAULTS) - GOOD) | set(ACCEPT_FAULTS) | {"refuse", "hang-before-accept"})
