@@ -15,8 +15,8 @@ class Row(NamedTuple):
     status: int
     # Of the envelope; None where the answer is no error.
     code: str | None = None
-    # `error` of Proxy-Status; "received" where it tells the status that was received.
-    error: str | None = None
+    # `error` of Proxy-Status, or several that are right; "received" where it tells the status that was received.
+    error: str | tuple | None = None
     # The body is broken off, visibly.
     cut: bool = False
     # The connection to the upstream carries no further request.
@@ -119,14 +119,17 @@ BODIES = {
     "error-detail-list": error(422, message="body.streams: field required"),
     "error-detail-object": error(409, "THING_BUSY", message="The thing is busy."),
     "error-problem": error(403, message="Not enough credit."),
-    "error-code-injected": error(400, message='a"\r\nX-Leak: split'),
+    "error-code-injected": error(400, message='a" X-Leak: split'),
     **rows("error-html error-502", error(502)),
     **rows("error-plain-text error-empty error-oversized error-oversized-chunked error-endless error-500", error(500)),
     **rows("error-html-called-json", error(503)),
-    **rows("error-json-called-html error-cut-json error-chunked error-gzip error-gzip-damaged error-hang", error(404)),
+    **rows("error-json-called-html error-cut-json error-chunked error-gzip-damaged error-hang", error(404)),
     **rows("error-truncated error-without-length error-bad-chunk error-longer-than-its-length", error(404)),
     **rows("error-json-list error-not-utf-8 error-with-a-nul error-twice-named error-deep", error(400)),
-    "error-401": error(401), "error-407": error(407), "error-418": error(418), "error-429": error(429),
+    "error-gzip": error(404, message=DETAIL),
+    "error-401": error(401), # A proxy's credential would be the gateway's to have.
+    "error-407": failed("proxy_configuration_error", drops=False),
+    "error-418": error(418), "error-429": error(429),
     "error-503": error(503), "error-504": error(504), "error-599": error(599), "error-reset": error(409),
 }
 # After these the upstream's connection is not at the beginning of another answer.
@@ -141,7 +144,8 @@ ACCEPTED = {
     "refuse": failed("connection_refused"),
     "hang-before-accept": failed("connection_timeout", 504),
     "accept-then-close": failed("connection_terminated"),
-    "accept-then-reset": failed("connection_terminated"),
+    # Whether the reset comes before the connection is known to be there is chance.
+    "accept-then-reset": failed(("connection_terminated", "connection_refused")),
     "hang-after-accept": failed("http_response_timeout", 504),
     "banner": INVALID,
 }
@@ -163,6 +167,6 @@ EARLY = {
     "early-413-then-reset": error(413, drops=True),
     "early-200": good(),
     "close-before-the-body-was-read": failed("connection_terminated"),
-    "body-never-read": failed("http_request_error", 504),
+    "body-never-read": failed("http_response_timeout", 504),
     "read-slowly": good(),
 }

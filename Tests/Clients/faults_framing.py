@@ -176,4 +176,4 @@ def not_modified_with_a_body(link, request):
 @fault
 def body_for_head(link, request):
     """An answer with a body, whatever the method: for HEAD that is one too many."""
-    link.send(head(request, "200 OK", f"Content-Length: {len(LEAK)}") + LEAK)
+    link.send(head(request, "200 OK", f"Content-Length: {len(BODY)}") + BODY)

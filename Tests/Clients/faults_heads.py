@@ -116,7 +116,8 @@ def register_lines(**lines):
     """Status lines of which few are any."""
     for name, line in lines.items():
         def play(link, request, line=line):
-            link.send(line.encode("latin-1") + b"\r\n" + LENGTH.encode() + b"\r\n\r\n" + BODY)
+            good = head(request, "200 OK", LENGTH)
+            link.send(line.encode("latin-1") + good[good.index(b"\r\n"):] + BODY)
 
         play.__name__, play.__doc__ = name, f"The status line {line[:30]!r}."
         fault(play)
