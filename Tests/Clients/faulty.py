@@ -1,7 +1,7 @@
 """An upstream that goes wrong in the way its client asks for, and remembers what it received.
 
-The request field `X-Fault` names what is played (`catalogue.py` brings them all); without it the answer is a good one. What happens
-before there is a request is played per connection: `upstream.accept`. The field `X-Id` comes back in every answer.
+The request field `X-Fault` names what is played (`catalogue.py` brings them all); without it the answer is a good one.
+What happens before there is a request is played per connection: `upstream.accept`. `X-Id` comes back in every answer.
 """
 
 import itertools
