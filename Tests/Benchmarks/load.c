@@ -1,14 +1,18 @@
 // The load generator of the benchmark: one thread, epoll, OpenSSL. Same bytes to every server.
 //
 //   load --port N [--mode load|handshake|idle] [--connections N] [--seconds S] [--warm S] [--count N]
-//        [--rate R] [--resume] [--tls 1.2|1.3] [--cipher NAME] [--sleepy] [--request FILE] [--body-format TEXT --bodies K]
+//        [--rate R] [--resume] [--tls 1.2|1.3] [--cipher NAME] [--sleepy] [--yield] [--request FILE]
+//        [--body-format TEXT --bodies K]
 //
 // load       closed loop: every connection sends its next request when the last one is answered; with --rate an open loop:
 //            requests are due at Poisson times, whatever the server does, and latency counts from when they were due.
 //            Both poll without sleeping: a server whose client sleeps pays for waking it (up to 2 us a request on a
-//            virtual machine), so a slower server would be charged for more than its own work.
+//            virtual machine), so a slower server would be charged for more than its own work. With --yield whoever else
+//            is on this CPU, such as the upstream of a proxy under test, runs whenever there is nothing to read.
 // handshake  --count new TLS connections, one request each; --resume offers a session obtained beforehand.
 // idle       opens --count connections, one request each, and holds them.
+//
+// Answers are of any length or chunked; their bodies are counted and forgotten.
 //
 // It prints "ready" when connected and warm, waits for a line on standard input, works, prints one line of JSON, and
 // exits when standard input ends: whoever runs it reads the server's CPU time at these points, with nothing in flight.
@@ -21,6 +25,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,18 +37,23 @@
 
 enum { INPUT = 16 * 1024, EVENTS = 256 };
 enum state { CLOSED, CONNECTING, HANDSHAKING, WAITING, IDLE };
+// Where in an answer the next byte is.
+enum part { HEAD, LENGTH, CHUNK_SIZE, CHUNK, TRAILERS, END };
 struct connection {
     SSL *ssl;
     int fd;
     enum state state;
+    enum part part;
     uint64_t due;
-    int filled;
+    long left;   // of the body or chunk; of a chunk's size, what was read of it; of the trailers, the line's length
+    int filled;  // with the head
+    int status;
     char input[];
 };
 
 static int port, epoll_fd, capacity = INPUT, connection_count = 32, target_count = 0, tls = 13, bodies = 0;
 static double seconds = 1, warm = 0.2, rate = 0;
-static bool resume, handshakes, hold, sleepy;
+static bool resume, handshakes, hold, sleepy, yields;
 static const char *body_format;
 static char *varying;
 static char request[8192], head[4096];
@@ -103,6 +113,7 @@ static void send_request(struct connection *c, uint64_t due) {
     prepare_request();
     c->due = due;
     c->filled = 0;
+    c->part = HEAD;
     c->state = WAITING;
     if (SSL_write(c->ssl, request, request_length) != request_length) fail("write");
 }
@@ -130,35 +141,70 @@ static void open_connection(struct connection *c) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-// The length of the whole answer, or 0 while its head is incomplete.
-static int answer_length(struct connection *c, int *status) {
+// Looks for the end of the head in `input`; where it is there, `part` and `left` say how the body goes on. Returns its length.
+static int head_length(struct connection *c) {
     c->input[c->filled] = 0;
     char *end = memmem(c->input, (size_t)c->filled, "\r\n\r\n", 4);
     if (!end) return 0;
-    *status = atoi(c->input + 9);
-    char *length = strcasestr(c->input, "\r\ncontent-length:");
-    if (length && length < end) return (int)(end + 4 - c->input) + atoi(length + 17);
-    if (*status == 204) return (int)(end + 4 - c->input);
-    fail("an answer without Content-Length");
-    return 0;
+    c->status = atoi(c->input + 9);
+    if (c->status < 100 || c->status > 599) fail("bad status");
+    char *length = strcasestr(c->input, "\r\ncontent-length:"), *coding = strcasestr(c->input, "\r\ntransfer-encoding: chunked\r\n");
+    c->left = length && length < end ? atol(length + 17) : 0;
+    if (length && length < end) c->part = c->left ? LENGTH : END;
+    else if (coding && coding < end) c->part = CHUNK_SIZE;
+    else if (c->status == 204) c->part = END;
+    else fail("an answer without Content-Length");
+    return (int)(end + 4 - c->input);
+}
+
+// Follows the answer's body over these bytes.
+static void receive_body(struct connection *c, const char *byte, const char *end) {
+    while (byte < end) switch (c->part) {
+        case LENGTH:
+        case CHUNK: {
+            long taken = end - byte < c->left ? end - byte : c->left;
+            byte += taken;
+            if ((c->left -= taken) == 0) c->part = c->part == LENGTH ? END : CHUNK_SIZE;
+            break;
+        }
+        case CHUNK_SIZE:
+            if (*byte == '\n') { c->part = c->left ? CHUNK : TRAILERS; c->left += c->left ? 2 : 0; }
+            else if (*byte >= '0' && *byte <= '9') c->left = c->left * 16 + *byte - '0';
+            else if ((*byte | 32) >= 'a' && (*byte | 32) <= 'f') c->left = c->left * 16 + (*byte | 32) - 'a' + 10;
+            else if (*byte != '\r') fail("bad chunk size");
+            byte++;
+            break;
+        case TRAILERS:
+            if (*byte == '\n') { if (c->left == 0) c->part = END; c->left = 0; }
+            else if (*byte != '\r') c->left++;
+            byte++;
+            break;
+        default: fail("more bytes than the answer has");
+    }
 }
 
 // Reads what is there. True when the answer is complete.
 static bool receive(struct connection *c) {
     for (;;) {
-        int n = SSL_read(c->ssl, c->input + c->filled, capacity - 1 - c->filled);
+        char *start = c->input + c->filled;
+        int n = SSL_read(c->ssl, start, capacity - 1 - c->filled);
         if (n <= 0) {
             if (SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_READ) return false;
             fail("the server closed the connection");
         }
-        c->filled += n;
-        int status = 0, length = answer_length(c, &status);
-        if (length == 0 || c->filled < length) continue;
-        if (c->filled > length) fail("more bytes than the answer has");
+        bytes_in += (uint64_t)n;
+        const char *end = start + n;
+        if (c->part == HEAD) {
+            c->filled += n;
+            int length = head_length(c);
+            if (length == 0) continue;
+            start = c->input + length;
+            c->filled = 0;
+        }
+        receive_body(c, start, end);
+        if (c->part != END) continue;
         answered++;
-        bytes_in += (uint64_t)length;
-        if (status < 100 || status > 599) fail("bad status");
-        status_count[status]++;
+        status_count[c->status]++;
         if (recording) record(now() - c->due);
         return true;
     }
@@ -167,6 +213,7 @@ static bool receive(struct connection *c) {
 static void poll_events(int timeout, void (*finished)(struct connection *)) {
     struct epoll_event events[EVENTS];
     int n = epoll_wait(epoll_fd, events, EVENTS, timeout);
+    if (n == 0 && yields) sched_yield();
     for (int i = 0; i < n; i++) {
         struct connection *c = events[i].data.ptr;
         if (c->state == CONNECTING && (events[i].events & EPOLLOUT)) c->state = HANDSHAKING;
@@ -259,7 +306,7 @@ int main(int count, char **arguments) {
     const char *request_file = NULL, *cipher = "TLS_AES_256_GCM_SHA384";
     static struct option options[] = {{"port", 1, 0, 'p'}, {"mode", 1, 0, 'm'}, {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 's'},
         {"warm", 1, 0, 'w'}, {"count", 1, 0, 'n'}, {"rate", 1, 0, 'r'}, {"resume", 0, 0, 'R'}, {"tls", 1, 0, 't'}, {"request", 1, 0, 'q'},
-        {"body-format", 1, 0, 'b'}, {"bodies", 1, 0, 'k'}, {"cipher", 1, 0, 'C'}, {"sleepy", 0, 0, 'S'}, {0}};
+        {"body-format", 1, 0, 'b'}, {"bodies", 1, 0, 'k'}, {"cipher", 1, 0, 'C'}, {"sleepy", 0, 0, 'S'}, {"yield", 0, 0, 'y'}, {0}};
     for (int o; (o = getopt_long(count, arguments, "", options, NULL)) != -1;) switch (o) {
         case 'p': port = atoi(optarg); break;
         case 'm': handshakes = !strcmp(optarg, "handshake"); hold = !strcmp(optarg, "idle"); break;
@@ -275,6 +322,7 @@ int main(int count, char **arguments) {
         case 'k': bodies = atoi(optarg); break;
         case 'C': cipher = optarg; break;
         case 'S': sleepy = true; break;
+        case 'y': yields = true; break;
         default: return 2;
     }
     alarm(120);

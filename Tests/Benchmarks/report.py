@@ -10,6 +10,7 @@ from rig import Series, read
 TITLES = {"cloop": "C epoll+OpenSSL loop", "gateway": "**gateway**", "gateway-log": "gateway, access log on",
           "nginx": "nginx `return`", "nginx-limit": "nginx, `limit_req` evaluated", "haproxy": "HAProxy `http-request return`",
           "envoy": "Envoy `direct_response`"}
+PROXY_TITLES = {**TITLES, "nginx": "nginx `proxy_pass`", "haproxy": "HAProxy `server`", "envoy": "Envoy `cluster`"}
 
 
 class Numbers:
@@ -78,13 +79,13 @@ def other_table(numbers, servers):
     return markdown(rows)
 
 
-def budget_table(numbers, servers):
+def budget_table(numbers, servers, titles=TITLES):
     rows = [("per request", "allocations", "system calls")]
     for name in servers:
         if numbers["mallocs", name].values:
             calls = sorted(((series.median, key[0][8:]) for key, series in numbers.table.items()
                             if key[0].startswith("syscall ") and key[1] == name), reverse=True)
-            rows.append((TITLES[name], numbers["mallocs", name].text(), ", ".join(f"{call} {many:.2f}" for many, call in calls if many >= 0.01)))
+            rows.append((titles[name], numbers["mallocs", name].text(), ", ".join(f"{call} {many:.2f}" for many, call in calls if many >= 0.01)))
     return markdown(rows)
 
 
@@ -106,6 +107,43 @@ def goals(numbers, triggers):
     goal("p99 at 70 % load against nginx", "<= 1.00x", numbers.ratio("p99 at 70 %", "gateway", "nginx"), lambda x: x <= 1, "{:.2f}x")
     goal("start to first answer", "< 100 ms", numbers["start", "gateway"].median, lambda x: x < 100, "{:.0f} ms")
     goal("durable triggers on one core", ">= 20,000/s", triggers.median, lambda x: x >= 20000, "{:,.0f}/s")
+    return found
+
+
+def proxy_tables(numbers, servers):
+    """What proxying costs, by kind of request."""
+    present = [name for name in servers if numbers["get", name].values]
+    full = [name for name in present if numbers["post", name].values]
+    small = [("proxied state read, 32 connections", "CPU us/request", "x nginx", "requests/s", "core busy", "p50 us", "p99 us",
+              "POST, CPU us/request")]
+    for name in present:
+        cost, rate = numbers["get", name], numbers["get rate", name].median
+        small.append((PROXY_TITLES[name], cost.text(), times(numbers.ratio("get", name, "nginx")), f"{rate:,.0f}",
+                      f"{cost.median * rate / 1e4:.0f} %", f"{numbers['get p50', name].median:.0f}",
+                      f"{numbers['get p99', name].median:.0f}", numbers["post", name].text()))
+    large = [("proxied bodies", "16 KiB, CPU us", "16 KiB chunked, CPU us", "1 MiB, CPU us", "1 MiB, MB per CPU second")]
+    many = [("proxied state read, 1,000 connections", "CPU us/request", "p50 ms", "p99 ms", "memory, MiB", "KiB per connection")]
+    for name in full:
+        large.append((PROXY_TITLES[name], numbers["length", name].text(1), numbers["chunked", name].text(1),
+                      numbers["large", name].text(0), f"{(1 << 20) / numbers['large', name].median:,.0f}"))
+        many.append((PROXY_TITLES[name], numbers["many", name].text(), f"{numbers['many p50', name].median / 1000:.1f}",
+                     f"{numbers['many p99', name].median / 1000:.1f}", numbers["memory", name].text(1),
+                     numbers["memory per connection", name].text(1)))
+    return [markdown(small), markdown(large), markdown(many), budget_table(numbers, present, PROXY_TITLES)]
+
+
+def proxy_goals(numbers):
+    """Every row against the better of the peers that were measured."""
+    found = []
+    for quantity, what in (
+            ("get", "state read, CPU"), ("get p99", "state read, p99"), ("post", "POST, CPU"), ("length", "16 KiB, CPU"),
+            ("chunked", "16 KiB chunked, CPU"), ("large", "1 MiB, CPU"), ("many", "1,000 connections, CPU"),
+            ("many p99", "1,000 connections, p99"), ("memory", "1,000 connections, memory")):
+        peers = [name for name in ("nginx", "haproxy", "envoy") if numbers[quantity, name].values]
+        if not peers or not numbers[quantity, "gateway"].values:
+            continue
+        ratio, best = max((numbers.ratio(quantity, "gateway", name), name) for name in peers)
+        found.append((f"proxied {what} against {TITLES[best].split()[0]}", "<= 1.00x", times(ratio), ratio <= 1))
     return found
 
 

@@ -46,13 +46,13 @@ def family(pid):
 
 
 class Server:
-    """One server under test, its own process group, pinned to the server's CPU."""
+    """One server, its own process group, pinned to a CPU: that of the servers under test, if none is given."""
 
-    def __init__(self, name, command, port, log, environment=None, cwd=None):
+    def __init__(self, name, command, port, log, environment=None, cwd=None, cpu=SERVER_CPU):
         self.name, self.port, self.log = name, port, log
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            pin(SERVER_CPU) + command, stdin=subprocess.DEVNULL, stdout=open(log, "w"), stderr=subprocess.STDOUT,
+            pin(cpu) + command, stdin=subprocess.DEVNULL, stdout=open(log, "w"), stderr=subprocess.STDOUT,
             env=environment, cwd=cwd, process_group=0)
 
     def wait_ready(self, request, timeout=15):
@@ -111,6 +111,13 @@ class Server:
                 pss += int(value.split()[0]) if name == "Pss" else 0
                 rss += int(value.split()[0]) if name == "Rss" else 0
         return pss, rss
+
+    def ask(self, request):
+        """One request over TLS, for checks: (status, [(name, value)], body)."""
+        try:
+            return ask(self.port, request)
+        except OSError as error:
+            raise BenchError(f"{self.name} does not answer: {error}; exit code {self.process.poll()}\n{read(self.log)[-2000:]}")
 
     def stop(self):
         if self.process.poll() is None:

@@ -31,8 +31,13 @@ def request_head(method, path, token, more=""):
 class Bench:
     """One run's directory, token, answer, and the servers it started."""
 
+    peers = "peers"  # where the configurations of the other servers are
+    upstream_port = None
+    load_options = []  # of every load
+
     def __init__(self, directory):
         self.directory = directory
+        os.makedirs(directory, exist_ok=True)
         self.headers, self.body = HEADERS, BODY
         self.running = []
         self.make_certificate()
@@ -53,7 +58,11 @@ class Bench:
              "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
              "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True, capture_output=True)
         with open(self.path("key.pem")) as key, open(self.path("cert.pem")) as certificate:
-            self.write("both.pem", key.read() + certificate.read())
+            key, certificate = key.read(), certificate.read()
+            self.write("both.pem", key + certificate)
+            # The gateway watches its certificate's folder: in this one nothing changes.
+            self.write("watched/key.pem", key)
+            self.write("watched/cert.pem", certificate)
 
     def set_token(self, token):
         self.token = token
@@ -148,17 +157,21 @@ class Bench:
                 with open(path) as source:
                     text = source.read()
                 text = text.replace("@DIR@", self.directory).replace("@LOG@", access_log)
-                text = text.replace("@SHA256@", self.token_digest)
+                text = text.replace("@SHA256@", self.token_digest).replace("@UPSTREAM@", self.gateway_upstream())
                 with open(path, "w") as target:
                     target.write(text)
 
+    def gateway_upstream(self):
+        """A field of the gateway's policy; nothing: the connector service is in its process."""
+        return ""
+
     def template(self, file, port, rate, burst):
-        with open(os.path.join(HERE, "peers", file)) as source:
+        with open(os.path.join(HERE, self.peers, file)) as source:
             text = source.read()
         pairs = self.headers
         values = {
             "DIR": self.directory, "PORT": port, "TOKEN": self.token, "BODY": self.body.decode(), "RATE": rate,
-            "BURST": burst,
+            "BURST": burst, "UPSTREAM": self.upstream_port,
             "HEADERS_NGINX": "\n        ".join(f"add_header {key} '{value}';" for key, value in pairs),
             "HEADERS_HAPROXY": " ".join(
                 'hdr {} "{}"'.format(key, value.replace('"', '\\"').replace("%", "%%")) for key, value in pairs),
