@@ -199,6 +199,7 @@ extension Failure {
             switch failure {
             case .abandoned: .clientGone
             case .closed: .upstream(.closed)
+            case .alert: .upstream(.tlsAlert)
             case .deadlinePassed: .upstream(.answerTimeout)
             case .tooManyInterim: .upstream(.tooManyInterim)
             case .head(let error): .upstream(UpstreamFailure(error))

@@ -5,6 +5,8 @@ package import HTTP
 package enum ClientFailure: Error, Equatable, Sendable {
     /// The peer closed or reset the connection.
     case closed
+    /// The peer refused the connection in TLS.
+    case alert
     case deadlinePassed
     /// The client whom all this is for has gone.
     case abandoned
@@ -41,6 +43,8 @@ package final class ClientConnection {
     private var body = BodyReader(framing: .none)
     private var method = HTTPMethod.get
     private var hasWholeRequest = false
+    /// A head has come over this connection, so its handshake is not in doubt any more.
+    private var hasReceivedHead = false
     /// The last byte of the current request has been sent.
     package private(set) var hasSentRequest = false
 
@@ -181,6 +185,7 @@ package final class ClientConnection {
             let bytes = received.span.extracting(start..<end)
             guard try parser.parse(bytes, answering: method, into: &head) else { return false }
         } catch { throw .head(error) }
+        hasReceivedHead = true
         headStart = start
         start += head.end
         body = BodyReader(framing: head.framing, keepsTrailers: true)
@@ -232,7 +237,7 @@ package final class ClientConnection {
         guard !stream.isKnownEmpty() else { return .nothing }
         makeRoom()
         let progress: TLSProgress
-        do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { throw .closed }
+        do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { throw failure(of: error) }
         switch progress {
         case .done(let bytes):
             end += bytes
@@ -241,6 +246,12 @@ package final class ClientConnection {
         // TLS without renegotiation writes nothing when it reads.
         case .wantsRead, .wantsWrite: return .nothing
         }
+    }
+
+    /// In TLS 1.3 the peer's word on this side's certificate comes after the handshake, instead of an answer.
+    private func failure(of error: TLSError) -> ClientFailure {
+        if case .alert = error.cause, !hasReceivedHead { return .alert }
+        return .closed
     }
 
     /// Waits for more of the response, unless `client`, for whom it is, closes its connection.

@@ -47,6 +47,9 @@ extension ClientConnection {
 
 extension ConnectFailure {
     init(_ error: SystemError) {
-        self = error.isConnectionRefused ? .refused : error.isUnreachable ? .unreachable : .local(error)
+        // What is not known is the peer's doing: a reset while connecting, for example.
+        self =
+            error.isUnreachable
+            ? .unreachable : error.isTimedOut ? .deadlinePassed : error.isOutOfResources ? .local(error) : .refused
     }
 }
