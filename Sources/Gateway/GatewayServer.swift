@@ -77,7 +77,7 @@ package final class GatewayServer: Sendable {
             } catch { throw .upstream(error) }
         }
         let server = try GatewayServer(options, shared)
-        await server.keeper?.resolveNames()
+        if let cluster = server.workers.first?.remote?.cluster { await server.keeper?.resolveNames(of: cluster) }
         return server
     }
 
@@ -182,10 +182,12 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.loop.perform { worker.adopt(set) } }
     }
 
-    /// Requests that begin from now on go where the new plan says; those under way keep their connections.
-    package func adopt(_ plan: UpstreamPlan) {
+    /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
+    /// first: until then requests go where they went.
+    package func adopt(_ plan: UpstreamPlan) async {
         let cluster = UpstreamCluster(plan)
-        for worker in workers { worker.loop.perform { worker.adopt(cluster) } }
+        await keeper?.resolveNames(of: cluster)
+        for worker in workers { await withTaskExecutorPreference(worker.loop) { worker.adopt(cluster) } }
     }
 
     /// Counts a set that was not taken.

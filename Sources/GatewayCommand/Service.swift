@@ -131,7 +131,7 @@ final class Service {
             case .terminate?:
                 await drain(signals)
                 return
-            case .reload?: reload(because: "SIGHUP")
+            case .reload?: await reload(because: "SIGHUP")
             case nil:
                 rotateTickets()
                 policies.dropRetired()
@@ -165,7 +165,7 @@ final class Service {
     }
 
     /// Reads policies and certificates again; what is wrong stays out, and what was good stays in force.
-    private func reload(because reason: String) {
+    private func reload(because reason: String) async {
         switch policies.reload() {
         case .unchanged: break
         case .replaced(let set):
@@ -175,7 +175,7 @@ final class Service {
             server.refusedReload()
             Help.complain("policies not reloaded (\(reason)), the last good set stays in force:\n\(text)")
         }
-        reloadUpstream(because: reason)
+        await reloadUpstream(because: reason)
         do throws(ServeCommand.Refusal) {
             guard let context = try certificates.reload(policies.current.settings.tls, keys: ticketKeys) else { return }
             server.adopt(context)
@@ -185,7 +185,7 @@ final class Service {
         }
     }
 
-    private func reloadUpstream(because reason: String) {
+    private func reloadUpstream(because reason: String) async {
         let settings = policies.current.settings.upstream
         guard (settings == nil) == (plan == nil) else {
             return Help.complain(
@@ -197,7 +197,7 @@ final class Service {
             let new = try upstreams.load(settings)
             guard new != plan else { return }
             plan = new
-            server.adopt(new)
+            await server.adopt(new)
             Help.complain("upstream reloaded (\(reason))")
         } catch {
             Help.complain("upstream not reloaded (\(reason)), the last good one stays in force: \(error.line)")

@@ -33,11 +33,15 @@ final class UpstreamKeeper: @unchecked Sendable {
     /// Looks every half second. Before the loop runs.
     func begin() { loop.every(.milliseconds(500)) { self.tick() } }
 
-    /// Finds out the addresses behind all names once, so that the first requests find endpoints; takes a few seconds at most.
-    func resolveNames() async {
+    /// Finds out the addresses behind all names of `cluster` once, so that its first requests find endpoints; takes a few
+    /// seconds at most.
+    func resolveNames(of cluster: UpstreamCluster) async {
         await withTaskExecutorPreference(loop) {
-            guard let cluster = worker.remote?.cluster else { return }
-            for url in cluster.names { await resolve(url, cluster) }
+            await withTaskGroup { group in
+                for url in cluster.names {
+                    group.addTask(executorPreference: loop) { await self.resolve(url, cluster) }
+                }
+            }
         }
     }
 
