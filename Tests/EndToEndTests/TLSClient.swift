@@ -84,6 +84,19 @@ import Testing
         }
     }
 
+    /// Bytes of an answer are here, or the end.
+    var isReadable: Bool {
+        var byte: UInt8 = 0
+        var count = 0
+        let flags = fcntl(descriptor, F_GETFL)
+        _ = fcntl(descriptor, F_SETFL, flags | O_NONBLOCK)
+        defer { _ = fcntl(descriptor, F_SETFL, flags) }
+        ERR_clear_error()
+        // SAFETY: OpenSSL writes one byte to our stack.
+        let status = unsafe SSL_peek_ex(session, &byte, 1, &count)
+        return unsafe !received.isEmpty || status == 1 || SSL_get_error(session, status) != SSL_ERROR_WANT_READ
+    }
+
     /// The serial number of the server's certificate.
     var serial: Int {
         guard let certificate = unsafe SSL_get0_peer_certificate(session) else { return 0 }

@@ -23,6 +23,10 @@ struct GatewaySetup {
     var admin = false
     /// The certificate is one that the policy names, and not the gateway's own.
     var namesCertificate = false
+    /// With one, all clients share the connections to a remote upstream.
+    var workers = 2
+    /// Members of `gateway.upstream` in the policy; where there are none the connector service is in this process.
+    var upstream = ""
 
     /// A job lasts longer than any test.
     static let longJobs = GatewaySetup(jobMilliseconds: 600_000)
@@ -31,7 +35,8 @@ struct GatewaySetup {
 /// A gateway in this process on a port of its own, joined from the same parts as `gateway serve`, over a fresh folder.
 final class TestGateway {
     let server: GatewayServer
-    let connectors: ConnectorService
+    /// `nil` where the upstream is remote.
+    let connectors: ConnectorService?
     let folder: TestFolder
     let port: UInt16
     private let policies: PolicyStore
@@ -39,6 +44,8 @@ final class TestGateway {
     private let certificates: CertificateSource
     private let ticketKeys: TicketKeys
     private let collected: CollectedLog
+    private let told: Told
+    private var plan: UpstreamPlan?
     private var isStopped = false
 
     /// Starts over what the folder holds; a gateway that was stopped may have left its state there.
@@ -49,7 +56,6 @@ final class TestGateway {
             try TestCertificate().write(to: folder, withAuthority: true)
         }
         try TestPolicies.write(setup, to: folder)
-        try TestConnections.write(to: folder)
         let state = try StateFolder(path: folder.state)
         let source = PolicySource(folder: PolicyFolder(path: folder.policies), demoTokenFile: state.demoTokenFile)
         guard case .loaded(let set, _) = PolicySource.load(try source.read()) else {
@@ -58,10 +64,8 @@ final class TestGateway {
         let certificates = CertificateSource(policyFolder: folder.policies, state: state)
         let ticketKeys = TicketKeys()
         let context = try certificates.load(set.settings.tls, keys: ticketKeys).context
-        var options = ConnectorOptions(stateDirectory: folder.state)
-        options.createsDemo = false
-        options.minimumJobMilliseconds = setup.jobMilliseconds
-        let connectors = try ConnectorService.start(options)
+        let plan = try set.settings.upstream.map { try UpstreamSource(policyFolder: folder.policies).load($0) }
+        let connectors = plan == nil ? try startConnectors(setup, folder) : nil
         let policies = PolicyStore(
             initial: set, now: { Int64(Date().timeIntervalSince1970) },
             read: {
@@ -72,18 +76,34 @@ final class TestGateway {
             load: PolicySource.load)
         let log = AccessLogQueue()
         let local = SocketAddress(host: "127.0.0.1", port: 0)
+        let told = Told()
+        let upstream: UpstreamChoice? =
+            if let plan { .remote(plan, journal: JournalFolder(path: state.path)) } else {
+                connectors.map { .inProcess(ConnectorUpstream(service: $0)) }
+            }
         let server = try await GatewayServer.start(
             .init(
-                listen: [local], admin: setup.admin ? local : nil, workers: 2,
-                upstream: .inProcess(ConnectorUpstream(service: connectors)), policies: policies, context: context,
-                log: log))
-        return TestGateway(server, connectors, folder, policies, state, certificates, ticketKeys, log)
+                listen: [local], admin: setup.admin ? local : nil, workers: setup.workers,
+                upstream: try #require(upstream), policies: policies, context: context, log: log,
+                say: { line in told.lines.withLock { $0.append(line) } }))
+        return TestGateway(server, connectors, folder, policies, state, certificates, ticketKeys, log, told, plan)
+    }
+
+    private static func startConnectors(_ setup: GatewaySetup, _ folder: TestFolder) throws -> ConnectorService {
+        try TestConnections.write(to: folder)
+        var options = ConnectorOptions(stateDirectory: folder.state)
+        options.createsDemo = false
+        options.minimumJobMilliseconds = setup.jobMilliseconds
+        return try ConnectorService.start(options)
     }
 
     private init(
-        _ server: GatewayServer, _ connectors: ConnectorService, _ folder: TestFolder, _ policies: PolicyStore,
-        _ state: StateFolder, _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue
+        _ server: GatewayServer, _ connectors: ConnectorService?, _ folder: TestFolder, _ policies: PolicyStore,
+        _ state: StateFolder, _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue,
+        _ told: Told, _ plan: UpstreamPlan?
     ) {
+        self.told = told
+        self.plan = plan
         self.server = server
         self.connectors = connectors
         self.folder = folder
@@ -104,12 +124,15 @@ final class TestGateway {
         if isStopped { return }
         isStopped = true
         server.stop()
-        await connectors.shutdown()
+        await connectors?.shutdown()
         state.release()
     }
 
     /// The access log so far, one line per request.
     var log: String { collected.text }
+
+    /// What the gateway told its operator.
+    var said: [String] { told.lines.withLock { $0 } }
 
     /// What a client needs, for another thread.
     var address: TLSClient.Address { TLSClient.Address(port: port, authorityFile: folder.authorityFile) }
@@ -131,6 +154,21 @@ final class TestGateway {
         }
         return outcome
     }
+
+    /// The same, with a remote upstream that may be another one.
+    func reloadWithUpstream() async throws {
+        try reload()
+        let settings = try #require(policies.current.settings.upstream)
+        let new = try UpstreamSource(policyFolder: folder.policies).load(settings)
+        guard new != plan else { return }
+        plan = new
+        await server.adopt(new)
+    }
+}
+
+/// What an operator would read.
+private final class Told: Sendable {
+    let lines = Mutex<[String]>([])
 }
 
 /// The access log, kept in memory.

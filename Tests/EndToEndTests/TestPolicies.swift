@@ -38,7 +38,8 @@ enum TestPolicies {
             try folder.write(
                 String(decoding: try Data(contentsOf: shipped), as: UTF8.self), to: "policies/\(name).json5")
         }
-        try folder.write("{ gateway: { \(setup.settings) } }", to: "policies/gateway.json5")
+        let upstream = setup.upstream.isEmpty ? "" : "upstream: { \(setup.upstream) },"
+        try folder.write("{ gateway: { \(upstream) \(setup.settings) } }", to: "policies/gateway.json5")
         try writeLimits(setup.limits, to: folder)
         let all = #"["connectors:read", "connectors:write", "connectors:run"]"#
         try folder.write(

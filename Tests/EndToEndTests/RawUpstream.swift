@@ -1,0 +1,290 @@
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+/// An upstream that does byte for byte what the test does: the test accepts its connections, and reads and writes them itself.
+final class RawUpstream: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+    private let isAnswering = Atomic<Bool>(false)
+    private let requests = Mutex<[RawRequest]>([])
+
+    /// Port 0 lets the system choose.
+    init(port: UInt16 = 0) throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var one: Int32 = 1
+        // SAFETY: the kernel reads an Int32.
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: the kernel reads and then fills the address on our stack.
+        let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
+            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+            return unsafe bind(descriptor, pointer, length) | listen(descriptor, 128)
+                | getsockname(descriptor, pointer, &length)
+        }
+        try #require(result == 0, "no port to listen on")
+        self.port = UInt16(bigEndian: address.sin_port)
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Members of `gateway.upstream` for this one.
+    func settings(_ more: String = "") -> String { #"url: "http://127.0.0.1:\#(port)", \#(more)"# }
+
+    /// From now on connections are refused.
+    func refuse() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// The next connection; fails when none comes.
+    func accept(sourceLocation: SourceLocation = #_sourceLocation) throws -> RawPeer {
+        try RawPeer(
+            #require(acceptWithin(milliseconds: 20_000), "no connection came", sourceLocation: sourceLocation))
+    }
+
+    /// The first request on the next connection.
+    func acceptRequest(sourceLocation: SourceLocation = #_sourceLocation) throws -> (peer: RawPeer, request: RawRequest)
+    {
+        let peer = try accept(sourceLocation: sourceLocation)
+        return (peer, try peer.request())
+    }
+
+    /// Nobody connects, as far as that shows at once.
+    var isLeftAlone: Bool { acceptWithin(milliseconds: 0).map { close($0) } == nil }
+
+    private func acceptWithin(milliseconds: Int32) -> Int32? {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // SAFETY: the kernel fills one structure on our stack.
+        guard unsafe poll(&wanted, 1, milliseconds) == 1, wanted.revents & Int16(POLLIN) != 0 else { return nil }
+        let peer = Glibc.accept(descriptor, nil, nil)
+        return peer < 0 ? nil : peer
+    }
+
+    /// Answers whatever comes, on threads of its own, until `stopAnswering`; `nil` ends the connection without an answer.
+    func answer(_ script: @escaping @Sendable (RawRequest) -> String?) {
+        isAnswering.store(true, ordering: .relaxed)
+        Thread.detachNewThread { [self] in
+            while isAnswering.load(ordering: .relaxed) {
+                guard let descriptor = acceptWithin(milliseconds: 20) else { continue }
+                Thread.detachNewThread { [self] in serve(RawPeer(descriptor), script) }
+            }
+        }
+    }
+
+    private func serve(_ peer: RawPeer, _ script: (RawRequest) -> String?) {
+        while isAnswering.load(ordering: .relaxed), let request = try? peer.request() {
+            requests.withLock { $0.append(request) }
+            guard let answer = script(request) else { return }
+            guard (try? peer.send(answer)) != nil else { return }
+        }
+    }
+
+    func stopAnswering() { isAnswering.store(false, ordering: .relaxed) }
+
+    /// What was answered so far.
+    var answered: [RawRequest] { requests.withLock { $0 } }
+}
+
+/// A request as the upstream got it.
+struct RawRequest: Sendable {
+    /// Its empty line included.
+    let head: String
+    var body: [UInt8] = []
+
+    var line: String { String(head.prefix { $0 != "\r\n" }) }
+    var method: Substring { head.prefix { $0 != " " } }
+    var target: String { String(head.split(separator: " ", maxSplits: 2)[1]) }
+    var text: String { String(decoding: body, as: UTF8.self) }
+
+    /// The values of all fields of that name, in any case.
+    func values(_ name: String) -> [String] {
+        head.split(separator: "\r\n").dropFirst().compactMap { line in
+            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            return parts[0].lowercased() == name ? String(parts[1].drop { $0 == " " }) : nil
+        }
+    }
+}
+
+/// The upstream's end of a connection of the gateway. Blocks, with a deadline.
+final class RawPeer: WireClient {
+    private let descriptor: Int32
+    var received: [UInt8] = []
+
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var one: Int32 = 1
+        // SAFETY: the kernel reads the options from our stack.
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    deinit { close() }
+
+    private let isClosed = Atomic<Bool>(false)
+
+    func close() {
+        if !isClosed.exchange(true, ordering: .relaxed) { Glibc.close(descriptor) }
+    }
+
+    func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            // SAFETY: the kernel reads the rest of the array.
+            let count = unsafe bytes[sent...].withUnsafeBytes {
+                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw TLSClient.Broken(reason: "the gateway does not read any more") }
+            sent += count
+        }
+    }
+
+    /// Sends as much as the gateway takes until it has taken nothing for a while; returns how much that was.
+    func sendUntilStuck(_ byte: UInt8, atMost limit: Int) -> Int {
+        let piece = [UInt8](repeating: byte, count: 65_536)
+        var sent = 0
+        while sent < limit {
+            var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            // SAFETY: the kernel fills one structure on our stack.
+            guard unsafe poll(&wanted, 1, 300) == 1 else { return sent }
+            // SAFETY: the kernel reads the array.
+            let count = unsafe piece.withUnsafeBytes {
+                unsafe Glibc.send(
+                    descriptor, $0.baseAddress, min($0.count, limit - sent),
+                    Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            }
+            guard count > 0 else { return sent }
+            sent += count
+        }
+        return sent
+    }
+
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    func receive() throws -> Bool {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        // SAFETY: the kernel writes at most the array's bytes.
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        if count < 0, errno == ECONNRESET { return false }
+        guard count >= 0 else { throw TLSClient.Broken(reason: "nothing came (\(errno))") }
+        received += bytes[..<count]
+        return count > 0
+    }
+
+    /// Something has come that nobody has read, or the end.
+    var isReadable: Bool {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // SAFETY: the kernel fills one structure on our stack.
+        return unsafe !received.isEmpty || poll(&wanted, 1, 0) == 1
+    }
+
+    /// Answers the next request.
+    func respond(_ answer: String) throws {
+        _ = try request()
+        try send(answer)
+    }
+
+    /// The gateway closes, whatever it still sends before that.
+    func expectClose(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        while try receive() { received = [] }
+    }
+
+    /// The head of the next request.
+    func head() throws -> RawRequest {
+        let end = Array("\r\n\r\n".utf8)
+        while true {
+            if let length = received.firstRange(of: end)?.upperBound {
+                let head = String(decoding: received[..<length], as: UTF8.self)
+                received.removeFirst(length)
+                return RawRequest(head: head)
+            }
+            guard try receive() else { throw TLSClient.Broken(reason: "the connection ended before a request") }
+        }
+    }
+
+    func take(_ count: Int) throws -> [UInt8] {
+        while received.count < count {
+            guard try receive() else { throw TLSClient.Broken(reason: "the connection ended inside a body") }
+        }
+        defer { received.removeFirst(count) }
+        return Array(received[..<count])
+    }
+
+    /// The next request with its body.
+    func request() throws -> RawRequest {
+        var request = try head()
+        if request.values("transfer-encoding") == ["chunked"] {
+            while true {
+                let size = try line()
+                let count = try #require(Int(size, radix: 16), "\(size)")
+                request.body += try take(count)
+                _ = try line()
+                if count == 0 { return request }
+            }
+        }
+        if let length = request.values("content-length").first.flatMap(Int.init) { request.body = try take(length) }
+        return request
+    }
+
+    private func line() throws -> String {
+        while true {
+            if let end = received.firstRange(of: [13, 10]) {
+                defer { received.removeFirst(end.upperBound) }
+                return String(decoding: received[..<end.lowerBound], as: UTF8.self)
+            }
+            guard try receive() else { throw TLSClient.Broken(reason: "the connection ended inside a line") }
+        }
+    }
+}
+
+/// A truth value that threads share.
+final class Flag: Sendable {
+    private let flag: Atomic<Bool>
+
+    init(_ value: Bool) { flag = Atomic(value) }
+
+    var value: Bool {
+        get { flag.load(ordering: .sequentiallyConsistent) }
+        set { flag.store(newValue, ordering: .sequentiallyConsistent) }
+    }
+}
+
+/// An answer of an upstream.
+func answer(_ status: Int = 200, _ fields: String..., body: String = "{}") -> String {
+    (["HTTP/1.1 \(status) Reason"] + fields + ["Content-Length: \(body.utf8.count)"]).joined(separator: "\r\n")
+        + "\r\n\r\n" + body
+}
+
+extension WireClient {
+    /// Reads up to and with `end`, and takes it.
+    func text(upTo end: String) throws -> String {
+        while true {
+            if let range = received.firstRange(of: Array(end.utf8)) {
+                defer { received.removeFirst(range.upperBound) }
+                return String(decoding: received[..<range.upperBound], as: UTF8.self)
+            }
+            guard try receive() else {
+                throw TLSClient.Broken(reason: "ended after: \(String(decoding: received, as: UTF8.self))")
+            }
+        }
+    }
+}
+
+/// Gives the test a gateway in front of an upstream that it plays itself. One worker, so that all clients share its
+/// connections.
+func withRawUpstream(
+    _ more: String = "", settings: String = "", _ body: (TestGateway, RawUpstream) async throws -> Void
+) async throws {
+    let upstream = try RawUpstream()
+    defer { upstream.stopAnswering() }
+    var setup = GatewaySetup()
+    setup.workers = 1
+    setup.upstream = upstream.settings(more)
+    setup.settings = settings
+    try await withGateway(setup) { try await body($0, upstream) }
+}
