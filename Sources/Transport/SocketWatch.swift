@@ -4,7 +4,8 @@ package enum Readiness: Equatable, Sendable {
     case deadlinePassed
     /// The loop drains and this wait was one that need not go on.
     case interrupted
-    /// The peer of another socket, for whom this one was waited for, has closed.
+    /// The peer of another socket, for whom this one was waited for, has closed; or there was something to read at another
+    /// socket.
     case abandoned
 }
 
@@ -21,10 +22,11 @@ package enum Readiness: Equatable, Sendable {
     private var waiter: UnsafeContinuation<Readiness, Never>?
     private var wanted: ReadinessEvents = []
     private var isInterruptible = false
-    /// During a wait: whose closing ends it.
-    private var client: SocketWatch?
-    /// Whose wait ends when this socket's peer closes. One at a time.
+    /// During a wait: the other socket whose events end it.
+    private var other: SocketWatch?
+    /// Whose wait ends with events of this socket, and with which. One at a time.
     private var dependent: SocketWatch?
+    private var dependentEvents: ReadinessEvents = []
 
     private(set) var deadline: Instant = .distantFuture
     /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
@@ -53,19 +55,42 @@ package enum Readiness: Equatable, Sendable {
     /// then for whom to wait.
     package func readable(before deadline: Instant, unlessClosing client: SocketWatch) async -> Readiness {
         guard !client.isPeerClosing else { return .abandoned }
-        guard !edges.contains(.readable) else { return await readable(before: deadline) }
-        precondition(client !== self && client.dependent == nil, "one wait depends on a socket")
-        self.client = client
-        client.dependent = self
-        return await readable(before: deadline)
+        return await wait(for: .readable, before: deadline, unless: client, has: .closing)
+    }
+
+    /// Waits until there is something to read here, unless there is at `other`.
+    package func readable(before deadline: Instant, unlessReadable other: SocketWatch) async -> Readiness {
+        guard edges.contains(.readable) || !other.isReadable else { return .abandoned }
+        return await wait(for: .readable, before: deadline, unless: other, has: .readable)
     }
 
     package func writable(before deadline: Instant) async -> Readiness {
         await wait(for: .writable, before: deadline, interruptible: false)
     }
 
+    /// Waits until something can be written or read, unless the peer of `client` closes, or has closed.
+    package func ready(before deadline: Instant, unlessClosing client: SocketWatch?) async -> Readiness {
+        let events: ReadinessEvents = [.readable, .writable]
+        guard let client else { return await wait(for: events, before: deadline, interruptible: false) }
+        guard !client.isPeerClosing else { return .abandoned }
+        return await wait(for: events, before: deadline, unless: client, has: .closing)
+    }
+
+    private func wait(
+        for events: ReadinessEvents, before deadline: Instant, unless other: SocketWatch, has ending: ReadinessEvents
+    ) async -> Readiness {
+        if edges.isDisjoint(with: events) {
+            precondition(other !== self && other.dependent == nil, "one wait depends on a socket")
+            self.other = other
+            other.dependent = self
+            other.dependentEvents = ending
+        }
+        return await wait(for: events, before: deadline, interruptible: false)
+    }
+
+    /// Waits for one of `events`.
     private func wait(for event: ReadinessEvents, before deadline: Instant, interruptible: Bool) async -> Readiness {
-        if edges.contains(event) {
+        if !edges.isDisjoint(with: event) {
             edges.remove(event)
             return .ready
         }
@@ -84,9 +109,9 @@ package enum Readiness: Equatable, Sendable {
         if events.contains(.closing) {
             isPeerClosing = true
             edges.remove(.closing)
-            dependent?.finish(.abandoned)
         }
-        guard isWaiting, edges.contains(wanted) else { return }
+        if !events.isDisjoint(with: dependentEvents) { dependent?.finish(.abandoned) }
+        guard isWaiting, !edges.isDisjoint(with: wanted) else { return }
         edges.remove(wanted)
         finish(.ready)
     }
@@ -99,13 +124,13 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
-    /// INVARIANT: `client` is set only while somebody waits, so the two watches hold each other no longer than that.
+    /// INVARIANT: `other` is set only while somebody waits, so the two watches hold each other no longer than that.
     private func finish(_ readiness: Readiness) {
         guard let waiter = unsafe waiter else { return }
         unsafe self.waiter = nil
         deadline = .distantFuture
-        client?.dependent = nil
-        client = nil
+        other?.dependent = nil
+        other = nil
         unsafe waiter.resume(returning: readiness)
     }
 }

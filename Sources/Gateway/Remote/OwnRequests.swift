@@ -46,8 +46,8 @@ extension UpstreamClient {
         connection.output += Array(hostText(url).utf8) + ForwardedHead.lineEnd
         connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
         connection.requestFinished()
-        try await connection.flush(before: deadline)
-        repeat { try await connection.nextHead(before: deadline) } while connection.head.isInterim
+        if try await connection.flush(before: deadline) == .all { try await connection.nextHead(before: deadline) }
+        while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {

@@ -65,8 +65,9 @@ extension Worker {
                 &link.connection.output)
             lease?.forwarded()
             do throws(RelayFailure) {
-                try await send(body, for: grant, over: link.connection, client, watch, &connection, &exchange)
-                try await awaitAnswer(for: grant, over: link.connection, client, watch, &connection)
+                let hasAnswer = try await send(
+                    body, for: grant, over: link.connection, client, watch, &connection, &exchange)
+                if !hasAnswer { try await awaitAnswer(for: grant, over: link.connection, client, watch, &connection) }
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = link.connection.failed()
@@ -89,36 +90,31 @@ extension Worker {
         return ForwardedHead.isLoop(head, bytes)
     }
 
+    /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
     private func send(
         _ body: ForwardedBody, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
         _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
-    ) async throws(RelayFailure) {
-        do throws(ClientFailure) {
-            switch body {
-            case .whole(let bytes):
-                let deadline = loop.now + client.bodyProgress(of: grant.route)
-                upstream.requestFinished()
-                if bytes.count <= Worker.copiedBodyBytes {
-                    upstream.output += bytes
-                    try await upstream.flush(before: deadline, unlessClosing: watch)
-                } else {
-                    try await upstream.flush(then: bytes, before: deadline, unlessClosing: watch)
-                }
-                return
-            case .streamed: break
-            }
-        } catch { return try lookForAnswer(after: error, over: upstream) }
-        try await stream(body.framing, for: grant, over: upstream, client, &connection, &exchange)
+    ) async throws(RelayFailure) -> Bool {
+        switch body {
+        case .whole(let bytes):
+            upstream.requestFinished()
+            let isCopied = bytes.count <= Worker.copiedBodyBytes
+            if isCopied { upstream.output += bytes }
+            return try await flush(
+                then: isCopied ? [] : bytes, for: grant, over: upstream, client, watch, &connection)
+        case .streamed(let framing):
+            return try await stream(framing, for: grant, over: upstream, client, watch, &connection, &exchange)
+        }
     }
 
     /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
     private func stream(
         _ framing: ForwardedFraming, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
-        _ connection: inout ServerConnection, _ exchange: inout Exchange
-    ) async throws(RelayFailure) {
+        _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+    ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
-        while true {
-            switch await connection.nextBodyPiece() {
+        while !upstream.hasSentRequest {
+            switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 exchange.bodyBytes += range.count
                 guard exchange.bodyBytes <= limit else {
@@ -132,21 +128,58 @@ extension Worker {
             case .end:
                 if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedHead.lineEnd }
                 upstream.requestFinished()
+            case .answered:
+                if try await hasAnswer(upstream, watch, &connection) { return true }
+                continue
             case .malformed(let error): throw .client(Failure(.framing(error), at: .forward))
             case .timedOut: throw .client(Failure(.bodyTimeout, at: .forward))
             case .closed: throw .client(Failure(.bodyIncomplete, at: .forward))
             }
+            if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
+        }
+        return false
+    }
+
+    /// Sends what there is of the request. Whether the answer came first.
+    private func flush(
+        then bytes: [UInt8] = [], for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
+        _ watch: SocketWatch?, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        var bytes = bytes
+        while true {
+            let deadline = loop.now + client.bodyProgress(of: grant.route)
             do throws(ClientFailure) {
-                try await upstream.flush(before: loop.now + client.bodyProgress(of: grant.route))
-            } catch { return try lookForAnswer(after: error, over: upstream) }
-            // An answer that does not wait for the body's end is the answer; the rest is not wanted.
-            if upstream.hasSentRequest || upstream.answersEarly { return }
+                guard try await upstream.flush(then: bytes, before: deadline, unlessClosing: watch) == .answered else {
+                    return false
+                }
+            } catch { throw .upstream(error) }
+            bytes = []
+            guard try await passOnInterim(upstream, watch, &connection) else { return true }
         }
     }
 
-    /// The upstream stopped reading: it may have said why.
-    private func lookForAnswer(after failure: ClientFailure, over upstream: ClientConnection) throws(RelayFailure) {
-        guard failure == .closed, upstream.answersEarly else { throw .upstream(failure) }
+    /// Whether the answer is here. An interim one before it goes to the client.
+    private func hasAnswer(
+        _ upstream: ClientConnection, _ watch: SocketWatch?, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        while true {
+            do throws(ClientFailure) { guard try upstream.headAtHand() else { return false } } catch {
+                throw .upstream(error)
+            }
+            guard try await passOnInterim(upstream, watch, &connection) else { return true }
+        }
+    }
+
+    /// `false` where the head is that of the answer proper.
+    private func passOnInterim(
+        _ upstream: ClientConnection, _ watch: SocketWatch?, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        guard upstream.head.isInterim else { return false }
+        // The gateway has said `100 Continue` itself where the client waited for it.
+        if upstream.head.status == 100 || connection.head.isHTTP10 { return true }
+        appendInterimHead(of: upstream, to: &connection.output)
+        guard await connection.flush() else { throw .client(Failure(.clientGone, at: .forward)) }
+        return true
     }
 
     /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
@@ -159,11 +192,7 @@ extension Worker {
             do throws(ClientFailure) { try await upstream.nextHead(before: deadline, unlessClosing: watch) } catch {
                 throw .upstream(error)
             }
-            guard upstream.head.isInterim else { return }
-            // The gateway has said `100 Continue` itself where the client waited for it.
-            if upstream.head.status == 100 || connection.head.isHTTP10 { continue }
-            appendInterimHead(of: upstream, to: &connection.output)
-            guard await connection.flush() else { throw .client(Failure(.clientGone, at: .forward)) }
+            guard try await passOnInterim(upstream, watch, &connection) else { return }
         }
     }
 }

@@ -24,7 +24,8 @@ package enum ClientFailure: Error, Equatable, Sendable {
 package final class ClientConnection {
     package let loop: EventLoop
     private let socket: Socket
-    private let watch: SocketWatch
+    /// Tells whether something has come.
+    package let watch: SocketWatch
     private var stream: ByteStream
     private var state = ClientConnectionState()
     private var parser: ResponseHeadParser
@@ -45,6 +46,9 @@ package final class ClientConnection {
     /// What is to be sent: the request is appended here, `flush` sends it.
     package var output: [UInt8] = []
     private var outputSent = 0
+    /// What follows `output`, and is not copied.
+    private var remainder: [UInt8] = []
+    private var remainderSent = 0
 
     /// When it was given to its pool.
     var idleSince = Instant(nanoseconds: 0)
@@ -109,52 +113,81 @@ package final class ClientConnection {
     /// The exchange failed. Whether its request may be sent again over another connection.
     package func failed() -> ClientConnectionState.Retry { state.failed() }
 
-    /// Sends `output`. What it waits for ends when `client` closes its connection.
-    package func flush(before deadline: Instant, unlessClosing client: SocketWatch? = nil) async throws(ClientFailure) {
-        while outputSent < output.count {
-            let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(output, from: outputSent) } catch { throw .closed }
-            // Also where the kernel took no more for now: a part of a TLS record may have left.
-            state.sentBytes()
-            switch progress {
-            case .done(let count): outputSent += count
-            case .wantsWrite: try pass(await watch.writable(before: deadline))
-            case .wantsRead: try await awaitReadable(before: deadline, unlessClosing: client)
-            case .closedByPeer: throw .closed
-            }
+    /// How far a request got.
+    package enum Sent: Equatable {
+        /// All that there is of it so far.
+        case all
+        /// Not further for now: the upstream does not take the rest, and a head has come from it. Who wants to go on calls
+        /// `flush` again.
+        case answered
+    }
+
+    /// Sends `output`, and then `bytes` without copying them. What it waits for ends when `client` closes its connection.
+    package func flush(
+        then bytes: [UInt8] = [], before deadline: Instant, unlessClosing client: SocketWatch? = nil
+    ) async throws(ClientFailure) -> Sent {
+        if !bytes.isEmpty { remainder = bytes }
+        guard try await send(output, from: &outputSent, before: deadline, unlessClosing: client) else {
+            return .answered
         }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
-        if hasWholeRequest { requestSent() }
+        guard
+            try await send(
+                remainder, from: &remainderSent, before: deadline, unlessClosing: client)
+        else { return .answered }
+        remainder = []
+        remainderSent = 0
+        if hasWholeRequest {
+            hasSentRequest = true
+            state.requestSent()
+        }
+        return .all
     }
 
-    private func requestSent() {
-        hasSentRequest = true
-        state.requestSent()
-    }
-
-    /// Sends `output`, and then `bytes` without copying them: the rest of the request.
-    package func flush(
-        then bytes: [UInt8], before deadline: Instant, unlessClosing client: SocketWatch? = nil
-    ) async throws(ClientFailure) {
-        hasWholeRequest = false
-        try await flush(before: deadline, unlessClosing: client)
-        var sent = 0
+    /// `false` when an answer came first.
+    private func send(
+        _ bytes: [UInt8], from sent: inout Int, before deadline: Instant, unlessClosing client: SocketWatch?
+    ) async throws(ClientFailure) -> Bool {
         while sent < bytes.count {
             let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { throw .closed }
+            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
+                // The upstream does not read any more; it may have said why.
+                guard state.hasSentBytes, try headAtHand() else { throw .closed }
+                return false
+            }
+            // Also where the kernel took no more for now: a part of a TLS record may have left.
+            state.sentBytes()
             switch progress {
             case .done(let count): sent += count
-            case .wantsWrite: try pass(await watch.writable(before: deadline))
-            case .wantsRead: try await awaitReadable(before: deadline, unlessClosing: client)
+            case .wantsWrite, .wantsRead:
+                try pass(await watch.ready(before: deadline, unlessClosing: client))
+                if try headAtHand() { return false }
             case .closedByPeer: throw .closed
             }
         }
-        requestSent()
+        return true
     }
 
-    /// Something has come while the request is still being sent: an answer that does not wait for its end.
-    package var answersEarly: Bool { end > start || watch.isReadable }
+    /// Whether the next head is here, an interim one included. Does not wait.
+    package func headAtHand() throws(ClientFailure) -> Bool {
+        // What comes after this is an edge of its own.
+        watch.forgetReadable()
+        stream.socketBecameReadable(closing: watch.isPeerClosing)
+        while true {
+            if end > start, try parseHead() { return true }
+            makeRoom()
+            let progress: TLSProgress
+            do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { throw .closed }
+            switch progress {
+            case .done(let bytes):
+                end += bytes
+                guard state.receivedBytes() == .read else { throw .unasked }
+            case .closedByPeer: throw .closed
+            case .wantsRead, .wantsWrite: return false
+            }
+        }
+    }
 
     /// Waits for the head of the next response, an interim one included.
     package func nextHead(before deadline: Instant, unlessClosing client: SocketWatch? = nil)
