@@ -72,7 +72,9 @@ extension Worker {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = link.connection.failed()
                 if retry == .nothingSent { lease?.recalled() }
-                if failure != .abandoned { link.outcome = .bad }
+                // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or has
+                // idle times of its own, ends many at once.
+                if failure != .abandoned, !(link.isReused && failure == .closed) { link.outcome = .bad }
                 guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
                 else { throw Failure(failure) }
                 reuses = false
