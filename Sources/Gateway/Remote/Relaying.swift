@@ -54,6 +54,7 @@ extension Worker {
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
         exchange.place = try await client.enter()
+        if let watch, watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
         var reuses = true
         while true {
