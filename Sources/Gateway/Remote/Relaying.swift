@@ -181,7 +181,8 @@ extension Worker {
         // The gateway has said `100 Continue` itself where the client waited for it.
         if upstream.head.status == 100 || connection.head.isHTTP10 { return true }
         appendInterimHead(of: upstream, to: &connection.output)
-        guard await connection.flush() else { throw .client(Failure(.clientGone, at: .forward)) }
+        // A request with a lease is followed to its answer, also when nobody waits for that any more.
+        guard await connection.flush() || watch == nil else { throw .client(Failure(.clientGone, at: .forward)) }
         return true
     }
 
