@@ -15,7 +15,11 @@ extension Worker {
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
                 status: answer.status, credential: client.settings.credential)
-            if let refused { throw Failure(refused) }
+            if let refused {
+                // Whoever is not let in has begun nothing.
+                lease?.release()
+                throw Failure(refused)
+            }
             return normalize(answer, settling: lease, &exchange)
         }
         let status = upstream.head.status
