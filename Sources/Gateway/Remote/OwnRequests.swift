@@ -27,7 +27,7 @@ extension UpstreamClient {
         do throws(ClientFailure) {
             let answer = try await exchange(
                 Array((url.base + target).utf8), url, fields, over: link.connection, before: deadline)
-            link.outcome = .good
+            link.outcome = link.connection.head.isEndpointFailure ? .bad : .good
             link.giveBack()
             _ = consume place
             return answer
