@@ -5,6 +5,8 @@ internal import Transport
 /// A policy set as one worker uses it: with what is made of it once instead of for each request.
 final class ActivePolicies {
     let set: PolicySet
+    /// Tells this one from all others of the process.
+    let serial = SerialNumber.next()
     /// `X-Policy-Version: ...`, line end included.
     let versionLine: [UInt8]
     let shortVersion: String

@@ -28,7 +28,7 @@ extension Worker {
 extension Worker {
     /// The upstream accepted to cancel a job: its lease goes on, draining, until the job has ended.
     func noteCancellation(_ grant: Grant, _ connection: borrowing ServerConnection) async {
-        guard connection.head.method == .delete, let job = grant.captures.job, let organization = grant.organization
+        guard !connection.head.method.isSafe, grant.route.lease == nil, let job = grant.captures.job, let organization = grant.organization
         else { return }
         let id = connection.bytes(connection.head.path).span.text(job)
         // Of a remote upstream's jobs only those with a lease matter, and those are known.

@@ -32,7 +32,7 @@ extension ServerConnection {
             case .end: return body
             case .malformed(let error): throw Failure(.framing(error), at: .read)
             case .timedOut: throw Failure(.bodyTimeout, at: .read)
-            case .closed: throw Failure(.bodyIncomplete, at: .read)
+            case .closed, .answered: throw Failure(.bodyIncomplete, at: .read)
             }
         }
     }

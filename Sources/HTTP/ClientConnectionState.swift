@@ -45,6 +45,11 @@ package struct ClientConnectionState: Equatable, Sendable {
     /// Bytes of the request are about to be handed to the transport: from now on they may arrive.
     package mutating func sentBytes() { update { $0.hasSentBytes = true } }
 
+    /// A byte of the current request may have arrived.
+    package var hasSentBytes: Bool {
+        if case .exchange(let exchange) = phase { exchange.hasSentBytes } else { false }
+    }
+
     /// The last byte of the request, its body included, was handed to the transport.
     package mutating func requestSent() {
         update {

@@ -163,7 +163,9 @@ package struct ServerConnection: ~Copyable {
     private enum Fill { case bytes, deadlinePassed, closed, broken, interrupted }
 
     /// Reads at least one byte to `input[end...]`.
-    private mutating func fill(before deadline: Instant, interruptible: Bool) async -> Fill {
+    private mutating func fill(
+        before deadline: Instant, interruptible: Bool, unlessReadable other: SocketWatch? = nil
+    ) async -> Fill {
         while true {
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
@@ -177,7 +179,11 @@ package struct ServerConnection: ~Copyable {
             case .closedByPeer: return .closed
             case .wantsRead:
                 if start == end, state.isIdle { giveBackBuffers() }
-                switch await watch.readable(before: deadline, interruptible: interruptible) {
+                let readiness =
+                    if let other { await watch.readable(before: deadline, unlessReadable: other) } else {
+                        await watch.readable(before: deadline, interruptible: interruptible)
+                    }
+                switch readiness {
                 case .ready: stream.socketBecameReadable(closing: watch.isPeerClosing)
                 case .deadlinePassed: return .deadlinePassed
                 case .interrupted, .abandoned: return .interrupted
@@ -233,10 +239,13 @@ package struct ServerConnection: ~Copyable {
         case malformed(FramingError)
         case timedOut
         case closed
+        /// There is something to read at the upstream.
+        case answered
     }
 
-    /// The next piece of the request's body. Tells a client that waits for `100 Continue` to go on.
-    package mutating func nextBodyPiece() async -> BodyPiece {
+    /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
+    /// that waits for `100 Continue` to go on.
+    package mutating func nextBodyPiece(unlessReadable upstream: SocketWatch? = nil) async -> BodyPiece {
         // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
         if head.expectsContinue, !body.hasStarted, start == end {
             output.append(contentsOf: ServerConnection.continueLine)
@@ -260,8 +269,9 @@ package struct ServerConnection: ~Copyable {
                 state.mustClose()
                 return .closed
             }
-            switch await fill(before: loop.now + timeouts.body, interruptible: false) {
+            switch await fill(before: loop.now + timeouts.body, interruptible: false, unlessReadable: upstream) {
             case .bytes: continue
+            case .interrupted where upstream != nil: return .answered
             case .deadlinePassed, .interrupted:
                 state.mustClose()
                 return .timedOut
@@ -311,7 +321,7 @@ package struct ServerConnection: ~Copyable {
             switch await nextBodyPiece() {
             case .bytes(let range): left -= range.count
             case .end: return
-            case .malformed, .timedOut, .closed: left = -1
+            case .malformed, .timedOut, .closed, .answered: left = -1
             }
         }
         state.mustClose()

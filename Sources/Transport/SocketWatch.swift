@@ -4,7 +4,8 @@ package enum Readiness: Equatable, Sendable {
     case deadlinePassed
     /// The loop drains and this wait was one that need not go on.
     case interrupted
-    /// The peer of another socket, for whom this one was waited for, has closed.
+    /// The peer of another socket, for whom this one was waited for, has closed; or there was something to read at another
+    /// socket.
     case abandoned
 }
 
@@ -21,10 +22,11 @@ package enum Readiness: Equatable, Sendable {
     private var waiter: UnsafeContinuation<Readiness, Never>?
     private var wanted: ReadinessEvents = []
     private var isInterruptible = false
-    /// During a wait: whose closing ends it.
-    private var client: SocketWatch?
-    /// Whose wait ends when this socket's peer closes. One at a time.
+    /// During a wait: the other socket whose events end it.
+    private var other: SocketWatch?
+    /// Whose wait ends with events of this socket, and with which. One at a time.
     private var dependent: SocketWatch?
+    private var dependentEvents: ReadinessEvents = []
 
     private(set) var deadline: Instant = .distantFuture
     /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
@@ -50,37 +52,61 @@ package enum Readiness: Equatable, Sendable {
         before deadline: Instant, interruptible: Bool = false, unlessClosing client: SocketWatch? = nil
     ) async -> Readiness {
         if let client, client.isPeerClosing { return .abandoned }
-        if edges.contains(.readable) {
-            edges.remove(.readable)
-            return .ready
-        }
+        if takes(.readable) { return .ready }
         prepare(for: .readable, before: deadline, interruptible)
-        if let client {
-            precondition(client !== self && client.dependent == nil, "one wait depends on a socket")
-            self.client = client
-            client.dependent = self
-        }
+        if let client { depend(on: client, having: .closing) }
         // SAFETY: resumed exactly once, by `finish`, which clears it first; the watch outlives the wait because the
         // waiting task holds it.
         return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
     }
 
-    package func writable(before deadline: Instant) async -> Readiness {
-        if edges.contains(.writable) {
-            edges.remove(.writable)
-            return .ready
-        }
-        prepare(for: .writable, before: deadline, false)
-        // SAFETY: as for reading.
+    /// Waits until there is something to read here, unless there is at `other`.
+    package func readable(before deadline: Instant, unlessReadable other: SocketWatch) async -> Readiness {
+        if takes(.readable) { return .ready }
+        if other.isReadable { return .abandoned }
+        prepare(for: .readable, before: deadline)
+        depend(on: other, having: .readable)
+        // SAFETY: as above.
         return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
     }
 
-    private func prepare(for event: ReadinessEvents, before deadline: Instant, _ interruptible: Bool) {
+    package func writable(before deadline: Instant) async -> Readiness {
+        if takes(.writable) { return .ready }
+        prepare(for: .writable, before: deadline)
+        // SAFETY: as above.
+        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+    }
+
+    /// Waits until something can be written or read, unless the peer of `client` closes, or has closed.
+    package func ready(before deadline: Instant, unlessClosing client: SocketWatch?) async -> Readiness {
+        if let client, client.isPeerClosing { return .abandoned }
+        if takes([.readable, .writable]) { return .ready }
+        prepare(for: [.readable, .writable], before: deadline)
+        if let client { depend(on: client, having: .closing) }
+        // SAFETY: as above.
+        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+    }
+
+    /// Whether one of `events` has been seen already; consumes them if so.
+    private func takes(_ events: ReadinessEvents) -> Bool {
+        guard !edges.isDisjoint(with: events) else { return false }
+        edges.remove(events)
+        return true
+    }
+
+    private func prepare(for events: ReadinessEvents, before deadline: Instant, _ interruptible: Bool = false) {
         precondition(!isWaiting, "one task waits for a socket")
         self.deadline = deadline
         loop.arm(self)
-        wanted = event
+        wanted = events
         isInterruptible = interruptible
+    }
+
+    private func depend(on other: SocketWatch, having events: ReadinessEvents) {
+        precondition(other !== self && other.dependent == nil, "one wait depends on a socket")
+        self.other = other
+        other.dependent = self
+        other.dependentEvents = events
     }
 
     func occurred(_ events: ReadinessEvents) {
@@ -88,9 +114,9 @@ package enum Readiness: Equatable, Sendable {
         if events.contains(.closing) {
             isPeerClosing = true
             edges.remove(.closing)
-            dependent?.finish(.abandoned)
         }
-        guard isWaiting, edges.contains(wanted) else { return }
+        if !events.isDisjoint(with: dependentEvents) { dependent?.finish(.abandoned) }
+        guard isWaiting, !edges.isDisjoint(with: wanted) else { return }
         edges.remove(wanted)
         finish(.ready)
     }
@@ -103,13 +129,13 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
-    /// INVARIANT: `client` is set only while somebody waits, so the two watches hold each other no longer than that.
+    /// INVARIANT: `other` is set only while somebody waits, so the two watches hold each other no longer than that.
     private func finish(_ readiness: Readiness) {
         guard let waiter = unsafe waiter else { return }
         unsafe self.waiter = nil
         deadline = .distantFuture
-        client?.dependent = nil
-        client = nil
+        other?.dependent = nil
+        other = nil
         unsafe waiter.resume(returning: readiness)
     }
 }

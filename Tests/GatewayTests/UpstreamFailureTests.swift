@@ -79,7 +79,7 @@ struct UpstreamFailureTests {
         #expect(!response.closesConnection)
         #expect(failure.mayHaveBegunWork == row.mayHaveBegun)
         #expect(Failure(failure).origin == .upstream)
-        #expect(!failure.description.isEmpty)
+        #expect(!failure.explanation.isEmpty)
     }
 
     @Test("The gateway's own failures name it as well")

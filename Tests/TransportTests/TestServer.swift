@@ -75,7 +75,7 @@ final class TestServer: Sendable {
                     case .timedOut:
                         await finish(&connection, 408, "body")
                         return
-                    case .closed:
+                    case .closed, .answered:
                         tell("closed in body")
                         return
                     }

@@ -7,26 +7,29 @@ internal import Transport
 /// They are the same for nearly all requests of a connection, so they are made when one differs and copied for the others.
 struct CallerLines {
     private(set) var bytes: [UInt8] = []
-    private var client: UpstreamClient?
-    private var policies: ActivePolicies?
-    private var principal: Principal?
-    private var organization: Organization?
+    private var source: Source?
     private var host: [UInt8] = []
+
+    /// What the lines were made of. Numbers, not references: an idle connection must not keep an upstream's connections or a
+    /// policy set alive. Principal and organization are those of the set, so within one set their addresses tell them apart.
+    private struct Source: Equatable {
+        let client: UInt64
+        let policies: UInt64
+        let principal: ObjectIdentifier?
+        let organization: ObjectIdentifier?
+    }
 
     /// Makes `bytes` those of this request.
     mutating func update(
         for grant: Grant, _ connection: borrowing ServerConnection, _ policies: ActivePolicies, _ client: UpstreamClient
     ) {
         let isTrusted = policies.trusts(connection.peer)
-        if !isTrusted, client === self.client, policies === self.policies, grant.principal === principal,
-            grant.organization === organization, hasHost(of: connection)
-        {
-            return
-        }
-        self.client = isTrusted ? nil : client
-        self.policies = policies
-        principal = grant.principal
-        organization = grant.organization
+        let source = Source(
+            client: client.serial, policies: policies.serial, principal: grant.principal.map(ObjectIdentifier.init),
+            organization: grant.organization.map(ObjectIdentifier.init))
+        if source == self.source, hasHost(of: connection) { return }
+        // What a trusted proxy says may differ each time.
+        self.source = isTrusted ? nil : source
         let head = connection.head
         let request = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
         host = head.host.map { request.array($0) } ?? []

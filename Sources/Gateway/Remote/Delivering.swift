@@ -15,13 +15,17 @@ extension Worker {
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
                 status: answer.status, credential: client.settings.credential)
-            if let refused { throw Failure(refused) }
+            if let refused {
+                // Whoever is not let in has begun nothing.
+                lease?.release()
+                throw Failure(refused)
+            }
             return normalize(answer, settling: lease, &exchange)
         }
         let status = upstream.status
         let start = begin(upstream, &connection, exchange)
         let isForJob = lease?.isForJob ?? false
-        var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob)
+        var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, as: start.framing, for: grant, client, &copy, &connection)
         } catch {
@@ -30,11 +34,11 @@ extension Worker {
         link.giveBack()
         exchange.bytesOut = connection.bytesSent - start.bytesSent + connection.output.count - start.unsent
         if let lease {
-            let job = isForJob ? startedJob(copy.bytes, lease.key, grant) : nil
+            let job = isForJob ? startedJob(copy.plain, lease.key, grant) : nil
             lease.settle(status: status, started: job, now: milliseconds())
         } else if let askedAt, let organization = grant.organization {
             jobs?.observed(
-                copy.bytes.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
+                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
         }
         if connection.hasUnreadBody, connection.canDiscardBody { await connection.discardBody() }
         return Response(status: status, isRelayed: true)

@@ -88,6 +88,8 @@ struct EndpointHealth: Sendable {
     }
 
     private mutating func open(now: Instant, tries: Int) {
+        // Checks that were good before say nothing about now.
+        goodChecks = 0
         circuit = .open(until: now + breaker.openFor * (1 << min(tries, 4)), tries: tries)
     }
 }

@@ -31,7 +31,11 @@ extension Worker {
         }
         head.appendEndToEndFields(
             of: bytes, dropping: isTrusted ? client.droppedOfTrusted : client.droppedOfStrangers,
-            droppingOther: { ForwardedHead.isReserved($0.extracting($1), isTrusted: isTrusted) }, to: &output)
+            droppingOther: { bytes, range in
+                let name = bytes.extracting(range)
+                return ForwardedHead.isReserved(name, isTrusted: isTrusted)
+                    || !client.passesCredential && client.isCredential(name)
+            }, to: &output)
         output += caller.bytes
         appendTrace(head, bytes, exchange, to: &output)
         switch framing {
@@ -99,9 +103,20 @@ enum ForwardedHead {
         return !isTrusted || hasUnderscore(name)
     }
 
+    static let apiKey = Array("x-api-key".utf8)
     private static let gatewayPrefix = Array("x-gateway-".utf8)
     private static let forwardedPrefix = Array("x-forwarded-".utf8)
     private static let forwardedName = Array("forwarded".utf8)
+
+    /// Whether some server takes a field of that name for one of `known`, which is in lower case.
+    static func isRead(_ name: Span<UInt8>, as known: [UInt8]) -> Bool {
+        guard name.count == known.count, !known.isEmpty else { return false }
+        for index in known.indices {
+            let byte = name[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : name[index] | 0x20
+            guard byte == (known[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : known[index]) else { return false }
+        }
+        return true
+    }
 
     private static func begins(_ name: Span<UInt8>, with prefix: [UInt8]) -> Bool {
         guard name.count >= prefix.count else { return false }

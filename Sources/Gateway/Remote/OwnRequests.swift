@@ -27,7 +27,7 @@ extension UpstreamClient {
         do throws(ClientFailure) {
             let answer = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = .good
+            link.outcome = RelayedHead.isEndpointFailure(link.connection.status) ? .bad : .good
             link.giveBack()
             _ = consume place
             return answer
@@ -45,8 +45,8 @@ extension UpstreamClient {
         connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
         connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
         connection.requestFinished()
-        try await connection.flush(before: deadline)
-        repeat { try await connection.nextHead(before: deadline) } while connection.head.isInterim
+        if try await connection.flush(before: deadline) == .all { try await connection.nextHead(before: deadline) }
+        while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {

@@ -54,6 +54,7 @@ extension Worker {
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
         exchange.place = try await client.enter()
+        if let watch, watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
         var reuses = true
         while true {
@@ -67,15 +68,20 @@ extension Worker {
                 of: connection, exchange, caller, to: link.endpoint, client, body.framing, &upstream.output)
             lease?.forwarded()
             do throws(RelayFailure) {
-                if try !sendAtOnce(body, over: upstream) {
-                    try await send(body, for: grant, over: upstream, client, &connection, &exchange)
-                }
-                try await awaitAnswer(for: grant, over: upstream, client, watch, &connection)
+                let sent = try beginSending(body, over: upstream)
+                let hasAnswer =
+                    sent == .all
+                    ? false
+                    : try await goOnSending(
+                        body, after: sent, for: grant, over: upstream, client, watch, &connection, &exchange)
+                if !hasAnswer { try await awaitAnswer(for: grant, over: upstream, client, watch, &connection) }
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = upstream.failed()
                 if retry == .nothingSent { lease?.recalled() }
-                if failure != .abandoned { link.outcome = .bad }
+                // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
+                // has idle times of its own, ends many at once.
+                if failure != .abandoned, !(link.isReused && failure == .closed) { link.outcome = .bad }
                 guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
                 else { throw Failure(failure) }
                 counts.add(to: .upstreamRetries)
@@ -94,42 +100,38 @@ extension Worker {
         return ForwardedHead.isLoop(head, bytes)
     }
 
-    /// Sends head and body if they are short and the kernel takes them; nearly always that is all there is to do.
-    private func sendAtOnce(_ body: ForwardedBody, over upstream: ClientConnection) throws(RelayFailure) -> Bool {
-        guard case .whole(let bytes) = body, bytes.count <= Worker.copiedBodyBytes else { return false }
-        upstream.output += bytes
-        upstream.requestFinished()
-        do throws(ClientFailure) { return try upstream.flushAtOnce() } catch {
-            try lookForAnswer(after: error, over: upstream)
-            return true
-        }
+    /// Sends head and body as far as the kernel takes them; nearly always that is all there is to do.
+    private func beginSending(
+        _ body: ForwardedBody, over upstream: ClientConnection
+    ) throws(RelayFailure) -> ClientConnection.Sent {
+        guard case .whole(let bytes) = body else { return .blocked }
+        upstream.requestFinished(with: bytes)
+        do throws(ClientFailure) { return try upstream.flushAtOnce() } catch { throw .upstream(error) }
     }
 
-    private func send(
-        _ body: ForwardedBody, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
-        _ connection: inout ServerConnection, _ exchange: inout Exchange
-    ) async throws(RelayFailure) {
-        guard case .whole(let bytes) = body else {
-            return try await stream(body.framing, for: grant, over: upstream, client, &connection, &exchange)
+    /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
+    private func goOnSending(
+        _ body: ForwardedBody, after sent: ClientConnection.Sent, for grant: Grant, over upstream: ClientConnection,
+        _ client: UpstreamClient, _ watch: SocketWatch?, _ connection: inout ServerConnection,
+        _ exchange: inout Exchange
+    ) async throws(RelayFailure) -> Bool {
+        if sent == .answered {
+            guard try await passOnInterim(upstream, watch, &connection) else { return true }
         }
-        let deadline = loop.now + client.bodyProgress(of: grant.route)
-        do throws(ClientFailure) {
-            if bytes.count <= Worker.copiedBodyBytes {
-                try await upstream.flush(before: deadline)
-            } else {
-                try await upstream.flush(then: bytes, before: deadline)
-            }
-        } catch { try lookForAnswer(after: error, over: upstream) }
+        guard case .streamed(let framing) = body else {
+            return try await flush(for: grant, over: upstream, client, watch, &connection)
+        }
+        return try await stream(framing, for: grant, over: upstream, client, watch, &connection, &exchange)
     }
 
     /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
     private func stream(
         _ framing: ForwardedFraming, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
-        _ connection: inout ServerConnection, _ exchange: inout Exchange
-    ) async throws(RelayFailure) {
+        _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+    ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
-        while true {
-            switch await connection.nextBodyPiece() {
+        while !upstream.hasSentRequest {
+            switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 exchange.bodyBytes += range.count
                 guard exchange.bodyBytes <= limit else {
@@ -143,21 +145,57 @@ extension Worker {
             case .end:
                 if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedHead.lineEnd }
                 upstream.requestFinished()
+            case .answered:
+                if try await hasAnswer(upstream, watch, &connection) { return true }
+                continue
             case .malformed(let error): throw .client(Failure(.framing(error), at: .forward))
             case .timedOut: throw .client(Failure(.bodyTimeout, at: .forward))
             case .closed: throw .client(Failure(.bodyIncomplete, at: .forward))
             }
+            if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
+        }
+        return false
+    }
+
+    /// Sends what there is of the request. Whether the answer came first.
+    private func flush(
+        for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient, _ watch: SocketWatch?,
+        _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        while true {
+            let deadline = loop.now + client.bodyProgress(of: grant.route)
             do throws(ClientFailure) {
-                try await upstream.flush(before: loop.now + client.bodyProgress(of: grant.route))
-            } catch { return try lookForAnswer(after: error, over: upstream) }
-            // An answer that does not wait for the body's end is the answer; the rest is not wanted.
-            if upstream.hasSentRequest || upstream.answersEarly { return }
+                guard try await upstream.flush(before: deadline, unlessClosing: watch) == .answered else {
+                    return false
+                }
+            } catch { throw .upstream(error) }
+            guard try await passOnInterim(upstream, watch, &connection) else { return true }
         }
     }
 
-    /// The upstream stopped reading: it may have said why.
-    private func lookForAnswer(after failure: ClientFailure, over upstream: ClientConnection) throws(RelayFailure) {
-        guard failure == .closed, upstream.answersEarly else { throw .upstream(failure) }
+    /// Whether the answer is here. An interim one before it goes to the client.
+    private func hasAnswer(
+        _ upstream: ClientConnection, _ watch: SocketWatch?, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        while true {
+            do throws(ClientFailure) { guard try upstream.headAtHand() else { return false } } catch {
+                throw .upstream(error)
+            }
+            guard try await passOnInterim(upstream, watch, &connection) else { return true }
+        }
+    }
+
+    /// `false` where the head is that of the answer proper.
+    private func passOnInterim(
+        _ upstream: ClientConnection, _ watch: SocketWatch?, _ connection: inout ServerConnection
+    ) async throws(RelayFailure) -> Bool {
+        guard upstream.status < 200 else { return false }
+        // The gateway has said `100 Continue` itself where the client waited for it.
+        if upstream.status == 100 || connection.head.isHTTP10 { return true }
+        appendInterimHead(of: upstream, to: &connection.output)
+        // A request with a lease is followed to its answer, also when nobody waits for that any more.
+        guard await connection.flush() || watch == nil else { throw .client(Failure(.clientGone, at: .forward)) }
+        return true
     }
 
     /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
@@ -173,10 +211,7 @@ extension Worker {
                 }
             } catch { throw .upstream(error) }
             guard upstream.status < 200 else { return }
-            // The gateway has said `100 Continue` itself where the client waited for it.
-            if upstream.status == 100 || connection.head.isHTTP10 { continue }
-            appendInterimHead(of: upstream, to: &connection.output)
-            guard await connection.flush() else { throw .client(Failure(.clientGone, at: .forward)) }
+            guard try await passOnInterim(upstream, watch, &connection) else { return }
         }
     }
 }

@@ -9,6 +9,8 @@ internal import Transport
 final class UpstreamClient {
     let loop: EventLoop
     let cluster: UpstreamCluster
+    /// Tells this one from all others of the process.
+    let serial = SerialNumber.next()
     private var sites: [Site] = []
     private var version = UInt64.max
     /// What each request needs of the settings, without their strings.
@@ -17,6 +19,9 @@ final class UpstreamClient {
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
     let droppedOfStrangers: FieldNameSet
+    let passesCredential: Bool
+    /// The name of the field that holds the gateway's credential, in lower case.
+    private let credentialName: [UInt8]
     /// The gateway's own fields that are the same in each request: the credential, if it has one, and `Via`.
     let constantFields: [UInt8]
     /// Where the search for an endpoint begins, so that equal ones take turns.
@@ -33,7 +38,9 @@ final class UpstreamClient {
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
         passesHost = cluster.settings.host == .client
-        let credentials: FieldNameSet = cluster.settings.credential == .pass ? [] : ForwardedHead.credentials
+        passesCredential = cluster.settings.credential == .pass
+        credentialName = cluster.plan.credential?.name ?? []
+        let credentials: FieldNameSet = passesCredential ? [] : ForwardedHead.credentials
         droppedOfTrusted = ForwardedHead.alwaysDropped.union(credentials)
         droppedOfStrangers = ForwardedHead.droppedFromStrangers.union(credentials)
         constantFields = (cluster.plan.credential?.line ?? []) + ForwardedHead.via
@@ -96,6 +103,11 @@ final class UpstreamClient {
         do throws(UpstreamFailure) {
             return try await cluster.gate.enter(on: loop, before: loop.now + timeouts.queue)
         } catch { throw Failure(error) }
+    }
+
+    /// Whether a field of that name could be taken for a credential by the upstream.
+    func isCredential(_ name: Span<UInt8>) -> Bool {
+        ForwardedHead.isRead(name, as: ForwardedHead.apiKey) || ForwardedHead.isRead(name, as: credentialName)
     }
 
     /// How long a body may stand still, in either direction.

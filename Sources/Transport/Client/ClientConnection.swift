@@ -26,7 +26,8 @@ package enum ClientFailure: Error, Equatable, Sendable {
 package final class ClientConnection {
     package let loop: EventLoop
     private let socket: Socket
-    private let watch: SocketWatch
+    /// Tells whether something comes while others are waited for.
+    package let watch: SocketWatch
     private var stream: ByteStream
     private var state = ClientConnectionState()
     private var parser: ResponseHeadParser
@@ -51,6 +52,9 @@ package final class ClientConnection {
     /// What is to be sent: the request is appended here, `flush` sends it.
     package var output: [UInt8] = []
     private var outputSent = 0
+    /// The end of the request, where it is too long to be copied to `output`.
+    private var remainder: [UInt8] = []
+    private var remainderSent = 0
 
     /// When it was given to its pool.
     var idleSince = Instant(nanoseconds: 0)
@@ -109,61 +113,87 @@ package final class ClientConnection {
         state.requestBegan(method)
     }
 
-    /// The whole request is in `output`, or has been sent: with the next `flush` it is through.
-    package func requestFinished() { hasWholeRequest = true }
+    /// What `output` holds and `bytes` are the rest of the request: with them it is through.
+    package func requestFinished(with bytes: [UInt8] = []) {
+        hasWholeRequest = true
+        if bytes.count <= ClientConnection.copiedBytes { output += bytes } else { remainder = bytes }
+    }
+
+    /// Bodies up to this size share their head's segment; longer ones are sent from where they are.
+    private static let copiedBytes = 16_000
 
     /// The exchange failed. Whether its request may be sent again over another connection.
     package func failed() -> ClientConnectionState.Retry { state.failed() }
 
-    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
-    package func flushAtOnce() throws(ClientFailure) -> Bool {
-        while outputSent < output.count {
-            let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(output, from: outputSent) } catch { throw .closed }
-            // Also where the kernel took no more for now: a part of a TLS record may have left.
-            state.sentBytes()
-            guard case .done(let count) = progress else { return false }
-            outputSent += count
-        }
+    /// How far a request got.
+    package enum Sent: Equatable {
+        /// All that there is of it so far.
+        case all
+        /// Not further for now: the upstream does not take the rest, and a head has come from it. Who wants to go on calls
+        /// `flush` again.
+        case answered
+        /// Not further for now: the upstream takes no more yet.
+        case blocked
+    }
+
+    /// Sends as much of the request as the kernel takes now, which nearly always is all of it.
+    package func flushAtOnce() throws(ClientFailure) -> Sent {
+        let sent = try write(output, from: &outputSent)
+        guard sent == .all else { return sent }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
-        if hasWholeRequest { requestSent() }
-        return true
+        if !remainder.isEmpty {
+            let sent = try write(remainder, from: &remainderSent)
+            guard sent == .all else { return sent }
+            remainder = []
+            remainderSent = 0
+        }
+        if hasWholeRequest {
+            hasSentRequest = true
+            state.requestSent()
+        }
+        return .all
     }
 
-    /// Sends `output`.
-    package func flush(before deadline: Instant) async throws(ClientFailure) {
-        while try !flushAtOnce() { try pass(await watch.writable(before: deadline)) }
-    }
-
-    private func requestSent() {
-        hasSentRequest = true
-        state.requestSent()
-    }
-
-    /// Sends `output`, and then `bytes` without copying them: the rest of the request.
-    package func flush(then bytes: [UInt8], before deadline: Instant) async throws(ClientFailure) {
-        hasWholeRequest = false
-        try await flush(before: deadline)
-        var sent = 0
+    private func write(_ bytes: [UInt8], from sent: inout Int) throws(ClientFailure) -> Sent {
         while sent < bytes.count {
             let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { throw .closed }
-            if case .done(let count) = progress {
-                sent += count
-            } else {
-                try pass(await watch.writable(before: deadline))
+            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
+                // The upstream does not read any more; it may have said why.
+                guard state.hasSentBytes, try headAtHand() else { throw .closed }
+                return .answered
+            }
+            // Also where the kernel took no more for now: a part of a TLS record may have left.
+            state.sentBytes()
+            switch progress {
+            case .done(let count): sent += count
+            case .wantsWrite, .wantsRead: return .blocked
+            case .closedByPeer: throw .closed
             }
         }
-        requestSent()
+        return .all
     }
 
-    /// Something has come while the request is still being sent: an answer that does not wait for its end.
-    package var answersEarly: Bool { end > start || watch.isReadable }
+    /// Sends the request as far as it is known. What it waits for ends when `client` closes its connection. Never `blocked`.
+    package func flush(before deadline: Instant, unlessClosing client: SocketWatch? = nil) async throws(ClientFailure)
+        -> Sent
+    {
+        while true {
+            let sent = try flushAtOnce()
+            guard sent == .blocked else { return sent }
+            try pass(await watch.ready(before: deadline, unlessClosing: client))
+            if try headAtHand() { return .answered }
+        }
+    }
 
     /// Whether the head of the next response, an interim one included, is here; where not, it has to be waited for with
     /// `awaitBytes`.
     package func headAtHand() throws(ClientFailure) -> Bool {
+        // While a request is being sent nobody waits for what is to be read.
+        if watch.isReadable {
+            watch.forgetReadable()
+            stream.socketBecameReadable(closing: watch.isPeerClosing)
+        }
         while true {
             if end > start, try parseHead() { return true }
             switch try receive() {

@@ -1,0 +1,248 @@
+import Testing
+
+extension EndToEnd {
+    /// Endpoints that fail: what is tried again, what is passed over, and when one is left alone.
+    @Suite("A remote upstream in trouble")
+    struct RemoteTroubleTests {
+        @Test("A GET on a connection that had died is sent once more, a POST never is")
+        func deadConnection() async throws {
+            try await withRawUpstream("breaker: { failures: 1 },") { gateway, upstream in
+                let client = try TLSClient(gateway)
+                try client.send(request("GET", Path.state))
+                var peer = try upstream.acceptRequest().peer
+                try peer.send(answer())
+                #expect(try client.answer().status == 200)
+                // The upstream closes without a word just as the request comes.
+                try client.send(request("GET", Path.state))
+                _ = try peer.request()
+                peer.close()
+                peer = try upstream.acceptRequest().peer
+                try peer.send(answer(body: "again"))
+                #expect(try client.answer().text == "again")
+
+                try client.send(request("POST", Path.base + "/things", body: "{}"))
+                _ = try peer.request()
+                peer.close()
+                let lost = try client.answer()
+                try lost.expectError(502, "BAD_GATEWAY")
+                #expect(lost["proxy-status"]?.contains("connection_terminated") == true)
+                #expect(upstream.isLeftAlone)
+
+                // Neither says that the endpoint is not well.
+                try client.send(request("GET", Path.state))
+                peer = try upstream.acceptRequest().peer
+                // On a connection that is new, a GET is not sent again either.
+                peer.close()
+                try client.answer().expectError(502, "BAD_GATEWAY")
+                try client.call("GET", Path.state).expectError(503, "SERVICE_UNAVAILABLE")
+            }
+        }
+
+        @Test("A refused endpoint is passed over, also by a POST")
+        func passedOver() async throws {
+            let dead = try RawUpstream()
+            dead.refuse()
+            let alive = try RawUpstream()
+            alive.answer { _ in answer() }
+            defer { alive.stopAnswering() }
+            var setup = GatewaySetup()
+            setup.workers = 1
+            setup.upstream = #"url: ["http://127.0.0.1:\#(dead.port)", "http://127.0.0.1:\#(alive.port)"],"#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                for _ in 0..<6 { #expect(try client.call("POST", Path.base + "/x", body: "{}").status == 200) }
+                #expect(alive.answered.count == 6)
+            }
+        }
+
+        @Test("The breaker opens after failures in a row, and closes when a try succeeds")
+        func breaker() async throws {
+            try await withRawUpstream(#"breaker: { failures: 3, open: "200ms" },"#) { gateway, upstream in
+                let client = try TLSClient(gateway)
+                try client.send(request("GET", Path.state))
+                let (peer, _) = try upstream.acceptRequest()
+                func exchange(_ text: String) throws -> Answer {
+                    try peer.send(text)
+                    return try client.answer()
+                }
+                #expect(try exchange(answer(503)).status == 503)
+                // Answers, however bad they look, are no failures.
+                for status in [409, 429, 500, 404, 400] {
+                    try client.send(request("GET", Path.state))
+                    _ = try peer.request()
+                    #expect(try exchange(answer(status)).status == status)
+                }
+                for status in [502, 503, 504] {
+                    try client.send(request("GET", Path.state))
+                    _ = try peer.request()
+                    #expect(try exchange(answer(status)).status == status)
+                }
+                let refused = try client.call("GET", Path.state)
+                try refused.expectError(503, "SERVICE_UNAVAILABLE")
+                #expect(refused["retry-after"] != nil)
+                #expect(refused["proxy-status"]?.contains("destination_unavailable") == true)
+                #expect(peer.received.isEmpty)
+                // Once the time is over one request tries, and others go on being refused meanwhile.
+                let second = try TLSClient(gateway)
+                try waitUntil("a request is let through") {
+                    try client.send(request("GET", Path.state))
+                    try waitUntil("it is forwarded or refused") { peer.isReadable || client.isReadable }
+                    if !peer.isReadable { try client.answer().expectError(503, "SERVICE_UNAVAILABLE") }
+                    return peer.isReadable
+                }
+                _ = try peer.request()
+                try second.call("GET", Path.state).expectError(503, "SERVICE_UNAVAILABLE")
+                #expect(try exchange(answer()).status == 200)
+                try second.send(request("GET", Path.state))
+                _ = try peer.request()
+                try peer.send(answer())
+                #expect(try second.answer().status == 200)
+            }
+        }
+
+        @Test("Connections that all end at once say nothing about the endpoint")
+        func restartedEndpoint() async throws {
+            try await withRawUpstream("breaker: { failures: 2 },") { gateway, upstream in
+                let clients = try (0..<4).map { _ in try TLSClient(gateway) }
+                var peers: [RawPeer] = []
+                for client in clients {
+                    try client.send(request("GET", Path.state))
+                    peers.append(try upstream.acceptRequest().peer)
+                }
+                for (client, peer) in zip(clients, peers) {
+                    try peer.send(answer())
+                    #expect(try client.answer().status == 200)
+                }
+                for client in clients { try client.send(request("GET", Path.state)) }
+                for peer in peers { _ = try peer.request() }
+                for peer in peers { peer.close() }
+                for _ in clients { try upstream.accept().respond(answer(200, "Connection: close")) }
+                for client in clients { #expect(try client.answer().status == 200) }
+            }
+        }
+
+        @Test("A failed health check takes an endpoint out, and good ones bring it back")
+        func healthCheck() async throws {
+            let upstream = try RawUpstream()
+            let isWell = Flag(true)
+            upstream.answer { $0.target == "/base/healthz?x" ? answer(isWell.value ? 204 : 500, body: "") : answer() }
+            defer { upstream.stopAnswering() }
+            var setup = GatewaySetup()
+            setup.upstream = #"""
+                url: "http://127.0.0.1:\#(upstream.port)/base",
+                health: { path: "/healthz?x", interval: "100ms", healthy: 1, unhealthy: 1 },
+                """#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                #expect(try client.call("GET", Path.state).status == 200)
+                isWell.value = false
+                try waitUntil("it is out") { try client.call("GET", Path.state).status == 503 }
+                #expect(gateway.said.contains { $0.contains("does not pass its checks") })
+                isWell.value = true
+                try waitUntil("it is back") { try client.call("GET", Path.state).status == 200 }
+                #expect(gateway.said.contains { $0.contains("is well again") })
+                let check = try #require(upstream.answered.first { $0.target == "/base/healthz?x" })
+                #expect(check.values("authorization") == [])
+                #expect(check.values("host") == ["127.0.0.1:\(upstream.port)"])
+            }
+        }
+
+        @Test("Beyond the cap requests wait for their turn, and beyond the queue they get 503 at once")
+        func cap() async throws {
+            try await withRawUpstream(
+                #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
+            ) { gateway, upstream in
+                let (first, second, third) = (try TLSClient(gateway), try TLSClient(gateway), try TLSClient(gateway))
+                try first.send(request("GET", Path.base + "/first"))
+                let (peer, _) = try upstream.acceptRequest()
+                // Which of two waits is open: both are sent, one is refused.
+                try second.send(request("GET", Path.base + "/other"))
+                try third.send(request("GET", Path.base + "/other"))
+                try waitUntil("one is refused") { second.isReadable || third.isReadable }
+                let (waiting, refused) = second.isReadable ? (third, second) : (second, third)
+                let answered = try refused.answer()
+                try answered.expectError(503, "SERVICE_UNAVAILABLE")
+                #expect(answered["retry-after"] != nil)
+                #expect(answered["proxy-status"]?.contains("connection_limit_reached") == true)
+                #expect(upstream.isLeftAlone && !peer.isReadable)
+                try peer.send(answer())
+                #expect(try first.answer().status == 200)
+                #expect(try peer.request().target.hasSuffix("/other"))
+                try peer.send(answer())
+                #expect(try waiting.answer().status == 200)
+            }
+        }
+
+        @Test("Who waits too long for a place gets 503, and his place is not lost")
+        func queueTimeout() async throws {
+            try await withRawUpstream(
+                #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "50ms" },"#
+            ) { gateway, upstream in
+                let (first, second) = (try TLSClient(gateway), try TLSClient(gateway))
+                try first.send(request("GET", Path.state))
+                let (peer, _) = try upstream.acceptRequest()
+                for _ in 0..<3 { try second.call("GET", Path.state).expectError(503, "SERVICE_UNAVAILABLE") }
+                try peer.send(answer())
+                #expect(try first.answer().status == 200)
+                try second.send(request("GET", Path.state))
+                _ = try peer.request()
+                try peer.send(answer())
+                #expect(try second.answer().status == 200)
+            }
+        }
+
+        @Test("A client that left while it waited for a place sends nothing upstream")
+        func goneInQueue() async throws {
+            try await withRawUpstream(
+                #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
+            ) { gateway, upstream in
+                let first = try TLSClient(gateway)
+                try first.send(request("GET", Path.state))
+                let (peer, _) = try upstream.acceptRequest()
+                var second: TLSClient? = try TLSClient(gateway)
+                let third = try TLSClient(gateway)
+                // The one worker has seen what came before a request that it answered.
+                try second?.send(request("GET", Path.base + "/gone"))
+                #expect(try third.call("GET", "/").status == 204)
+                second = nil
+                #expect(try third.call("GET", "/").status == 204)
+                try peer.send(answer())
+                #expect(try first.answer().status == 200)
+                try third.send(request("GET", Path.base + "/after"))
+                #expect(try peer.request().target.hasSuffix("/after"))
+                try peer.send(answer())
+                #expect(try third.answer().status == 200)
+            }
+        }
+
+        @Test("Two endpoints share the requests by what is under way at them")
+        func balance() async throws {
+            let upstreams = [try RawUpstream(), try RawUpstream()]
+            var setup = GatewaySetup()
+            setup.workers = 1
+            setup.upstream = "url: [\(upstreams.map { #""http://127.0.0.1:\#($0.port)""# }.joined(separator: ","))],"
+            try await withGateway(setup) { gateway in
+                let clients = try (0..<6).map { _ in try TLSClient(gateway) }
+                // While nothing is answered they are shared evenly.
+                for client in clients { try client.send(request("GET", Path.state)) }
+                let peers = try upstreams.map { upstream in try (0..<3).map { _ in try upstream.acceptRequest().peer } }
+                for upstream in upstreams { #expect(upstream.isLeftAlone) }
+                // The one that is through with its own gets the next ones.
+                for peer in peers[1] { try peer.send(answer()) }
+                var idle: [TLSClient] = []
+                try waitUntil("three are answered") {
+                    idle = clients.filter(\.isReadable)
+                    return idle.count == 3
+                }
+                for client in idle { #expect(try client.answer().status == 200) }
+                for client in idle { try client.send(request("GET", Path.state)) }
+                for peer in peers[1] {
+                    _ = try peer.request()
+                    try peer.send(answer())
+                }
+                for peer in peers[0] { try peer.send(answer()) }
+                for client in clients { #expect(try client.answer().status == 200) }
+            }
+        }
+    }
+}
