@@ -30,7 +30,9 @@ extension Worker {
     func noteCancellation(_ grant: Grant, _ connection: borrowing ServerConnection) async {
         guard !connection.head.method.isSafe, grant.route.lease == nil, let job = grant.captures.job, let organization = grant.organization
         else { return }
-        let id = connection.bytes(connection.head.path).span.text(job)
+        let path = connection.bytes(connection.head.path)
+        // Leases know jobs by their one spelling, which need not be the client's.
+        let id = ConnectionKey.canonical(path.span.extracting(job)) ?? path.span.text(job)
         // Of a remote upstream's jobs only those with a lease matter, and those are known.
         let name =
             if let local = shared.local {
