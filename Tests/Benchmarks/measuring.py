@@ -70,14 +70,14 @@ def malloc_calls(file):
         return int.from_bytes(counters.read(8), "little")
 
 
-def profile(bench, server):
+def profile(bench, server, *options):
     """Where the gateway's time goes: shares of the libraries, and the dearest functions."""
     if not shutil.which("perf"):
         return "perf is not installed; no profile."
-    generator = load(bench, server, "--seconds", 3)
+    generator = load(bench, server, "--seconds", 3, *options)
     data = bench.path("perf.data")
     pids = ",".join(str(pid) for pid in rig.family(server.process.pid))
-    recorder = subprocess.Popen(["perf", "record", "-q", "-F", "2000", "-g", "-p", pids, "-o", data, "--", "sleep", "2.5"],
+    recorder = subprocess.Popen(["perf", "record", "-q", "-F", "4000", "-g", "-p", pids, "-o", data, "--", "sleep", "2.5"],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     generator.run()
     recorder.wait()

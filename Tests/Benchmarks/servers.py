@@ -92,12 +92,12 @@ class Bench:
         self.headers = [(name, value) for name, value in headers if name.lower() not in OWN]
         self.body = body
 
-    def start(self, name, more_environment=None, **changes):
-        """A running server that has answered once; `rate` and `burst` change its limit, for the checks."""
+    def start(self, name, more_environment=None, wrapper=(), **changes):
+        """A running server that has answered once, perhaps below a `wrapper`; `rate` and `burst` change its limit, for the checks."""
         port = rig.free_port()
         command, environment = getattr(self, "command_" + name.split("-")[0])(name, port, **changes)
         environment = {**(environment or os.environ), **(more_environment or {})}
-        server = rig.Server(name, command, port, self.path(name + ".log"), environment, self.directory)
+        server = rig.Server(name, [*wrapper, *command], port, self.path(name + ".log"), environment, self.directory)
         self.running.append(server)
         server.start_ms = server.wait_ready(self.request)
         return server
