@@ -85,7 +85,7 @@ final class TestPipeline {
     }
 
     /// Two organizations with a token each; one with a token that has expired.
-    private static func policies(_ more: String) throws -> PolicySet {
+    static func policies(_ more: String) throws -> PolicySet {
         func hash(_ token: String) -> String {
             SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
         }

@@ -1,0 +1,216 @@
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("The health of an endpoint")
+struct EndpointHealthTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    private static func health(failures: Int = 3, checks: (healthy: Int, unhealthy: Int)? = nil) -> EndpointHealth {
+        var breaker = UpstreamSettings.Breaker()
+        breaker.failures = failures
+        breaker.openFor = .seconds(5)
+        var check: UpstreamSettings.HealthCheck?
+        if let checks {
+            check = UpstreamSettings.HealthCheck(path: "/healthz")
+            check?.healthy = checks.healthy
+            check?.unhealthy = checks.unhealthy
+        }
+        return EndpointHealth(breaker: breaker, check: check)
+    }
+
+    @Test("The breaker opens with the last of so many failures in a row, and a success in between begins anew")
+    func opens() {
+        var health = Self.health()
+        #expect(health.isWell)
+        for _ in 0..<2 { health.failed(now: Self.start) }
+        #expect(!health.isWell)
+        #expect(health.admission(now: Self.start) == .admitted)
+        health.succeeded()
+        #expect(health.isWell)
+        for _ in 0..<2 { health.failed(now: Self.start) }
+        #expect(health.admission(now: Self.start) == .admitted)
+        health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.opensAt == Self.start + .seconds(5))
+    }
+
+    @Test("Once the time is over one request tries, and no other until that has ended")
+    func trial() {
+        var health = Self.health(failures: 1)
+        health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start + .milliseconds(4999)) == .refused)
+        let later = Self.start + .seconds(5)
+        #expect(health.admission(now: later) == .onTrial)
+        #expect(health.admission(now: later) == .refused)
+        #expect(health.admission(now: later + .seconds(1000)) == .refused)
+        health.succeeded()
+        #expect(health.isWell)
+        #expect(health.admission(now: later) == .admitted)
+    }
+
+    @Test("Each failed try doubles the time, up to sixteen times")
+    func doubling() {
+        var health = Self.health(failures: 1)
+        var now = Self.start
+        health.failed(now: now)
+        for factor in [1, 2, 4, 8, 16, 16, 16] {
+            let opensAt = now + .seconds(5 * factor)
+            #expect(health.opensAt == opensAt)
+            #expect(health.admission(now: Instant(nanoseconds: opensAt.nanoseconds - 1)) == .refused)
+            now = opensAt
+            #expect(health.admission(now: now) == .onTrial)
+            health.failed(now: now)
+        }
+        now = now + .seconds(80)
+        #expect(health.admission(now: now) == .onTrial)
+        health.succeeded()
+        // After a success it is short again.
+        health.failed(now: now)
+        #expect(health.opensAt == now + .seconds(5))
+    }
+
+    @Test("A try that told nothing is made again at once; the end of any other request changes nothing")
+    func abandoned() {
+        var health = Self.health(failures: 1)
+        health.abandoned(now: Self.start)
+        #expect(health.isWell)
+        health.failed(now: Self.start)
+        let opensAt = health.opensAt
+        health.abandoned(now: Self.start)
+        #expect(health.opensAt == opensAt)
+        let later = Self.start + .seconds(5)
+        #expect(health.admission(now: later) == .onTrial)
+        health.abandoned(now: later)
+        #expect(health.admission(now: later) == .onTrial)
+        health.failed(now: later)
+        #expect(health.opensAt == later + .seconds(10))
+    }
+
+    @Test("A failure of a request from before does not make an open breaker stay open for longer")
+    func lateFailure() {
+        var health = Self.health(failures: 1)
+        health.failed(now: Self.start)
+        health.failed(now: Self.start + .seconds(4))
+        #expect(health.opensAt == Self.start + .seconds(5))
+    }
+
+    @Test("So many bad checks take it out, so many good ones bring it back, and each tells of it once")
+    func checks() {
+        var health = Self.health(checks: (healthy: 2, unhealthy: 3))
+        let bad = (0..<4).map { _ in health.checked(isGood: false) }
+        #expect(bad == [false, false, true, false])
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.opensAt == nil)
+        let good = (0..<3).map { _ in health.checked(isGood: true) }
+        #expect(good == [false, true, false])
+        #expect(health.admission(now: Self.start) == .admitted)
+        #expect(health.isWell)
+        // Not in a row.
+        for isGood in [false, false, true, false, false, true] {
+            let hasChanged = health.checked(isGood: isGood)
+            #expect(!hasChanged)
+        }
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Requests do not bring back what the checks have taken out")
+    func checkedOut() {
+        var health = Self.health(failures: 1, checks: (healthy: 1, unhealthy: 1))
+        #expect(health.checked(isGood: false) == true)
+        health.succeeded()
+        #expect(health.admission(now: Self.start) == .refused)
+        health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start + .seconds(100)) == .refused)
+        // The checks close the breaker as well.
+        #expect(health.checked(isGood: true) == true)
+        #expect(health.isWell)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Good checks from before the breaker opened do not close it")
+    func oldChecks() {
+        var health = Self.health(failures: 1, checks: (healthy: 2, unhealthy: 3))
+        for _ in 0..<10 { #expect(health.checked(isGood: true) == false) }
+        health.failed(now: Self.start)
+        #expect(health.checked(isGood: true) == false)
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.checked(isGood: true) == true)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Without checks their answers mean nothing")
+    func unchecked() {
+        var health = Self.health()
+        for _ in 0..<100 { #expect(health.checked(isGood: false) == false) }
+        #expect(health.isWell)
+    }
+
+    @Test("An endpoint counts what is under way and takes a lock only while it is in trouble")
+    func endpoint() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 1
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        for _ in 0..<3 { endpoint.began() }
+        #expect(endpoint.load == 3)
+        endpoint.ended(.good, now: Self.start)
+        endpoint.ended(.unknown, now: Self.start)
+        #expect(endpoint.load == 1)
+        #expect(endpoint.isWell)
+        endpoint.ended(.bad, now: Self.start)
+        #expect(endpoint.load == 0)
+        #expect(!endpoint.isWell)
+        #expect(endpoint.admission(now: Self.start) == .refused)
+        #expect(endpoint.admission(now: Self.start + .seconds(5)) == .onTrial)
+        endpoint.began()
+        endpoint.ended(.good, now: Self.start)
+        #expect(endpoint.isWell)
+        #expect(endpoint.opensAt == nil)
+    }
+}
+
+@Suite("The budget of retries")
+struct RetryBudgetTests {
+    private func budget(percent: Int, least: Int) -> RetryBudget {
+        var settings = UpstreamSettings.Retries()
+        settings.percent = percent
+        settings.least = least
+        return RetryBudget(settings)
+    }
+
+    private func count(_ budget: inout RetryBudget, now: Instant) -> Int {
+        var count = 0
+        while budget.take(now: now) { count += 1 }
+        return count
+    }
+
+    private func second(_ second: UInt64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
+
+    @Test("Without traffic there are so many per second, counted over ten of them")
+    func least() {
+        var budget = budget(percent: 20, least: 3)
+        #expect(count(&budget, now: second(100)) == 30)
+        #expect(count(&budget, now: second(109)) == 0)
+        #expect(count(&budget, now: second(110)) == 30)
+    }
+
+    @Test("With traffic there is a share of it, whichever is more")
+    func share() {
+        var budget = budget(percent: 20, least: 1)
+        for _ in 0..<49 { budget.requestBegan(now: second(100)) }
+        #expect(count(&budget, now: second(100)) == 10)
+        for _ in 0..<951 { budget.requestBegan(now: second(105)) }
+        #expect(count(&budget, now: second(109)) == 190)
+        #expect(count(&budget, now: second(110)) == 10)
+    }
+
+    @Test("Both can be nothing: no request is then sent twice")
+    func none() {
+        var budget = budget(percent: 0, least: 0)
+        for _ in 0..<1000 { budget.requestBegan(now: second(100)) }
+        #expect(count(&budget, now: second(100)) == 0)
+    }
+}

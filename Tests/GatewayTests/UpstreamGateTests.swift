@@ -1,0 +1,166 @@
+import Synchronization
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("The gate to the upstream")
+struct UpstreamGateTests {
+    private static func gate(places: Int, seats: Int) -> UpstreamGate {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.connections.inFlight = places
+        settings.connections.queue = seats
+        return UpstreamGate(settings)
+    }
+
+    /// Gives `body` loops that run, and ends them.
+    private func withLoops(_ count: Int, _ body: ([EventLoop]) async throws -> Void) async throws {
+        let loops = try (0..<count).map { try EventLoop(index: $0) }
+        let threads = loops.map { loop in WorkThread(name: "loop") { loop.run() } }
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await body(loops)) } catch { outcome = .failure(error) }
+        for loop in loops { loop.perform { loop.stop() } }
+        for thread in threads { thread.join() }
+        try outcome.get()
+    }
+
+    /// A place that is held until it is dropped.
+    private final class Holder: @unchecked Sendable {
+        private var place: UpstreamPlace?
+
+        init(_ place: consuming UpstreamPlace) { self.place = consume place }
+
+        func drop() { place = nil }
+    }
+
+    private func enter(_ gate: UpstreamGate, on loop: EventLoop, within: Duration = .seconds(20)) async throws -> Holder
+    {
+        try await Task(executorPreference: loop) {
+            Holder(try await gate.enter(on: loop, before: .now() + within))
+        }.value
+    }
+
+    private final class Order: Sendable {
+        let numbers = Mutex<[Int]>([])
+    }
+
+    private final class Counts: Sendable {
+        let inside = Atomic<Int>(0)
+        let most = Atomic<Int>(0)
+        let admitted = Atomic<Int>(0)
+        let sentAway = Atomic<Int>(0)
+    }
+
+    @Test("There are never more inside than there are places, from eight threads")
+    func cap() async throws {
+        let gate = Self.gate(places: 5, seats: 1000)
+        let counts = Counts()
+        try await withLoops(8) { loops in
+            let tasks = (0..<80).map { index in
+                let loop = loops[index % loops.count]
+                return Task(executorPreference: loop) {
+                    for _ in 0..<50 {
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20))
+                        let count = counts.inside.wrappingAdd(1, ordering: .relaxed).newValue
+                        counts.most.max(count, ordering: .relaxed)
+                        await Task.yield()
+                        counts.inside.wrappingSubtract(1, ordering: .relaxed)
+                        _ = consume place
+                    }
+                }
+            }
+            for task in tasks { try await task.value }
+        }
+        #expect(counts.most.load(ordering: .relaxed) == 5)
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Who has waited longest is let in first, and nobody overtakes")
+    func order() async throws {
+        let gate = Self.gate(places: 1, seats: 20)
+        let order = Order()
+        try await withLoops(2) { loops in
+            let first = try await enter(gate, on: loops[0])
+            var waiting: [Task<Void, any Error>] = []
+            for index in 0..<20 {
+                let loop = loops[index % 2]
+                waiting.append(
+                    Task(executorPreference: loop) {
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20))
+                        order.numbers.withLock { $0.append(index) }
+                        _ = consume place
+                    })
+                try waitUntil("it waits") { gate.usage.waiting == index + 1 }
+            }
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            first.drop()
+            for task in waiting { try await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == Array(0..<20))
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Who waits in vain leaves the queue, and those behind move up")
+    func deadline() async throws {
+        let gate = Self.gate(places: 1, seats: 2)
+        try await withLoops(1) { loops in
+            let first = try await enter(gate, on: loops[0])
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], within: .milliseconds(20))
+            }
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], within: .zero)
+            }
+            #expect(gate.usage == (1, 0))
+            async let second = enter(gate, on: loops[0])
+            try waitUntil("it waits") { gate.usage == (1, 1) }
+            first.drop()
+            try await second.drop()
+        }
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Without seats nobody waits")
+    func noSeats() async throws {
+        let gate = Self.gate(places: 2, seats: 0)
+        try await withLoops(1) { loops in
+            let holders = [try await enter(gate, on: loops[0]), try await enter(gate, on: loops[0])]
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            holders[0].drop()
+            try await enter(gate, on: loops[0]).drop()
+            holders[1].drop()
+        }
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("No place is lost where one is handed over just as its taker gives up")
+    func handOverAtDeadline() async throws {
+        let gate = Self.gate(places: 3, seats: 40)
+        let counts = Counts()
+        try await withLoops(4) { loops in
+            let tasks = (0..<40).map { index in
+                let loop = loops[index % loops.count]
+                return Task(executorPreference: loop) {
+                    var random = UInt64(index + 1)
+                    for _ in 0..<2500 {
+                        random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                        // Most deadlines are over in the turn in which places are given back.
+                        let patience = Duration.microseconds(Int64(random >> 33 % 3000))
+                        do throws(UpstreamFailure) {
+                            let place = try await gate.enter(on: loop, before: .now() + patience)
+                            counts.admitted.wrappingAdd(1, ordering: .relaxed)
+                            if random >> 50 & 3 == 0 { await Task.yield() }
+                            _ = consume place
+                        } catch { counts.sentAway.wrappingAdd(1, ordering: .relaxed) }
+                    }
+                }
+            }
+            for task in tasks { await task.value }
+        }
+        #expect(gate.usage == (0, 0))
+        let (admitted, sentAway) = (counts.admitted.load(ordering: .relaxed), counts.sentAway.load(ordering: .relaxed))
+        #expect(admitted + sentAway == 100_000)
+        #expect(admitted > 0 && sentAway > 0, "both ways were gone: \(admitted), \(sentAway)")
+    }
+}
