@@ -116,6 +116,30 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "An answer that is cut short is none for the client, but its job may run",
+            arguments: ["Content-Length: 99\r\n\r\n{\"job", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"job\r\nzz\r\n"])
+        func cutAnswer(rest: String) async throws {
+            let jobs = Jobs()
+            try await withRawUpstream { gateway, upstream in
+                let client = try TLSClient(gateway)
+                try client.send(request("POST", Path.jobs, body: trigger()))
+                let (peer, _) = try upstream.acceptRequest()
+                try peer.send("HTTP/1.1 200 OK\r\n" + rest)
+                peer.close()
+                // Nothing of it has left: the client gets a whole answer, and its connection goes on.
+                let failed = try client.answer()
+                try failed.expectError(502, "BAD_GATEWAY", closes: false)
+                upstream.answer(jobs.answer)
+                try client.call("POST", Path.jobs, body: trigger()).expectError(409, "CONNECTOR_JOB_ALREADY_RUNNING")
+                // The upstream says that nothing runs: it never began.
+                jobs.trigger.withLock { $0 = answer(body: Self.job("job_2", "running")) }
+                try waitUntil("the connection is free") {
+                    try client.call("POST", Path.jobs, body: trigger()).status == 200
+                }
+            }
+        }
+
         @Test("Who the upstream does not let in holds nothing", arguments: [401, 407])
         func refusedCredential(status: Int) async throws {
             try await withTestFolder { folder in
@@ -137,6 +161,27 @@ extension EndToEnd {
                 }
                 await gateway.stop()
                 try outcome.get()
+            }
+        }
+
+        @Test("The gateway's own questions are no sign that a failing endpoint is well")
+        func ownQuestions() async throws {
+            try await withRawUpstream(#"breaker: { failures: 3, open: "20s" },"#) { gateway, upstream in
+                upstream.answer { request in
+                    request.method == "POST" ? answer(body: Self.job("job_1", "running")) : answer(503)
+                }
+                let client = try TLSClient(gateway)
+                #expect(try client.call("POST", Path.jobs, body: trigger()).status == 200)
+                #expect(try client.call("GET", Path.state).status == 503)
+                // With the second question the first one's answer is through.
+                try waitUntil("it has asked twice") {
+                    upstream.answered.count { $0.target == Path.jobs + "/job_1" } >= 2
+                }
+                #expect(try client.call("GET", Path.state).status == 503)
+                let before = upstream.answered.count
+                let refused = try client.call("GET", Path.state)
+                #expect(refused["proxy-status"]?.contains("destination_unavailable") == true)
+                #expect(upstream.answered.count == before)
             }
         }
 

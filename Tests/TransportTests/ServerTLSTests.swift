@@ -8,7 +8,7 @@ import Testing
 @Suite("A connection over TLS")
 struct ServerTLSTests {
     /// A certificate for `localhost` that a client can check.
-    private final class Certificate {
+    final class Certificate: Sendable {
         let context: TLSContext
         let authorityFile: String
         let folder: URL

@@ -1,0 +1,221 @@
+import Crypto
+import Glibc
+import HTTP
+import Synchronization
+import Testing
+
+@testable import Transport
+
+/// A client connection on a loop of its own, and a listener whose end of it the test plays itself.
+///
+/// `@unchecked Sendable`: the connection and the pool are touched on the loop only.
+final class ClientRig: @unchecked Sendable {
+    let loop: TestLoop
+    let listener: PeerListener
+    private var connection: ClientConnection?
+    private let pool: ConnectionPool
+    private let target: ClientConnection.Target
+
+    /// Without a port of somebody else the peer is one that the test accepts.
+    init(
+        port: UInt16? = nil, tls: TLSClientContext? = nil, idle: Int = 2, idleTime: Duration = .seconds(20)
+    ) throws {
+        loop = try TestLoop()
+        loop.start()
+        listener = try PeerListener()
+        pool = ConnectionPool(limit: idle, idleTime: idleTime)
+        target = ClientConnection.Target(
+            address: SocketAddress(host: "127.0.0.1", port: port ?? listener.port), tls: tls, serverName: "localhost")
+    }
+
+    /// Gives `body` a rig, and ends its loop.
+    static func with(_ rig: ClientRig, _ body: (ClientRig) async throws -> Void) async throws {
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await body(rig)) } catch { outcome = .failure(error) }
+        try await rig.loop.run { _ in
+            rig.connection = nil
+            rig.pool.sweep(now: .distantFuture)
+        }
+        try await rig.loop.stop()
+        try outcome.get()
+    }
+
+    func connect(timeout: Duration = .seconds(20)) async throws {
+        try await loop.run { loop in
+            self.connection = try await ClientConnection.connect(
+                to: self.target, on: loop, timeout: timeout, limits: HeadLimits(headBytes: 4096, fields: 20))
+        }
+    }
+
+    /// What `body` gives for the connection, on its loop.
+    func run<R: Sendable>(_ body: @escaping @Sendable (ClientConnection) async throws -> R) async throws -> R {
+        try await loop.run { _ in try await body(#require(self.connection, "there is no connection")) }
+    }
+
+    /// Drops the connection.
+    func drop() async throws { try await loop.run { _ in self.connection = nil } }
+
+    /// Gives the connection to the pool.
+    func give() async throws {
+        try await loop.run { _ in
+            if let connection = self.connection.take() { self.pool.give(connection) }
+        }
+    }
+
+    /// Takes one from the pool; whether there was one.
+    func take(after: Duration = .zero) async throws -> Bool {
+        try await loop.run { loop in
+            self.connection = self.pool.take(now: .now() + after)
+            return self.connection != nil
+        }
+    }
+
+    func sweep(after: Duration = .zero) async throws {
+        try await loop.run { _ in self.pool.sweep(now: .now() + after) }
+    }
+
+    var pooled: Int {
+        get async throws { try await loop.run { _ in self.pool.count } }
+    }
+
+    /// Sends a whole request.
+    @discardableResult
+    func send(
+        _ method: HTTPMethod = .get, body: String = "", before: Duration = .seconds(20)
+    ) async throws -> ClientConnection.Sent {
+        try await run { connection in
+            connection.requestStarted(method)
+            connection.output += Array("\(method.name) / HTTP/1.1\r\n\r\n".utf8)
+            connection.requestFinished()
+            return try await connection.flush(then: Array(body.utf8), before: .now() + before)
+        }
+    }
+
+    /// An answer as the connection read it.
+    struct Answer: Equatable, Sendable {
+        var status: Int
+        var body: String
+        var interim: [Int] = []
+    }
+
+    func answer(before: Duration = .seconds(20)) async throws -> Answer {
+        try await run { connection in
+            let deadline = Instant.now() + before
+            var interim: [Int] = []
+            try await connection.nextHead(before: deadline)
+            while connection.head.isInterim {
+                interim.append(connection.head.status)
+                try await connection.nextHead(before: deadline)
+            }
+            let status = connection.head.status
+            var body: [UInt8] = []
+            while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
+                connection.copyBody(range, to: &body)
+            }
+            return Answer(status: status, body: String(decoding: body, as: UTF8.self), interim: interim)
+        }
+    }
+
+    /// What an exchange fails with.
+    func failure(_ body: () async throws -> some Sendable) async throws -> ClientFailure? {
+        do { _ = try await body() } catch let failure as ClientFailure { return failure }
+        return nil
+    }
+}
+
+/// Where the client connections of a test arrive.
+final class PeerListener: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+
+    init(backlog: Int32 = 64) throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: the kernel reads and then fills the address on our stack.
+        let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
+            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+            return unsafe bind(descriptor, pointer, length) | listen(descriptor, backlog)
+                | getsockname(descriptor, pointer, &length)
+        }
+        try #require(result == 0)
+        self.descriptor = descriptor
+        port = UInt16(bigEndian: address.sin_port)
+    }
+
+    deinit { close(descriptor) }
+
+    func accept() throws -> Peer {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // SAFETY: the kernel fills one structure on our stack.
+        try #require(unsafe poll(&wanted, 1, 20_000) == 1, "nobody connects")
+        return Peer(Glibc.accept(descriptor, nil, nil))
+    }
+}
+
+/// The other end of a client connection: a plain blocking socket.
+final class Peer: Sendable {
+    private let descriptor: Int32
+    private let isClosed = Atomic<Bool>(false)
+
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var one: Int32 = 1
+        // SAFETY: the kernel reads the options from our stack.
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    deinit { close() }
+
+    func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            // SAFETY: the kernel reads the rest of the array.
+            let count = unsafe bytes[sent...].withUnsafeBytes {
+                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            try #require(count > 0, "the client does not read any more")
+            sent += count
+        }
+    }
+
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Closes with bytes in it that nobody has read: the client gets a reset.
+    func reset() { close() }
+
+    private func close() {
+        if !isClosed.exchange(true, ordering: .relaxed) { Glibc.close(descriptor) }
+    }
+
+    /// What comes next; empty at the end.
+    func receive() throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        // SAFETY: the kernel writes at most the array's bytes.
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        if count < 0, errno == ECONNRESET { return [] }
+        try #require(count >= 0, "nothing came (\(errno))")
+        return Array(bytes[..<count])
+    }
+
+    /// Reads to the empty line of a head, and what came with it.
+    @discardableResult
+    func request() throws -> String {
+        var text = ""
+        while !text.contains("\r\n\r\n") {
+            let piece = try receive()
+            try #require(!piece.isEmpty, "the connection ended before a request")
+            text += String(decoding: piece, as: UTF8.self)
+        }
+        return text
+    }
+
+    /// Reads to the end.
+    func expectEnd() throws { while try !receive().isEmpty {} }
+}
