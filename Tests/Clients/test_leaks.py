@@ -68,8 +68,8 @@ class Caller(threading.Thread):
             method, path, body = "POST", JOBS, json.dumps({"connection_id": connection, "job_type": "sync"}).encode()
         elif kind < 0.5:
             method, body = "POST", b"x" * chance.choice([0, 10, 1000, 50_000])
-        elif kind < 0.55:
-            method = "HEAD"
+        elif kind < 0.55 and not expected.TABLE[fault].drops and not fault.startswith("slow-"):
+            method = "HEAD"  # elsewhere the body would come, or the end, when the connection is idle already
         identity = new_id()
         self.wire.send(request(self.gateway, method, path, [f"X-Fault: {fault}", f"X-Id: {identity}"], body))
         if kind > 0.98:
@@ -141,7 +141,7 @@ def test_nothing_stays_behind(tmp_path):
             before, memory = settled(gateway, upstream), resident(gateway)
             upstream.forget()
             seen = run(gateway, 2, REQUESTS)
-            assert sum(seen.values()) >= REQUESTS - CALLERS and seen["cut"] > 500 and seen[502] > 1000 and seen[200] > 500, seen
+            assert sum(seen.values()) >= REQUESTS - CALLERS and seen["cut"] > 100 and seen[502] > 1000 and seen[200] > 500, seen
             assert settled(gateway, upstream) == before, "descriptors or threads"
             assert resident(gateway) - memory < 16, f"{resident(gateway) - memory:.1f} MiB more"
             assert gateway.process.poll() is None
