@@ -28,24 +28,24 @@ def message(fault, method="GET", more=""):
 
 
 def observe(fault):
-    """All bytes of the answer and how the connection ended: "fin", "rst" or "open"."""
+    """All bytes of the answer and how the connection ended: "fin", "rst" or "open"; "endless" if there is no end of them."""
     received = b""
+    until = time.monotonic() + 2
     with Upstream(accept=fault if fault in catalogue.ACCEPT_FAULTS else None) as upstream:
-        with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as plain:
-            try:
+        try:
+            with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as plain:
                 plain.sendall(message(fault))
                 plain.settimeout(0.3 if fault.startswith("hang-") else 0.6)
-                until = time.monotonic() + 2
                 while len(received) < 3 << 20 and time.monotonic() < until:
                     data = plain.recv(1 << 16)
                     if not data:
                         return received, "fin"
                     received += data
                 return received[:1 << 16], "endless"
-            except TimeoutError:
-                return received, "open"
-            except (ConnectionResetError, BrokenPipeError):
-                return received, "rst"
+        except TimeoutError:
+            return received, "open"
+        except (ConnectionResetError, BrokenPipeError):
+            return received, "rst"
 
 
 @pytest.fixture(scope="module")
