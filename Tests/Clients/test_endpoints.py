@@ -104,7 +104,7 @@ def test_health_checks(front, upstream):
 
 
 def test_places_and_the_queue_for_them(front, upstream):
-    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "10s", "queue": "1s"})
+    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "10s", "queue": "3s"})
     first, second, third = gateway.wire(), gateway.wire(), gateway.wire()
     with first, second, third:
         first.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: first"]))
