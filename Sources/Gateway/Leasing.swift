@@ -28,7 +28,8 @@ extension Worker {
 extension Worker {
     /// The upstream accepted to cancel a job: its lease goes on, draining, until the job has ended.
     func noteCancellation(_ grant: Grant, _ connection: borrowing ServerConnection) async {
-        guard !connection.head.method.isSafe, grant.route.lease == nil, let job = grant.captures.job, let organization = grant.organization
+        guard !connection.head.method.isSafe, grant.route.lease == nil, let job = grant.captures.job,
+            let organization = grant.organization
         else { return }
         let path = connection.bytes(connection.head.path)
         // Leases know jobs by their one spelling, which need not be the client's.

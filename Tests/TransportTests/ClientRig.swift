@@ -86,8 +86,8 @@ final class ClientRig: @unchecked Sendable {
         try await run { connection in
             connection.requestStarted(method)
             connection.output += Array("\(method.name) / HTTP/1.1\r\n\r\n".utf8)
-            connection.requestFinished()
-            return try await connection.flush(then: Array(body.utf8), before: .now() + before)
+            connection.requestFinished(with: Array(body.utf8))
+            return try await connection.flush(before: .now() + before)
         }
     }
 

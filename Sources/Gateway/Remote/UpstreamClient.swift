@@ -101,7 +101,7 @@ final class UpstreamClient {
     func enter() async throws(Failure) -> UpstreamPlace {
         if let place = cluster.gate.enterAtOnce(now: loop.now) { return place }
         do throws(UpstreamFailure) {
-            return try await cluster.gate.enter(on: loop, before: loop.now + timeouts.queue)
+            return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue)
         } catch { throw Failure(error) }
     }
 

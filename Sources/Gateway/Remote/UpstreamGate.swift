@@ -48,8 +48,14 @@ final class UpstreamGate: Sendable {
         state = Mutex(State(retries: RetryBudget(settings.retries)))
     }
 
-    /// Waits for a place until `deadline`, behind those who wait already.
+    /// Takes a place, waiting for one until `deadline` behind those who wait already.
     func enter(on loop: EventLoop, before deadline: Instant) async throws(UpstreamFailure) -> UpstreamPlace {
+        if let place = enterAtOnce(now: loop.now) { return place }
+        return try await wait(on: loop, before: deadline)
+    }
+
+    /// Waits for a place until `deadline`. For who was not let in at once.
+    func wait(on loop: EventLoop, before deadline: Instant) async throws(UpstreamFailure) -> UpstreamPlace {
         let ticket = Ticket(loop: loop)
         let isSeated = state.withLock { state in
             guard state.queue.count < seats else { return false }

@@ -182,6 +182,8 @@ package final class ClientConnection {
             let sent = try flushAtOnce()
             guard sent == .blocked else { return sent }
             try pass(await watch.ready(before: deadline, unlessClosing: client))
+            // One of the two, and which one is not told.
+            stream.socketBecameReadable(closing: watch.isPeerClosing)
             if try headAtHand() { return .answered }
         }
     }
@@ -205,8 +207,10 @@ package final class ClientConnection {
     }
 
     /// Waits for the head of the next response, an interim one included.
-    package func nextHead(before deadline: Instant) async throws(ClientFailure) {
-        while try !headAtHand() { try await awaitBytes(before: deadline) }
+    package func nextHead(
+        before deadline: Instant, unlessClosing client: SocketWatch? = nil
+    ) async throws(ClientFailure) {
+        while try !headAtHand() { try await awaitBytes(before: deadline, unlessClosing: client) }
     }
 
     private func parseHead() throws(ClientFailure) -> Bool {
