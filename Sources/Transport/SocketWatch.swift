@@ -41,7 +41,7 @@ package enum Readiness: Equatable, Sendable {
     var isWaiting: Bool { unsafe waiter != nil }
 
     /// The poller has seen something to read that nobody has waited for.
-    var isReadable: Bool { edges.contains(.readable) }
+    package var isReadable: Bool { edges.contains(.readable) }
 
     /// Somebody reads without waiting.
     func forgetReadable() { edges.remove(.readable) }

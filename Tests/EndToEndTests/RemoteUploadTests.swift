@@ -134,6 +134,26 @@ extension EndToEnd {
             }
         }
 
+        @Test("An upstream that refuses a body and reads on gets no more of it than was under way")
+        func earlyRefusalWhileReading() async throws {
+            try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
+                let client = try TLSClient(gateway)
+                let size = 64 << 20
+                try client.send(Self.head("Content-Length: \(size)"))
+                let sender = Sender(client, [UInt8](repeating: 1, count: size))
+                let peer = try upstream.accept()
+                _ = try peer.head()
+                try peer.send(answer(413, body: "{}"))
+                var count = 0
+                while try peer.receive() {
+                    count += peer.received.count
+                    peer.received = []
+                }
+                #expect(count < size / 2)
+                try sender.abandon().answer().expectError(413, "PAYLOAD_TOO_LARGE", closes: true)
+            }
+        }
+
         @Test("A client that goes away in the middle of its body takes the upstream's connection with it")
         func clientGone() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in

@@ -118,8 +118,25 @@ struct ClientConnectionTests {
         try await connected { rig, peer in
             // More than the kernels take from somebody whose peer does not read.
             let body = String(repeating: "x", count: 32 << 20)
-            let failure = try await rig.failure { try await rig.send(.post, body: body, before: .milliseconds(100)) }
+            let failure = try await rig.failure { try await rig.send(.post, body: body, within: .milliseconds(100)) }
             #expect(failure == .deadlinePassed)
+        }
+    }
+
+    @Test("A peer that takes a request slowly is waited for, as long as it takes something")
+    func slowPeer() async throws {
+        try await connected { rig, peer in
+            let size = 16 << 20
+            let patience = Duration.milliseconds(400)
+            async let sent = rig.send(.post, body: String(repeating: "x", count: size), within: patience)
+            let start = Instant.now()
+            var received = 0
+            for step in 1...8 {
+                // All of it takes twice as long as it may stand still.
+                try waitUntil { Instant.now() >= start + .milliseconds(100 * step) }
+                while received < size * step / 8 { received += try peer.receive().count }
+            }
+            #expect(try await sent == .all)
         }
     }
 
@@ -131,7 +148,7 @@ struct ClientConnectionTests {
             try peer.request()
             try peer.send("HTTP/1.1 102 Processing\r\n\r\n")
             #expect(try await sent == .answered)
-            async let rest = rig.run { try await $0.flush(before: .now() + .seconds(20)) }
+            async let rest = rig.run { try await $0.flush(within: .seconds(20)) }
             try peer.send("HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
             #expect(try await rest == .answered)
             #expect(try await rig.run { $0.head.status } == 413)
@@ -315,7 +332,7 @@ struct ConnectionPoolTests {
                     let first = try await rig.run { connection in
                         connection.requestStarted(.post)
                         connection.output += Array("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab".utf8)
-                        return try await connection.flush(before: .now() + .seconds(20))
+                        return try await connection.flush(within: .seconds(20))
                     }
                     #expect(first == .all)
                 }
@@ -326,7 +343,7 @@ struct ConnectionPoolTests {
                     let rest = try await rig.run { connection in
                         connection.output += Array("cd".utf8)
                         connection.requestFinished()
-                        return try await connection.flush(before: .now() + .seconds(20))
+                        return try await connection.flush(within: .seconds(20))
                     }
                     #expect(rest == .all)
                     #expect(try await rig.answer().body == "POST /\nabcd")

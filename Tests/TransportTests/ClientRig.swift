@@ -81,13 +81,13 @@ final class ClientRig: @unchecked Sendable {
     /// Sends a whole request.
     @discardableResult
     func send(
-        _ method: HTTPMethod = .get, body: String = "", before: Duration = .seconds(20)
+        _ method: HTTPMethod = .get, body: String = "", within patience: Duration = .seconds(20)
     ) async throws -> ClientConnection.Sent {
         try await run { connection in
             connection.requestStarted(method)
             connection.output += Array("\(method.name) / HTTP/1.1\r\n\r\n".utf8)
             connection.requestFinished(with: Array(body.utf8))
-            return try await connection.flush(before: .now() + before)
+            return try await connection.flush(within: patience)
         }
     }
 

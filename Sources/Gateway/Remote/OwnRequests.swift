@@ -45,7 +45,9 @@ extension UpstreamClient {
         connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
         connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
         connection.requestFinished()
-        if try await connection.flush(before: deadline) == .all { try await connection.nextHead(before: deadline) }
+        if try await connection.flush(within: deadline - loop.now) == .all {
+            try await connection.nextHead(before: deadline)
+        }
         while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
         var body: [UInt8] = []

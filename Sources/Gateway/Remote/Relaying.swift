@@ -153,6 +153,8 @@ extension Worker {
             case .closed: throw .client(Failure(.bodyIncomplete, at: .forward))
             }
             if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
+            // A client that always has more must not keep its answer from being seen.
+            if upstream.watch.isReadable, try await hasAnswer(upstream, watch, &connection) { return true }
         }
         return false
     }
@@ -163,9 +165,9 @@ extension Worker {
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) -> Bool {
         while true {
-            let deadline = loop.now + client.bodyProgress(of: grant.route)
+            let patience = client.bodyProgress(of: grant.route)
             do throws(ClientFailure) {
-                guard try await upstream.flush(before: deadline, unlessClosing: watch) == .answered else {
+                guard try await upstream.flush(within: patience, unlessClosing: watch) == .answered else {
                     return false
                 }
             } catch { throw .upstream(error) }

@@ -174,14 +174,15 @@ package final class ClientConnection {
         return .all
     }
 
-    /// Sends the request as far as it is known. What it waits for ends when `client` closes its connection. Never `blocked`.
-    package func flush(before deadline: Instant, unlessClosing client: SocketWatch? = nil) async throws(ClientFailure)
-        -> Sent
-    {
+    /// Sends the request as far as it is known; the upstream may take nothing for as long as `patience`. What it waits for ends
+    /// when `client` closes its connection. Never `blocked`.
+    package func flush(
+        within patience: Duration, unlessClosing client: SocketWatch? = nil
+    ) async throws(ClientFailure) -> Sent {
         while true {
             let sent = try flushAtOnce()
             guard sent == .blocked else { return sent }
-            try pass(await watch.ready(before: deadline, unlessClosing: client))
+            try pass(await watch.ready(before: loop.now + patience, unlessClosing: client))
             // One of the two, and which one is not told.
             stream.socketBecameReadable(closing: watch.isPeerClosing)
             if try headAtHand() { return .answered }
