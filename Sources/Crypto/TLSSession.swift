@@ -126,13 +126,14 @@ package enum TLSProgress: Equatable, Sendable {
     }
 
     /// Encrypts and sends the front of `input[from...]`. After `wantsWrite` the same bytes must be offered again.
-    package mutating func write(_ input: [UInt8], from: Int) throws(TLSError) -> TLSProgress {
-        precondition(from < input.count, "a write needs bytes")
+    package mutating func write(_ input: [UInt8], from: Int, to end: Int? = nil) throws(TLSError) -> TLSProgress {
+        let end = end ?? input.count
+        precondition(from < end && end <= input.count, "a write needs bytes")
         var count = 0
         forgetErrors()
-        // SAFETY: `from` is inside the array; OpenSSL only reads; the pointer does not escape.
+        // SAFETY: `from..<end` is inside the array; OpenSSL only reads; the pointer does not escape.
         let status = unsafe input.withUnsafeBytes { bytes in
-            unsafe SSL_write_ex(ssl, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, &count)
+            unsafe SSL_write_ex(ssl, bytes.baseAddress.map { unsafe $0 + from }, end - from, &count)
         }
         return try progress(of: .write, status: status, bytes: count)
     }

@@ -94,9 +94,13 @@ extension Worker {
     ) {
         output += Worker.traceName
         exchange.trace.traceID.append(to: &output)
-        output += Worker.lineEnd
+        let tellsLimits = limits == .ours && !exchange.batch.isEmpty
+        if !tellsLimits, persistence == .implied {
+            output += exchange.policies.versionLineAndEnd
+            return
+        }
         output += exchange.policies.versionLine
-        if limits == .ours, !exchange.batch.isEmpty {
+        if tellsLimits {
             RateLimitFields.append(
                 exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
                 to: &output)

@@ -7,11 +7,11 @@ package enum HopByHop {
 
     /// Appends the lines of `fields` that go on, which end at `endOfLines`: one copy for each run of them.
     static func append(
-        _ fields: [HeadField], of bytes: Span<UInt8>, endOfLines: Int, nominated: Nominations, dropping: FieldNameSet,
-        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool, to output: inout [UInt8]
+        _ fields: [HeadField], of bytes: Span<UInt8>, from first: Int? = nil, endOfLines: Int, nominated: Nominations,
+        dropping: FieldNameSet, droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool, to output: inout [UInt8]
     ) {
         let dropping = dropping.union(names)
-        var start = fields.first?.nameRange.lowerBound ?? endOfLines
+        var start = first ?? fields.first?.nameRange.lowerBound ?? endOfLines
         for index in fields.indices {
             let field = fields[index]
             let ends =
@@ -52,6 +52,35 @@ extension ResponseHead {
 }
 
 extension ResponseHead {
+    /// Appends the status line, with our version, and the field lines that go on to the client, byte for byte as they came in
+    /// `bytes`: where nothing is dropped, in one piece.
+    package func appendStatusAndEndToEndFields(
+        of bytes: Span<UInt8>, dropping: FieldNameSet, to output: inout [UInt8]
+    ) {
+        var lines: Int? = ResponseHead.version.count
+        output += ResponseHead.version
+        // Upstreams that have no reason often leave out the space before it, which belongs there (RFC 9112, section 4).
+        if reason.isEmpty {
+            output.append(.space)
+            output.append(decimal: status)
+            output += [.space, .carriageReturn, .lineFeed]
+            lines = nil
+        }
+        HopByHop.append(
+            fields, of: bytes, from: lines, endOfLines: end - 2,
+            nominated: nominatesFields ? Nominations(fields, of: bytes) : .none, dropping: dropping,
+            droppingOther: { _, _ in false }, to: &output)
+    }
+
+    private static let version = Array("HTTP/1.1".utf8)
+
+    /// There is one Content-Length line, so it may go on as it is.
+    package var hasOneLength: Bool {
+        var lines = 0
+        for field in fields where field.name == .contentLength { lines += 1 }
+        return lines == 1
+    }
+
     /// The field lines that go on, one by one.
     package func endToEndFields(of bytes: Span<UInt8>) -> [HeadField] {
         let nominated = nominatesFields ? Nominations(fields, of: bytes) : .none

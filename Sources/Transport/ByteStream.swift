@@ -79,14 +79,17 @@ struct ByteStream: ~Copyable {
         return try ByteStream.progress(count, blocked: .wantsRead, operation: .read)
     }
 
-    mutating func write(_ input: [UInt8], from: Int) throws(TLSError) -> TLSProgress {
-        if session != nil { return try session!.write(input, from: from) }
+    /// Sends the front of `input[from..<end]`.
+    mutating func write(_ input: [UInt8], from: Int, to end: Int? = nil) throws(TLSError) -> TLSProgress {
+        if session != nil { return try session!.write(input, from: from, to: end) }
+        let end = end ?? input.count
+        precondition(from < end && end <= input.count, "a write needs bytes")
         var count = 0
         repeat {
             count = unsafe input.withUnsafeBytes { bytes in
-                // SAFETY: `from` is inside the array; the kernel only reads.
+                // SAFETY: `from..<end` is inside the array; the kernel only reads.
                 unsafe send(
-                    descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, Int32(MSG_NOSIGNAL))
+                    descriptor, bytes.baseAddress.map { unsafe $0 + from }, end - from, Int32(MSG_NOSIGNAL))
             }
         } while count < 0 && errno == EINTR
         return try ByteStream.progress(count, blocked: .wantsWrite, operation: .write)

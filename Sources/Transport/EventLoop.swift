@@ -207,10 +207,10 @@ internal import Synchronization
     }
 
     /// As many connections may be busy at once without an allocation for each request.
-    private static let pooledLimit = 512
+    private static let pooledLimit = 2048
 
-    /// Room for a head of the usual limit and one TLS record behind it.
-    private static let bufferBytes = 32_768
+    /// Room for what a TLS record can hold. A longer head makes its buffer grow.
+    private static let bufferBytes = 16_384
 
     func arm(_ watch: SocketWatch) {
         let tick = wheel.tick(for: watch.deadline)

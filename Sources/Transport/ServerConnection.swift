@@ -13,6 +13,7 @@ package struct ServerConnection: ~Copyable {
     package let watch: SocketWatch
     private var stream: ByteStream
     private let timeouts: ServerTimeouts
+    private let idlePatience: Patience
     private let context: TLSContext?
     /// After this the current request is the last one.
     private let endOfLife: Instant
@@ -48,6 +49,7 @@ package struct ServerConnection: ~Copyable {
         self.context = context
         peer = peerAddress(of: descriptor)
         timeouts = settings.timeouts
+        idlePatience = Patience(settings.timeouts.idle)
         endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
         state = ConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
         parser = HeadParser(limits: settings.headLimits)
@@ -101,7 +103,7 @@ package struct ServerConnection: ~Copyable {
     /// Waits for the next request's head, after sending what is still to be sent.
     package mutating func nextRequest() async -> NextRequest {
         var isInHead = false
-        var deadline = loop.now + timeouts.idle
+        var deadline = loop.now + idlePatience
         // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
         // many and reads none.
         if output.count >= ServerConnection.gatheredBytes, !sendAtOnce() {
@@ -350,7 +352,7 @@ package struct ServerConnection: ~Copyable {
     /// Sends `output`. `false` when the client is gone or took too long.
     package mutating func flush() async -> Bool {
         if sendAtOnce() { return true }
-        let isSent = await send(output, from: outputSent)
+        let isSent = await send(output, in: outputSent..<output.count)
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
         return isSent
@@ -368,17 +370,19 @@ package struct ServerConnection: ~Copyable {
         return true
     }
 
-    /// Sends `output`, then `bytes` without copying them.
-    package mutating func flush(then bytes: [UInt8]) async -> Bool {
+    /// Sends `output`, then `bytes` without copying them, or a part of them.
+    package mutating func flush(then bytes: [UInt8], in range: Range<Int>? = nil) async -> Bool {
         guard await flush() else { return false }
-        return await send(bytes, from: 0)
+        return await send(bytes, in: range ?? 0..<bytes.count)
     }
 
-    private mutating func send(_ bytes: [UInt8], from start: Int) async -> Bool {
-        var sent = start
-        while sent < bytes.count {
+    private mutating func send(_ bytes: [UInt8], in range: Range<Int>) async -> Bool {
+        var sent = range.lowerBound
+        while sent < range.upperBound {
             let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch { return false }
+            do throws(TLSError) { progress = try stream.write(bytes, from: sent, to: range.upperBound) } catch {
+                return false
+            }
             switch progress {
             case .done(let count):
                 sent += count

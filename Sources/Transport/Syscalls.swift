@@ -72,9 +72,21 @@ package struct Instant: Comparable, Hashable, Sendable {
         return Instant(nanoseconds: instant.nanoseconds &+ nanoseconds)
     }
 
+    /// For what is added for each request: a `Duration` costs divisions of 128-bit numbers.
+    package static func + (instant: Instant, patience: Patience) -> Instant {
+        Instant(nanoseconds: instant.nanoseconds &+ patience.nanoseconds)
+    }
+
     package static func - (later: Instant, earlier: Instant) -> Duration {
         .nanoseconds(Int64(later.nanoseconds) - Int64(earlier.nanoseconds))
     }
+}
+
+/// How long something may take, as a number of nanoseconds.
+package struct Patience: Sendable {
+    let nanoseconds: UInt64
+
+    package init(_ duration: Duration) { nanoseconds = (Instant(nanoseconds: 0) + duration).nanoseconds }
 }
 
 /// The time of day in nanoseconds since 1970 (UTC).

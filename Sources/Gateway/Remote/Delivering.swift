@@ -75,47 +75,64 @@ extension Worker {
     ) async throws(RelayFailure) {
         do throws(ClientFailure) {
             while true {
-                let isEnd = try relayAtHand(over: upstream, as: framing, &copy, &connection.output)
-                if isEnd { return }
-                if copy.holdsBack {
+                switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
+                case .end: return
+                case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(before: loop.now + client.bodyProgress(of: grant.route))
-                    continue
-                }
                 // The client gets what there is before more is waited for, and no more is read than it takes.
-                let isFull = connection.output.count >= Worker.relayedBytes
-                guard await connection.flush() else { throw .abandoned }
-                if isFull { continue }
-                try await upstream.awaitBytes(
-                    before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
+                case .nothing:
+                    guard await connection.flush() else { throw .abandoned }
+                    try await upstream.awaitBytes(
+                        before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
+                case .enough: guard await connection.flush() else { throw .abandoned }
+                case .large(let range):
+                    guard await connection.flush(then: upstream.input, in: range) else { throw .abandoned }
+                }
             }
         } catch { throw .upstream(error) }
     }
 
-    /// Appends what is here of the body. Whether that was its end; if not, the client has to take some, or more has to come.
+    /// What stops the relaying of what is here.
+    private enum Stop {
+        case end
+        /// More has to come.
+        case nothing
+        /// The client has to take some.
+        case enough
+        /// A piece, as a range of the upstream's input, that is better sent from where it is than copied.
+        case large(Range<Int>)
+    }
+
+    /// Appends what is here of the body.
     private func relayAtHand(
         over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyCopy, _ output: inout [UInt8]
-    ) throws(ClientFailure) -> Bool {
+    ) throws(ClientFailure) -> Stop {
         while output.count < Worker.relayedBytes || copy.holdsBack {
             switch try upstream.bodyPieceAtHand() {
             case .bytes(let range)?:
+                copy.append(range, of: upstream)
                 if framing == .chunked {
                     upstream.copyBody(asChunk: range, to: &output)
+                } else if range.count >= Worker.largeBytes, !copy.holdsBack {
+                    return .large(range)
                 } else {
                     upstream.copyBody(range, to: &output)
                 }
-                copy.append(range, of: upstream)
             case .end?:
                 if framing == .chunked {
                     output += ChunkedCoding.lastChunk
                     upstream.appendTrailers(to: &output)
                     output += ForwardedHead.lineEnd
                 }
-                return true
-            case nil: return false
+                return .end
+            case nil: return .nothing
             }
         }
-        return false
+        return .enough
     }
+
+    /// From this size on a piece of a body is sent by itself.
+    private static let largeBytes = 8192
 
     /// How much of an answer waits for company before it is sent: a TLS record.
     private static let relayedBytes = 16_384

@@ -12,11 +12,14 @@ extension Worker {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        appendStatusLine(head, bytes, to: &output)
-        head.appendEndToEndFields(of: bytes, dropping: RelayedHead.dropped, to: &output)
+        // The length stays where it is, if there is one and it is still true.
+        let keepsLength = framing.isLength && head.hasOneLength
+        head.appendStatusAndEndToEndFields(
+            of: bytes, dropping: keepsLength ? RelayedHead.dropped : RelayedHead.droppedWithLength, to: &output)
         if !head.fields.contains(where: { $0.name == .date }) { output += dateLine }
         switch framing {
         case .none: break
+        case .length where keepsLength: break
         case .length(let length):
             output += ForwardedHead.contentLength
             output.append(decimal: length)
@@ -33,16 +36,7 @@ extension Worker {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        appendStatusLine(head, bytes, to: &output)
-        head.appendEndToEndFields(of: bytes, dropping: RelayedHead.dropped, to: &output)
-        output += ForwardedHead.lineEnd
-    }
-
-    private func appendStatusLine(_ head: ResponseHead, _ bytes: Span<UInt8>, to output: inout [UInt8]) {
-        output += RelayedHead.version
-        output.append(decimal: head.status)
-        output.append(UInt8(ascii: " "))
-        output.append(bytes, head.reason)
+        head.appendStatusAndEndToEndFields(of: bytes, dropping: RelayedHead.droppedWithLength, to: &output)
         output += ForwardedHead.lineEnd
     }
 }
@@ -56,6 +50,10 @@ enum RelayedFraming: Equatable {
     /// For clients of HTTP/1.0, where the length is not known.
     case untilClose
 
+    var isLength: Bool {
+        if case .length = self { true } else { false }
+    }
+
     init(of answer: borrowing ResponseHead, for request: borrowing RequestHead) {
         switch answer.framing {
         // What a HEAD would have got is announced; a 204 announces nothing (RFC 9110, section 8.6).
@@ -68,9 +66,9 @@ enum RelayedFraming: Equatable {
 
 /// Which of the upstream's fields are not relayed.
 enum RelayedHead {
-    static let version = Array("HTTP/1.1 ".utf8)
     /// Written by the gateway itself.
-    static let dropped: FieldNameSet = [.contentLength, .xTraceID, .xPolicyVersion]
+    static let dropped: FieldNameSet = [.xTraceID, .xPolicyVersion]
+    static let droppedWithLength = dropped.union([.contentLength])
 
     /// The statuses with which a layer in front of the service says that the service is not there. All others are answers.
     static func isEndpointFailure(_ status: Int) -> Bool { status == 502 || status == 503 || status == 504 }

@@ -205,7 +205,7 @@ extension Worker {
         for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient, _ watch: SocketWatch?,
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) {
-        let deadline = loop.now + (grant.route.timeouts.answer ?? client.timeouts.answer)
+        let deadline = client.answerDeadline(of: grant.route)
         while true {
             do throws(ClientFailure) {
                 while try !upstream.headAtHand() {

@@ -15,6 +15,7 @@ final class UpstreamClient {
     private var version = UInt64.max
     /// What each request needs of the settings, without their strings.
     let timeouts: UpstreamSettings.Timeouts
+    private let answerPatience: Patience
     let passesHost: Bool
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
@@ -37,6 +38,7 @@ final class UpstreamClient {
         self.loop = loop
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
+        answerPatience = Patience(cluster.settings.timeouts.answer)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
@@ -108,6 +110,11 @@ final class UpstreamClient {
     /// Whether a field of that name could be taken for a credential by the upstream.
     func isCredential(_ name: Span<UInt8>) -> Bool {
         ForwardedHead.isRead(name, as: ForwardedHead.apiKey) || ForwardedHead.isRead(name, as: credentialName)
+    }
+
+    /// When the head of an answer to a request that is through now must be there.
+    func answerDeadline(of route: Route) -> Instant {
+        if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerPatience }
     }
 
     /// How long a body may stand still, in either direction.

@@ -2,12 +2,12 @@
 package final class ConnectionPool {
     private var idle: [ClientConnection] = []
     private let limit: Int
-    private let idleTime: Duration
+    private let idleTime: Patience
 
     /// Keeps at most `limit` connections, none of them unused for longer than `idleTime`.
     package init(limit: Int, idleTime: Duration) {
         self.limit = limit
-        self.idleTime = idleTime
+        self.idleTime = Patience(idleTime)
     }
 
     /// How many are kept.
