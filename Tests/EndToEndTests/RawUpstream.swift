@@ -56,6 +56,13 @@ final class RawUpstream: Sendable {
     /// Nobody connects, as far as that shows at once.
     var isLeftAlone: Bool { acceptWithin(milliseconds: 0).map { close($0) } == nil }
 
+    /// No connection waits to be accepted.
+    var isIdle: Bool {
+        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        // SAFETY: the kernel fills one structure on our stack.
+        return unsafe poll(&wanted, 1, 0) == 0
+    }
+
     private func acceptWithin(milliseconds: Int32) -> Int32? {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         // SAFETY: the kernel fills one structure on our stack.

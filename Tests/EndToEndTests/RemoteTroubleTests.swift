@@ -100,6 +100,32 @@ extension EndToEnd {
             }
         }
 
+        @Test("Clients that give up do not let others through to an endpoint that is being tried")
+        func abandonedBeside() async throws {
+            try await withRawUpstream(#"breaker: { failures: 1, open: "50ms" },"#) { gateway, upstream in
+                var first: TLSClient? = try TLSClient(gateway)
+                let (second, third) = (try TLSClient(gateway), try TLSClient(gateway))
+                try first?.send(request("GET", Path.state))
+                let hanging = try upstream.acceptRequest().peer
+                try second.send(request("GET", Path.state))
+                let failing = try upstream.acceptRequest().peer
+                try failing.send(answer(503, "Connection: close"))
+                #expect(try second.answer().status == 503)
+                try waitUntil("a request is let through") {
+                    try second.send(request("GET", Path.state))
+                    try waitUntil("it is forwarded or refused") { !upstream.isIdle || second.isReadable }
+                    if upstream.isIdle { try second.answer().expectError(503, "SERVICE_UNAVAILABLE") }
+                    return !upstream.isIdle
+                }
+                let tried = try upstream.acceptRequest().peer
+                first = nil
+                try hanging.expectClose()
+                try third.call("GET", Path.state).expectError(503, "SERVICE_UNAVAILABLE")
+                try tried.send(answer())
+                #expect(try second.answer().status == 200)
+            }
+        }
+
         @Test("Connections that all end at once say nothing about the endpoint")
         func restartedEndpoint() async throws {
             try await withRawUpstream("breaker: { failures: 2 },") { gateway, upstream in

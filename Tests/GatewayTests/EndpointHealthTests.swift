@@ -62,7 +62,7 @@ struct EndpointHealthTests {
             #expect(health.admission(now: Instant(nanoseconds: opensAt.nanoseconds - 1)) == .refused)
             now = opensAt
             #expect(health.admission(now: now) == .onTrial)
-            health.failed(now: now)
+            health.failed(onTrial: true, now: now)
         }
         now = now + .seconds(80)
         #expect(health.admission(now: now) == .onTrial)
@@ -72,20 +72,20 @@ struct EndpointHealthTests {
         #expect(health.opensAt == now + .seconds(5))
     }
 
-    @Test("A try that told nothing is made again at once; the end of any other request changes nothing")
+    @Test("A try that told nothing is made again at once")
     func abandoned() {
         var health = Self.health(failures: 1)
-        health.abandoned(now: Self.start)
+        health.trialAbandoned(now: Self.start)
         #expect(health.isWell)
         health.failed(now: Self.start)
         let opensAt = health.opensAt
-        health.abandoned(now: Self.start)
+        health.trialAbandoned(now: Self.start)
         #expect(health.opensAt == opensAt)
         let later = Self.start + .seconds(5)
         #expect(health.admission(now: later) == .onTrial)
-        health.abandoned(now: later)
+        health.trialAbandoned(now: later)
         #expect(health.admission(now: later) == .onTrial)
-        health.failed(now: later)
+        health.failed(onTrial: true, now: later)
         #expect(health.opensAt == later + .seconds(10))
     }
 
@@ -95,6 +95,13 @@ struct EndpointHealthTests {
         health.failed(now: Self.start)
         health.failed(now: Self.start + .seconds(4))
         #expect(health.opensAt == Self.start + .seconds(5))
+        // Nor does it end the try of another one.
+        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
+        health.failed(now: Self.start + .seconds(6))
+        #expect(health.opensAt == nil)
+        #expect(health.admission(now: Self.start + .seconds(1000)) == .refused)
+        health.succeeded()
+        #expect(health.isWell)
     }
 
     @Test("So many bad checks take it out, so many good ones bring it back, and each tells of it once")
@@ -156,17 +163,19 @@ struct EndpointHealthTests {
         let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
         for _ in 0..<3 { endpoint.began() }
         #expect(endpoint.load == 3)
-        endpoint.ended(.good, now: Self.start)
-        endpoint.ended(.unknown, now: Self.start)
+        endpoint.ended(.good, onTrial: false, now: Self.start)
+        endpoint.ended(.unknown, onTrial: false, now: Self.start)
         #expect(endpoint.load == 1)
         #expect(endpoint.isWell)
-        endpoint.ended(.bad, now: Self.start)
+        endpoint.ended(.bad, onTrial: false, now: Self.start)
         #expect(endpoint.load == 0)
         #expect(!endpoint.isWell)
         #expect(endpoint.admission(now: Self.start) == .refused)
         #expect(endpoint.admission(now: Self.start + .seconds(5)) == .onTrial)
-        endpoint.began()
-        endpoint.ended(.good, now: Self.start)
+        for _ in 0..<2 { endpoint.began() }
+        endpoint.ended(.unknown, onTrial: false, now: Self.start)
+        #expect(endpoint.admission(now: Self.start + .seconds(100)) == .refused)
+        endpoint.ended(.good, onTrial: true, now: Self.start)
         #expect(endpoint.isWell)
         #expect(endpoint.opensAt == nil)
     }

@@ -46,14 +46,14 @@ final class Endpoint: Sendable {
 
     func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
 
-    func ended(_ outcome: Outcome, now: Instant) {
+    func ended(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if outcome != .bad, !isTroubled.load(ordering: .relaxed) { return }
         health.withLock { health in
             switch outcome {
             case .good: health.succeeded()
-            case .bad: health.failed(now: now)
-            case .unknown: health.abandoned(now: now)
+            case .bad: health.failed(onTrial: isTrial, now: now)
+            case .unknown: if isTrial { health.trialAbandoned(now: now) }
             }
             isTroubled.store(!health.isWell, ordering: .relaxed)
         }

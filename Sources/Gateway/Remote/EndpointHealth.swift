@@ -55,17 +55,18 @@ struct EndpointHealth: Sendable {
         circuit = .closed
     }
 
-    mutating func failed(now: Instant) {
+    /// A request that began before the breaker opened says nothing about the one that tries.
+    mutating func failed(onTrial isTrial: Bool = false, now: Instant) {
         failuresInRow += 1
         switch circuit {
         case .closed where failuresInRow >= breaker.failures: open(now: now, tries: 0)
-        case .trying(let tries): open(now: now, tries: tries + 1)
-        case .closed, .open: break
+        case .trying(let tries) where isTrial: open(now: now, tries: tries + 1)
+        case .closed, .open, .trying: break
         }
     }
 
-    /// The request ended without telling anything, for example because its client went away.
-    mutating func abandoned(now: Instant) {
+    /// The request that tried ended without telling anything, for example because its client went away.
+    mutating func trialAbandoned(now: Instant) {
         if case .trying(let tries) = circuit { circuit = .open(until: now, tries: tries) }
     }
 

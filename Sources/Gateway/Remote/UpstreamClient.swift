@@ -61,19 +61,21 @@ final class UpstreamClient {
         takeChanges()
         if reuses, sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) {
             sites[0].endpoint.began()
-            return UpstreamLink(sites[0], connection, isReused: true)
+            return UpstreamLink(sites[0], connection, isReused: true, isTrial: false)
         }
         var refused: [Endpoint] = []
         var last: ConnectFailure?
         while true {
-            guard let site = choose(avoiding: refused) else {
+            guard let (site, isTrial) = choose(avoiding: refused) else {
                 throw last.map { Failure($0) } ?? Failure(cluster.reasonForNone)
             }
             if reuses, let connection = site.pool.take(now: loop.now) {
                 site.endpoint.began()
-                return UpstreamLink(site, connection, isReused: true)
+                return UpstreamLink(site, connection, isReused: true, isTrial: isTrial)
             }
-            do throws(ConnectFailure) { return try await connect(to: site, unlessClosing: client) } catch {
+            do throws(ConnectFailure) {
+                return try await connect(to: site, onTrial: isTrial, unlessClosing: client)
+            } catch {
                 refused.append(site.endpoint)
                 last = error
                 guard error.isEndpointsFault, refused.count < sites.count, cluster.gate.mayRetry(now: loop.now) else {
@@ -84,7 +86,7 @@ final class UpstreamClient {
     }
 
     private func connect(
-        to site: Site, unlessClosing client: SocketWatch?
+        to site: Site, onTrial isTrial: Bool, unlessClosing client: SocketWatch?
     ) async throws(ConnectFailure) -> UpstreamLink {
         let endpoint = site.endpoint
         endpoint.began()
@@ -92,9 +94,9 @@ final class UpstreamClient {
             let connection = try await ClientConnection.connect(
                 to: target(endpoint), on: loop, timeout: timeouts.connect, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
-            return UpstreamLink(site, connection, isReused: false)
+            return UpstreamLink(site, connection, isReused: false, isTrial: isTrial)
         } catch {
-            endpoint.ended(error.isEndpointsFault ? .bad : .unknown, now: loop.now)
+            endpoint.ended(error.isEndpointsFault ? .bad : .unknown, onTrial: isTrial, now: loop.now)
             throw error
         }
     }
@@ -126,7 +128,7 @@ final class UpstreamClient {
             serverName: settings.tls.serverName ?? endpoint.url.host)
     }
 
-    private func choose(avoiding refused: [Endpoint]) -> Site? {
+    private func choose(avoiding refused: [Endpoint]) -> (site: Site, isTrial: Bool)? {
         turn &+= 1
         var best: Site?
         var leastLoad = Int.max
@@ -138,14 +140,14 @@ final class UpstreamClient {
             switch endpoint.admission(now: loop.now) {
             case .refused: continue
             // One request has to find out how an endpoint is that was out; it goes there whatever the load.
-            case .onTrial: return site
+            case .onTrial: return (site, true)
             case .admitted where load < leastLoad:
                 best = site
                 leastLoad = load
             case .admitted: continue
             }
         }
-        return best
+        return best.map { ($0, false) }
     }
 
     /// Follows the cluster's endpoints. Connections to those that are gone are dropped, once they are not used any more.
@@ -177,16 +179,19 @@ struct UpstreamLink: ~Copyable {
     let connection: ClientConnection
     let isReused: Bool
     private let site: UpstreamClient.Site
+    /// The request finds out how the endpoint is.
+    private let isTrial: Bool
     /// What the exchange tells about the endpoint.
     var outcome = Endpoint.Outcome.unknown
 
-    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool) {
+    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool, isTrial: Bool) {
         self.site = site
+        self.isTrial = isTrial
         self.connection = connection
         self.isReused = isReused
     }
 
-    deinit { site.endpoint.ended(outcome, now: connection.loop.now) }
+    deinit { site.endpoint.ended(outcome, onTrial: isTrial, now: connection.loop.now) }
 
     var endpoint: Endpoint { site.endpoint }
 
