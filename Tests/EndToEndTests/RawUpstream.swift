@@ -71,7 +71,8 @@ final class RawUpstream: Sendable {
         return peer < 0 ? nil : peer
     }
 
-    /// Answers whatever comes, on threads of its own, until `stopAnswering`; `nil` ends the connection without an answer.
+    /// Answers whatever comes, on threads of its own, until `stopAnswering`; `nil` ends the connection without an answer, as the
+    /// answer to a path that ends with `/last` does after it.
     func answer(_ script: @escaping @Sendable (RawRequest) -> String?) {
         isAnswering.store(true, ordering: .relaxed)
         Thread.detachNewThread { [self] in
@@ -86,7 +87,7 @@ final class RawUpstream: Sendable {
         while isAnswering.load(ordering: .relaxed), let request = try? peer.request() {
             requests.withLock { $0.append(request) }
             guard let answer = script(request) else { return }
-            guard (try? peer.send(answer)) != nil else { return }
+            guard (try? peer.send(answer)) != nil, !request.target.hasSuffix("/last") else { return }
         }
     }
 
