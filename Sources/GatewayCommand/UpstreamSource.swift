@@ -9,13 +9,15 @@ struct UpstreamSource {
 
     /// The plan of a remote upstream; one line with the remedy where a file is not what it must be.
     func load(_ settings: UpstreamSettings) throws(ServeCommand.Refusal) -> UpstreamPlan {
+        // Before the files are read for use: one that changes in between differs from this then, and is read again.
+        let fingerprint = fingerprint(settings)
         var credential: SecretField?
         if case .secret(let secret) = settings.credential { credential = try read(secret) }
         var own = credential
         if let secret = settings.ownCredential { own = try read(secret) }
         return UpstreamPlan(
             settings: settings, tls: settings.endpoints.contains(where: \.isTLS) ? try context(settings.tls) : nil,
-            credential: credential, ownCredential: own, fingerprint: fingerprint(settings))
+            credential: credential, ownCredential: own, fingerprint: fingerprint)
     }
 
     private func read(_ secret: UpstreamSettings.Secret) throws(ServeCommand.Refusal) -> SecretField {

@@ -98,6 +98,20 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         }
     }
 
+    /// The name with that spelling, in any case; `.other` for one that is not known.
+    package init(spelledAs text: String) {
+        let bytes = Array(text.utf8)
+        self = FieldName.recognize(bytes.span, 0..<bytes.count)
+    }
+
+    /// Whether a name is a known one with `_` where that has `-`: servers that make variables of names take both for the same,
+    /// so what is done about the one must be done about the other.
+    package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard range.contains(where: { bytes[$0] == UInt8(ascii: "_") }) else { return false }
+        let plain = range.map { bytes[$0] == UInt8(ascii: "_") ? UInt8(ascii: "-") : bytes[$0] }
+        return recognize(plain.span, 0..<plain.count) != .other
+    }
+
     /// Recognizes the name in `range`, in any case.
     static func recognize(_ bytes: Span<UInt8>, _ range: Range<Int>) -> FieldName {
         let packed = PackedName(bytes, range.lowerBound..<min(range.upperBound, range.lowerBound + 16))

@@ -33,7 +33,7 @@ extension Worker {
             of: bytes, dropping: isTrusted ? client.droppedOfTrusted : client.droppedOfStrangers,
             droppingOther: { bytes, range in
                 let name = bytes.extracting(range)
-                return ForwardedHead.isReserved(name, isTrusted: isTrusted)
+                return ForwardedHead.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
         output += caller.bytes

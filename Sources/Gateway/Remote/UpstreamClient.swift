@@ -42,7 +42,9 @@ final class UpstreamClient {
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
-        let credentials: FieldNameSet = passesCredential ? [] : ForwardedHead.credentials
+        var credentials: FieldNameSet = passesCredential ? [] : ForwardedHead.credentials
+        let own = FieldName(spelledAs: String(decoding: credentialName, as: UTF8.self))
+        if own != .other { credentials.insert(own) }
         droppedOfTrusted = ForwardedHead.alwaysDropped.union(credentials)
         droppedOfStrangers = ForwardedHead.droppedFromStrangers.union(credentials)
         constantFields = (cluster.plan.credential?.line ?? []) + ForwardedHead.via
