@@ -221,7 +221,13 @@ package final class GatewayServer: Sendable {
 
     /// Stops the loops, whatever they hold, and waits for their threads.
     package func stop() {
-        for worker in workers { worker.loop.perform { worker.loop.stop() } }
+        for worker in workers {
+            worker.loop.perform {
+                // Whoever waits for nothing in particular leaves, and gives back what it holds.
+                worker.drain()
+                worker.loop.stop()
+            }
+        }
         if let admin { admin.loop.perform { admin.loop.stop() } }
         for thread in threads { thread.join() }
         for worker in workers { worker.accessLog.flush() }

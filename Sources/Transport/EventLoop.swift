@@ -77,6 +77,8 @@ internal import Synchronization
         // What was cancelled by stopping still has to leave its frames.
         takeMail()
         runReadyJobs()
+        // Chores may hold who holds this loop.
+        chores.removeAll()
     }
 
     /// Ends `run` after the current turn. On the loop only.
