@@ -9,12 +9,12 @@ internal import Transport
 //  trace         | -                    | TraceContext
 //  route         | 404, 405, 400        | Policy/RouteTable  (through `decide`)
 //  authenticate  | 401                  | Authentication     (through `decide`)
-//  authorize     | 403, 400             | Policy/PolicySet   (through `decide`)
+//  authorize     | 403                  | Policy/PolicySet   (through `decide`)
 //  limit         | 429                  | Limiting
-//  read          | 413, 400, 408        | BodyReading
-//  lease         | 409                  | Leasing
-//  forward       | 502, 503, 504        | Forwarding
-//  normalize     | -                    | Normalizing
+//  read          | 413, 400, 422, 408   | BodyReading
+//  lease         | 409, 503             | Leasing, LeaseJournal
+//  forward       | 502, 503, 504        | Forwarding, Remote/Relaying
+//  normalize     | -                    | Normalizing, Remote/Delivering
 //  record        | -                    | Recording
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.

@@ -1,14 +1,16 @@
 """The documents' own examples, as a reader would paste them."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from gateway import CONNECTION, RUN, SOURCE_CONNECTION, environment
+from gateway import CONNECTION, ROOT, RUN, SOURCE_CONNECTION, binary, environment, free_port
 
 pytestmark = pytest.mark.snippets
 SNIPPETS = Path(__file__).with_name("snippets")
@@ -45,6 +47,23 @@ def execute(command, **variables):
         env={**environment(), **variables})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def as_a_group(script, **variables):
+    """What a script prints that starts processes; none of them outlives it."""
+    process = subprocess.Popen(
+        ["bash", "-e", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=ROOT, env={**environment(), **variables}, start_new_session=True)
+    try:
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, output + errors
+        return output
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
 
 
 def by_curl(gateway, name, *more):
@@ -95,6 +114,24 @@ def test_the_printed_curl_line_works_when_pasted(fresh):
     body, status = done.stdout.rsplit("\n", 1)
     assert int(status) == 200, done
     json.loads(body)
+
+
+def test_the_readmes_two_processes(tmp_path):
+    """Its commands as they are, but for the ports and where the binary is."""
+    section = (ROOT / "README.md").read_text().split("\n## In two processes\n")[1]
+    script = section.split("```sh\n")[1].split("```")[0]
+    (keeper, front), (other, back) = free_port(), free_port()
+    keeper.close()
+    other.close()
+    for here, there in ((".build/release/gateway", binary()), (":8443", f":{front}"), (":8445", f":{back}")):
+        assert here in script
+        script = script.replace(here, there)
+    lines = as_a_group(script, GATEWAY_LISTEN=f"127.0.0.1:{front}", GATEWAY_ADMIN="off", TMPDIR=str(tmp_path)).splitlines()
+    started, refused = json.loads(lines[lines.index("200") - 1]), json.loads(lines[lines.index("409") - 1])
+    check_job(started)
+    assert refused["error"]["code"] == "CONNECTOR_JOB_ALREADY_RUNNING"
+    assert refused["error"]["details"]["active_job"]["id"] == started["job_id"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_get_state(fresh, paste):
