@@ -225,6 +225,7 @@ package final class GatewayServer: Sendable {
             worker.loop.perform {
                 // Whoever waits for nothing in particular leaves, and gives back what it holds.
                 worker.drain()
+                worker.closeUnused()
                 worker.loop.stop()
             }
         }

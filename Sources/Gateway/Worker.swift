@@ -103,6 +103,9 @@ final class Worker: @unchecked Sendable {
     /// Where requests go that begin from now on; those under way keep their connections.
     func adopt(_ cluster: UpstreamCluster) { remote = UpstreamClient(loop: loop, cluster: cluster) }
 
+    /// Closes the connections that nobody uses: when the loop is about to end.
+    func closeUnused() { remote = nil }
+
     /// Fails readiness first (the shared state already does), then stops accepting and lets requests finish.
     func drain() {
         isDraining = true

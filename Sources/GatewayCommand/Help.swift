@@ -58,6 +58,7 @@ enum Help {
     }
 
     static func complain(_ text: String) {
-        FileHandle.standardError.write(Data("gateway: \(text)\n".utf8))
+        // A reader that went away, or a full disk under it, does not stop the gateway.
+        try? FileHandle.standardError.write(contentsOf: Data("gateway: \(text)\n".utf8))
     }
 }

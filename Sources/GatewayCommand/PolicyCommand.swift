@@ -50,6 +50,6 @@ enum PolicyCommand {
     }
 
     private static func complain(_ text: String) {
-        FileHandle.standardError.write(Data(text.utf8))
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

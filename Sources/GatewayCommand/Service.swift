@@ -119,7 +119,9 @@ final class Service {
     }
 
     private static func print(_ diagnostics: [Diagnostic]) {
-        for diagnostic in diagnostics { FileHandle.standardError.write(Data("\(diagnostic.rendered)\n".utf8)) }
+        for diagnostic in diagnostics {
+            try? FileHandle.standardError.write(contentsOf: Data("\(diagnostic.rendered)\n".utf8))
+        }
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.

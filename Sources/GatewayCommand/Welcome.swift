@@ -30,7 +30,7 @@ struct Welcome {
     }
 
     static func say(_ line: String) {
-        FileHandle.standardOutput.write(Data("\(line)\n".utf8))
+        try? FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
     }
 
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }

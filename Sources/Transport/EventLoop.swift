@@ -26,6 +26,8 @@ internal import Synchronization
 
     private let mailbox = Mutex<[UnownedJob]>([])
     private let isWakeDue = Atomic<Bool>(false)
+    /// `run` has returned.
+    private let hasEnded = Atomic<Bool>(false)
     private let wakeup: Wakeup
 
     /// The time at the start of this turn: exact enough for deadlines, and free.
@@ -79,6 +81,7 @@ internal import Synchronization
         runReadyJobs()
         // Chores may hold who holds this loop.
         chores.removeAll()
+        hasEnded.store(true, ordering: .releasing)
     }
 
     /// Ends `run` after the current turn. On the loop only.
@@ -164,7 +167,8 @@ internal import Synchronization
 
     /// Forgets a socket that is about to be closed.
     package func unwatch(_ watch: SocketWatch) {
-        preconditionOnLoop()
+        // What outlived the loop is dropped by whoever had it last: nothing else touches the loop's things then.
+        precondition(isOnLoop || hasEnded.load(ordering: .acquiring), "this belongs to the loop's own thread")
         poller.remove(watch.descriptor)
         watches[Int(watch.descriptor)] = nil
     }

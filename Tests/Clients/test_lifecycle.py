@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -112,6 +113,33 @@ def test_variables_do_what_flags_do(tmp_path, policies):
         process.terminate()
         assert process.wait(20) == 0
         reader.join(5)
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("place", ["full disk", "closed pipe"])
+def test_what_it_says_need_not_be_read(tmp_path, policies, place):
+    """A line for the operator that goes nowhere is lost; the gateway goes on."""
+    if place == "full disk":
+        errors = open("/dev/full", "wb")
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        errors = os.fdopen(writer, "wb")
+    with errors:
+        process = subprocess.Popen(
+            [binary(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies", str(policies.folder), "--state",
+             str(tmp_path / "state")], stdout=subprocess.PIPE, stderr=errors, text=True, stdin=subprocess.DEVNULL,
+            env=environment())
+    try:
+        line = next(line for line in process.stdout if "admin on" in line)
+        policies.write("routes.json5", "{ routes: { oops")
+        process.send_signal(signal.SIGHUP)
+        status = line.split()[-1] + "/policy"
+        wait_for(lambda: process.poll() is not None or "routes.json5:1" in urllib.request.urlopen(status).read().decode(),
+                 "the mistake is found")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
     finally:
         process.kill()
 
