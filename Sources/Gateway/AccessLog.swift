@@ -12,13 +12,13 @@ package struct AccessRecord: Sendable {
     package var status = 0
     /// The error code, `nil` on success.
     package var code: String?
-    /// Who is to blame for an error.
+    /// Who is to blame for a failure or refusal; `nil` also where the upstream answered with an error of its own.
     package var origin: Failure.Origin?
-    /// What only the operator may read about a failure: a cause, an upstream's text.
+    /// What only the operator may read about a failure: why the upstream gave no answer.
     package var cause: String?
-    /// The address of the upstream's endpoint.
+    /// The address of the upstream's endpoint; `nil` where no connection to one came about.
     package var upstream: String?
-    /// How often the request was sent upstream.
+    /// Over how many connections the request was sent upstream, or was to be sent.
     package var attempts = 0
     /// The stage that ended the request; ``Stage/record`` on success.
     package var stage = Stage.record

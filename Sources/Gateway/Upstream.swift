@@ -47,7 +47,7 @@ package struct UpstreamJob: Sendable {
     }
 }
 
-/// What goes upstream.
+/// What goes to the connector service of this process.
 package struct UpstreamRequest: Sendable {
     package let method: HTTPMethod
     /// The request target as the client sent it.
@@ -58,7 +58,7 @@ package struct UpstreamRequest: Sendable {
     package let trace: TraceContext
 }
 
-/// What came back.
+/// An answer in memory: of the connector service of this process, or a remote one's error.
 package struct UpstreamResponse: Sendable {
     package var status: Int
     /// Fields for the client, besides those the gateway writes itself.

@@ -1,4 +1,6 @@
-/// Why the upstream gave no answer. Never the client's fault.
+/// Why the upstream gave no answer, or not all of it. Never the client's fault.
+///
+/// The README has a row for each case, held against this file by a test.
 package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable {
     /// Every endpoint is out, or there is none yet.
     case noEndpoint
@@ -20,9 +22,12 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case tlsAlert
     /// The connection ended before the answer began.
     case closed
+    /// The head did not come in time, or the endpoint took no more of the request.
     case answerTimeout
-    /// What came is no HTTP response, or one whose framing contradicts itself.
+    /// What came is no HTTP response, or one whose framing contradicts itself; to a question, one that does not tell what was
+    /// asked.
     case invalidResponse
+    /// More head than any service needs.
     case headTooLarge
     /// `101` without a request to switch protocols.
     case unexpectedUpgrade
@@ -39,7 +44,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case credentialRefused
     /// This machine has no descriptors or ports left.
     case localExhaustion
-    /// The upstream in this process failed.
+    /// The upstream in this process failed; or no route tells where a remote one shows a job.
     case internalFailure
 
     /// What the gateway answers.

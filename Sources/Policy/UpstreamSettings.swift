@@ -2,7 +2,7 @@
 ///
 /// Where the block is absent the connector service of this process is the upstream.
 package struct UpstreamSettings: Equatable, Sendable {
-    /// At least one; requests go to the one with the least outstanding.
+    /// At least one. Each address of a host name counts for itself; requests go to the one with the least under way.
     package var endpoints: [UpstreamURL]
     package var host = HostField.upstream
     package var credential = Credential.pass
@@ -116,7 +116,7 @@ package struct UpstreamSettings: Equatable, Sendable {
 
     /// When the requests themselves show that an endpoint is not well.
     package struct Breaker: Equatable, Sendable {
-        /// So many failures in a row take an endpoint out: no connection, no or no valid answer, or 502, 503, 504.
+        /// So many failures in a row take an endpoint out: no connection, no valid head of an answer in time, or 502, 503, 504.
         /// 409, 429 and every other answer is none.
         package var failures = 5
         /// For how long; then one request tries whether it is well again. Doubled with each failed try, up to 16 times.

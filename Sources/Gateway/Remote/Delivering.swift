@@ -5,6 +5,9 @@ internal import Transport
 // The way back of a relayed request. Success bytes reach the client as they are, at the pace at which it takes them; an error
 // is read whole, within bounds, and becomes an envelope.
 extension Worker {
+    /// Relays the answer whose head `link` holds, or reads it where it is an error; settles the lease by what it says.
+    ///
+    /// Throws while nothing of the answer has left. An answer that ends early after that is cut, and noted for the log.
     func deliver(
         _ link: consuming UpstreamLink, for grant: Grant, _ client: UpstreamClient, _ lease: consuming Lease?,
         _ askedAt: LeaseMoment?, _ connection: inout ServerConnection, _ exchange: inout Exchange

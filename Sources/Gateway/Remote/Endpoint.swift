@@ -32,20 +32,25 @@ final class Endpoint: Sendable {
     /// How many requests are under way there, over all workers.
     var load: Int { outstanding.load(ordering: .relaxed) }
 
+    /// Nothing speaks against it. Costs one load.
     var isWell: Bool { !isTroubled.load(ordering: .relaxed) }
 
+    /// Whether a request may go there now; if it is on trial, `ended` has to be told so.
     func admission(now: Instant) -> EndpointHealth.Admission {
         guard isTroubled.load(ordering: .relaxed) else { return .admitted }
         return health.withLock { $0.admission(now: now) }
     }
 
+    /// When it can be tried again; see ``EndpointHealth``.
     var opensAt: Instant? { health.withLock { $0.opensAt } }
 
     /// What a request told about the endpoint.
     enum Outcome: Sendable { case good, bad, unknown }
 
+    /// A request goes there.
     func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
 
+    /// A request that began there is over, or came to nothing.
     func ended(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if outcome != .bad, !isTroubled.load(ordering: .relaxed) { return }
@@ -59,7 +64,7 @@ final class Endpoint: Sendable {
         }
     }
 
-    /// Returns whether the check put the endpoint out or brought it back.
+    /// The endpoint was asked how it is. Returns whether the check put the endpoint out or brought it back.
     func checked(isGood: Bool) -> Bool {
         health.withLock { health in
             let hasChanged = health.checked(isGood: isGood)

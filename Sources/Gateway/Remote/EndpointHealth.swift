@@ -50,12 +50,13 @@ struct EndpointHealth: Sendable {
         if case .open(let until, _) = circuit { until } else { nil }
     }
 
+    /// A request got an answer that is no failure of the endpoint: whatever was against it is forgotten.
     mutating func succeeded() {
         failuresInRow = 0
         circuit = .closed
     }
 
-    /// A request that began before the breaker opened says nothing about the one that tries.
+    /// A request got no answer, or one that says that the service is not there. One that began before the breaker opened says nothing about the one that tries.
     mutating func failed(onTrial isTrial: Bool = false, now: Instant) {
         failuresInRow += 1
         switch circuit {

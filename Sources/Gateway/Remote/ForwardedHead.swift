@@ -132,7 +132,7 @@ enum ForwardedHead {
         return false
     }
 
-    /// Whether the request has passed this process before.
+    /// Whether the request has passed this process before: its pseudonym is in `Via`.
     static func isLoop(_ head: RequestHead, _ bytes: Span<UInt8>) -> Bool {
         for field in head.fields where field.name == .via && field.value.count >= pseudonym.utf8.count {
             if bytes.text(field.value).contains(pseudonym) { return true }

@@ -16,7 +16,7 @@ extension UpstreamClient {
         return answer.map { (200...299).contains($0.status) } ?? false
     }
 
-    /// GETs a target for an organization with the gateway's own credential.
+    /// GETs a target for an organization with the gateway's own credential, over a new connection and within 10 s.
     func ask(_ target: String, for organization: String) async throws(Failure) -> UpstreamAnswer {
         let deadline = loop.now + .seconds(10)
         let place = try await enter()

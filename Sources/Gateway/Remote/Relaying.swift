@@ -28,6 +28,7 @@ enum RelayFailure: Error {
     /// Between the client and the gateway, or by a rule.
     case client(Failure)
 
+    /// The same in the words of the pipeline.
     var asFailure: Failure {
         switch self {
         case .upstream(let failure): Failure(failure)

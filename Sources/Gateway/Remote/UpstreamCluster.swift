@@ -66,6 +66,7 @@ final class UpstreamCluster: Sendable {
     /// Names that have no addresses yet, and why.
     private let nameless = Mutex<[UpstreamURL: UpstreamFailure]>([:])
 
+    /// What the policy says of it.
     var settings: UpstreamSettings { plan.settings }
 
     init(_ plan: UpstreamPlan) {
@@ -80,6 +81,7 @@ final class UpstreamCluster: Sendable {
     /// Changes whenever the endpoints do.
     var version: UInt64 { changes.load(ordering: .acquiring) }
 
+    /// The endpoints there are now.
     var current: [Endpoint] { endpoints.withLock { $0 } }
 
     /// The URLs whose host is a name.

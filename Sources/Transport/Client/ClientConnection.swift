@@ -24,6 +24,7 @@ package enum ClientFailure: Error, Equatable, Sendable {
 /// A class, because a pool keeps it between exchanges; like everything of its loop it is touched on the loop's thread only.
 /// After a thrown ``ClientFailure`` the connection is dead: the only thing left to do is drop it, which closes the socket.
 package final class ClientConnection {
+    /// The loop on whose thread it lives.
     package let loop: EventLoop
     private let socket: Socket
     /// Tells whether something comes while others are waited for.
@@ -228,6 +229,7 @@ package final class ClientConnection {
         return true
     }
 
+    /// What is next of the response's body.
     package enum BodyPiece: Equatable {
         /// Body bytes, as a range of `input`; good until the next call.
         case bytes(Range<Int>)
@@ -305,7 +307,7 @@ package final class ClientConnection {
         }
     }
 
-    /// Appends a piece that `nextBodyPiece` gave.
+    /// Appends a piece of the body that is still good.
     package func copyBody(_ range: Range<Int>, to output: inout [UInt8]) {
         let received = input
         output.append(received.span, range)

@@ -3,8 +3,11 @@ package import HTTP
 
 /// Why no connection to an endpoint was made.
 package enum ConnectFailure: Error, Equatable, Sendable {
+    /// Nothing listens there, or the peer reset the connection while it was made.
     case refused
+    /// No route to the endpoint's network or host.
     case unreachable
+    /// The connection, or its handshake, was not made in time.
     case deadlinePassed
     /// The client whom all this is for has gone.
     case abandoned
@@ -16,6 +19,7 @@ package enum ConnectFailure: Error, Equatable, Sendable {
 extension ClientConnection {
     /// How an endpoint is reached.
     package struct Target: Sendable {
+        /// Numeric: names are resolved before.
         package let address: SocketAddress
         /// `nil` for plain HTTP.
         package let tls: TLSClientContext?
