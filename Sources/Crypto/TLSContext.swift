@@ -28,25 +28,29 @@ package struct TLSIdentity: Sendable, Equatable {
     private let daysLeft: Int
 
     /// Loads every identity; the first one is served where no name matches.
-    package convenience init(identities: [TLSIdentity], keys: TicketKeys) throws(TLSError) {
+    package convenience init(
+        identities: [TLSIdentity], keys: TicketKeys, requiresTLS13: Bool = false
+    ) throws(TLSError) {
         guard let first = identities.first else {
             throw TLSError(.loadCertificate, reason: "no certificate is configured")
         }
         var others: [TLSContext] = []
         for identity in identities.dropFirst() {
-            others.append(try TLSContext(identity, keys: keys, others: []))
+            others.append(try TLSContext(identity, keys: keys, requiresTLS13, others: []))
         }
-        try self.init(first, keys: keys, others: others)
+        try self.init(first, keys: keys, requiresTLS13, others: others)
         if !others.isEmpty { chooseByServerName() }
     }
 
-    private init(_ identity: TLSIdentity, keys: TicketKeys, others: [TLSContext]) throws(TLSError) {
+    private init(
+        _ identity: TLSIdentity, keys: TicketKeys, _ requiresTLS13: Bool, others: [TLSContext]
+    ) throws(TLSError) {
         ERR_clear_error()
         // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object
         // that was never complete: until then it is freed here.
         guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .current(.newContext) }
         do throws(TLSError) {
-            unsafe try TLSContext.configure(context, identity)
+            unsafe try TLSContext.configure(context, identity, requiresTLS13)
         } catch {
             unsafe SSL_CTX_free(context)
             throw error
@@ -76,9 +80,12 @@ package struct TLSIdentity: Sendable, Equatable {
 
     deinit { unsafe SSL_CTX_free(pointer) }
 
-    @unsafe private static func configure(_ context: OpaquePointer, _ identity: TLSIdentity) throws(TLSError) {
+    @unsafe private static func configure(
+        _ context: OpaquePointer, _ identity: TLSIdentity, _ requiresTLS13: Bool
+    ) throws(TLSError) {
         unsafe try TLSParameters.apply(to: context)
         // SAFETY: the caller owns the context.
+        if requiresTLS13 { unsafe copenssl_set_min_version(context, TLS1_3_VERSION) }
         unsafe copenssl_prefer_server_ciphers(context)
         unsafe copenssl_set_session_cache(context, Int(SSL_SESS_CACHE_OFF))
         unsafe SSL_CTX_set_num_tickets(context, 1)

@@ -36,7 +36,7 @@ package struct LeaseJob: Equatable, Sendable {
     /// The words of both families, in either case.
     package static func isTerminal(_ status: String) -> Bool {
         switch status.lowercased() {
-        case "succeeded", "failed", "cancelled", "completed": true
+        case "succeeded", "failed", "cancelled", "canceled", "completed": true
         default: false
         }
     }

@@ -15,6 +15,7 @@ extension Worker {
             return Response(
                 status: answer.status, contentType: answer.contentType, fields: answer.fields, body: answer.body)
         }
+        if answer.status >= 500 { exchange.origin = .upstream }
         return self.answer(toUpstreamError: answer, exchange)
     }
 }

@@ -15,7 +15,10 @@ struct CertificateSource {
     private let policyFolder: String
     private let state: StateFolder
     /// What the files held when they were last loaded.
-    private final class Fingerprint { var bytes: [Data?] = [] }
+    private final class Fingerprint {
+        var bytes: [Data?] = []
+        var minimumVersion = GatewaySettings.TLS.MinimumVersion.tls12
+    }
     private let fingerprint = Fingerprint()
 
     init(policyFolder: String, state: StateFolder) {
@@ -39,7 +42,9 @@ struct CertificateSource {
         }
         fingerprint.bytes = contents(identities)
         do throws(TLSError) {
-            let context = try TLSContext(identities: identities, keys: keys)
+            let context = try TLSContext(
+                identities: identities, keys: keys, requiresTLS13: settings.minimumVersion == .tls13)
+            fingerprint.minimumVersion = settings.minimumVersion
             for (file, days) in context.certificates(endingWithin: 14) {
                 Help.complain(
                     days < 0
@@ -63,7 +68,9 @@ struct CertificateSource {
         if identities.isEmpty {
             identities = [.init(certificateFile: state.file("server.pem"), keyFile: state.file("server-key.pem"))]
         }
-        guard contents(identities) != fingerprint.bytes else { return nil }
+        guard contents(identities) != fingerprint.bytes || settings.minimumVersion != fingerprint.minimumVersion else {
+            return nil
+        }
         return try load(settings, keys: keys).context
     }
 

@@ -34,6 +34,21 @@ def test_new_versions(shared, version, name):
         assert ("GCM" in cipher or "CHACHA20" in cipher) and (name == "TLSv1.3" or "ECDHE" in cipher)
 
 
+def speaks(gateway, version):
+    try:
+        gateway.wire(context=context(gateway, version, version)).close()
+        return True
+    except (ssl.SSLError, ConnectionResetError):
+        return False
+
+
+def test_a_policy_may_ask_for_1_3(start, policies):
+    gateway = start(policies.settings(tls={"minimumVersion": "1.3"}))
+    assert speaks(gateway, ssl.TLSVersion.TLSv1_3) and not speaks(gateway, ssl.TLSVersion.TLSv1_2)
+    policies.settings(tls={"minimumVersion": "1.2"})
+    wait_for(lambda: speaks(gateway, ssl.TLSVersion.TLSv1_2), "the reload")
+
+
 @pytest.mark.parametrize("cipher", ["AES128-SHA", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA", "AES128-GCM-SHA256",
                                     "DHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA"])
 def test_weak_ciphers_are_refused(shared, cipher):

@@ -87,7 +87,8 @@ struct UpstreamClusterTests {
             thread.join()
         }
         await keeper.resolveNames(of: cluster)
-        #expect(service.count == 1)
+        // A tick may have asked, too.
+        #expect(service.count >= 1)
         #expect(cluster.current.isEmpty)
         #expect(cluster.reasonForNone == .nameNotFound)
         service.answers(.found([SocketAddress(host: "192.0.2.1", port: 0)]))
