@@ -121,9 +121,11 @@ struct Nominations {
         return names.contains(name)
     }
 
-    /// The options that name no field, and the fields without which the message would end elsewhere or go to somebody
-    /// else: no peer can take those away.
-    private static let unremovable = ["close", "keep-alive", "content-length", "host"].map { Array($0.utf8) }
+    /// The options that name no field, and the fields without which the message would end elsewhere, go to somebody else or
+    /// be for another organization than the one it was let in for: no peer can take those away.
+    private static let unremovable = ["close", "keep-alive", "content-length", "host", "x-organization-id"].map {
+        Array($0.utf8)
+    }
 }
 
 extension Span<UInt8> {

@@ -121,7 +121,7 @@ def test_a_client_cannot_nominate_the_gateways_own_fields_away(gateway, upstream
 SPOOFED = ["X-Gateway-Organization", "x-gateway-organization", "X_Gateway_Organization", "X-Gateway_Organization",
            "x_gateway-principal", "X-Gateway-Principal", "X-GATEWAY-POLICY-VERSION", "X_Gateway_Anything",
            "x-gateway-future", "X_Forwarded_For", "X_FORWARDED_PROTO", "X-Forwarded_Host", "X-Forwarded-Port",
-           "X-Forwarded-Prefix"]
+           "X-Forwarded-Prefix", "X_Organization_ID", "x-organization_id"]
 
 
 def test_nobody_speaks_for_the_gateway(gateway, trusting, upstream):
@@ -131,6 +131,13 @@ def test_nobody_speaks_for_the_gateway(gateway, trusting, upstream):
         assert got.all("x-gateway-organization") == [ORGANIZATION]
         assert len(got.all("x-gateway-principal")) == 1
         assert [name for name, _ in got.fields if name.lower().startswith("x_")] == []
+
+
+def test_the_organization_that_was_checked_is_the_one_that_goes_on(gateway, upstream):
+    """What the token may be used for was decided by this field: it cannot be taken away, and comes once."""
+    got = arrived(gateway, upstream, "Connection: X-Organization-ID", f"X-Organization-ID: {ORGANIZATION}",
+                  path="/v1/source-connections")
+    assert got.all("x-organization-id") == [ORGANIZATION]
 
 
 def test_strangers_are_described_by_what_is_seen(gateway, upstream):
