@@ -3,7 +3,7 @@
 import pytest
 
 from faulty import Upstream
-from gateway import wait_for
+from gateway import CONNECTION, JOBS, wait_for
 from outcome import Outcome, new_id, request
 from proxied import QUICK, THING, behind, play, well
 from test_admin import metrics, total
@@ -115,6 +115,22 @@ def test_places_and_the_queue_for_them(front, upstream):
         refused(Outcome(second, "GET"), "connection_limit_reached")
         first.close()
         wait_for(lambda: play(gateway, third, "well")[1].answer.status == 200, "the place, once its client has left")
+
+
+def test_a_trigger_whose_client_left_before_it_was_sent_is_not_sent(front, upstream):
+    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "10s", "queue": "10s"})
+    identity, body = new_id(), b'{"connection_id": "%s"}' % CONNECTION.encode()
+    with gateway.wire() as first, gateway.wire() as third:
+        first.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: first"]))
+        wait_for(lambda: upstream.received("first"), "the request that has the place")
+        with gateway.wire() as second:
+            second.send(request(gateway, "POST", JOBS, [f"X-Id: {identity}"], body))
+            wait_for(lambda: total(metrics(gateway), "requests_waiting") == 1, "the trigger that waits")
+        assert gateway.call("GET", "/", wire=third).status == 204, "the one worker has seen what came before this"
+        first.close()
+        wait_for(lambda: play(gateway, third, "well")[1].answer.status == 200, "the place")
+        wait_for(lambda: total(metrics(gateway), "gateway_leases") == 0, "no lease is left")
+    assert upstream.received(identity) == []
 
 
 def test_a_client_that_leaves_cancels_its_request(front, upstream):

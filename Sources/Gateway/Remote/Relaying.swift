@@ -55,11 +55,13 @@ extension Worker {
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
         exchange.place = try await client.enter()
-        if let watch, watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
+        // Nothing has been sent yet, so a lease is no reason to go on for nobody.
+        if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
         var reuses = true
         while true {
-            var link = try await client.link(reuses: reuses, unlessClosing: watch)
+            let leaver = exchange.attempts == 0 ? connection.watch : watch
+            var link = try await client.link(reuses: reuses, unlessClosing: leaver)
             let upstream = link.connection
             exchange.endpoint = link.endpoint
             exchange.attempts += 1
