@@ -32,10 +32,12 @@ package final class Route: Sendable, Equatable {
 
     /// Deadlines that a route has instead of `upstream.timeouts`; `nil` where it has none.
     package struct UpstreamTimeouts: Equatable, Sendable {
+        package var connect: Duration?
         package var answer: Duration?
         package var bodyProgress: Duration?
 
-        package init(answer: Duration? = nil, bodyProgress: Duration? = nil) {
+        package init(connect: Duration? = nil, answer: Duration? = nil, bodyProgress: Duration? = nil) {
+            self.connect = connect
             self.answer = answer
             self.bodyProgress = bodyProgress
         }

@@ -49,7 +49,10 @@ struct RouteDocument {
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
         answer = fields.integer("answer", in: 200...204)?.value
         shows = fields.word("shows", of: Route.JobsShown.allCases.map { ($0.rawValue, $0) })
-        if let fields = fields.object("timeouts", of: "\"timeouts\" of \(owner)", known: ["answer", "bodyProgress"]) {
+        if let fields = fields.object(
+            "timeouts", of: "\"timeouts\" of \(owner)", known: ["connect", "answer", "bodyProgress"])
+        {
+            timeouts.connect = fields.duration("connect")
             timeouts.answer = fields.duration("answer")
             timeouts.bodyProgress = fields.duration("bodyProgress")
         }

@@ -61,7 +61,8 @@ extension Worker {
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? connection.watch : watch
-            var link = try await client.link(reuses: reuses, unlessClosing: leaver)
+            var link = try await client.link(
+                reuses: reuses, connectWithin: grant.route.timeouts.connect, unlessClosing: leaver)
             let upstream = link.connection
             exchange.endpoint = link.endpoint
             exchange.attempts += 1

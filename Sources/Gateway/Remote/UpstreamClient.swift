@@ -59,7 +59,9 @@ final class UpstreamClient {
     ///
     /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
     /// been sent to it. `reuses` false asks for a new connection.
-    func link(reuses: Bool, unlessClosing client: SocketWatch?) async throws(Failure) -> UpstreamLink {
+    func link(
+        reuses: Bool, connectWithin patience: Duration? = nil, unlessClosing client: SocketWatch?
+    ) async throws(Failure) -> UpstreamLink {
         takeChanges()
         if reuses, sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) {
             sites[0].endpoint.began()
@@ -76,7 +78,8 @@ final class UpstreamClient {
                 return UpstreamLink(site, connection, isReused: true, isTrial: isTrial)
             }
             do throws(ConnectFailure) {
-                return try await connect(to: site, onTrial: isTrial, unlessClosing: client)
+                return try await connect(
+                    to: site, onTrial: isTrial, within: patience ?? timeouts.connect, unlessClosing: client)
             } catch {
                 refused.append(site.endpoint)
                 last = error
@@ -88,13 +91,13 @@ final class UpstreamClient {
     }
 
     private func connect(
-        to site: Site, onTrial isTrial: Bool, unlessClosing client: SocketWatch?
+        to site: Site, onTrial isTrial: Bool, within patience: Duration, unlessClosing client: SocketWatch?
     ) async throws(ConnectFailure) -> UpstreamLink {
         let endpoint = site.endpoint
         endpoint.began()
         do throws(ConnectFailure) {
             let connection = try await ClientConnection.connect(
-                to: target(endpoint), on: loop, timeout: timeouts.connect, limits: UpstreamClient.headLimits,
+                to: target(endpoint), on: loop, timeout: patience, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
             return UpstreamLink(site, connection, isReused: false, isTrial: isTrial)
         } catch {
