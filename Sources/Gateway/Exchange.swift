@@ -6,6 +6,7 @@ internal import Transport
 ///
 /// Noncopyable, so that passing it on costs nothing.
 struct Exchange: ~Copyable {
+    private let inPlace = InPlace()
     let trace: TraceContext
     /// The set that decides this request, whatever is loaded meanwhile.
     let policies: ActivePolicies

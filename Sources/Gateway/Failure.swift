@@ -30,16 +30,16 @@ package struct Failure: Error, Equatable, Sendable {
         case misdirected
         case invalidJSON(reason: String, offset: Int)
         /// A field that a rule needs is absent, or not what it must be.
-        case invalidField(name: String, reason: String)
+        indirect case invalidField(name: String, reason: String)
         /// Two spellings of a field disagree.
         case conflictingFields([String])
         case invalidIdentifier(name: String)
 
         case rateLimited(limit: String, retryAfterSeconds: Int)
         /// Another operation holds the connection.
-        case jobRunning(LeaseConflict, connection: String)
+        indirect case jobRunning(LeaseConflict, connection: String)
         /// A job holds the connection whose state was to be changed.
-        case stateLocked(LeaseConflict, connection: String)
+        indirect case stateLocked(LeaseConflict, connection: String)
 
         case upstream(UpstreamFailure)
 

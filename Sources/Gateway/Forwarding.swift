@@ -12,6 +12,8 @@ extension Worker {
     }
 
     /// Hands the request to the connector service of this process.
+    // Not inlined, like what seldom happens in `relay`: its frame would be part of those of proxied requests.
+    @inline(never)
     func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?, _ connection: inout ServerConnection,
         _ exchange: inout Exchange

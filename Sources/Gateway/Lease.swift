@@ -1,4 +1,5 @@
 internal import Policy
+internal import Transport
 
 /// What a lease is on: one connection of one organization. `connection` is in its canonical spelling.
 package struct LeaseKey: Hashable, Sendable {
@@ -84,6 +85,7 @@ package enum LeaseReservation: ~Copyable {
 ///
 /// A lease that lasts for the request only (`LeaseKind.holds == .request`) is always freed when dropped.
 package struct Lease: ~Copyable, Sendable {
+    private let inPlace = InPlace()
     package let key: LeaseKey
     private let table: LeaseTable
     private let serial: UInt64

@@ -18,6 +18,8 @@ internal import Transport
 //  record        | -                    | Recording
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
+    // Not inlined: its frame would be part of every connection's, idle ones included.
+    @inline(never)
     func answer(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) async {
         var exchange = begin(connection)
         let response: Response

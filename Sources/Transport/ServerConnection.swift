@@ -6,6 +6,7 @@ package import HTTP
 /// Noncopyable and not `Sendable`: a local variable of its task, made, used and dropped on its loop. That way no reference
 /// is counted and no access checked on the path of a request.
 package struct ServerConnection: ~Copyable {
+    private let inPlace = InPlace()
     package let loop: EventLoop
     package let peer: String
     private let socket: Socket

@@ -39,6 +39,8 @@ enum RelayFailure: Error {
 
 // The forward stage where the upstream is remote: the request goes out over a pooled connection and the answer comes back
 // piece by piece. Neither is held in memory, but for what a rule, a lease or an error has to look at.
+//
+// What seldom happens is not inlined: a connection keeps the frame of `relay` for as long as it lives.
 extension Worker {
     /// Sends the request upstream and relays the answer. It is with the client when this returns, unless it is an error, which
     /// has to become an envelope first.
@@ -114,6 +116,7 @@ extension Worker {
     }
 
     /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
+    @inline(never)
     private func goOnSending(
         _ body: ForwardedBody, after sent: ClientConnection.Sent, for grant: Grant, over upstream: ClientConnection,
         _ client: UpstreamClient, _ watch: SocketWatch?, _ connection: inout ServerConnection,
@@ -192,6 +195,7 @@ extension Worker {
     }
 
     /// `false` where the head is that of the answer proper.
+    @inline(never)
     private func passOnInterim(
         _ upstream: ClientConnection, _ watch: SocketWatch?, _ connection: inout ServerConnection
     ) async throws(RelayFailure) -> Bool {
