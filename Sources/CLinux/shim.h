@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <malloc.h>
 
 /* accept4 is declared for _GNU_SOURCE only, which would change types that Glibc shares with this module. */
 int clinux_accept4(int listener, void *address, void *length, int flags) __asm__("accept4");

@@ -27,6 +27,7 @@ final class Worker: @unchecked Sendable {
     let counts: WorkerMetrics
     var accessLog: AccessLogBuffer
     private(set) var isDraining = false
+    var heapTrim = HeapTrim()
 
     init(loop: EventLoop, shared: SharedState, policies: PolicySet, context: TLSContext) {
         self.loop = loop
@@ -39,6 +40,7 @@ final class Worker: @unchecked Sendable {
         loop.every(.milliseconds(100)) { [unowned self] in
             tellTime()
             accessLog.flush()
+            trimHeap()
         }
         loop.every(.seconds(1)) { [unowned self] in remote?.sweep() }
     }

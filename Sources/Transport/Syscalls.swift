@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// A system call that the world refused.
@@ -98,3 +99,6 @@ private func clockNanoseconds(_ clock: Int32) -> UInt64 {
     unsafe clock_gettime(clock, &time)
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
+
+/// Gives the kernel the pages back in which nothing is allocated, those between others included.
+package func trimHeapOfProcess() { malloc_trim(0) }
