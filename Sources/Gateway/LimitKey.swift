@@ -36,18 +36,18 @@ package struct LimitKeyHasher: Sendable {
     package mutating func combine(_ bytes: Span<UInt8>) {
         // The length in front delimits the part.
         combine(UInt64(bytes.count))
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        for index in bytes.indices {
-            word |= UInt64(bytes[index]) << shift
-            shift += 8
-            if shift == 64 {
-                combine(word)
-                word = 0
-                shift = 0
+        var index = 0
+        while index < bytes.count {
+            var word: UInt64 = 0
+            let end = min(index + 8, bytes.count)
+            var shift: UInt64 = 0
+            while index < end {
+                word |= UInt64(bytes[index]) &<< shift
+                shift &+= 8
+                index &+= 1
             }
+            combine(word)
         }
-        if shift > 0 { combine(word) }
     }
 
     /// Adds text, such as an organization's id.
@@ -69,6 +69,8 @@ package struct LimitKeyHasher: Sendable {
         return LimitKey(high: high, low: v0 ^ v1 ^ v2 ^ v3)
     }
 
+    // Two dozen of these make a key: as calls they cost more than what they do.
+    @inline(__always)
     private mutating func round() {
         v0 &+= v1
         v1 = rotated(v1, by: 13) ^ v0
@@ -82,7 +84,8 @@ package struct LimitKeyHasher: Sendable {
         v2 = rotated(v2, by: 32)
     }
 
+    @inline(__always)
     private func rotated(_ value: UInt64, by count: UInt64) -> UInt64 {
-        value << count | value >> (64 - count)
+        value &<< count | value &>> (64 &- count)
     }
 }

@@ -10,13 +10,14 @@ extension Worker {
         throws(Failure)
     {
         guard !grant.limits.isEmpty, connection.head.framing != .none else { return }
-        fill(&exchange, grant.limits.filter { !$0.per.contains(.connection) }, grant)
+        fill(&exchange, grant.needsConnection ? grant.limits.filter { !$0.per.contains(.connection) } : grant.limits, grant)
         guard limiter.peek(&exchange.batch, now: loop.now.nanoseconds) else { throw limitFailure(exchange) }
     }
 
     func takeLimits(_ grant: Grant, _ exchange: inout Exchange) throws(Failure) {
         guard !grant.limits.isEmpty else { return }
-        fill(&exchange, grant.limits, grant)
+        // Where no connection had to be found out, what was filled for the check still holds.
+        if grant.needsConnection || exchange.batch.isEmpty { fill(&exchange, grant.limits, grant) }
         let isAdmitted = limiter.take(&exchange.batch, now: loop.now.nanoseconds)
         for limit in exchange.batch.limits where limit.isExceeded {
             counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
