@@ -27,6 +27,8 @@ struct ByteStream: ~Copyable {
             session = try TLSSession(client: context, socket: socket, serverName: serverName)
         } else {
             session = nil
+            // Nothing comes before something has been asked, and then the poller tells: no buffer is held to look for it.
+            isDrained = true
         }
     }
 

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import HTTP
 internal import Synchronization
 
 /// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
@@ -18,9 +17,6 @@ internal import Synchronization
     private var running: [UnownedJob] = []
     private var chores: [Chore] = []
     private var isStopping = false
-    private var buffers: [[UInt8]] = []
-    private var fieldRooms: [[HeadField]] = []
-    private var outputs: [[UInt8]] = []
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 
@@ -34,6 +30,8 @@ internal import Synchronization
     package private(set) var now: Instant
 
     package let index: Int
+
+    var buffers = BufferPools()
 
     private struct Chore {
         let period: Duration
@@ -178,45 +176,6 @@ internal import Synchronization
         preconditionOnLoop()
         for watch in watches { watch?.interrupt() }
     }
-
-    /// A read buffer. Connections hold one only while bytes are in it, so idle ones cost none.
-    func takeBuffer() -> [UInt8] {
-        buffers.popLast() ?? [UInt8](repeating: 0, count: EventLoop.bufferBytes)
-    }
-
-    func giveBack(_ buffer: [UInt8]) {
-        if buffer.count == EventLoop.bufferBytes, buffers.count < EventLoop.pooledLimit { buffers.append(buffer) }
-    }
-
-    /// How many read buffers no connection holds.
-    var pooledBuffersForTest: Int { buffers.count }
-
-    /// An empty write buffer with room from earlier use.
-    func takeOutput() -> [UInt8] { outputs.popLast() ?? [] }
-
-    func giveBack(output: inout [UInt8]) {
-        guard output.isEmpty, output.capacity > 0 else { return }
-        if outputs.count < EventLoop.pooledLimit { outputs.append(output) }
-        output = []
-    }
-
-    /// Room for a head's field lines.
-    func takeFields() -> [HeadField] {
-        if let room = fieldRooms.popLast() { return room }
-        var room: [HeadField] = []
-        room.reserveCapacity(24)
-        return room
-    }
-
-    func giveBack(fields room: [HeadField]) {
-        if room.capacity > 0, fieldRooms.count < EventLoop.pooledLimit { fieldRooms.append(room) }
-    }
-
-    /// As many connections may be busy at once without an allocation for each request.
-    private static let pooledLimit = 2048
-
-    /// Room for what a TLS record can hold. A longer head makes its buffer grow.
-    private static let bufferBytes = 16_384
 
     func arm(_ watch: SocketWatch) {
         let tick = wheel.tick(for: watch.deadline)

@@ -58,7 +58,7 @@ package struct ServerConnection: ~Copyable {
 
     deinit {
         loop.unwatch(watch)
-        loop.giveBack(input)
+        loop.buffers.giveBack(input)
     }
 
     package enum HandshakeOutcome: Equatable {
@@ -107,7 +107,7 @@ package struct ServerConnection: ~Copyable {
         var deadline = loop.now + idlePatience
         // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
         // many and reads none.
-        if output.count >= ServerConnection.gatheredBytes, !sendAtOnce() {
+        if output.count >= ServerConnection.recordBytes, !sendAtOnce() {
             guard await flush() else { return .closed }
         }
         while true {
@@ -145,9 +145,6 @@ package struct ServerConnection: ~Copyable {
             }
         }
     }
-
-    /// How much may wait in `output` for company.
-    private static let gatheredBytes = 16_384
 
     private mutating func parseHead() throws(HeadError) -> Bool {
         // The array's own reference: a span of `self` could not be read while `head` is written.
@@ -201,14 +198,15 @@ package struct ServerConnection: ~Copyable {
     /// exchange the head stays where it is, and the room behind it is used for the body again and again.
     private mutating func makeRoom() {
         if input.isEmpty {
-            input = loop.takeBuffer()
-            if output.capacity == 0 { output = loop.takeOutput() }
-            head.lend(loop.takeFields())
+            input = loop.buffers.takeSmall()
+            if output.capacity == 0 { output = loop.buffers.takeOutput() }
+            head.lend(loop.buffers.takeFields())
             start = 0
             end = 0
         }
         let isExchange = !state.isIdle && body.isActive
         if isExchange {
+            if input.count < BufferPools.largeBytes { moveToLargeBuffer() }
             let front = headStart + head.end
             if start == end {
                 start = front
@@ -225,11 +223,19 @@ package struct ServerConnection: ~Copyable {
         if end == input.count { input.append(contentsOf: repeatElement(0, count: input.count)) }
     }
 
+    /// There is more of the body than came with the head.
+    private mutating func moveToLargeBuffer() {
+        var buffer = loop.buffers.takeLarge()
+        buffer.replaceSubrange(0..<end, with: input[0..<end])
+        loop.buffers.giveBack(input)
+        input = buffer
+    }
+
     private mutating func giveBackBuffers() {
-        loop.giveBack(output: &output)
+        loop.buffers.giveBack(output: &output)
         guard !input.isEmpty else { return }
-        loop.giveBack(input)
-        loop.giveBack(fields: head.takeRoom())
+        loop.buffers.giveBack(input)
+        loop.buffers.giveBack(fields: head.takeRoom())
         input = []
         start = 0
         end = 0
@@ -359,15 +365,34 @@ package struct ServerConnection: ~Copyable {
         return isSent
     }
 
+    /// Sends what of `output` fills TLS records; the rest waits for what comes after it.
+    package mutating func flushFullRecords() async -> Bool {
+        let end = output.count - output.count % ServerConnection.recordBytes
+        if !sendAtOnce(to: end) {
+            guard await send(output, in: outputSent..<end) else { return false }
+        }
+        output.removeSubrange(0..<end)
+        outputSent = 0
+        return true
+    }
+
+    /// How much a TLS record holds (RFC 8446, section 5.1).
+    package static let recordBytes = 16_384
+
     /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
     private mutating func sendAtOnce() -> Bool {
-        guard outputSent < output.count else { return true }
-        guard case .done(let count)? = try? stream.write(output, from: outputSent) else { return false }
-        bytesSent += count
-        outputSent += count
-        guard outputSent == output.count else { return false }
+        guard sendAtOnce(to: output.count) else { return false }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
+        return true
+    }
+
+    private mutating func sendAtOnce(to end: Int) -> Bool {
+        while outputSent < end {
+            guard case .done(let count)? = try? stream.write(output, from: outputSent, to: end) else { return false }
+            bytesSent += count
+            outputSent += count
+        }
         return true
     }
 

@@ -176,8 +176,8 @@ struct ServerDeadlineTests {
         let server = try TestServer { server, connection in
             let loop = connection.loop
             Task(executorPreference: loop) {
-                while !server.told.contains("answered") || loop.pooledBuffersForTest == 0 { await Task.yield() }
-                server.tell("gave back \(loop.pooledBuffersForTest)")
+                while !server.told.contains("answered") || loop.buffers.unusedForTest == 0 { await Task.yield() }
+                server.tell("gave back \(loop.buffers.unusedForTest)")
             }
             await server.echo(&connection)
         }

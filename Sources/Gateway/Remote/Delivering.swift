@@ -87,7 +87,7 @@ extension Worker {
                     guard await connection.flush() else { throw .abandoned }
                     try await upstream.awaitBytes(
                         before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
-                case .enough: guard await connection.flush() else { throw .abandoned }
+                case .enough: guard await connection.flushFullRecords() else { throw .abandoned }
                 }
             }
         } catch { throw .upstream(error) }
@@ -106,7 +106,7 @@ extension Worker {
     private func relayAtHand(
         over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyCopy, _ output: inout [UInt8]
     ) throws(ClientFailure) -> Stop {
-        while output.count < Worker.relayedBytes || copy.holdsBack {
+        while output.count < ServerConnection.recordBytes || copy.holdsBack {
             switch try upstream.bodyPieceAtHand() {
             case .bytes(let range)?:
                 copy.append(range, of: upstream)
@@ -127,9 +127,6 @@ extension Worker {
         }
         return .enough
     }
-
-    /// How much of an answer waits for company before it is sent: a TLS record.
-    private static let relayedBytes = 16_384
 
     /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not
     /// whole (RFC 9112, section 8), so the connection is cut.

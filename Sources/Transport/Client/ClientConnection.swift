@@ -72,7 +72,7 @@ package final class ClientConnection {
 
     deinit {
         loop.unwatch(watch)
-        loop.giveBack(input)
+        loop.buffers.giveBack(input)
     }
 
     /// Waits until the kernel has connected the socket, or knows that it cannot.
@@ -354,13 +354,13 @@ package final class ClientConnection {
     }
 
     private func takeBuffers() {
-        if output.capacity == 0 { output = loop.takeOutput() }
+        if output.capacity == 0 { output = loop.buffers.takeOutput() }
     }
 
     private func makeRoom() {
         if input.isEmpty {
-            input = loop.takeBuffer()
-            head.lend(loop.takeFields())
+            input = loop.buffers.takeLarge()
+            head.lend(loop.buffers.takeFields())
         }
         if start == end {
             start = 0
@@ -371,10 +371,10 @@ package final class ClientConnection {
     }
 
     private func giveBackBuffers() {
-        loop.giveBack(output: &output)
+        loop.buffers.giveBack(output: &output)
         guard !input.isEmpty else { return }
-        loop.giveBack(input)
-        loop.giveBack(fields: head.takeRoom())
+        loop.buffers.giveBack(input)
+        loop.buffers.giveBack(fields: head.takeRoom())
         input = []
     }
 }
