@@ -40,18 +40,6 @@ extension RequestHead {
 }
 
 extension ResponseHead {
-    /// Appends the field lines that go on to the client, byte for byte as they came in `bytes`; see `RequestHead`.
-    package func appendEndToEndFields(
-        of bytes: Span<UInt8>, dropping: FieldNameSet = [],
-        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
-    ) {
-        HopByHop.append(
-            fields, of: bytes, endOfLines: end - 2, nominated: nominatesFields ? Nominations(fields, of: bytes) : .none,
-            dropping: dropping, droppingOther: isDropped, to: &output)
-    }
-}
-
-extension ResponseHead {
     /// Appends the status line, with our version, and the field lines that go on to the client, byte for byte as they came in
     /// `bytes`: where nothing is dropped, in one piece.
     package func appendStatusAndEndToEndFields(

@@ -63,9 +63,10 @@ private func check(_ head: ResponseHead, _ bytes: [UInt8], _ method: HTTPMethod)
     if case .length(let length) = head.framing { precondition(head.announcedLength == length && length > 0) }
 
     var goingOn: [UInt8] = []
-    head.appendEndToEndFields(of: bytes.span, to: &goingOn)
+    head.appendStatusAndEndToEndFields(of: bytes.span, dropping: [], to: &goingOn)
+    precondition(goingOn.starts(with: "HTTP/1.1 \(head.status) ".utf8), "another status line goes on")
     let lines = bytes[..<head.end].split(separator: 10).dropFirst().dropLast()
-    for line in goingOn.split(separator: 10) {
+    for line in goingOn.split(separator: 10).dropFirst() {
         precondition(line.last == 13 && lines.contains(line), "a line that did not come goes on")
         let name = String(decoding: line.prefix { $0 != UInt8(ascii: ":") }, as: UTF8.self).lowercased()
         precondition(!["connection", "transfer-encoding", "te", "upgrade"].contains(name))

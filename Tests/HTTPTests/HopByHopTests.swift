@@ -16,22 +16,49 @@ struct HopByHopTests {
         return String(decoding: output, as: UTF8.self)
     }
 
-    private func responseLines(_ fields: [String], dropping: FieldNameSet = []) throws -> String {
-        let bytes = Array((responseText(fields) + "body").utf8)
+    private func response(_ fields: [String], line: String = "HTTP/1.1 200 OK") throws -> (ResponseHead, [UInt8]) {
+        let bytes = Array((responseText(fields, line: line) + "body").utf8)
         var parser = ResponseHeadParser()
         var head = ResponseHead()
         #expect(try parser.parse(bytes.span, answering: .get, into: &head))
+        return (head, bytes)
+    }
+
+    /// What goes on behind the status line.
+    private func responseLines(_ fields: [String], dropping: FieldNameSet = []) throws -> String {
+        let (head, bytes) = try response(fields)
         var output = Array("before|".utf8)
-        head.appendEndToEndFields(of: bytes.span, dropping: dropping, to: &output)
-        return String(decoding: output, as: UTF8.self)
+        head.appendStatusAndEndToEndFields(of: bytes.span, dropping: dropping, to: &output)
+        let text = String(decoding: output, as: UTF8.self)
+        let start = "before|HTTP/1.1 200 OK\r\n"
+        try #require(text.hasPrefix(start))
+        return String(text.dropFirst(start.count))
     }
 
     @Test("Lines go on byte for byte, but those about the connection do not", arguments: messages)
     func goOn(fields: [String], expected: [String]) throws {
         let lines = expected.map { $0 + "\r\n" }.joined()
         #expect(try requestLines(fields) == "before|Host: a\r\n" + lines)
-        #expect(try responseLines(fields) == "before|" + lines)
+        #expect(try responseLines(fields) == lines)
+        let (head, bytes) = try response(fields)
+        let names = head.endToEndFields(of: bytes.span).map { bytes.span.text($0.nameRange) }
+        #expect(names == expected.map { String($0.prefix { $0 != ":" }) })
     }
+
+    @Test("The status line goes on with our version and with the space before the reason", arguments: statusLines)
+    func status(line: String, expected: String) throws {
+        for (fields, kept) in [([], ""), (["A: b"], "A: b\r\n"), (["Via: a", "A: b"], "A: b\r\n")] {
+            let (head, bytes) = try response(fields, line: line)
+            var output = Array("before|".utf8)
+            head.appendStatusAndEndToEndFields(of: bytes.span, dropping: [.via], to: &output)
+            #expect(String(decoding: output, as: UTF8.self) == "before|" + expected + "\r\n" + kept)
+        }
+    }
+
+    static let statusLines = [
+        ("HTTP/1.1 200 OK", "HTTP/1.1 200 OK"), ("HTTP/1.0 404 Not there", "HTTP/1.1 404 Not there"),
+        ("HTTP/1.1 503", "HTTP/1.1 503 "), ("HTTP/1.0 599 ", "HTTP/1.1 599 "),
+    ]
 
     static let messages: [([String], [String])] = [
         ([], []),
@@ -71,8 +98,8 @@ struct HopByHopTests {
             try requestLines(fields, dropping: [.host, .xForwardedFor]) == "before|"
                 + [0, 1, 2, 3, 5].map { fields[$0] + "\r\n" }.joined())
         #expect(
-            try responseLines(fields + ["Server: x"], dropping: [.via, .xForwardedFor, .server]) == "before|"
-                + fields[1...3].map { $0 + "\r\n" }.joined())
+            try responseLines(fields + ["Server: x"], dropping: [.via, .xForwardedFor, .server])
+                == fields[1...3].map { $0 + "\r\n" }.joined())
     }
 
     @Test("Only the names that are not well known are asked about, each once")
@@ -92,7 +119,7 @@ struct HopByHopTests {
             let isKept = { (index: Int) in mask >> index & 1 == 0 }
             let kept = fields.indices.filter(isKept).map { fields[$0] + "\r\n" }.joined()
             let names = fields.indices.filter { !isKept($0) }.map { "Field-\($0)" }
-            #expect(try responseLines(fields + ["Connection: " + names.joined(separator: ",")]) == "before|" + kept)
+            #expect(try responseLines(fields + ["Connection: " + names.joined(separator: ",")]) == kept)
             let lines = try requestLines(fields, dropping: [.host]) { !isKept(Int($0.suffix(1)) ?? 0) }
             #expect(lines == "before|" + kept)
         }
