@@ -1,46 +1,59 @@
 import HTTP
 
 /// What became of some bytes: everything a head tells, as text, so that two outcomes can be compared.
-enum HeadOutcome: Equatable {
-    case head(ReadHead)
-    case refused(HeadError)
+enum Outcome<Head: Equatable, Refusal: Error & Equatable>: Equatable {
+    case head(Head)
+    case refused(Refusal)
     case incomplete
 
-    /// Feeds `bytes` in pieces that end at `cuts`, and at the end.
+    /// What `read`, which goes on where it stopped, makes of `bytes` in pieces that end at `cuts`, and at the end.
+    init(_ bytes: [UInt8], cuts: [Int], read: ([UInt8]) -> Outcome) {
+        self = .incomplete
+        for cut in cuts + [bytes.count] {
+            self = read(Array(bytes[..<cut]))
+            guard self == .incomplete else { return }
+        }
+    }
+
+    /// What one step of a parser comes to; `nil` stands for "more bytes".
+    init(_ parse: () throws(Refusal) -> Head?) {
+        do throws(Refusal) {
+            self = try parse().map { .head($0) } ?? .incomplete
+        } catch {
+            self = .refused(error)
+        }
+    }
+
+    var head: Head? {
+        if case .head(let head) = self { head } else { nil }
+    }
+
+    var error: Refusal? {
+        if case .refused(let error) = self { error } else { nil }
+    }
+}
+
+/// What became of a client's bytes.
+typealias HeadOutcome = Outcome<ReadHead, HeadError>
+
+extension HeadOutcome {
     init(_ bytes: [UInt8], cuts: [Int] = [], limits: HeadLimits = HeadLimits()) {
         var parser = HeadParser(limits: limits)
         var head = RequestHead()
-        self = .incomplete
-        for cut in cuts + [bytes.count] {
-            let outcome = HeadOutcome.next(Array(bytes[..<cut]), &parser, &head)
-            guard outcome == .incomplete else {
-                self = outcome
-                return
-            }
-        }
+        self.init(bytes, cuts: cuts) { HeadOutcome.next($0, &parser, &head) }
     }
 
     init(_ text: String, limits: HeadLimits = HeadLimits()) { self.init(Array(text.utf8), limits: limits) }
 
     static func next(_ bytes: [UInt8], _ parser: inout HeadParser, _ head: inout RequestHead) -> HeadOutcome {
-        do throws(HeadError) {
-            return try parser.parse(bytes.span, into: &head) ? .head(ReadHead(head, bytes)) : .incomplete
-        } catch {
-            return .refused(error)
+        HeadOutcome { () throws(HeadError) in
+            try parser.parse(bytes.span, into: &head) ? ReadHead(head, bytes) : nil
         }
-    }
-
-    var head: ReadHead? {
-        if case .head(let head) = self { head } else { nil }
-    }
-
-    var error: HeadError? {
-        if case .refused(let error) = self { error } else { nil }
     }
 }
 
 /// A request head with its texts taken out of the bytes.
-struct ReadHead: Equatable {
+struct ReadHead: ReadLines, Equatable {
     let method: HTTPMethod
     let target: String
     let path: String

@@ -1,25 +1,15 @@
 import HTTP
 
-/// What became of an upstream's bytes: everything a response head tells, as text, so that two outcomes can be compared.
-enum ResponseHeadOutcome: Equatable {
-    case head(ReadResponseHead)
-    case refused(ResponseHeadError)
-    case incomplete
+/// What became of an upstream's bytes.
+typealias ResponseHeadOutcome = Outcome<ReadResponseHead, ResponseHeadError>
 
-    /// Feeds `bytes` in pieces that end at `cuts`, and at the end.
+extension ResponseHeadOutcome {
     init(
         _ bytes: [UInt8], answering method: HTTPMethod = .get, cuts: [Int] = [], limits: HeadLimits = .upstream
     ) {
         var parser = ResponseHeadParser(limits: limits)
         var head = ResponseHead()
-        self = .incomplete
-        for cut in cuts + [bytes.count] {
-            let outcome = ResponseHeadOutcome.next(Array(bytes[..<cut]), method, &parser, &head)
-            guard outcome == .incomplete else {
-                self = outcome
-                return
-            }
-        }
+        self.init(bytes, cuts: cuts) { ResponseHeadOutcome.next($0, method, &parser, &head) }
     }
 
     init(_ text: String, answering method: HTTPMethod = .get, limits: HeadLimits = .upstream) {
@@ -29,25 +19,14 @@ enum ResponseHeadOutcome: Equatable {
     static func next(
         _ bytes: [UInt8], _ method: HTTPMethod, _ parser: inout ResponseHeadParser, _ head: inout ResponseHead
     ) -> ResponseHeadOutcome {
-        do throws(ResponseHeadError) {
-            return try parser.parse(bytes.span, answering: method, into: &head)
-                ? .head(ReadResponseHead(head, bytes)) : .incomplete
-        } catch {
-            return .refused(error)
+        ResponseHeadOutcome { () throws(ResponseHeadError) in
+            try parser.parse(bytes.span, answering: method, into: &head) ? ReadResponseHead(head, bytes) : nil
         }
-    }
-
-    var head: ReadResponseHead? {
-        if case .head(let head) = self { head } else { nil }
-    }
-
-    var error: ResponseHeadError? {
-        if case .refused(let error) = self { error } else { nil }
     }
 }
 
 /// A response head with its texts taken out of the bytes.
-struct ReadResponseHead: Equatable {
+struct ReadResponseHead: ReadLines, Equatable {
     let status: Int
     let minorVersion: UInt8
     let reason: String

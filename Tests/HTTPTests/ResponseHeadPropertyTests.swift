@@ -23,75 +23,45 @@ struct ResponseHeadPropertyTests {
 
     private static let limits = HeadLimits(headBytes: 256, fields: 8)
 
+    private let plain = HeadProperties { ResponseHeadOutcome($0, cuts: $1) }
+    private let tight = HeadProperties { ResponseHeadOutcome($0, cuts: $1, limits: Self.limits) }
+
     @Test("A head in pieces is the same head, wherever it is cut", arguments: samples + refused)
-    func everySplit(text: String) {
-        let bytes = Array(text.utf8) + Array("\r\nHTTP".utf8)
-        let whole = ResponseHeadOutcome(bytes, limits: Self.limits)
-        #expect(whole != .incomplete)
-        for cut in 0...bytes.count {
-            #expect(ResponseHeadOutcome(bytes, cuts: [cut], limits: Self.limits) == whole, "cut at \(cut)")
-        }
-        #expect(ResponseHeadOutcome(bytes, cuts: Array(0..<bytes.count), limits: Self.limits) == whole)
-    }
+    func everySplit(text: String) { tight.expectSameInTwo(Array((text + "\r\nHTTP").utf8)) }
 
     @Test("A head in three pieces is the same head, wherever it is cut", arguments: [samples[1], samples[2]])
-    func everyTwoSplits(text: String) {
-        let bytes = Array(text.utf8)
-        let whole = ResponseHeadOutcome(bytes)
-        for first in 0..<bytes.count {
-            for second in first..<bytes.count {
-                guard ResponseHeadOutcome(bytes, cuts: [first, second]) != whole else { continue }
-                Issue.record("cut at \(first) and \(second)")
-            }
-        }
-    }
+    func everyTwoSplits(text: String) { plain.expectSameInThree(Array(text.utf8)) }
 
     @Test("A head needs its last byte, and none behind it", arguments: samples)
-    func lastByte(text: String) throws {
-        let bytes = Array(text.utf8)
-        for count in 0..<bytes.count {
-            #expect(ResponseHeadOutcome(Array(bytes[..<count])) == .incomplete)
-        }
-        let alone = try #require(ResponseHeadOutcome(bytes).head)
-        #expect(alone.end == bytes.count)
-        for byte in UInt8.min...UInt8.max {
-            #expect(ResponseHeadOutcome(bytes + [byte]).head == alone)
-        }
-    }
+    func lastByte(text: String) throws { try plain.expectEnd(Array(text.utf8)) }
 
     @Test("Whatever one byte is changed to, the parser answers, and what it accepts is well-formed", arguments: samples)
-    func everyByteMutated(text: String) {
-        let bytes = Array(text.utf8)
-        for index in bytes.indices {
-            for byte in UInt8.min...UInt8.max {
-                var mutant = bytes
-                mutant[index] = byte
-                let outcome = ResponseHeadOutcome(mutant)
-                if case .head(let head) = outcome { expectWellFormed(head, mutant) }
-                guard HeadPropertyTests.suspicious.contains(byte) else { continue }
-                guard ResponseHeadOutcome(mutant, cuts: [index, index + 1]) != outcome else { continue }
-                Issue.record("byte \(byte) at \(index) is judged otherwise in pieces")
-            }
-            var mutant = bytes
-            mutant.remove(at: index)
-            if case .head(let head) = ResponseHeadOutcome(mutant) { expectWellFormed(head, mutant) }
+    func everyByteMutated(text: String) { plain.expectSenseWithOneByteChanged(Array(text.utf8)) }
+
+    @Test(
+        "Whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
+        arguments: samples)
+    func everyByteInserted(text: String) { plain.expectSenseWithOneByteMoreOrLess(Array(text.utf8)) }
+
+    @Test("Whatever the digits of the status are, none but a possible final or interim status is accepted")
+    func everyStatus() {
+        for number in 0...999 {
+            let digits = String(String(1000 + number).dropFirst())
+            let head = ResponseHeadOutcome(responseText(line: "HTTP/1.1 \(digits) x")).head
+            #expect(head?.status == ((100...599).contains(number) && number != 101 ? number : nil))
         }
     }
 
-    /// What any two readers must agree on: lines end in CR LF and nowhere else, and hold what their field says.
-    private func expectWellFormed(_ head: ReadResponseHead, _ bytes: [UInt8]) {
-        let accepted = bytes[..<head.end]
-        let lines = accepted.split(separator: 10, omittingEmptySubsequences: false).dropLast()
-        var isGood = lines.allSatisfy { $0.last == 13 && $0.dropLast().allSatisfy { $0 == 9 || $0 >= 32 && $0 != 127 } }
-        isGood = isGood && lines.count == head.fields.count + 2 && lines.last == [13]
-        isGood = isGood && (100...599).contains(head.status) && head.status != 101
-        for (line, field) in zip(lines.dropFirst(), head.fields) {
-            let text = String(decoding: line.dropLast(), as: UTF8.self)
-            let name = text.prefix { $0 != ":" }
-            let value = text.dropFirst(name.count + 1).drop { " \t".contains($0) }
-            let trimmed = String(value.reversed().drop { " \t".contains($0) }.reversed())
-            isGood = isGood && field == "\(name): \(trimmed)" && !name.contains(" ")
+    @Test("The parser reads nothing behind the bytes it is given", arguments: samples + refused)
+    func pageGuard(text: String) {
+        expectNothingReadBehind(Array(text.utf8)) { bytes in
+            var parser = ResponseHeadParser(limits: Self.limits)
+            var head = ResponseHead()
+            _ = try? parser.parse(bytes, answering: .get, into: &head)
         }
-        if !isGood { Issue.record("accepted: \(String(decoding: accepted, as: UTF8.self).debugDescription)") }
     }
+}
+
+extension ReadResponseHead {
+    func skips(_ line: [UInt8]) -> Bool { false }
 }
