@@ -207,9 +207,14 @@ enum OwnField {
             // It may be a whole line with the credential in it.
             throw NotationError(.badHeader, "this is not the name of a field", example, isSecret: true)
         }
-        let folded = name.lowercased()
-        guard !names.contains(folded), !prefixes.contains(where: folded.hasPrefix) else {
-            throw NotationError(.badHeader, "\"\(name)\" is a field that the gateway itself writes", example)
+        // Servers that make variables of names see no difference between `-` and `_`.
+        let read = String(name.lowercased().map { $0 == "_" ? "-" : $0 })
+        guard !names.contains(read), !prefixes.contains(where: read.hasPrefix) else {
+            let reason =
+                name.contains("_")
+                ? "some servers read \"\(name)\" as \"\(read)\", a field that the gateway itself writes"
+                : "\"\(name)\" is a field that the gateway itself writes"
+            throw NotationError(.badHeader, reason, example)
         }
         return name
     }

@@ -112,6 +112,7 @@ struct UpstreamSettingsTests {
         for name in [
             "Host", "CONTENT-LENGTH", "transfer-encoding", "Connection", "Te", "Via", "Forwarded", "x-forwarded-for",
             "X-Gateway-Organization", "traceparent", "Expect", "Upgrade", "", "a b", "a:b", "a\\n",
+            "X_Gateway_Foo", "x_gateway-foo", "X-Forwarded_For", "Content_Length", "proxy_connection", "X_Request_Id",
         ] {
             let block =
                 "{ gateway: { upstream: { url: \"http://a\", ownCredential: { header: \"\(name)\", secretFile: \"f\" } } } }"
@@ -121,5 +122,17 @@ struct UpstreamSettingsTests {
             }
             #expect(diagnostics.map(\.code) == [.badHeader], "\(name)")
         }
+    }
+
+    @Test(
+        "Other fields can be set, with underscores or not", arguments: ["x_api_key", "X-Host", "_host", "x_gatewayfoo"])
+    func otherFields(name: String) {
+        let block =
+            "{ gateway: { upstream: { url: \"http://a\", ownCredential: { header: \"\(name)\", secretFile: \"f\" } } } }"
+        guard case .refused(let diagnostics) = load([block]) else {
+            Issue.record("a set without routes is loaded")
+            return
+        }
+        #expect(diagnostics.map(\.code) == [.noRoutes])
     }
 }
