@@ -107,4 +107,5 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case tokenOpensNothing = "token-opens-nothing"
     case limitNeverBinds = "limit-never-binds"
     case errorRuleNeverMatches = "error-rule-never-matches"
+    case unwatchedLeases = "unwatched-leases"
 }

@@ -4,6 +4,7 @@ extension PolicyValidation {
         lintScopes()
         lintLimits()
         lintErrors()
+        lintLeases()
         // What each route asks for: a handful of sets, asked for each token.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {
@@ -101,6 +102,39 @@ extension PolicyValidation {
                 .errorRuleNeverMatches, "error rule \"\(rule.name)\" never matches, earlier ones take all its errors",
                 at: rule.place, help: ["rules are tried in the order of their names"] + places)
         }
+    }
+}
+
+extension PolicyValidation {
+    /// Finds the families whose jobs a gateway in front of a remote upstream would never see end.
+    private func lintLeases() {
+        guard documents.settings.upstream != nil else { return }
+        let lasting = Set(documents.leases.filter { $0.holds == .job }.map(\.name))
+        let watched = Set(documents.routes.filter(\.showsJobs).map(\.family))
+        var told: Set<RouteFamily> = []
+        for route in documents.routes where !watched.contains(route.family) {
+            guard let lease = route.lease, lasting.contains(lease.value), told.insert(route.family).inserted else {
+                continue
+            }
+            report.warning(
+                .unwatchedLeases,
+                "leases of family \"\(route.family.rawValue)\" may never end: the gateway cannot ask the upstream for jobs",
+                at: lease.place,
+                help: [
+                    "a GET route of the family needs shows: \"jobs\", "
+                        + "and no other variables than {organization} and {connection} in its path"
+                ])
+        }
+    }
+}
+
+extension RouteDocument {
+    /// Whether the gateway can ask there which jobs of a connection run.
+    fileprivate var showsJobs: Bool {
+        guard shows == .jobs, let asked = patterns.first(where: { $0.value.methods.contains(.get) }) else {
+            return false
+        }
+        return PathTemplate(asked.value).map { !$0.hasJob } ?? false
     }
 }
 
