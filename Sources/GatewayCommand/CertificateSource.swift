@@ -82,7 +82,9 @@ struct CertificateSource {
 
     /// Where the files are that the policy names, to be watched for changes.
     static func folders(_ settings: GatewaySettings.TLS, policyFolder: String) -> [String] {
-        let files = settings.certificates.flatMap { [$0.certificate, $0.key] }.map { resolve($0, policyFolder) }
+        let files = settings.certificates.flatMap { [$0.certificate, $0.key] }.map {
+            PolicyFolder.resolve($0, in: policyFolder)
+        }
         return Array(Set(files.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }))
     }
 
@@ -92,11 +94,7 @@ struct CertificateSource {
         }
     }
 
-    private func resolve(_ path: String) -> String { Self.resolve(path, policyFolder) }
-
-    private static func resolve(_ path: String, _ policyFolder: String) -> String {
-        path.hasPrefix("/") ? path : policyFolder + "/" + path
-    }
+    private func resolve(_ path: String) -> String { PolicyFolder.resolve(path, in: policyFolder) }
 
     private func contents(_ identities: [TLSIdentity]) -> [Data?] {
         identities.flatMap { [$0.certificateFile, $0.keyFile] }.map { FileManager.default.contents(atPath: $0) }

@@ -8,7 +8,7 @@ enum PolicyCommand {
         usage: gateway policy check [DIR]
 
         Checks every *.json5 below DIR (default: policies) and prints all mistakes at once, each with its place.
-        Needs no network and no secrets. Exit code: 0 if the policies can run, 1 if they cannot, 2 for misuse.
+        Needs no network and no secrets: a certificate or secret that is not here is a warning. Exit code: 0 if the policies can run, 1 if they cannot, 2 for misuse.
 
         """
 
@@ -35,14 +35,16 @@ enum PolicyCommand {
 
     private static func check(folder: String) -> Int32 {
         let files: [PolicyFile]
+        let source = PolicyFolder(path: folder)
         do {
-            files = try PolicyFolder(path: folder).files()
+            files = try source.files()
         } catch {
             complain("gateway: \(error.message)\n")
             return 1
         }
         let load = PolicySet.load(
-            files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970))
+            files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970),
+            trouble: source.trouble)
         let check = PolicyCheck(load, folder: folder, fileCount: files.count)
         complain(check.findings.isEmpty ? "" : check.findings + "\n")
         print(check.summary)

@@ -42,6 +42,19 @@ struct PolicyFolder {
         }
     }
 
+    /// Where a file is that a policy of `folder` names.
+    static func resolve(_ file: String, in folder: String) -> String {
+        file.hasPrefix("/") ? file : folder + "/" + file
+    }
+
+    /// Why a file that a policy of this folder names cannot be used on this machine, if that is so.
+    func trouble(with file: String) -> FileTrouble? {
+        let path = PolicyFolder.resolve(file, in: path)
+        guard FileManager.default.fileExists(atPath: path) else { return .absent }
+        if isFolder(path) { return .isFolder }
+        return FileManager.default.isReadableFile(atPath: path) ? nil : .unreadable
+    }
+
     /// Links are followed: mounted configuration often consists of them.
     func isFolder(_ path: String) -> Bool {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path

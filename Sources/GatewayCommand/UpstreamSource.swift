@@ -77,5 +77,5 @@ struct UpstreamSource {
         [tls.authorities, tls.clientCertificate?.certificate, tls.clientCertificate?.key].compactMap { $0.map(resolve) }
     }
 
-    private func resolve(_ path: String) -> String { path.hasPrefix("/") ? path : policyFolder + "/" + path }
+    private func resolve(_ path: String) -> String { PolicyFolder.resolve(path, in: policyFolder) }
 }

@@ -108,4 +108,5 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case limitNeverBinds = "limit-never-binds"
     case errorRuleNeverMatches = "error-rule-never-matches"
     case unwatchedLeases = "unwatched-leases"
+    case unusableFile = "unusable-file"
 }

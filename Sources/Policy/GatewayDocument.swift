@@ -92,10 +92,10 @@ struct GatewayDocument {
                 report: report)
             fields?.require("certificate", at: place)
             fields?.require("key", at: place)
-            guard let certificate = fields?.string("certificate"), let key = fields?.string("key") else { continue }
+            guard let certificate = fields?.file("certificate"), let key = fields?.file("key") else { continue }
             settings.tls.certificates.append(
                 GatewaySettings.CertificateFiles(
-                    certificate: certificate.value, key: key.value, source: report.location(of: place)))
+                    certificate: certificate, key: key, source: report.location(of: place)))
         }
     }
 

@@ -21,14 +21,17 @@ extension PolicySet {
     /// Reads, checks and compiles a policy set. All mistakes of all files are found at once.
     ///
     /// `sha256` is the hash function; `now`, in seconds since the epoch, decides which tokens and overrides
-    /// are reported as expired, and nothing else.
+    /// are reported as expired, and nothing else. `trouble` is asked about each file that the policies name, as it is written
+    /// there; what it finds is a warning.
     package static func load(
-        files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64
+        files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64,
+        trouble: (_ path: String) -> FileTrouble? = { _ in nil }
     ) -> PolicyLoad {
         let sources = PolicySources(files: files)
         let documents = PolicyDocuments(sources)
         PolicyValidation(documents, sources.report, now: now).check()
         guard !sources.report.hasErrors else { return .refused(sources.report.diagnostics) }
+        sources.report.lintFiles(trouble)
         let version = sha256(sources.canonicalForm.span)
         let set = PolicyCompiler(documents, sources.report).compile(version: hexadecimal(version))
         return .loaded(set, warnings: sources.report.diagnostics)

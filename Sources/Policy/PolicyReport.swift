@@ -17,6 +17,7 @@ final class PolicyReport {
     private let files: [SourceText]
     private var found: [Finding] = []
     private var concealed: [Place] = []
+    private(set) var namedFiles: [NamedFile] = []
     private(set) var hasErrors = false
 
     private struct Finding {
@@ -44,6 +45,9 @@ final class PolicyReport {
     /// Keeps a text out of every source line that is shown: who puts a token where its hash belongs must not find it
     /// in a log.
     func conceal(_ place: Place) { concealed.append(place) }
+
+    /// Remembers a file that the policies name.
+    func named(_ file: NamedFile) { namedFiles.append(file) }
 
     /// `file:line:column` of a place.
     func location(of place: Place) -> String {

@@ -185,7 +185,7 @@ extension UpstreamDocument {
         secret.require("header", at: secret.place, help: ["for example header: \"Authorization\""])
         secret.require("secretFile", at: secret.place, help: ["a file: secrets do not belong into policies"])
         let header = secret.string("header").flatMap { secret.read($0, of: "header", OwnField.check) }
-        guard let file = secret.file("secretFile"), let header else { return nil }
+        guard let file = secret.file("secretFile", isSecret: true), let header else { return nil }
         return UpstreamSettings.Secret(header: header, file: file, source: report.location(of: secret.place))
     }
 }
@@ -224,17 +224,5 @@ extension UInt8 {
     /// RFC 9110, section 5.6.2.
     fileprivate var isTokenByte: Bool {
         isUnreserved || "!#$%&'*+^`|".utf8.contains(self)
-    }
-}
-
-extension Fields {
-    /// The name of a file.
-    fileprivate func file(_ name: String) -> String? {
-        guard let text = string(name) else { return nil }
-        guard !text.value.isEmpty, !text.value.utf8.contains(0) else {
-            report.error(.badValue, "\"\(name)\" of \(owner) is no name of a file", at: text.place)
-            return nil
-        }
-        return text.value
     }
 }

@@ -46,6 +46,19 @@ def test_all_mistakes_at_once(policies):
     assert "^" in output and 'did you mean "connectors:read"' in output and "allow" in output
 
 
+def test_files_that_the_policies_name_are_looked_for(policies):
+    policies.write("here.pem", "")
+    policies.write("gateway.json5", """{ gateway: {
+        tls: { certificates: [{ certificate: "here.pem", key: "organizations" }] },
+        upstream: { url: "http://127.0.0.1:1", credential: { header: "Authorization", secretFile: "secrets/absent" } },
+    } }""")
+    done = run("policy", "check", policies.folder)
+    assert done.returncode == 0 and "0 errors, 2 warnings" in done.stdout, done
+    assert re.search(r'gateway\.json5:2:\d+: warning: .*"organizations" is a folder \[unusable-file\]', done.stderr), done
+    assert re.search(r"gateway\.json5:3:\d+: warning: .*does not exist \[unusable-file\]", done.stderr), done
+    assert "secrets/absent" not in done.stderr, "what stands there may be the secret"
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     done = run("policy", "check", tmp_path / "absent")
     assert done.returncode == 1 and "absent" in done.stderr + done.stdout

@@ -1,0 +1,51 @@
+/// Why a file that the policies name is of no use.
+package enum FileTrouble: Sendable {
+    case absent
+    case isFolder
+    case unreadable
+
+    fileprivate var text: String {
+        switch self {
+        case .absent: "does not exist"
+        case .isFolder: "is a folder"
+        case .unreadable: "cannot be read"
+        }
+    }
+}
+
+/// A file that a policy names and the gateway reads when it starts: a certificate, a key, a secret.
+struct NamedFile {
+    let field: String
+    let owner: String
+    let path: Placed<String>
+    /// What stands in the place of the name may be what belongs into the file.
+    let isSecret: Bool
+}
+
+extension Fields {
+    /// The name of a file.
+    func file(_ name: String, isSecret: Bool = false) -> String? {
+        guard let text = string(name) else { return nil }
+        guard !text.value.isEmpty, !text.value.utf8.contains(0) else {
+            report.error(.badValue, "\"\(name)\" of \(owner) is no name of a file", at: text.place)
+            return nil
+        }
+        report.named(NamedFile(field: name, owner: owner, path: text, isSecret: isSecret))
+        return text.value
+    }
+}
+
+extension PolicyReport {
+    /// Warns of the named files in which `trouble` finds something wrong. No error: the check may run elsewhere.
+    func lintFiles(_ trouble: (_ path: String) -> FileTrouble?) {
+        for file in namedFiles {
+            guard let found = trouble(file.path.value) else { continue }
+            if file.isSecret { conceal(file.path.place) }
+            let name = file.isSecret ? "" : " \"\(file.path.value)\""
+            warning(
+                .unusableFile, "\"\(file.field)\" of \(file.owner): the file\(name) \(found.text)", at: file.path.place,
+                help: ["the gateway does not start without it; files are relative to the policy folder unless absolute"]
+            )
+        }
+    }
+}
