@@ -103,3 +103,48 @@ struct UpstreamClusterTests {
         #expect(said.withLock { $0.count } <= 4)
     }
 }
+
+@Suite("When endpoints are asked how they are")
+struct CheckRoundsTests {
+    private static let url = UpstreamURL(isTLS: false, host: "connectors.example", port: 8080)
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    private static func endpoint(_ last: Int) -> Endpoint {
+        let address = SocketAddress(host: "192.0.2.\(last)", port: 8080)
+        return Endpoint(url: url, address: address, settings: UpstreamSettings(endpoints: [url]))
+    }
+
+    @Test("Each at once, and again when it has answered and the interval is over")
+    func due() {
+        var rounds = CheckRounds()
+        let (one, other) = (Self.endpoint(1), Self.endpoint(2))
+        func due(_ seconds: Int, _ endpoints: [Endpoint]) -> [SocketAddress] {
+            rounds.due(endpoints, every: .seconds(5), now: Self.start + .seconds(seconds)).map(\.address)
+        }
+        #expect(due(0, [one]) == [one.address])
+        #expect(due(1, [one, other]) == [other.address])
+        rounds.answered(one)
+        #expect(due(4, [one, other]).isEmpty)
+        // The other has not answered yet, however long that takes.
+        #expect(due(100, [one, other]) == [one.address])
+        rounds.answered(other)
+        #expect(due(100, [one, other]) == [other.address])
+    }
+
+    @Test("Nothing is kept of endpoints that are gone, whether they answered or not, nor taken to be about a new one")
+    func gone() {
+        var rounds = CheckRounds()
+        for number in 0..<100 {
+            let endpoint = Self.endpoint(number)
+            let due = rounds.due([endpoint], every: .seconds(5), now: Self.start)
+            #expect(due.first === endpoint)
+            #expect(rounds.countForTest == 1)
+            if number % 2 == 0 { rounds.answered(endpoint) }
+        }
+        let late = Self.endpoint(100)
+        _ = rounds.due([late], every: .seconds(5), now: Self.start)
+        #expect(rounds.due([], every: .seconds(5), now: Self.start).isEmpty)
+        rounds.answered(late)
+        #expect(rounds.countForTest == 0)
+    }
+}

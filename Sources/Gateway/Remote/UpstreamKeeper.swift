@@ -18,8 +18,7 @@ final class UpstreamKeeper: @unchecked Sendable {
         var resolvedAt: [UpstreamURL: Instant] = [:]
         var resolving: Set<UpstreamURL> = []
         var unresolved: Set<UpstreamURL> = []
-        var checkedAt: [ObjectIdentifier: Instant] = [:]
-        var checking: Set<ObjectIdentifier> = []
+        var checks = CheckRounds()
     }
 
     private var loop: EventLoop { worker.loop }
@@ -50,7 +49,8 @@ final class UpstreamKeeper: @unchecked Sendable {
         if rounds?.client !== client { rounds = Rounds(client: client) }
         for url in client.cluster.names { resolveIfDue(url, client.cluster) }
         guard let check = client.settings.health else { return }
-        for endpoint in client.cluster.current { checkIfDue(endpoint, check) }
+        let due = rounds?.checks.due(client.cluster.current, every: check.interval, now: loop.now) ?? []
+        for endpoint in due { ask(endpoint, check) }
     }
 
     private func resolveIfDue(_ url: UpstreamURL, _ cluster: UpstreamCluster) {
@@ -78,16 +78,11 @@ final class UpstreamKeeper: @unchecked Sendable {
         rounds?.resolving.remove(url)
     }
 
-    private func checkIfDue(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) {
-        let id = ObjectIdentifier(endpoint)
-        guard let rounds, !rounds.checking.contains(id) else { return }
-        if let last = rounds.checkedAt[id], last + check.interval > loop.now { return }
-        self.rounds?.checking.insert(id)
-        self.rounds?.checkedAt[id] = loop.now
+    private func ask(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) {
         Task(executorPreference: loop) {
             guard let client = self.rounds?.client else { return }
             let isGood = await client.isWell(endpoint, check)
-            self.rounds?.checking.remove(id)
+            self.rounds?.checks.answered(endpoint)
             guard endpoint.checked(isGood: isGood) else { return }
             self.say(
                 "upstream \(endpoint.url) at \(endpoint.address) \(isGood ? "is well again" : "does not pass its checks")"
