@@ -67,7 +67,7 @@ extension JobObject {
         self.type = type
         self.status = status ?? "pending"
         let start = ["start_time", "startTime", "started_at", "startedAt"].lazy.compactMap { value[$0]?.string }.first
-        startedAt = start.flatMap(TimeText.epochSeconds).map { $0 * 1000 }
+        startedAt = start.flatMap(TimeText.epochMilliseconds)
     }
 
     private struct Identifier: Equatable {

@@ -47,6 +47,21 @@ extension EndToEnd {
             }
         }
 
+        @Test("A 409 tells the start of a remote job as the upstream tells it, to the millisecond")
+        func startedAt() async throws {
+            try await withRawUpstream { gateway, upstream in
+                let start = "2024-06-15T10:00:00.250Z"
+                let job =
+                    #"{"job_id":"job_1","connection_id":"conn_abc123","status":"running","start_time":"\#(start)"}"#
+                upstream.answer { _ in answer(body: job) }
+                let client = try TLSClient(gateway)
+                #expect(try client.call("POST", Path.jobs, body: trigger()).status == 200)
+                let conflict = try client.call("POST", Path.jobs, body: trigger())
+                try conflict.expectError(409, "CONNECTOR_JOB_ALREADY_RUNNING")
+                #expect(try conflict.json("error", "details", "active_job", "started_at")?.string == start)
+            }
+        }
+
         @Test("An answer that a client asked for to be compressed still tells its job")
         func compressedAnswer() async throws {
             let jobs = Jobs()

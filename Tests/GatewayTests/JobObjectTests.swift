@@ -24,7 +24,7 @@ struct JobObjectTests {
         #expect(airweave.id == "5f2504e0-4f89-11d3-9a0c-0305e82c3301")
         #expect(airweave.spelling == "5F2504E04F8911D39A0C0305E82C3301")
         #expect(airweave.connection == "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
-        #expect(airweave.startedAt == 1_718_445_600_000 && airweave.type == nil)
+        #expect(airweave.startedAt == 1_718_445_600_123 && airweave.type == nil)
         #expect(airweave.job(type: "run", location: nil).hasEnded)
 
         let airbyte = try #require(read(#"{"job":{"id":9007199254740993,"status":"succeeded"},"attempts":[{"id":0}]}"#))
