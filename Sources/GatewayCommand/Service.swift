@@ -126,14 +126,15 @@ final class Service {
 
     /// Serves until SIGTERM or SIGINT, then drains.
     func run(until signals: Signals) async {
-        let watcher = watchFiles()
+        let cause = ReloadCause()
+        let watcher = watchFiles(cause)
         defer { _ = watcher }
         while true {
             switch signals.wait(.seconds(1)) {
             case .terminate?:
                 await drain(signals)
                 return
-            case .reload?: await reload(because: "SIGHUP")
+            case .reload?: await reload(because: cause.take())
             case nil:
                 rotateTickets()
                 policies.dropRetired()
@@ -207,8 +208,7 @@ final class Service {
     }
 
     /// A thread that reloads when a file changed.
-    private func watchFiles() -> WorkThread? {
-        let pid = ProcessInfo.processInfo.processIdentifier
+    private func watchFiles(_ cause: ReloadCause) -> WorkThread? {
         let source = source
         let policies = policies
         let upstreams = upstreams
@@ -230,8 +230,7 @@ final class Service {
                     // The new watch begins before the reload, which so misses nothing.
                     folders = watched()
                     watcher = try FolderWatcher(Array(folders.keys))
-                    // The thread that owns the service does the work; it waits for signals.
-                    kill(pid, SIGHUP)
+                    cause.fileChanged()
                 }
             } catch {
                 Help.complain("changed files are not noticed (\(error)); send SIGHUP to reload")

@@ -206,6 +206,17 @@ def test_a_bad_edit_keeps_the_last_good_set(start, policies):
     wait_for(lambda: version(gateway) != before, "the next good set", 15)
 
 
+def test_a_reload_tells_what_asked_for_it(start, policies):
+    gateway = start(policies)
+    policies.token("new")
+    wait_for(lambda: "policies reloaded (a file changed)" in gateway.output, "the changed file", 15)
+    policies.write("organizations/bad.json5", "{ oops")
+    wait_for(lambda: "policies not reloaded (a file changed)" in gateway.output, "the mistake", 15)
+    assert "SIGHUP" not in gateway.output
+    gateway.signal(signal.SIGHUP)
+    wait_for(lambda: "policies not reloaded (SIGHUP)" in gateway.output, "the signal", 15)
+
+
 def test_leases_and_limits_survive_a_reload(start, policies):
     gateway = start(policies)
     job = gateway.trigger().json["job_id"]
