@@ -7,6 +7,7 @@ package struct ConnectorRequest: Sendable {
     /// when nobody named one.
     package let organization: String
     package let body: [UInt8]
+    /// Goes into the envelope of an error; empty where whoever asks writes that itself.
     package let traceID: String
 
     package init(method: String, target: [UInt8], organization: String, body: [UInt8], traceID: String) {

@@ -7,6 +7,7 @@ internal import COpenSSL
 /// `@unchecked Sendable`: as for ``TLSContext``, nothing of it is changed after `init` but the session store, which
 /// locks.
 @safe package final class TLSClientContext: @unchecked Sendable {
+    /// The files a context is made of. They are read once, by `init`.
     package struct Options: Sendable, Equatable {
         /// The certificate authorities to trust, in PEM; `nil`: those that the system trusts.
         package var authorityFile: String?
@@ -25,6 +26,7 @@ internal import COpenSSL
     let pointer: OpaquePointer
     let sessions = SessionStore()
 
+    /// Reads the files; fails where one cannot be used, or where certificate and key do not belong together.
     package init(_ options: Options) throws(TLSError) {
         ERR_clear_error()
         // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object

@@ -2,7 +2,7 @@ internal import COpenSSL
 
 /// A certificate chain with its key, and the names it is good for.
 package struct TLSIdentity: Sendable, Equatable {
-    /// PEM files as named in the policy.
+    /// PEM files, as this process finds them: a relative path of the policy has been resolved.
     package let certificateFile: String
     package let keyFile: String
 

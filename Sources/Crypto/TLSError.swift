@@ -2,6 +2,7 @@ internal import COpenSSL
 
 /// What OpenSSL refused to do, with its own reason for the log. Never shown to a client.
 package struct TLSError: Error, Equatable, CustomStringConvertible {
+    /// What was being done when it failed.
     package enum Operation: String, Sendable {
         case newContext, loadCertificate, loadKey, keyMismatch, loadAuthority, newSession, handshake, read, write
         /// A handshake that ended because this side does not trust the peer's certificate.

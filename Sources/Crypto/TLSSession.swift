@@ -73,6 +73,7 @@ package enum TLSProgress: Equatable, Sendable {
         return (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
     }
 
+    /// Goes on with the handshake as far as the socket lets it: call again when that is ready for what the result names.
     package mutating func handshake() throws(TLSError) -> TLSProgress {
         forgetErrors()
         let status = unsafe SSL_do_handshake(ssl)
@@ -151,6 +152,7 @@ package enum TLSProgress: Equatable, Sendable {
     /// The protocol version, such as `TLSv1.3`.
     package mutating func version() -> String { unsafe String(cString: SSL_get_version(ssl)) }
 
+    /// An earlier session was taken up: no certificate was shown in this handshake. Known once it is over.
     package mutating func isResumed() -> Bool { unsafe SSL_session_reused(ssl) == 1 }
 
     /// The error queue is per thread, not per session: a stale entry would be taken for ours. It is all but always empty,

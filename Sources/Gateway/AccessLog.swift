@@ -1,13 +1,17 @@
 /// What one request's log line says. Texts are those of policy and API, never of headers: no secret can be in it.
 package struct AccessRecord: Sendable {
+    /// When the request ended.
     package var epochMilliseconds: Int64 = 0
     package var traceID = TraceID(high: 0, low: 0)
     package var organization: String?
+    /// `organization/name` as in the policy; `nil` where nobody was recognized.
     package var tokenID: String?
+    /// The id of the route; `nil` where none was found.
     package var operation: String?
     /// The canonical id; for a job's operation that of its connection.
     package var connection: String?
     package var job: String?
+    /// `nil` where the head could not be read.
     package var method: String?
     package var status = 0
     /// The error code, `nil` on success.
@@ -22,8 +26,11 @@ package struct AccessRecord: Sendable {
     package var attempts = 0
     /// The stage that ended the request; ``Stage/record`` on success.
     package var stage = Stage.record
+    /// The short version of the set that the request was judged by.
     package var policyVersion = ""
+    /// The request's head, and its body without framing; not what TLS adds.
     package var bytesIn = 0
+    /// Head and body of the answer as sent, framing included; not what TLS adds.
     package var bytesOut = 0
     package var times = StageTimes()
 
@@ -79,6 +86,7 @@ package struct AccessLogBuffer {
     private var textSecond: Int64 = -1
     private var secondText: [UInt8] = []
 
+    /// Hands its lines over once they have `threshold` bytes.
     package init(queue: AccessLogQueue, threshold: Int = 32 << 10) {
         self.queue = queue
         self.threshold = threshold

@@ -85,9 +85,13 @@ package struct ErrorResponse: Equatable, Sendable {
     package var code: String
     package var message: String
     package var details: [ErrorDetail.Member] = []
+    /// The value of `Retry-After`; `nil`: there is none.
     package var retryAfterSeconds: Int?
+    /// The challenge that a 401 must have (RFC 9110, section 15.5.2).
     package var authenticate: BearerChallenge?
+    /// The value of `Allow`, which a 405 must have (RFC 9110, section 15.5.6).
     package var allow: String?
+    /// The value of `Location`: of a 409, the job that is in the way.
     package var location: String?
     /// The `error` of `Proxy-Status` (RFC 9209, section 2.3), where not the client but a layer behind it is at fault.
     package var proxyError: String?

@@ -5,13 +5,18 @@ internal import Synchronization
 
 /// The running gateway: its workers, its listeners, and its life from start to drained.
 package final class GatewayServer: Sendable {
+    /// What the gateway is started with; policies, certificates and a remote upstream can be replaced while it runs.
     package struct Options: Sendable {
         package var listen: [SocketAddress]
+        /// `nil`: there is no admin listener.
         package var admin: SocketAddress?
+        /// Threads, each with its own loop and its own socket on each address.
         package var workers: Int
         package var upstream: UpstreamChoice
         package var policies: PolicyStore
+        /// For the addresses of `listen`; the admin listener speaks plain HTTP.
         package var context: TLSContext
+        /// Where the workers leave their log lines; whoever made the queue writes them.
         package var log: AccessLogQueue
         /// Tells an operator what happens beside the requests, a line at a time.
         package var say: @Sendable (String) -> Void
@@ -55,6 +60,7 @@ package final class GatewayServer: Sendable {
 
     /// The addresses that clients reach, with the ports that were chosen.
     package let listening: [SocketAddress]
+    /// That of the admin listener; `nil` where there is none.
     package let adminListening: SocketAddress?
 
     private let shared: SharedState
@@ -64,6 +70,7 @@ package final class GatewayServer: Sendable {
     private let keeper: UpstreamKeeper?
     private let threads: [WorkThread]
 
+    /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
     package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
         let shared = try SharedState(options)
         if case .inProcess(let upstream) = options.upstream {

@@ -17,6 +17,7 @@ package struct LeaseJob: Equatable, Sendable {
     package let id: String
     /// `sync`, `reset`, `refresh`, ...
     package let type: String
+    /// In the upstream's own words; ``hasEnded`` understands them.
     package var status: String
     /// Milliseconds since the epoch, once it runs.
     package let startedAt: Int64?
@@ -57,8 +58,10 @@ package enum LeaseState: String, CaseIterable, Sendable {
 
 /// Why a lease is refused: what is there already.
 package struct LeaseConflict: Equatable, Sendable {
+    /// The name of the kind that holds the connection.
     package let kind: String
     package let state: LeaseState
+    /// `nil` while nobody knows the job, or where there is none.
     package let job: LeaseJob?
     /// Milliseconds since the epoch.
     package let heldSince: Int64

@@ -7,8 +7,11 @@ package final class Metrics: Sendable {
         package var leases = LeaseTable.Usage()
         package var limiter = RateLimiter.Usage()
         package var policyVersion = ""
+        /// Seconds since the epoch.
         package var policyLoadedAt: Int64 = 0
+        /// Since the process started.
         package var droppedLogLines = 0
+        /// Not while the gateway drains.
         package var isReady = true
         /// Leases older than any job should be.
         package var overdueLeases = 0
@@ -27,6 +30,7 @@ package final class Metrics: Sendable {
     /// The counts of one worker.
     package subscript(worker index: Int) -> WorkerMetrics { workers[index] }
 
+    /// Counts an attempt to replace the policy set.
     package func reloaded(accepted: Bool) {
         if accepted {
             reloadsAccepted.wrappingAdd(1, ordering: .relaxed)

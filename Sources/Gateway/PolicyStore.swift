@@ -14,8 +14,11 @@ package final class PolicyStore: Sendable {
     /// How the store stands, for the admin interface.
     package struct Status: Sendable {
         package var set: PolicySet
+        /// When `set` came into force, in seconds since the epoch.
         package var loadedAt: Int64
+        /// How often the set was replaced by another one.
         package var reloads = 0
+        /// How often a reload was refused.
         package var refusals = 0
         /// Sets that workers may still hold.
         fileprivate var retired: [PolicySet] = []
@@ -23,10 +26,12 @@ package final class PolicyStore: Sendable {
         package var lastRefusal: (at: Int64, text: String)?
     }
 
+    /// What came of a reload.
     package enum Reload: Sendable {
         /// Nothing changed in meaning.
         case unchanged
         case replaced(PolicySet)
+        /// The last good set stays in force; the text says why, for people.
         case refused(String)
     }
 
@@ -35,6 +40,7 @@ package final class PolicyStore: Sendable {
     private let now: @Sendable () -> Int64
     private let status: Mutex<Status>
 
+    /// `read` and `load` are called by ``reload()`` and may take their time; `now` is in seconds since the epoch.
     package init(
         initial: PolicySet, now: @escaping @Sendable () -> Int64, read: @escaping @Sendable () -> Source,
         load: @escaping @Sendable ([PolicyFile]) -> PolicyLoad

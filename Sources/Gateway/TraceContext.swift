@@ -25,7 +25,9 @@ package struct TraceID: Hashable, Sendable {
 /// What a `traceparent` header said.
 package struct TraceParent: Equatable, Sendable {
     package let traceID: TraceID
+    /// The caller's span, never 0.
     package let parentID: UInt64
+    /// As sent, reserved bits included.
     package let flags: UInt8
 
     /// Reads a header value (W3C Trace Context, section 3.2.2), or returns `nil` when a new trace must be started.
@@ -77,6 +79,7 @@ package struct TraceContext: Equatable, Sendable {
         }
     }
 
+    /// Joins the caller's trace, with a span id of its own and without the reserved flags.
     package init(joining parent: TraceParent, random: inout FastRandom) {
         traceID = parent.traceID
         callerID = parent.parentID

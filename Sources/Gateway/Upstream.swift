@@ -63,6 +63,7 @@ package struct UpstreamResponse: Sendable {
     package var status: Int
     /// Fields for the client, besides those the gateway writes itself.
     package var fields: [(name: String, value: String)]
+    /// Empty where the upstream named none.
     package var contentType: String
     package var body: [UInt8]
     /// The job that the request started.

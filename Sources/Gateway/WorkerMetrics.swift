@@ -33,6 +33,7 @@ package final class WorkerMetrics: Sendable {
 
     init() {}
 
+    /// Adds without an atomic addition: no other thread writes.
     package func add(_ amount: UInt64 = 1, to count: Count) {
         let value = counts[count.rawValue].load(ordering: .relaxed)
         counts[count.rawValue].store(value &+ amount, ordering: .relaxed)

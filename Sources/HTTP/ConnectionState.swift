@@ -27,6 +27,7 @@ package struct ConnectionState: Equatable, Sendable {
     /// The response that is being written must say `Connection: close`.
     package var announcesClose: Bool { !keepsAlive }
 
+    /// Bytes have come that may be the beginning of a request: the connection is idle no more.
     package mutating func receivedBytes() {
         if phase == .idle { phase = .head }
     }

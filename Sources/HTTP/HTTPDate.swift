@@ -1,6 +1,7 @@
 /// A moment as a calendar date in UTC, for `Date:` fields and time stamps.
 package struct CivilTime: Equatable, Sendable {
     package let year: Int
+    /// January is 1.
     package let month: Int
     package let day: Int
     /// Sunday is 0.
@@ -30,6 +31,7 @@ package struct CivilTime: Equatable, Sendable {
     }
 }
 
+/// Dates as field values and API bodies have them, always in UTC.
 package enum HTTPDate {
     static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
     static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -6,6 +6,7 @@ package enum HTTPStatus {
         return lines[code - 100]
     }
 
+    /// The reason phrase, empty for an unknown code.
     package static func reason(_ code: Int) -> String { reasons[code] ?? "" }
 
     private static let lines: [[UInt8]] = (100...599).map { Array("HTTP/1.1 \($0) \(reason($0))\r\n".utf8) }

@@ -70,8 +70,11 @@ package enum BodyFraming: Equatable, Sendable {
 
 /// How much head a peer may send.
 package struct HeadLimits: Equatable, Sendable {
+    /// Of a request's target.
     package var targetBytes: Int
+    /// From the first byte to the empty line, that one included.
     package var headBytes: Int
+    /// Field lines, however many have the same name.
     package var fields: Int
 
     package init(targetBytes: Int = 8192, headBytes: Int = 16384, fields: Int = 100) {

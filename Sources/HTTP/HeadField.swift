@@ -1,5 +1,6 @@
 /// One field line of a head, as offsets into the bytes it was parsed from. The value is without the white space around it.
 package struct HeadField: Sendable {
+    /// `.other` where the name is not a known one; then only the bytes at `nameRange` tell it.
     package let name: FieldName
     package let nameRange: Range<Int>
     package let value: Range<Int>

@@ -10,21 +10,27 @@ package struct RequestHead: Sendable {
     package internal(set) var path: Range<Int> = 0..<0
     /// What follows the `?`, if there is one.
     package internal(set) var query: Range<Int>?
+    /// 0 for HTTP/1.0, 1 for everything above.
     package internal(set) var minorVersion: UInt8 = 1
+    /// The field lines in the order they came.
     package internal(set) var fields: [HeadField] = []
+    /// Where the body ends; `.none` as well for a body of no bytes.
     package internal(set) var framing: BodyFraming = .none
     /// The connection may carry another request after this one, as far as the client is concerned.
     package internal(set) var keepsAlive = true
     /// Connection names fields that end here with it (RFC 9110, section 7.6.1); `close` and `keep-alive` name none.
     package internal(set) var nominatesFields = false
+    /// The client waits for an interim answer before it sends its body (RFC 9110, section 10.1.1).
     package internal(set) var expectsContinue = false
     /// How many bytes the head took, its empty line included: where the body starts.
     package internal(set) var end = 0
-    /// Where each singular field of interest stands in `fields`.
+    /// The values of singular fields of interest. A request with two of one is refused.
     package internal(set) var authorization: Range<Int>?
     package internal(set) var apiKey: Range<Int>?
+    /// Empty where there are several, which count as none.
     package internal(set) var traceparent: Range<Int>?
     package internal(set) var organizationID: Range<Int>?
+    /// Host and port of the target where that names them, else of Host (RFC 9112, section 3.2.2).
     package internal(set) var host: Range<Int>?
     package internal(set) var contentType: Range<Int>?
 

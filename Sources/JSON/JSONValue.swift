@@ -22,6 +22,7 @@ package struct JSONValue: Sendable {
 
 /// One name of an object with its value, in the order of the text.
 package struct JSONMember: Sendable {
+    /// The name as it is meant, without escapes.
     package let name: String
     /// The bytes of the name, its quotes included where it has some.
     package let nameRange: SourceRange

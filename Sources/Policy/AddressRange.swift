@@ -2,6 +2,7 @@
 package struct AddressRange: Equatable, Sendable {
     /// Four or sixteen bytes; those beyond `prefixBits` are zero.
     package var bytes: [UInt8]
+    /// How many bits of an address must be those of `bytes`: 0 to 32 of an IPv4 address, 0 to 128 of an IPv6 address.
     package var prefixBits: Int
 
     package init(bytes: [UInt8], prefixBits: Int) {

@@ -1,5 +1,6 @@
 /// A kind of operation that may exclude others on the same connection: `sync`, `refresh`, `state`.
 package struct LeaseKind: Hashable, Sendable {
+    /// The position among the kinds of a policy set; another set may have another one.
     package let index: Int
     package let name: String
     package let holds: Hold

@@ -9,11 +9,13 @@ package struct Diagnostic: Equatable, Sendable {
     /// The name of the file as it was handed in.
     package let file: String
     package let position: SourcePosition
+    /// The whole line at `position`, with stars for what may be a secret.
     package let sourceLine: String
     /// How many characters of the line the caret marks.
     package let width: Int
     /// What stands beside the caret; may be empty.
     package let label: String
+    /// What to do, or where else to look: a line each.
     package let help: [String]
 
     /// Whether the policy set can run all the same.

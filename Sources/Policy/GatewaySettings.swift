@@ -48,6 +48,7 @@ package struct GatewaySettings: Equatable, Sendable {
 
     /// The `timeouts` block.
     package struct Timeouts: Equatable, Sendable {
+        /// From the TCP connection to the end of the TLS handshake.
         package var handshake = Duration.seconds(10)
         /// From the first byte of a head to its end.
         package var head = Duration.seconds(10)
@@ -67,9 +68,13 @@ package struct GatewaySettings: Equatable, Sendable {
 
     /// The `sizes` block.
     package struct Sizes: Equatable, Sendable {
+        /// More is 431.
         package var headBytes = 16 << 10
+        /// Path and query; more is 414.
         package var targetBytes = 8 << 10
+        /// Field lines; more is 431.
         package var headers = 100
+        /// On routes that do not say otherwise; more is 413.
         package var bodyBytes = 10 << 20
         /// For bodies that the gateway reads itself.
         package var inspectedBodyBytes = 1 << 20

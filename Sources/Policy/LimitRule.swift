@@ -69,6 +69,7 @@ package struct LimitSubjects: OptionSet, Hashable, Sendable {
     package static let organization = LimitSubjects(rawValue: 1)
     package static let connection = LimitSubjects(rawValue: 2)
     package static let token = LimitSubjects(rawValue: 4)
+    /// Each route by itself.
     package static let operation = LimitSubjects(rawValue: 8)
 }
 

@@ -9,6 +9,7 @@ package final class PolicySet: Sendable {
     package let version: String
     package let settings: GatewaySettings
     package let routes: RouteTable
+    /// By their ids.
     package let organizations: [String: Organization]
     /// The limits as defined, without plans and overrides, in the order of their index.
     package let limits: [LimitRule]

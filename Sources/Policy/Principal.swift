@@ -20,6 +20,7 @@ package final class Principal: Sendable, Equatable {
 
 /// A set of the scopes a policy set declares.
 package struct ScopeSet: OptionSet, Hashable, Sendable {
+    /// A bit for each scope, in the order in which the set declares them.
     package let rawValue: UInt64
 
     package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -28,6 +29,7 @@ package struct ScopeSet: OptionSet, Hashable, Sendable {
 /// One customer of the API, whose connections are its own.
 package final class Organization: Sendable, Equatable {
     package let id: String
+    /// The name; what the plan changes is worked into the limits.
     package let plan: String?
     /// The limits in force until a point in time each, in order; the last one has no end.
     let limits: [(until: Int64, profile: LimitProfile)]

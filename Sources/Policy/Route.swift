@@ -7,13 +7,16 @@ package final class Route: Sendable, Equatable {
     package let family: RouteFamily
     /// Whether the route is open to everyone.
     package let isPublic: Bool
+    /// A token needs all of them.
     package let scopes: ScopeSet
     /// The required scopes, separated by spaces, as in `WWW-Authenticate`.
     package let scopeText: String
     /// The class that limits refer to.
     package let limitClass: String?
+    /// What a request takes before it goes upstream; `nil`: nothing.
     package let lease: LeaseKind?
     package let connection: ConnectionSource
+    /// Of the route itself, or else of `gateway.sizes`.
     package let maxBodyBytes: Int
     /// The status with which the gateway answers itself, without asking the upstream.
     package let answer: Int?
@@ -23,6 +26,7 @@ package final class Route: Sendable, Equatable {
     package let timeouts: UpstreamTimeouts
     /// What upstream errors become.
     package let errors: [ErrorRule]
+    /// The team to ask, as the policy names it.
     package let owner: String?
     /// `file:line` of the definition.
     package let source: String

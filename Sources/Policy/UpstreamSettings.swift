@@ -70,7 +70,8 @@ package struct UpstreamSettings: Equatable, Sendable {
         package init() {}
     }
 
-    /// The deadlines of one exchange with the upstream; routes may have their own for `answer` and `bodyProgress`.
+    /// The deadlines of one exchange with the upstream; routes may have their own for `connect`, `answer` and
+    /// `bodyProgress`.
     package struct Timeouts: Equatable, Sendable {
         /// For the TCP connection and for the TLS handshake, each.
         package var connect = Duration.seconds(2)
@@ -104,7 +105,9 @@ package struct UpstreamSettings: Equatable, Sendable {
     package struct HealthCheck: Equatable, Sendable {
         /// Below the endpoint's base path.
         package var path: String
+        /// From one question to the next.
         package var interval = Duration.seconds(5)
+        /// From the attempt to connect to the end of the answer.
         package var timeout = Duration.seconds(2)
         /// So many good answers in a row bring an endpoint back.
         package var healthy = 2

@@ -3,6 +3,7 @@ package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
     package var isTLS: Bool
     /// A name or numeric address, IPv6 without brackets, in lower case.
     package var host: String
+    /// Where the URL has none it is the scheme's own.
     package var port: UInt16
     /// Empty, or a path that begins with a slash and does not end with one.
     package var base: String
