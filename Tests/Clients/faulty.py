@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import urllib.parse
 
 FAULTS = {}
@@ -57,6 +58,7 @@ class Request:
         self.raw_body = b""
         self.body = b""
         self.complete = False
+        self.at = time.monotonic()
         self.played = threading.Event()
 
     def all(self, name):
@@ -188,7 +190,7 @@ class Link:
 class Upstream:
     """The listener and its connections. `paced`: the tester tells with `relayed` which heads have arrived."""
 
-    def __init__(self, context=None, *, accept=None, paced=False, backlog=512):
+    def __init__(self, context=None, *, accept=None, paced=False, backlog=512, host="127.0.0.1", port=0):
         self.context, self.accept, self.paced = context, accept, paced
         self.links = []
         self._numbers = itertools.count(1)
@@ -197,7 +199,7 @@ class Upstream:
         self._over = False
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind((host, port))
         self.port = self.listener.getsockname()[1]
         self.listener.listen(backlog)
         self.thread = threading.Thread(target=self._listen, daemon=True)
@@ -279,6 +281,10 @@ class Upstream:
                 self.links.append(link)
             threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
+    def play(self, link, request):
+        """What becomes of a request whose body has been read, unless its fault is an early one."""
+        FAULTS[request.fault](link, request)
+
     def _serve(self, link):
         try:
             link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -294,7 +300,7 @@ class Upstream:
                 try:
                     if request.fault not in EARLY:
                         link.read_body(request)
-                    FAULTS[request.fault](link, request)
+                    self.play(link, request)
                 finally:
                     request.played.set()
         except Over:

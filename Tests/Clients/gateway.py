@@ -129,6 +129,8 @@ class Gateway:
         self.workers = workers
         self.listen = listen
         self.variables = dict(variables or {})
+        # A command that it is started with, by exec.
+        self.within = []
         if pace is not None:
             rows, milliseconds = pace
             self.variables["GATEWAY_CONNECTORS_ROWS_PER_SECOND"] = str(rows)
@@ -153,7 +155,7 @@ class Gateway:
         self.starts += 1
         self.log = self.state.parent / f"{self.state.name}.{os.getpid()}.{id(self)}.{self.starts}.log"
         workers = ["--workers", self.workers] if self.workers else []
-        command = [binary(), *self.command(), "--listen", self.listen, "--state", self.state, *workers, *self.arguments]
+        command = [*self.within, binary(), *self.command(), "--listen", self.listen, "--state", self.state, *workers, *self.arguments]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
