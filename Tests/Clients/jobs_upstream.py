@@ -1,0 +1,92 @@
+"""A connector service whose jobs do what the test says, and that remembers who asked for them."""
+
+import json
+import re
+import threading
+import urllib.parse
+
+from faulty import FAULTS, Upstream, answer
+from gateway import CONNECTION, JOBS
+from outcome import new_id, request
+
+TRIGGER = re.compile(rf"{re.escape(JOBS)}\Z|/v1/source-connections/([^/]+)/run\Z")
+LIST = re.compile(rf"{re.escape(JOBS)}\Z|/v1/source-connections/([^/]+)/jobs\Z")
+ONE = re.compile(rf"{re.escape(JOBS)}/([^/]+)\Z")
+
+
+class JobUpstream(Upstream):
+    """A trigger starts the job that its `X-Job` names, whatever then becomes of its answer; without that field it starts none."""
+
+    def __init__(self, *, base="", **options):
+        self.base = base
+        self.jobs = {}
+        # Connections whose jobs it cannot list.
+        self.mute = set()
+        # What a trigger with `X-Fault: wait` waits for before its good answer.
+        self.told = threading.Event()
+        super().__init__(**options)
+
+    def ends(self, identity, status="succeeded"):
+        self.jobs[identity]["status"] = status
+
+    def play(self, link, request):
+        path, _, query = request.target.removeprefix(self.base).partition("?")
+        if request.method == "POST" and (found := TRIGGER.match(path)):
+            if identity := request["x-job"]:
+                connection = found[1] or json.loads(request.body)["connection_id"]
+                self.jobs[identity] = {"connection_id": connection, "status": "running", "family": "airweave" if found[1] else ""}
+            if request.fault == "wait":
+                self.told.wait(30)
+            if identity and request.fault in ("well", "wait"):
+                return answer(link, request, json.dumps(self.shown(identity)).encode())
+        elif request.method == "GET" and (found := LIST.match(path)):
+            return self.list(link, request, found[1] or urllib.parse.parse_qs(query).get("connection_id", [None])[0])
+        elif request.method == "GET" and (found := ONE.match(path)):
+            if found[1] not in self.jobs:
+                return answer(link, request, b'{"detail": "There is no such job."}', "404 Not Found")
+            return answer(link, request, json.dumps(self.shown(found[1])).encode())
+        FAULTS[request.fault](link, request)
+
+    def list(self, link, request, connection):
+        if connection in self.mute:
+            return answer(link, request, b"{}", "503 Service Unavailable")
+        jobs = [self.shown(identity) for identity, job in list(self.jobs.items()) if connection in (None, job["connection_id"])]
+        whole = {"data": jobs, "total": len(jobs)} if JOBS in request.target else jobs
+        answer(link, request, json.dumps(whole).encode())
+
+    def shown(self, identity):
+        """The job as its family shows it."""
+        job = self.jobs[identity]
+        if job["family"]:
+            return {"id": identity, "source_connection_id": job["connection_id"], "status": job["status"]}
+        return {"job_id": identity, "connection_id": job["connection_id"], "job_type": "sync", "status": job["status"]}
+
+    def polls(self, path=""):
+        """The gateway's own questions: clients here send an id with everything. All of them, or those of one path."""
+        return [one for one in self.received() if one.id is None and path in ("", one.target.split("?")[0])]
+
+
+class Caller:
+    """Who triggers jobs of one connection."""
+
+    def __init__(self, gateway, connection=CONNECTION):
+        self.gateway, self.connection = gateway, connection
+        self.path, self.body = JOBS, b'{"connection_id": "%s", "job_type": "sync"}' % connection.encode()
+        self.airweave = False
+
+    def call(self, method, path, body=None, *fields):
+        with self.gateway.wire() as wire:
+            wire.send(request(self.gateway, method, path, [f"X-Id: {new_id()}", *fields], body))
+            return wire.final()
+
+    def trigger(self, job=None, fault="well"):
+        fields = [f"X-Fault: {fault}", *([f"X-Job: {job}"] if job else [])]
+        return self.call("POST", self.path, self.body, *fields)
+
+
+class AirweaveCaller(Caller):
+    """The same in the words of Airweave."""
+
+    def __init__(self, gateway, connection):
+        super().__init__(gateway, connection)
+        self.path, self.body, self.airweave = f"/v1/source-connections/{connection}/run", b"{}", True

@@ -1,0 +1,258 @@
+"""Leases and the jobs of a remote upstream: who asks how far they are, how often, with what credential, and what comes of it."""
+
+import pytest
+
+from gateway import JOBS, ORGANIZATION, SOURCE_CONNECTION, wait_for
+from jobs_upstream import AirweaveCaller, Caller, JobUpstream
+from outcome import new_id, request
+from proxied import behind
+from wire import envelope
+
+pytestmark = pytest.mark.upstream
+SECRET = "Bearer the-gateways-own"
+OWN = {"header": "Authorization", "secretFile": "own"}
+AIRWEAVE_JOBS = f"/v1/source-connections/{SOURCE_CONNECTION}/jobs"
+
+
+@pytest.fixture
+def upstream():
+    with JobUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def front(tmp_path):
+    running = []
+
+    def front(upstream, **settings):
+        gateway = behind(tmp_path / str(len(running)), upstream, start=False, **settings)
+        gateway.written.write("own", SECRET + "\n")
+        running.append(gateway)
+        return gateway.start()
+
+    yield front
+    for gateway in running:
+        gateway.kill()
+
+
+@pytest.fixture
+def gateway(front, upstream):
+    return front(upstream, ownCredential=OWN)
+
+
+@pytest.fixture
+def caller(gateway):
+    return Caller(gateway)
+
+
+def run_id(number):
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def active(caller):
+    """The job with which the 409 to a trigger says that the connection is held; None while nobody knows its name."""
+    error = envelope(caller.trigger(), 409, "CONNECTOR_JOB_ALREADY_RUNNING", airweave=caller.airweave)
+    return error["details"].get("active_job", {}).get("id")
+
+
+def free(caller, job):
+    """Waits for a trigger that gets through, and starts that job."""
+    wait_for(lambda: caller.trigger(job).status == 200, "the end of the lease")
+    assert active(caller) == job
+
+
+def check_questions(upstream, credential=SECRET):
+    """All were the gateway's own, in the organization's name and never with what the client showed."""
+    assert upstream.polls()
+    for asked in upstream.polls():
+        assert asked.method == "GET" and asked.all("authorization") == ([credential] if credential else []), asked.raw_head
+        assert asked["x-api-key"] is None and b"cgw_" not in asked.raw_head
+        assert asked.all("x-gateway-organization") == [ORGANIZATION]
+
+
+def test_the_watcher_asks_with_growing_pauses_until_the_job_has_ended(caller, upstream):
+    assert caller.call("GET", f"{JOBS}/job_1").status == 404 and upstream.polls() == [], "without a lease it asks nothing"
+    assert caller.trigger("job_1").status == 200
+    polls = wait_for(lambda: len(polls := upstream.polls(f"{JOBS}/job_1")) >= 4 and polls, "four questions", 40)
+    gaps = [later.at - earlier.at for earlier, later in zip(polls, polls[1:])]
+    # After 1 s, then half as long again each time, a tenth more or less; it looks once a second.
+    assert gaps[0] < 2.6 and gaps[2] > max(gaps[0] + 0.4, 1.9), gaps
+    upstream.ends("job_1", "cancelling")
+    assert caller.call("DELETE", f"{JOBS}/job_1").status == 204
+    wait_for(lambda: len(upstream.polls()) > len(polls), "a question at once, as a cancelled job ends soon", 2.5)
+    assert active(caller) == "job_1"
+    upstream.ends("job_1", "cancelled")
+    assert caller.call("GET", f"{JOBS}/job_1").status == 200
+    asked = len(upstream.polls())
+    assert caller.trigger("job_2").status == 200
+    wait_for(lambda: len(upstream.polls(f"{JOBS}/job_2")) >= 3, "questions about the next job")
+    assert len(upstream.polls()) == asked + len(upstream.polls(f"{JOBS}/job_2")), "nobody asks about a job that has ended"
+    check_questions(upstream)
+
+
+def test_whose_credential_the_questions_have(front):
+    """Their own, or else that of forwarded requests; where the client's goes on, or nothing, they have none."""
+    other = {"header": "x-upstream", "secretFile": "own"}
+    cases = [({"credential": "pass", "ownCredential": OWN}, SECRET), ({"credential": OWN}, SECRET),
+             ({"credential": other, "ownCredential": OWN}, SECRET), ({"credential": "pass"}, None),
+             ({"credential": "strip"}, None)]
+    pairs = []
+    for settings, wanted in cases:
+        upstream = JobUpstream(base="/base")
+        assert Caller(front(upstream.url + "/base", **settings)).trigger("job_1").status == 200
+        pairs.append((upstream, wanted))
+    for upstream, wanted in pairs:
+        with upstream:
+            wait_for(upstream.polls, "a question")
+            check_questions(upstream, wanted)
+            assert all(one["x-upstream"] is None for one in upstream.polls()), "the credential of forwarded requests"
+            assert {one.target for one in upstream.polls()} == {f"/base{JOBS}/job_1"}
+
+
+def test_an_unknown_status_counts_as_running(caller, upstream):
+    assert caller.trigger("job_1").status == 200
+    upstream.ends("job_1", "hibernating")
+    wait_for(lambda: len(upstream.polls()) >= 2, "two questions that were answered so")
+    for status in ("hibernating", "", "successful", "done", "SUCCEEDED "):
+        upstream.ends("job_1", status)
+        assert caller.call("GET", f"{JOBS}/job_1").json["status"] == status
+        assert active(caller) == "job_1"
+    upstream.ends("job_1", "FAILED")
+    assert caller.call("GET", f"{JOBS}/job_1").json["status"] == "FAILED"
+    assert caller.trigger("job_2").status == 200
+
+
+@pytest.mark.parametrize("path", ["/{}", "?limit=5"])
+@pytest.mark.parametrize("status", ["succeeded", "cancelled"])
+def test_a_job_that_passes_by_frees_its_connection_at_once(caller, upstream, path, status):
+    """Before the watcher would have asked: it had not asked at all."""
+    for job in ("job_1", "job_2", "job_3", "job_4", "job_5"):
+        free(caller, job)
+        upstream.ends(job, status)
+        assert caller.call("GET", JOBS + path.format(job)).status == 200
+        answer = caller.trigger(f"{job}_next")
+        # On a machine that stood still for a second the watcher may have been faster.
+        if not upstream.polls():
+            assert answer.status == 200, answer
+            return
+        upstream.ends(f"{job}_next")
+    raise AssertionError("the watcher always asked first")
+
+
+def test_what_passes_by_elsewhere_frees_nothing(caller, upstream):
+    """A job of that name on another connection is another job, for the watcher as well."""
+    assert caller.trigger("job_1").status == 200
+    upstream.jobs["job_1"]["connection_id"] = "conn_other"
+    upstream.ends("job_1")
+    assert caller.call("GET", f"{JOBS}/job_1").json["status"] == "succeeded"
+    assert caller.call("GET", JOBS).json["data"][0]["status"] == "succeeded"
+    assert active(caller) == "job_1"
+    wait_for(lambda: len(upstream.polls()) >= 2, "the watcher, which does not believe it either")
+    assert active(caller) == "job_1"
+
+
+LOST = ["reset-before-head", "close-mid-head", "hang-before-head", "garbage"]
+
+
+def test_lost_answers(gateway, upstream):
+    """While nobody knows what became of a trigger its connection is blocked. Then the upstream says which job runs, or none."""
+    running = {f"job_{fault}": Caller(gateway, f"conn_runs_{fault}") for fault in LOST}
+    running[run_id(1)] = AirweaveCaller(gateway, SOURCE_CONNECTION)
+    ended = {f"job_over_{fault}": Caller(gateway, f"conn_over_{fault}") for fault in LOST[:1]}
+    absent = [Caller(gateway, f"conn_none_{fault}") for fault in LOST] + [AirweaveCaller(gateway, run_id(2))]
+    upstream.mute = {one.connection for one in absent}
+    for job, one in {**running, **ended}.items():
+        assert one.trigger(job, job.removeprefix("job_") if job in running and not one.airweave else LOST[0]).status in (502, 504)
+    for one, fault in zip(absent, [*LOST, LOST[0]]):
+        assert one.trigger(fault=fault).status in (502, 504)
+    for one in [*running.values(), *ended.values(), *absent]:
+        assert active(one) is None, "nobody knows it yet"
+    for job in ended:
+        upstream.ends(job)
+    for job, one in running.items():
+        wait_for(lambda: active(one) == job, "the job that runs")
+    lists = {one.path.replace("/run", "/jobs?limit=100") if one.airweave
+             else f"{JOBS}?connection_id={one.connection}&order_by=createdAt%7CDESC&limit=100" for one in [*running.values(), *absent]}
+    wait_for(lambda: lists <= {one.target for one in upstream.polls()}, "a question about each connection")
+    wait_for(lambda: upstream.polls(f"{JOBS}/job_garbage"), "from now on it is asked for by name")
+    for job, one in running.items():
+        assert active(one) == job
+        upstream.ends(job)
+        assert one.call("GET", AIRWEAVE_JOBS if one.airweave else f"{JOBS}/{job}").status == 200
+        assert one.trigger(run_id(3) if one.airweave else f"{job}_next").status == 200
+    for job, one in ended.items():
+        free(one, f"{job}_next")
+    for one in absent:
+        assert active(one) is None, "who does not know does not free"
+    upstream.mute = set()
+    for one in absent:
+        free(one, run_id(4) if one.airweave else f"job_{one.connection}")
+    triggers = [one for one in upstream.received() if one.method == "POST"]
+    assert len(triggers) == 2 * len([*running, *ended, *absent]), "no trigger went upstream that conflicts, and none twice"
+    check_questions(upstream)
+
+
+def test_a_trigger_that_never_reached_the_upstream_holds_nothing(caller, upstream):
+    upstream.stop()
+    for _ in range(2):
+        envelope(caller.trigger("job_1"), 502, "BAD_GATEWAY")
+
+
+def test_a_client_that_left_while_its_trigger_was_answered(gateway, caller, upstream):
+    """The request is followed to its answer, and the lease is that of its job."""
+    fields = ["X-Fault: wait", f"X-Id: {new_id()}", "X-Job: job_1"]
+    with gateway.wire() as wire:
+        wire.send(request(gateway, "POST", JOBS, fields, caller.body))
+        wait_for(lambda: "job_1" in upstream.jobs, "the job")
+    assert caller.call("GET", "/").status == 204, "the one worker has seen what came before this"
+    upstream.told.set()
+    wait_for(lambda: active(caller) == "job_1", "the job's name")
+    assert upstream.polls(JOBS) == [], "it is the answer's, and no question's"
+
+
+def test_airweave_asks_for_the_jobs_of_the_source_connection(gateway, upstream):
+    caller = AirweaveCaller(gateway, SOURCE_CONNECTION)
+    assert caller.trigger(run_id(1)).json["id"] == run_id(1)
+    wait_for(upstream.polls, "a question")
+    assert {one.target for one in upstream.polls()} == {f"{AIRWEAVE_JOBS}?limit=100"}
+    assert active(caller) == run_id(1)
+    upstream.ends(run_id(1), "completed")
+    free(caller, run_id(2))
+    check_questions(upstream)
+
+
+def test_kill_9_while_a_lease_is_held(caller, gateway, upstream):
+    """The next one with the same state folder holds it on, with or without the upstream, and asks for itself."""
+    assert caller.trigger("job_1").status == 200
+    gateway.kill()
+    upstream.stop()
+    gateway.start()
+    assert active(caller) == "job_1", "while nobody says how the job is, it runs"
+    with JobUpstream(port=upstream.port) as again:
+        again.jobs = upstream.jobs
+        wait_for(lambda: len(again.polls(f"{JOBS}/job_1")) >= 2, "questions")
+        assert active(caller) == "job_1"
+        check_questions(again)
+        again.ends("job_1")
+        free(caller, "job_2")
+        gateway.kill()
+        gateway.start()
+        assert active(caller) == "job_2", "and the next lease is the one that is remembered"
+
+
+def test_kill_9_while_triggers_are_under_way(gateway, upstream):
+    """Their answers never came, so that the next one has to find out: one has begun its job, one has not."""
+    began, lost = Caller(gateway), Caller(gateway, "conn_lost")
+    with gateway.wire() as first, gateway.wire() as second:
+        for wire, one, fields in ((first, began, ["X-Job: job_9"]), (second, lost, [])):
+            identity = new_id()
+            wire.send(request(gateway, "POST", JOBS, ["X-Fault: hang-before-head", f"X-Id: {identity}", *fields], one.body))
+            wait_for(lambda: upstream.received(identity) and upstream.received(identity)[0].complete, "the trigger")
+        gateway.kill()
+    gateway.start()
+    assert active(began) is None and active(lost) is None
+    wait_for(lambda: active(began) == "job_9", "the job that runs")
+    free(lost, "job_10")
+    upstream.ends("job_9")
+    free(began, "job_11")
+    check_questions(upstream)
