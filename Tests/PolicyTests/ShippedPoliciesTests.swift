@@ -86,7 +86,23 @@ struct ShippedPoliciesTests {
         #expect(rule.answer.retryAfterSeconds == 5)
         #expect(!rule.matches(status: 400, text: "Organization context required (X-Organization-ID header missing)"))
         #expect(!rule.matches(status: 500, text: detail) && !rule.matches(status: 400, text: nil))
-        for route in set.routes.routes where route.id != "source_connections.run" { #expect(route.errors == []) }
+        let others = set.routes.routes.filter { $0.id != "source_connections.run" }
+        #expect(others.allSatisfy { !$0.errors.contains(rule) })
+    }
+
+    @Test(
+        "What nginx has against the gateway's TLS is no mistake of a client's, on every route",
+        arguments: [
+            "No required SSL certificate was sent", "The SSL certificate error",
+            "The plain HTTP request was sent to HTTPS port",
+        ])
+    func nginxAndOurTLS(reason: String) throws {
+        let page = "<html>\r\n<head><title>400 \(reason)</title></head>\r\n<body>\r\n</body></html>"
+        for route in set.routes.routes where route.answer == nil {
+            let rule = try #require(route.errors.first { $0.matches(status: 400, text: page) })
+            #expect(rule.field == [] && rule.answer.status == 502 && rule.answer.code == "BAD_GATEWAY")
+            #expect(!rule.matches(status: 400, text: "<title>400 Bad Request</title>"))
+        }
     }
 
     @Test("The paths at which the gateway asks about jobs are in the routes, and are those of the API")
