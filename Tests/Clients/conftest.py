@@ -9,6 +9,11 @@ from gateway import ROOT, Gateway, Policies
 QUICK = (100_000, 800)
 
 
+def pytest_collection_modifyitems(items):
+    """What waits long is begun before all other tests, and looked at behind them."""
+    items.sort(key=lambda item: -1 if item.get_closest_marker("begins") else 1 if item.get_closest_marker("ends") else 0)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts gateways of this test; all of them end with it."""
