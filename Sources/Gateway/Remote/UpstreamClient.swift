@@ -169,8 +169,9 @@ final class UpstreamClient {
         }
     }
 
-    /// Closes connections that nobody has used for long.
+    /// Closes connections that nobody has used for long, and those to addresses that are none of the upstream's any more.
     func sweep() {
+        takeChanges()
         for site in sites { site.pool.sweep(now: loop.now) }
     }
 
