@@ -106,12 +106,13 @@ struct JobWatcherTests {
         for number in 1...2 {
             let key = LeaseKey(organization: "o", connection: "c\(number)")
             guard
-                case .granted(var lease) = watched.leases.reserve(
+                case .granted(let granted) = watched.leases.reserve(
                     key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
             else {
                 Issue.record("refused")
                 return
             }
+            var lease = granted
             lease.forwarded()
         }
         #expect(watched.leases.usage().uncertain == 2)
