@@ -57,7 +57,7 @@ package enum LeaseState: String, CaseIterable, Sendable {
 }
 
 /// Why a lease is refused: what is there already.
-package struct LeaseConflict: Equatable, Sendable {
+package struct LeaseConflict: Error, Equatable, Sendable {
     /// The name of the kind that holds the connection.
     package let kind: String
     package let state: LeaseState
@@ -75,12 +75,6 @@ package struct LeaseConflict: Equatable, Sendable {
         self.heldSince = heldSince
         self.retryAfterSeconds = retryAfterSeconds
     }
-}
-
-/// The outcome of asking for a lease.
-package enum LeaseReservation: ~Copyable {
-    case granted(Lease)
-    case refused(LeaseConflict)
 }
 
 /// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:

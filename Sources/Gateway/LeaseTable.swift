@@ -35,7 +35,7 @@ package final class LeaseTable: Sendable {
     /// `family` is whose API the operation belongs to, and so whom to ask for its job.
     package func reserve(
         _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, matrix: ConcurrencyMatrix, now: Int64
-    ) -> LeaseReservation {
+    ) throws(LeaseConflict) -> Lease {
         let serial = nextSerial()
         let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
             if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
@@ -43,8 +43,8 @@ package final class LeaseTable: Sendable {
                 serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial)
             return (nil, records.add(key, holder))
         }
-        if let conflict { return .refused(conflict) }
-        return .granted(Lease(key: key, table: self, serial: serial, holds: kind.holds, position: position))
+        if let conflict { throw conflict }
+        return Lease(key: key, table: self, serial: serial, holds: kind.holds, position: position)
     }
 
     /// Suspends until the journal has what is at `position`.

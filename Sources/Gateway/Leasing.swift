@@ -10,16 +10,15 @@ extension Worker {
         else { return nil }
         let key = LeaseKey(organization: organization.id, connection: connection)
         let matrix = exchange.policies.set.concurrency
-        switch shared.leases.reserve(
-            key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds())
-        {
-        case .granted(let lease): return lease
-        case .refused(let conflict):
+        do throws(LeaseConflict) {
+            return try shared.leases.reserve(
+                key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds())
+        } catch {
             // A lease that lasts for the request only is that of a state update.
             let isStateUpdate = kind.holds == .request
             throw Failure(
                 isStateUpdate
-                    ? .stateLocked(conflict, connection: connection) : .jobRunning(conflict, connection: connection),
+                    ? .stateLocked(error, connection: connection) : .jobRunning(error, connection: connection),
                 at: .lease)
         }
     }

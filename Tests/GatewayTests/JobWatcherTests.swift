@@ -105,14 +105,7 @@ struct JobWatcherTests {
         let watched = try WatchedUpstream()
         for number in 1...2 {
             let key = LeaseKey(organization: "o", connection: "c\(number)")
-            guard
-                case .granted(let granted) = watched.leases.reserve(
-                    key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
-            else {
-                Issue.record("refused")
-                return
-            }
-            var lease = granted
+            var lease = try watched.leases.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
             lease.forwarded()
         }
         #expect(watched.leases.usage().uncertain == 2)

@@ -9,14 +9,9 @@ private let state = LeaseKind(index: 2, name: "state", holds: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, export, state], conflicts: [[0], [1], []])
 private let key = LeaseKey(organization: "o", connection: "c")
 
-private struct Refused: Error {}
-
 extension LeaseTable {
     fileprivate func lease(_ kind: LeaseKind = sync) throws -> Lease {
-        switch reserve(key, kind: kind, family: .airweave, matrix: matrix, now: 0) {
-        case .granted(let lease): return lease
-        case .refused: throw Refused()
-        }
+        try reserve(key, kind: kind, family: .airweave, matrix: matrix, now: 0)
     }
 
     /// What becomes of the uncertain lease when these jobs run now.

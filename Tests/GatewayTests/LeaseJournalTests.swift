@@ -10,7 +10,6 @@ private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
 private let state = LeaseKind(index: 1, name: "state", holds: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, state], conflicts: [[0], [0]])
 
-private struct Refused: Error {}
 
 /// A table with a journal whose thread is the test's.
 private struct Kept {
@@ -29,14 +28,11 @@ private struct Kept {
 
     func key(_ number: Int) -> LeaseKey { LeaseKey(organization: "org", connection: "conn_\(number)") }
 
-    func reserve(_ number: Int) throws(Refused) -> Lease {
-        switch table.reserve(key(number), kind: sync, family: .aitronos, matrix: matrix, now: 5) {
-        case .granted(let lease): return lease
-        case .refused: throw Refused()
-        }
+    func reserve(_ number: Int) throws(LeaseConflict) -> Lease {
+        try table.reserve(key(number), kind: sync, family: .aitronos, matrix: matrix, now: 5)
     }
 
-    func hold(_ number: Int) throws(Refused) { try reserve(number).bind(job(number), now: 6) }
+    func hold(_ number: Int) throws(LeaseConflict) { try reserve(number).bind(job(number), now: 6) }
 
     func job(_ number: Int) -> LeaseJob {
         LeaseJob(id: "job_\(number)", type: "sync", status: "running", startedAt: 7, location: "/jobs/job_\(number)")
@@ -77,10 +73,7 @@ struct LeaseJournalTests {
     func requestLease() async throws {
         let kept = try Kept(MemoryDisk())
         kept.disk.fails { _ in true }
-        guard case .granted(let lease) = kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0) else {
-            Issue.record("refused")
-            return
-        }
+        let lease = try kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0)
         try await lease.secure()
         kept.disk.fails { _ in false }
         kept.journal.step()
@@ -336,10 +329,7 @@ struct LeaseJournalThreadTests {
             for number in 0..<100 {
                 group.addTask {
                     let key = LeaseKey(organization: "org", connection: "conn_\(number)")
-                    guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
-                        Issue.record("refused")
-                        return
-                    }
+                    let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
                     try await lease.secure()
                     #expect(try remembered(disk.killed())["conn_\(number)"] == "?")
                     lease.bind(LeaseJob(id: "job_\(number)", type: "sync", status: "running"), now: 0)
@@ -362,7 +352,7 @@ struct LeaseJournalThreadTests {
         }
         let key = LeaseKey(organization: "org", connection: "conn_1")
         func trigger() async -> Failure? {
-            guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
+            guard let lease = try? table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
                 Issue.record("refused")
                 return nil
             }
@@ -394,10 +384,7 @@ struct LeaseJournalThreadTests {
             while hangs.load(ordering: .acquiring) { usleep(200) }
         }
         let key = LeaseKey(organization: "org", connection: "conn_1")
-        guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
-            Issue.record("refused")
-            return
-        }
+        let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
         let waiter = Task {
             while !isWaiting.load(ordering: .acquiring) { await Task.yield() }
             // Until the request waits and is sent away.
@@ -423,10 +410,7 @@ struct LeaseJournalThreadTests {
             let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
             #expect(table.usage().uncertain == round)
             let key = LeaseKey(organization: "org", connection: "conn_\(round)")
-            guard case .granted(let lease) = table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
-                Issue.record("refused")
-                return
-            }
+            let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
             try await lease.secure()
             journal.close()
         }

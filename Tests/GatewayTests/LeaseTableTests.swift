@@ -15,18 +15,12 @@ private func job(_ id: String, _ status: String = "running") -> LeaseJob {
 
 extension LeaseTable {
     fileprivate func tryReserve(_ kind: LeaseKind = sync, on key: LeaseKey = key, now: Int64 = 0) -> Lease? {
-        switch reserve(key, kind: kind, matrix: matrix, now: now) {
-        case .granted(let lease): lease
-        case .refused: nil
-        }
+        try? reserve(key, kind: kind, matrix: matrix, now: now)
     }
 
     /// Reserves and lets go at once.
     fileprivate func grants(_ kind: LeaseKind = sync, on key: LeaseKey = key) -> Bool {
-        switch reserve(key, kind: kind, matrix: matrix, now: 0) {
-        case .granted: true
-        case .refused: false
-        }
+        tryReserve(kind, on: key) != nil
     }
 
     fileprivate func refusal(_ kind: LeaseKind = sync, now: Int64 = 0) -> LeaseConflict? {

@@ -137,10 +137,11 @@ private struct World {
         guard requests.count < 6 else { return }
         let connection = ["c0", "c1", "c2"].randomElement(using: &random) ?? "c0"
         let kind = [sync, sync, refresh, export].randomElement(using: &random) ?? sync
-        switch table.reserve(key(connection), kind: kind, family: .aitronos, matrix: matrix, now: Int64(now)) {
-        case .granted(let lease): requests.append(Request(lease, connection: connection, kind: kind))
-        case .refused: refused += 1
-        }
+        do throws(LeaseConflict) {
+            let lease = try table.reserve(
+                key(connection), kind: kind, family: .aitronos, matrix: matrix, now: Int64(now))
+            requests.append(Request(lease, connection: connection, kind: kind))
+        } catch { refused += 1 }
     }
 
     private mutating func forward() {

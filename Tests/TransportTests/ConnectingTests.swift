@@ -109,7 +109,7 @@ struct ConnectingTests {
         }
         #expect(
             seen == [
-                "false", "wantsRead true", "done(bytes: 4) false", "done(bytes: 1) true", "done(bytes: 1) false",
+                "true", "wantsRead true", "done(bytes: 4) false", "done(bytes: 1) true", "done(bytes: 1) false",
                 "closedByPeer false", "closedByPeer false",
             ])
     }

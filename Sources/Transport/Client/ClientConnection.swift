@@ -160,7 +160,8 @@ package final class ClientConnection {
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
-                // The upstream does not read any more; it may have said why.
+                // The upstream does not read any more; it may have said why, and the poller not yet have told.
+                stream.socketBecameReadable(closing: watch.isPeerClosing)
                 guard state.hasSentBytes, try headAtHand() else { throw .closed }
                 return .answered
             }
