@@ -1,3 +1,5 @@
+internal import HTTP
+
 /// What one request's log line says. Texts are those of policy and API, never of headers: no secret can be in it.
 package struct AccessRecord: Sendable {
     /// When the request ended.

@@ -7,10 +7,8 @@ final class ActivePolicies {
     let set: PolicySet
     /// Tells this one from all others of the process.
     let serial = SerialNumber.next()
-    /// What follows the trace id: a line end, and `X-Policy-Version: ...` with its own.
-    let versionLine: [UInt8]
-    /// The same with the empty line that ends a head.
-    let versionLineAndEnd: [UInt8]
+    /// `X-Policy-Version: ...` with its line end, and what stands before the trace id.
+    let beforeTraceID: [UInt8]
     let shortVersion: String
     let listenerSettings: Listener.Settings
     let accessLog: GatewaySettings.AccessLog
@@ -21,8 +19,7 @@ final class ActivePolicies {
     init(_ set: PolicySet, counts: WorkerMetrics) {
         self.set = set
         shortVersion = set.shortVersion
-        versionLine = Array("\r\nX-Policy-Version: \(shortVersion)\r\n".utf8)
-        versionLineAndEnd = versionLine + Array("\r\n".utf8)
+        beforeTraceID = Array("X-Policy-Version: \(shortVersion)\r\nX-Trace-Id: ".utf8)
         accessLog = set.settings.accessLog
         counters = set.routes.routes.map { counts.operation($0.id) }
         unrouted = counts.operation("none")

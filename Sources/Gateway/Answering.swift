@@ -92,30 +92,24 @@ extension Worker {
         for exchange: borrowing Exchange, _ limits: RelayedHead.Limits, _ persistence: Persistence,
         to output: inout [UInt8]
     ) {
-        output += Worker.traceName
+        output += exchange.policies.beforeTraceID
         exchange.trace.traceID.append(to: &output)
-        let tellsLimits = limits == .ours && !exchange.batch.isEmpty
-        if !tellsLimits, persistence == .implied {
-            output += exchange.policies.versionLineAndEnd
-            return
-        }
-        output += exchange.policies.versionLine
-        if tellsLimits {
+        if limits == .ours, !exchange.batch.isEmpty {
             RateLimitFields.append(
                 exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
                 to: &output)
         }
         switch persistence {
-        case .implied: break
-        case .keepAlive: output += Worker.keepAliveLine
-        case .close: output += Worker.closeLine
+        case .implied: output += Worker.endOfHead
+        case .keepAlive: output += Worker.keepAliveAndEnd
+        case .close: output += Worker.closeAndEnd
         }
-        output += Worker.lineEnd
     }
 
     static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
-    private static let traceName = Array("X-Trace-Id: ".utf8)
-    private static let keepAliveLine = Array("Connection: keep-alive\r\n".utf8)
-    private static let closeLine = Array("Connection: close\r\n".utf8)
     private static let lineEnd = Array("\r\n".utf8)
+    // What may end a head, with the end of the line before it.
+    private static let endOfHead = Array("\r\n\r\n".utf8)
+    private static let keepAliveAndEnd = Array("\r\nConnection: keep-alive\r\n\r\n".utf8)
+    private static let closeAndEnd = Array("\r\nConnection: close\r\n\r\n".utf8)
 }

@@ -18,9 +18,9 @@ extension [UInt8] {
     }
 
     /// Appends an integer in decimal.
-    package mutating func append(decimal value: some BinaryInteger) {
+    mutating func append(decimal value: Int64) {
         if value < 0 { append(UInt8(ascii: "-")) }
-        append(unsigned: UInt64(value.magnitude))
+        append(decimal: value.magnitude)
     }
 
     /// Appends tenths with one decimal: 15 as `1.5`.
@@ -40,20 +40,6 @@ extension [UInt8] {
         }
     }
 
-    private mutating func append(unsigned value: UInt64) {
-        var digits = InlineArray<20, UInt8>(repeating: 0)
-        var first = 20
-        var rest = value
-        repeat {
-            first -= 1
-            digits[first] = .zeroDigit + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        } while rest > 0
-        append(addingCapacity: 20) { out in
-            for index in first..<20 { out.append(digits[index]) }
-        }
-    }
-
     /// Appends the low `digits` hexadecimal digits of `value` in lower case.
     package mutating func append(hex value: UInt64, digits: Int = 16) {
         guard digits == 16 else {
@@ -61,18 +47,7 @@ extension [UInt8] {
                 for digit in 1...digits { out.append(.hexDigit(value >> UInt64((digits - digit) * 4))) }
             }
         }
-        // Eight digits at a time: ids go into every answer.
-        var words = (UInt64(hexDigitsOf: UInt32(value >> 32)), UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: value)))
-        append(addingCapacity: 16) { out in
-            for _ in 0..<8 {
-                out.append(UInt8(truncatingIfNeeded: words.0))
-                words.0 >>= 8
-            }
-            for _ in 0..<8 {
-                out.append(UInt8(truncatingIfNeeded: words.1))
-                words.1 >>= 8
-            }
-        }
+        append(addingCapacity: 16) { out in out.append(hex: value) }
     }
 
     /// Appends text as the inside of a JSON string (no quotes).
@@ -156,6 +131,21 @@ extension [UInt8] {
 }
 
 extension OutputSpan<UInt8> {
+    /// Appends all hexadecimal digits of a value, eight at a time: ids go into every answer.
+    mutating func append(hex value: UInt64) {
+        append(eight: UInt64(hexDigitsOf: UInt32(value >> 32)))
+        append(eight: UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: value)))
+    }
+
+    /// Appends the bytes of a word, the lowest one first.
+    private mutating func append(eight word: UInt64) {
+        var word = word
+        for _ in 0..<8 {
+            append(UInt8(truncatingIfNeeded: word))
+            word >>= 8
+        }
+    }
+
     fileprivate mutating func append(twoDigits value: Int) {
         append(.zeroDigit + UInt8(truncatingIfNeeded: value / 10 % 10))
         append(.zeroDigit + UInt8(truncatingIfNeeded: value % 10))
@@ -163,7 +153,7 @@ extension OutputSpan<UInt8> {
 }
 
 extension UInt8 {
-    fileprivate static let zeroDigit = UInt8(ascii: "0")
+    static let zeroDigit = UInt8(ascii: "0")
 
     /// The digit for the low four bits.
     static func hexDigit(_ value: UInt64) -> UInt8 {

@@ -1,3 +1,5 @@
+internal import HTTP
+
 /// The documented error body.
 package enum Envelope {
     /// Appends the body of an error answer. Never empty: clients take an empty error for success.

@@ -1,3 +1,5 @@
+internal import HTTP
+
 /// A value in the `details` of an error envelope.
 package indirect enum ErrorDetail: Equatable, Sendable {
     case string(String)

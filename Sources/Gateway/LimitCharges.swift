@@ -1,14 +1,26 @@
 package import Policy
 
+/// For whom and what a request counts: the keys of organization, token and operation in the policy, 0 where it has none, and
+/// the canonical id of the connection, empty where none is known.
+package struct LimitSubject {
+    package var organization: UInt64 = 0
+    package var connection = ""
+    package var token: UInt64 = 0
+    package var operation: UInt64 = 0
+
+    package init(organization: UInt64 = 0, connection: String = "", token: UInt64 = 0, operation: UInt64 = 0) {
+        self.organization = organization
+        self.connection = connection
+        self.token = token
+        self.operation = operation
+    }
+}
+
 extension RateLimiter {
     /// Fills `batch` with the limits of a request, in the order of `rules`; a limit's tag is its position there.
     ///
-    /// A bucket is named by the rule's own key, so it survives a policy reload. `connection` is the canonical id, empty
-    /// where the request names none that is known.
-    package func fill(
-        _ batch: inout RateLimitBatch, with rules: [LimitRule], organization: String, connection: String,
-        token: String, operation: String
-    ) {
+    /// A bucket is named by the rule's own key, so it survives a policy reload.
+    package func fill(_ batch: inout RateLimitBatch, with rules: [LimitRule], for request: LimitSubject) {
         batch.removeAll()
         batch.limits.reserveCapacity(rules.count)
         for index in rules.indices {
@@ -16,10 +28,10 @@ extension RateLimiter {
             var hasher = keyHasher
             hasher.combine(rule.key)
             hasher.combine(UInt64(rule.per.rawValue))
-            if rule.per.contains(.organization) { hasher.combine(organization) }
-            if rule.per.contains(.connection) { hasher.combine(connection) }
-            if rule.per.contains(.token) { hasher.combine(token) }
-            if rule.per.contains(.operation) { hasher.combine(operation) }
+            if rule.per.contains(.organization) { hasher.combine(request.organization) }
+            if rule.per.contains(.connection) { hasher.combine(request.connection) }
+            if rule.per.contains(.token) { hasher.combine(request.token) }
+            if rule.per.contains(.operation) { hasher.combine(request.operation) }
             batch.append(
                 RateLimit(
                     key: hasher.finish(), count: UInt64(max(rule.count, 1)),

@@ -10,7 +10,9 @@ extension Worker {
         throws(Failure)
     {
         guard !grant.limits.isEmpty, connection.head.framing != .none else { return }
-        fill(&exchange, grant.needsConnection ? grant.limits.filter { !$0.per.contains(.connection) } : grant.limits, grant)
+        fill(
+            &exchange, grant.needsConnection ? grant.limits.filter { !$0.per.contains(.connection) } : grant.limits,
+            grant)
         guard limiter.peek(&exchange.batch, now: loop.now.nanoseconds) else { throw limitFailure(exchange) }
     }
 
@@ -37,8 +39,10 @@ extension Worker {
     private func fill(_ exchange: inout Exchange, _ rules: [LimitRule], _ grant: Grant) {
         exchange.limits = rules
         limiter.fill(
-            &exchange.batch, with: rules, organization: grant.organization?.id ?? "",
-            connection: exchange.connection ?? "", token: grant.principal?.tokenID ?? "", operation: grant.route.id)
+            &exchange.batch, with: rules,
+            for: LimitSubject(
+                organization: grant.organization?.key ?? 0, connection: exchange.connection ?? "",
+                token: grant.principal?.key ?? 0, operation: grant.route.key))
     }
 
     private func limitFailure(_ exchange: borrowing Exchange) -> Failure {

@@ -1,3 +1,4 @@
+internal import HTTP
 package import Policy
 
 /// The header lines that tell a client where it stands.
@@ -5,7 +6,7 @@ package import Policy
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) list every enforced limit; the older
 /// `X-RateLimit-*` name the one the client meets first, with `Reset` in epoch seconds, as clients of this API read it.
 package enum RateLimitFields {
-    /// Appends the lines, each with its CR LF; nothing where no enforced limit applies.
+    /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies.
     ///
     /// `rules` are those the batch was filled from. `family` adds the `RateLimit-Limit` group Airweave's clients know.
     package static func append(
@@ -16,24 +17,29 @@ package enum RateLimitFields {
         appendPolicies(batch, rules: rules, to: &buffer)
         appendStanding(batch, rules: rules, to: &buffer)
 
-        let count = rules[tightest.tag].count
         let reset = (epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
-        buffer.append(text: "\r\nX-RateLimit-Limit: ")
-        buffer.append(decimal: count)
-        buffer.append(text: "\r\nX-RateLimit-Remaining: ")
+        buffer += rules[tightest.tag].olderStart
         buffer.append(decimal: tightest.remaining)
-        buffer.append(text: "\r\nX-RateLimit-Reset: ")
+        buffer += olderReset
         buffer.append(decimal: reset)
         if family == .airweave {
-            buffer.append(text: "\r\nRateLimit-Limit: ")
-            buffer.append(decimal: count)
-            buffer.append(text: "\r\nRateLimit-Remaining: ")
+            buffer += limit
+            buffer.append(decimal: rules[tightest.tag].count)
+            buffer += remaining
             buffer.append(decimal: tightest.remaining)
-            buffer.append(text: "\r\nRateLimit-Reset: ")
+            buffer += self.reset
             buffer.append(decimal: reset)
         }
-        buffer.append(text: "\r\n")
     }
+
+    private static let policy = Array("\r\nRateLimit-Policy: ".utf8)
+    private static let standing = Array("\r\nRateLimit: ".utf8)
+    private static let comma = Array(", ".utf8)
+    private static let time = Array(";t=".utf8)
+    private static let olderReset = Array("\r\nX-RateLimit-Reset: ".utf8)
+    private static let limit = Array("\r\nRateLimit-Limit: ".utf8)
+    private static let remaining = Array("\r\nRateLimit-Remaining: ".utf8)
+    private static let reset = Array("\r\nRateLimit-Reset: ".utf8)
 
     /// Whether an answer of the upstream tells how its own limits stand. Then nothing is said of ours: a client that is told
     /// two standings believes one of them, and may take the more permissive one.
@@ -52,25 +58,24 @@ package enum RateLimitFields {
     }
 
     private static func appendPolicies(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
-        buffer.append(text: "RateLimit-Policy: ")
+        buffer += policy
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced {
-            if !isFirst { buffer.append(text: ", ") }
+            if !isFirst { buffer += comma }
             isFirst = false
             buffer += rules[batch.limits[index].tag].policyMember
         }
     }
 
     private static func appendStanding(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
-        buffer.append(text: "\r\nRateLimit: ")
+        buffer += standing
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced {
-            if !isFirst { buffer.append(text: ", ") }
+            if !isFirst { buffer += comma }
             isFirst = false
-            buffer += rules[batch.limits[index].tag].quotedName
-            buffer.append(text: ";r=")
+            buffer += rules[batch.limits[index].tag].standingStart
             buffer.append(decimal: batch.limits[index].remaining)
-            buffer.append(text: ";t=")
+            buffer += time
             buffer.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
         }
     }

@@ -10,8 +10,10 @@ package struct TraceID: Hashable, Sendable {
 
     /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
     package func append(to buffer: inout [UInt8]) {
-        buffer.append(hex: high)
-        buffer.append(hex: low)
+        buffer.append(addingCapacity: 32) { out in
+            out.append(hex: high)
+            out.append(hex: low)
+        }
     }
 
     /// The 32 hexadecimal digits, for places off the hot path.
@@ -100,12 +102,18 @@ package struct TraceContext: Equatable, Sendable {
 
     /// Appends the `traceparent` value for the upstream. Always version `00`: it is the version written here that counts.
     package func appendTraceparent(to buffer: inout [UInt8]) {
-        buffer.append(text: "00-")
-        traceID.append(to: &buffer)
-        buffer.append(dash)
-        buffer.append(hex: spanID)
-        buffer.append(dash)
-        buffer.append(hex: UInt64(flags), digits: 2)
+        buffer.append(addingCapacity: 55) { out in
+            out.append(.zeroDigit)
+            out.append(.zeroDigit)
+            out.append(dash)
+            out.append(hex: traceID.high)
+            out.append(hex: traceID.low)
+            out.append(dash)
+            out.append(hex: spanID)
+            out.append(dash)
+            out.append(.hexDigit(UInt64(flags >> 4)))
+            out.append(.hexDigit(UInt64(flags)))
+        }
     }
 }
 

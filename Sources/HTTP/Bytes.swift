@@ -105,16 +105,21 @@ extension [UInt8] {
     /// Appends a non-negative number in decimal digits.
     package mutating func append(decimal number: Int) {
         precondition(number >= 0, "lengths and status codes are not negative")
+        append(decimal: UInt64(number))
+    }
+
+    /// Appends a number in decimal digits.
+    package mutating func append(decimal number: UInt64) {
         // Up to eight digits, the first one lowest.
         var digits: UInt64 = 0
         var count = 0
-        var rest = UInt(number)
+        var rest = number
         repeat {
-            digits = digits << 8 | UInt64(0x30 + rest % 10)
+            digits = digits << 8 | 0x30 + rest % 10
             rest /= 10
             count += 1
         } while rest > 0 && count < 8
-        if rest > 0 { append(decimal: Int(rest)) }
+        if rest > 0 { append(decimal: rest) }
         append(addingCapacity: count) { output in
             for _ in 0..<count {
                 output.append(UInt8(truncatingIfNeeded: digits))

@@ -16,10 +16,13 @@ package final class LimitRule: Sendable {
     package let charge: Charge
     /// `file:line` of the definition.
     package let source: String
-    /// The name as a structured-field String, quotes included (RFC 9651, section 3.3.3).
-    package let quotedName: [UInt8]
     /// The limit's member of a `RateLimit-Policy` field: quoted name, quota and window.
     package let policyMember: [UInt8]
+    /// How its member of a `RateLimit` field begins: the name as a structured-field String (RFC 9651, section 3.3.3), and what
+    /// stands before the number that is left.
+    package let standingStart: [UInt8]
+    /// The older `X-RateLimit-*` fields up to the number that is left, with the line ends around the first.
+    package let olderStart: [UInt8]
 
     /// Whether the limit refuses.
     package enum Mode: Equatable, Sendable {
@@ -49,15 +52,20 @@ package final class LimitRule: Sendable {
         self.mode = mode
         self.charge = charge
         self.source = source
-        quotedName = Array("\"\(name)\"".utf8)
+        olderStart = Array("\r\nX-RateLimit-Limit: \(count)\r\nX-RateLimit-Remaining: ".utf8)
+        standingStart = Array("\"\(name)\";r=".utf8)
         policyMember = Array("\"\(name)\";q=\(count);w=\(periodSeconds)".utf8)
-        // FNV-1a: names are few and come from the policy, not from the network.
-        var key: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in name.utf8 {
-            key = (key ^ UInt64(byte)).multipliedReportingOverflow(by: 0x100_0000_01B3).partialValue
-        }
-        self.key = key
+        key = stableKey(of: name)
     }
+}
+
+/// A number for a name in the policy, the same in each set: 64-bit FNV-1a. Such names are few, and none is a client's choice.
+func stableKey(of name: String) -> UInt64 {
+    var key: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in name.utf8 {
+        key = (key ^ UInt64(byte)).multipliedReportingOverflow(by: 0x100_0000_01B3).partialValue
+    }
+    return key
 }
 
 /// What the buckets of a limit are counted by.
@@ -71,6 +79,9 @@ package struct LimitSubjects: OptionSet, Hashable, Sendable {
     package static let token = LimitSubjects(rawValue: 4)
     /// Each route by itself.
     package static let operation = LimitSubjects(rawValue: 8)
+
+    /// The same as the protocol's, which would be asked by way of its witnesses.
+    package func contains(_ member: LimitSubjects) -> Bool { rawValue & member.rawValue == member.rawValue }
 }
 
 /// The limits of one route for one plan and set of overrides.

@@ -7,12 +7,15 @@ package final class Principal: Sendable, Equatable {
     package let scopes: ScopeSet
     /// Seconds since the epoch from which on the token counts no more.
     package let expiresAt: Int64?
+    /// A number made of `tokenID` only, so that counters survive a reload.
+    package let key: UInt64
 
     init(tokenID: String, organizations: [Organization], scopes: ScopeSet, expiresAt: Int64?) {
         self.tokenID = tokenID
         self.organizations = organizations
         self.scopes = scopes
         self.expiresAt = expiresAt
+        key = stableKey(of: tokenID)
     }
 
     package static func == (one: Principal, other: Principal) -> Bool { one === other }
@@ -34,12 +37,15 @@ package final class Organization: Sendable, Equatable {
     /// The limits in force until a point in time each, in order; the last one has no end.
     let limits: [(until: Int64, profile: LimitProfile)]
     let idBytes: [UInt8]
+    /// A number made of `id` only, so that counters survive a reload.
+    package let key: UInt64
 
     init(id: String, plan: String?, limits: [(until: Int64, profile: LimitProfile)]) {
         self.id = id
         self.plan = plan
         self.limits = limits
         idBytes = Array(id.utf8)
+        key = stableKey(of: id)
     }
 
     package static func == (one: Organization, other: Organization) -> Bool { one === other }

@@ -2,6 +2,8 @@
 package final class Route: Sendable, Equatable {
     /// The operation: `jobs.trigger`.
     package let id: String
+    /// A number made of `id` only, so that counters survive a reload.
+    package let key: UInt64
     /// The position among the routes of the set.
     package let index: Int
     package let family: RouteFamily
@@ -55,6 +57,7 @@ package final class Route: Sendable, Equatable {
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
         self.id = id
+        key = stableKey(of: id)
         self.index = index
         self.family = family
         self.isPublic = isPublic

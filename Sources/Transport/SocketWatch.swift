@@ -11,7 +11,8 @@ package enum Readiness: Equatable, Sendable {
 
 /// One socket's readiness, and the one task that may wait for it. Belongs to its loop's thread.
 @safe package final class SocketWatch {
-    private unowned let loop: EventLoop
+    /// Not counted: the loop holds its watches, and whoever waits for one runs on the loop.
+    private unowned(unsafe) let loop: EventLoop
     package let descriptor: Int32
     let generation: UInt32
 
@@ -33,7 +34,7 @@ package enum Readiness: Equatable, Sendable {
     var armedTick: UInt64 = .max
 
     init(loop: EventLoop, descriptor: Int32, generation: UInt32) {
-        self.loop = loop
+        unsafe self.loop = loop
         self.descriptor = descriptor
         self.generation = generation
     }
@@ -97,7 +98,8 @@ package enum Readiness: Equatable, Sendable {
     private func prepare(for events: ReadinessEvents, before deadline: Instant, _ interruptible: Bool = false) {
         precondition(!isWaiting, "one task waits for a socket")
         self.deadline = deadline
-        loop.arm(self)
+        // SAFETY: see `loop`.
+        unsafe loop.arm(self)
         wanted = events
         isInterruptible = interruptible
     }

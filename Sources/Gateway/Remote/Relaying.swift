@@ -49,22 +49,31 @@ extension Worker {
         _ caller: borrowing CallerLines, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         // Answers to earlier requests of a pipeline must not wait for this one.
-        guard await connection.flush() else { throw Failure(.clientGone, at: .forward) }
+        if !connection.output.isEmpty {
+            guard await connection.flush() else { throw Failure(.clientGone, at: .forward) }
+        }
         guard !isLoop(connection) else { throw Failure(.upstream(.loop), at: .forward) }
         // What is sent from here on must not be forgotten by a crash.
         try await lease?.secure()
         // A client that goes away cancels its request, but not one that takes a lease: that is followed to its answer, so
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
-        exchange.place = try await client.enter()
+        exchange.place = client.enterAtOnce()
+        if exchange.place == nil { exchange.place = try await client.enter() }
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? connection.watch : watch
-            var link = try await client.link(
-                reuses: reuses, connectWithin: grant.route.timeouts.connect, unlessClosing: leaver)
+            let unused = reuses ? client.linkAtOnce() : nil
+            var link: UpstreamLink
+            switch consume unused {
+            case .some(let unused): link = unused
+            case nil:
+                link = try await client.link(
+                    reuses: reuses, connectWithin: grant.route.timeouts.connect, unlessClosing: leaver)
+            }
             let upstream = link.connection
             exchange.endpoint = link.endpoint
             exchange.attempts += 1

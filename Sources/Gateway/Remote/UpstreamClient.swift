@@ -55,6 +55,16 @@ final class UpstreamClient {
     /// How much head an upstream may send.
     static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
 
+    /// An unused connection, where there is no choice of endpoints.
+    func linkAtOnce() -> UpstreamLink? {
+        takeChanges()
+        guard sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) else {
+            return nil
+        }
+        sites[0].endpoint.began()
+        return UpstreamLink(sites[0], connection, isReused: true, isTrial: false)
+    }
+
     /// A connection to the endpoint that has the least to do: an unused one, or a new one.
     ///
     /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
@@ -63,10 +73,6 @@ final class UpstreamClient {
         reuses: Bool, connectWithin patience: Duration? = nil, unlessClosing client: SocketWatch?
     ) async throws(Failure) -> UpstreamLink {
         takeChanges()
-        if reuses, sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) {
-            sites[0].endpoint.began()
-            return UpstreamLink(sites[0], connection, isReused: true, isTrial: false)
-        }
         var refused: [Endpoint] = []
         var last: ConnectFailure?
         while true {
@@ -106,9 +112,11 @@ final class UpstreamClient {
         }
     }
 
-    /// Takes a place among the requests under way, waiting for one as long as the policy allows.
+    /// Takes a place among the requests under way, if one is free.
+    func enterAtOnce() -> UpstreamPlace? { cluster.gate.enterAtOnce(now: loop.now) }
+
+    /// Waits for a place among the requests under way, as long as the policy allows.
     func enter() async throws(Failure) -> UpstreamPlace {
-        if let place = cluster.gate.enterAtOnce(now: loop.now) { return place }
         do throws(UpstreamFailure) {
             return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue)
         } catch { throw Failure(error) }
