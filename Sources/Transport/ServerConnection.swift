@@ -199,7 +199,6 @@ package struct ServerConnection: ~Copyable {
     private mutating func makeRoom() {
         if input.isEmpty {
             input = loop.buffers.takeSmall()
-            if output.capacity == 0 { output = loop.buffers.takeOutput() }
             head.lend(loop.buffers.takeFields())
             start = 0
             end = 0
@@ -338,6 +337,7 @@ package struct ServerConnection: ~Copyable {
 
     /// A response is about to be appended to `output`.
     package mutating func responseStarted(discardsBody: Bool = false) {
+        if output.capacity == 0 { output = loop.buffers.takeOutput() }
         state.responseStarted(discardsBody: discardsBody)
     }
 

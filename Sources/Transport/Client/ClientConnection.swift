@@ -107,7 +107,7 @@ package final class ClientConnection {
 
     /// A request to `method` is about to be appended to `output`.
     package func requestStarted(_ method: HTTPMethod) {
-        takeBuffers()
+        if output.capacity == 0 { output = loop.buffers.takeOutput() }
         self.method = method
         hasWholeRequest = false
         hasSentRequest = false
@@ -150,6 +150,8 @@ package final class ClientConnection {
             remainderSent = 0
         }
         if hasWholeRequest {
+            // Not kept for the answer, so that the next request finds it in the caches.
+            loop.buffers.giveBack(output: &output)
             hasSentRequest = true
             state.requestSent()
         }
@@ -352,10 +354,6 @@ package final class ClientConnection {
         makeRoom()
         guard case .wantsRead? = try? stream.read(into: &input, from: end) else { return false }
         return !watch.isPeerClosing
-    }
-
-    private func takeBuffers() {
-        if output.capacity == 0 { output = loop.buffers.takeOutput() }
     }
 
     private func makeRoom() {
