@@ -17,12 +17,6 @@ extension [UInt8] {
         }
     }
 
-    /// Appends an integer in decimal.
-    mutating func append(decimal value: Int64) {
-        if value < 0 { append(UInt8(ascii: "-")) }
-        append(decimal: value.magnitude)
-    }
-
     /// Appends tenths with one decimal: 15 as `1.5`.
     mutating func append(tenths value: UInt64) {
         var digits = InlineArray<22, UInt8>(repeating: 0)

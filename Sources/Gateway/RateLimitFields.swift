@@ -17,7 +17,7 @@ package enum RateLimitFields {
         appendPolicies(batch, rules: rules, to: &buffer)
         appendStanding(batch, rules: rules, to: &buffer)
 
-        let reset = (epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
+        let reset = Int(epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
         buffer += rules[tightest.tag].olderStart
         buffer.append(decimal: tightest.remaining)
         buffer += olderReset

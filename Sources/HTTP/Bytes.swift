@@ -102,10 +102,10 @@ extension [UInt8] {
         }
     }
 
-    /// Appends a non-negative number in decimal digits.
+    /// Appends a number in decimal digits.
     package mutating func append(decimal number: Int) {
-        precondition(number >= 0, "lengths and status codes are not negative")
-        append(decimal: UInt64(number))
+        if number < 0 { append(UInt8(ascii: "-")) }
+        append(decimal: UInt64(number.magnitude))
     }
 
     /// Appends a number in decimal digits.

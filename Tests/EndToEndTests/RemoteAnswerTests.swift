@@ -39,8 +39,8 @@ extension EndToEnd {
                         Set-Cookie: b=2\r
                         X-RateLimit-Limit: 7\r
                         Content-Length: 3\r
-                        X-Trace-Id: \(id)\r
                         X-Policy-Version: \(gateway.policyVersion)\r
+                        X-Trace-Id: \(id)\r
                         \r
 
                         """)

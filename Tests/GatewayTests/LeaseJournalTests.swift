@@ -10,7 +10,6 @@ private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
 private let state = LeaseKind(index: 1, name: "state", holds: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, state], conflicts: [[0], [0]])
 
-
 /// A table with a journal whose thread is the test's.
 private struct Kept {
     let disk: MemoryDisk

@@ -19,10 +19,11 @@ struct RateLimitFieldsTests {
             charge: .calls),
     ]
 
-    private func batch(connection: String = "conn_1", token: String = "t") -> RateLimitBatch {
+    private func batch(connection: String = "conn_1", token: UInt64 = 2) -> RateLimitBatch {
         var batch = RateLimitBatch()
         limiter.fill(
-            &batch, with: rules, organization: "org", connection: connection, token: token, operation: "jobs.trigger")
+            &batch, with: rules,
+            for: LimitSubject(organization: 1, connection: connection, token: token, operation: 3))
         return batch
     }
 
@@ -68,7 +69,7 @@ struct RateLimitFieldsTests {
             LimitRule(name: "o", index: 0, per: .token, count: 1, periodSeconds: 1, burst: 1, mode: .observe)
         ]
         var batch = RateLimitBatch()
-        limiter.fill(&batch, with: observed, organization: "o", connection: "", token: "t", operation: "x")
+        limiter.fill(&batch, with: observed, for: LimitSubject(organization: 1, token: 2, operation: 3))
         #expect(limiter.take(&batch, now: start))
         var bytes: [UInt8] = []
         RateLimitFields.append(batch, rules: observed, family: .aitronos, epochMilliseconds: 0, to: &bytes)
@@ -91,7 +92,7 @@ struct RateLimitFieldsTests {
         #expect(other.limits[0].remaining == 2)
         #expect(other.limits[1].remaining == 16)
         #expect(other.limits[2].isExceeded)
-        var otherToken = batch(connection: "conn_1", token: "u")
+        var otherToken = batch(connection: "conn_1", token: 4)
         #expect(!limiter.take(&otherToken, now: start))
         #expect(!otherToken.limits[2].isExceeded)
 
@@ -101,7 +102,8 @@ struct RateLimitFieldsTests {
                 periodSeconds: 60, burst: 3)
         ]
         var after = RateLimitBatch()
-        limiter.fill(&after, with: reloaded, organization: "org", connection: "conn_1", token: "t", operation: "x")
+        limiter.fill(
+            &after, with: reloaded, for: LimitSubject(organization: 1, connection: "conn_1", token: 2, operation: 3))
         #expect(!limiter.take(&after, now: start))
     }
 
@@ -113,7 +115,7 @@ struct RateLimitFieldsTests {
         ]
         var batch = RateLimitBatch()
         for _ in 0..<3 {
-            limiter.fill(&batch, with: rules, organization: "o", connection: "", token: "t", operation: "x")
+            limiter.fill(&batch, with: rules, for: LimitSubject(organization: 1, token: 2, operation: 3))
             #expect(limiter.take(&batch, now: start))
             limiter.refund(&batch, now: start)
             #expect(batch.limits[0].remaining == 3)

@@ -134,15 +134,6 @@ struct TraceContextTests {
 
 @Suite("Byte text")
 struct ByteTextTests {
-    @Test(
-        "Integers are written in decimal",
-        arguments: [(0, "0"), (7, "7"), (10, "10"), (-42, "-42"), (Int.max, "9223372036854775807")])
-    func decimal(_ value: Int, _ text: String) {
-        var out: [UInt8] = []
-        out.append(decimal: value)
-        #expect(String(decoding: out, as: UTF8.self) == text)
-    }
-
     @Test("Tenths are written with one decimal", arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])
     func tenths(_ value: UInt64, _ text: String) {
         var out: [UInt8] = []
