@@ -155,8 +155,7 @@ def machine():
     model = next((line.split(":")[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")), "")
     memory = int(read("/proc/meminfo").split()[1]) / (1 << 20)
     return (f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}, "
-            f"load average before the run {os.getloadavg()[0]:.1f}, "
-            f"congestion control {read('/proc/sys/net/ipv4/tcp_congestion_control').strip()}")
+            f"load average before the run {os.getloadavg()[0]:.1f}")
 
 
 def first_line(command):

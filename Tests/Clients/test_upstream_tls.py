@@ -167,3 +167,13 @@ def test_nginx_does_not_let_the_gateway_in(front, folder, nginx, scheme, setting
             assert outcome.proxy_status == {"received-status": "400"}, "what came is said all the same"
     nginx.log.seek(0)
     assert said in nginx.log.read().decode(errors="replace")
+
+
+def test_a_host_that_nginx_does_not_serve(front, folder, nginx):
+    """It says 421 where server name and Host differ; both were the gateway's choice."""
+    gateway = front(f"https://localhost:{nginx.port}", **ours(folder, serverName="other.example.com", **shown(folder)))
+    with gateway.wire() as wire:
+        for method, body in (("GET", None), ("POST", b"{}")):
+            _, outcome = play(gateway, wire, "well", method, body, THING)
+            envelope(outcome.answer, 502, "BAD_GATEWAY")
+            assert outcome.proxy_status == {"received-status": "421"}
