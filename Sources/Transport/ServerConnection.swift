@@ -396,10 +396,10 @@ package struct ServerConnection: ~Copyable {
         return true
     }
 
-    /// Sends `output`, then `bytes` without copying them.
-    package mutating func flush(then bytes: [UInt8]) async -> Bool {
+    /// Sends `output`, then `bytes`, or a part of them, without copying them.
+    package mutating func flush(then bytes: [UInt8], in range: Range<Int>? = nil) async -> Bool {
         guard await flush() else { return false }
-        return await send(bytes, in: 0..<bytes.count)
+        return await send(bytes, in: range ?? 0..<bytes.count)
     }
 
     private mutating func send(_ bytes: [UInt8], in range: Range<Int>) async -> Bool {

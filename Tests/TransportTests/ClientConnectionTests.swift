@@ -140,6 +140,25 @@ struct ClientConnectionTests {
         }
     }
 
+    @Test("A body of any size is read through one buffer, which is never copied")
+    func oneBuffer() async throws {
+        try await connected { rig, peer in
+            try await rig.send()
+            try peer.request()
+            async let buffers = rig.run { connection in
+                try await connection.nextHead(before: .now() + .seconds(20))
+                var places: Set<UInt> = []
+                while case .bytes = try await connection.nextBodyPiece(before: .now() + .seconds(20)) {
+                    places.insert(unsafe connection.input.withUnsafeBytes { unsafe UInt(bitPattern: $0.baseAddress) })
+                }
+                return places.count
+            }
+            let size = 1 << 20
+            try peer.send("HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n" + String(repeating: "x", count: size))
+            #expect(try await buffers == 1)
+        }
+    }
+
     @Test("A request that is refused half way hears why, and goes on after interim answers")
     func answeredEarly() async throws {
         try await connected { rig, peer in

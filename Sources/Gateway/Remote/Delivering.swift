@@ -88,6 +88,8 @@ extension Worker {
                     try await upstream.awaitBytes(
                         before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
                 case .enough: guard await connection.flushFullRecords() else { throw .abandoned }
+                case .large(let range):
+                    guard await connection.flush(then: upstream.input, in: range) else { throw .abandoned }
                 }
             }
         } catch { throw .upstream(error) }
@@ -100,6 +102,8 @@ extension Worker {
         case nothing
         /// The client has to take some.
         case enough
+        /// A piece, as a range of the upstream's input, that is better sent from where it is than copied.
+        case large(Range<Int>)
     }
 
     /// Appends what is here of the body.
@@ -112,6 +116,8 @@ extension Worker {
                 copy.append(range, of: upstream)
                 if framing == .chunked {
                     upstream.copyBody(asChunk: range, to: &output)
+                } else if range.count >= Worker.largeBytes, !copy.holdsBack {
+                    return .large(range)
                 } else {
                     upstream.copyBody(range, to: &output)
                 }
@@ -127,6 +133,9 @@ extension Worker {
         }
         return .enough
     }
+
+    /// From this size on a piece of a body is sent by itself.
+    private static let largeBytes = 8192
 
     /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not
     /// whole (RFC 9112, section 8), so the connection is cut.

@@ -242,9 +242,8 @@ package final class ClientConnection {
     /// The next piece of the response's body; `nil` where it has to be waited for with `awaitBytes`.
     package func bodyPieceAtHand() throws(ClientFailure) -> BodyPiece? {
         while true {
-            let received = input
             do throws(FramingError) {
-                switch try body.next(received.span, from: &start, to: end) {
+                switch try decodeBody() {
                 case .data(let range): return .bytes(range)
                 case .end:
                     state.bodyFinished()
@@ -260,6 +259,12 @@ package final class ClientConnection {
                 return .end
             }
         }
+    }
+
+    /// A function of its own: with its reference to `input` still alive the next read would copy all of it.
+    private func decodeBody() throws(FramingError) -> BodyReader.Step {
+        let received = input
+        return try body.next(received.span, from: &start, to: end)
     }
 
     /// The next piece of the response's body.
