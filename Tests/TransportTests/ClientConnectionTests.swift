@@ -149,7 +149,7 @@ struct ClientConnectionTests {
                 try await connection.nextHead(before: .now() + .seconds(20))
                 var places: Set<UInt> = []
                 while case .bytes = try await connection.nextBodyPiece(before: .now() + .seconds(20)) {
-                    places.insert(unsafe connection.input.withUnsafeBytes { unsafe UInt(bitPattern: $0.baseAddress) })
+                    places.insert(unsafe connection.input.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) })
                 }
                 return places.count
             }
