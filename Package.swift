@@ -49,7 +49,7 @@ let package = Package(
             dependencies: ["JSON", "HTTP", "Crypto", "Transport", "Policy", "Gateway", "Connectors"],
             swiftSettings: settings,
             // One file to deploy, and calls of the runtime without a jump through a table: 4 to 8 % of a request.
-            linkerSettings: [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))]),
+            linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
         tests(of: "JSON"),
         tests(of: "HTTP"),
         tests(of: "Crypto", ["COpenSSL"]),

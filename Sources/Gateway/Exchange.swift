@@ -35,6 +35,8 @@ struct Exchange: ~Copyable {
     var endpoint: Endpoint?
     /// How often it was sent upstream.
     var attempts = 0
+    /// A part of it may have reached the remote upstream.
+    var isForwarded = false
     /// Head and body of the answer.
     var bytesOut = 0
     /// Which header the credential came in, whose words an answer uses.

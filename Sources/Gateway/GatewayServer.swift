@@ -219,11 +219,9 @@ package final class GatewayServer: Sendable {
 
     /// Connections that are still open.
     package var openConnections: Int {
-        workers.reduce(0) { sum, worker in
-            // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
-            let closed = worker.counts.value(of: .connectionsClosed)
-            return sum + Int(worker.counts.value(of: .connectionsOpened) - closed)
-        }
+        // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
+        let closed = shared.metrics.total(of: .connectionsClosed)
+        return Int(shared.metrics.total(of: .connectionsOpened) - closed)
     }
 
     /// Stops the loops, whatever they hold, and waits for their threads.

@@ -4,34 +4,44 @@ internal import Transport
 ///
 /// Each handshake needs some 40 KiB for a moment. Those that happen at the same time take it side by side; what is allocated
 /// meanwhile and stays is spread among it, and the rest would be the process's for ever: 17 KiB for each of 1,000 clients that
-/// come at once. Trimming costs about 2 us for each of them.
+/// come at once.
 struct HeapTrim {
     private var trimmedAt: UInt64 = 0
     private var seen: UInt64 = 0
+    private var notBefore = Instant(nanoseconds: 0)
 
     /// So few handshakes leave too little to look for.
-    private static let least: UInt64 = 128
-    /// A burst that does not end is trimmed in pieces, so that no pause is long.
-    private static let most: UInt64 = 1024
+    private static let leastHandshakes: UInt64 = 128
+    /// A trim looks at all that is free while everybody who allocates waits: some milliseconds for this many connections, but
+    /// hundreds for ten times as many.
+    private static let mostConnections: UInt64 = 4096
+    private static let distance = Duration.seconds(30)
 
     /// Call it regularly. Whether to trim now, when there have been `total` handshakes so far.
-    mutating func isDue(handshakes total: UInt64) -> Bool {
+    mutating func isDue(handshakes total: UInt64, connections: UInt64, now: Instant) -> Bool {
         let (sinceTrim, sinceLast) = (total - trimmedAt, total - seen)
         seen = total
         // A burst is over when the last moment brought little of it.
-        let isOver = sinceTrim >= HeapTrim.least && sinceLast <= sinceTrim / 16
-        guard isOver || sinceTrim >= HeapTrim.most else { return false }
+        guard sinceTrim >= HeapTrim.leastHandshakes, sinceLast <= sinceTrim / 16, now >= notBefore,
+            connections <= HeapTrim.mostConnections
+        else { return false }
         trimmedAt = total
+        notBefore = now + HeapTrim.distance
         return true
     }
 }
 
 extension Worker {
-    /// Gives back to the kernel what handshakes have left.
+    /// Gives back to the kernel what handshakes have left, those of all workers. One worker does it for the process.
     func trimHeap() {
+        guard loop.index == 0 else { return }
+        let metrics = shared.metrics
         let handshakes =
-            counts.value(of: .handshakesFull) + counts.value(of: .handshakesResumed)
-            + counts.value(of: .handshakesFailed)
-        if heapTrim.isDue(handshakes: handshakes) { trimHeapOfProcess() }
+            metrics.total(of: .handshakesFull) + metrics.total(of: .handshakesResumed)
+            + metrics.total(of: .handshakesFailed)
+        // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
+        let closed = metrics.total(of: .connectionsClosed)
+        let connections = metrics.total(of: .connectionsOpened) - closed
+        if heapTrim.isDue(handshakes: handshakes, connections: connections, now: loop.now) { trimHeapOfProcess() }
     }
 }

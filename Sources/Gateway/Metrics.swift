@@ -30,6 +30,9 @@ package final class Metrics: Sendable {
     /// The counts of one worker.
     package subscript(worker index: Int) -> WorkerMetrics { workers[index] }
 
+    /// A count of all workers.
+    func total(of count: WorkerMetrics.Count) -> UInt64 { workers.reduce(0) { $0 + $1.value(of: count) } }
+
     /// Counts an attempt to replace the policy set.
     package func reloaded(accepted: Bool) {
         if accepted {

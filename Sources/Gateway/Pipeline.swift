@@ -105,9 +105,10 @@ extension Worker {
         return exchange
     }
 
-    /// The request was granted and failed: what it had taken for work that never began is given back.
+    /// The request was granted and failed: what it had taken for work that never began is given back. A client that leaves, or
+    /// stops half way, is not given it back once the upstream may have the request: it could have the work done for nothing.
     private func answer(to failure: Failure, _ exchange: inout Exchange) -> Response {
-        if !failure.mayHaveBegunWork { refundWork(&exchange) }
+        if !failure.mayHaveBegunWork, !(failure.origin == .client && exchange.isForwarded) { refundWork(&exchange) }
         note(failure, &exchange)
         return answer(to: .failure(failure), exchange)
     }

@@ -92,7 +92,9 @@ struct GatewayDocument {
                 report: report)
             fields?.require("certificate", at: place)
             fields?.require("key", at: place)
-            guard let certificate = fields?.file("certificate"), let key = fields?.file("key") else { continue }
+            guard let certificate = fields?.file("certificate"), let key = fields?.file("key", isSecret: true) else {
+                continue
+            }
             settings.tls.certificates.append(
                 GatewaySettings.CertificateFiles(
                     certificate: certificate, key: key, source: report.location(of: place)))

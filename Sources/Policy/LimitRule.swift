@@ -59,13 +59,12 @@ package final class LimitRule: Sendable {
     }
 }
 
-/// A number for a name in the policy, the same in each set: 64-bit FNV-1a. Such names are few, and none is a client's choice.
+/// A number for a name in the policy, the same in each set of this process. It is made with a seed that is the process's own:
+/// nobody can look for a name with the number of another one.
 func stableKey(of name: String) -> UInt64 {
-    var key: UInt64 = 0xCBF2_9CE4_8422_2325
-    for byte in name.utf8 {
-        key = (key ^ UInt64(byte)).multipliedReportingOverflow(by: 0x100_0000_01B3).partialValue
-    }
-    return key
+    var hasher = Hasher()
+    hasher.combine(name)
+    return UInt64(bitPattern: Int64(hasher.finalize()))
 }
 
 /// What the buckets of a limit are counted by.

@@ -52,7 +52,7 @@ struct JobPaths: Sendable {
     init(routes: [Route], patterns: [[RoutePattern]]) {
         for (route, patterns) in zip(routes, patterns).sorted(by: { $0.0.id < $1.0.id }) {
             guard let shown = route.shows, let pattern = patterns.first(where: { $0.methods.contains(.get) }),
-                let template = PathTemplate(pattern)
+                let template = PathTemplate(pattern), shown == .job || !template.hasJob
             else { continue }
             let key = Key(shown: shown, family: route.family)
             // The more a path names, the fewer jobs that nobody asked about are in the answer.

@@ -36,6 +36,8 @@ package struct ServerConnection: ~Copyable {
     package var output: [UInt8] = []
     /// How much of `output` is on its way already; zero but while a flush waits.
     private var outputSent = 0
+    /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
+    private var hasFailedToSend = false
     package private(set) var bytesSent = 0
 
     init(
@@ -195,7 +197,7 @@ package struct ServerConnection: ~Copyable {
     }
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
-    /// exchange the head stays where it is, and the room behind it is used for the body again and again.
+    /// exchange the head stays, and the room behind it is used for the body again and again.
     private mutating func makeRoom() {
         if input.isEmpty {
             input = loop.buffers.takeSmall()
@@ -206,10 +208,17 @@ package struct ServerConnection: ~Copyable {
         let isExchange = !state.isIdle && body.isActive
         if isExchange {
             if input.count < BufferPools.largeBytes { moveToLargeBuffer() }
-            let front = headStart + head.end
             if start == end {
-                start = front
-                end = front
+                // A head that ends near the buffer's end would leave room for a byte at a time.
+                if headStart > 0, input.count - headStart - head.end < BufferPools.smallBytes {
+                    input.moveToFront(headStart..<headStart + head.end)
+                    headStart = 0
+                }
+                start = headStart + head.end
+                end = start
+                if input.count - end < BufferPools.smallBytes {
+                    input.append(contentsOf: repeatElement(0, count: BufferPools.largeBytes))
+                }
             }
         } else if start == end {
             start = 0
@@ -360,6 +369,7 @@ package struct ServerConnection: ~Copyable {
     package mutating func flush() async -> Bool {
         if sendAtOnce() { return true }
         let isSent = await send(output, in: outputSent..<output.count)
+        if !isSent { failedToSend() }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
         return isSent
@@ -369,11 +379,20 @@ package struct ServerConnection: ~Copyable {
     package mutating func flushFullRecords() async -> Bool {
         let end = output.count - output.count % ServerConnection.recordBytes
         if !sendAtOnce(to: end) {
-            guard await send(output, in: outputSent..<end) else { return false }
+            guard await send(output, in: outputSent..<end) else {
+                failedToSend()
+                return false
+            }
         }
         output.removeSubrange(0..<end)
         outputSent = 0
         return true
+    }
+
+    /// OpenSSL would take what is sent next for the rest of what it could not send.
+    private mutating func failedToSend() {
+        hasFailedToSend = true
+        state.mustCut()
     }
 
     /// How much a TLS record holds (RFC 8446, section 5.1).
@@ -388,6 +407,7 @@ package struct ServerConnection: ~Copyable {
     }
 
     private mutating func sendAtOnce(to end: Int) -> Bool {
+        guard !hasFailedToSend else { return false }
         while outputSent < end {
             guard case .done(let count)? = try? stream.write(output, from: outputSent, to: end) else { return false }
             bytesSent += count
@@ -399,10 +419,13 @@ package struct ServerConnection: ~Copyable {
     /// Sends `output`, then `bytes`, or a part of them, without copying them.
     package mutating func flush(then bytes: [UInt8], in range: Range<Int>? = nil) async -> Bool {
         guard await flush() else { return false }
-        return await send(bytes, in: range ?? 0..<bytes.count)
+        let isSent = await send(bytes, in: range ?? 0..<bytes.count)
+        if !isSent { failedToSend() }
+        return isSent
     }
 
     private mutating func send(_ bytes: [UInt8], in range: Range<Int>) async -> Bool {
+        guard !hasFailedToSend else { return false }
         var sent = range.lowerBound
         while sent < range.upperBound {
             let progress: TLSProgress

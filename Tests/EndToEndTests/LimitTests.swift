@@ -14,6 +14,25 @@ extension EndToEnd {
             return setup
         }
 
+        @Test("A client that leaves is not given back what it used up, once the upstream may have its request")
+        func leaving() async throws {
+            let upstream = try RawUpstream()
+            defer { upstream.stopAnswering() }
+            var setup = GatewaySetup()
+            setup.upstream = upstream.settings()
+            setup.limits = #"reads: { on: "*", per: ["organization", "token"], allow: "2/day" },"#
+            try await withGateway(setup) { gateway in
+                for _ in 0..<2 {
+                    var client: TLSClient? = try TLSClient(gateway)
+                    try client?.send(request("GET", Path.state))
+                    let (peer, _) = try upstream.acceptRequest()
+                    client = nil
+                    try peer.expectClose()
+                }
+                try TLSClient(gateway).call("GET", Path.state).expectError(429, "RATE_LIMIT_EXCEEDED")
+            }
+        }
+
         @Test("Beyond the limit there is 429, and Retry-After is the truth")
         func retryAfter() async throws {
             try await withGateway(Self.limits(work: #""60/min", burst: 1"#, calls: #""1000/min""#)) { gateway in

@@ -26,6 +26,21 @@ extension EndToEnd {
             }
         }
 
+        @Test("Where no request may wait for a place, the gateway's own questions are asked all the same")
+        func noQueue() async throws {
+            let jobs = Jobs()
+            try await withRawUpstream("connections: { queue: 0 },") { gateway, upstream in
+                jobs.trigger.withLock { $0 = answer(body: Self.job("job_1", "pending")) }
+                jobs.status.withLock { $0 = "succeeded" }
+                upstream.answer(jobs.answer)
+                let client = try TLSClient(gateway)
+                #expect(try client.call("POST", Path.jobs, body: trigger()).status == 200)
+                try waitUntil("the end of the job has been seen") {
+                    (try? client.call("POST", Path.jobs, body: trigger()).status) == 200
+                }
+            }
+        }
+
         @Test("The job of the answer holds the connection until the upstream says that it has ended")
         func boundToJob() async throws {
             let jobs = Jobs()

@@ -1,16 +1,19 @@
 import Testing
 
 @testable import Gateway
+@testable import Transport
 
 @Suite("Heap trim")
 struct HeapTrimTests {
-    /// When it trims, if so many handshakes come between one look and the next.
-    private func trims(_ handshakes: [UInt64]) -> [Bool] {
+    /// When it trims, if so many handshakes come between one look and the next, which follow each other after `step`.
+    private func trims(_ handshakes: [UInt64], connections: UInt64 = 10, step: Duration = .milliseconds(100)) -> [Bool]
+    {
         var trim = HeapTrim()
-        var total: UInt64 = 0
+        var (total, now) = (UInt64(0), Instant(nanoseconds: 1))
         return handshakes.map { count in
             total += count
-            return trim.isDue(handshakes: total)
+            now = now + step
+            return trim.isDue(handshakes: total, connections: connections, now: now)
         }
     }
 
@@ -20,19 +23,26 @@ struct HeapTrimTests {
         #expect(trims([400, 500, 50, 0]) == [false, false, true, false], "the last of it may still come")
     }
 
-    @Test("A burst that does not end is trimmed in pieces")
+    @Test("A burst that does not end is not interrupted")
     func long() {
-        #expect(trims([600, 600, 600, 600]) == [false, true, false, true])
+        #expect(trims([600, 600, 600, 600, 600]).allSatisfy { !$0 })
+    }
+
+    @Test("After a trim there is none for half a minute")
+    func distance() {
+        #expect(trims([500, 0, 500, 0, 0]) == [false, true, false, false, false])
+        #expect(trims([500, 0, 500, 0, 0], step: .seconds(10)) == [false, true, false, false, true])
+    }
+
+    @Test("With many connections the pause would be felt")
+    func many() {
+        #expect(trims([500, 0], connections: 4096) == [false, true])
+        #expect(trims([500, 0], connections: 4097) == [false, false])
     }
 
     @Test("A few handshakes are not worth it, but they add up")
     func few() {
         #expect(trims([127, 0, 0]) == [false, false, false])
         #expect(trims([127, 0, 1, 0]) == [false, false, true, false])
-    }
-
-    @Test("Nothing happens while nothing happens")
-    func idle() {
-        #expect(trims([0, 0, 0]) == [false, false, false])
     }
 }

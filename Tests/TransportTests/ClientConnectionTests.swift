@@ -159,6 +159,22 @@ struct ClientConnectionTests {
         }
     }
 
+    @Test("Bytes behind a response that fills the buffer end the connection")
+    func surplusBehindBuffer() async throws {
+        try await connected { rig, peer in
+            try await rig.send()
+            try peer.request()
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 00000\r\n\r\n"
+            let length = BufferPools.largeBytes - head.utf8.count
+            let whole = head.replacing("00000", with: "\(length)") + String(repeating: "x", count: length)
+            try peer.send(whole + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+            #expect(try await rig.answer().body.utf8.count == length)
+            try await rig.give()
+            #expect(try await rig.pooled == 0)
+            try peer.expectEnd()
+        }
+    }
+
     @Test("A request that is refused half way hears why, and goes on after interim answers")
     func answeredEarly() async throws {
         try await connected { rig, peer in

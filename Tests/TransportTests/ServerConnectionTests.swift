@@ -1,4 +1,5 @@
 import HTTP
+import Synchronization
 import Testing
 
 @testable import Transport
@@ -25,6 +26,35 @@ struct ServerConnectionTests {
             client.expect(response(200, "POST /\(number)\nbody \(number)"))
         }
         #expect(!server.told.contains("over"))
+    }
+
+    @Test("A body behind a head that ends at the buffer's end does not come a byte at a time")
+    func headAtTheEnd() throws {
+        let pieces = Mutex(0)
+        let server = try TestServer { server, connection in
+            while case .request = await connection.nextRequest() {
+                server.tell("head")
+                var count = 0
+                while case .bytes = await connection.nextBodyPiece() { count += 1 }
+                pieces.withLock { $0 = count }
+                server.tell("request")
+                connection.respond(200, "ok")
+                _ = connection.responseFinished()
+            }
+        }
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        func head(_ length: Int) -> String { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(length)\r\n\r\n" }
+        let second = head(100_000)
+        // With the body before it the second head leaves one byte of the buffer.
+        let length = BufferPools.largeBytes - 1 - head(30_000).utf8.count - second.utf8.count
+        client.send(head(length))
+        try server.wait(for: "head")
+        client.send(String(repeating: "b", count: length) + second)
+        try server.wait(for: "head", count: 2)
+        client.send(String(repeating: "c", count: 100_000))
+        try server.wait(for: "request", count: 2)
+        #expect(pieces.withLock { $0 } < 100)
     }
 
     @Test("Requests that came together are answered in order and together")

@@ -59,7 +59,7 @@ extension Worker {
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
         exchange.place = client.enterAtOnce()
-        if exchange.place == nil { exchange.place = try await client.enter() }
+        if exchange.place == nil { exchange.place = try await client.waitForPlace() }
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
@@ -82,6 +82,7 @@ extension Worker {
             appendForwardedHead(
                 of: connection, exchange, caller, to: link.endpoint, client, body.framing, &upstream.output)
             lease?.forwarded()
+            exchange.isForwarded = true
             do throws(RelayFailure) {
                 let sent = try beginSending(body, over: upstream)
                 let hasAnswer =
@@ -93,7 +94,10 @@ extension Worker {
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = upstream.failed()
-                if retry == .nothingSent { lease?.recalled() }
+                if retry == .nothingSent {
+                    lease?.recalled()
+                    exchange.isForwarded = false
+                }
                 // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
                 // has idle times of its own, ends many at once.
                 if failure != .abandoned, !(link.isReused && failure == .closed) { link.outcome = .bad }
@@ -146,7 +150,10 @@ extension Worker {
         _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
+        var turns = 0
         while !upstream.hasSentRequest {
+            turns += 1
+            if turns % Worker.turnsAtOnce == 0 { await Task.yield() }
             switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 exchange.bodyBytes += range.count

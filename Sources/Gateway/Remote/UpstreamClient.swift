@@ -115,8 +115,14 @@ final class UpstreamClient {
     /// Takes a place among the requests under way, if one is free.
     func enterAtOnce() -> UpstreamPlace? { cluster.gate.enterAtOnce(now: loop.now) }
 
-    /// Waits for a place among the requests under way, as long as the policy allows.
+    /// Takes a place among the requests under way, waiting for one as long as the policy allows.
     func enter() async throws(Failure) -> UpstreamPlace {
+        if let place = enterAtOnce() { return place }
+        return try await waitForPlace()
+    }
+
+    /// Waits for a place, for who was not let in at once.
+    func waitForPlace() async throws(Failure) -> UpstreamPlace {
         do throws(UpstreamFailure) {
             return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue)
         } catch { throw Failure(error) }

@@ -337,7 +337,17 @@ package final class ClientConnection {
 
     /// Nobody wants more of the response. Whether another request may follow.
     func exchangeFinished() -> Bool {
-        state.responseFinished(hasSurplus: start < end) == .reuse && !watch.isPeerClosing
+        state.responseFinished(hasSurplus: start < end || !isDrained()) == .reuse && !watch.isPeerClosing
+    }
+
+    /// Whether nothing more has come. Bytes behind a response may be where the poller tells of them no more: in the kernel
+    /// after a read that filled its buffer, or within TLS, which reads ahead.
+    private func isDrained() -> Bool {
+        if stream.isKnownEmpty() { return true }
+        makeRoom()
+        // TLS has messages of its own, such as session tickets; anything else is nothing that was asked for.
+        guard case .wantsRead? = try? stream.read(into: &input, from: end) else { return false }
+        return true
     }
 
     /// Begins to be idle.
@@ -353,11 +363,10 @@ package final class ClientConnection {
     func isStillGood() -> Bool {
         guard !watch.isPeerClosing else { return false }
         guard watch.isReadable else { return true }
-        // TLS has messages of its own, such as session tickets; anything else is nothing that was asked for.
         watch.forgetReadable()
         stream.socketBecameReadable(closing: false)
-        makeRoom()
-        guard case .wantsRead? = try? stream.read(into: &input, from: end) else { return false }
+        guard isDrained() else { return false }
+        giveBackBuffers()
         return !watch.isPeerClosing
     }
 
