@@ -92,7 +92,7 @@ struct GatewayDocument {
                 report: report)
             fields?.require("certificate", at: place)
             fields?.require("key", at: place)
-            guard let certificate = fields?.file("certificate"), let key = fields?.file("key", isSecret: true) else {
+            guard let certificate = fields?.file("certificate"), let key = fields?.file("key") else {
                 continue
             }
             settings.tls.certificates.append(

@@ -26,8 +26,9 @@ extension Fields {
     /// The name of a file.
     func file(_ name: String, isSecret: Bool = false) -> String? {
         guard let text = string(name) else { return nil }
-        guard !text.value.isEmpty, !text.value.utf8.contains(where: { $0 < 0x20 }) else {
-            // What has lines is no name but what belongs into the file.
+        guard !text.value.isEmpty, !text.value.utf8.contains(where: { $0 < 0x20 }), !text.value.hasPrefix("-----BEGIN")
+        else {
+            // Perhaps it is what belongs into the file.
             report.conceal(text.place)
             report.error(.badValue, "\"\(name)\" of \(owner) is no name of a file", at: text.place)
             return nil

@@ -102,7 +102,7 @@ struct UpstreamDocument {
         for (one, other) in [("certificate", "key"), ("key", "certificate")] where tls[one] != nil {
             tls.require(other, at: tls.namePlace(of: one), help: ["a certificate and its key belong together"])
         }
-        guard let certificate = tls.file("certificate"), let key = tls.file("key", isSecret: true) else { return }
+        guard let certificate = tls.file("certificate"), let key = tls.file("key") else { return }
         settings.tls.clientCertificate = GatewaySettings.CertificateFiles(
             certificate: certificate, key: key, source: report.location(of: tls.place))
     }
