@@ -12,14 +12,14 @@ package struct ServerConnection: ~Copyable {
     private let socket: Socket
     /// Tells whether the client is still there while others are waited for.
     package let watch: SocketWatch
-    private var stream: ByteStream
-    private let timeouts: ServerTimeouts
+    var stream: ByteStream
+    let timeouts: ServerTimeouts
     private let idlePatience: Patience
     private let context: TLSContext?
     /// After this the current request is the last one.
     private let endOfLife: Instant
 
-    package private(set) var state: ConnectionState
+    package internal(set) var state: ConnectionState
     private var parser: HeadParser
 
     /// The current request. Its ranges count from `headStart` in `input`.
@@ -27,18 +27,18 @@ package struct ServerConnection: ~Copyable {
     /// Received bytes in `start..<end`; given back to the loop while nothing is in it.
     package private(set) var input: [UInt8] = []
     package private(set) var headStart = 0
-    private var start = 0
-    private var end = 0
-    private var body: BodyReader = BodyReader(framing: .none)
+    var start = 0
+    var end = 0
+    var body: BodyReader = BodyReader(framing: .none)
 
     /// What is to be sent: responses are appended here, `flush` sends them. Responses to pipelined requests leave
     /// together.
     package var output: [UInt8] = []
     /// How much of `output` is on its way already; zero but while a flush waits.
-    private var outputSent = 0
+    var outputSent = 0
     /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
-    private var hasFailedToSend = false
-    package private(set) var bytesSent = 0
+    var hasFailedToSend = false
+    package internal(set) var bytesSent = 0
 
     init(
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
@@ -162,10 +162,10 @@ package struct ServerConnection: ~Copyable {
         if loop.now > endOfLife { state.mustClose() }
     }
 
-    private enum Fill { case bytes, deadlinePassed, closed, broken, interrupted }
+    enum Fill { case bytes, deadlinePassed, closed, broken, interrupted }
 
     /// Reads at least one byte to `input[end...]`.
-    private mutating func fill(
+    mutating func fill(
         before deadline: Instant, interruptible: Bool, unlessReadable other: SocketWatch? = nil
     ) async -> Fill {
         while true {
@@ -249,100 +249,12 @@ package struct ServerConnection: ~Copyable {
         end = 0
     }
 
-    package enum BodyPiece: Equatable {
-        /// Body bytes, as a range of `input`; good until the next call.
-        case bytes(Range<Int>)
-        case end
-        case malformed(FramingError)
-        case timedOut
-        case closed
-        /// There is something to read at the upstream.
-        case answered
-    }
-
-    /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
-    /// that waits for `100 Continue` to go on.
-    package mutating func nextBodyPiece(unlessReadable upstream: SocketWatch? = nil) async -> BodyPiece {
-        // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
-        if head.expectsContinue, !body.hasStarted, start == end {
-            output.append(contentsOf: ServerConnection.continueLine)
-        }
-        body.hasStarted = true
-        while true {
-            do throws(FramingError) {
-                switch try decodeBody() {
-                case .data(let range): return .bytes(range)
-                case .end:
-                    state.bodyFinished()
-                    return .end
-                case .needsMore: break
-                }
-            } catch {
-                state.mustClose()
-                return .malformed(error)
-            }
-            // Nor do the responses to the requests before this one wait for its body.
-            guard await flush() else {
-                state.mustClose()
-                return .closed
-            }
-            switch await fill(before: loop.now + timeouts.body, interruptible: false, unlessReadable: upstream) {
-            case .bytes: continue
-            case .interrupted where upstream != nil: return .answered
-            case .deadlinePassed, .interrupted:
-                state.mustClose()
-                return .timedOut
-            case .closed, .broken:
-                state.mustClose()
-                return .closed
-            }
-        }
-    }
-
-    private mutating func decodeBody() throws(FramingError) -> BodyReader.Step {
-        let received = input
-        return try body.next(received.span, from: &start, to: end)
-    }
-
-    private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
-
     /// A copy of a part of the head.
     package func bytes(_ range: Range<Int>) -> [UInt8] {
         Array(input[headStart + range.lowerBound..<headStart + range.upperBound])
     }
 
     package func text(_ range: Range<Int>) -> String { String(decoding: bytes(range), as: UTF8.self) }
-
-    /// Appends a piece that `nextBodyPiece` gave.
-    package func copyBody(_ range: Range<Int>, to body: inout [UInt8]) { body += input[range] }
-
-    /// Whether a body that nobody wanted is short enough to be read away after the response, so that the connection can
-    /// go on. A client that waits for `100 Continue` may never send it.
-    package var canDiscardBody: Bool {
-        guard body.isActive else { return true }
-        return (!head.expectsContinue || body.hasStarted) && (body.announced ?? 0) <= ServerConnection.discardLimit
-    }
-
-    /// Part of the request's body has not been read.
-    package var hasUnreadBody: Bool { body.isActive }
-
-    private static let discardLimit: UInt64 = 65_536
-
-    /// Sends the response and then reads away what is left of the request's body.
-    package mutating func discardBody() async {
-        guard body.isActive else { return }
-        guard await flush() else { return state.mustClose() }
-        var left = Int(ServerConnection.discardLimit)
-        // A body of just the limit still has its end to be read.
-        while left >= 0 {
-            switch await nextBodyPiece() {
-            case .bytes(let range): left -= range.count
-            case .end: return
-            case .malformed, .timedOut, .closed, .answered: left = -1
-            }
-        }
-        state.mustClose()
-    }
 
     /// A response is about to be appended to `output`.
     package mutating func responseStarted(discardsBody: Bool = false) {
@@ -363,88 +275,6 @@ package struct ServerConnection: ~Copyable {
     package mutating func responseFinished() -> ConnectionState.AfterResponse {
         body = BodyReader(framing: .none)
         return state.responseFinished()
-    }
-
-    /// Sends `output`. `false` when the client is gone or took too long.
-    package mutating func flush() async -> Bool {
-        if sendAtOnce() { return true }
-        let isSent = await send(output, in: outputSent..<output.count)
-        if !isSent { failedToSend() }
-        outputSent = 0
-        output.removeAll(keepingCapacity: output.capacity <= 65_536)
-        return isSent
-    }
-
-    /// Sends what of `output` fills TLS records; the rest waits for what comes after it.
-    package mutating func flushFullRecords() async -> Bool {
-        let end = output.count - output.count % ServerConnection.recordBytes
-        if !sendAtOnce(to: end) {
-            guard await send(output, in: outputSent..<end) else {
-                failedToSend()
-                return false
-            }
-        }
-        output.removeSubrange(0..<end)
-        outputSent = 0
-        return true
-    }
-
-    /// OpenSSL would take what is sent next for the rest of what it could not send.
-    private mutating func failedToSend() {
-        hasFailedToSend = true
-        state.mustCut()
-    }
-
-    /// How much a TLS record holds (RFC 8446, section 5.1).
-    package static let recordBytes = 16_384
-
-    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
-    private mutating func sendAtOnce() -> Bool {
-        guard sendAtOnce(to: output.count) else { return false }
-        outputSent = 0
-        output.removeAll(keepingCapacity: output.capacity <= 65_536)
-        return true
-    }
-
-    private mutating func sendAtOnce(to end: Int) -> Bool {
-        guard !hasFailedToSend else { return false }
-        while outputSent < end {
-            guard case .done(let count)? = try? stream.write(output, from: outputSent, to: end) else { return false }
-            bytesSent += count
-            outputSent += count
-        }
-        return true
-    }
-
-    /// Sends `output`, then `bytes`, or a part of them, without copying them.
-    package mutating func flush(then bytes: [UInt8], in range: Range<Int>? = nil) async -> Bool {
-        guard await flush() else { return false }
-        let isSent = await send(bytes, in: range ?? 0..<bytes.count)
-        if !isSent { failedToSend() }
-        return isSent
-    }
-
-    private mutating func send(_ bytes: [UInt8], in range: Range<Int>) async -> Bool {
-        guard !hasFailedToSend else { return false }
-        var sent = range.lowerBound
-        while sent < range.upperBound {
-            let progress: TLSProgress
-            do throws(TLSError) { progress = try stream.write(bytes, from: sent, to: range.upperBound) } catch {
-                return false
-            }
-            switch progress {
-            case .done(let count):
-                sent += count
-                bytesSent += count
-            case .wantsWrite:
-                guard await watch.writable(before: loop.now + timeouts.write) == .ready else { return false }
-            case .wantsRead:
-                guard await watch.readable(before: loop.now + timeouts.write) == .ready else { return false }
-                stream.socketBecameReadable(closing: watch.isPeerClosing)
-            case .closedByPeer: return false
-            }
-        }
-        return true
     }
 
     /// Ends the connection so that the last response arrives: close_notify, FIN, then a bounded wait for the client's,

@@ -4,6 +4,7 @@ import subprocess
 import pytest
 
 from gateway import ROOT, Gateway, Policies
+from proxied import behind
 
 # Rows per second, and the least duration of a job in milliseconds: long enough to meet a 409, short enough to wait for.
 QUICK = (100_000, 800)
@@ -26,6 +27,22 @@ def start(tmp_path):
         return gateway.start()
 
     yield start
+    for gateway in running:
+        gateway.kill()
+
+
+@pytest.fixture
+def front(tmp_path):
+    """Starts gateways in front of upstreams, with these settings of `gateway.upstream`; all of them end with the test."""
+    running = []
+
+    def front(*upstreams, prepare=lambda gateway: None, **settings):
+        gateway = behind(tmp_path / f"front{len(running)}", *upstreams, start=False, **settings)
+        running.append(gateway)
+        prepare(gateway)
+        return gateway.start()
+
+    yield front
     for gateway in running:
         gateway.kill()
 

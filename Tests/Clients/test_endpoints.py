@@ -5,24 +5,11 @@ import pytest
 from faulty import Upstream
 from gateway import CONNECTION, JOBS, wait_for
 from outcome import Outcome, new_id, request
-from proxied import QUICK, THING, behind, play, well
+from proxied import QUICK, THING, play, well
 from test_admin import metrics, total
 from wire import envelope
 
 pytestmark = pytest.mark.upstream
-
-
-@pytest.fixture
-def front(tmp_path):
-    running = []
-
-    def front(*upstreams, **settings):
-        running.append(behind(tmp_path / str(len(running)), *upstreams, **settings))
-        return running[-1]
-
-    yield front
-    for gateway in running:
-        gateway.kill()
 
 
 @pytest.fixture

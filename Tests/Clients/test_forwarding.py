@@ -36,19 +36,6 @@ def trusting(upstream, tmp_path_factory):
     gateway.kill()
 
 
-@pytest.fixture
-def start_behind(tmp_path):
-    running = []
-
-    def start(*upstreams, **options):
-        running.append(behind(tmp_path / str(len(running)), *upstreams, **options))
-        return running[-1]
-
-    yield start
-    for gateway in running:
-        gateway.kill()
-
-
 def arrived(gateway, upstream, *fields, method="GET", path=THING, body=None, status=200):
     """The request as the upstream got it."""
     with gateway.wire() as wire:
@@ -72,8 +59,8 @@ def test_the_target_goes_on_byte_for_byte(gateway, upstream, query):
         assert upstream.received(identity)[0].target == THING + query
 
 
-def test_the_base_of_the_url_goes_in_front(start_behind, upstream):
-    gateway = start_behind(f"{upstream.url}/base/v2.0")
+def test_the_base_of_the_url_goes_in_front(front, upstream):
+    gateway = front(f"{upstream.url}/base/v2.0")
     request = arrived(gateway, upstream, path=f"{THING}?a=%7C")
     assert request.target == f"/base/v2.0{THING}?a=%7C"
     assert request.raw_head.startswith(f"GET /base/v2.0{THING}?a=%7C HTTP/1.1\r\nHost: 127.0.0.1:{upstream.port}\r\n".encode())
@@ -188,15 +175,15 @@ def test_the_trace_of_an_answer_is_that_of_the_request(gateway, upstream):
         assert upstream.received(identity)[0]["traceparent"].startswith(f"00-{TRACE}-")
 
 
-def test_credentials(start_behind, upstream, tmp_path):
+def test_credentials(front, upstream, tmp_path):
     key = ["x-api-key: dummy"]
-    got = arrived(start_behind(upstream), upstream, *key)
+    got = arrived(front(upstream), upstream, *key)
     assert got["authorization"].startswith("Bearer cgw_") and got["x-api-key"] == "dummy"
-    got = arrived(start_behind(upstream, credential="strip"), upstream, *key)
+    got = arrived(front(upstream, credential="strip"), upstream, *key)
     assert got["authorization"] is None and got["x-api-key"] is None
     secret = tmp_path / "secret"
     secret.write_text("Bearer upstream-secret\n")
-    gateway = start_behind(upstream, credential={"header": "Authorization", "secretFile": str(secret)})
+    gateway = front(upstream, credential={"header": "Authorization", "secretFile": str(secret)})
     got = arrived(gateway, upstream, *key)
     assert got.all("authorization") == ["Bearer upstream-secret"] and got["x-api-key"] is None
     # The client is not to blame for a secret that the upstream refuses.
@@ -210,8 +197,8 @@ def test_credentials(start_behind, upstream, tmp_path):
 
 @pytest.mark.parametrize("setting, wanted", [
     ("upstream", "127.0.0.1:{upstream}"), ("client", "localhost:{gateway}"), ("api.example.com:8443", "api.example.com:8443")])
-def test_host(start_behind, upstream, setting, wanted):
-    gateway = start_behind(upstream, host=setting)
+def test_host(front, upstream, setting, wanted):
+    gateway = front(upstream, host=setting)
     got = arrived(gateway, upstream)
     assert got.all("host") == [wanted.format(upstream=upstream.port, gateway=gateway.port)]
 
@@ -274,11 +261,11 @@ def test_interim_answers_are_not_for_http_1_0(gateway):
         assert wire.read().status == 200
 
 
-def test_a_loop_ends_at_once(start_behind):
+def test_a_loop_ends_at_once(front):
     """The gateway's upstream is the gateway itself, by way of its own certificate."""
     keeper, port = free_port()
     keeper.close()
-    gateway = start_behind(f"https://localhost:{port}", start=False)
+    gateway = front(f"https://localhost:{port}", start=False)
     gateway.listen = f"127.0.0.1:{port}"
     gateway.written.settings(upstream={**gateway.written.gateway["upstream"], "tls": {"authorities": str(gateway.ca)}})
     authority_of(gateway)

@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from gateway import BASE, ROOT
-from proxied import behind
 
 pytestmark = pytest.mark.upstream
 
@@ -72,15 +71,14 @@ class Records:
             peer.close()
 
 
-def test_records_behind_an_answer_are_nobodys(tmp_path):
+def test_records_behind_an_answer_are_nobodys(tmp_path, front):
     subprocess.run([ROOT / "Tests/Scripts/make-certs.sh", tmp_path / "certificates"], check=True, stdin=subprocess.DEVNULL)
     certificates = tmp_path / "certificates"
     upstream = Records(certificates / "localhost.pem", certificates / "localhost.key")
-    gateway = behind(tmp_path / "gateway", f"https://localhost:{upstream.port}", tls={"authorities": f"{certificates}/ca.pem"})
     try:
+        gateway = front(f"https://localhost:{upstream.port}", tls={"authorities": f"{certificates}/ca.pem"})
         for name in ("one", "two", "three", "one", "two"):
             answered = gateway.call("GET", f"{BASE}/things/{name}")
             assert (answered.status, answered.body.decode()) == (200, f"answer to {name}")
     finally:
-        gateway.kill()
         upstream.stop()

@@ -9,7 +9,7 @@ import pytest
 import expected
 from faulty import Upstream
 from gateway import BASE, JOBS, ROOT, free_port
-from proxied import THING, behind, play, well
+from proxied import THING, play, well
 from test_faults import check_answer, server_context
 from upstreams import Server
 from wire import envelope
@@ -29,17 +29,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def front(tmp_path):
-    running = []
+def front(front):
+    def with_tls(url, host=None, **tls):
+        return front(url, **{name: value for name, value in (("host", host), ("tls", tls)) if value})
 
-    def front(url, host=None, **tls):
-        settings = {name: value for name, value in (("host", host), ("tls", tls)) if value}
-        running.append(behind(tmp_path / str(len(running)), url, **settings))
-        return running[-1]
-
-    yield front
-    for gateway in running:
-        gateway.kill()
+    return with_tls
 
 
 def ours(folder, **more):

@@ -5,7 +5,6 @@ import pytest
 from gateway import JOBS, ORGANIZATION, SOURCE_CONNECTION, wait_for
 from jobs_upstream import AirweaveCaller, Caller, JobUpstream
 from outcome import new_id, request
-from proxied import behind
 from wire import envelope
 
 pytestmark = pytest.mark.upstream
@@ -21,18 +20,12 @@ def upstream():
 
 
 @pytest.fixture
-def front(tmp_path):
-    running = []
+def front(front):
+    """Beside the policies there is the file of the gateway's own secret."""
+    def with_secret(upstream, **settings):
+        return front(upstream, prepare=lambda gateway: gateway.written.write("own", SECRET + "\n"), **settings)
 
-    def front(upstream, **settings):
-        gateway = behind(tmp_path / str(len(running)), upstream, start=False, **settings)
-        gateway.written.write("own", SECRET + "\n")
-        running.append(gateway)
-        return gateway.start()
-
-    yield front
-    for gateway in running:
-        gateway.kill()
+    return with_secret
 
 
 @pytest.fixture

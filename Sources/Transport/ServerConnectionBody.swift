@@ -1,0 +1,92 @@
+package import HTTP
+
+// The body of a request, as it comes.
+extension ServerConnection {
+    package enum BodyPiece: Equatable {
+        /// Body bytes, as a range of `input`; good until the next call.
+        case bytes(Range<Int>)
+        case end
+        case malformed(FramingError)
+        case timedOut
+        case closed
+        /// There is something to read at the upstream.
+        case answered
+    }
+
+    /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
+    /// that waits for `100 Continue` to go on.
+    package mutating func nextBodyPiece(unlessReadable upstream: SocketWatch? = nil) async -> BodyPiece {
+        // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
+        if head.expectsContinue, !body.hasStarted, start == end {
+            output.append(contentsOf: ServerConnection.continueLine)
+        }
+        body.hasStarted = true
+        while true {
+            do throws(FramingError) {
+                switch try decodeBody() {
+                case .data(let range): return .bytes(range)
+                case .end:
+                    state.bodyFinished()
+                    return .end
+                case .needsMore: break
+                }
+            } catch {
+                state.mustClose()
+                return .malformed(error)
+            }
+            // Nor do the responses to the requests before this one wait for its body.
+            guard await flush() else {
+                state.mustClose()
+                return .closed
+            }
+            switch await fill(before: loop.now + timeouts.body, interruptible: false, unlessReadable: upstream) {
+            case .bytes: continue
+            case .interrupted where upstream != nil: return .answered
+            case .deadlinePassed, .interrupted:
+                state.mustClose()
+                return .timedOut
+            case .closed, .broken:
+                state.mustClose()
+                return .closed
+            }
+        }
+    }
+
+    private mutating func decodeBody() throws(FramingError) -> BodyReader.Step {
+        let received = input
+        return try body.next(received.span, from: &start, to: end)
+    }
+
+    private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
+
+    /// Appends a piece that `nextBodyPiece` gave.
+    package func copyBody(_ range: Range<Int>, to body: inout [UInt8]) { body += input[range] }
+
+    /// Whether a body that nobody wanted is short enough to be read away after the response, so that the connection can
+    /// go on. A client that waits for `100 Continue` may never send it.
+    package var canDiscardBody: Bool {
+        guard body.isActive else { return true }
+        return (!head.expectsContinue || body.hasStarted) && (body.announced ?? 0) <= ServerConnection.discardLimit
+    }
+
+    /// Part of the request's body has not been read.
+    package var hasUnreadBody: Bool { body.isActive }
+
+    private static let discardLimit: UInt64 = 65_536
+
+    /// Sends the response and then reads away what is left of the request's body.
+    package mutating func discardBody() async {
+        guard body.isActive else { return }
+        guard await flush() else { return state.mustClose() }
+        var left = Int(ServerConnection.discardLimit)
+        // A body of just the limit still has its end to be read.
+        while left >= 0 {
+            switch await nextBodyPiece() {
+            case .bytes(let range): left -= range.count
+            case .end: return
+            case .malformed, .timedOut, .closed, .answered: left = -1
+            }
+        }
+        state.mustClose()
+    }
+}
