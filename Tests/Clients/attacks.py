@@ -1,0 +1,225 @@
+"""What a hostile neighbour does, as a process of its own so that it takes nothing from the tests' interpreter.
+
+usage: python attacks.py NAME PORT CA TOKEN
+
+Prints `begun` once the attack has reached its strength, and goes on until its standard input closes.
+"""
+
+import itertools
+import os
+import select
+import signal
+import socket
+import ssl
+import sys
+
+ATTACKS = {}
+BASE = "/v1/organizations/org_xyz789/knowledge/connectors"
+THING = f"{BASE}/things"
+JOBS = f"{BASE}/jobs"
+
+
+def attack(function):
+    ATTACKS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Target:
+    """The gateway, and the one token that the attacker has."""
+
+    def __init__(self, port, ca, token):
+        self.port, self.token = port, token
+        self.context = ssl.create_default_context(cafile=ca)
+
+    def plain(self, source="127.0.0.2"):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5, source_address=(source, 0))
+
+    def connect(self):
+        return self.context.wrap_socket(self.plain(), server_hostname="localhost")
+
+    def head(self, method, path, *fields):
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {self.token}", *fields]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def begun():
+    print("begun", flush=True)
+
+
+def over(seconds=0.0):
+    """Whether the tests have seen enough; waits that long for it."""
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return bool(readable) and not os.read(0, 1)
+
+
+def drain(wire):
+    """Reads away what has come. Whether the connection lives."""
+    wire.setblocking(False)
+    try:
+        while wire.recv(1 << 16):
+            pass
+        return False
+    except (ssl.SSLWantReadError, BlockingIOError):
+        return True
+    except OSError:
+        return False
+    finally:
+        wire.settimeout(5)
+
+
+def kept_up(count, open_one, keep, pause):
+    """`count` connections that are opened anew where the gateway has cut them."""
+    wires = [None] * count
+    for turn in itertools.count():
+        for index, wire in enumerate(wires):
+            try:
+                if wire is None:
+                    wires[index] = open_one()
+                elif not keep(wire):
+                    wire.close()
+                    wires[index] = None
+            except OSError:
+                wires[index] = None
+        if turn == 0:
+            begun()
+        if over(pause):
+            return
+
+
+@attack
+def trickled_bodies(target):
+    """80 reads with a chunked body that comes a byte at a time."""
+    def open_one():
+        wire = target.connect()
+        wire.sendall(target.head("GET", THING, "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
+        return wire
+
+    def keep(wire):
+        wire.sendall(b"1\r\nx\r\n")
+        return drain(wire)
+
+    kept_up(80, open_one, keep, 0.5)
+
+
+@attack
+def announced_bodies(target):
+    """Bodies that are announced with 256 MiB in all, and begun with a byte."""
+    sizes = itertools.cycle([10 << 20] * 25 + [1 << 20] * 5 + [1 << 17] * 8)
+
+    def open_one():
+        wire = target.connect()
+        wire.sendall(target.head("PATCH", f"{BASE}/connections/conn_abc123/state",
+                                 "Content-Type: application/json", f"Content-Length: {next(sizes)}") + b"{")
+        return wire
+
+    def keep(wire):
+        wire.sendall(b" " * 600)
+        return drain(wire)
+
+    kept_up(38, open_one, keep, 0.5)
+
+
+@attack
+def failures_of_its_own(target):
+    """Requests that the upstream answers with 503, for this organization alone."""
+    wires = [target.connect() for _ in range(4)]
+    begun()
+    while not over(0.005):
+        for index, wire in enumerate(wires):
+            try:
+                wire.sendall(target.head("GET", f"{THING}?fault=503"))
+                wire.recv(1 << 16)
+            except OSError:
+                wires[index] = target.connect()
+
+
+def pipelined(target, message):
+    wires = [target.connect() for _ in range(4)]
+    begun()
+    while not over():
+        for index, wire in enumerate(wires):
+            try:
+                if not drain(wire):
+                    raise OSError
+                wire.setblocking(False)
+                try:
+                    wire.send(message)
+                except (ssl.SSLWantWriteError, BlockingIOError):
+                    pass
+            except OSError:
+                wires[index] = target.connect()
+
+
+@attack
+def pipelined_heads(target):
+    """HEAD of a list of jobs, thousands at a time."""
+    pipelined(target, target.head("HEAD", f"{JOBS}?limit=100") * 2000)
+
+
+@attack
+def pipelined_reads(target):
+    """Reads of the list of jobs, thousands at a time, whose answers are read."""
+    pipelined(target, target.head("GET", JOBS) * 2000)
+
+
+@attack
+def silent_connections(target):
+    """Connections that say nothing, more than the gateway may have open."""
+    def open_one():
+        wire = target.plain()
+        wire.setblocking(False)
+        return wire
+
+    def keep(wire):
+        try:
+            return wire.recv(1) != b""
+        except BlockingIOError:
+            return True
+
+    kept_up(150, open_one, keep, 0.1)
+
+
+@attack
+def wrong_tokens(target):
+    """Requests with a token that nobody has."""
+    target.token = "cgw_nobody"
+    wires = [target.connect() for _ in range(2)]
+    begun()
+    while not over(0.001):
+        for index, wire in enumerate(wires):
+            try:
+                wire.sendall(target.head("GET", JOBS) * 4)
+                wire.recv(1 << 16)
+            except OSError:
+                wires[index] = target.connect()
+
+
+@attack
+def half_handshakes(target):
+    """Handshakes that are begun and left."""
+    hello = ssl.MemoryBIO()
+    session = target.context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+    try:
+        session.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    first = hello.read()
+
+    def open_one():
+        wire = target.plain()
+        wire.sendall(first)
+        wire.setblocking(False)
+        return wire
+
+    kept_up(100, open_one, lambda wire: False, 0.05)
+
+
+def main():
+    name, port, ca, token = sys.argv[1:]
+    # Whatever becomes of the tests, it ends.
+    signal.alarm(120)
+    ATTACKS[name](Target(int(port), ca, token))
+
+
+if __name__ == "__main__":
+    main()
