@@ -69,6 +69,7 @@ package final class GatewayServer: Sendable {
     /// Looks after a remote upstream.
     private let keeper: UpstreamKeeper?
     private let threads: [WorkThread]
+    private let say: @Sendable (String) -> Void
 
     /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
     package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
@@ -90,6 +91,7 @@ package final class GatewayServer: Sendable {
 
     private init(_ options: Options, _ shared: SharedState) throws(StartError) {
         self.shared = shared
+        say = options.say
         let policies = options.policies.current
         var listening: [SocketAddress] = []
         var workers: [Worker] = []
@@ -100,7 +102,7 @@ package final class GatewayServer: Sendable {
             } catch { throw .system(error) }
         }
         if case .remote(let plan, _) = options.upstream {
-            let cluster = UpstreamCluster(plan)
+            let cluster = UpstreamCluster(plan, say: options.say)
             for worker in workers { worker.adopt(cluster) }
             shared.shows(cluster)
         }
@@ -194,7 +196,7 @@ package final class GatewayServer: Sendable {
     /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
     /// first: until then requests go where they went.
     package func adopt(_ plan: UpstreamPlan) async {
-        let cluster = UpstreamCluster(plan)
+        let cluster = UpstreamCluster(plan, say: say)
         await keeper?.resolveNames(of: cluster)
         for worker in workers { await withTaskExecutorPreference(worker.loop) { worker.adopt(cluster) } }
         shared.shows(cluster)

@@ -136,6 +136,17 @@ package final class Metrics: Sendable {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
             out.sample("gateway_upstream_endpoint_well", labels, endpoint.isWell ? 1 : 0)
         }
+        out.beginMetric("gateway_upstream_endpoint_out", "gauge", "Whether an endpoint gets no requests.")
+        for endpoint in usage.endpoints {
+            let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
+            out.sample("gateway_upstream_endpoint_out", labels, endpoint.isOut ? 1 : 0)
+        }
+        out.beginMetric(
+            "gateway_upstream_ejections_total", "counter", "How often requests put an endpoint out.")
+        for endpoint in usage.endpoints {
+            let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
+            out.sample("gateway_upstream_ejections_total", labels, UInt64(endpoint.ejections))
+        }
         var totals: [UpstreamFailure: UInt64] = [:]
         for worker in workers { worker.collect(failures: &totals) }
         out.beginMetric("gateway_upstream_failures_total", "counter", "Requests without an answer, by what went wrong.")

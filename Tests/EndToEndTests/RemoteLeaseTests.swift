@@ -198,16 +198,16 @@ extension EndToEnd {
         func ownQuestions() async throws {
             try await withRawUpstream(#"breaker: { failures: 3, open: "20s" },"#) { gateway, upstream in
                 upstream.answer { request in
-                    request.method == "POST" ? answer(body: Self.job("job_1", "running")) : answer(503)
+                    request.method == "POST" ? answer(body: Self.job("job_1", "running")) : nil
                 }
                 let client = try TLSClient(gateway)
                 #expect(try client.call("POST", Path.jobs, body: trigger()).status == 200)
-                #expect(try client.call("GET", Path.state).status == 503)
+                #expect(try client.call("GET", Path.state).status == 502)
                 // With the second question the first one's answer is through.
                 try waitUntil("it has asked twice") {
                     upstream.answered.count { $0.target == Path.jobs + "/job_1" } >= 2
                 }
-                #expect(try client.call("GET", Path.state).status == 503)
+                #expect([502, 503].contains(try client.call("GET", Path.state).status))
                 let before = upstream.answered.count
                 let refused = try client.call("GET", Path.state)
                 #expect(refused["proxy-status"]?.contains("destination_unavailable") == true)

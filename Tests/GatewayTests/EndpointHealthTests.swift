@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Gateway
@@ -25,14 +26,14 @@ struct EndpointHealthTests {
     func opens() {
         var health = Self.health()
         #expect(health.isWell)
-        for _ in 0..<2 { health.failed(now: Self.start) }
+        for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
         #expect(!health.isWell)
         #expect(health.admission(now: Self.start) == .admitted)
-        health.succeeded()
+        _ = health.succeeded()
         #expect(health.isWell)
-        for _ in 0..<2 { health.failed(now: Self.start) }
+        for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
         #expect(health.admission(now: Self.start) == .admitted)
-        health.failed(now: Self.start)
+        _ = health.failed(now: Self.start)
         #expect(health.admission(now: Self.start) == .refused)
         #expect(health.opensAt == Self.start + .seconds(5))
     }
@@ -40,13 +41,16 @@ struct EndpointHealthTests {
     @Test("Once the time is over one request tries, and no other until that has ended")
     func trial() {
         var health = Self.health(failures: 1)
-        health.failed(now: Self.start)
+        _ = health.failed(now: Self.start)
         #expect(health.admission(now: Self.start + .milliseconds(4999)) == .refused)
         let later = Self.start + .seconds(5)
         #expect(health.admission(now: later) == .onTrial)
         #expect(health.admission(now: later) == .refused)
-        #expect(health.admission(now: later + .seconds(1000)) == .refused)
-        health.succeeded()
+        // One that takes too long keeps no other from trying.
+        #expect(health.admission(now: later + .milliseconds(4999)) == .refused)
+        #expect(health.admission(now: later + .seconds(5)) == .onTrial)
+        #expect(health.admission(now: later + .seconds(9)) == .refused)
+        #expect(health.succeeded() == .back)
         #expect(health.isWell)
         #expect(health.admission(now: later) == .admitted)
     }
@@ -55,20 +59,20 @@ struct EndpointHealthTests {
     func doubling() {
         var health = Self.health(failures: 1)
         var now = Self.start
-        health.failed(now: now)
+        _ = health.failed(now: now)
         for factor in [1, 2, 4, 8, 16, 16, 16] {
             let opensAt = now + .seconds(5 * factor)
             #expect(health.opensAt == opensAt)
             #expect(health.admission(now: Instant(nanoseconds: opensAt.nanoseconds - 1)) == .refused)
             now = opensAt
             #expect(health.admission(now: now) == .onTrial)
-            health.failed(onTrial: true, now: now)
+            _ = health.failed(onTrial: true, now: now)
         }
         now = now + .seconds(80)
         #expect(health.admission(now: now) == .onTrial)
-        health.succeeded()
+        _ = health.succeeded()
         // After a success it is short again.
-        health.failed(now: now)
+        _ = health.failed(now: now)
         #expect(health.opensAt == now + .seconds(5))
     }
 
@@ -77,7 +81,7 @@ struct EndpointHealthTests {
         var health = Self.health(failures: 1)
         health.trialAbandoned(now: Self.start)
         #expect(health.isWell)
-        health.failed(now: Self.start)
+        _ = health.failed(now: Self.start)
         let opensAt = health.opensAt
         health.trialAbandoned(now: Self.start)
         #expect(health.opensAt == opensAt)
@@ -85,22 +89,22 @@ struct EndpointHealthTests {
         #expect(health.admission(now: later) == .onTrial)
         health.trialAbandoned(now: later)
         #expect(health.admission(now: later) == .onTrial)
-        health.failed(onTrial: true, now: later)
+        _ = health.failed(onTrial: true, now: later)
         #expect(health.opensAt == later + .seconds(10))
     }
 
     @Test("A failure of a request from before does not make an open breaker stay open for longer")
     func lateFailure() {
         var health = Self.health(failures: 1)
-        health.failed(now: Self.start)
-        health.failed(now: Self.start + .seconds(4))
+        _ = health.failed(now: Self.start)
+        _ = health.failed(now: Self.start + .seconds(4))
         #expect(health.opensAt == Self.start + .seconds(5))
         // Nor does it end the try of another one.
         #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
-        health.failed(now: Self.start + .seconds(6))
+        _ = health.failed(now: Self.start + .seconds(6))
         #expect(health.opensAt == nil)
-        #expect(health.admission(now: Self.start + .seconds(1000)) == .refused)
-        health.succeeded()
+        #expect(health.admission(now: Self.start + .seconds(9)) == .refused)
+        _ = health.succeeded()
         #expect(health.isWell)
     }
 
@@ -127,9 +131,9 @@ struct EndpointHealthTests {
     func checkedOut() {
         var health = Self.health(failures: 1, checks: (healthy: 1, unhealthy: 1))
         #expect(health.checked(isGood: false) == true)
-        health.succeeded()
+        _ = health.succeeded()
         #expect(health.admission(now: Self.start) == .refused)
-        health.failed(now: Self.start)
+        _ = health.failed(now: Self.start)
         #expect(health.admission(now: Self.start + .seconds(100)) == .refused)
         // The checks close the breaker as well.
         #expect(health.checked(isGood: true) == true)
@@ -141,7 +145,7 @@ struct EndpointHealthTests {
     func oldChecks() {
         var health = Self.health(failures: 1, checks: (healthy: 2, unhealthy: 3))
         for _ in 0..<10 { #expect(health.checked(isGood: true) == false) }
-        health.failed(now: Self.start)
+        _ = health.failed(now: Self.start)
         #expect(health.checked(isGood: true) == false)
         #expect(health.admission(now: Self.start) == .refused)
         #expect(health.checked(isGood: true) == true)
@@ -163,21 +167,238 @@ struct EndpointHealthTests {
         let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
         for _ in 0..<3 { endpoint.began() }
         #expect(endpoint.load == 3)
-        endpoint.ended(.good, onTrial: false, now: Self.start)
+        endpoint.ended(.good(organization: 1), onTrial: false, now: Self.start)
         endpoint.ended(.unknown, onTrial: false, now: Self.start)
         #expect(endpoint.load == 1)
         #expect(endpoint.isWell)
-        endpoint.ended(.bad, onTrial: false, now: Self.start)
+        endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
         #expect(endpoint.load == 0)
         #expect(!endpoint.isWell)
         #expect(endpoint.admission(now: Self.start) == .refused)
         #expect(endpoint.admission(now: Self.start + .seconds(5)) == .onTrial)
         for _ in 0..<2 { endpoint.began() }
         endpoint.ended(.unknown, onTrial: false, now: Self.start)
-        #expect(endpoint.admission(now: Self.start + .seconds(100)) == .refused)
-        endpoint.ended(.good, onTrial: true, now: Self.start)
+        #expect(endpoint.admission(now: Self.start + .seconds(9)) == .refused)
+        endpoint.ended(.good(organization: 1), onTrial: true, now: Self.start)
         #expect(endpoint.isWell)
         #expect(endpoint.opensAt == nil)
+    }
+}
+
+extension EndpointHealth {
+    fileprivate mutating func failed(onTrial isTrial: Bool = false, now: Instant) -> Change? {
+        wasUnreachable(.connectionRefused, onTrial: isTrial, now: now) { _ in true }
+    }
+}
+
+@Suite("What proves that an endpoint is not well")
+struct EndpointProofTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    private var health: EndpointHealth {
+        var breaker = UpstreamSettings.Breaker()
+        breaker.failures = 5
+        breaker.openFor = .seconds(5)
+        return EndpointHealth(breaker: breaker, check: nil)
+    }
+
+    /// Reports one status, and says whether that put the endpoint out.
+    private func status(
+        _ health: inout EndpointHealth, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
+        onTrial isTrial: Bool = false, mayLeave: Bool = true
+    ) -> EndpointHealth.Change? {
+        health.answered(
+            status: 503, to: organization, good: good, onTrial: isTrial, now: Self.start + .seconds(seconds)
+        ) { _ in mayLeave }
+    }
+
+    private func silence(
+        _ health: inout EndpointHealth, _ organization: UInt64, servesOthers: Bool
+    ) -> EndpointHealth.Change? {
+        health.gaveNoAnswer(.answerTimeout, to: organization, now: Self.start) { _ in
+            servesOthers
+        } mayLeave: { _ in
+            true
+        }
+    }
+
+    @Test("Statuses of one organization, or of two, never put an endpoint out")
+    func oneSided() {
+        var health = health
+        for index in 0..<10_000 {
+            #expect(status(&health, UInt64(index % 2)) == nil)
+        }
+        #expect(health.isWell && !health.isOut)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Statuses of three organizations do, once there are enough and they are half of the answers")
+    func severalOrganizations() {
+        var health = health
+        for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
+        // The good answers are counted from the first status on.
+        #expect(status(&health, 2, good: 106) == nil)
+        #expect(status(&health, 2, good: 106) == .out(.seconds(5), .status(503), isTrial: false))
+        #expect(health.isOut)
+    }
+
+    @Test("Statuses that came long ago do not count")
+    func window() {
+        var health = health
+        for organization in [1, 2, 3, 4] as [UInt64] { _ = status(&health, organization) }
+        #expect(health.countsUntil == Self.start + .seconds(10))
+        for organization in [1, 2, 3, 4] as [UInt64] { #expect(status(&health, organization, at: 10) == nil) }
+        health.forgetStatuses(now: Self.start + .seconds(20))
+        #expect(health.countsUntil == nil)
+        #expect(health.isWell)
+    }
+
+    @Test("Without room statuses change nothing")
+    func noRoom() {
+        var health = health
+        for index in 0..<100 { #expect(status(&health, UInt64(index), mayLeave: false) == nil) }
+        #expect(health.isWell)
+    }
+
+    @Test("A status shows that what did not answer is there again, but not that what answered so is well")
+    func trials() {
+        var health = health
+        for _ in 0..<5 { _ = health.failed(now: Self.start) }
+        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
+        #expect(status(&health, 1, at: 5, onTrial: true) == .back)
+        for organization in [1, 2, 3, 4, 5] as [UInt64] { _ = status(&health, organization, at: 6) }
+        #expect(health.isOut)
+        #expect(health.admission(now: Self.start + .seconds(11)) == .onTrial)
+        #expect(status(&health, 1, at: 11, onTrial: true) == .out(.seconds(10), .status(503), isTrial: true))
+    }
+
+    @Test("Requests of one organization that get no answer prove nothing while others are served")
+    func silence() {
+        var health = health
+        for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
+        #expect(!health.isOut && !health.isWell)
+        #expect(silence(&health, 2, servesOthers: true) == nil)
+        #expect(
+            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+    }
+
+    @Test("They do where nobody else was served")
+    func silenceForAll() {
+        var health = health
+        for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
+        #expect(
+            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+    }
+
+    @Test("What may not leave is told once, and leaves when it may")
+    func kept() {
+        var health = health
+        for _ in 0..<4 { _ = health.failed(now: Self.start) }
+        func fail(_ mayLeave: Bool) -> EndpointHealth.Change? {
+            health.wasUnreachable(.connectionRefused, now: Self.start) { _ in mayLeave }
+        }
+        #expect(fail(false) == .kept(.unreachable(.connectionRefused)))
+        #expect(fail(false) == nil)
+        #expect(health.admission(now: Self.start) == .admitted)
+        #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isTrial: false))
+    }
+
+    @Test("The only one left is tried after the shortest time, however often it failed")
+    func needed() {
+        var health = health
+        var now = Self.start
+        for _ in 0..<5 { _ = health.failed(now: now) }
+        for _ in 0..<4 {
+            now = now + .seconds(5)
+            #expect(health.admission(now: Instant(nanoseconds: now.nanoseconds - 1), isNeeded: true) == .refused)
+            #expect(health.admission(now: now, isNeeded: true) == .onTrial)
+            _ = health.failed(onTrial: true, now: now)
+        }
+        #expect(health.admission(now: now + .seconds(79)) == .refused)
+    }
+
+    @Test("At most half of the endpoints are out, and statuses never take the only one")
+    func room() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 1
+        let said = Mutex<[String]>([])
+        for count in 1...5 {
+            said.withLock { $0 = [] }
+            let room = EndpointRoom()
+            let endpoints = (0..<count).map { index in
+                let port = UInt16(index + 1)
+                return Endpoint(
+                    url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
+                    address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room
+                ) { line in said.withLock { $0.append(line) } }
+            }
+            room.hasOnly(endpoints)
+            for round in 1...3 {
+                for endpoint in endpoints {
+                    endpoint.began()
+                    endpoint.ended(
+                        .refusing(status: 503, organization: UInt64(round)), onTrial: false, now: Self.start)
+                }
+            }
+            #expect(endpoints.count(where: \.isOut) == count / 2)
+            for endpoint in endpoints {
+                endpoint.began()
+                endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+            }
+            #expect(endpoints.count(where: \.isOut) == max(1, count / 2))
+            // One that is back makes room for one that fails.
+            if let back = endpoints.first(where: \.isOut), let next = endpoints.first(where: { !$0.isOut }) {
+                back.began()
+                back.ended(.good(organization: 1), onTrial: false, now: Self.start)
+                next.began()
+                next.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+                #expect(!back.isOut && next.isOut)
+                #expect(said.withLock { $0.contains { $0.hasSuffix("is in use again") } })
+            }
+            #expect(
+                said.withLock { $0 }.contains {
+                    $0 == "upstream http://127.0.0.1:1 at 127.0.0.1:1 is out for 5.0 seconds: "
+                        + (count == 1 ? "the connection was refused" : "it answers 503 to several organizations")
+                })
+        }
+    }
+
+    @Test("One organization's silence leaves an endpoint in use that has served another one")
+    func served() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 3
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
+            endpoint.began()
+            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+        }
+        for organization in [7, 1, 1, 1] as [UInt64] { ended(.good(organization: organization)) }
+        for _ in 0..<20 { ended(.unanswered(.answerTimeout, organization: 1)) }
+        #expect(!endpoint.isOut)
+        // Long after that nobody else is there any more.
+        ended(.unanswered(.answerTimeout, organization: 1), at: 601)
+        #expect(endpoint.isOut)
+    }
+
+    @Test("Good answers are counted only while some are none")
+    func counting() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 3
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {
+            endpoint.began()
+            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+        }
+        ended(.good(organization: 1), at: 0)
+        #expect(endpoint.goodAnswers == 0)
+        ended(.refusing(status: 502, organization: 1), at: 1)
+        #expect(endpoint.isWell)
+        for second in 2...4 { ended(.good(organization: 1), at: second) }
+        #expect(endpoint.goodAnswers == 3)
+        for second in 12...20 { ended(.good(organization: 1), at: second) }
+        #expect(endpoint.goodAnswers == 4)
     }
 }
 

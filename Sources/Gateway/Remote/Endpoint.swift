@@ -14,11 +14,30 @@ final class Endpoint: Sendable {
     /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
     let hostLines: [UInt8]
     private let outstanding = Atomic<Int>(0)
-    /// Whether `health` has anything to say; nearly always it has not, and no lock is taken.
-    private let isTroubled = Atomic<Bool>(false)
+    /// What `health` has to say; nearly always nothing, and no lock is taken.
+    private let standing = Atomic<UInt8>(Standing.calm)
+    /// Good answers while some are none, and until when they are counted.
+    private let good = Atomic<Int>(0)
+    private let countsUntil = Atomic<UInt64>(0)
+    private let served = ServedOrganizations()
+    private let ejections = Atomic<Int>(0)
     private let health: Mutex<EndpointHealth>
+    private let room: EndpointRoom
+    private let say: @Sendable (String) -> Void
 
-    init(url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings) {
+    private enum Standing {
+        static let calm: UInt8 = 0
+        /// Good answers are counted; requests go there as ever.
+        static let counting: UInt8 = 1
+        static let troubled: UInt8 = 2
+    }
+
+    init(
+        url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings, room: EndpointRoom = EndpointRoom(),
+        say: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.room = room
+        self.say = say
         self.url = url
         self.address = address
         name = "\(address)"
@@ -33,19 +52,34 @@ final class Endpoint: Sendable {
     var load: Int { outstanding.load(ordering: .relaxed) }
 
     /// Nothing speaks against it. Costs one load.
-    var isWell: Bool { !isTroubled.load(ordering: .relaxed) }
+    var isWell: Bool { standing.load(ordering: .relaxed) != Standing.troubled }
+
+    /// No request goes there but one that tries.
+    var isOut: Bool { !isWell && health.withLock { $0.isOut } }
+
+    /// How often its requests have put it out, or kept it out.
+    var ejectionCount: Int { ejections.load(ordering: .relaxed) }
 
     /// Whether a request may go there now; if it is on trial, `ended` has to be told so.
-    func admission(now: Instant) -> EndpointHealth.Admission {
-        guard isTroubled.load(ordering: .relaxed) else { return .admitted }
-        return health.withLock { $0.admission(now: now) }
+    func admission(now: Instant, isNeeded: Bool = false) -> EndpointHealth.Admission {
+        guard !isWell else { return .admitted }
+        return health.withLock { $0.admission(now: now, isNeeded: isNeeded) }
     }
 
     /// When it can be tried again; see ``EndpointHealth``.
     var opensAt: Instant? { health.withLock { $0.opensAt } }
 
-    /// What a request told about the endpoint.
-    enum Outcome: Sendable { case good, bad, unknown }
+    /// What a request told about the endpoint; organizations are told by their keys.
+    enum Outcome: Sendable {
+        case good(organization: UInt64)
+        /// No connection could be made.
+        case unreachable(UpstreamFailure)
+        /// The request was sent, and no answer came.
+        case unanswered(UpstreamFailure, organization: UInt64)
+        /// 502, 503 or 504.
+        case refusing(status: Int, organization: UInt64)
+        case unknown
+    }
 
     /// A request goes there.
     func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
@@ -53,14 +87,52 @@ final class Endpoint: Sendable {
     /// A request that began there is over, or came to nothing.
     func ended(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
-        if outcome != .bad, !isTroubled.load(ordering: .relaxed) { return }
-        health.withLock { health in
-            switch outcome {
-            case .good: health.succeeded()
-            case .bad: health.failed(onTrial: isTrial, now: now)
-            case .unknown: if isTrial { health.trialAbandoned(now: now) }
-            }
-            isTroubled.store(!health.isWell, ordering: .relaxed)
+        if case .good(let organization) = outcome {
+            served.note(organization, now: now)
+            if standing.load(ordering: .relaxed) == Standing.calm { return }
+        }
+        judge(outcome, onTrial: isTrial, now: now)
+    }
+
+    // Not inlined: nearly every request is over before this.
+    @inline(never)
+    private func judge(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
+        switch outcome {
+        case .unknown where !isTrial: return
+        case .good where isWell:
+            good.wrappingAdd(1, ordering: .relaxed)
+            guard now.nanoseconds >= countsUntil.load(ordering: .relaxed) else { return }
+        case .good, .unreachable, .unanswered, .refusing, .unknown: break
+        }
+        let change = health.withLock { health in
+            let change = EndpointHealth.Report(outcome, onTrial: isTrial, now: now).judged(by: &health, of: self)
+            noted(&health, now: now)
+            return change
+        }
+        if let change { tell(change) }
+    }
+
+    /// What the reports of requests may ask.
+    func mayLeave(because sign: EndpointHealth.Sign) -> Bool { room.mayLeave(self, because: sign) }
+    func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
+    var goodAnswers: Int { good.load(ordering: .relaxed) }
+
+    private func noted(_ health: inout EndpointHealth, now: Instant?) {
+        if let now { health.forgetStatuses(now: now) }
+        countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
+        room.note(self, isOut: health.isOut)
+        let standing =
+            !health.isWell ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
+        self.standing.store(standing, ordering: .relaxed)
+    }
+
+    private func tell(_ change: EndpointHealth.Change) {
+        switch change {
+        case .out(let time, let sign, let isTrial):
+            ejections.wrappingAdd(1, ordering: .relaxed)
+            say("upstream \(url) at \(name) is \(isTrial ? "still " : "")out for \(time): \(sign)")
+        case .kept(let sign): say("upstream \(url) at \(name) stays in use, as too few others are left: \(sign)")
+        case .back: say("upstream \(url) at \(name) is in use again")
         }
     }
 
@@ -68,8 +140,53 @@ final class Endpoint: Sendable {
     func checked(isGood: Bool) -> Bool {
         health.withLock { health in
             let hasChanged = health.checked(isGood: isGood)
-            isTroubled.store(!health.isWell, ordering: .relaxed)
+            noted(&health, now: nil)
             return hasChanged
+        }
+    }
+}
+
+extension EndpointHealth {
+    /// What a request told, and when.
+    struct Report {
+        private let outcome: Endpoint.Outcome
+        private let isTrial: Bool
+        private let now: Instant
+
+        init(_ outcome: Endpoint.Outcome, onTrial isTrial: Bool, now: Instant) {
+            self.outcome = outcome
+            self.isTrial = isTrial
+            self.now = now
+        }
+
+        func judged(by health: inout EndpointHealth, of endpoint: Endpoint) -> Change? {
+            switch outcome {
+            case .good: return health.succeeded()
+            case .unreachable(let failure):
+                return health.wasUnreachable(failure, onTrial: isTrial, now: now) { endpoint.mayLeave(because: $0) }
+            case .unanswered(let failure, let organization):
+                return health.gaveNoAnswer(failure, to: organization, onTrial: isTrial, now: now) {
+                    endpoint.servesOthers(than: $0, now: now)
+                } mayLeave: {
+                    endpoint.mayLeave(because: $0)
+                }
+            case .refusing(let status, let organization):
+                return health.answered(
+                    status: status, to: organization, good: endpoint.goodAnswers, onTrial: isTrial, now: now
+                ) { endpoint.mayLeave(because: $0) }
+            case .unknown:
+                if isTrial { health.trialAbandoned(now: now) }
+                return nil
+            }
+        }
+    }
+}
+
+extension EndpointHealth.Sign: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .unreachable(let failure), .unanswered(let failure): failure.explanation
+        case .status(let status): "it answers \(status) to several organizations"
         }
     }
 }

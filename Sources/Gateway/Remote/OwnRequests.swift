@@ -27,12 +27,13 @@ extension UpstreamClient {
         do throws(ClientFailure) {
             let answer = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = RelayedHead.isEndpointFailure(link.connection.status) ? .bad : .good
+            link.outcome = RelayedHead.outcome(of: link.connection, for: stableKey(of: organization))
             link.giveBack()
             _ = consume place
             return answer
         } catch {
-            link.outcome = .bad
+            // An answer that is too long is one.
+            if error != .truncated { link.outcome = Endpoint.Outcome(error, for: stableKey(of: organization)) }
             throw Failure(error)
         }
     }

@@ -70,8 +70,15 @@ enum RelayedHead {
     static let dropped: FieldNameSet = [.xTraceID, .xPolicyVersion]
     static let droppedWithLength = dropped.union([.contentLength])
 
-    /// The statuses with which a layer in front of the service says that the service is not there. All others are answers.
-    static func isEndpointFailure(_ status: Int) -> Bool { status == 502 || status == 503 || status == 504 }
+    /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
+    /// is not there; all others are answers. A 503 that says when to come back is one as well: it was said to whom it was said.
+    static func outcome(of upstream: ClientConnection, for organization: UInt64) -> Endpoint.Outcome {
+        switch upstream.status {
+        case 502, 504: .refusing(status: upstream.status, organization: organization)
+        case 503 where upstream.head.retryAfter == nil: .refusing(status: 503, organization: organization)
+        default: .good(organization: organization)
+        }
+    }
 
     /// Whose limits the client is told.
     enum Limits { case ours, upstreams }

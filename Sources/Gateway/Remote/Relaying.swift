@@ -100,7 +100,9 @@ extension Worker {
                 }
                 // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
                 // has idle times of its own, ends many at once.
-                if failure != .abandoned, !(link.isReused && failure == .closed) { link.outcome = .bad }
+                if !(link.isReused && failure == .closed) {
+                    link.outcome = Endpoint.Outcome(failure, for: exchange.organization?.key ?? 0)
+                }
                 guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
                 else { throw Failure(failure) }
                 counts.add(to: .upstreamRetries)
@@ -108,7 +110,7 @@ extension Worker {
                 continue
             }
             mark(.forward, &exchange)
-            link.outcome = RelayedHead.isEndpointFailure(upstream.status) ? .bad : .good
+            link.outcome = RelayedHead.outcome(of: upstream, for: exchange.organization?.key ?? 0)
             return try await deliver(link, for: grant, client, lease, askedAt, &connection, &exchange)
         }
     }
@@ -249,6 +251,16 @@ extension UpstreamFailure {
         case .switchedProtocols: self = .unexpectedUpgrade
         case .invalidStatusLine, .unsupportedVersion, .invalidField, .contradictoryFraming, .impossibleBody:
             self = .invalidResponse
+        }
+    }
+}
+
+extension Endpoint.Outcome {
+    /// What an exchange without an answer tells; nothing where the client left.
+    init(_ failure: ClientFailure, for organization: UInt64) {
+        self = .unknown
+        if case .upstream(let failure) = Failure(failure).kind {
+            self = .unanswered(failure, organization: organization)
         }
     }
 }

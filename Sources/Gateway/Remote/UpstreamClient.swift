@@ -107,7 +107,11 @@ final class UpstreamClient {
                 unlessClosing: client)
             return UpstreamLink(site, connection, isReused: false, isTrial: isTrial)
         } catch {
-            endpoint.ended(error.isEndpointsFault ? .bad : .unknown, onTrial: isTrial, now: loop.now)
+            var outcome = Endpoint.Outcome.unknown
+            if error.isEndpointsFault, case .upstream(let failure) = Failure(error).kind {
+                outcome = .unreachable(failure)
+            }
+            endpoint.ended(outcome, onTrial: isTrial, now: loop.now)
             throw error
         }
     }
@@ -147,8 +151,13 @@ final class UpstreamClient {
             serverName: settings.tls.serverName ?? endpoint.url.host)
     }
 
+    /// The endpoint with the least to do. Where all are out, one of them is tried as soon as that makes sense.
     private func choose(avoiding refused: [Endpoint]) -> (site: Site, isTrial: Bool)? {
         turn &+= 1
+        return choose(avoiding: refused, isNeeded: false) ?? choose(avoiding: refused, isNeeded: true)
+    }
+
+    private func choose(avoiding refused: [Endpoint], isNeeded: Bool) -> (site: Site, isTrial: Bool)? {
         var best: Site?
         var leastLoad = Int.max
         for offset in sites.indices {
@@ -156,7 +165,7 @@ final class UpstreamClient {
             let endpoint = site.endpoint
             let load = endpoint.load
             guard load < leastLoad || !endpoint.isWell, !refused.contains(where: { $0 === endpoint }) else { continue }
-            switch endpoint.admission(now: loop.now) {
+            switch endpoint.admission(now: loop.now, isNeeded: isNeeded) {
             case .refused: continue
             // One request has to find out how an endpoint is that was out; it goes there whatever the load.
             case .onTrial: return (site, true)

@@ -54,7 +54,16 @@ package struct SecretField: Sendable, Equatable, CustomStringConvertible {
 struct UpstreamUsage: Sendable {
     let inFlight: Int
     let waiting: Int
-    let endpoints: [(url: String, address: String, isWell: Bool)]
+    let endpoints: [EndpointUsage]
+}
+
+/// How an endpoint stands at a moment.
+struct EndpointUsage: Sendable {
+    let url: String
+    let address: String
+    let isWell: Bool
+    let isOut: Bool
+    let ejections: Int
 }
 
 /// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
@@ -62,6 +71,8 @@ final class UpstreamCluster: Sendable {
     let plan: UpstreamPlan
     let gate: UpstreamGate
     private let endpoints = Mutex<[Endpoint]>([])
+    private let room = EndpointRoom()
+    private let say: @Sendable (String) -> Void
     private let changes = Atomic<UInt64>(0)
     /// Names that have no addresses yet, and why.
     private let nameless = Mutex<[UpstreamURL: UpstreamFailure]>([:])
@@ -69,8 +80,10 @@ final class UpstreamCluster: Sendable {
     /// What the policy says of it.
     var settings: UpstreamSettings { plan.settings }
 
-    init(_ plan: UpstreamPlan) {
+    /// `say` tells an operator which endpoints are out and which are back.
+    init(_ plan: UpstreamPlan, say: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plan = plan
+        self.say = say
         gate = UpstreamGate(plan.settings)
         // Numeric addresses are there from the first request on.
         for url in plan.settings.endpoints {
@@ -96,9 +109,11 @@ final class UpstreamCluster: Sendable {
             let known = endpoints.filter { $0.url == url }
             guard known.map(\.address) != addresses else { return }
             let new = addresses.map { address in
-                known.first { $0.address == address } ?? Endpoint(url: url, address: address, settings: settings)
+                known.first { $0.address == address }
+                    ?? Endpoint(url: url, address: address, settings: settings, room: room, say: say)
             }
             endpoints = endpoints.filter { $0.url != url } + new
+            room.hasOnly(endpoints)
             changes.wrappingAdd(1, ordering: .releasing)
         }
     }
@@ -109,7 +124,10 @@ final class UpstreamCluster: Sendable {
     /// How the upstream stands, for metrics.
     func usage() -> UpstreamUsage {
         let (inFlight, waiting) = gate.usage
-        let endpoints = current.map { (url: "\($0.url)", address: "\($0.address)", isWell: $0.isWell) }
+        let endpoints = current.map {
+            EndpointUsage(
+                url: "\($0.url)", address: $0.name, isWell: $0.isWell, isOut: $0.isOut, ejections: $0.ejectionCount)
+        }
         return UpstreamUsage(inFlight: inFlight, waiting: waiting, endpoints: endpoints)
     }
 

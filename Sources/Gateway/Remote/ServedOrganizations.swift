@@ -1,0 +1,39 @@
+internal import Synchronization
+internal import Transport
+
+/// The last two organizations that an endpoint has served: enough to tell whether anybody but some is served there.
+///
+/// Written by every worker without a lock. Two that write at once may forget one of the two until it is served again.
+struct ServedOrganizations: ~Copyable, Sendable {
+    private let latest = Atomic<UInt64>(0)
+    private let latestAt = Atomic<UInt64>(0)
+    private let other = Atomic<UInt64>(0)
+    private let otherAt = Atomic<UInt64>(0)
+
+    /// How long an organization counts that has been served.
+    static let memory = Duration.seconds(600)
+    /// How often the time of the same organization is written.
+    private static let second: UInt64 = 1_000_000_000
+
+    /// An organization got an answer.
+    func note(_ key: UInt64, now: Instant) {
+        let last = latest.load(ordering: .relaxed)
+        let lastAt = latestAt.load(ordering: .relaxed)
+        if last == key, now.nanoseconds < lastAt &+ Self.second { return }
+        if last != key {
+            other.store(last, ordering: .relaxed)
+            otherAt.store(lastAt, ordering: .relaxed)
+            latest.store(key, ordering: .relaxed)
+        }
+        latestAt.store(now.nanoseconds, ordering: .relaxed)
+    }
+
+    /// Whether somebody else than `few` was served lately.
+    func hasOthers(than few: FewOrganizations, now: Instant) -> Bool {
+        func counts(_ key: UInt64, _ at: UInt64) -> Bool {
+            at > 0 && now < Instant(nanoseconds: at) + Self.memory && !few.contains(key)
+        }
+        return counts(latest.load(ordering: .relaxed), latestAt.load(ordering: .relaxed))
+            || counts(other.load(ordering: .relaxed), otherAt.load(ordering: .relaxed))
+    }
+}
