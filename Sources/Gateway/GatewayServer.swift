@@ -210,8 +210,12 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.loop.perform { worker.context = context } }
     }
 
-    /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere; requests are still served.
-    package func failReadiness() { shared.isDraining.store(true, ordering: .relaxed) }
+    /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere. Requests are still served, also on new
+    /// connections; each answer says that its connection ends.
+    package func failReadiness() {
+        shared.isDraining.store(true, ordering: .relaxed)
+        for worker in workers { worker.loop.perform { worker.announceDrain() } }
+    }
 
     /// Stops accepting, closes idle connections, and lets every request finish.
     package func beginDrain() {

@@ -108,9 +108,12 @@ final class Worker: @unchecked Sendable {
     /// Closes the connections that nobody uses: when the loop is about to end.
     func closeUnused() { remote = nil }
 
-    /// Fails readiness first (the shared state already does), then stops accepting and lets requests finish.
+    /// From now on each answer is the last one of its connection, so that clients go elsewhere and lose no request.
+    func announceDrain() { isDraining = true }
+
+    /// Stops accepting, closes idle connections and lets requests finish.
     func drain() {
-        isDraining = true
+        announceDrain()
         for listener in listeners { listener.stopAccepting() }
         loop.interruptIdle()
     }

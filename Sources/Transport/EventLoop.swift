@@ -17,6 +17,8 @@ internal import Synchronization
     private var running: [UnownedJob] = []
     private var chores: [Chore] = []
     private var isStopping = false
+    /// How often ready tasks were run: tells a task that was resumed from one that goes on.
+    private var round: UInt64 = 0
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 
@@ -108,15 +110,47 @@ internal import Synchronization
 
     private func runReadyJobs() {
         let executor = unsafe asUnownedTaskExecutor()
-        // A bound, so that tasks which make each other ready cannot keep the sockets waiting.
+        // Bounds, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting.
         var rounds = 0
-        while !ready.isEmpty, rounds < 8 {
+        while !ready.isEmpty, rounds == 0 || rounds < 8 && Instant.now() - now < EventLoop.longestRounds {
             swap(&ready, &running)
+            round &+= 1
             for job in running { unsafe job.runSynchronously(on: executor) }
             running.removeAll(keepingCapacity: true)
             rounds += 1
         }
     }
+
+    /// The sockets are looked at after this, whoever is ready.
+    private static let longestRounds = Duration.milliseconds(2)
+
+    /// What a task has done since others had their turn.
+    package struct Stretch {
+        fileprivate var round: UInt64 = 0
+        fileprivate var steps = 0
+        fileprivate var begunAt = Instant.distantFuture
+
+        package init() {}
+    }
+
+    /// Whether a task that has one more step at hand has worked long enough for others to have their turn first: it yields
+    /// then. The more tasks are ready, the sooner; a few steps are always free, and cost no look at the clock.
+    func isOver(_ stretch: inout Stretch) -> Bool {
+        if stretch.round != round {
+            stretch.round = round
+            stretch.steps = 0
+        }
+        stretch.steps += 1
+        guard stretch.steps > EventLoop.freeSteps else { return false }
+        let time = Instant.now()
+        if stretch.steps == EventLoop.freeSteps + 1 { stretch.begunAt = time }
+        return time - stretch.begunAt >= EventLoop.longestWait / max(running.count, EventLoop.leastShares)
+    }
+
+    private static let freeSteps = 4
+    /// What all ready tasks together may take before the first has its turn again.
+    private static let longestWait = Duration.milliseconds(8)
+    private static let leastShares = 8
 
     private func doChores() {
         for index in chores.indices where chores[index].next <= now {

@@ -39,6 +39,7 @@ package struct ServerConnection: ~Copyable {
     /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
     var hasFailedToSend = false
     package internal(set) var bytesSent = 0
+    private var stretch = EventLoop.Stretch()
 
     init(
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
@@ -118,6 +119,7 @@ package struct ServerConnection: ~Copyable {
                 do throws(HeadError) {
                     if try parseHead() {
                         beginExchange()
+                        await takeTurns()
                         return .request
                     }
                 } catch {
@@ -169,6 +171,7 @@ package struct ServerConnection: ~Copyable {
         before deadline: Instant, interruptible: Bool, unlessReadable other: SocketWatch? = nil
     ) async -> Fill {
         while true {
+            await takeTurns()
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
                 makeRoom()
@@ -194,6 +197,11 @@ package struct ServerConnection: ~Copyable {
                 guard await watch.writable(before: deadline) == .ready else { return .deadlinePassed }
             }
         }
+    }
+
+    /// A client that always has more at hand must not keep the loop for itself.
+    private mutating func takeTurns() async {
+        if loop.isOver(&stretch) { await Task.yield() }
     }
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an

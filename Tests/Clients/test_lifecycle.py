@@ -252,6 +252,34 @@ def test_drain(start, policies, number):
         gateway.wire()
 
 
+def test_a_drain_costs_no_client_a_request(start, policies):
+    """Clients that keep their connections are told with the last answer that these end, before they do."""
+    policies.settings(timeouts={"drainDelay": "2s"}).generous()
+    gateway = start(policies)
+    lost, told = [], []
+
+    def client():
+        wire = gateway.wire()
+        while True:
+            try:
+                answer = gateway.call("GET", JOBS, wire=wire)
+            except (EOFError, OSError) as error:
+                return lost.append(error)
+            if answer.closes:
+                wire.close()
+                return told.append(answer.status)
+
+    clients = [threading.Thread(target=client) for _ in range(8)]
+    for one in clients:
+        one.start()
+    wait_for(lambda: len(gateway.log_lines()) > 50, "load")
+    gateway.signal(signal.SIGTERM)
+    for one in clients:
+        one.join(20)
+    assert lost == [] and told == [200] * 8
+    assert gateway.process.wait(20) == 0
+
+
 def test_drain_does_not_wait_for_ever(start, policies):
     policies.settings(timeouts={"drainDelay": "0s", "drain": "2s"})
     gateway = start(policies)

@@ -30,6 +30,40 @@ struct EventLoopTests {
         }
     }
 
+    @Test("A task that always has one more step at hand lets others have their turn")
+    func turns() async throws {
+        try await withLoop { loop in
+            let turns = try await loop.run { loop in
+                let turns = Turns()
+                for _ in 0..<2 { Task(executorPreference: loop) { turns.taken.add(1, ordering: .relaxed) } }
+                var stretch = EventLoop.Stretch()
+                // Only a task that yields lets the two others run.
+                while turns.taken.load(ordering: .relaxed) < 2 {
+                    if loop.isOver(&stretch) { await Task.yield() }
+                }
+                return turns.taken.load(ordering: .relaxed)
+            }
+            #expect(turns == 2)
+        }
+    }
+
+    private final class Turns: Sendable {
+        let taken = Atomic<Int>(0)
+    }
+
+    @Test("A few steps of each turn are free, whatever was done before")
+    func freeSteps() async throws {
+        try await withLoop { loop in
+            let isOver = try await loop.run { loop in
+                var stretch = EventLoop.Stretch()
+                while !loop.isOver(&stretch) {}
+                await Task.yield()
+                return (0..<4).map { _ in loop.isOver(&stretch) }
+            }
+            #expect(isOver == [false, false, false, false])
+        }
+    }
+
     @Test("Tasks from other threads wake a loop that waits for nothing")
     func wakeUp() async throws {
         try await withLoop { loop in
