@@ -27,7 +27,8 @@ final class ActivePolicies {
         listenerSettings = Listener.Settings(
             timeouts: ServerTimeouts(
                 handshake: settings.timeouts.handshake, head: settings.timeouts.head,
-                body: settings.timeouts.bodyProgress, idle: settings.timeouts.idle, write: settings.timeouts.write),
+                body: settings.timeouts.bodyProgress, wholeBody: settings.timeouts.body, idle: settings.timeouts.idle,
+                write: settings.timeouts.write),
             headLimits: HeadLimits(
                 targetBytes: settings.sizes.targetBytes, headBytes: settings.sizes.headBytes,
                 fields: settings.sizes.headers),

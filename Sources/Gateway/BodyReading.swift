@@ -4,38 +4,34 @@ internal import Policy
 internal import Transport
 
 // The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory; else it is passed
-// on as it comes. It is capped by its route, and the cap is checked before the first byte where the length is announced.
+// on as it comes, once enough of it is here. It is capped by its route, and the cap is checked before the first byte where the
+// length is announced.
 extension Worker {
     func takeBody(
         of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) -> ForwardedBody {
-        switch connection.head.framing {
-        case .none: return .whole([])
-        case .length(let length) where length > UInt64(grant.route.maxBodyBytes):
-            throw Failure(.bodyTooLarge(limit: grant.route.maxBodyBytes), at: .read)
-        case .length(let length) where length > Worker.wholeBytes && isPassedOn(grant):
-            return .streamed(.length(Int(length)))
-        case .chunked where isPassedOn(grant): return .streamed(.chunked)
-        case .length, .chunked, .untilClose:
-            return .whole(try await readBody(of: &connection, for: grant, &exchange))
-        }
+        let framing = connection.head.framing
+        if framing == .none { return .whole([]) }
+        let body = try await connection.readBody(
+            atMost: grant.route.maxBodyBytes, upTo: isPassedOn(grant) ? Worker.spooledBytes : .max,
+            &exchange.allowance, of: shared.bodies, for: ShareOwner(of: grant, from: connection.peer),
+            count: &exchange.bodyBytes)
+        if body.isWhole { return .whole(body.bytes) }
+        if case .length(let length) = framing { return .streamed(.length(Int(length)), begun: body.bytes) }
+        return .streamed(.chunked, begun: body.bytes)
     }
 
+    /// Whether the rest of the body may follow while the request is under way. Not where it takes a lease: who is slow with its
+    /// body would keep others from the connection meanwhile.
     private func isPassedOn(_ grant: Grant) -> Bool {
-        guard remote != nil else { return false }
+        guard remote != nil, grant.route.lease == nil else { return false }
         if case .body = grant.route.connection { return !grant.needsConnection }
         return true
     }
 
-    /// Bodies up to this size are not passed on before they are there: a slow client then keeps no connection to the upstream.
-    private static let wholeBytes: UInt64 = 65_536
-
-    private func readBody(
-        of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
-    ) async throws(Failure) -> [UInt8] {
-        try await connection.readBody(
-            atMost: grant.route.maxBodyBytes, &exchange.allowance, of: shared.bodies, count: &exchange.bodyBytes)
-    }
+    /// Bodies up to this size are not passed on before they are there, and larger ones not before so much of them is: a slow
+    /// client keeps no place among the requests under way.
+    private static let spooledBytes = 65_536
 
     /// Finds out which connection the request is about, where a limit or a lease depends on it.
     func findConnection(

@@ -1,11 +1,40 @@
+internal import Policy
+
 /// Whose share something counts against: a token of an organization, both as numbers.
 ///
 /// Before either is known the client's address stands for it. Whoever gives out the shares decides which of the two it
 /// replaces: an address that is an organization of its own weighs as much as one, an address that is a token of the
 /// organization 0 shares with all that are unknown.
-struct ShareOwner: Hashable, Sendable {
+package struct ShareOwner: Hashable, Sendable {
     let organization: UInt64
     let token: UInt64
+
+    init(organization: UInt64, token: UInt64) {
+        self.organization = organization
+        self.token = token
+    }
+
+    /// An organization of which no token is known.
+    package init(organization: String) { self.init(organization: stableKey(of: organization), token: 0) }
+
+    /// Somebody of whom only the address is known: one of those that share as the organization 0.
+    init(address: String) { self.init(organization: 0, token: stableKey(of: address)) }
+
+    /// Whoever a request was granted to, or its address where nobody had to be known.
+    init(of grant: Grant, from address: String) {
+        guard let principal = grant.principal else {
+            self.init(address: address)
+            return
+        }
+        self.init(organization: (grant.organization ?? principal.organizations[0]).key, token: principal.key)
+    }
+}
+
+/// What an organization holds of something shared, and how many wait for it.
+struct ShareUsage: Equatable, Sendable {
+    let organization: UInt64
+    let inUse: Int
+    let waiting: Int
 }
 
 /// Where the shares of an owner are kept. A hint: it is checked when it is used, and found again where it is out of date.
@@ -99,7 +128,7 @@ struct FairShares<Waiter> {
         self.seats = seats
         let reserve = capacity > 1 ? max(1, capacity / 8) : 0
         // Where it cannot be halved, the organizations' half comes first.
-        tokenReserve = reserve == 1 ? (capacity > 3 ? 1 : 0) : reserve / 2
+        tokenReserve = reserve == 1 ? (capacity > 7 ? 1 : 0) : reserve / 2
         organizationReserve = reserve == 1 ? 1 : reserve - reserve / 2
     }
 
@@ -171,19 +200,12 @@ struct FairShares<Waiter> {
         return organization.busyTokens > 1 && token.inUse > capacity / organization.busyTokens
     }
 
-    /// What an organization holds, and how many wait for it.
-    struct Usage: Equatable {
-        let organization: UInt64
-        let inUse: Int
-        let waiting: Int
-    }
-
     /// The organizations that hold something or wait.
-    var usage: [Usage] {
+    var usage: [ShareUsage] {
         organizations.compactMap { organization in
             organization.busyTokens == 0
                 ? nil
-                : Usage(organization: organization.key, inUse: organization.inUse, waiting: organization.waiting)
+                : ShareUsage(organization: organization.key, inUse: organization.inUse, waiting: organization.waiting)
         }
     }
 

@@ -17,6 +17,10 @@ package final class Metrics: Sendable {
         package var overdueLeases = 0
         /// `nil` where the upstream is in this process.
         var upstream: UpstreamUsage?
+        /// The memory of bodies by organization.
+        var bodies: [ShareUsage] = []
+        /// What the organizations are called that hold shares.
+        var organizations: [UInt64: String] = [:]
 
         package init() {}
     }
@@ -50,7 +54,10 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
         renderLimits(gauges.limiter, to: &out)
-        if let upstream = gauges.upstream { renderUpstream(upstream, to: &out) }
+        if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
+        render(
+            gauges.bodies, of: gauges, \.inUse, as: "gateway_body_bytes",
+            "Memory of request bodies under way, by organization.", to: &out)
 
         out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by outcome.")
         out.sample("gateway_policy_reloads_total", ["outcome": "accepted"], reloadsAccepted.load(ordering: .relaxed))
@@ -126,11 +133,33 @@ package final class Metrics: Sendable {
         }
     }
 
-    private func renderUpstream(_ usage: UpstreamUsage, to out: inout [UInt8]) {
+    /// Only organizations that hold something have a line, so there are never many.
+    private func render(
+        _ shares: [ShareUsage], of gauges: Gauges, _ value: KeyPath<ShareUsage, Int>, as name: String, _ help: String,
+        to out: inout [UInt8]
+    ) {
+        out.beginMetric(name, "gauge", help)
+        // Who has no organization, or one that a reload has removed, counts as one without a name.
+        var totals: [String: Int] = [:]
+        for share in shares where share[keyPath: value] > 0 {
+            totals[gauges.organizations[share.organization] ?? "", default: 0] += share[keyPath: value]
+        }
+        for (organization, total) in totals.sorted(by: { $0.key < $1.key }) {
+            out.sample(name, ["organization": organization], UInt64(total))
+        }
+    }
+
+    private func renderUpstream(_ usage: UpstreamUsage, _ gauges: Gauges, to out: inout [UInt8]) {
         out.beginMetric("gateway_upstream_requests_in_flight", "gauge", "Requests under way to the upstream.")
         out.sample("gateway_upstream_requests_in_flight", [:], UInt64(max(0, usage.inFlight)))
         out.beginMetric("gateway_upstream_requests_waiting", "gauge", "Requests that wait for a place.")
         out.sample("gateway_upstream_requests_waiting", [:], UInt64(usage.waiting))
+        render(
+            usage.shares, of: gauges, \.inUse, as: "gateway_upstream_places_in_use",
+            "Requests under way to the upstream, by organization.", to: &out)
+        render(
+            usage.shares, of: gauges, \.waiting, as: "gateway_upstream_places_awaited",
+            "Requests that wait for a place, by organization.", to: &out)
         out.beginMetric("gateway_upstream_endpoint_well", "gauge", "Whether nothing speaks against an endpoint.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]

@@ -32,6 +32,8 @@ extension Worker {
         }
         if isDraining { connection.mustClose() }
         if !response.isRelayed, !write(response, for: &exchange, to: &connection) {
+            // The upstream has nothing to do with what is left.
+            exchange.place = nil
             await finish(response, exchange, to: &connection)
         }
         record(exchange, connection, response)
@@ -55,7 +57,7 @@ extension Worker {
         let response: Response
         if let remote {
             caller.update(for: grant, connection, exchange.policies, remote)
-            response = try await relay(body, for: grant, over: remote, lease, caller, &connection, &exchange)
+            response = try await relay(body, for: grant, over: remote, lease, &caller, &connection, &exchange)
         } else {
             response = try await forward(body, for: grant, lease, &connection, &exchange)
         }

@@ -11,7 +11,7 @@ final class SharedState: Sendable {
     let journal: LeaseJournal?
     /// The connector service of this process; `nil` where the upstream is remote.
     let local: (any Upstream)?
-    let bodies = BodyBudget(limitBytes: 256 << 20)
+    let bodies: BodyBudget
     let metrics: Metrics
     let log: AccessLogQueue
     let isDraining = Atomic<Bool>(false)
@@ -21,6 +21,7 @@ final class SharedState: Sendable {
 
     init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
         policies = options.policies
+        bodies = BodyBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         switch options.upstream {
         case .inProcess(let upstream):
             local = upstream
@@ -53,6 +54,12 @@ final class SharedState: Sendable {
         gauges.droppedLogLines = log.droppedLines
         gauges.isReady = !isDraining.load(ordering: .relaxed)
         gauges.upstream = cluster.withLock { $0 }?.usage()
+        gauges.bodies = bodies.usage
+        if !gauges.bodies.isEmpty || gauges.upstream?.shares.isEmpty == false {
+            for organization in status.set.organizations.values {
+                gauges.organizations[organization.key] = organization.id
+            }
+        }
         gauges.overdueLeases = watcher.withLock { $0 }?.overdueLeases ?? 0
         metrics.render(gauges, to: &out)
     }

@@ -1,32 +1,45 @@
 internal import HTTP
 package import Transport
 
+/// What has been read of a body.
+package struct ReceivedBody {
+    package var bytes: [UInt8] = []
+    /// There is no more of it.
+    package var isWhole = true
+
+    package init() {}
+}
+
 extension ServerConnection {
-    /// Reads the request's body whole, or throws as soon as it is too large, too slow or malformed.
+    /// Reads the request's body, or throws as soon as it is too large, too slow or malformed: all of it, or no more than a
+    /// piece beyond the first `enough` bytes.
     ///
-    /// Its memory counts against `budget` for as long as `allowance` lives. `count` is how much of it has come.
+    /// Its memory counts against `owner`'s share of `budget` for as long as `allowance` lives. `count` is how much of it has
+    /// come.
     package mutating func readBody(
-        atMost limit: Int, _ allowance: inout BodyAllowance, of budget: BodyBudget, count: inout Int
-    ) async throws(Failure) -> [UInt8] {
+        atMost limit: Int, upTo enough: Int = .max, _ allowance: inout BodyAllowance, of budget: BodyBudget,
+        for owner: ShareOwner, count: inout Int
+    ) async throws(Failure) -> ReceivedBody {
+        var body = ReceivedBody()
         switch head.framing {
-        case .none: return []
+        case .none: return body
         case .length(let length) where length > UInt64(limit):
             throw Failure(.bodyTooLarge(limit: limit), at: .read)
-        case .length(let length): try allowance.allow(Int(length), of: budget)
-        case .chunked, .untilClose: break
+        case .length, .chunked, .untilClose: break
         }
-        var body: [UInt8] = []
-        let startedAt = loop.now
-        while true {
+        var pace = BodyPace(timeouts)
+        while body.bytes.count <= enough {
+            let asked = loop.now
             switch await nextBodyPiece() {
             case .bytes(let range):
-                guard body.count + range.count <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
-                try allowance.allow(body.count + range.count, of: budget)
-                copyBody(range, to: &body)
-                count = body.count
-                // A byte now and then is progress, but not one that is worth the memory.
-                let seconds = Int((loop.now - startedAt).components.seconds)
-                if seconds > 30, body.count < seconds * leastBytesPerSecond {
+                let wanted = body.bytes.count + range.count
+                guard wanted <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
+                guard allowance.grow(to: wanted, for: owner, of: budget) else {
+                    throw Failure(.overloaded, at: .read)
+                }
+                copyBody(range, to: &body.bytes)
+                count = wanted
+                guard pace.received(range.count, after: loop.now - asked) else {
                     throw Failure(.bodyTimeout, at: .read)
                 }
             case .end: return body
@@ -35,14 +48,38 @@ extension ServerConnection {
             case .closed, .answered: throw Failure(.bodyIncomplete, at: .read)
             }
         }
+        body.isWhole = false
+        return body
     }
 }
 
-/// The least rate of a body, over its whole time, once it has taken half a minute.
-private let leastBytesPerSecond = 1024
+/// Whether a body comes fast enough to be worth what is held for it: a byte now and then is progress, but not enough.
+///
+/// Only the time counts in which the client was waited for, so that nobody is blamed for a slow upstream.
+struct BodyPace {
+    private let span: Duration
+    private let leastBytes: Int
+    private var waited = Duration.zero
+    private var bytes = 0
 
-extension BodyAllowance {
-    fileprivate mutating func allow(_ bytes: Int, of budget: BodyBudget) throws(Failure) {
-        guard grow(to: bytes, of: budget) else { throw Failure(.overloaded, at: .read) }
+    /// Looks at spans as long as there may be between two pieces.
+    init(_ timeouts: ServerTimeouts) { self.init(span: timeouts.body) }
+
+    init(span: Duration) {
+        self.span = span
+        leastBytes = Int(span.components.seconds) * BodyPace.leastBytesPerSecond
+    }
+
+    static let leastBytesPerSecond = 1024
+
+    /// Whether so many bytes after so long a wait still make a pace that is fast enough.
+    mutating func received(_ count: Int, after wait: Duration) -> Bool {
+        waited += wait
+        bytes += count
+        guard waited >= span else { return true }
+        let isFastEnough = bytes >= leastBytes
+        waited = .zero
+        bytes = 0
+        return isFastEnough
     }
 }

@@ -36,6 +36,9 @@ struct ConnectorCall {
         organization = named.first ?? ConnectorRoute(target).organization ?? ""
     }
 
+    /// Whose share of the memory for bodies it counts against.
+    var owner: ShareOwner { ShareOwner(organization: organization) }
+
     func request(with body: [UInt8]) -> ConnectorRequest {
         ConnectorRequest(
             method: method.name, target: target, organization: organization, body: body, traceID: trace.traceID.text)

@@ -92,7 +92,7 @@ final class ConnectorWorker: @unchecked Sendable {
             answer = early
         } else {
             do throws(Failure) {
-                let body = try await readBody(of: &connection, &allowance)
+                let body = try await readBody(of: &connection, for: call.owner, &allowance)
                 // Answers to earlier requests of a pipeline must not wait for this one.
                 guard await connection.flush() else { throw Failure(.bodyIncomplete, at: .forward) }
                 answer = ConnectorAnswer(await service.perform(call.request(with: body)))
@@ -103,11 +103,12 @@ final class ConnectorWorker: @unchecked Sendable {
     }
 
     private func readBody(
-        of connection: inout ServerConnection, _ allowance: inout BodyAllowance
+        of connection: inout ServerConnection, for owner: ShareOwner, _ allowance: inout BodyAllowance
     ) async throws(Failure) -> [UInt8] {
         var count = 0
         return try await connection.readBody(
-            atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, count: &count)
+            atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, for: owner, count: &count
+        ).bytes
     }
 
     private static let maximumBodyBytes = 10 << 20

@@ -102,11 +102,12 @@ struct GatewayDocument {
     }
 
     private mutating func readTimeouts(_ fields: Fields) {
-        let known = ["handshake", "head", "bodyProgress", "idle", "write", "drainDelay", "drain"]
+        let known = ["handshake", "head", "bodyProgress", "body", "idle", "write", "drainDelay", "drain"]
         guard let timeouts = object("timeouts", fields, known) else { return }
         if let found = timeouts.duration("handshake") { settings.timeouts.handshake = found }
         if let found = timeouts.duration("head") { settings.timeouts.head = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
+        if let found = timeouts.duration("body") { settings.timeouts.body = found }
         if let found = timeouts.duration("idle") { settings.timeouts.idle = found }
         if let found = timeouts.duration("write") { settings.timeouts.write = found }
         if let found = timeouts.duration("drainDelay", atLeast: .zero) { settings.timeouts.drainDelay = found }
@@ -114,7 +115,8 @@ struct GatewayDocument {
     }
 
     private mutating func readSizes(_ fields: Fields) {
-        guard let sizes = object("sizes", fields, ["head", "target", "headers", "body", "inspectedBody"]) else {
+        guard let sizes = object("sizes", fields, ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"])
+        else {
             return
         }
         if let found = sizes.size("head", in: 1024...(1 << 20)) { settings.sizes.headBytes = found }
@@ -122,5 +124,6 @@ struct GatewayDocument {
         if let found = sizes.integer("headers", in: 10...1000) { settings.sizes.headers = found.value }
         if let found = sizes.size("body", in: 0...(1 << 30)) { settings.sizes.bodyBytes = found }
         if let found = sizes.size("inspectedBody", in: 1024...(16 << 20)) { settings.sizes.inspectedBodyBytes = found }
+        if let found = sizes.size("bodyMemory", in: (1 << 20)...(1 << 40)) { settings.sizes.bodyMemoryBytes = found }
     }
 }

@@ -54,6 +54,8 @@ package struct GatewaySettings: Equatable, Sendable {
         package var head = Duration.seconds(10)
         /// Between two reads of a body.
         package var bodyProgress = Duration.seconds(30)
+        /// For a body from beginning to end.
+        package var body = Duration.seconds(300)
         /// Between two requests.
         package var idle = Duration.seconds(75)
         /// Between two writes to a client that does not read.
@@ -78,6 +80,8 @@ package struct GatewaySettings: Equatable, Sendable {
         package var bodyBytes = 10 << 20
         /// For bodies that the gateway reads itself.
         package var inspectedBodyBytes = 1 << 20
+        /// For the bodies of all requests under way.
+        package var bodyMemoryBytes = 256 << 20
 
         package init() {}
     }

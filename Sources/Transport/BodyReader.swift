@@ -14,6 +14,8 @@ struct BodyReader {
     private(set) var isActive: Bool
     /// Somebody asked for the body.
     var hasStarted = false
+    /// When all of it must be here; counted from the first time that it had to be waited for.
+    var deadline: Instant?
 
     init(framing: BodyFraming, keepsTrailers: Bool = false) {
         if keepsTrailers, framing == .chunked { chunks = ChunkedDecoder(keepsTrailers: true) }

@@ -13,7 +13,7 @@ package struct ServerConnection: ~Copyable {
     /// Tells whether the client is still there while others are waited for.
     package let watch: SocketWatch
     var stream: ByteStream
-    let timeouts: ServerTimeouts
+    package let timeouts: ServerTimeouts
     private let idlePatience: Patience
     private let context: TLSContext?
     /// After this the current request is the last one.

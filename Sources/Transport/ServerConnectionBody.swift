@@ -21,6 +21,7 @@ extension ServerConnection {
             output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
+        var progress: Instant?
         while true {
             do throws(FramingError) {
                 switch try decodeBody() {
@@ -39,7 +40,17 @@ extension ServerConnection {
                 state.mustClose()
                 return .closed
             }
-            switch await fill(before: loop.now + timeouts.body, interruptible: false, unlessReadable: upstream) {
+            // What frames the body is no progress: it may come for ever without a byte of the body.
+            let nextPiece = progress ?? loop.now + timeouts.body
+            progress = nextPiece
+            let wholeBody = body.deadline ?? loop.now + timeouts.wholeBody
+            body.deadline = wholeBody
+            let deadline = min(nextPiece, wholeBody)
+            guard loop.now < deadline else {
+                state.mustClose()
+                return .timedOut
+            }
+            switch await fill(before: deadline, interruptible: false, unlessReadable: upstream) {
             case .bytes: continue
             case .interrupted where upstream != nil: return .answered
             case .deadlinePassed, .interrupted:

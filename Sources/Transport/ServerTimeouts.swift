@@ -5,6 +5,8 @@ package struct ServerTimeouts: Equatable, Sendable {
     package var head: Duration
     /// Between two pieces of a body.
     package var body: Duration
+    /// For a body from beginning to end.
+    package var wholeBody: Duration
     /// Between requests.
     package var idle: Duration
     /// Until the client takes more of an answer.
@@ -12,11 +14,12 @@ package struct ServerTimeouts: Equatable, Sendable {
 
     package init(
         handshake: Duration = .seconds(10), head: Duration = .seconds(10), body: Duration = .seconds(30),
-        idle: Duration = .seconds(75), write: Duration = .seconds(30)
+        wholeBody: Duration = .seconds(300), idle: Duration = .seconds(75), write: Duration = .seconds(30)
     ) {
         self.handshake = handshake
         self.head = head
         self.body = body
+        self.wholeBody = wholeBody
         self.idle = idle
         self.write = write
     }

@@ -126,7 +126,7 @@ extension EndToEnd {
                     let busy = try update(100_000, isChunked: isChunked, at: connectors)
                     try busy.expectError(503, "SERVICE_UNAVAILABLE", isGateway: false)
                     #expect(busy["retry-after"].flatMap(Int.init) ?? 0 >= 1)
-                    #expect(try update(90_000, isChunked: isChunked, at: connectors).status == 200)
+                    #expect(try update(60_000, isChunked: isChunked, at: connectors).status == 200)
                 }
             }
         }

@@ -21,7 +21,7 @@ extension EndToEnd {
         @Test("After exchanges that ended in every way no descriptor is open and no place is taken")
         func descriptors() async throws {
             let settings = #"""
-                connections: { inFlight: 2, queue: 0 }, breaker: { failures: 10000 }, timeouts: { idle: "100ms" },
+                connections: { inFlight: 3, queue: 0 }, breaker: { failures: 10000 }, timeouts: { idle: "100ms" },
                 """#
             try await withRawUpstream(settings) { gateway, upstream in
                 upstream.answer { request in
@@ -42,7 +42,7 @@ extension EndToEnd {
                 }
                 try waitUntil("everything is closed") { openDescriptors <= before }
                 #expect(gateway.server.openConnections == 0)
-                // Both places are there.
+                // Both places that one organization can have are there.
                 let clients = [try TLSClient(gateway), try TLSClient(gateway)]
                 for client in clients { try client.send(request("GET", Path.state)) }
                 for client in clients { #expect(try client.answer().status == 200) }

@@ -34,10 +34,17 @@ struct UpstreamGateTests {
         func drop() { place = nil }
     }
 
-    private func enter(_ gate: UpstreamGate, on loop: EventLoop, within: Duration = .seconds(20)) async throws -> Holder
-    {
+    /// Each of another organization, so that no share is in the way.
+    private static func share(_ organization: Int) -> PlaceShare {
+        PlaceShare(ShareOwner(organization: UInt64(organization), token: 0))
+    }
+
+    private func enter(
+        _ gate: UpstreamGate, on loop: EventLoop, as organization: Int = 0, within: Duration = .seconds(20)
+    ) async throws -> Holder {
         try await Task(executorPreference: loop) {
-            Holder(try await gate.enter(on: loop, before: .now() + within))
+            var share = Self.share(organization)
+            return Holder(try await gate.enter(on: loop, before: .now() + within, &share))
         }.value
     }
 
@@ -60,8 +67,9 @@ struct UpstreamGateTests {
             let tasks = (0..<80).map { index in
                 let loop = loops[index % loops.count]
                 return Task(executorPreference: loop) {
+                    var share = Self.share(index)
                     for _ in 0..<50 {
-                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20))
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
                         let count = counts.inside.wrappingAdd(1, ordering: .relaxed).newValue
                         counts.most.max(count, ordering: .relaxed)
                         await Task.yield()
@@ -87,7 +95,8 @@ struct UpstreamGateTests {
                 let loop = loops[index % 2]
                 waiting.append(
                     Task(executorPreference: loop) {
-                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20))
+                        var share = Self.share(0)
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
                         order.numbers.withLock { $0.append(index) }
                         _ = consume place
                     })
@@ -125,7 +134,7 @@ struct UpstreamGateTests {
     func noSeats() async throws {
         let gate = Self.gate(places: 2, seats: 0)
         try await withLoops(1) { loops in
-            let holders = [try await enter(gate, on: loops[0]), try await enter(gate, on: loops[0])]
+            let holders = [try await enter(gate, on: loops[0], as: 1), try await enter(gate, on: loops[0], as: 2)]
             await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
             holders[0].drop()
             try await enter(gate, on: loops[0]).drop()
@@ -142,13 +151,14 @@ struct UpstreamGateTests {
             let tasks = (0..<40).map { index in
                 let loop = loops[index % loops.count]
                 return Task(executorPreference: loop) {
+                    var share = Self.share(index)
                     var random = UInt64(index + 1)
                     for _ in 0..<2500 {
                         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                         // Most deadlines are over in the turn in which places are given back.
                         let patience = Duration.microseconds(Int64(random >> 33 % 3000))
                         do throws(UpstreamFailure) {
-                            let place = try await gate.enter(on: loop, before: .now() + patience)
+                            let place = try await gate.enter(on: loop, before: .now() + patience, &share)
                             counts.admitted.wrappingAdd(1, ordering: .relaxed)
                             if random >> 50 & 3 == 0 { await Task.yield() }
                             _ = consume place
@@ -162,5 +172,58 @@ struct UpstreamGateTests {
         let (admitted, sentAway) = (counts.admitted.load(ordering: .relaxed), counts.sentAway.load(ordering: .relaxed))
         #expect(admitted + sentAway == 100_000)
         #expect(admitted > 0 && sentAway > 0, "both ways were gone: \(admitted), \(sentAway)")
+    }
+
+    @Test("An organization that takes all it can get leaves a place, and the next free one goes to who has less")
+    func shares() async throws {
+        let gate = Self.gate(places: 4, seats: 3)
+        let order = Order()
+        try await withLoops(1) { loops in
+            var hogs: [Holder] = []
+            for _ in 0..<3 { hogs.append(try await enter(gate, on: loops[0], as: 1)) }
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], as: 1, within: .zero)
+            }
+            let quiet = try await enter(gate, on: loops[0], as: 2)
+            #expect(gate.shares.count == 2)
+            var waiting: [Task<Void, any Error>] = []
+            for (index, organization) in [1, 3].enumerated() {
+                waiting.append(
+                    Task(executorPreference: loops[0]) {
+                        var share = Self.share(organization)
+                        let place = try await gate.enter(on: loops[0], before: .now() + .seconds(20), &share)
+                        order.numbers.withLock { $0.append(organization) }
+                        _ = consume place
+                    })
+                try waitUntil("it waits") { gate.usage == (4, index + 1) }
+            }
+            for holder in hogs + [quiet] { holder.drop() }
+            for task in waiting { try await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == [3, 1], "the one that came first has more")
+        #expect(gate.usage == (0, 0))
+        #expect(gate.shares.isEmpty)
+    }
+
+    @Test("Who has most of a full queue gives way at once")
+    func displaced() async throws {
+        let gate = Self.gate(places: 1, seats: 2)
+        let order = Order()
+        try await withLoops(2) { loops in
+            let hog = try await enter(gate, on: loops[0], as: 1)
+            let waiting = [1, 1, 2].map { organization in
+                Task(executorPreference: loops[1]) {
+                    var share = Self.share(organization)
+                    do throws(UpstreamFailure) {
+                        _ = try await gate.enter(on: loops[1], before: .now() + .seconds(20), &share)
+                    } catch { order.numbers.withLock { $0.append(error == .queueFull ? organization : -1) } }
+                }
+            }
+            try waitUntil("one has given way") { order.numbers.withLock { $0 } == [1] && gate.usage == (1, 2) }
+            hog.drop()
+            for task in waiting { await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == [1])
+        #expect(gate.usage == (0, 0))
     }
 }

@@ -100,7 +100,7 @@ struct PolicyLoadTests {
                 listen: ["localhost:0", "[::1]:8443"], admin: null, workers: 3,
                 tls: { certificates: [{ certificate: "a.pem", key: "/k/a.key" }], minimumVersion: "1.3", ticketLifetime: "1h" },
                 timeouts: { handshake: "250ms", idle: "5min", drainDelay: "0s", drain: "1d" },
-                sizes: { head: 2048, body: "1GiB", inspectedBody: "64KiB" },
+                sizes: { head: 2048, body: "1GiB", inspectedBody: "64KiB", bodyMemory: "1GiB" },
                 connections: { open: 5, requests: 1000, age: "12h" },
                 log: { access: "errors" },
               },
@@ -123,6 +123,7 @@ struct PolicyLoadTests {
         expected.sizes.headBytes = 2048
         expected.sizes.bodyBytes = 1 << 30
         expected.sizes.inspectedBodyBytes = 64 << 10
+        expected.sizes.bodyMemoryBytes = 1 << 30
         expected.connections.open = 5
         expected.connections.requests = 1000
         expected.connections.age = .seconds(12 * 3600)

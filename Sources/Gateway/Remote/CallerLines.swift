@@ -7,6 +7,8 @@ internal import Transport
 /// They are the same for nearly all requests of a connection, so they are made when one differs and copied for the others.
 struct CallerLines {
     private(set) var bytes: [UInt8] = []
+    /// Whose share of the places its requests count against, and where that was found last.
+    var share = PlaceShare()
     private var source: Source?
     private var host: [UInt8] = []
 
@@ -30,6 +32,7 @@ struct CallerLines {
         if source == self.source, hasHost(of: connection) { return }
         // What a trusted proxy says may differ each time.
         self.source = isTrusted ? nil : source
+        share.owner = ShareOwner(of: grant, from: connection.peer)
         let head = connection.head
         let request = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
         host = head.host.map { request.array($0) } ?? []

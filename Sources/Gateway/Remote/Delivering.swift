@@ -43,7 +43,10 @@ extension Worker {
             jobs?.observed(
                 copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
         }
-        if connection.hasUnreadBody, connection.canDiscardBody { await connection.discardBody() }
+        if connection.hasUnreadBody, connection.canDiscardBody {
+            exchange.place = nil
+            await connection.discardBody()
+        }
         return Response(status: status, isRelayed: true)
     }
 

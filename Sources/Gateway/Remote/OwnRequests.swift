@@ -19,7 +19,7 @@ extension UpstreamClient {
     /// GETs a target for an organization with the gateway's own credential, over a new connection and within 10 s.
     func ask(_ target: String, for organization: String) async throws(Failure) -> UpstreamAnswer {
         let deadline = loop.now + .seconds(10)
-        let place = try await enter()
+        let place = try await enterQuestion(for: organization)
         var link = try await link(reuses: false, unlessClosing: nil)
         var fields = ForwardedHead.organization + Array(organization.utf8) + ForwardedHead.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }

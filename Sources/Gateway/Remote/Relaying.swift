@@ -6,13 +6,13 @@ internal import Transport
 enum ForwardedBody {
     /// In memory, so it can be sent again.
     case whole([UInt8])
-    /// Still with the client: passed on piece by piece, and never more than once.
-    case streamed(ForwardedFraming)
+    /// All but its beginning is still with the client: passed on piece by piece, and never more than once.
+    case streamed(ForwardedFraming, begun: [UInt8])
 
     var framing: ForwardedFraming {
         switch self {
         case .whole(let bytes): bytes.isEmpty ? .none : .length(bytes.count)
-        case .streamed(let framing): framing
+        case .streamed(let framing, _): framing
         }
     }
 
@@ -46,7 +46,7 @@ extension Worker {
     /// has to become an envelope first.
     func relay(
         _ body: ForwardedBody, for grant: Grant, over client: UpstreamClient, _ lease: consuming Lease?,
-        _ caller: borrowing CallerLines, _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ caller: inout CallerLines, _ connection: inout ServerConnection, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         // Answers to earlier requests of a pipeline must not wait for this one.
         if !connection.output.isEmpty {
@@ -58,8 +58,8 @@ extension Worker {
         // A client that goes away cancels its request, but not one that takes a lease: that is followed to its answer, so
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
-        exchange.place = client.enterAtOnce()
-        if exchange.place == nil { exchange.place = try await client.waitForPlace() }
+        exchange.place = client.enterAtOnce(&caller.share)
+        if exchange.place == nil { exchange.place = try await client.waitForPlace(&caller.share) }
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
@@ -140,24 +140,36 @@ extension Worker {
         if sent == .answered {
             guard try await passOnInterim(upstream, watch, &connection) else { return true }
         }
-        guard case .streamed(let framing) = body else {
+        guard case .streamed(let framing, let begun) = body else {
             return try await flush(for: grant, over: upstream, client, watch, &connection)
         }
-        return try await stream(framing, for: grant, over: upstream, client, watch, &connection, &exchange)
+        return try await stream(framing, begun, for: grant, over: upstream, client, watch, &connection, &exchange)
     }
 
     /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
     private func stream(
-        _ framing: ForwardedFraming, for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient,
-        _ watch: SocketWatch?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ framing: ForwardedFraming, _ begun: [UInt8], for grant: Grant, over upstream: ClientConnection,
+        _ client: UpstreamClient, _ watch: SocketWatch?, _ connection: inout ServerConnection,
+        _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
         var turns = 0
+        var pace = BodyPace(connection.timeouts)
+        if framing == .chunked {
+            upstream.output.append(chunk: begun.span, begun.indices)
+        } else {
+            upstream.output += begun
+        }
+        if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
         while !upstream.hasSentRequest {
             turns += 1
             if turns % Worker.turnsAtOnce == 0 { await Task.yield() }
+            let asked = loop.now
             switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
+                guard pace.received(range.count, after: loop.now - asked) else {
+                    throw .client(Failure(.bodyTimeout, at: .forward))
+                }
                 exchange.bodyBytes += range.count
                 guard exchange.bodyBytes <= limit else {
                     throw .client(Failure(.bodyTooLarge(limit: limit), at: .forward))

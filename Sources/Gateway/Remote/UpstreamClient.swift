@@ -117,18 +117,22 @@ final class UpstreamClient {
     }
 
     /// Takes a place among the requests under way, if one is free.
-    func enterAtOnce() -> UpstreamPlace? { cluster.gate.enterAtOnce(now: loop.now) }
-
-    /// Takes a place among the requests under way, waiting for one as long as the policy allows.
-    func enter() async throws(Failure) -> UpstreamPlace {
-        if let place = enterAtOnce() { return place }
-        return try await waitForPlace()
+    func enterAtOnce(_ share: inout PlaceShare) -> UpstreamPlace? {
+        cluster.gate.enterAtOnce(now: loop.now, &share)
     }
 
     /// Waits for a place, for who was not let in at once.
-    func waitForPlace() async throws(Failure) -> UpstreamPlace {
+    func waitForPlace(_ share: inout PlaceShare) async throws(Failure) -> UpstreamPlace {
         do throws(UpstreamFailure) {
-            return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue)
+            return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue, &share)
+        } catch { throw Failure(error) }
+    }
+
+    /// Takes a place among the gateway's own questions, waiting for one as long as the policy allows.
+    func enterQuestion(for organization: String) async throws(Failure) -> UpstreamPlace {
+        var share = PlaceShare(ShareOwner(organization: organization))
+        do throws(UpstreamFailure) {
+            return try await cluster.questionGate.enter(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
     }
 

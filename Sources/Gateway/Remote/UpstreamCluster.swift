@@ -54,6 +54,8 @@ package struct SecretField: Sendable, Equatable, CustomStringConvertible {
 struct UpstreamUsage: Sendable {
     let inFlight: Int
     let waiting: Int
+    /// Places and waiting requests by organization.
+    let shares: [ShareUsage]
     let endpoints: [EndpointUsage]
 }
 
@@ -70,6 +72,8 @@ struct EndpointUsage: Sendable {
 final class UpstreamCluster: Sendable {
     let plan: UpstreamPlan
     let gate: UpstreamGate
+    /// For the gateway's own questions.
+    let questionGate: UpstreamGate
     private let endpoints = Mutex<[Endpoint]>([])
     private let room = EndpointRoom()
     private let say: @Sendable (String) -> Void
@@ -85,6 +89,7 @@ final class UpstreamCluster: Sendable {
         self.plan = plan
         self.say = say
         gate = UpstreamGate(plan.settings)
+        questionGate = UpstreamGate(forQuestionsWith: plan.settings)
         // Numeric addresses are there from the first request on.
         for url in plan.settings.endpoints {
             if let address = url.address { resolved(url, to: [address]) }
@@ -128,7 +133,7 @@ final class UpstreamCluster: Sendable {
             EndpointUsage(
                 url: "\($0.url)", address: $0.name, isWell: $0.isWell, isOut: $0.isOut, ejections: $0.ejectionCount)
         }
-        return UpstreamUsage(inFlight: inFlight, waiting: waiting, endpoints: endpoints)
+        return UpstreamUsage(inFlight: inFlight, waiting: waiting, shares: gate.shares, endpoints: endpoints)
     }
 
     /// Why a request finds no endpoint.
