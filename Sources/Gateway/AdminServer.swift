@@ -60,6 +60,7 @@ final class AdminServer: @unchecked Sendable {
 
     private func answer(_ connection: borrowing ServerConnection) -> Page {
         let head = connection.head
+        if let refusal = refusal(connection) { return refusal }
         guard head.method == .get || head.method == .head else { return Page(status: 405, text: "GET only\n") }
         switch connection.text(head.path) {
         case "/healthz": return Page(text: "ok\n")
@@ -69,6 +70,22 @@ final class AdminServer: @unchecked Sendable {
         case "/policy": return policy()
         case "/metrics": return metrics()
         default: return Page(status: 404, text: "/healthz /readyz /policy /metrics\n")
+        }
+    }
+
+    private func refusal(_ connection: borrowing ServerConnection) -> Page? {
+        let head = connection.head
+        var origins: [String] = []
+        for field in head.fields where field.name == .other && field.nameRange.count == AdminAccess.origin.utf8.count {
+            guard connection.text(field.nameRange).spells(AdminAccess.origin) else { continue }
+            origins.append(connection.text(field.value))
+        }
+        let host = head.host.map { connection.text($0) }
+        switch AdminAccess.refusal(host: host, origins: origins, names: shared.policies.current.settings.adminNames) {
+        case .foreignHost?:
+            return Page(status: 421, text: "ask by address, as localhost, or by a name in gateway.adminNames\n")
+        case .foreignOrigin?: return Page(status: 403, text: "no pages of other hosts\n")
+        case nil: return nil
         }
     }
 

@@ -1,37 +1,58 @@
 internal import HTTP
 
-/// Which fields of an upstream's error reach the client with the envelope that replaces its body.
+/// Which fields of an upstream's error reach the client with the envelope that replaces its body: what clients act on, and no
+/// other. A list of what goes on, because nobody knows what services, and what runs in front of them, say about themselves.
 package enum ErrorFields {
-    /// Whether a field of that name goes on as it is. Everything does but what is said of the replaced body, of the
-    /// connection to the upstream, and what the gateway says itself.
-    ///
-    /// Kept on purpose: `Cache-Control`, `Expires`, `Age` and `Vary`, as an error that must not be stored must not be stored in
-    /// our words either, `WWW-Authenticate`, `Allow`, `Location`, request ids, the upstream's limits and its `Proxy-Status`.
+    /// Whether fields of that name go on, their values permitting.
     package static func isKept(_ name: String) -> Bool {
-        if name.begins(with: "content-") { return name.begins(with: "content-security-policy") }
-        return !dropped.contains { name.spells($0) }
+        kept.contains { name.spells($0) } || families.contains { name.begins(with: $0) }
     }
 
     /// The fields that go on, in their order. What could end a line or the head is dropped whole, and so is a `Proxy-Status`
     /// beside which ours could not be read.
+    ///
+    /// `status` is the answer's.
     package static func kept(
-        of fields: [(name: String, value: String)]
+        of fields: [(name: String, value: String)], status: Int
     ) -> [(name: String, value: String)] {
         fields.filter { field in
             !field.name.isEmpty && field.name.utf8.allSatisfy(\.isTokenByte)
-                && field.value.utf8.allSatisfy(\.isFieldValueByte) && isKept(field.name)
-                && (!field.name.spells("proxy-status") || StructuredListCheck.passes(field.value))
+                && field.value.utf8.allSatisfy(\.isFieldValueByte) && isKept(field.name) && isFit(field, status)
         }
     }
 
-    private static let dropped =
-        [
-            // Of the body that was replaced (RFC 9110, section 8; RFC 9530); signatures cover it (RFC 9421).
-            "etag", "last-modified", "accept-ranges", "digest", "repr-digest", "signature", "signature-input",
-            // Of the connection to the upstream (RFC 9110, section 7.6.1, and 11.7).
-            "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-            "proxy-authenticate", "proxy-authentication-info",
-            // The gateway's own.
-            "date", "retry-after", "x-trace-id", "x-policy-version",
-        ]
+    private static func isFit(_ field: (name: String, value: String), _ status: Int) -> Bool {
+        if field.name.spells("proxy-status") { return StructuredListCheck.passes(field.value) }
+        if field.name.spells("location") { return isPath(field.value) }
+        // A challenge that clients of the gateway can meet: their credential is a token, whoever verifies it.
+        if field.name.spells("www-authenticate") {
+            return (status == 401 || status == 403) && (field.value + " ").begins(with: "bearer ")
+        }
+        return true
+    }
+
+    /// A path of this host. Browsers read `/\` as `//`, behind which there is a host.
+    private static func isPath(_ value: String) -> Bool {
+        var bytes = value.utf8.makeIterator()
+        guard bytes.next() == UInt8(ascii: "/") else { return false }
+        let second = bytes.next()
+        return second != UInt8(ascii: "/") && second != UInt8(ascii: "\\")
+    }
+
+    private static let kept = [
+        // What to do instead, or before the next try (RFC 9110). `Retry-After` is written anew.
+        "allow", "location", "www-authenticate", "accept", "accept-encoding", "accept-patch", "accept-post",
+        "deprecation",
+        "sunset",
+        // An error that must not be stored must not be stored in our words either.
+        "cache-control", "expires", "age", "vary",
+        // What a request is found by, and the path that its answer took (RFC 9209).
+        "x-request-id", "request-id", "x-correlation-id", "proxy-status",
+        // Documented for this API.
+        "aitronos-organization", "freddy-processing-ms", "freddy-api-version",
+        // What browsers need to show scripts an error, and to treat it as data.
+        "strict-transport-security", "x-content-type-options",
+    ]
+
+    private static let families = ["ratelimit", "x-ratelimit-", "x-rate-limit-", "access-control-"]
 }

@@ -45,6 +45,8 @@ struct Exchange: ~Copyable {
     var origin: Failure.Origin?
     /// Why a failure happened, for the operator only.
     var cause: String?
+    /// The upstream's own words for its error, one line of at most 512 bytes, for the operator only.
+    var upstreamText: String?
 
     init(trace: TraceContext, policies: ActivePolicies, startedAt: Instant) {
         self.trace = trace

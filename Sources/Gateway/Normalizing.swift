@@ -15,7 +15,7 @@ extension Worker {
             return Response(
                 status: answer.status, contentType: answer.contentType, fields: answer.fields, body: answer.body)
         }
-        let response = self.answer(toUpstreamError: answer, exchange)
+        let response = self.answer(toUpstreamError: answer, &exchange)
         // Also where a rule finds that an error blamed the client for what was wrong behind the gateway.
         if answer.status >= 500 || response.status >= 500 { exchange.origin = .upstream }
         return response

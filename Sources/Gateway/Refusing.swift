@@ -9,13 +9,14 @@ extension Worker {
     }
 
     /// The upstream's error in the documented envelope, with the fields it brought for the client.
-    func answer(toUpstreamError answer: UpstreamResponse, _ exchange: borrowing Exchange) -> Response {
+    func answer(toUpstreamError answer: UpstreamResponse, _ exchange: inout Exchange) -> Response {
         let error = UpstreamError(
             status: answer.status, contentType: answer.contentType, body: answer.body, isCut: answer.isCut,
             fields: answer.fields)
         let normalized = UpstreamErrorAnswer(
             error, rules: exchange.route?.errors ?? [], showsUpstream: remote?.settings.showsErrors ?? false,
             epochSeconds: epochSeconds)
+        exchange.upstreamText = normalized.upstreamText
         return response(normalized.response, exchange, fields: normalized.fields)
     }
 

@@ -18,8 +18,8 @@ package enum RetryAfter {
         return max(1, min(date - Int(now), longest))
     }
 
-    /// Clients read the value into 32 bits.
-    private static let longest = Int(Int32.max)
+    /// A day. What says more is mistaken: nobody may send a client away for years.
+    private static let longest = 86_400
 
     /// When the exhausted limit is whole again, from the fields that tell how limits stand; `nil` where none is exhausted.
     ///

@@ -7,15 +7,20 @@ package struct UpstreamErrorAnswer {
     /// The upstream's fields that are still true, in their order. `Retry-After`, and `WWW-Authenticate` where the upstream has
     /// none, are in `response`.
     package var fields: [(name: String, value: String)]
+    /// The upstream's own words, for the log only; `nil` where it has none.
+    package let upstreamText: String?
 
     /// Keeps the status unless a rule changes it, and the code and message where the upstream brought some. The first rule
-    /// that matches decides.
+    /// that matches decides. Of a failure of the upstream, 5xx, only a code is kept, unless policy shows its errors.
     ///
     /// `showsUpstream` is what `upstream.showsErrors` says. A status that is no error becomes 502.
     package init(_ error: UpstreamError, rules: [ErrorRule], showsUpstream: Bool, epochSeconds: Int64) {
         let json = error.json
         let rule = error.rule(of: rules, json)
-        let body = UpstreamErrorBody(json, status: error.status)
+        let isShown = rule?.showsUpstream ?? showsUpstream
+        let whole = UpstreamErrorBody(json, status: error.status)
+        upstreamText = error.words(whole)
+        let body = isShown || (400...499).contains(error.status) ? whole : whole.ofFailure
         let status = rule?.answer.status ?? error.status
 
         response = ErrorResponse(upstreamStatus: (400...599).contains(status) ? status : 502)
@@ -23,10 +28,10 @@ package struct UpstreamErrorAnswer {
         if let message = rule?.answer.message ?? body.message { response.message = message }
         if rule?.answer.message == nil { response.systemMessage = body.systemMessage }
         response.details = body.details
-        if rule?.showsUpstream ?? showsUpstream { response.details.append(.init("upstream", error.original(json))) }
+        if isShown { response.details.append(.init("upstream", error.original(json))) }
         response.receivedStatus = error.status
 
-        fields = ErrorFields.kept(of: error.fields)
+        fields = ErrorFields.kept(of: error.fields, status: response.status)
         response.retryAfterSeconds = Self.wait(response.status, error, rule, epochSeconds)
         // A 401 has a challenge (RFC 9110, section 15.5.2).
         if response.status == 401, !fields.contains(where: { $0.name.spells("www-authenticate") }) {
@@ -55,6 +60,14 @@ extension ErrorResponse {
 }
 
 extension UpstreamError {
+    /// What it says, in one line and bounded, for the log: the message, or else the front of the body.
+    func words(_ body: UpstreamErrorBody) -> String? {
+        let text = body.message ?? String(decoding: self.body.prefix(Self.wordsBytes), as: UTF8.self)
+        return SafeText.line(text, limit: Self.wordsBytes)
+    }
+
+    private static let wordsBytes = 512
+
     /// The original for `details.upstream`, bounded: an error page can be a book.
     fileprivate func original(_ json: JSONValue?) -> ErrorDetail {
         var members: [ErrorDetail.Member] = [

@@ -45,6 +45,23 @@ struct UpstreamErrorBody: Equatable {
         self.details = details.array == nil ? Self.members(of: details) : [.init("errors", Self.json(details))]
     }
 
+    /// What a failure of the service may tell its clients: a code, if it has the form of one. The words are for its operators:
+    /// they have traces of the stack, queries and addresses in them.
+    var ofFailure: UpstreamErrorBody {
+        var body = UpstreamErrorBody(nil, status: 0)
+        body.code = code.flatMap { Self.isPlainCode($0) ? $0 : nil }
+        return body
+    }
+
+    private static func isPlainCode(_ text: String) -> Bool {
+        text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+            default: false
+            }
+        }
+    }
+
     /// FastAPI's `detail`: a text, the list of a validation error, or an object of the application's own. A text is that of
     /// problem details too.
     private mutating func adoptDetail(_ detail: JSONValue, _ root: JSONValue) {

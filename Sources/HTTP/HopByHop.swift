@@ -43,7 +43,8 @@ extension ResponseHead {
     /// Appends the status line, with our version, and the field lines that go on to the client, byte for byte as they came in
     /// `bytes`: where nothing is dropped, in one piece.
     package func appendStatusAndEndToEndFields(
-        of bytes: Span<UInt8>, dropping: FieldNameSet, to output: inout [UInt8]
+        of bytes: Span<UInt8>, dropping: FieldNameSet,
+        droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
     ) {
         var lines: Int? = ResponseHead.version.count
         output += ResponseHead.version
@@ -57,7 +58,7 @@ extension ResponseHead {
         HopByHop.append(
             fields, of: bytes, from: lines, endOfLines: end - 2,
             nominated: nominatesFields ? Nominations(fields, of: bytes) : .none, dropping: dropping,
-            droppingOther: { _, _ in false }, to: &output)
+            droppingOther: isDropped, to: &output)
     }
 
     private static let version = Array("HTTP/1.1".utf8)

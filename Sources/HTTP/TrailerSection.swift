@@ -28,6 +28,7 @@ package enum TrailerSection {
     /// Names of modifiers, conditions, credentials and response control that are not among those the gateway knows.
     private static let forbidden = [
         "age", "cache-control", "content-range", "cookie", "expires", "if-match", "if-modified-since", "if-none-match",
-        "if-range", "if-unmodified-since", "max-forwards", "pragma", "range", "vary", "warning",
+        "if-range", "if-unmodified-since", "max-forwards", "pragma", "proxy-authentication-info", "range", "vary",
+        "warning",
     ]
 }

@@ -7,6 +7,7 @@ struct GatewayDocument {
 
     static let fields = [
         "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream", "trustedProxies",
+        "adminNames",
     ]
 
     init(_ entries: [Entry], _ report: PolicyReport) {
@@ -44,6 +45,14 @@ struct GatewayDocument {
             guard let range = fields.read(text, of: "trustedProxies", AddressRange.init(reading:)) else { continue }
             settings.trustedProxies.append(range)
         }
+        for text in fields.strings("adminNames", mayBeEmpty: true)?.value ?? [] {
+            guard let name = fields.read(text, of: "adminNames", Self.hostName) else { continue }
+            settings.adminNames.append(name)
+        }
+    }
+
+    private static func hostName(_ text: String) throws(NotationError) -> String {
+        try Authority.name(text[...], .badHost)
     }
 
     private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {

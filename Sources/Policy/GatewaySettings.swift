@@ -3,6 +3,8 @@ package struct GatewaySettings: Equatable, Sendable {
     package var listen: [ListenAddress] = [ListenAddress(host: "0.0.0.0", port: 8443)]
     /// `nil` where there is no admin listener.
     package var admin: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 8444)
+    /// Under which names, besides `localhost` and addresses, the admin interface is asked.
+    package var adminNames: [String] = []
     /// `nil`: one per core.
     package var workers: Int?
     package var tls = TLS()

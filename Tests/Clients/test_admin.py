@@ -129,3 +129,32 @@ def test_malformed_requests_to_the_admin_listener(shared):
             wire.send(data)
             assert wire.final().status == 400
     assert shared.admin("/healthz")[0] == 200
+
+
+def asked(gateway, head):
+    with Wire(gateway.admin_port, tls=False) as wire:
+        wire.send(f"{head}\r\n\r\n")
+        return wire.final(head=head.startswith("HEAD"))
+
+
+def test_a_page_of_a_stranger_gets_nothing(shared):
+    """A browser is led to the admin interface under the stranger's own name (DNS rebinding), or asks across origins."""
+    own = f"127.0.0.1:{shared.admin_port}"
+    for host in ("evil.example", f"evil.example:{shared.admin_port}", "127.0.0.1.evil.example"):
+        answer = asked(shared, f"GET /policy HTTP/1.1\r\nHost: {host}")
+        assert answer.status == 421 and b"version" not in answer.body, answer
+    for origin in ("http://evil.example", "null", f"https://{own}"):
+        answer = asked(shared, f"GET /metrics HTTP/1.1\r\nHost: {own}\r\nOrigin: {origin}")
+        assert answer.status == 403 and b"gateway_" not in answer.body, answer
+    for host in (own, "localhost", f"localhost:{shared.admin_port}", f"[::1]:{shared.admin_port}", "10.2.3.4:8444"):
+        assert asked(shared, f"GET /policy HTTP/1.1\r\nHost: {host}").status == 200
+    assert asked(shared, f"GET /policy HTTP/1.1\r\nHost: {own}\r\nOrigin: http://{own}").status == 200
+    assert asked(shared, f"HEAD /healthz HTTP/1.1\r\nHost: {own}").status == 200
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+        assert asked(shared, f"{method} /policy HTTP/1.1\r\nHost: {own}\r\nContent-Length: 0").status == 405
+
+
+def test_a_name_of_the_admin_interface_is_told_by_policy(start, policies):
+    gateway = start(policies.settings(adminNames=["gateway.monitoring"]))
+    assert asked(gateway, "GET /metrics HTTP/1.1\r\nHost: gateway.monitoring:8444").status == 200
+    assert asked(gateway, "GET /metrics HTTP/1.1\r\nHost: gateway.elsewhere:8444").status == 421

@@ -13,55 +13,86 @@ struct ErrorFieldsTests {
     }
 
     @Test(
-        "What is said of the replaced body, the connection, or by the gateway itself goes",
+        "What clients act on stays",
         arguments: [
-            "Content-Type", "content-length", "CONTENT-ENCODING", "Content-Language", "Content-MD5", "Content-Digest",
-            "Content-Disposition", "Content-Range", "Content-Location", "Digest", "Repr-Digest", "ETag",
-            "Last-Modified", "Accept-Ranges", "Signature", "Signature-Input", "Transfer-Encoding", "Trailer",
-            "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Upgrade", "Proxy-Authenticate", "Date",
-            "Retry-After", "X-Trace-Id", "X-Policy-Version",
-        ])
-    func dropped(name: String) {
-        #expect(!ErrorFields.isKept(name))
-    }
-
-    @Test(
-        "Everything else stays",
-        arguments: [
-            "X-Request-Id", "Request-Id", "X-Correlation-Id", "RateLimit", "RateLimit-Policy", "X-RateLimit-Reset",
-            "WWW-Authenticate", "Allow", "Location", "Proxy-Status", "Vary", "Cache-Control", "Expires", "Age", "Link",
-            "Set-Cookie", "Access-Control-Allow-Origin", "Content-Security-Policy", "X-Content-Type-Options",
-            "Strict-Transport-Security", "Via", "Server", "aitronos-organization", "freddy-processing-ms", "X-Unknown",
-            "Dates", "Content",
+            "X-Request-Id", "Request-Id", "X-Correlation-Id", "RateLimit", "RateLimit-Policy", "ratelimit-reset",
+            "X-RateLimit-Reset", "x-ratelimit-limit-tokens", "X-Rate-Limit-Reset", "WWW-Authenticate", "Allow",
+            "Location",
+            "Proxy-Status", "Vary", "Cache-Control", "Expires", "Age", "Access-Control-Allow-Origin", "Accept-Patch",
+            "X-Content-Type-Options", "Strict-Transport-Security", "aitronos-organization", "freddy-processing-ms",
+            "Deprecation",
         ])
     func kept(name: String) {
         #expect(ErrorFields.isKept(name))
     }
 
+    @Test(
+        "Everything else goes: what is said of the replaced body, of the connection, of the inside, or by the gateway itself",
+        arguments: [
+            "Content-Type", "content-length", "CONTENT-ENCODING", "Content-Language", "Content-MD5", "Content-Digest",
+            "Content-Disposition", "Content-Range", "Content-Location", "Content-Security-Policy", "Digest",
+            "Repr-Digest", "ETag", "Last-Modified", "Accept-Ranges", "Signature", "Signature-Input",
+            "Transfer-Encoding", "Trailer", "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Upgrade",
+            "Proxy-Authenticate", "Proxy-Authentication-Info", "Authentication-Info", "Date", "Retry-After",
+            "X-Trace-Id", "X-Policy-Version", "Server", "X-Powered-By", "X-Debug-Trace", "X-Internal-Host", "Via",
+            "Set-Cookie", "Refresh", "X-Gateway-Organization", "Link", "Server-Timing", "X-Unknown", "Allowed",
+            "X-Ratelimited", "Locations", "",
+        ])
+    func dropped(name: String) {
+        #expect(!ErrorFields.isKept(name))
+    }
+
     @Test("Order and repetition stay; what could end a line does not go on")
     func order() {
-        let fields = ErrorFields.kept(of: [
-            ("Set-Cookie", "a"), ("Content-Type", "text/html"), ("X-A", "\u{e9}\t"), ("Set-Cookie", "b"),
-            ("X-B", "1\r\nEvil: 2"), ("X-C", "\u{0}"), ("X D", "1"), ("", "1"), ("X-E\r\nEvil", "2"), ("X-F", ""),
-        ])
-        #expect(fields.map(\.name) == ["Set-Cookie", "X-A", "Set-Cookie", "X-F"])
+        let fields = ErrorFields.kept(
+            of: [
+                ("Vary", "a"), ("Content-Type", "text/html"), ("Allow", "\u{e9}\t"), ("Vary", "b"),
+                ("Age", "1\r\nEvil: 2"), ("Expires", "\u{0}"), ("Al low", "1"), ("", "1"), ("Allow\r\nEvil", "2"),
+                ("X-Request-Id", ""),
+            ], status: 400)
+        #expect(fields.map(\.name) == ["Vary", "Allow", "Vary", "X-Request-Id"])
         #expect(fields.map(\.value) == ["a", "\u{e9}\t", "b", ""])
     }
 
     @Test("A Proxy-Status beside which ours could not be read does not go on")
     func proxyStatus() {
-        let fields = ErrorFields.kept(of: [
-            ("Proxy-Status", "inner;error=dns_error"), ("proxy-status", "not a list"), ("PROXY-STATUS", ""),
-        ])
+        let fields = ErrorFields.kept(
+            of: [("Proxy-Status", "inner;error=dns_error"), ("proxy-status", "not a list"), ("PROXY-STATUS", "")],
+            status: 500)
         #expect(fields.map(\.value) == ["inner;error=dns_error"])
+    }
+
+    @Test("A place goes on where it is a path of this host")
+    func places() {
+        let values = [
+            "/v1/jobs/1", "/", "//evil.example/", "/\\evil.example/", "http://10.0.0.1/admin", "https://host/",
+            "jobs/1", "",
+        ]
+        let fields = ErrorFields.kept(of: values.map { ("Location", $0) }, status: 409)
+        #expect(fields.map(\.value) == ["/v1/jobs/1", "/"])
+    }
+
+    @Test("A challenge goes on that a client can meet, with the statuses that have one")
+    func challenges() {
+        let values = [
+            "Bearer realm=\"up\"", "bearer", "BEARER error=\"x\"", "Basic realm=\"internal\"", "Bearerish x", "",
+            "Negotiate",
+        ]
+        func kept(_ status: Int) -> Int {
+            ErrorFields.kept(of: values.map { ("WWW-Authenticate", $0) }, status: status).count
+        }
+        #expect(kept(401) == 3 && kept(403) == 3 && kept(400) == 0 && kept(500) == 0)
     }
 
     @Test("A 401 has a challenge, the upstream's or ours")
     func challenge() {
         #expect(answer(401, []).response.authenticate == .missing)
-        let own = answer(401, [("www-authenticate", "Basic realm=\"x\"")])
+        let own = answer(401, [("www-authenticate", "Bearer realm=\"x\"")])
         #expect(own.response.authenticate == nil)
-        #expect(own.fields.map(\.value) == ["Basic realm=\"x\""])
+        #expect(own.fields.map(\.value) == ["Bearer realm=\"x\""])
+        let inside = answer(401, [("www-authenticate", "Basic realm=\"x\"")])
+        #expect(inside.response.authenticate == .missing)
+        #expect(inside.fields.isEmpty)
         #expect(answer(403, []).response.authenticate == nil)
     }
 

@@ -109,7 +109,7 @@ struct RelayedFramingTests {
 
     @Test("An answer's limits win where it has any", arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
     func limits(field: String, brings: Bool) throws {
-        #expect(RelayedHead.bringsLimits(try answer(200, field, to: .get)) == brings)
+        #expect((RelayedMarks(try answer(200, field, to: .get)).limits == .upstreams) == brings)
     }
 }
 

@@ -75,7 +75,10 @@ struct UpstreamErrorTests {
         // Another status than the line's: the line is right, and the code is one of another answer.
         Row(
             500, #"{"error":{"code":"CONNECTOR_JOB_NOT_FOUND","message":"Gone.","status":404,"details":{"a":1}}}"#,
-            "UPSTREAM_ERROR", "Gone.", #"{"a":1}"#),
+            "UPSTREAM_ERROR", failed),
+        Row(
+            400, #"{"error":{"code":"CONNECTOR_JOB_NOT_FOUND","message":"Gone.","status":404,"details":{"a":1}}}"#,
+            "BAD_REQUEST", "Gone.", #"{"a":1}"#),
         Row(400, #"{"error":{"message":"no code"}}"#, "BAD_REQUEST", "no code"),
         Row(400, #"{"error":{"code":"has spaces in it","message":""}}"#, "BAD_REQUEST", malformed),
         Row(400, #"{"error":{"code":"404","message":" \n "}}"#, "BAD_REQUEST", malformed),
@@ -131,9 +134,9 @@ struct UpstreamErrorTests {
         Row(
             403, #"{"title":"T","type":"urn:x","balance":30,"upstream":"secret"}"#, "ACCESS_DENIED", "T",
             #"{"type":"urn:x","balance":30}"#, type: "application/problem+json"),
-        Row(503, #"{"title":"Down for maintenance"}"#, "SERVICE_UNAVAILABLE", "Down for maintenance"),
+        Row(410, #"{"title":"Gone for good"}"#, "REQUEST_FAILED", "Gone for good"),
         // A status of its own changes nothing (RFC 9457, section 3.1.4: it is advisory).
-        Row(500, #"{"title":"T","status":404}"#, "UPSTREAM_ERROR", "T"),
+        Row(400, #"{"title":"T","status":404}"#, "BAD_REQUEST", "T"),
         Row(
             400, #"{"title":"One or more errors.","code":"E_VALID","errors":{"Name":["is required"]}}"#, "E_VALID",
             "One or more errors.", #"{"errors":{"Name":["is required"]}}"#),
@@ -192,7 +195,7 @@ struct UpstreamErrorTests {
         Row(500, #""only a text""#, "UPSTREAM_ERROR", failed),
         Row(500, "{}", "UPSTREAM_ERROR", failed),
         Row(500, #"{"error":"#, "UPSTREAM_ERROR", failed, isCut: true),
-        Row(500, #"{"detail":"whole"}   "#, "UPSTREAM_ERROR", "whole", isCut: true),
+        Row(404, #"{"detail":"whole"}   "#, "NOT_FOUND", "whole", isCut: true),
         Row(400, #"{"message":"a","message":"b"}"#, "BAD_REQUEST", malformed),
         Row(400, #"{"message":"a",}"#, "BAD_REQUEST", malformed),
         Row(400, #"{"message":"a"}{"message":"b"}"#, "BAD_REQUEST", malformed),
@@ -218,6 +221,63 @@ struct UpstreamErrorTests {
             400, #"{"message":"one\r\n\ttwo\u0000\u001b[31m\u009b three\u202e four"}"#, "BAD_REQUEST",
             "one two [31m three four"),
     ]
+
+    /// Everything that an upstream can say of its failure, in each shape that is read.
+    static let failures = [
+        #"{"detail":"LEAK"}"#, #"{"detail":{"a":"LEAK","message":"LEAK"}}"#, #"{"detail":["LEAK"]}"#,
+        #"{"detail":[{"loc":["LEAK"],"msg":"LEAK"}]}"#, #"{"message":"LEAK"}"#, #"{"msg":"LEAK"}"#,
+        #"{"error":"LEAK"}"#,
+        #"{"error":{"message":"LEAK"}}"#, #"{"error":{"details":{"a":"LEAK"},"system_message":"LEAK"}}"#,
+        #"{"error":{"code":"leak LEAK"}}"#, #"{"error":{"code":"db.leak-LEAK"}}"#, #"{"code":"leaks"}"#,
+        #"{"title":"LEAK","detail":"LEAK","instance":"/LEAK","exception":"LEAK"}"#,
+        #"{"timestamp":"LEAK","status":500,"error":"LEAK","trace":"LEAK","path":"/LEAK"}"#,
+        #"{"error":"leak_it","error_description":"LEAK"}"#, #"{"message":["LEAK"],"meta":{"a":"LEAK"}}"#,
+        #"{"errors":[{"message":"LEAK","extensions":{"exception":{"stacktrace":["LEAK"]}}}]}"#,
+        #"{"errors":{"a":["LEAK"]},"meta":"LEAK"}"#, "LEAK", "<h1>LEAK</h1>", #""LEAK""#, #"["LEAK"]"#,
+    ]
+
+    @Test("Of a failure clients get the words of the catalogue, and the log those of the upstream", arguments: failures)
+    func failure(body: String) throws {
+        for (status, code, message) in [
+            (500, "UPSTREAM_ERROR", Self.failed), (502, "BAD_GATEWAY", Self.unreachable),
+            (503, "SERVICE_UNAVAILABLE", Self.unavailable),
+        ] {
+            let envelope = try Envelope(status, body)
+            #expect(envelope.status == status)
+            #expect(envelope.code == code)
+            #expect(envelope.message == message)
+            #expect(envelope.details == "{}")
+            #expect(envelope.json["error"]?["system_message"] == nil)
+            #expect(envelope.answer.upstreamText?.lowercased().contains("leak") == true)
+            // Unless policy says otherwise.
+            #expect(try Envelope(status, body, showsUpstream: true).details.lowercased().contains("leak"))
+        }
+    }
+
+    @Test("A code goes on, and what a rule says; a rule may show the rest")
+    func failureByRule() throws {
+        let body = #"{"error":{"code":"CONNECTOR_SOURCE_DOWN","message":"LEAK"}}"#
+        #expect(try Envelope(500, body).code == "CONNECTOR_SOURCE_DOWN")
+        func rule(_ message: String?, shows: Bool?) -> ErrorRule {
+            ErrorRule(
+                name: "r", statuses: 500...599,
+                answer: .init(status: 503, code: nil, message: message, retryAfterSeconds: nil), showsUpstream: shows)
+        }
+        let told = try Envelope(500, body, rules: [rule("Down for maintenance.", shows: nil)])
+        #expect(told.status == 503 && told.message == "Down for maintenance." && told.details == "{}")
+        #expect(try Envelope(500, body, rules: [rule(nil, shows: true)]).message == "LEAK")
+        #expect(
+            try Envelope(500, body, rules: [rule(nil, shows: false)], showsUpstream: true).message == Self.unavailable)
+    }
+
+    @Test("The words for the log are one line of at most 512 bytes")
+    func words() throws {
+        let long = try Envelope(500, #"{"detail":"\#(String(repeating: "a\u{1b}\u{e9}", count: 3000))"}"#).answer
+            .upstreamText
+        #expect((500...512).contains(long?.utf8.count ?? 0))
+        #expect(try Envelope(404, "a\n\tb \u{7f}").answer.upstreamText == "a b")
+        #expect(try Envelope(500, "").answer.upstreamText == nil)
+    }
 
     static let rows = envelopes + details + problems + lists + texts + silent
 

@@ -14,13 +14,16 @@ extension Worker {
     ) async throws(Failure) -> Response {
         let upstream = link.connection
         if upstream.status >= 400 {
-            let answer = await collectError(over: upstream, for: grant, client)
+            var answer = await collectError(over: upstream, for: grant, client)
+            if let endpoint = exchange.endpoint { answer.map(endpoint.places) }
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
                 status: answer.status, credential: client.settings.credential)
             if let refused {
                 // Whoever is not let in has begun nothing.
                 lease?.release()
+                let error = UpstreamError(status: answer.status, contentType: answer.contentType, body: answer.body)
+                exchange.upstreamText = error.words(UpstreamErrorBody(error.json, status: error.status))
                 throw Failure(refused)
             }
             return normalize(answer, settling: lease, &exchange)
@@ -71,7 +74,13 @@ extension Worker {
         let start = Start(framing: framing, bytesSent: connection.bytesSent, unsent: connection.output.count)
         let persistence: Persistence =
             connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
-        appendRelayedHead(of: upstream, as: framing, for: exchange, persistence, to: &connection.output)
+        let marks = RelayedMarks(upstream.head)
+        let places =
+            marks.hasPlace
+            ? mappedPlaces(of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
+            : []
+        appendRelayedHead(
+            of: upstream, as: framing, marks, places, for: exchange, persistence, to: &connection.output)
         return start
     }
 

@@ -13,6 +13,8 @@ final class Endpoint: Sendable {
     let lineStarts: [[UInt8]]
     /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
     let hostLines: [UInt8]
+    /// Which URLs of its answers are its own.
+    let places: OwnPlaces
     private let outstanding = Atomic<Int>(0)
     /// What `health` has to say; nearly always nothing, and no lock is taken.
     private let standing = Atomic<UInt8>(Standing.calm)
@@ -41,6 +43,7 @@ final class Endpoint: Sendable {
         self.url = url
         self.address = address
         name = "\(address)"
+        places = OwnPlaces(url, settings)
         lineStarts = HTTPMethod.allCases.map { Array("\($0.name) \(url.base)".utf8) }
         var host = url.authority
         if case .named(let name) = settings.host { host = name }

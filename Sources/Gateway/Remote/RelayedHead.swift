@@ -5,18 +5,28 @@ internal import Transport
 extension Worker {
     /// Appends the head of the upstream's answer as the client gets it: status and end-to-end fields byte for byte, without
     /// what belongs to the upstream's connection; then what the gateway says itself.
+    ///
+    /// `places` are the lines of the upstream's own places as clients reach them; none where they may go on as they are.
     func appendRelayedHead(
-        of upstream: ClientConnection, as framing: RelayedFraming, for exchange: borrowing Exchange,
-        _ persistence: Persistence, to output: inout [UInt8]
+        of upstream: ClientConnection, as framing: RelayedFraming, _ marks: RelayedMarks, _ places: [UInt8],
+        for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
     ) {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The length stays where it is, if there is one and it is still true.
         let keepsLength = framing.isLength && head.hasOneLength
-        head.appendStatusAndEndToEndFields(
-            of: bytes, dropping: keepsLength ? RelayedHead.dropped : RelayedHead.droppedWithLength, to: &output)
-        if !head.fields.contains(where: { $0.name == .date }) { output += dateLine }
+        let dropped = keepsLength ? RelayedHead.dropped : RelayedHead.droppedWithLength
+        if !marks.hasOddName && places.isEmpty {
+            head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
+        } else {
+            let isMapped = !places.isEmpty
+            head.appendStatusAndEndToEndFields(
+                of: bytes, dropping: isMapped ? dropped.union([.location]) : dropped,
+                droppingOther: { RelayedHead.isDropped($0, $1, isMapped: isMapped) }, to: &output)
+            output += places
+        }
+        if !marks.hasDate { output += dateLine }
         switch framing {
         case .none: break
         case .length where keepsLength: break
@@ -27,8 +37,27 @@ extension Worker {
         case .chunked: output += ForwardedHead.chunked
         case .untilClose: break
         }
-        let limits: RelayedHead.Limits = RelayedHead.bringsLimits(head) ? .upstreams : .ours
-        appendOwnFields(for: exchange, limits, persistence, to: &output)
+        appendOwnFields(for: exchange, marks.limits, persistence, to: &output)
+    }
+
+    /// The lines of `Location` and `Content-Location`, if one of them is the upstream's own; else none.
+    // Not inlined: few answers have any.
+    @inline(never)
+    func mappedPlaces(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8] {
+        guard let places = exchange.endpoint?.places else { return [] }
+        let head = upstream.head
+        let input = upstream.input
+        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
+        var lines: [UInt8] = []
+        var isAnyMapped = false
+        for field in head.endToEndFields(of: bytes)
+        where field.name == .location || bytes.spells("content-location", in: field.nameRange) {
+            let mapped = places.mapped(bytes.array(field.value), host: host)
+            isAnyMapped = isAnyMapped || mapped != nil
+            lines += bytes.array(field.nameRange) + [.colon, .space] + (mapped ?? bytes.array(field.value))
+            lines += ForwardedHead.lineEnd
+        }
+        return isAnyMapped ? lines : []
     }
 
     /// Appends an interim answer (RFC 9110, section 15.2): all of it is for the client.
@@ -36,7 +65,9 @@ extension Worker {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        head.appendStatusAndEndToEndFields(of: bytes, dropping: RelayedHead.droppedWithLength, to: &output)
+        head.appendStatusAndEndToEndFields(
+            of: bytes, dropping: RelayedHead.droppedWithLength,
+            droppingOther: { RelayedHead.isDropped($0, $1, isMapped: false) }, to: &output)
         output += ForwardedHead.lineEnd
     }
 }
@@ -66,9 +97,15 @@ enum RelayedFraming: Equatable {
 
 /// Which of the upstream's fields are not relayed.
 enum RelayedHead {
-    /// Written by the gateway itself.
-    static let dropped: FieldNameSet = [.xTraceID, .xPolicyVersion]
+    /// Written by the gateway itself, or meant for it alone: it is the proxy that an upstream would want a credential of (RFC 9110,
+    /// section 11.7.1).
+    static let dropped: FieldNameSet = [.xTraceID, .xPolicyVersion, .proxyAuthenticate]
     static let droppedWithLength = dropped.union([.contentLength])
+
+    /// The same for a name that is not well known.
+    static func isDropped(_ bytes: Span<UInt8>, _ name: Range<Int>, isMapped: Bool) -> Bool {
+        bytes.spells("proxy-authentication-info", in: name) || (isMapped && bytes.spells("content-location", in: name))
+    }
 
     /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
     /// is not there; all others are answers. A 503 that says when to come back is one as well: it was said to whom it was said.
@@ -83,14 +120,33 @@ enum RelayedHead {
     /// Whose limits the client is told.
     enum Limits { case ours, upstreams }
 
-    private static let limits: FieldNameSet = [
+    fileprivate static let limits: FieldNameSet = [
         .rateLimit, .rateLimitPolicy, .rateLimitLimit, .rateLimitRemaining, .rateLimitReset, .xRateLimitLimit,
         .xRateLimitRemaining, .xRateLimitReset,
     ]
+}
 
+/// What the names of an answer's fields tell, found out in one pass.
+struct RelayedMarks {
+    var hasDate = false
+    /// A `Location`, or what may be a `Content-Location`.
+    var hasPlace = false
+    /// What may be a `Proxy-Authentication-Info`.
+    var hasOddName = false
     /// The upstream's own limit fields win: two values of one field would be two answers to one question.
-    static func bringsLimits(_ head: borrowing ResponseHead) -> Bool {
-        for field in head.fields where field.name != .other && limits.contains(field.name) { return true }
-        return false
+    var limits = RelayedHead.Limits.ours
+
+    init(_ head: borrowing ResponseHead) {
+        for field in head.fields {
+            switch field.name {
+            // By their lengths: hardly another name has them.
+            case .other:
+                if field.nameRange.count == 16 { hasPlace = true }
+                if field.nameRange.count == 25 { hasOddName = true }
+            case .date: hasDate = true
+            case .location: hasPlace = true
+            case let name: if RelayedHead.limits.contains(name) { limits = .upstreams }
+            }
+        }
     }
 }

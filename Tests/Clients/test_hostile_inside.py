@@ -1,0 +1,138 @@
+"""Nothing of the inside gets out: what an upstream says of its failures, its fields, and its own URLs."""
+
+import json
+
+import pytest
+
+from faulty import Upstream, answer
+from outcome import new_id, request
+from proxied import THING
+from wire import envelope
+
+pytestmark = pytest.mark.upstream
+LEAK = "LEAK 10.0.0.7 Traceback"
+SHAPES = {
+    "detail-text": {"detail": LEAK},
+    "detail-object": {"detail": {"message": LEAK, "any": LEAK}},
+    "detail-list": {"detail": [LEAK, {"msg": LEAK, "loc": [LEAK]}]},
+    "message": {"message": LEAK},
+    "msg": {"msg": LEAK},
+    "error-text": {"error": LEAK},
+    "error-message": {"error": {"message": LEAK}},
+    "error-details": {"error": {"code": "X_Y", "details": {"query": LEAK}}},
+    "system-message": {"error": {"system_message": LEAK}},
+    "problem": {"title": LEAK, "detail": LEAK, "instance": f"/{LEAK}", "exception": LEAK},
+    "spring": {"timestamp": "2024-01-01", "status": 500, "error": LEAK, "trace": LEAK, "path": LEAK},
+    "oauth": {"error": "server_error", "error_description": LEAK},
+    "graphql": {"errors": [{"message": LEAK, "extensions": {"exception": {"stacktrace": [LEAK]}}}]},
+    "errors-object": {"errors": {"field": [LEAK]}},
+    "meta": {"detail": "x", "meta": {"host": LEAK}},
+    "message-list": {"message": [LEAK]},
+    "code": {"code": LEAK, "message": "x"},
+    "code-of-a-host": {"code": "LEAK.internal-7", "message": "x"},
+    "text": LEAK,
+}
+INSIDE = [
+    "Server: LEAK/1", "X-Powered-By: LEAK", "X-Debug-Trace: LEAK", "X-Internal-Host: LEAK", "Via: 1.1 LEAK", "Set-Cookie: LEAK=1",
+    "Location: http://LEAK.internal/", 'WWW-Authenticate: Basic realm="LEAK"', "Refresh: 0; url=http://LEAK/",
+    "X-Gateway-Organization: LEAK", "Retry-After: 99999999999999", 'Proxy-Authenticate: Basic realm="LEAK"',
+    'Proxy-Authentication-Info: LEAK=1',
+]
+
+
+class Told(Upstream):
+    """Answers with what the test says."""
+
+    status, body, fields = "200 OK", b"{}", ()
+
+    def play(self, link, request):
+        answer(link, request, self.body, self.status, *self.fields)
+
+
+@pytest.fixture
+def upstream():
+    with Told() as upstream:
+        yield upstream
+
+
+def ask(gateway, *fields, host=None):
+    message = request(gateway, "GET", THING, [f"X-Id: {new_id()}", *fields])
+    if host:
+        message = message.replace(f"Host: localhost:{gateway.port}".encode(), f"Host: {host}".encode(), 1)
+    with gateway.wire() as wire:
+        wire.send(message)
+        return wire.final()
+
+
+def test_the_words_of_a_failure_stay_inside(front, upstream):
+    """A service that writes its stack trace, queries and hosts into a 5xx, in any shape, tells its clients nothing of it."""
+    gateway = front(upstream)
+    for status, code in (("500 Oops", "UPSTREAM_ERROR"), ("502 Oops", "BAD_GATEWAY"), ("503 Oops", "SERVICE_UNAVAILABLE")):
+        for name, shape in SHAPES.items():
+            upstream.status, upstream.body = status, json.dumps(shape).encode()
+            got = ask(gateway)
+            error = envelope(got, int(status[:3]))
+            assert b"LEAK" not in got.body, (name, got)
+            assert error["details"] == {} and "system_message" not in error, (name, got)
+            assert error["code"] == ("X_Y" if name == "error-details" else code), (name, got)
+
+
+def test_the_words_of_a_refusal_go_on(front, upstream):
+    """A 4xx is said to the client: what it did wrong it has to know."""
+    gateway = front(upstream)
+    upstream.status, upstream.body = "422 No", json.dumps({"detail": [{"loc": ["body", "a"], "msg": "is required"}]}).encode()
+    error = envelope(ask(gateway), 422, "VALIDATION_ERROR")
+    assert error["message"] == "body.a: is required" and error["details"]["errors"]
+
+
+def test_policy_may_show_them(front, upstream):
+    gateway = front(upstream, errors="show")
+    upstream.status, upstream.body = "500 Oops", json.dumps({"detail": LEAK}).encode()
+    error = envelope(ask(gateway), 500)
+    assert error["message"] == LEAK and error["details"]["upstream"]["body"] == {"detail": LEAK}
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "503 Oops", "404 No", "401 No", "403 No", "429 No"])
+def test_the_fields_of_an_error_are_a_list_of_what_goes_on(front, upstream, status):
+    """Fields about hosts, programs, sessions and proxies of the inside are not the client's, and no wait lasts 68 years."""
+    gateway = front(upstream)
+    upstream.status, upstream.fields = status, [*INSIDE, "X-Request-Id: up-1", "X-RateLimit-Remaining: 3"]
+    got = ask(gateway)
+    assert b"LEAK" not in got.raw_head, got.raw_head
+    assert got["x-request-id"] == "up-1" and got["x-ratelimit-remaining"] == "3"
+    assert got["retry-after"] == "86400"
+    assert (got["www-authenticate"] or "").startswith("Bearer") == status.startswith("401")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "302 Found", "407 Who", "500 Oops"])
+def test_a_proxy_answers_no_challenge_for_its_clients(front, upstream, status):
+    """`Proxy-Authenticate` and `Proxy-Authentication-Info` are for the next hop, whatever the answer (RFC 9110, 11.7.1)."""
+    gateway = front(upstream)
+    upstream.status = status
+    upstream.fields = ["Proxy-Authenticate: Basic realm=in", "proxy-authentication-info: a=1", "X-Request-Id: r"]
+    got = ask(gateway)
+    assert got["proxy-authenticate"] is None and got["proxy-authentication-info"] is None, got.raw_head
+
+
+def test_places_of_the_upstream_are_the_gateways(front, upstream):
+    """A service that makes absolute URLs of the Host it gets sends clients to an address they cannot reach."""
+    gateway = front(f"{upstream.url}/base")
+    own, there = f"https://localhost:{gateway.port}", f"127.0.0.1:{upstream.port}"
+    for status in ("201 Created", "302 Found", "200 OK", "307 Again"):
+        upstream.status = status
+        for place, wanted in {
+            f"http://{there}/base/x?a=%7C": f"{own}/x?a=%7C", f"https://{there}/base": f"{own}/", f"//{there}/base/y": f"{own}/y",
+            "/elsewhere?a=%7C": "/elsewhere?a=%7C", "https://example.com/base/x": "https://example.com/base/x",
+            f"http://{there}/based": f"http://{there}/based",
+        }.items():
+            upstream.fields = [f"Location: {place}", f"content-location: {place}", "X-Correlation-Id: 12"]
+            got = ask(gateway)
+            assert got["location"] == wanted and got["content-location"] == wanted, got.raw_head
+            assert got["x-correlation-id"] == "12" and got["content-length"] == "2"
+    assert ask(gateway, host="api.example.com")["location"].startswith("http://127.0.0.1"), "outside of its base"
+    upstream.fields = [f"Location: http://{there}/base/x"]
+    assert ask(gateway, host="api.example.com")["location"] == "https://api.example.com/x"
+    upstream.status = "409 Conflict"
+    assert ask(gateway)["location"] == "/x"
+    upstream.fields = ["Location: http://10.0.0.1/admin"]
+    assert ask(gateway)["location"] is None

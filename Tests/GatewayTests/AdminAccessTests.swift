@@ -1,0 +1,48 @@
+import Testing
+
+@testable import Gateway
+
+@Suite("Who asks the admin interface")
+struct AdminAccessTests {
+    private func refusal(_ host: String?, _ origins: [String] = []) -> AdminAccess.Refusal? {
+        AdminAccess.refusal(host: host, origins: origins, names: ["gateway.monitoring"])
+    }
+
+    @Test(
+        "By address, as localhost, or by a name that policy tells",
+        arguments: [
+            "127.0.0.1:8444", "127.0.0.1", "10.1.2.3:9101", "[::1]:8444", "[::1]", "localhost", "LOCALHOST:1",
+            "gateway.monitoring:8444", "Gateway.Monitoring",
+        ])
+    func own(host: String) {
+        #expect(refusal(host) == nil)
+        #expect(refusal(host, ["http://\(host)"]) == nil)
+    }
+
+    @Test(
+        "Another name may have been given the address by a stranger",
+        arguments: [
+            "evil.example", "evil.example:8444", "localhost.evil.example", "127.0.0.1.evil.example", "", ":8444",
+            "[::1",
+            "[::1]evil", "[evil]", "127.0.0.1:8444:1", "127.0.0.1:evil", "127.1", "gateway", "monitoring",
+        ])
+    func foreign(host: String) {
+        #expect(refusal(host) == .foreignHost)
+    }
+
+    @Test("A page of another host gets nothing, whatever it asks for")
+    func origins() {
+        for origin in [
+            "http://evil.example", "null", "https://127.0.0.1:8444", "http://127.0.0.1", "", "http://localhost:8444",
+        ] {
+            #expect(refusal("127.0.0.1:8444", [origin]) == .foreignOrigin)
+        }
+        #expect(refusal("127.0.0.1:8444", ["http://127.0.0.1:8444", "http://evil.example"]) == .foreignOrigin)
+    }
+
+    @Test("A probe of HTTP/1.0 needs no Host")
+    func noHost() {
+        #expect(refusal(nil) == nil)
+        #expect(refusal(nil, ["http://evil.example"]) == .foreignOrigin)
+    }
+}
