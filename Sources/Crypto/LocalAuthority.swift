@@ -4,20 +4,48 @@ internal import COpenSSL
 package struct PEMIdentity: Sendable {
     package let certificate: [UInt8]
     package let key: [UInt8]
+
+    package init(certificate: [UInt8], key: [UInt8]) {
+        self.certificate = certificate
+        self.key = key
+    }
 }
 
 /// Makes the certificates of a first run: a certificate authority of this machine's own, and a server certificate that
 /// it signs. For trying the gateway out; a deployment brings its own certificates.
 package enum LocalAuthority {
-    /// A self-signed authority, good for ten years.
-    package static func makeAuthority(commonName: String, now: Int) throws(TLSError) -> PEMIdentity {
-        try issue(
+    /// How long a server certificate lives.
+    package static let serverDays = 90
+
+    /// A self-signed authority, good for ten years, and for nothing but `names` where some are given. They are in OpenSSL's
+    /// form for name constraints, such as `DNS:localhost` and `IP:127.0.0.1/255.255.255.255`.
+    package static func makeAuthority(
+        commonName: String, onlyFor names: [String] = [], now: Int
+    ) throws(TLSError) -> PEMIdentity {
+        let permitted = names.map { "permitted;\($0)" }.joined(separator: ",")
+        return try issue(
             commonName: commonName, days: 3650, now: now, signedBy: nil,
             extensions: [
                 (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"),
                 (NID_key_usage, "critical,keyCertSign,cRLSign"),
                 (NID_subject_key_identifier, "hash"),
-            ])
+            ] + (names.isEmpty ? [] : [(NID_name_constraints, "critical,\(permitted)")]))
+    }
+
+    /// When the first certificate of a PEM text ends, in seconds since the epoch.
+    package static func end(of pem: [UInt8]) throws(TLSError) -> Int {
+        ERR_clear_error()
+        let certificate = unsafe try readCertificate(pem)
+        // SAFETY: the certificate is ours until here; its end lives as long, and the epoch is freed by us.
+        defer { unsafe X509_free(certificate) }
+        let epoch = unsafe ASN1_TIME_set(nil, 0)
+        defer { unsafe ASN1_TIME_free(epoch) }
+        var days: Int32 = 0
+        var seconds: Int32 = 0
+        guard unsafe ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1 else {
+            throw .current(.loadCertificate)
+        }
+        return Int(days) * 86_400 + Int(seconds)
     }
 
     /// A server certificate for `names` in OpenSSL's form, such as `DNS:localhost` and `IP:127.0.0.1`.
@@ -25,8 +53,7 @@ package enum LocalAuthority {
         commonName: String, names: [String], signedBy authority: PEMIdentity, now: Int
     ) throws(TLSError) -> PEMIdentity {
         try issue(
-            // Clients refuse server certificates that live longer than 825 days.
-            commonName: commonName, days: 820, now: now, signedBy: authority,
+            commonName: commonName, days: serverDays, now: now, signedBy: authority,
             extensions: [
                 (NID_basic_constraints, "critical,CA:FALSE"),
                 (NID_key_usage, "critical,digitalSignature"),

@@ -16,7 +16,7 @@ package final class AccessLogQueue: Sendable {
 
     package init(maximumBytes: Int = 8 << 20) { self.maximumBytes = maximumBytes }
 
-    /// Lines dropped because the queue was full.
+    /// Lines that nobody can read: the queue was full, or they could not be written.
     package var droppedLines: Int { state.withLock { $0.droppedLines } }
 
     /// Takes over a worker's lines, or drops them all.
@@ -32,6 +32,9 @@ package final class AccessLogQueue: Sendable {
         }
         waiter?.resume()
     }
+
+    /// Counts lines that the writer could not write.
+    package func lost(lines: Int) { state.withLock { $0.droppedLines += lines } }
 
     /// No more lines come; the writer ends after what is there.
     package func close() {

@@ -101,19 +101,41 @@ final class AdminServer: @unchecked Sendable {
         json.integer(status.reloads)
         json.name("refused_reloads")
         json.integer(status.refusals)
-        json.name("last_refused_reload")
-        if let refusal = status.lastRefusal {
+        AdminServer.append(status.lastRefusal, "diagnostics", to: &json)
+        json.name("warnings")
+        AdminServer.append(status.warnings, to: &json)
+        json.name("needs_restart")
+        AdminServer.append(status.needsRestart, to: &json)
+        for part in ReloadedPart.allCases {
+            let reloads = status.parts[part] ?? PartReloads()
+            json.name(part.rawValue)
             json.beginObject()
-            json.name("at")
-            json.string(HTTPDate.timestamp(epochSeconds: Int(refusal.at)))
-            json.name("diagnostics")
-            json.string(refusal.text)
+            json.name("reloads")
+            json.integer(reloads.accepted)
+            json.name("refused_reloads")
+            json.integer(reloads.refused)
+            AdminServer.append(reloads.lastRefusal, "reason", to: &json)
             json.endObject()
-        } else {
-            json.null()
         }
         json.endObject()
         return Page(json: json)
+    }
+
+    private static func append(_ refusal: (at: Int64, text: String)?, _ name: String, to json: inout JSONWriter) {
+        json.name("last_refused_reload")
+        guard let refusal else { return json.null() }
+        json.beginObject()
+        json.name("at")
+        json.string(HTTPDate.timestamp(epochSeconds: Int(refusal.at)))
+        json.name(name)
+        json.string(refusal.text)
+        json.endObject()
+    }
+
+    private static func append(_ texts: [String], to json: inout JSONWriter) {
+        json.beginArray()
+        for text in texts { json.string(text) }
+        json.endArray()
     }
 
     private func metrics() -> Page {

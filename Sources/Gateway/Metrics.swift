@@ -11,6 +11,8 @@ package final class Metrics: Sendable {
         package var policyLoadedAt: Int64 = 0
         /// Since the process started.
         package var droppedLogLines = 0
+        /// What was taken over while the gateway runs, and what was refused.
+        package var reloads: [(what: String, accepted: Int, refused: Int)] = []
         /// Not while the gateway drains.
         package var isReady = true
         /// Leases older than any job should be.
@@ -62,13 +64,20 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by outcome.")
         out.sample("gateway_policy_reloads_total", ["outcome": "accepted"], reloadsAccepted.load(ordering: .relaxed))
         out.sample("gateway_policy_reloads_total", ["outcome": "refused"], reloadsRefused.load(ordering: .relaxed))
+        out.beginMetric("gateway_reloads_total", "counter", "Attempts to take over what changed, by outcome.")
+        for (what, accepted, refused) in gauges.reloads {
+            out.sample("gateway_reloads_total", ["what": what, "outcome": "accepted"], UInt64(accepted))
+            out.sample("gateway_reloads_total", ["what": what, "outcome": "refused"], UInt64(refused))
+        }
         out.beginMetric("gateway_policy_info", "gauge", "The policy set in force.")
         out.sample("gateway_policy_info", ["version": gauges.policyVersion], 1)
         out.beginMetric("gateway_policy_loaded_timestamp_seconds", "gauge", "When the policy set was loaded.")
         out.sample("gateway_policy_loaded_timestamp_seconds", [:], UInt64(max(gauges.policyLoadedAt, 0)))
         out.beginMetric("gateway_ready", "gauge", "Whether the gateway takes requests.")
         out.sample("gateway_ready", [:], gauges.isReady ? 1 : 0)
-        out.beginMetric("gateway_access_log_dropped_lines_total", "counter", "Log lines dropped because nobody read.")
+        out.beginMetric(
+            "gateway_access_log_dropped_lines_total", "counter",
+            "Log lines that nobody read, or that could not be written.")
         out.sample("gateway_access_log_dropped_lines_total", [:], UInt64(gauges.droppedLogLines))
     }
 

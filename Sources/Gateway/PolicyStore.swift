@@ -24,12 +24,17 @@ package final class PolicyStore: Sendable {
         fileprivate var retired: [PolicySet] = []
         /// The rendered diagnostics of the last refused reload, with its time; `nil` after a good one.
         package var lastRefusal: (at: Int64, text: String)?
+        /// The rendered warnings of the last good reading.
+        package var warnings: [String] = []
+        /// Settings of `set` that differ from those the process was started with, and take effect with the next start.
+        package var needsRestart: [String] = []
+        package var parts: [ReloadedPart: PartReloads] = [:]
     }
 
     /// What came of a reload.
     package enum Reload: Sendable {
-        /// Nothing changed in meaning.
-        case unchanged
+        /// Nothing changed in meaning; `isRepaired` where the last attempt had been refused.
+        case unchanged(isRepaired: Bool)
         case replaced(PolicySet)
         /// The last good set stays in force; the text says why, for people.
         case refused(String)
@@ -42,13 +47,14 @@ package final class PolicyStore: Sendable {
 
     /// `read` and `load` are called by ``reload()`` and may take their time; `now` is in seconds since the epoch.
     package init(
-        initial: PolicySet, now: @escaping @Sendable () -> Int64, read: @escaping @Sendable () -> Source,
+        initial: PolicySet, warnings: [Diagnostic] = [], now: @escaping @Sendable () -> Int64,
+        read: @escaping @Sendable () -> Source,
         load: @escaping @Sendable ([PolicyFile]) -> PolicyLoad
     ) {
         self.now = now
         self.read = read
         self.load = load
-        status = Mutex(Status(set: initial, loadedAt: now()))
+        status = Mutex(Status(set: initial, loadedAt: now(), warnings: warnings.map(\.rendered)))
     }
 
     package var current: PolicySet { status.withLock { $0.set } }
@@ -62,10 +68,13 @@ package final class PolicyStore: Sendable {
         case .files(let files):
             switch load(files) {
             case .refused(let diagnostics): return refuse(diagnostics.map(\.rendered).joined(separator: "\n"))
-            case .loaded(let set, _):
+            case .loaded(let set, let warnings):
+                let texts = warnings.map(\.rendered)
                 return status.withLock { status in
+                    let isRepaired = status.lastRefusal != nil
                     status.lastRefusal = nil
-                    guard set.version != status.set.version else { return .unchanged }
+                    status.warnings = texts
+                    guard set.version != status.set.version else { return .unchanged(isRepaired: isRepaired) }
                     status.retired.append(status.set)
                     status.set = set
                     status.loadedAt = now()
@@ -75,6 +84,27 @@ package final class PolicyStore: Sendable {
             }
         }
     }
+
+    /// Keeps what became of an attempt to take over another part, for the admin interface.
+    package func note(_ part: ReloadedPart, _ outcome: PartReloads.Outcome) {
+        let now = now()
+        status.withLock { status in
+            var reloads = status.parts[part] ?? PartReloads()
+            switch outcome {
+            case .unchanged: reloads.lastRefusal = nil
+            case .replaced:
+                reloads.lastRefusal = nil
+                reloads.accepted += 1
+            case .refused(let text):
+                reloads.lastRefusal = (now, text)
+                reloads.refused += 1
+            }
+            status.parts[part] = reloads
+        }
+    }
+
+    /// Keeps which settings wait for the next start.
+    package func note(needsRestart settings: [String]) { status.withLock { $0.needsRestart = settings } }
 
     /// Frees the sets that no request uses any more. Called from the thread that may take its time: the last reference to
     /// a set of many tokens takes milliseconds to drop, which an event loop has not got.

@@ -52,6 +52,11 @@ final class SharedState: Sendable {
         gauges.policyVersion = status.set.shortVersion
         gauges.policyLoadedAt = status.loadedAt
         gauges.droppedLogLines = log.droppedLines
+        gauges.reloads = [("policies", status.reloads, status.refusals)]
+        for part in ReloadedPart.allCases {
+            let reloads = status.parts[part] ?? PartReloads()
+            gauges.reloads.append((part.rawValue, reloads.accepted, reloads.refused))
+        }
         gauges.isReady = !isDraining.load(ordering: .relaxed)
         gauges.upstream = cluster.withLock { $0 }?.usage()
         gauges.bodies = bodies.usage

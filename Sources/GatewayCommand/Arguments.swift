@@ -37,6 +37,7 @@ struct Arguments {
                 flags[name] = words[index]
                 index += 1
             }
+            if flags[name]?.isEmpty == true { throw Misuse(reason: "--\(name) needs a value") }
         }
     }
 

@@ -1,13 +1,14 @@
 import Crypto
 import Foundation
 import Policy
+import Synchronization
 
 /// Where the certificates come from: the files the policy names, or the local ones of a first run.
-struct CertificateSource {
-    struct Loaded {
+struct CertificateSource: Sendable {
+    struct Loaded: Sendable {
         let context: TLSContext
-        /// Made just now.
-        let isNew: Bool
+        /// The gateway's own was made just now, and its authority too.
+        let isNewAuthority: Bool
         /// The gateway's own, which only clients that were given the local authority trust.
         let isLocal: Bool
     }
@@ -15,11 +16,14 @@ struct CertificateSource {
     private let policyFolder: String
     private let state: StateFolder
     /// What the files held when they were last loaded.
-    private final class Fingerprint {
+    private struct Fingerprint: Equatable {
         var bytes: [Data?] = []
         var minimumVersion = GatewaySettings.TLS.MinimumVersion.tls12
     }
-    private let fingerprint = Fingerprint()
+    private final class LastLoaded: Sendable {
+        let fingerprint = Mutex(Fingerprint())
+    }
+    private let last = LastLoaded()
 
     init(policyFolder: String, state: StateFolder) {
         self.policyFolder = policyFolder
@@ -28,30 +32,29 @@ struct CertificateSource {
 
     func load(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> Loaded {
         var identities = identities(settings)
-        var isNew = false
+        var isNewAuthority = false
         if identities.isEmpty {
             do throws(StateFolder.Unusable) {
-                let local = try state.localIdentity(now: Int(Date().timeIntervalSince1970))
+                let local = try state.localIdentity(now: CertificateSource.now)
                 identities = [local.identity]
-                isNew = local.isNew
-                if !isNew, CertificateSource.isEnding(local.identity, keys: keys) {
-                    state.forgetLocalIdentity()
-                    isNew = try state.localIdentity(now: Int(Date().timeIntervalSince1970)).isNew
-                }
+                isNewAuthority = local.isNewAuthority
             } catch { throw ServeCommand.Refusal(line: error.description) }
         }
-        fingerprint.bytes = contents(identities)
+        let fingerprint = Fingerprint(bytes: contents(identities), minimumVersion: settings.minimumVersion)
+        // Remembered even if they cannot be used, so that what is wrong is told once.
+        last.fingerprint.withLock { $0.bytes = fingerprint.bytes }
         do throws(TLSError) {
             let context = try TLSContext(
                 identities: identities, keys: keys, requiresTLS13: settings.minimumVersion == .tls13)
-            fingerprint.minimumVersion = settings.minimumVersion
+            last.fingerprint.withLock { $0 = fingerprint }
             for (file, days) in context.certificates(endingWithin: 14) {
                 Help.complain(
                     days < 0
                         ? "warning: the certificate \(file) has expired: clients will refuse it; replace the file"
                         : "warning: the certificate \(file) expires in \(days) days: replace the file in time")
             }
-            return Loaded(context: context, isNew: isNew, isLocal: settings.certificates.isEmpty)
+            return Loaded(
+                context: context, isNewAuthority: isNewAuthority, isLocal: settings.certificates.isEmpty)
         } catch {
             let files = identities.map { "\($0.certificateFile) with \($0.keyFile)" }.joined(separator: ", ")
             let remedy =
@@ -68,17 +71,24 @@ struct CertificateSource {
         if identities.isEmpty {
             identities = [.init(certificateFile: state.file("server.pem"), keyFile: state.file("server-key.pem"))]
         }
-        guard contents(identities) != fingerprint.bytes || settings.minimumVersion != fingerprint.minimumVersion else {
-            return nil
-        }
+        let fingerprint = Fingerprint(bytes: contents(identities), minimumVersion: settings.minimumVersion)
+        guard fingerprint != last.fingerprint.withLock({ $0 }) else { return nil }
         return try load(settings, keys: keys).context
     }
 
-    /// The local certificate has less than a month to live, or cannot be read: it is made anew.
-    private static func isEnding(_ identity: TLSIdentity, keys: TicketKeys) -> Bool {
-        guard let context = try? TLSContext(identities: [identity], keys: keys) else { return true }
-        return !context.certificates(endingWithin: 30).isEmpty
+    /// A new context where the gateway's own certificate had come into the last third of its life, `nil` where it had not.
+    func renew(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> Loaded? {
+        guard settings.certificates.isEmpty else { return nil }
+        let local: StateFolder.LocalIdentity
+        do throws(StateFolder.Unusable) { local = try state.localIdentity(now: CertificateSource.now) } catch {
+            throw ServeCommand.Refusal(line: error.description)
+        }
+        guard local.isNew else { return nil }
+        let loaded = try load(settings, keys: keys)
+        return Loaded(context: loaded.context, isNewAuthority: local.isNewAuthority, isLocal: true)
     }
+
+    private static var now: Int { Int(Date().timeIntervalSince1970) }
 
     /// Where the files are that the policy names, to be watched for changes.
     static func folders(_ settings: GatewaySettings.TLS, policyFolder: String) -> [String] {

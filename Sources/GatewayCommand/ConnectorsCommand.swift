@@ -1,9 +1,10 @@
 import Connectors
+import Foundation
 import Transport
 
 /// `gateway connectors`: the connector service alone, behind a gateway in another process.
 enum ConnectorsCommand {
-    static func run(_ words: [String], signals: Signals) async -> Int32 {
+    static func run(_ words: [String], signals: SignalThread) async -> Int32 {
         let arguments: Arguments
         do throws(Arguments.Misuse) {
             arguments = try Arguments(
@@ -18,24 +19,24 @@ enum ConnectorsCommand {
         }
         do throws(ServeCommand.Refusal) {
             try await serve(arguments, until: signals)
-            return 0
+            SignalThread.leave()
         } catch {
-            Help.complain(error.line)
-            return 1
+            return error.tell(usage: "gateway connectors --help")
         }
     }
 
-    private static func serve(_ arguments: Arguments, until signals: Signals) async throws(ServeCommand.Refusal) {
+    private static func serve(_ arguments: Arguments, until signals: SignalThread) async throws(ServeCommand.Refusal) {
         raiseDescriptorLimit()
         let options = ConnectorServer.Options(
-            listen: try Addresses.address(arguments.value("listen") ?? "127.0.0.1:8445", "--listen"),
+            listen: try Addresses.address(arguments.value("listen") ?? "127.0.0.1:8445", "--listen", isMisuse: true),
             workers: try Addresses.workers(arguments) ?? availableProcessors())
+        let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
         let state: StateFolder
         do throws(StateFolder.Unusable) { state = try StateFolder(path: arguments.value("state") ?? "state") } catch {
             throw ServeCommand.Refusal(line: error.description)
         }
         defer { state.release() }
-        let service = try ConnectorService.start(in: state)
+        let service = try ConnectorService.start(in: state, at: pace)
         let server: ConnectorServer
         do throws(ServeCommand.Refusal) { server = try ConnectorServer(service, options) } catch {
             await service.shutdown()
@@ -48,10 +49,14 @@ enum ConnectorsCommand {
             )
         }
         // SIGHUP has nothing to reload here.
-        while signals.wait(.seconds(3600)) != .terminate {}
-        Help.complain("stopping: requests in flight finish first")
-        server.beginDrain()
-        _ = signals.wait(until: Instant.now() + drainTimeout, or: { server.isDrained })
+        _ = await signals.attend(
+            Duties(
+                reload: {},
+                drain: { signals in
+                    Help.complain("stopping: requests in flight finish first")
+                    server.beginDrain()
+                    return signals.wait(until: Instant.now() + drainTimeout, or: { server.isDrained })
+                }))
         server.stop()
         await service.shutdown()
         Help.complain("stopped")

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What the command says about itself.
 enum Help {
     static let version = "0.1.0"
@@ -13,6 +11,8 @@ enum Help {
                gateway token create [NAME]    make a token: prints it once, and the policy entry to paste
                gateway COMMAND --help         the options of a command
                gateway --version
+
+        Exit code: 0 if it did what it was told, 1 if it could not, 2 if it was not understood.
         """
 
     static let serve = """
@@ -25,7 +25,10 @@ enum Help {
           --workers N          event loops, one core each (default: all cores)                 GATEWAY_WORKERS
 
         A flag wins over its variable, and both win over policies/gateway.json5.
-        Signals: SIGTERM and SIGINT drain and stop (twice: at once), SIGHUP reloads policies and certificates.
+        The access log, JSON lines only, goes to standard output; all that people need to know goes to standard error.
+        Signals: SIGTERM, SIGINT and SIGQUIT drain and stop (twice: without waiting for requests in flight), SIGHUP reloads
+        policies and certificates; SIGUSR1 and SIGUSR2 are ignored.
+        Exit code: 0 after such a signal, 1 if it cannot serve or had to be cut off while it stopped, 2 for misuse.
         """
 
     static let connectors = """
@@ -40,15 +43,25 @@ enum Help {
           --workers N          event loops, one core each (default: all cores)                 GATEWAY_CONNECTORS_WORKERS
 
         A flag wins over its variable. GET /healthz tells whether it lives.
-        Signals: SIGTERM and SIGINT finish the requests in flight and stop (twice: at once); running jobs stop at their last
-        checkpoint and go on after the next start.
+        Signals: SIGTERM, SIGINT and SIGQUIT finish the requests in flight and stop (twice: without waiting for them); running
+        jobs stop at their last checkpoint and go on after the next start. SIGUSR1 and SIGUSR2 are ignored.
+        Exit code: 0 after such a signal, 1 if it cannot serve or had to be cut off while it stopped, 2 for misuse.
         """
 
     static let token = """
-        usage: gateway token create [NAME] [--scopes SCOPE,SCOPE] [--expires YYYY-MM-DDTHH:MM:SSZ]
+        usage: gateway token create [NAME] [--scopes SCOPE,SCOPE] [--expires TIME] [--policies DIR]
 
         Prints a new token to standard output once, and the policy entry that makes it valid (its SHA-256 only) to standard
         error. Paste the entry below organizations.ORG.tokens in the policy folder.
+
+          --scopes SCOPE,...   what it may do (default: connectors:read,connectors:run)
+          --expires TIME       when it ends: a day (2027-01-31, its first moment in UTC), or a time in UTC
+                               (2027-01-31T12:00:00Z) or with an offset (2027-01-31T12:00:00+01:00)
+          --policies DIR       where the scopes are declared (default: policies)               GATEWAY_POLICIES
+
+        A scope that the policies do not declare is refused. Where the default folder cannot be read, only the form of the
+        scopes is checked.
+        Exit code: 0 with a token, 1 if the policies cannot be read, 2 for misuse.
         """
 
     /// Prints one line that says what is wrong and where to read on; the exit status of a misuse.
@@ -57,8 +70,5 @@ enum Help {
         return 2
     }
 
-    static func complain(_ text: String) {
-        // A reader that went away, or a full disk under it, does not stop the gateway.
-        try? FileHandle.standardError.write(contentsOf: Data("gateway: \(text)\n".utf8))
-    }
+    static func complain(_ text: String) { StandardError.say("gateway: \(text)") }
 }

@@ -5,7 +5,12 @@ extension Signals {
     /// want to wait.
     func wait(until deadline: Instant, or isDone: () -> Bool = { false }) -> Bool {
         while Instant.now() < deadline, !isDone() {
-            if wait(.milliseconds(20)) == .terminate { return false }
+            switch wait(.milliseconds(20)) {
+            case .terminate?: return false
+            case .unused(let name)?: SignalThread.explain(name)
+            // A reload that is asked for meanwhile comes too late.
+            case .reload?, nil: break
+            }
         }
         return true
     }

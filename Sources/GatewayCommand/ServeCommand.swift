@@ -6,9 +6,18 @@ enum ServeCommand {
     /// Why the gateway does not serve: one line with the remedy.
     struct Refusal: Error {
         let line: String
+        /// The words or variables cannot be understood; else the world is in the way.
+        var isMisuse = false
+
+        /// Tells it; the exit status of the command.
+        func tell(usage: String) -> Int32 {
+            if isMisuse { return Help.refuse(line, usage: usage) }
+            Help.complain(line)
+            return 1
+        }
     }
 
-    static func run(_ words: [String], signals: Signals) async -> Int32 {
+    static func run(_ words: [String], signals: SignalThread) async -> Int32 {
         let arguments: Arguments
         do throws(Arguments.Misuse) {
             arguments = try Arguments(words, names: ["listen", "admin", "policies", "state", "workers"])
@@ -23,9 +32,9 @@ enum ServeCommand {
         do {
             let service = try await Service.start(arguments)
             await service.run(until: signals)
-            return 0
+            SignalThread.leave()
         } catch let refusal as Refusal {
-            Help.complain(refusal.line)
+            return refusal.tell(usage: "gateway serve --help")
         } catch {
             Help.complain("\(error)")
         }

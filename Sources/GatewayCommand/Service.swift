@@ -12,28 +12,30 @@ final class Service {
     /// `nil` where the upstream is remote.
     private let connectors: ConnectorService?
     private let upstreams: UpstreamSource
-    private var plan: UpstreamPlan?
     private let policies: PolicyStore
     private let source: PolicySource
-    private let certificates: CertificateSource
-    private let ticketKeys: TicketKeys
     private let logWriter: LogWriter
-    private var ticketsRotatedAt = Instant.now()
+    private let reloader: Reloader
+    private let upkeep: Upkeep
 
     static func start(_ arguments: Arguments) async throws -> Service {
         raiseDescriptorLimit()
+        // Before anything is made or read: what cannot be understood is the first thing to tell.
+        let flags = try Addresses.Flags(arguments)
+        let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
         let state = try StateFolder(path: arguments.value("state") ?? "state")
         let source = PolicySource(
             folder: PolicyFolder(path: arguments.value("policies") ?? "policies"), demoTokenFile: state.demoTokenFile)
-        var set = try load(source)
+        var (set, warnings) = try load(source)
         var demoToken: String?
         if set.organizations[demoOrganization] != nil {
             demoToken = try state.makeDemoToken(organization: demoOrganization) {
                 Welcome.say("demo token, shown this once: \($0)")
             }
-            if demoToken != nil { set = try load(source) }
+            if demoToken != nil { (set, warnings) = try load(source) }
         }
-        let addresses = try Addresses(arguments, set.settings)
+        show(warnings)
+        let addresses = try Addresses(flags, set.settings)
         let certificates = CertificateSource(policyFolder: source.folder.path, state: state)
         let ticketKeys = TicketKeys()
         let loaded = try certificates.load(set.settings.tls, keys: ticketKeys)
@@ -42,7 +44,7 @@ final class Service {
         let plan = try set.settings.upstream.map { try upstreams.load($0) }
         var connectors: ConnectorService?
         let policies = PolicyStore(
-            initial: set, now: { Int64(Date().timeIntervalSince1970) },
+            initial: set, warnings: warnings, now: { Int64(Date().timeIntervalSince1970) },
             read: {
                 do throws(PolicyFolder.Unreadable) { return .files(try source.readSettled()) } catch {
                     return .unreadable(error.message)
@@ -53,7 +55,7 @@ final class Service {
         if let plan {
             upstream = .remote(plan, journal: JournalFolder(path: state.path))
         } else {
-            let service = try ConnectorService.start(in: state)
+            let service = try ConnectorService.start(in: state, at: pace)
             connectors = service
             upstream = .inProcess(ConnectorUpstream(service: service))
         }
@@ -70,43 +72,45 @@ final class Service {
             await connectors?.shutdown()
             throw ServeCommand.Refusal(line: error.description)
         }
+        let reloader = Reloader(
+            .init(
+                server: server, policies: policies, upstreams: upstreams, certificates: certificates,
+                ticketKeys: ticketKeys, start: StartSettings(set.settings, without: flags)), plan: plan)
+        try reloader.begin()
         let service = Service(
-            server: server, connectors: connectors, upstreams: upstreams, plan: plan, policies: policies,
-            source: source, certificates: certificates, ticketKeys: ticketKeys, logWriter: logWriter)
-        Welcome(server: server, set: set, state: state, madeCertificate: loaded.isNew, isLocal: loaded.isLocal)
+            server: server, connectors: connectors, upstreams: upstreams, policies: policies, source: source,
+            logWriter: logWriter, reloader: reloader,
+            upkeep: Upkeep(policies: policies, ticketKeys: ticketKeys, requests: reloader.requests))
+        Welcome(server: server, set: set, state: state, isNewAuthority: loaded.isNewAuthority, isLocal: loaded.isLocal)
             .say(demoToken: demoToken)
         return service
     }
 
     private init(
-        server: GatewayServer, connectors: ConnectorService?, upstreams: UpstreamSource, plan: UpstreamPlan?,
-        policies: PolicyStore, source: PolicySource, certificates: CertificateSource, ticketKeys: TicketKeys,
-        logWriter: LogWriter
+        server: GatewayServer, connectors: ConnectorService?, upstreams: UpstreamSource, policies: PolicyStore,
+        source: PolicySource, logWriter: LogWriter, reloader: Reloader, upkeep: Upkeep
     ) {
         self.logWriter = logWriter
         self.server = server
         self.connectors = connectors
         self.upstreams = upstreams
-        self.plan = plan
         self.policies = policies
         self.source = source
-        self.certificates = certificates
-        self.ticketKeys = ticketKeys
+        self.reloader = reloader
+        self.upkeep = upkeep
     }
 
     static let demoOrganization = "org_xyz789"
 
-    private static func load(_ source: PolicySource) throws -> PolicySet {
+    private static func load(_ source: PolicySource) throws -> (PolicySet, warnings: [Diagnostic]) {
         let files: [PolicyFile]
         do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
             throw ServeCommand.Refusal(line: error.message + " (--policies DIR names another folder)")
         }
         switch PolicySource.load(files) {
-        case .loaded(let set, let warnings):
-            print(warnings)
-            return set
+        case .loaded(let set, let warnings): return (set, warnings)
         case .refused(let diagnostics):
-            print(diagnostics)
+            show(diagnostics)
             if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
                 throw ServeCommand.Refusal(
                     line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
@@ -118,97 +122,40 @@ final class Service {
         }
     }
 
-    private static func print(_ diagnostics: [Diagnostic]) {
-        for diagnostic in diagnostics {
-            try? FileHandle.standardError.write(contentsOf: Data("\(diagnostic.rendered)\n".utf8))
-        }
+    private static func show(_ diagnostics: [Diagnostic]) {
+        StandardError.write(diagnostics.map { "\($0.rendered)\n" }.joined())
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
-    func run(until signals: Signals) async {
-        let cause = ReloadCause()
-        let watcher = watchFiles(cause)
+    /// Serves until a signal ends it, then drains and stops.
+    func run(until signals: SignalThread) async {
+        let watcher = watchFiles()
         defer { _ = watcher }
-        while true {
-            switch signals.wait(.seconds(1)) {
-            case .terminate?:
-                await drain(signals)
-                return
-            case .reload?: await reload(because: cause.take())
-            case nil:
-                rotateTickets()
-                policies.dropRetired()
-            }
-        }
-    }
-
-    private func rotateTickets() {
-        guard Instant.now() - ticketsRotatedAt >= policies.current.settings.tls.ticketLifetime else { return }
-        ticketKeys.rotate()
-        ticketsRotatedAt = .now()
-    }
-
-    private func drain(_ signals: Signals) async {
-        let timeouts = policies.current.settings.timeouts
-        Help.complain("draining: readiness fails now, new connections end in \(timeouts.drainDelay)")
-        server.failReadiness()
-        // A reload that is asked for meanwhile comes too late.
-        let notBefore = Instant.now() + timeouts.drainDelay
-        guard signals.wait(until: notBefore) else { return await stop() }
-        server.beginDrain()
-        _ = signals.wait(until: Instant.now() + timeouts.drain, or: { server.openConnections == 0 })
-        await stop()
-    }
-
-    private func stop() async {
+        let (server, policies, requests, upkeep) = (server, policies, reloader.requests, upkeep)
+        let isOrderly = await signals.attend(
+            Duties(
+                reload: { requests.ask(because: .signal) }, tick: { upkeep.look() },
+                drain: { Service.drain(server, policies.current.settings.timeouts, $0) }))
         server.stop()
-        logWriter.join()
         await connectors?.shutdown()
+        if !(await logWriter.finish(within: isOrderly ? .seconds(2) : .milliseconds(100))) {
+            Help.complain("nobody reads the access log: its last lines are lost")
+        }
         Help.complain("stopped")
     }
 
-    /// Reads policies and certificates again; what is wrong stays out, and what was good stays in force.
-    private func reload(because reason: String) async {
-        switch policies.reload() {
-        case .unchanged: break
-        case .replaced(let set):
-            server.adopt(set)
-            Help.complain("policies reloaded (\(reason)): version \(set.shortVersion)")
-        case .refused(let text):
-            server.refusedReload()
-            Help.complain("policies not reloaded (\(reason)), the last good set stays in force:\n\(text)")
-        }
-        await reloadUpstream(because: reason)
-        do throws(ServeCommand.Refusal) {
-            guard let context = try certificates.reload(policies.current.settings.tls, keys: ticketKeys) else { return }
-            server.adopt(context)
-            Help.complain("certificates reloaded (\(reason))")
-        } catch {
-            Help.complain("certificates not reloaded (\(reason)), the last good ones stay in force: \(error.line)")
-        }
-    }
-
-    private func reloadUpstream(because reason: String) async {
-        let settings = policies.current.settings.upstream
-        guard (settings == nil) == (plan == nil) else {
-            return Help.complain(
-                "\"gateway.upstream\" was \(settings == nil ? "removed" : "added"): that takes effect with the next start"
-            )
-        }
-        guard let settings else { return }
-        do throws(ServeCommand.Refusal) {
-            let new = try upstreams.load(settings)
-            guard new != plan else { return }
-            plan = new
-            await server.adopt(new)
-            Help.complain("upstream reloaded (\(reason))")
-        } catch {
-            Help.complain("upstream not reloaded (\(reason)), the last good one stays in force: \(error.line)")
-        }
+    private static func drain(
+        _ server: GatewayServer, _ timeouts: GatewaySettings.Timeouts, _ signals: Signals
+    ) -> Bool {
+        Help.complain("draining: readiness fails now, new connections end in \(timeouts.drainDelay)")
+        server.failReadiness()
+        guard signals.wait(until: Instant.now() + timeouts.drainDelay) else { return false }
+        server.beginDrain()
+        return signals.wait(until: Instant.now() + timeouts.drain, or: { server.openConnections == 0 })
     }
 
     /// A thread that reloads when a file changed.
-    private func watchFiles(_ cause: ReloadCause) -> WorkThread? {
+    private func watchFiles() -> WorkThread? {
+        let requests = reloader.requests
         let source = source
         let policies = policies
         let upstreams = upstreams
@@ -222,6 +169,8 @@ final class Service {
             do throws(SystemError) {
                 var folders = watched()
                 var watcher = try FolderWatcher(Array(folders.keys))
+                // What changed since the start read it, and before there was a watch, is not missed either.
+                requests.ask(because: .changedFile)
                 while true {
                     // No watch in a folder tells that it was replaced as a whole, or that a link to it was turned.
                     while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)),
@@ -230,7 +179,7 @@ final class Service {
                     // The new watch begins before the reload, which so misses nothing.
                     folders = watched()
                     watcher = try FolderWatcher(Array(folders.keys))
-                    cause.fileChanged()
+                    requests.ask(because: .changedFile)
                 }
             } catch {
                 Help.complain("changed files are not noticed (\(error)); send SIGHUP to reload")

@@ -1,13 +1,14 @@
 import Crypto
 import Foundation
 import Gateway
+import Policy
 
 /// `gateway token create`: a new token, and the entry that makes it valid.
 enum TokenCommand {
     static func run(_ words: [String]) -> Int32 {
         let arguments: Arguments
         do throws(Arguments.Misuse) {
-            arguments = try Arguments(words, names: ["scopes", "expires"])
+            arguments = try Arguments(words, names: ["scopes", "expires", "policies"])
         } catch { return Help.refuse(error.reason, usage: "gateway token --help") }
         if arguments.wantsHelp {
             print(Help.token)
@@ -22,6 +23,9 @@ enum TokenCommand {
         let end = arguments.flags["expires"]
         if let mistake = mistake(name: name, scopes: words, expires: end) {
             return Help.refuse(mistake, usage: "gateway token --help")
+        }
+        do throws(ServeCommand.Refusal) { try checkDeclared(words, arguments) } catch {
+            return error.tell(usage: "gateway token --help")
         }
         let scopes = words.map { "\"\($0)\"" }.joined(separator: ", ")
         let expires = end.map { ", expires: \"\($0)\"" } ?? ""
@@ -54,11 +58,40 @@ enum TokenCommand {
             return "a token's name is made of letters, digits, \"_\", \"-\" and \".\", not \"\(name)\""
         }
         if let word = scopes.first(where: { !isMade($0, of: "_-.~:/") }) { return "\"\(word)\" is no scope" }
-        let reader = ISO8601DateFormatter()
-        if let expires, [expires, expires + "T00:00:00Z"].allSatisfy({ reader.date(from: $0) == nil }) {
-            return "--expires takes a time such as 2027-01-31T00:00:00Z, not \"\(expires)\""
+        if let expires {
+            guard let end = TimeText.epochSeconds(ofPolicy: expires) else {
+                return
+                    "--expires takes a day such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z or 2027-01-31T12:00:00+01:00, not \"\(expires)\""
+            }
+            guard end > Int64(Date().timeIntervalSince1970) else {
+                return "--expires \"\(expires)\" has passed: the token would never be valid"
+            }
         }
         return nil
+    }
+
+    /// Compares the scopes with those that the policies declare, where there are policies.
+    private static func checkDeclared(_ scopes: [String], _ arguments: Arguments) throws(ServeCommand.Refusal) {
+        let given = arguments.value("policies")
+        let folder = PolicyFolder(path: given ?? "policies")
+        let files: [PolicyFile]
+        do throws(PolicyFolder.Unreadable) { files = try folder.files() } catch {
+            guard given != nil else { return }
+            throw ServeCommand.Refusal(line: error.message)
+        }
+        guard case .loaded(let set, _) = PolicySource.load(files) else {
+            return Help.complain(
+                "warning: the policies in \(folder.path) have mistakes (gateway policy check \(folder.path)): the scopes were not compared with theirs"
+            )
+        }
+        let unknown = scopes.filter { !set.scopes.contains($0) }
+        guard unknown.isEmpty else {
+            let names = unknown.map { "\"\($0)\"" }.joined(separator: ", ")
+            throw ServeCommand.Refusal(
+                line:
+                    "the policies in \(folder.path) declare no scope \(names); they declare: \(set.scopes.sorted().joined(separator: ", "))",
+                isMisuse: true)
+        }
     }
 }
 

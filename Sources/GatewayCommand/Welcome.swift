@@ -8,7 +8,7 @@ struct Welcome {
     let server: GatewayServer
     let set: PolicySet
     let state: StateFolder
-    let madeCertificate: Bool
+    let isNewAuthority: Bool
     let isLocal: Bool
 
     func say(demoToken: String?) {
@@ -17,20 +17,36 @@ struct Welcome {
         Welcome.say("policy version \(set.shortVersion)")
         if isLocal {
             Welcome.say(
-                "certificate authority \(absolute(state.authorityFile))\(madeCertificate ? " (made just now)" : "")")
+                "certificate authority \(absolute(state.authorityFile))\(isNewAuthority ? " (made just now)" : "")")
         }
         if set.organizations[Service.demoOrganization] != nil, let address = server.listening.first {
-            let authority = isLocal ? "--cacert \(absolute(state.authorityFile)) " : ""
+            let authority = isLocal ? "--cacert \(quoted(absolute(state.authorityFile))) " : ""
             let token = demoToken ?? "$TOKEN"
             let path =
                 "/v1/organizations/\(Service.demoOrganization)/knowledge/connectors/connections/conn_abc123/state"
-            Welcome.say("try:")
-            Welcome.say("curl \(authority)-H 'Authorization: Bearer \(token)' https://\(reachable(address))\(path)")
+            Welcome.say(
+                demoToken == nil
+                    ? "try, with TOKEN set to the demo token that the first start showed (to see a new one, delete \(absolute(state.demoTokenFile)) and start again):"
+                    : "try:")
+            Welcome.say(
+                "curl \(authority)-H \"Authorization: Bearer \(token)\" https://\(reachable(address))\(path)")
         }
     }
 
-    static func say(_ line: String) {
-        try? FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
+    /// For people, and so not to standard output, which has JSON lines only.
+    static func say(_ line: String) { StandardError.say(line) }
+
+    /// As one word of a shell.
+    private func quoted(_ path: String) -> String {
+        let isPlain = path.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: "/._-+:,@%".utf8.contains(byte)
+            }
+        }
+        return isPlain ? path : "'\(path.replacingOccurrences(of: "'", with: "'\\''"))'"
     }
 
     private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }

@@ -25,7 +25,8 @@ struct PolicyCompiler {
         return PolicySet(
             version: version, settings: documents.settings,
             routes: RouteTable(routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }),
-            organizations: organizations, limits: base, concurrency: concurrency, tokens: compileTokens(organizations))
+            organizations: organizations, limits: base, concurrency: concurrency,
+            scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }
 
     private func compileConcurrency() -> ConcurrencyMatrix {

@@ -14,11 +14,14 @@ package final class PolicySet: Sendable {
     /// The limits as defined, without plans and overrides, in the order of their index.
     package let limits: [LimitRule]
     package let concurrency: ConcurrencyMatrix
+    /// The scopes that are declared.
+    package let scopes: [String]
     private let tokens: TokenTable
 
     init(
         version: String, settings: GatewaySettings, routes: RouteTable, organizations: [String: Organization],
-        limits: [LimitRule], concurrency: ConcurrencyMatrix, tokens: TokenTable
+        limits: [LimitRule], concurrency: ConcurrencyMatrix, scopes: [String],
+        tokens: TokenTable
     ) {
         self.version = version
         self.settings = settings
@@ -26,6 +29,7 @@ package final class PolicySet: Sendable {
         self.organizations = organizations
         self.limits = limits
         self.concurrency = concurrency
+        self.scopes = scopes
         self.tokens = tokens
     }
 

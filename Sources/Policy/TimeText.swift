@@ -7,6 +7,9 @@ package enum TimeText {
         return seconds * 1000 + milliseconds(text)
     }
 
+    /// Seconds since the epoch of a time as policies write it: with an offset, or the start of a day.
+    package static func epochSeconds(ofPolicy text: String) -> Int64? { Notation.time(text) }
+
     /// The fraction of a second of what is known to be a time: only there does a time have a full stop.
     private static func milliseconds(_ text: String) -> Int64 {
         guard let stop = text.utf8.firstIndex(of: UInt8(ascii: ".")) else { return 0 }

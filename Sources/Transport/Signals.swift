@@ -5,16 +5,18 @@ internal import Glibc
     package enum Signal: Equatable, Sendable {
         case terminate
         case reload
+        /// One that would end the process at once if nobody took it, and means nothing here.
+        case unused(String)
     }
 
     private let set: sigset_t
 
-    /// Blocks the signals in this thread and all threads it starts. Call first in `main`.
+    /// Blocks the signals in this thread and all threads it starts. Call before any other thread is started.
     package init() {
         var set = sigset_t()
         // SAFETY: the set is ours; the calls fill and read it.
         unsafe sigemptyset(&set)
-        for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&set, number) }
+        for number in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2] { unsafe sigaddset(&set, number) }
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
         // A peer that went away is an error value of the write, not the end of the process.
         _ = signal(SIGPIPE, SIG_IGN)
@@ -28,8 +30,11 @@ internal import Glibc
         // SAFETY: set and time are read by the kernel.
         var set = set
         switch unsafe sigtimedwait(&set, nil, &time) {
-        case SIGTERM, SIGINT: return .terminate
+        // SIGQUIT ends other servers gracefully. Its own action would end this one with requests in flight.
+        case SIGTERM, SIGINT, SIGQUIT: return .terminate
         case SIGHUP: return .reload
+        case SIGUSR1: return .unused("SIGUSR1")
+        case SIGUSR2: return .unused("SIGUSR2")
         default: return nil
         }
     }

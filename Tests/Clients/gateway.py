@@ -129,6 +129,8 @@ class Gateway:
         self.workers = workers
         self.listen = listen
         self.variables = dict(variables or {})
+        # Where standard output goes, if not where standard error goes.
+        self.apart = None
         # A command that it is started with, by exec.
         self.within = []
         if pace is not None:
@@ -156,9 +158,9 @@ class Gateway:
         self.log = self.state.parent / f"{self.state.name}.{os.getpid()}.{id(self)}.{self.starts}.log"
         workers = ["--workers", self.workers] if self.workers else []
         command = [*self.within, binary(), *self.command(), "--listen", self.listen, "--state", self.state, *workers, *self.arguments]
-        with open(self.log, "wb") as log:
+        with open(self.log, "ab") as log, open(self.apart or self.log, "ab") as lines:
             self.process = subprocess.Popen(
-                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=lines, stderr=log,
                 env=environment(**self.variables), cwd=self.state.parent)
 
     def start(self, deadline=30):

@@ -25,7 +25,7 @@ def test_help_everywhere(arguments, flag):
 @pytest.mark.parametrize("arguments", [["nonsense"], ["policy", "nonsense"], ["token", "nonsense"], ["serve", "nonsense"]])
 def test_an_unknown_command_points_to_the_help(arguments):
     done = run(*arguments)
-    assert done.returncode != 0 and re.search("--help|usage:", done.stderr) and not done.stdout, done
+    assert done.returncode == 2 and re.search("--help|usage:", done.stderr) and not done.stdout, done
 
 
 def test_the_shipped_policies_pass():
@@ -65,7 +65,8 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [['a"b'], ["a b"], ["ci", "--expires", "tomorrow"], ["ci", "--scopes", "a,,b"], ["ci", "--scopes", 'x"']]
+    "arguments", [['a"b'], ["a b"], ["ci", "--expires", "tomorrow"], ["ci", "--expires", "2020-01-01T00:00:00Z"],
+                  ["ci", "--expires", "2020-01-01"], ["ci", "--scopes", "foo"], ["ci", "--scopes", "connectors:raed"], ["ci", "--scopes", "a,,b"], ["ci", "--scopes", 'x"']]
 )
 def test_no_token_is_made_for_an_entry_that_would_not_load(arguments):
     done = run("token", "create", *arguments)
@@ -83,3 +84,48 @@ def test_a_created_token_opens_the_gateway(start, policies):
     policies.write("organizations/more.json5", {"organizations": {"org_xyz789": {"tokens": {
         "made": {"sha256": digest, "scopes": ["connectors:read"]}}}}})
     assert start(policies).call("GET", STATE, token=token).status == 200
+
+
+def test_scopes_are_those_of_the_policies(policies, tmp_path):
+    done = run("token", "create", "ci", "--scopes", "foo", "--policies", policies.folder)
+    assert done.returncode == 2 and '"foo"' in done.stderr and "connectors:read, connectors:run, connectors:write" in done.stderr
+    policies.write("more.json5", {"scopes": {"foo": {"description": "for a test"}}})
+    assert run("token", "create", "ci", "--scopes", "foo", "--policies", policies.folder).returncode == 0
+    assert run("token", "create", "ci", "--scopes", "foo", GATEWAY_POLICIES=str(policies.folder)).returncode == 0
+    assert run("token", "create", "ci", "--policies", tmp_path / "absent").returncode == 1
+    assert run("token", "create", "ci", "--scopes", "foo", cwd=tmp_path).returncode == 0, "no policies here: only the form counts"
+
+
+@pytest.mark.parametrize("expires", ["2127-01-31", "2127-01-31T12:00:00Z", "2127-01-31T12:00:00+01:00"])
+def test_the_forms_of_a_time(expires):
+    done = run("token", "create", "ci", "--expires", expires)
+    assert done.returncode == 0 and f'expires: "{expires}"' in done.stderr, done
+    assert all(form in run("token", "--help").stdout for form in ("2027-01-31,", "2027-01-31T12:00:00Z", "2027-01-31T12:00:00+01:00"))
+
+
+@pytest.mark.parametrize("arguments", [
+    ["nonsense"], ["--nonsense"], ["--workers", "abc"], ["serve", "--workers", "abc"], ["serve", "--listen", "nowhere"],
+    ["serve", "--admin", "nowhere"], ["serve", "--state"], ["serve", "--state="], ["connectors", "--workers", "abc"],
+    ["connectors", "--listen", "nowhere"], ["connectors", "nonsense"], ["policy"], ["policy", "nonsense"],
+    ["policy", "check", "--nonsense"], ["token"], ["token", "nonsense"], ["token", "create", "--expires", "tomorrow"],
+    ["token", "create", "--nonsense", "x"],
+])
+def test_misuse_has_an_exit_code_of_its_own(tmp_path, arguments):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr and not done.stdout, done
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["serve", "--policies", "absent"], ["serve", "--listen", "192.0.2.1:0", "--admin", "off", "--policies", str(ROOT / "policies")],
+    ["connectors", "--listen", "192.0.2.1:0"], ["policy", "check", "absent"], ["token", "create", "--policies", "absent"],
+])
+def test_what_fails_has_another(tmp_path, arguments):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr, done
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_WORKERS", "GATEWAY_LISTEN", "GATEWAY_CONNECTORS_MINIMUM_MS"])
+def test_a_variable_is_misused_like_a_flag(tmp_path, name):
+    done = run("serve", cwd=tmp_path, **{name: "abc"})
+    assert done.returncode == 2 and not done.stdout and list(tmp_path.iterdir()) == [], done

@@ -93,9 +93,10 @@ def test_an_unusable_state_directory(tmp_path, policies):
 
 
 @pytest.mark.parametrize("arguments", [["--listen", "nonsense"], ["--listen", "127.0.0.1:99999"], ["--workers", "0"],
-                                       ["--workers", "x"], ["--nonsense"], ["--listen"]])
+                                       ["--workers", "x"], ["--nonsense"], ["--listen"], ["--admin", "nowhere"],
+                                       ["--workers", "1025"], ["--state", ""]])
 def test_bad_arguments(tmp_path, policies, arguments):
-    text = refuses_to_start(tmp_path, *arguments, policies=policies.folder, status=(1, 2))
+    text = refuses_to_start(tmp_path, *arguments, policies=policies.folder, status=2)
     one_clear_line(text, arguments[0])
 
 
@@ -126,22 +127,30 @@ def test_what_it_says_need_not_be_read(tmp_path, policies, place):
         reader, writer = os.pipe()
         os.close(reader)
         errors = os.fdopen(writer, "wb")
+    keeper, admin = free_port()
+    keeper.close()
     with errors:
         process = subprocess.Popen(
-            [binary(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--policies", str(policies.folder), "--state",
-             str(tmp_path / "state")], stdout=subprocess.PIPE, stderr=errors, text=True, stdin=subprocess.DEVNULL,
+            [binary(), "--listen", "127.0.0.1:0", "--admin", f"127.0.0.1:{admin}", "--policies", str(policies.folder), "--state",
+             str(tmp_path / "state")], stdout=subprocess.DEVNULL, stderr=errors, stdin=subprocess.DEVNULL,
             env=environment())
     try:
-        line = next(line for line in process.stdout if "admin on" in line)
+        wait_for(lambda: process.poll() is not None or answers(admin, "/readyz"), "readiness")
         policies.write("routes.json5", "{ routes: { oops")
         process.send_signal(signal.SIGHUP)
-        status = line.split()[-1] + "/policy"
-        wait_for(lambda: process.poll() is not None or "routes.json5:1" in urllib.request.urlopen(status).read().decode(),
-                 "the mistake is found")
+        wait_for(lambda: process.poll() is not None or "routes.json5:1" in answers(admin, "/policy"), "the mistake is found")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
         process.kill()
+
+
+def answers(port, path):
+    """What the admin listener answers; nothing while it does not."""
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10).read().decode()
+    except OSError:
+        return ""
 
 
 def version(gateway):

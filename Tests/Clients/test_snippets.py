@@ -116,6 +116,19 @@ def test_the_printed_curl_line_works_when_pasted(fresh):
     json.loads(body)
 
 
+def test_the_line_of_a_later_start_works_with_the_token_in_its_variable(start, policies):
+    """The token is shown once; from the second start on the line takes it from TOKEN."""
+    first = start(policies)
+    assert first.stop() == 0
+    again = start(policies, state=first.state)
+    line = next(match.group(0) for line in again.output.splitlines() if (match := re.search(r"^curl .*", line)))
+    done = subprocess.run(
+        ["bash", "-c", line + " -sS -o /dev/null -w '%{http_code}'"], capture_output=True, text=True, timeout=30,
+        env=environment(TOKEN=first.token), stdin=subprocess.DEVNULL)
+    assert done.stdout == "200", (line, done)
+    assert "TOKEN" in again.output.split("curl ")[0] and "demo-token.json5" in again.output
+
+
 def test_the_readmes_two_processes(tmp_path):
     """Its commands as they are, but for the ports and where the binary is."""
     section = (ROOT / "README.md").read_text().split("\n## In two processes\n")[1]

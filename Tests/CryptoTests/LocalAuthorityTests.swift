@@ -48,6 +48,38 @@ struct LocalAuthorityTests {
         #expect(outcome.output.contains("\nhello\n"))
     }
 
+    @Test("A server certificate lives 90 days, its authority longer")
+    func lives() throws {
+        let now = 1_700_000_000
+        let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
+        let server = try LocalAuthority.issueServerCertificate(
+            commonName: "localhost", names: ["DNS:localhost"], signedBy: authority, now: now)
+        #expect(try LocalAuthority.end(of: server.certificate) == now + 90 * 86_400)
+        #expect(try LocalAuthority.end(of: authority.certificate) == now + 3650 * 86_400)
+        #expect(throws: TLSError.self) { try LocalAuthority.end(of: Array("x".utf8)) }
+    }
+
+    @Test(
+        "An authority for some names vouches for no other one",
+        arguments: [("DNS:localhost", true), ("DNS:bank.example", false)])
+    func constraints(name: String, isGood: Bool) throws {
+        let now = Int(Date().timeIntervalSince1970)
+        let authority = try LocalAuthority.makeAuthority(
+            commonName: "Test authority", onlyFor: ["DNS:localhost", "IP:127.0.0.1/255.255.255.255"], now: now)
+        let server = try LocalAuthority.issueServerCertificate(
+            commonName: "server", names: [name], signedBy: authority, now: now)
+        let folder = try FileManager.default.url(
+            for: .itemReplacementDirectory, in: .userDomainMask, appropriateFor: FileManager.default.temporaryDirectory,
+            create: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data(authority.certificate).write(to: folder.appending(path: "ca.pem"))
+        try Data(server.certificate).write(to: folder.appending(path: "server.pem"))
+        let verified = try Tool.run(
+            "/usr/bin/env",
+            ["openssl", "verify", "-CAfile", folder.path + "/ca.pem", folder.path + "/server.pem"])
+        #expect((verified.status == 0) == isGood, "\(verified.output)")
+    }
+
     @Test("An authority that is none signs nothing")
     func badAuthority() {
         let nobody = PEMIdentity(certificate: Array("x".utf8), key: Array("y".utf8))

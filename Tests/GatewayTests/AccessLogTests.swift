@@ -129,6 +129,8 @@ struct AccessLogTests {
         queue.close()
         queue.submit([0x64], lines: 1)
         #expect(queue.droppedLines == 3)
+        queue.lost(lines: 2)
+        #expect(queue.droppedLines == 5)
         let written = Mutex<Int>(0)
         await queue.writeAll { chunk in written.withLock { $0 += chunk.count } }
         #expect(written.withLock { $0 } == 1000)

@@ -1,0 +1,64 @@
+internal import Glibc
+
+/// Standard output and standard error, which may have a reader that is slow, stopped or gone.
+package enum StandardStream: Int32, Sendable {
+    case output = 1
+    case error = 2
+
+    /// Takes the numbers of standard streams that were closed before the process began. Else the next file or socket would
+    /// get them, and be written lines into. Call first in `main`.
+    package static func reserve() {
+        for number in Int32(0)...2 where fcntl(number, F_GETFD) < 0 {
+            // Whoever writes there gets an error, and can count what is lost.
+            // SAFETY: the path is a C string that lives as long as the call.
+            _ = unsafe open("/dev/null", O_RDONLY)
+        }
+    }
+
+    /// Writes `bytes`, however long the reader takes; returns how many were written before an error.
+    package func write(_ bytes: [UInt8]) -> Int {
+        var written = 0
+        while written < bytes.count {
+            guard let count = piece(of: bytes, from: written, atMost: 1 << 30) else { return written }
+            if count == 0 { _ = isReady(within: -1) }
+            written += count
+        }
+        return written
+    }
+
+    /// Writes `bytes` unless the reader keeps it waiting for longer than `patience` at a time. `false` when something is lost.
+    package func write(_ bytes: [UInt8], patience: Duration) -> Bool {
+        var written = 0
+        while written < bytes.count {
+            guard isReady(within: Int32(patience / .milliseconds(1))),
+                // What a pipe is ready for is never less than this, so that the call does not block.
+                let count = piece(of: bytes, from: written, atMost: Int(PIPE_BUF)), count > 0
+            else { return false }
+            written += count
+        }
+        return true
+    }
+
+    /// How many bytes one call wrote; `nil` after an error, 0 where a stream that does not block is full.
+    private func piece(of bytes: [UInt8], from start: Int, atMost limit: Int) -> Int? {
+        while true {
+            // SAFETY: the kernel reads at most as many bytes as the array has from `start` on.
+            let count = unsafe bytes[start...].withUnsafeBytes {
+                unsafe Glibc.write(rawValue, $0.baseAddress, min($0.count, limit))
+            }
+            if count > 0 { return count }
+            if count < 0, errno == EINTR { continue }
+            return count < 0 && errno == EAGAIN ? 0 : nil
+        }
+    }
+
+    private func isReady(within milliseconds: Int32) -> Bool {
+        while true {
+            var request = pollfd(fd: rawValue, events: Int16(POLLOUT), revents: 0)
+            // SAFETY: one structure, on our stack.
+            let count = unsafe poll(&request, 1, milliseconds)
+            if count < 0, errno == EINTR { continue }
+            return count > 0
+        }
+    }
+}
