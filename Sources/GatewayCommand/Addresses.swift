@@ -94,6 +94,7 @@ struct StartSettings: Sendable {
         let changes = [
             ("gateway.listen", new.listen != settings.listen), ("gateway.admin", new.admin != settings.admin),
             ("gateway.workers", new.workers != settings.workers),
+            ("gateway.sizes.bodyMemory", new.sizes.bodyMemoryBytes != settings.sizes.bodyMemoryBytes),
             ("gateway.upstream", (new.upstream == nil) != (settings.upstream == nil)),
         ]
         return changes.filter { $0.1 && !overridden.contains($0.0) }.map(\.0)

@@ -62,11 +62,11 @@ def test_a_refused_upstream_is_seen_by_operators(start, policies):
 
 def test_what_takes_effect_with_the_next_start_is_told(start, policies):
     gateway = start(policies.settings(workers=1))
-    policies.settings(listen="127.0.0.1:1", workers=2)
+    policies.settings(listen="127.0.0.1:1", workers=2, sizes={"bodyMemory": "100MiB"})
     line = wait_for(lambda: re.search('.*"gateway.workers" has changed.*', gateway.output), "a line that tells it", 15)
     assert "next start" in line.group(0)
-    assert policy(gateway)["needs_restart"] == ["gateway.workers"], "a flag decides on listen, whatever the policy says"
-    policies.settings(workers=1)
+    assert policy(gateway)["needs_restart"] == ["gateway.workers", "gateway.sizes.bodyMemory"], "a flag decides on listen, whatever the policy says"
+    policies.settings(workers=1, sizes={})
     wait_for(lambda: policy(gateway)["needs_restart"] == [], "the old value", 15)
 
 
