@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -95,10 +96,7 @@ def test_nobody_reads_standard_error(tmp_path, policies):
              str(tmp_path / "state"), "--workers", "1"], stdin=subprocess.DEVNULL, stdout=lines, stderr=writer, env=environment())
     os.close(writer)
     try:
-        wait_for(lambda: (tmp_path / "state" / "server.pem").exists(), "the start")
-        told = b""
-        while b"curl" not in told:
-            told += os.read(reader, 65536)
+        wait_for(lambda: "curl" in waiting(reader) + output.read_text(), "the start")
         # Far more than a pipe holds.
         policies.write("routes.json5", "{ routes: { " + "a: { match: 1 }, " * 2000 + "} }")
         for _ in range(20):
@@ -111,6 +109,11 @@ def test_nobody_reads_standard_error(tmp_path, policies):
         process.kill()
         process.wait()
         os.close(reader)
+
+
+def waiting(reader):
+    """What a pipe holds."""
+    return os.read(reader, 65536).decode() if select.select([reader], [], [], 0)[0] else ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
