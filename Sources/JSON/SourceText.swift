@@ -5,13 +5,24 @@ package struct SourceText: Sendable {
     package let bytes: [UInt8]
     /// Where each line starts.
     private let lineStarts: [Int]
+    /// How many characters begin before each block: a text of one long line has its columns found as fast as any other.
+    private let charactersBefore: [Int]
+
+    private static let blockBytes = 256
 
     package init(name: String, bytes: [UInt8]) {
         self.name = name
         self.bytes = bytes
         var starts = [0]
-        for index in bytes.indices where bytes[index] == .lineFeed { starts.append(index + 1) }
+        var charactersBefore: [Int] = []
+        var characters = 0
+        for index in bytes.indices {
+            if index % SourceText.blockBytes == 0 { charactersBefore.append(characters) }
+            if !bytes[index].continuesCharacter { characters += 1 }
+            if bytes[index] == .lineFeed { starts.append(index + 1) }
+        }
         lineStarts = starts
+        self.charactersBefore = charactersBefore
     }
 
     /// The position of the byte at `offset`; the end of the text has one too.
@@ -19,15 +30,53 @@ package struct SourceText: Sendable {
     /// Columns count characters (Unicode scalars), as editors do.
     package func position(of offset: Int) -> SourcePosition {
         let offset = min(max(offset, 0), bytes.count)
+        let line = lineIndex(of: offset)
+        return SourcePosition(
+            line: line + 1, column: characters(before: offset) - characters(before: lineStarts[line]) + 1)
+    }
+
+    private func lineIndex(of offset: Int) -> Int {
         var low = 0
         var high = lineStarts.count
         while high - low > 1 {
             let middle = (low + high) / 2
             if lineStarts[middle] <= offset { low = middle } else { high = middle }
         }
-        var column = 1
-        for index in lineStarts[low]..<offset where !bytes[index].continuesCharacter { column += 1 }
-        return SourcePosition(line: low + 1, column: column)
+        return low
+    }
+
+    private func characters(before offset: Int) -> Int {
+        guard let last = charactersBefore.indices.last else { return 0 }
+        let block = min(offset / SourceText.blockBytes, last)
+        var count = charactersBefore[block]
+        for index in block * SourceText.blockBytes..<offset where !bytes[index].continuesCharacter { count += 1 }
+        return count
+    }
+
+    /// The bytes of the line that the byte at `offset` is in, without its end.
+    package func lineRange(at offset: Int) -> Range<Int> {
+        let line = lineIndex(of: min(max(offset, 0), bytes.count))
+        let start = lineStarts[line]
+        var end = line + 1 < lineStarts.count ? lineStarts[line + 1] - 1 : bytes.count
+        if end > start, bytes[end - 1] == .carriageReturn { end -= 1 }
+        return start..<end
+    }
+
+    /// The offset that is `count` characters from `offset` on, or back where that is negative; at most the end of `range`.
+    package func offset(_ count: Int, charactersFrom offset: Int, in range: Range<Int>) -> Int {
+        var offset = min(max(offset, range.lowerBound), range.upperBound)
+        for _ in 0..<abs(count) {
+            if count > 0 {
+                guard offset < range.upperBound else { break }
+                offset += 1
+                while offset < range.upperBound, bytes[offset].continuesCharacter { offset += 1 }
+            } else {
+                guard offset > range.lowerBound else { break }
+                offset -= 1
+                while offset > range.lowerBound, bytes[offset].continuesCharacter { offset -= 1 }
+            }
+        }
+        return offset
     }
 
     /// The text of a line, counted from 1, without its end.

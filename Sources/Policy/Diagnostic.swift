@@ -9,8 +9,8 @@ package struct Diagnostic: Equatable, Sendable {
     /// The name of the file as it was handed in.
     package let file: String
     package let position: SourcePosition
-    /// The whole line at `position`, with stars for what may be a secret.
-    package let sourceLine: String
+    /// The line at `position`, or the part of it around the caret.
+    package let excerpt: SourceExcerpt
     /// How many characters of the line the caret marks.
     package let width: Int
     /// What stands beside the caret; may be empty.
@@ -29,39 +29,12 @@ package struct Diagnostic: Equatable, Sendable {
         let number = String(position.line)
         let gutter = String(repeating: " ", count: max(2, number.utf8.count))
         let padding = String(repeating: " ", count: gutter.utf8.count - number.utf8.count)
-        let (line, indent) = excerpt
         var text = "\(place): \(severity.rawValue): \(message) [\(code.rawValue)]\n"
-        text += "\(gutter) |\n\(padding)\(number) | \(line)\n"
-        text += "\(gutter) | \(indent)\(String(repeating: "^", count: max(1, width)))"
+        text += "\(gutter) |\n\(padding)\(number) | \(excerpt.line)\n"
+        text += "\(gutter) | \(excerpt.indent)\(String(repeating: "^", count: max(1, width)))"
         text += label.isEmpty ? "\n" : " \(label)\n"
         for line in help { text += "\(gutter) = help: \(line)\n" }
         return text
-    }
-
-    /// The part of the source line around the caret, and what the caret is indented by.
-    private var excerpt: (line: String, indent: String) {
-        // A file that was written by a program may have one line of a megabyte.
-        let widest = 160
-        let characters = sourceLine.unicodeScalars.map { scalar -> Unicode.Scalar in
-            scalar.value < 0x20 && scalar != "\t" || scalar.value == 0x7F ? "?" : scalar
-        }
-        let column = position.column - 1
-        let start = characters.count > widest && column > widest / 2 ? column - widest / 2 : 0
-        let end = min(characters.count, start + widest)
-        var line = String.UnicodeScalarView()
-        var indent = String.UnicodeScalarView()
-        if start > 0 {
-            line.append(contentsOf: "...".unicodeScalars)
-            indent.append(contentsOf: "   ".unicodeScalars)
-        }
-        for index in start..<max(start, end) {
-            line.append(characters[index])
-            // The tab itself keeps the caret under its character, however wide a tab is shown.
-            if index < column { indent.append(characters[index] == "\t" ? "\t" : " ") }
-        }
-        while start + indent.count < column, end == characters.count, indent.count < widest { indent.append(" ") }
-        if end < characters.count { line.append(contentsOf: "...".unicodeScalars) }
-        return (String(line), String(indent))
     }
 }
 

@@ -88,10 +88,12 @@ struct Fields {
             report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: all.place)
         }
         var different: [Placed<String>] = []
+        var places: [String: Place] = [:]
         for text in all.value {
-            if let first = different.first(where: { $0.value == text.value }) {
-                report.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.place, first: first.place)
+            if let first = places[text.value] {
+                report.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.place, first: first)
             } else {
+                places[text.value] = text.place
                 different.append(text)
             }
         }

@@ -19,6 +19,11 @@ final class PolicyReport {
     private var concealed: [Place] = []
     private(set) var namedFiles: [NamedFile] = []
     private(set) var hasErrors = false
+    /// A file could not be read: what is not defined anywhere else may be defined in it, and is not judged.
+    var isIncomplete = false
+    private var suggestions = 0
+
+    private static let mostSuggestions = 100
 
     private struct Finding {
         let severity: Diagnostic.Severity
@@ -60,12 +65,18 @@ final class PolicyReport {
         return "\(name):\(files[place.file].position(of: place.range.lowerBound).line)"
     }
 
-    /// Everything found, in the order of the files and their lines.
+    /// Everything found, in the order of the files and their lines; what cannot be read first.
     var diagnostics: [Diagnostic] {
-        found.enumerated().sorted { one, other in
+        var concealed = files.map { _ in [SourceRange]() }
+        for place in self.concealed { concealed[place.file].append(place.range) }
+        let hidden = concealed.map(ConcealedText.init)
+        return found.enumerated().sorted { one, other in
             let (left, right) = (one.element.place, other.element.place)
-            return (left.file, left.range.lowerBound, one.offset) < (right.file, right.range.lowerBound, other.offset)
-        }.map { diagnostic($0.element) }
+            // What cannot be read comes first: other findings may follow from it.
+            let (isLate, isOtherLate) = (one.element.code == .syntax ? 0 : 1, other.element.code == .syntax ? 0 : 1)
+            return (isLate, left.file, left.range.lowerBound, one.offset)
+                < (isOtherLate, right.file, right.range.lowerBound, other.offset)
+        }.map { diagnostic($0.element, hidden) }
     }
 
     /// The help for a name that nobody defined: the nearest one that somebody did.
@@ -74,40 +85,53 @@ final class PolicyReport {
     )
         -> [String]
     {
+        // Each takes a look at all names: of a thousand slips the first hundred have their help.
+        guard suggestions < Self.mostSuggestions else { return [] }
+        suggestions += 1
         guard let nearest = nearest(to: name, among: known) else { return [] }
         guard let defined = place(nearest) else { return ["did you mean \"\(nearest)\"?"] }
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
 
-    private func diagnostic(_ finding: Finding) -> Diagnostic {
-        let file = files[finding.place.file]
-        let position = file.position(of: finding.place.range.lowerBound)
+    private func diagnostic(_ finding: Finding, _ hidden: [ConcealedText]) -> Diagnostic {
+        let place = finding.place
+        let file = files[place.file]
+        let line = file.lineRange(at: place.range.lowerBound)
+        let start = min(max(place.range.lowerBound, line.lowerBound), line.upperBound)
+        let end = file.offset(
+            100, charactersFrom: start, in: start..<max(start, min(place.range.upperBound, line.upperBound)))
         return Diagnostic(
             severity: finding.severity, code: finding.code, message: finding.message, file: file.name,
-            position: position, sourceLine: line(position.line, of: finding.place.file),
-            width: min(columns(of: finding.place, inLine: position.line).count, 100), label: finding.label,
+            position: file.position(of: place.range.lowerBound),
+            excerpt: SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
+            width: file.position(of: end).column - file.position(of: start).column, label: finding.label,
             help: finding.help)
     }
+}
 
-    /// A source line with stars for what is concealed.
-    private func line(_ number: Int, of file: Int) -> String {
-        let line = files[file].line(number)
-        let hidden = concealed.filter { $0.file == file }.map { columns(of: $0, inLine: number) }
-        guard !hidden.isEmpty else { return line }
-        let scalars = line.unicodeScalars.enumerated().map { index, scalar in
-            hidden.contains { $0.contains(index + 1) } ? "*" : scalar
+/// What is concealed in one file.
+private struct ConcealedText {
+    /// In order, and none within another.
+    private var ranges: [SourceRange] = []
+
+    init(_ places: [SourceRange]) {
+        for range in places.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = ranges.last, range.lowerBound <= last.upperBound {
+                ranges[ranges.count - 1].upperBound = max(last.upperBound, range.upperBound)
+            } else {
+                ranges.append(range)
+            }
         }
-        return String(String.UnicodeScalarView(scalars))
     }
 
-    /// The columns of a line that a place covers: none if it lies elsewhere.
-    private func columns(of place: Place, inLine number: Int) -> Range<Int> {
-        let start = files[place.file].position(of: place.range.lowerBound)
-        let end = files[place.file].position(of: place.range.upperBound)
-        guard (start.line...end.line).contains(number) else { return 1..<1 }
-        let lower = start.line == number ? start.column : 1
-        let lineEnd = files[place.file].line(number).unicodeScalars.count + 1
-        return lower..<max(lower, end.line == number ? end.column : lineEnd)
+    func contains(_ offset: Int) -> Bool {
+        var low = 0
+        var high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= offset { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].lowerBound <= offset
     }
 }
 

@@ -46,10 +46,11 @@ struct PolicySources {
             root = try JSONValue.read(
                 text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000), duplicates: &duplicates)
         } catch {
-            report.add(error, file: file)
+            report.add(error, in: text, file: file)
+            report.isIncomplete = true
             root = nil
         }
-        for duplicate in duplicates { report.add(duplicate, file: file) }
+        for duplicate in duplicates { report.add(duplicate, in: text, file: file) }
         guard let root else { return }
         guard let members = root.object else {
             let place = Place(file: file, range: root.range)
@@ -100,17 +101,13 @@ extension PolicyReport {
             help: ["it is defined first at \(location(of: first))"])
     }
 
-    fileprivate func add(_ mistake: JSONError, file: Int) {
+    fileprivate func add(_ mistake: JSONError, in text: SourceText, file: Int) {
         let place = Place(file: file, range: mistake.range)
         switch mistake.kind {
         case .duplicateName(let name, let first):
             duplicate("\"\(name)\"", place, first: Place(file: file, range: first))
-        case .unexpected(_, expected: "\":\""):
-            error(
-                .syntax, mistake.message, at: place,
-                help: ["a name with other characters than letters, digits, \"_\" and \"$\" needs quotes"])
         default:
-            error(.syntax, mistake.message, at: place)
+            error(.syntax, mistake.message, at: place, help: SyntaxHints.help(for: mistake, in: text))
         }
     }
 }

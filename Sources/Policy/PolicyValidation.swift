@@ -7,6 +7,8 @@ struct PolicyValidation {
     let now: Int64
     let scopes: [String: Int]
     let classes: Set<String>
+    private let limitNames: Set<String>
+    private let leaseNames: Set<String>
 
     init(_ documents: PolicyDocuments, _ report: PolicyReport, now: Int64) {
         self.documents = documents
@@ -16,6 +18,8 @@ struct PolicyValidation {
         for (index, scope) in documents.scopes.enumerated() { scopes[scope.name] = index }
         self.scopes = scopes
         classes = Set(documents.routes.compactMap(\.limitClass?.value))
+        limitNames = Set(documents.limits.map(\.name))
+        leaseNames = Set(documents.leases.map(\.name))
     }
 
     func check() {
@@ -49,7 +53,7 @@ struct PolicyValidation {
     private func checkRoutes() {
         for route in documents.routes {
             for scope in route.scopes { checkScope(scope) }
-            if let lease = route.lease, !documents.leases.contains(where: { $0.name == lease.value }) {
+            if let lease = route.lease, !leaseNames.contains(lease.value) {
                 report.unknown(
                     .unknownLease, "kind of lease", lease, among: documents.leases.map { ($0.name, $0.place) },
                     section: "concurrency")
@@ -110,7 +114,7 @@ struct PolicyValidation {
 
     private func checkLimits() {
         for limit in documents.limits {
-            for name in limit.classes ?? [] where !classes.contains(name.value) {
+            for name in limit.classes ?? [] where !classes.contains(name.value) && !report.isIncomplete {
                 var help = report.suggestion(for: name.value, among: classes) { known in
                     documents.routes.first { $0.limitClass?.value == known }?.limitClass?.place
                 }
@@ -129,14 +133,14 @@ struct PolicyValidation {
     }
 
     private func checkLimit(_ name: Placed<String>) {
-        guard !documents.limits.contains(where: { $0.name == name.value }) else { return }
+        guard !limitNames.contains(name.value) else { return }
         report.unknown(
             .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.place) }, section: "limits")
     }
 
     private func checkLeases() {
         for lease in documents.leases {
-            for other in lease.conflicts where !documents.leases.contains(where: { $0.name == other.value }) {
+            for other in lease.conflicts where !leaseNames.contains(other.value) {
                 report.unknown(
                     .unknownLease, "kind of lease", other, among: documents.leases.map { ($0.name, $0.place) },
                     section: "concurrency")
@@ -207,6 +211,7 @@ extension PolicyReport {
         _ code: DiagnosticCode, _ what: String, _ name: Placed<String>, among known: [(name: String, place: Place)],
         section: String
     ) {
+        guard !isIncomplete else { return }
         let help = suggestion(for: name.value, among: known.map(\.name)) { nearest in
             known.first { $0.name == nearest }?.place
         }

@@ -1,6 +1,7 @@
 """The command line: help everywhere, tokens, policy check."""
 
 import hashlib
+import json
 import re
 
 import pytest
@@ -129,3 +130,12 @@ def test_what_fails_has_another(tmp_path, arguments):
 def test_a_variable_is_misused_like_a_flag(tmp_path, name):
     done = run("serve", cwd=tmp_path, **{name: "abc"})
     assert done.returncode == 2 and not done.stdout and list(tmp_path.iterdir()) == [], done
+
+
+def test_a_check_is_linear_in_the_text(policies):
+    """One line of 60 KB in which nothing is right: what is looked up for each finding must not be the whole line."""
+    tokens = {f"t{number}": {"sha256": "cgw_" + "x" * 26, "scopes": ["connectors:read"]} for number in range(800)}
+    policies.write("organizations/broken.json5", json.dumps({"organizations": {"org_broken": {"tokens": tokens}}}))
+    done = run("policy", "check", policies.folder, deadline=20)
+    assert done.returncode == 1 and "800 errors" in done.stdout + done.stderr
+    assert "xxxx" not in done.stdout + done.stderr, "what was pasted for a hash may be a token"

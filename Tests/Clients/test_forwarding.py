@@ -265,11 +265,13 @@ def test_a_loop_ends_at_once(front):
     """The gateway's upstream is the gateway itself, by way of its own certificate."""
     keeper, port = free_port()
     keeper.close()
-    gateway = front(f"https://localhost:{port}", start=False)
-    gateway.listen = f"127.0.0.1:{port}"
-    gateway.written.settings(upstream={**gateway.written.gateway["upstream"], "tls": {"authorities": str(gateway.ca)}})
-    authority_of(gateway)
-    gateway.start()
+
+    def through_itself(gateway):
+        gateway.listen = f"127.0.0.1:{port}"
+        gateway.written.settings(upstream={**gateway.written.gateway["upstream"], "tls": {"authorities": str(gateway.ca)}})
+        authority_of(gateway)
+
+    gateway = front(f"https://localhost:{port}", prepare=through_itself)
     with gateway.wire() as wire:
         wire.send(request(gateway, "GET", THING))
         outcome = Outcome(wire, "GET")

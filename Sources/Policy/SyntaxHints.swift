@@ -1,0 +1,48 @@
+internal import JSON
+
+/// What to do about a text that is no JSON5, where it shows how it came about.
+enum SyntaxHints {
+    static func help(for mistake: JSONError, in text: SourceText) -> [String] {
+        if isUTF16(text.bytes) { return ["the file is encoded in UTF-16: save it as UTF-8"] }
+        let line = text.bytes[text.lineRange(at: mistake.range.lowerBound)]
+        if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].contains(where: { line.starts(with: $0.utf8) }) {
+            return ["a merge left its marks here: decide between the two sides, and remove the marks"]
+        }
+        let rest = text.bytes[min(mistake.range.lowerBound, text.bytes.count)...]
+        if quotes.contains(where: { rest.starts(with: $0.utf8) }) {
+            return ["this is a typographic quote, as word processors make it: write \" instead"]
+        }
+        if looksLikeYAML(text.bytes) {
+            return ["this looks like YAML: a policy file is JSON5, an object of sections in { }"]
+        }
+        if rest.first == UInt8(ascii: "#") { return ["comments begin with //"] }
+        if case .unexpected(_, expected: "\":\"") = mistake.kind {
+            return ["a name with other characters than letters, digits, \"_\" and \"$\" needs quotes"]
+        }
+        return []
+    }
+
+    private static let quotes = ["\u{201C}", "\u{201D}", "\u{201E}", "\u{2018}", "\u{2019}", "\u{AB}", "\u{BB}"]
+
+    /// By its mark, or by the zeros beside each letter.
+    private static func isUTF16(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count >= 2 else { return false }
+        switch (bytes[0], bytes[1]) {
+        case (0xFF, 0xFE), (0xFE, 0xFF), (0, 1...), (1..., 0): return true
+        default: return false
+        }
+    }
+
+    /// The first line that says something is a list's dash, or a name and a colon outside of any object.
+    private static func looksLikeYAML(_ bytes: [UInt8]) -> Bool {
+        let lines = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 200)
+        let first = lines.first { line in
+            let start = line.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\r") }
+            return start.map { $0 != UInt8(ascii: "#") && $0 != UInt8(ascii: "/") } ?? false
+        }
+        guard let first, let start = first.first else { return false }
+        if first.starts(with: "---".utf8) || first.starts(with: "- ".utf8) { return true }
+        let isWord = start | 0x20 >= UInt8(ascii: "a") && start | 0x20 <= UInt8(ascii: "z")
+        return isWord && first.contains(UInt8(ascii: ":"))
+    }
+}
