@@ -32,7 +32,8 @@ final class ActivePolicies {
             headLimits: HeadLimits(
                 targetBytes: settings.sizes.targetBytes, headBytes: settings.sizes.headBytes,
                 fields: settings.sizes.headers),
-            maximumConnections: settings.connections.open,
+            // Held over all workers, by `OpenConnections`.
+            maximumConnections: .max,
             maximumRequestsPerConnection: settings.connections.requests ?? .max,
             maximumAge: settings.connections.age)
     }

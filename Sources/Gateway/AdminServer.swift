@@ -13,16 +13,14 @@ final class AdminServer: @unchecked Sendable {
     private let shared: SharedState
     private let listener: Listener
 
-    init(socket: consuming Socket, shared: SharedState) throws(SystemError) {
+    /// Probes come and go: whoever stays silent makes room soon, so that nobody can shut the probes out.
+    init(socket: consuming Socket, shared: SharedState, limit: Int) throws(SystemError) {
         loop = try EventLoop(index: -1)
         self.shared = shared
-        listener = try Listener(
-            loop: loop, socket: socket, settings: { AdminServer.settings }, context: { nil })
+        let settings = Listener.Settings(
+            timeouts: ServerTimeouts(head: .seconds(5), idle: .seconds(5)), maximumConnections: limit)
+        listener = try Listener(loop: loop, socket: socket, settings: { settings }, context: { nil })
     }
-
-    /// Probes come and go: whoever stays silent makes room soon, so that nobody can shut the probes out.
-    private static let settings = Listener.Settings(
-        timeouts: ServerTimeouts(head: .seconds(5), idle: .seconds(5)), maximumConnections: 1024)
 
     func begin() {
         Task(executorPreference: loop) {

@@ -18,13 +18,15 @@ package final class GatewayServer: Sendable {
         package var context: TLSContext
         /// Where the workers leave their log lines; whoever made the queue writes them.
         package var log: AccessLogQueue
+        /// How many files and sockets the process may have open.
+        package var descriptors: Int
         /// Tells an operator what happens beside the requests, a line at a time.
         package var say: @Sendable (String) -> Void
 
         package init(
             listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamChoice,
             policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
-            say: @escaping @Sendable (String) -> Void = { _ in }
+            descriptors: Int = .max, say: @escaping @Sendable (String) -> Void = { _ in }
         ) {
             self.listen = listen
             self.admin = admin
@@ -33,6 +35,7 @@ package final class GatewayServer: Sendable {
             self.policies = policies
             self.context = context
             self.log = log
+            self.descriptors = descriptors
             self.say = say
         }
     }
@@ -125,7 +128,9 @@ package final class GatewayServer: Sendable {
             let socket = try GatewayServer.bind(address, sharingPort: false)
             adminListening = SocketAddress(host: address.host, port: socket.localPort)
             do throws(SystemError) {
-                admin = try AdminServer(socket: socket, shared: shared)
+                admin = try AdminServer(
+                    socket: socket, shared: shared,
+                    limit: OpenConnections.adminLimit(descriptors: options.descriptors))
             } catch { throw .system(error) }
         } else {
             adminListening = nil
@@ -190,6 +195,7 @@ package final class GatewayServer: Sendable {
     /// Gives every worker the new set. A request keeps the one it began with.
     package func adopt(_ set: PolicySet) {
         shared.metrics.reloaded(accepted: true)
+        shared.connections.adopt(set.settings)
         for worker in workers { worker.loop.perform { worker.adopt(set) } }
     }
 

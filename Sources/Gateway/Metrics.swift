@@ -17,6 +17,8 @@ package final class Metrics: Sendable {
         package var isReady = true
         /// Leases older than any job should be.
         package var overdueLeases = 0
+        /// How many connections may be open.
+        package var connectionLimit = 0
         /// `nil` where the upstream is in this process.
         var upstream: UpstreamUsage?
         /// The memory of bodies by organization.
@@ -52,6 +54,8 @@ package final class Metrics: Sendable {
     package func render(_ gauges: Gauges, to out: inout [UInt8]) {
         renderRequests(to: &out)
         renderWorkers(to: &out)
+        out.beginMetric("gateway_connections_limit", "gauge", "Connections that may be open at once.")
+        out.sample("gateway_connections_limit", [:], UInt64(gauges.connectionLimit))
         renderLeases(gauges.leases, to: &out)
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))

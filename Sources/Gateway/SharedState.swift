@@ -12,6 +12,7 @@ final class SharedState: Sendable {
     /// The connector service of this process; `nil` where the upstream is remote.
     let local: (any Upstream)?
     let bodies: BodyBudget
+    let connections: OpenConnections
     let metrics: Metrics
     let log: AccessLogQueue
     let isDraining = Atomic<Bool>(false)
@@ -22,6 +23,8 @@ final class SharedState: Sendable {
     init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
         policies = options.policies
         bodies = BodyBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
+        connections = OpenConnections(
+            policies.current.settings, descriptors: options.descriptors, workers: options.workers, say: options.say)
         switch options.upstream {
         case .inProcess(let upstream):
             local = upstream
@@ -60,6 +63,7 @@ final class SharedState: Sendable {
         gauges.isReady = !isDraining.load(ordering: .relaxed)
         gauges.upstream = cluster.withLock { $0 }?.usage()
         gauges.bodies = bodies.usage
+        gauges.connectionLimit = connections.room.limit
         if !gauges.bodies.isEmpty || gauges.upstream?.shares.isEmpty == false {
             for organization in status.set.organizations.values {
                 gauges.organizations[organization.key] = organization.id

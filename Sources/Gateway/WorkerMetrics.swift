@@ -4,7 +4,8 @@ internal import Synchronization
 package final class WorkerMetrics: Sendable {
     /// What a worker counts besides requests.
     package enum Count: Int, CaseIterable, Sendable {
-        case connectionsOpened, connectionsClosed, handshakesFull, handshakesResumed, handshakesFailed
+        case connectionsOpened, connectionsClosed, connectionsShed, connectionsEvicted, handshakesFull,
+            handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
         case upstreamConnections, upstreamReuses, upstreamRetries
 
@@ -13,6 +14,9 @@ package final class WorkerMetrics: Sendable {
             switch self {
             case .connectionsOpened: ("gateway_connections_total", "Connections accepted.")
             case .connectionsClosed: nil
+            case .connectionsShed: ("gateway_connections_shed_total", "Connections refused for want of room.")
+            case .connectionsEvicted:
+                ("gateway_connections_evicted_total", "Connections ended to make room for others.")
             case .handshakesFull: ("gateway_tls_handshakes_full_total", "Full TLS handshakes.")
             case .handshakesResumed: ("gateway_tls_handshakes_resumed_total", "Resumed TLS handshakes.")
             case .handshakesFailed: ("gateway_tls_handshakes_failed_total", "TLS handshakes that failed.")
@@ -26,7 +30,7 @@ package final class WorkerMetrics: Sendable {
         }
     }
 
-    private let counts = InlineArray<11, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counts = InlineArray<13, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationCounters]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])

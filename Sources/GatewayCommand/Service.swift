@@ -19,7 +19,7 @@ final class Service {
     private let upkeep: Upkeep
 
     static func start(_ arguments: Arguments) async throws -> Service {
-        raiseDescriptorLimit()
+        let descriptors = raiseDescriptorLimit()
         // Before anything is made or read: what cannot be understood is the first thing to tell.
         let flags = try Addresses.Flags(arguments)
         let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
@@ -67,7 +67,8 @@ final class Service {
                 .init(
                     listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
                     upstream: upstream,
-                    policies: policies, context: loaded.context, log: log, say: Help.complain))
+                    policies: policies, context: loaded.context, log: log, descriptors: descriptors,
+                    say: Help.complain))
         } catch {
             await connectors?.shutdown()
             throw ServeCommand.Refusal(line: error.description)

@@ -211,6 +211,9 @@ internal import Synchronization
         for watch in watches { watch?.interrupt() }
     }
 
+    /// The connections of clients for which nothing is under way.
+    func watchesThatCanGo() -> [SocketWatch] { watches.compactMap { $0?.canGo == true ? $0 : nil } }
+
     func arm(_ watch: SocketWatch) {
         let tick = wheel.tick(for: watch.deadline)
         guard tick < watch.armedTick else { return }

@@ -37,11 +37,18 @@ package final class Listener {
     package var settings: () -> Settings
     package var context: () -> TLSContext?
 
+    /// What it shares with other listeners; `nil`: nothing.
+    private let room: ConnectionRoom?
+    private var evictable = Evictable()
+    /// There was no room: another connection was ended, or the new one.
+    package var ranShort: (_ evicted: Bool) -> Void = { _ in }
+
     package init(
-        loop: EventLoop, socket: consuming Socket, settings: @escaping () -> Settings,
+        loop: EventLoop, socket: consuming Socket, room: ConnectionRoom? = nil, settings: @escaping () -> Settings,
         context: @escaping () -> TLSContext?
     ) throws(SystemError) {
         self.loop = loop
+        self.room = room
         watch = try loop.watch(socket.descriptor)
         self.socket = consume socket
         self.settings = settings
@@ -59,7 +66,8 @@ package final class Listener {
                     break
                 }
                 taken += 1
-                begin(descriptor, serve)
+                // What was evicted is closed before many more are accepted: its descriptor is in use until then.
+                if begin(descriptor, serve) == .evicted { taken += 7 }
             }
             if isWaiting {
                 // With no descriptors left nothing was accepted although somebody waits: look again a little later.
@@ -69,7 +77,7 @@ package final class Listener {
             }
         }
         // Who has connected already is served; who comes from now on is refused, and not left waiting for an answer.
-        while case .socket(let descriptor) = acceptConnection(on: watch.descriptor) { begin(descriptor, serve) }
+        while case .socket(let descriptor) = acceptConnection(on: watch.descriptor) { _ = begin(descriptor, serve) }
         loop.unwatch(watch)
         socket = nil
     }
@@ -80,12 +88,26 @@ package final class Listener {
         watch.interrupt()
     }
 
-    private func begin(_ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void) {
+    private enum Admission { case admitted, evicted, shed }
+
+    private func admission(of client: UInt64) -> Admission {
+        guard connections < settings().maximumConnections else { return .shed }
+        guard let room, !room.admits(client) else { return .admitted }
+        let isPossible = evictable.evict(from: loop, for: client, in: room)
+        ranShort(isPossible)
+        return isPossible ? .evicted : .shed
+    }
+
+    private func begin(
+        _ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void
+    ) -> Admission {
         accepted += 1
-        guard connections < settings().maximumConnections else {
+        let client = room == nil ? 0 : peerNumber(of: descriptor)
+        let admission = admission(of: client)
+        guard admission != .shed else {
             shed += 1
             _ = Socket(owning: descriptor)
-            return
+            return .shed
         }
         connections += 1
         // SAFETY: the task runs on this loop, on whose thread the listener and `serve` live and are used; nothing of
@@ -94,17 +116,25 @@ package final class Listener {
         nonisolated(unsafe) let serve = serve
         Task(executorPreference: loop) {
             let listener = unsafe listener
-            await listener.run(descriptor, unsafe serve)
+            await listener.run(descriptor, client, unsafe serve)
         }
+        return admission
     }
 
-    private func run(_ descriptor: Int32, _ serve: (inout ServerConnection) async -> Void) async {
-        defer { connections -= 1 }
+    private func run(_ descriptor: Int32, _ client: UInt64, _ serve: (inout ServerConnection) async -> Void) async {
+        var isEvicted = false
+        defer {
+            connections -= 1
+            // Its place is another one's already.
+            if !isEvicted { room?.leave(client) }
+        }
         // No optional in between: the frame lives as long as the connection, and would have room for two.
         do {
             var connection = try ServerConnection(
-                loop: loop, socket: descriptor, context: context(), settings: settings())
+                loop: loop, socket: descriptor, context: context(), settings: settings(),
+                client: room == nil ? nil : client)
             await serve(&connection)
+            isEvicted = connection.watch.standing == .evicted
         } catch {
             // A connection that cannot be set up is over: the peer has gone, or there is no memory for it.
         }

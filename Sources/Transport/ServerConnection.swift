@@ -42,11 +42,15 @@ package struct ServerConnection: ~Copyable {
     private var stretch = EventLoop.Stretch()
 
     init(
-        loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings
+        loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings, client: UInt64?
     ) throws {
         let socket = Socket(owning: descriptor)
         let stream = try ByteStream(server: context, socket: descriptor)
         watch = try loop.watch(descriptor)
+        if let client {
+            watch.standing = .silent
+            watch.client = client
+        }
         self.loop = loop
         self.socket = socket
         self.stream = stream
@@ -161,6 +165,7 @@ package struct ServerConnection: ~Copyable {
         start += head.end
         body = BodyReader(framing: head.framing)
         state.receivedHead(head)
+        if watch.standing != .notAClients { watch.standing = .busy }
         if loop.now > endOfLife { state.mustClose() }
     }
 
@@ -282,6 +287,7 @@ package struct ServerConnection: ~Copyable {
     /// The response is in `output`, whole.
     package mutating func responseFinished() -> ConnectionState.AfterResponse {
         body = BodyReader(framing: .none)
+        if watch.standing == .busy { watch.standing = .idle }
         return state.responseFinished()
     }
 

@@ -40,11 +40,14 @@ internal import Glibc
     }
 }
 
-/// Lets the process open as many descriptors as the system permits it.
-package func raiseDescriptorLimit() {
+/// Lets the process open as many descriptors as the system permits it, and returns how many these are.
+@discardableResult
+package func raiseDescriptorLimit() -> Int {
     var limit = rlimit()
     // SAFETY: the kernel fills and reads the structure.
-    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+    let before = limit.rlim_cur
     limit.rlim_cur = limit.rlim_max
-    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    let isRaised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    return Int(clamping: isRaised ? limit.rlim_max : before)
 }

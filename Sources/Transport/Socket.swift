@@ -159,3 +159,23 @@ func peerAddress(of descriptor: Int32) -> String {
     guard family != 0 else { return "" }
     return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
+
+/// The peer's address as a number that tells clients apart: of IPv6 the network, of which one client has all addresses.
+func peerNumber(of descriptor: Int32) -> UInt64 {
+    var address = sockaddr_in6()
+    var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+    // SAFETY: the kernel writes at most `length` bytes; what is read lies within them.
+    return unsafe withUnsafeMutableBytes(of: &address) { bytes in
+        guard let base = bytes.baseAddress,
+            unsafe getpeername(descriptor, base.assumingMemoryBound(to: sockaddr.self), &length) == 0
+        else { return 0 }
+        let isIPv6 = Int32(unsafe base.load(as: sa_family_t.self)) == AF_INET6
+        let network = UInt64(bigEndian: unsafe base.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        let isMapped = isIPv6 && network == 0
+        guard isIPv6, !isMapped else {
+            return UInt64(
+                UInt32(bigEndian: unsafe base.loadUnaligned(fromByteOffset: isMapped ? 20 : 4, as: UInt32.self)))
+        }
+        return network
+    }
+}

@@ -29,6 +29,13 @@ package enum Readiness: Equatable, Sendable {
     private var dependent: SocketWatch?
     private var dependentEvents: ReadinessEvents = []
 
+    /// What a client's connection does, for when there is no room for another one.
+    enum Standing { case notAClients, silent, busy, idle, evicted }
+
+    var standing = Standing.notAClients
+    /// Whose connection it is, as ``ConnectionRoom`` counts them.
+    var client: UInt64 = 0
+
     private(set) var deadline: Instant = .distantFuture
     /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
     var armedTick: UInt64 = .max
@@ -129,6 +136,22 @@ package enum Readiness: Equatable, Sendable {
 
     func interrupt() {
         if isWaiting, isInterruptible { finish(.interrupted) }
+    }
+
+    /// Nobody waits for an answer here. Who has sent a part of a first head has sent no request.
+    var canGo: Bool {
+        guard isWaiting else { return false }
+        return switch standing {
+        case .silent: true
+        case .idle: isInterruptible
+        case .notAClients, .busy, .evicted: false
+        }
+    }
+
+    /// Ends the wait of a connection that can go.
+    func evict() {
+        standing = .evicted
+        finish(.interrupted)
     }
 
     /// INVARIANT: `other` is set only while somebody waits, so the two watches hold each other no longer than that.
