@@ -56,7 +56,8 @@ final class Worker: @unchecked Sendable {
     /// Before the loop runs.
     func listen(on socket: consuming Socket) throws(SystemError) {
         let listener = try Listener(
-            loop: loop, socket: socket, room: shared.connections.room, settings: { [unowned self] in policies.listenerSettings },
+            loop: loop, socket: socket, room: shared.connections.room,
+            settings: { [unowned self] in policies.listenerSettings },
             context: { [unowned self] in context })
         listener.ranShort = { [unowned self] evicted in
             counts.add(to: evicted ? .connectionsEvicted : .connectionsShed)
