@@ -152,6 +152,9 @@ package enum TLSProgress: Equatable, Sendable {
     /// The protocol version, such as `TLSv1.3`.
     package mutating func version() -> String { unsafe String(cString: SSL_get_version(ssl)) }
 
+    /// Whether the version is 1.3; what is older is 1.2. Known once the handshake is over.
+    package mutating func isVersion13() -> Bool { unsafe SSL_version(ssl) == TLS1_3_VERSION }
+
     /// An earlier session was taken up: no certificate was shown in this handshake. Known once it is over.
     package mutating func isResumed() -> Bool { unsafe SSL_session_reused(ssl) == 1 }
 

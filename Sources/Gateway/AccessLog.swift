@@ -1,6 +1,7 @@
 internal import HTTP
 
-/// What one request's log line says. Texts are those of policy and API, never of headers: no secret can be in it.
+/// What one request's log line says. Nothing of a query, a body or a credential is in it, and what a client may have pasted
+/// into a path or a user agent is starred.
 package struct AccessRecord: Sendable {
     /// When the request ended.
     package var epochMilliseconds: Int64 = 0
@@ -15,6 +16,17 @@ package struct AccessRecord: Sendable {
     package var job: String?
     /// `nil` where the head could not be read.
     package var method: String?
+    /// The address of the client; behind trusted proxies the one that they saw.
+    package var client: String?
+    /// What the line quotes of the request: parts of its head, copied from there to the line. Empty: nothing.
+    package var path = 0..<0
+    package var userAgent = 0..<0
+    /// The job that the path names, where no other is known.
+    package var jobInHead = 0..<0
+    /// `nil` where the head could not be read.
+    package var isHTTP10: Bool?
+    /// Whether the connection has TLS 1.3 and not 1.2; `nil` without TLS.
+    package var isTLS13: Bool?
     package var status = 0
     /// The error code, `nil` on success.
     package var code: String?
@@ -22,6 +34,17 @@ package struct AccessRecord: Sendable {
     package var origin: Failure.Origin?
     /// What only the operator may read about a failure: why the upstream gave no answer.
     package var cause: String?
+    /// The limit that refused.
+    package var limit: String?
+    /// Seconds to wait, where a limit or a lease refused.
+    package var retryAfterSeconds: Int?
+    /// What runs on the connection, where that refused.
+    package var lease: LeaseConflict?
+    /// The scopes of the route, of which the token lacks one.
+    package var missingScope: String?
+    package var organizationAsked: String?
+    /// What the upstream said about its error.
+    package var upstreamError: String?
     /// The address of the upstream's endpoint; `nil` where no connection to one came about.
     package var upstream: String?
     /// Over how many connections the request was sent upstream, or was to be sent.
@@ -96,10 +119,11 @@ package struct AccessLogBuffer {
     }
 
     /// Appends a request's line, and hands the buffer over when it is full. Call ``flush()`` a few times a second too.
-    package mutating func append(_ record: borrowing AccessRecord) {
+    /// `head` is that of the request.
+    package mutating func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span()) {
         bytes.append(text: "{\"time\":\"")
         appendTime(record.epochMilliseconds)
-        Self.appendRest(of: record, to: &bytes)
+        Self.appendRest(of: record, head, to: &bytes)
         lines += 1
         if bytes.count >= threshold { flush() }
     }
@@ -126,29 +150,51 @@ package struct AccessLogBuffer {
     }
 
     /// Appends one JSON object and a line feed.
-    static func append(_ record: borrowing AccessRecord, to out: inout [UInt8]) {
+    static func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span(), to out: inout [UInt8]) {
         out.append(text: "{\"time\":\"")
         out.append(timestamp: record.epochMilliseconds)
-        appendRest(of: record, to: &out)
+        appendRest(of: record, head, to: &out)
     }
 
-    private static func appendRest(of record: borrowing AccessRecord, to out: inout [UInt8]) {
+    private static func appendRest(of record: borrowing AccessRecord, _ head: Span<UInt8>, to out: inout [UInt8]) {
         out.append(text: "\",\"trace_id\":\"")
         record.traceID.append(to: &out)
+        append("\",\"client\":\"", record.client, to: &out)
         append("\",\"organization\":\"", record.organization, to: &out)
         append("\",\"token_id\":\"", record.tokenID, to: &out)
         append("\",\"operation\":\"", record.operation, to: &out)
         append("\",\"connection\":\"", record.connection, to: &out)
         append("\",\"job\":\"", record.job, to: &out)
+        if record.job == nil { append("\",\"job\":\"", head, record.jobInHead, to: &out) }
         append("\",\"method\":\"", record.method, to: &out)
+        append("\",\"path\":\"", head, record.path, to: &out)
+        if let isHTTP10 = record.isHTTP10 {
+            out.append(text: isHTTP10 ? "\",\"protocol\":\"HTTP/1.0" : "\",\"protocol\":\"HTTP/1.1")
+        }
+        if let isTLS13 = record.isTLS13 { out.append(text: isTLS13 ? "\",\"tls\":\"1.3" : "\",\"tls\":\"1.2") }
+        append("\",\"user_agent\":\"", head, record.userAgent, to: &out)
         append("\",\"code\":\"", record.code, to: &out)
         append("\",\"origin\":\"", record.origin?.rawValue, to: &out)
         append("\",\"cause\":\"", record.cause, to: &out)
+        append("\",\"limit\":\"", record.limit, to: &out)
+        append("\",\"missing_scope\":\"", record.missingScope, to: &out)
+        if let asked = record.organizationAsked {
+            append("\",\"organization_asked\":\"", asked.utf8.span, 0..<asked.utf8.count, to: &out)
+        }
+        if let error = record.upstreamError {
+            out.append(text: "\",\"upstream_error\":\"")
+            out.append(starredJSONText: error.utf8.span, limit: 512)
+        }
         append("\",\"upstream\":\"", record.upstream, to: &out)
         append("\",\"stage\":\"", record.stage.rawValue, to: &out)
         append("\",\"policy\":\"", record.policyVersion, to: &out)
         out.append(text: "\",\"status\":")
         out.append(decimal: record.status)
+        if let seconds = record.retryAfterSeconds {
+            out.append(text: ",\"retry_after\":")
+            out.append(decimal: seconds)
+        }
+        if let lease = record.lease { append(lease, to: &out) }
         if record.attempts > 1 {
             out.append(text: ",\"attempts\":")
             out.append(decimal: record.attempts)
@@ -171,9 +217,51 @@ package struct AccessLogBuffer {
         out.append(text: name)
         out.append(untrustedJSONText: value)
     }
+
+    /// The same for words of the client, which stand in `bytes`; nothing where there are none.
+    private static func append(_ name: String, _ bytes: Span<UInt8>, _ range: Range<Int>, to out: inout [UInt8]) {
+        guard !range.isEmpty else { return }
+        out.append(text: name)
+        out.append(starredJSONText: bytes.extracting(range), limit: 256)
+    }
+
+    private static func append(_ lease: LeaseConflict, to out: inout [UInt8]) {
+        out.append(text: ",\"lease\":{\"kind\":\"")
+        out.append(untrustedJSONText: lease.kind)
+        append("\",\"job\":\"", lease.job?.id, to: &out)
+        if let traceID = lease.traceID {
+            out.append(text: "\",\"trace_id\":\"")
+            traceID.append(to: &out)
+        }
+        out.append(text: "\",\"since\":\"")
+        out.append(timestamp: lease.heldSince)
+        out.append(text: "\"}")
+    }
 }
 
 extension [UInt8] {
+    /// Appends the front of a text that a stranger wrote, as the inside of a JSON string in printable US-ASCII. What looks
+    /// like a token is starred: people paste theirs everywhere.
+    mutating func append(starredJSONText text: Span<UInt8>, limit: Int) {
+        let end = Swift.min(text.count, limit)
+        var start = 0
+        var index = 0
+        while index < end {
+            guard text[index] == UInt8(ascii: "c"), index + 4 <= text.count, text.spells("cgw_", in: index..<index + 4)
+            else {
+                index += 1
+                continue
+            }
+            append(untrustedJSONText: text.extracting(start..<index))
+            append(text: "cgw_***")
+            index += 4
+            while index < text.count, text[index].isTokenByte { index += 1 }
+            start = Swift.min(index, end)
+        }
+        append(untrustedJSONText: text.extracting(start..<end))
+        if text.count > limit { append(text: "...") }
+    }
+
     /// Appends nanoseconds as microseconds with one decimal.
     mutating func append(microseconds nanoseconds: UInt64) {
         append(tenths: nanoseconds / 100)

@@ -57,10 +57,12 @@ extension Worker {
             exchange.family = grant.route.family
             exchange.principal = grant.principal
             exchange.organization = grant.organization
+            exchange.jobInPath = grant.captures.job
         case .refuse(let refusal):
             exchange.route = refusal.route
             exchange.family = refusal.family
             exchange.principal = refusal.principal
+            exchange.rejection = .refusal(refusal, credential: exchange.credentialField)
         case .options(_, let family): exchange.family = family
         }
         return decision

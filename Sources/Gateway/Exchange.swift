@@ -45,6 +45,12 @@ struct Exchange: ~Copyable {
     var origin: Failure.Origin?
     /// Why a failure happened, for the operator only.
     var cause: String?
+    /// What the gateway refused the request with, for the log.
+    var rejection: Rejection?
+    /// Where the path names a job, counted from the path's beginning.
+    var jobInPath: Range<Int>?
+    /// The job that the request started.
+    var startedJob: String?
     /// The upstream's own words for its error, one line of at most 512 bytes, for the operator only.
     var upstreamText: String?
 

@@ -161,11 +161,14 @@ package struct ErrorResponse: Equatable, Sendable {
         case .rateLimited(let limit, let seconds):
             let seconds = max(1, seconds)
             self.init(
-                .rateLimitExceeded, message: "Rate limit exceeded. Retry after \(seconds) seconds.",
+                .rateLimitExceeded,
+                message: "Rate limit exceeded. Retry after \(seconds) \(seconds == 1 ? "second" : "seconds").",
                 details: [.init("limit", .string(limit)), .init("retry_after", .integer(seconds))])
             retryAfterSeconds = seconds
         case .jobRunning(let conflict, let connection):
-            self.init(.jobAlreadyRunning, message: "A sync is already running for: \(connection)", conflict, connection)
+            self.init(
+                .jobAlreadyRunning, message: "\(conflict.subject) is already running for: \(connection)", conflict,
+                connection)
         case .stateLocked(let conflict, let connection):
             self.init(.stateLocked, message: nil, conflict, connection)
 
@@ -264,9 +267,18 @@ extension ErrorCode {
     }
 }
 
+extension LeaseConflict {
+    /// `A sync`, `An upload`: what runs, by the job's own type where it is known.
+    fileprivate var subject: String {
+        let name = job?.type ?? kind
+        let isVowel = name.utf8.first.map { "aeiouAEIOU".utf8.contains($0) } ?? false
+        return "\(isVowel ? "An" : "A") \(name)"
+    }
+}
+
 extension HeadError {
-    /// What is wrong, for `details.reason`. Says nothing of what was sent.
-    fileprivate var reason: String {
+    /// What is wrong, for `details.reason` and the log. Says nothing of what was sent.
+    var reason: String {
         switch self {
         case .invalidMethod: "the method is malformed"
         case .unknownMethod: "the method is not known"
@@ -296,7 +308,7 @@ extension HeadError {
 }
 
 extension FramingError {
-    fileprivate var reason: String {
+    var reason: String {
         switch self {
         case .invalidChunkSize: "a chunk size is malformed"
         case .chunkTooLarge: "a chunk is too large"

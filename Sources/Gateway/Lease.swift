@@ -67,13 +67,19 @@ package struct LeaseConflict: Error, Equatable, Sendable {
     package let heldSince: Int64
     /// Whole seconds, 1 to 60.
     package let retryAfterSeconds: Int
+    /// The request that took the lease; `nil` where that is not known.
+    package let traceID: TraceID?
 
-    package init(kind: String, state: LeaseState, job: LeaseJob?, heldSince: Int64, retryAfterSeconds: Int) {
+    package init(
+        kind: String, state: LeaseState, job: LeaseJob?, heldSince: Int64, retryAfterSeconds: Int,
+        traceID: TraceID? = nil
+    ) {
         self.kind = kind
         self.state = state
         self.job = job
         self.heldSince = heldSince
         self.retryAfterSeconds = retryAfterSeconds
+        self.traceID = traceID
     }
 }
 

@@ -11,6 +11,8 @@ struct LeaseEntry: Equatable, Sendable {
     let since: Int64
     /// `nil` until the answer that names it, and so, after a crash, for a job that may or may not be there.
     let job: LeaseJob?
+    /// The request that took it; `nil` in what an older gateway wrote.
+    var traceID: TraceID?
 }
 
 /// One change of the journal. Each sets something whole, so that a record that is lost or read twice does no harm to others.
@@ -48,6 +50,10 @@ extension LeaseChange {
             json.string(entry.family.rawValue)
             json.name("since")
             json.integer(entry.since)
+            if let traceID = entry.traceID {
+                json.name("trace_id")
+                json.string(traceID.text)
+            }
             if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
         }
         json.endObject()
@@ -70,7 +76,8 @@ extension LeaseChange {
         self = .held(
             LeaseEntry(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
-                family: family, since: since, job: json["job"].flatMap(LeaseJob.init)))
+                family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
+                traceID: json["trace_id"]?.string.flatMap(TraceID.init)))
     }
 }
 

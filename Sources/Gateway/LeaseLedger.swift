@@ -35,6 +35,6 @@ extension LeaseEntry {
     init(_ key: LeaseKey, _ holder: LeaseHolder) {
         self.init(
             serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family, since: holder.since,
-            job: holder.job)
+            job: holder.job, traceID: holder.traceID)
     }
 }

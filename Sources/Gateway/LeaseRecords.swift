@@ -13,6 +13,8 @@ struct LeaseHolder: Sendable {
     var settledAt: UInt64
     /// An uncertain lease whose work the upstream accepted without naming a job.
     var isAccepted = false
+    /// The request that took it, for whoever is refused because of it.
+    var traceID: TraceID?
 }
 
 /// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
@@ -47,7 +49,7 @@ struct LeaseRecords: Sendable {
         for holder in record.holders where matrix.excludes(kind, holder.kind) {
             return LeaseConflict(
                 kind: holder.kind.name, state: holder.state, job: holder.job, heldSince: holder.since,
-                retryAfterSeconds: retryAfter(key, holder, now: now))
+                retryAfterSeconds: retryAfter(key, holder, now: now), traceID: holder.traceID)
         }
         return nil
     }

@@ -32,6 +32,7 @@ extension LeaseTable {
                 state: entry.job == nil ? .uncertain : .held, job: entry.job, since: min(entry.since, now),
                 settledAt: serial)
             // The answer may have come, and the process died before it was noted.
+            holder.traceID = entry.traceID
             holder.isAccepted = entry.job == nil
             _ = records.add(entry.key, holder)
         }

@@ -34,13 +34,15 @@ package final class LeaseTable: Sendable {
     /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
     /// `family` is whose API the operation belongs to, and so whom to ask for its job.
     package func reserve(
-        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, matrix: ConcurrencyMatrix, now: Int64
+        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, matrix: ConcurrencyMatrix, now: Int64,
+        traceID: TraceID? = nil
     ) throws(LeaseConflict) -> Lease {
         let serial = nextSerial()
         let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
             if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
             let holder = LeaseHolder(
-                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial)
+                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial,
+                traceID: traceID)
             return (nil, records.add(key, holder))
         }
         if let conflict { throw conflict }

@@ -12,7 +12,8 @@ extension Worker {
         let matrix = exchange.policies.set.concurrency
         do throws(LeaseConflict) {
             return try shared.leases.reserve(
-                key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds())
+                key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds(),
+                traceID: exchange.trace.traceID)
         } catch {
             // A lease that lasts for the request only is that of a state update.
             let isStateUpdate = kind.holds == .request

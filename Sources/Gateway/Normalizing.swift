@@ -8,6 +8,7 @@ extension Worker {
     func normalize(
         _ answer: UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange
     ) -> Response {
+        exchange.startedJob = answer.startedJob?.job.id
         lease?.settle(status: answer.status, started: answer.startedJob?.job, now: milliseconds())
         // A refusal by the upstream means that no work began. After a 5xx nobody knows.
         if (400...499).contains(answer.status) || answer.status == 503 { refundWork(&exchange) }

@@ -119,6 +119,7 @@ extension Worker {
     func note(_ failure: Failure, _ exchange: inout Exchange) {
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
+        exchange.rejection = .failure(failure)
         guard case .upstream(let upstreamFailure) = failure.kind else { return }
         exchange.cause = upstreamFailure.explanation
         counts.upstreamFailed(upstreamFailure)
@@ -142,6 +143,7 @@ extension Worker {
         counts.add(to: .headsRefused)
         exchange.endingStage = failure.stage
         exchange.origin = failure.origin
+        exchange.rejection = .failure(failure)
         let response = answer(to: .failure(failure), exchange)
         if !write(response, for: &exchange, to: &connection) { await finish(response, exchange, to: &connection) }
         record(exchange, connection, response)

@@ -26,17 +26,33 @@ extension Worker {
 
     private func log(_ exchange: borrowing Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
         var record = AccessRecord()
+        let isHeadRead = exchange.endingStage != .head
+        let head = connection.input.span.extracting(
+            connection.headStart..<connection.headStart + (isHeadRead ? connection.head.end : 0))
         record.epochMilliseconds = milliseconds()
         record.traceID = exchange.trace.traceID
+        record.client = ClientAddress.find(connection.peer, exchange.policies, connection.head, head)
         record.organization = exchange.organization?.id
         record.tokenID = exchange.principal?.tokenID
         record.operation = exchange.route?.id
         record.connection = exchange.connection
-        record.method = exchange.endingStage == .head ? nil : connection.head.method.name
+        record.job = exchange.startedJob
+        record.isTLS13 = connection.isTLS13
+        if isHeadRead {
+            let path = connection.head.path
+            record.method = connection.head.method.name
+            record.path = path
+            record.userAgent = connection.head.fields.first { $0.name == .userAgent }?.value ?? 0..<0
+            record.isHTTP10 = connection.head.isHTTP10
+            if let job = exchange.jobInPath {
+                record.jobInHead = path.lowerBound + job.lowerBound..<path.lowerBound + job.upperBound
+            }
+        }
         record.status = response.status
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
+        record.upstreamError = exchange.upstreamText
         record.upstream = exchange.endpoint?.name
         record.attempts = exchange.attempts
         record.stage = exchange.endingStage
@@ -44,6 +60,29 @@ extension Worker {
         record.bytesIn = connection.head.end + exchange.bodyBytes
         record.bytesOut = exchange.bytesOut
         record.times = exchange.times
-        accessLog.append(record)
+        if let rejection = exchange.rejection { record.explain(rejection) }
+        accessLog.append(record, head: head)
+    }
+}
+
+extension AccessRecord {
+    /// Which rule refused, and why.
+    mutating func explain(_ rejection: Rejection) {
+        switch rejection {
+        case .refusal(.organizationDenied(_, _, let asked), _): organizationAsked = asked
+        case .refusal(.insufficientScope(_, _, let required), _): missingScope = required
+        case .refusal: break
+        case .failure(let failure):
+            cause = failure.cause ?? cause
+            switch failure.kind {
+            case .rateLimited(let name, let seconds):
+                limit = name
+                retryAfterSeconds = max(1, seconds)
+            case .jobRunning(let conflict, _), .stateLocked(let conflict, _):
+                lease = conflict
+                retryAfterSeconds = max(1, conflict.retryAfterSeconds)
+            default: break
+            }
+        }
     }
 }

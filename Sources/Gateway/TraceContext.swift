@@ -8,6 +8,14 @@ package struct TraceID: Hashable, Sendable {
         self.low = low
     }
 
+    /// Reads the 32 hexadecimal digits.
+    package init?(_ text: String) {
+        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
+            let low = UInt64(text.suffix(16), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
     /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
     package func append(to buffer: inout [UInt8]) {
         buffer.append(addingCapacity: 32) { out in

@@ -61,7 +61,7 @@ package enum IPAddress {
     }
 
     /// The one spelling of an address (RFC 5952): the longest run of zeros is `::`, the first of equals.
-    static func text(of bytes: [UInt8]) -> String {
+    package static func text(of bytes: [UInt8]) -> String {
         guard bytes.count == 16 else { return bytes.map { String($0) }.joined(separator: ".") }
         let groups = (0..<8).map { UInt16(bytes[$0 * 2]) << 8 | UInt16(bytes[$0 * 2 + 1]) }
         var longest = 0..<0

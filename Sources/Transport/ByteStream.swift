@@ -56,6 +56,12 @@ struct ByteStream: ~Copyable {
         return false
     }
 
+    /// `nil` on a plain connection.
+    mutating func isTLS13() -> Bool? {
+        if session != nil { return session!.isVersion13() }
+        return nil
+    }
+
     mutating func isResumed() -> Bool {
         if session != nil { return session!.isResumed() }
         return false

@@ -9,6 +9,8 @@ package struct ServerConnection: ~Copyable {
     private let inPlace = InPlace()
     package let loop: EventLoop
     package let peer: String
+    /// Whether the handshake came to TLS 1.3 and not 1.2; `nil` before it and on a plain connection.
+    package private(set) var isTLS13: Bool?
     private let socket: Socket
     /// Tells whether the client is still there while others are waited for.
     package let watch: SocketWatch
@@ -83,7 +85,9 @@ package struct ServerConnection: ~Copyable {
             while true {
                 var readiness = Readiness.ready
                 switch try stream.handshake() {
-                case .done: return .done
+                case .done:
+                    isTLS13 = stream.isTLS13()
+                    return .done
                 case .wantsRead, .closedByPeer:
                     readiness = await watch.readable(before: deadline)
                     stream.socketBecameReadable(closing: watch.isPeerClosing)

@@ -69,6 +69,81 @@ struct AccessLogTests {
         #expect(json["status"]?.integer == 409)
     }
 
+    @Test("A line quotes path, user agent and job from the head, and stars what looks like a token")
+    func quotes() throws {
+        let head = Array("GET /jobs/job_1?secret=1 HTTP/1.0\r\nUser-Agent: curl\"cgw_Abc-9_x y\u{e9}\r\n\r\n".utf8)
+        var record = AccessRecord()
+        record.path = 4..<15
+        record.jobInHead = 10..<15
+        record.userAgent = 47..<67
+        record.isHTTP10 = true
+        record.isTLS13 = false
+        record.client = "192.0.2.7"
+        var bytes: [UInt8] = []
+        AccessLogBuffer.append(record, head: head.span, to: &bytes)
+        #expect(bytes.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x0A })
+        let json = try JSONValue.read(bytes.span)
+        #expect(json["path"]?.string == "/jobs/job_1")
+        #expect(json["job"]?.string == "job_1")
+        #expect(json["client"]?.string == "192.0.2.7")
+        #expect(json["protocol"]?.string == "HTTP/1.0")
+        #expect(json["tls"]?.string == "1.2")
+        #expect(json["user_agent"]?.string == "curl\"cgw_*** y\u{c3}\u{a9}")
+        #expect(!String(decoding: bytes, as: UTF8.self).contains("secret"))
+    }
+
+    @Test("What a stranger wrote is cut, with no half of a token left")
+    func bounds() {
+        var bytes: [UInt8] = []
+        bytes.append(starredJSONText: Array(repeating: 0x61, count: 300).span, limit: 256)
+        #expect(bytes.count == 259)
+        var cut: [UInt8] = []
+        cut.append(
+            starredJSONText: Array(("x" + String(repeating: "b", count: 250) + "cgw_secret").utf8).span, limit: 256)
+        #expect(!String(decoding: cut, as: UTF8.self).contains("secr"))
+    }
+
+    @Test("A refusal says which rule, what is in the way, and who took it")
+    func explanations() throws {
+        var record = record
+        let job = LeaseJob(id: "job_1", type: "refresh", status: "running")
+        let conflict = LeaseConflict(
+            kind: "refresh", state: .held, job: job, heldSince: 1_709_251_199_999, retryAfterSeconds: 7,
+            traceID: TraceID(high: 3, low: 4))
+        record.explain(.failure(Failure(.jobRunning(conflict, connection: "conn_1"), at: .lease)))
+        let lease = try line(record)["lease"]
+        #expect(lease?["kind"]?.string == "refresh")
+        #expect(lease?["job"]?.string == "job_1")
+        #expect(lease?["since"]?.string == "2024-02-29T23:59:59.999Z")
+        #expect(lease?["trace_id"]?.string == "00000000000000030000000000000004")
+
+        record.explain(.failure(Failure(.rateLimited(limit: "calls", retryAfterSeconds: 12), at: .limit)))
+        record.upstreamError = String(repeating: "e", count: 600)
+        let json = try line(record)
+        #expect(json["limit"]?.string == "calls")
+        #expect(json["retry_after"]?.integer == 12)
+        #expect(json["upstream_error"]?.string?.utf8.count == 515)
+    }
+
+    @Test(
+        "Behind trusted proxies the client is the rightmost address that is none, or nobody",
+        arguments: [
+            ("198.51.100.1, 203.0.113.5, 10.0.0.2", false, "203.0.113.5"),
+            ("203.0.113.5:80,10.0.0.2", false, "203.0.113.5"),
+            ("2001:DB8:0::1", false, "2001:db8::1"), ("203.0.113.5, unknown", false, nil),
+            ("10.0.0.3, 10.0.0.2", false, nil),
+            ("", false, nil),
+            ("203.0.113.005", false, nil), ("203.0.113.5:port", false, nil),
+            ("203.0.113.5,", false, nil),
+            ("for=\"x, for=1.2.3.4, for=\"[2001:db8::7]:4711\";proto=https, for=10.0.0.2", true, "2001:db8::7"),
+            ("For=203.0.113.9;by=10.0.0.1", true, "203.0.113.9"), ("for=_hidden", true, nil),
+            ("proto=https", true, nil),
+        ] as [(String, Bool, String?)])
+    func clients(list: String, isForwarded: Bool, expected: String?) {
+        let found = ClientAddress.client(in: Array(list.utf8), isForwarded: isForwarded) { $0.hasPrefix("10.") }
+        #expect(found == expected)
+    }
+
     @Test("A clock that goes back costs nothing but accuracy")
     func clock() {
         var times = StageTimes(start: 100)

@@ -175,6 +175,7 @@ struct FailureTests {
 
         let early = LeaseConflict(kind: "reset", state: .reserved, job: nil, heldSince: 0, retryAfterSeconds: 3)
         let pending = ErrorResponse(.failure(Failure(.jobRunning(early, connection: "conn_1"), at: .lease)))
+        #expect(pending.message == "A reset is already running for: conn_1")
         #expect(pending.location == nil)
         let active = try #require(try rendered(pending)["error"]?["details"]?["active_job"])
         #expect(active["id"]?.isNull == true)

@@ -41,6 +41,7 @@ extension Worker {
         exchange.bytesOut = connection.bytesSent - start.bytesSent + connection.output.count - start.unsent
         if let lease {
             let job = isForJob ? startedJob(copy.plain, lease.key, grant) : nil
+            exchange.startedJob = job?.id
             lease.settle(status: status, started: job, now: milliseconds())
         } else if let askedAt, let organization = grant.organization {
             jobs?.observed(

@@ -1,0 +1,86 @@
+internal import HTTP
+internal import Policy
+
+/// The address that a request came from, in front of the proxies that policy trusts.
+enum ClientAddress {
+    /// The peer itself unless it is a trusted proxy; then the rightmost address that is none in `X-Forwarded-For`, or in
+    /// `Forwarded` where there is no such field. Left of it stands what anybody can have written. A list that cannot be read so
+    /// far says nothing: then it is the peer.
+    static func find(_ peer: String, _ policies: ActivePolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String {
+        guard !bytes.isEmpty, policies.trusts(peer) else { return peer }
+        var text: [UInt8] = []
+        let hasList = head.fields.contains { $0.name == .xForwardedFor }
+        for value in head.values(of: hasList ? .xForwardedFor : .forwarded) {
+            if !text.isEmpty { text.append(.comma) }
+            text.append(bytes, value)
+        }
+        return client(in: text, isForwarded: !hasList) { policies.trusts($0) } ?? peer
+    }
+
+    /// At most so many proxies are looked through.
+    private static let mostHops = 32
+
+    static func client(in list: [UInt8], isForwarded: Bool, isTrusted: (String) -> Bool) -> String? {
+        var rest = list[...]
+        for _ in 0..<mostHops {
+            guard !rest.isEmpty else { return nil }
+            let comma = lastComma(in: rest)
+            let member = comma.map { rest[($0 + 1)...] } ?? rest
+            let node = isForwarded ? nodeOfForwarded(member) : trimmed(member)
+            guard let node, let address = address(of: node) else { return nil }
+            if !isTrusted(address) { return address }
+            rest = comma.map { rest[..<$0] } ?? []
+        }
+        return nil
+    }
+
+    /// The last comma outside of quotes: looked for from the end, so that nothing further left can move it.
+    private static func lastComma(in list: ArraySlice<UInt8>) -> Int? {
+        var isQuoted = false
+        for index in list.indices.reversed() {
+            if list[index] == UInt8(ascii: "\"") { isQuoted.toggle() }
+            if list[index] == .comma, !isQuoted { return index }
+        }
+        return nil
+    }
+
+    /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https` (RFC 7239, section 4).
+    private static func nodeOfForwarded(_ member: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        for pair in member.split(separator: .semicolon) {
+            let pair = trimmed(pair)
+            guard pair.count > 4, pair.prefix(4).elementsEqual("for=".utf8, by: { $0 | 0x20 == $1 | 0x20 }) else {
+                continue
+            }
+            let value = pair.dropFirst(4)
+            guard value.first == UInt8(ascii: "\"") else { return value }
+            return value.count > 2 && value.last == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : nil
+        }
+        return nil
+    }
+
+    /// An address with or without a port, in its one spelling; `nil` for every other text.
+    private static func address(of node: ArraySlice<UInt8>) -> String? {
+        guard node.count <= 64 else { return nil }
+        var host = node
+        if node.first == UInt8(ascii: "[") {
+            guard let end = node.firstIndex(of: UInt8(ascii: "]")), isPort(node[(end + 1)...]) else { return nil }
+            host = node[(node.startIndex + 1)..<end]
+        } else if node.filter({ $0 == .colon }).count == 1, let colon = node.firstIndex(of: .colon) {
+            guard isPort(node[colon...]) else { return nil }
+            host = node[..<colon]
+        }
+        guard let bytes = IPAddress.bytes(of: String(decoding: host, as: UTF8.self)) else { return nil }
+        return IPAddress.text(of: IPAddress.unmapped(bytes))
+    }
+
+    private static func isPort(_ text: ArraySlice<UInt8>) -> Bool {
+        text.isEmpty || (text.first == .colon && (2...6).contains(text.count) && text.dropFirst().allSatisfy(\.isDigit))
+    }
+
+    private static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        var text = text
+        while let first = text.first, first == .space || first == .tab { text.removeFirst() }
+        while let last = text.last, last == .space || last == .tab { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,28 @@
+internal import HTTP
+
+extension Failure {
+    /// Why the request failed, in words for the log; `nil` where code and limit say it all. Nothing the client sent is in it.
+    var cause: String? {
+        switch kind {
+        case .plainHTTP: "plain HTTP on the TLS port"
+        case .head(let error): error.reason
+        case .framing(let error): error.reason
+        case .headTimeout: "the head did not come in time"
+        case .bodyTimeout: "the body did not come in time"
+        case .bodyIncomplete: "the body ended early"
+        case .clientGone: "the client closed before the answer"
+        case .bodyTooLarge(let limit): "the body is longer than \(limit) bytes"
+        case .invalidJSON(let reason, let offset): "\(reason), at byte \(offset)"
+        case .invalidField(let name, let reason): "\(name): \(reason)"
+        case .conflictingFields(let names): "\(names.joined(separator: ", ")): different values"
+        case .invalidIdentifier(let name): "\(name) is no identifier"
+        case .upstream(let failure): failure.explanation
+        case .storeUnavailable: "the journal of leases cannot be written"
+        case .overloaded: "what all requests share is taken"
+        case .draining: "the gateway is about to end"
+        case .internalError: "a mistake in the gateway"
+        case .unsupportedMediaType, .misdirected, .rateLimited, .jobRunning, .stateLocked, .credentialSourceUnavailable:
+            nil
+        }
+    }
+}

@@ -1,0 +1,131 @@
+"""One line of the access log says who asked for what, which rule refused and why."""
+
+import json
+
+import pytest
+
+from faulty import Refusing, Upstream, answer
+from gateway import BASE, CONNECTION, JOBS, Gateway, Policies, wait_for
+from outcome import new_id
+from proxied import behind
+
+AGENT = "proof/1.0 cgw_NotToBeSeen-1"
+
+
+def line(gateway, answer):
+    """The line of that answer."""
+    def look():
+        return [one for one in gateway.log_lines() if one.get("trace_id") == answer["x-trace-id"]]
+    (found,) = wait_for(look, f"a line about {answer}")
+    assert "NotToBeSeen" not in json.dumps(found), found
+    return found
+
+
+def asked(gateway, method, path, body=None, **options):
+    headers = {"User-Agent": AGENT, "X-Id": new_id(), **options.pop("headers", {})}
+    told = gateway.call(method, path, body, headers=headers, **options)
+    found = line(gateway, told)
+    who = {"client": "127.0.0.1", "method": method, "path": path.partition("?")[0], "protocol": "HTTP/1.1", "tls": "1.3",
+           "user_agent": "proof/1.0 cgw_***", "status": told.status}
+    assert {name: found.get(name) for name in who} == who
+    return told, found
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("why")
+    policies = Policies(folder / "policies").settings(trustedProxies=["127.0.0.1"])
+    reader = policies.token("reader", scopes=["connectors:read"])
+    writer = policies.token("writer")
+    one = Gateway(folder / "state", policies.folder, workers=1, pace=(1, 60_000))
+    one.token = writer
+    one.start()
+    one.reader = reader
+    yield one
+    one.kill()
+
+
+def test_refusals_by_head_and_token(gateway):
+    """400, 401, 403, 404, 405: the stage and the rule are in the line, a query never is."""
+    _, found = asked(gateway, "GET", f"{BASE}/connections/a%2Fb/state?key=NotToBeSeen")
+    assert (found["status"], found["stage"], found["code"]) == (400, "route", "AMBIGUOUS_PATH")
+    _, found = asked(gateway, "GET", JOBS, token="cgw_NotToBeSeen")
+    assert (found["status"], found["stage"], found["code"], found["operation"]) == (401, "authenticate", "TOKEN_INVALID", "jobs.list")
+    _, found = asked(gateway, "POST", JOBS, {"connection_id": "c", "job_type": "sync"}, token=gateway.reader)
+    assert (found["status"], found["token_id"], found["missing_scope"]) == (403, "org_xyz789/reader", "connectors:run")
+    _, found = asked(gateway, "GET", JOBS.replace("org_xyz789", "org_other"))
+    assert (found["status"], found["organization_asked"], found["token_id"]) == (403, "org_other", "org_xyz789/writer")
+    _, found = asked(gateway, "GET", "/nowhere")
+    assert (found["status"], found["stage"], found["code"]) == (404, "route", "NOT_FOUND")
+    _, found = asked(gateway, "PUT", f"{BASE}/connections/{CONNECTION}/refresh")
+    assert (found["status"], found["code"]) == (405, "METHOD_NOT_ALLOWED")
+
+
+def test_refusals_by_body(gateway):
+    """400, 413: what was wrong with the body is in the line."""
+    _, found = asked(gateway, "POST", JOBS, b"{")
+    assert (found["status"], found["stage"]) == (400, "read") and "byte" in found["cause"]
+    _, found = asked(gateway, "POST", JOBS, b" " * (2 << 20))
+    assert found["status"] == 413 and "bytes" in found["cause"]
+
+
+def test_a_job_in_the_way_names_who_started_it(gateway):
+    """409: kind, job, since, and the trace id of the request that took the lease."""
+    told, first = asked(gateway, "POST", JOBS, {"connection_id": CONNECTION, "job_type": "sync"})
+    assert first["job"] == told.json["job_id"]
+    told, found = asked(gateway, "POST", JOBS, {"connection_id": CONNECTION, "job_type": "sync"})
+    assert found["status"] == 409
+    lease = found["lease"]
+    assert (lease["kind"], lease["job"], lease["trace_id"]) == ("sync", first["job"], first["trace_id"])
+    assert lease["since"] <= first["time"] and found["retry_after"] == int(told["retry-after"])
+    _, found = asked(gateway, "GET", f"{JOBS}/{first['job']}")
+    assert found["job"] == first["job"]
+
+
+def test_a_limit_says_its_name_and_its_wait(gateway):
+    """429: the limit that refused and its wait."""
+    for _ in range(500):
+        told = gateway.call("POST", JOBS, {"connection_id": "conn_none", "job_type": "sync"}, headers={"User-Agent": AGENT})
+        if told.status == 429:
+            break
+    found = line(gateway, told)
+    assert found["limit"] == told.json["error"]["details"]["limit"]
+    assert found["retry_after"] == int(told["retry-after"])
+
+
+def test_the_client_behind_a_trusted_proxy(gateway):
+    """A client that writes X-Forwarded-For itself does not choose what the log says of it."""
+    for value, client in (("6.6.6.6, 203.0.113.9", "203.0.113.9"), ("203.0.113.9, nonsense", "127.0.0.1")):
+        told = gateway.call("GET", "/nowhere", headers={"X-Forwarded-For": value})
+        assert line(gateway, told)["client"] == client
+
+
+class Failing(Upstream):
+    def play(self, link, request):
+        status = {"500": "500 Internal Server Error", "502": "502 Bad Gateway", "503": "503 Service Unavailable",
+                  "504": "504 Gateway Timeout"}[request["x-want"]]
+        answer(link, request, b'{"detail": "the inside of %s"}' % request["x-want"].encode(), status)
+
+
+@pytest.mark.parametrize("status", ["500", "502", "503", "504"])
+def test_an_upstreams_own_error(tmp_path, status):
+    """500, 502, 503, 504 of the upstream: its words are in the line."""
+    with Failing() as upstream:
+        gateway = behind(tmp_path, upstream)
+        try:
+            _, found = asked(gateway, "GET", f"{BASE}/things", headers={"X-Want": status})
+            assert found["status"] == int(status) and found["origin"] == "upstream"
+            assert found["upstream_error"] == f"the inside of {status}" and found["upstream"]
+        finally:
+            gateway.kill()
+
+
+def test_an_upstream_that_is_not_there(tmp_path):
+    """502 of the gateway: why there was no answer is in the line."""
+    with Refusing() as upstream:
+        gateway = behind(tmp_path, upstream)
+        try:
+            _, found = asked(gateway, "GET", f"{BASE}/things")
+            assert (found["status"], found["origin"], found["cause"]) == (502, "upstream", "the connection was refused")
+        finally:
+            gateway.kill()
