@@ -10,6 +10,13 @@ struct CredentialMemo {
     private var text: [UInt8] = []
     private var digest: TokenDigest?
 
+    /// The digest of `bytes` if they are a token at all. Nothing is remembered: for the second credential of a request.
+    static func digest(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
+        guard isToken(bytes) else { return .malformed }
+        let words = hasher.digest(of: bytes).words
+        return .digest(TokenDigest(words.a, words.b, words.c, words.d))
+    }
+
     /// The digest of `bytes` if they are a token at all, in time that does not depend on how much of a remembered token
     /// they match.
     mutating func credential(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
@@ -63,13 +70,15 @@ extension Worker {
             exchange.family = refusal.family
             exchange.principal = refusal.principal
             exchange.rejection = .refusal(refusal, credential: exchange.credentialField)
+            exchange.organization = refusal.organization
         case .options(_, let family): exchange.family = family
         }
         return decision
     }
 
     /// `Authorization: Bearer` where it is valid, else `x-api-key` (API.md, section 4): clients that send a token often
-    /// send a dummy key beside it, and some send their key beside an empty token.
+    /// send a dummy key beside it, and some send their key beside an empty token. Two that count must be of one principal:
+    /// the upstream, or who reads its log, could go by the other one.
     private func credential(
         of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ memo: inout CredentialMemo
     ) -> Credential {
@@ -83,7 +92,11 @@ extension Worker {
             }
         }
         guard let value = head.apiKey, !value.isEmpty else { return bearer }
-        if case .digest = bearer, case .principal = policies.authenticate(bearer, now: epochSeconds) { return bearer }
+        if case .digest = bearer, case .principal(let principal) = policies.authenticate(bearer, now: epochSeconds) {
+            let key = CredentialMemo.digest(bytes.extracting(value), hasher)
+            guard case .principal(let other) = policies.authenticate(key, now: epochSeconds) else { return bearer }
+            return other == principal ? bearer : .ambiguous
+        }
         let key = memo.credential(bytes.extracting(value), hasher)
         // Where neither counts, the answer is about the bearer token: it is the one that comes first.
         if bearer != .missing, case .failure = policies.authenticate(key, now: epochSeconds) { return bearer }

@@ -10,6 +10,11 @@ extension Worker {
     func takeBody(
         of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
     ) async throws(Failure) -> ForwardedBody {
+        if grant.needsConnection, case .body = grant.route.connection {
+            let head = connection.head
+            let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+            guard head.hasJSONBody(in: bytes) else { throw Failure(.unsupportedMediaType, at: .read) }
+        }
         let framing = connection.head.framing
         if framing == .none { return .whole([]) }
         let body = try await connection.readBody(
@@ -49,6 +54,10 @@ extension Worker {
             exchange.connection = key
         case .body(let names):
             guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .read) }
+            let head = connection.bytes(0..<connection.head.end)
+            if let query = connection.head.query, FieldSpelling.isNamed(names, inQuery: head.span.extracting(query)) {
+                throw Failure(.invalidField(name: names[0], reason: "belongs in the body, not in the query"), at: .read)
+            }
             exchange.connection = try connectionID(in: bytes, names: names)
         case .job:
             guard let range = grant.captures.job, let organization = grant.organization else { return }
@@ -61,13 +70,14 @@ extension Worker {
         }
     }
 
-    /// The connection that a body names. The same field under two spellings must agree: the upstream may read either.
+    /// The connection that a body names. The same field under two spellings must agree: the upstream may read either. A
+    /// spelling that only a lenient reader takes for the field is refused.
     private func connectionID(in body: [UInt8], names: [String]) throws(Failure) -> String {
         let value: JSONValue
         do throws(JSONError) { value = try JSONValue.read(body.span) } catch {
             throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
         }
-        guard value.object != nil else {
+        guard let members = value.object else {
             throw Failure(.invalidField(name: names[0], reason: "the body must be a JSON object"), at: .read)
         }
         var found: String?
@@ -81,6 +91,10 @@ extension Worker {
             }
             if let found, found != key { throw Failure(.conflictingFields(names), at: .read) }
             found = key
+        }
+        for member in members where FieldSpelling.isAnother(of: names, member.name) {
+            throw Failure(
+                .invalidField(name: names[0], reason: "must be spelled \(names.joined(separator: " or "))"), at: .read)
         }
         guard let found else { throw Failure(.invalidField(name: names[0], reason: "is required"), at: .read) }
         return found

@@ -27,7 +27,8 @@ package struct ErrorEntry: Equatable, Sendable {
 /// Every error code the gateway answers with, and those of the connector API it knows. The documentation and the tests are
 /// made from this table; codes of an upstream that are not in it pass unchanged.
 package enum ErrorCode: CaseIterable, Sendable {
-    case badRequest, tlsRequired, ambiguousPath, invalidJSON, conflictingFields, invalidIdentifier
+    case badRequest, tlsRequired, ambiguousPath, ambiguousCredentials
+    case invalidJSON, conflictingFields, invalidIdentifier
     case retryFailed, invalidConfiguration
     case authenticationRequired, tokenInvalid, tokenExpired, tokenMissingSubject
     case invalidAPIKey, apiKeyExpired, apiKeyDeactivated, apiKeyPaused
@@ -54,6 +55,10 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(
                 400, "AMBIGUOUS_PATH", "The path can be read in more than one way.",
                 "Send the path without percent-escapes, empty or dot segments.")
+        case .ambiguousCredentials:
+            ErrorEntry(
+                400, "AMBIGUOUS_CREDENTIALS", "Two valid credentials name different callers.",
+                "Send `Authorization: Bearer` or `x-api-key`, not both.")
         case .invalidJSON:
             ErrorEntry(400, "INVALID_JSON", "The body is not valid JSON.", "Correct the body at the given offset.")
         case .conflictingFields:
@@ -145,7 +150,8 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(414, "URI_TOO_LONG", "The request target is too long.", "Shorten the query.")
         case .unsupportedMediaType:
             ErrorEntry(
-                415, "UNSUPPORTED_MEDIA_TYPE", "The body's media type is not supported.", "Send application/json.")
+                415, "UNSUPPORTED_MEDIA_TYPE", "The body's media type is not supported.",
+                "Send `Content-Type: application/json`, in UTF-8, without `Content-Encoding`.")
         case .expectationFailed:
             ErrorEntry(417, "EXPECTATION_FAILED", "The expectation cannot be met.", "Send only `Expect: 100-continue`.")
         case .misdirectedRequest:

@@ -121,11 +121,12 @@ package struct ErrorResponse: Equatable, Sendable {
         case .refusal(.ambiguousPath, _): self.init(.ambiguousPath)
         case .refusal(.unauthenticated(_, let reason), let field):
             self.init(.unauthenticated(reason, in: field))
-            authenticate = reason == .missing ? .missing : .invalidToken
+            // The one code that is no 401: a challenge would ask for a third credential.
+            if reason != .ambiguous { authenticate = reason == .missing ? .missing : .invalidToken }
         case .refusal(.organizationDenied(_, _, let asked), _):
             self.init(.organizationAccessDenied, details: [.init("organization_id", .string(asked))])
         case .refusal(.ambiguousOrganization, _): self.init(.ambiguousOrganization)
-        case .refusal(.insufficientScope(_, _, let required), _):
+        case .refusal(.insufficientScope(_, _, _, let required), _):
             self.init(.insufficientPermissions, details: [.init("required_scope", .string(required))])
             authenticate = .insufficientScope(required)
 
@@ -145,7 +146,13 @@ package struct ErrorResponse: Equatable, Sendable {
         case .clientGone: self.init(.clientClosedRequest, closes: true)
         case .bodyTooLarge(let limit):
             self.init(.payloadTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
-        case .unsupportedMediaType: self.init(.unsupportedMediaType)
+        case .unsupportedMediaType:
+            self.init(
+                .unsupportedMediaType,
+                details: [
+                    .init("accept", .string("application/json")), .init("charset", .string("utf-8")),
+                    .init("content_encoding", .string("identity")),
+                ])
         case .misdirected: self.init(.misdirectedRequest)
         case .invalidJSON(let reason, let offset):
             self.init(.invalidJSON, details: [.init("reason", .string(reason)), .init("offset", .integer(offset))])
@@ -259,6 +266,7 @@ extension ErrorCode {
     fileprivate static func unauthenticated(_ reason: CredentialFailure, in field: CredentialField) -> ErrorCode {
         switch (reason, field) {
         case (.missing, _): .authenticationRequired
+        case (.ambiguous, _): .ambiguousCredentials
         case (.malformed, .bearer), (.unknown, .bearer): .tokenInvalid
         case (.malformed, .apiKey), (.unknown, .apiKey): .invalidAPIKey
         case (.expired, .bearer): .tokenExpired

@@ -25,18 +25,30 @@ extension RateLimiter {
         batch.limits.reserveCapacity(rules.count)
         for index in rules.indices {
             let rule = rules[index]
-            var hasher = keyHasher
-            hasher.combine(rule.key)
-            hasher.combine(UInt64(rule.per.rawValue))
-            if rule.per.contains(.organization) { hasher.combine(request.organization) }
-            if rule.per.contains(.connection) { hasher.combine(request.connection) }
-            if rule.per.contains(.token) { hasher.combine(request.token) }
-            if rule.per.contains(.operation) { hasher.combine(request.operation) }
             batch.append(
                 RateLimit(
-                    key: hasher.finish(), count: UInt64(max(rule.count, 1)),
+                    key: key(of: rule, for: request), count: UInt64(max(rule.count, 1)),
                     period: UInt64(max(rule.periodSeconds, 1)) * 1_000_000_000, burst: UInt64(max(rule.burst, 1)),
-                    isEnforced: rule.mode == .enforce, isRefundable: rule.charge == .work, tag: index))
+                    isEnforced: rule.mode == .enforce, isRefundable: rule.charge == .work,
+                    isPerConnection: rule.per.contains(.connection), tag: index))
         }
+    }
+
+    /// Completes the limits per connection of a batch that was filled before the connection was known.
+    package func complete(_ batch: inout RateLimitBatch, with rules: [LimitRule], for request: LimitSubject) {
+        for index in batch.limits.indices where batch.limits[index].isPerConnection {
+            batch.limits[index].key = key(of: rules[batch.limits[index].tag], for: request)
+        }
+    }
+
+    private func key(of rule: LimitRule, for request: LimitSubject) -> LimitKey {
+        var hasher = keyHasher
+        hasher.combine(rule.key)
+        hasher.combine(UInt64(rule.per.rawValue))
+        if rule.per.contains(.organization) { hasher.combine(request.organization) }
+        if rule.per.contains(.connection) { hasher.combine(request.connection) }
+        if rule.per.contains(.token) { hasher.combine(request.token) }
+        if rule.per.contains(.operation) { hasher.combine(request.operation) }
+        return hasher.finish()
     }
 }

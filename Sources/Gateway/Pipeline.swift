@@ -10,8 +10,9 @@ internal import Transport
 //  route         | 404, 405, 400        | Policy/RouteTable  (through `decide`)
 //  authenticate  | 401                  | Authentication     (through `decide`)
 //  authorize     | 403                  | Policy/PolicySet   (through `decide`)
-//  limit         | 429                  | Limiting
-//  read          | 413, 400, 422, 408   | BodyReading
+//  limit         | 429                  | Limiting           (attempts here, work after `read`)
+//  read          | 413, 415, 400, 422,  | BodyReading, FieldSpelling
+//                | 408                  |
 //  lease         | 409, 503             | Leasing, LeaseJournal
 //  forward       | 502, 503, 504        | Forwarding, Remote/Relaying
 //  normalize     | -                    | Normalizing, Remote/Delivering
@@ -46,11 +47,11 @@ extension Worker {
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let status = grant.route.answer { return Response(status: status) }
-        try checkLimits(grant, connection, &exchange)
+        try takeAttempt(grant, connection, &exchange)
         let body = try await takeBody(of: &connection, for: grant, &exchange)
         if grant.needsConnection { try await findConnection(in: body, of: connection, for: grant, &exchange) }
         mark(.read, &exchange)
-        try takeLimits(grant, &exchange)
+        try takeWork(grant, &exchange)
         mark(.limit, &exchange)
         let lease = try takeLease(grant, &exchange)
         mark(.lease, &exchange)
@@ -93,7 +94,8 @@ extension Worker {
     ) throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let status = grant.route.answer { return Response(status: status) }
-        try takeLimits(grant, &exchange)
+        try takeAttempt(grant, connection, &exchange)
+        try takeWork(grant, &exchange)
         mark(.limit, &exchange)
         let request = upstreamRequest(connection, [], grant, exchange)
         guard let answer = shared.local?.answerAtOnce(request) else { throw Failure(.internalError, at: .forward) }
@@ -129,6 +131,7 @@ extension Worker {
     private func answer(to decision: Decision, _ exchange: inout Exchange) -> Response {
         switch decision {
         case .refuse(let refusal):
+            do throws(Failure) { try takeAttempt(refusal, &exchange) } catch { return answer(to: error, &exchange) }
             exchange.endingStage = refusal.stage
             exchange.origin = .client
             return answer(to: .refusal(refusal, credential: exchange.credentialField), exchange)

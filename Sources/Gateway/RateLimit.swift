@@ -2,7 +2,7 @@
 ///
 /// Times are nanoseconds of a monotonic clock. The limit is a bucket of `burst` units that gains one unit each `interval`.
 package struct RateLimit: Sendable {
-    package let key: LimitKey
+    package internal(set) var key: LimitKey
     /// Nanoseconds until one unit comes back: the period divided by the count, rounded up so that rounding never admits more.
     package let interval: UInt64
     /// Units the bucket holds when it is full; at least 1.
@@ -11,8 +11,15 @@ package struct RateLimit: Sendable {
     package let isEnforced: Bool
     /// Whether a refund gives the unit back.
     package let isRefundable: Bool
+    /// Whether the key is complete only when it is known which connection the request is about.
+    let isPerConnection: Bool
     /// The caller's own number for the rule, to find its name again.
     package let tag: Int
+
+    /// Whether the limiter's next step is about this limit.
+    var isDue = true
+    /// Whether a step has looked at it, so that there is something to tell.
+    package fileprivate(set) var isKnown = false
 
     /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too little in the bucket.
     package fileprivate(set) var isExceeded = false
@@ -28,7 +35,7 @@ package struct RateLimit: Sendable {
     /// `count` units per `period` nanoseconds, at most `burst` at once.
     package init(
         key: LimitKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true,
-        isRefundable: Bool = true, tag: Int = 0
+        isRefundable: Bool = true, isPerConnection: Bool = false, tag: Int = 0
     ) {
         self.key = key
         let (quotient, remainder) = period.quotientAndRemainder(dividingBy: max(count, 1))
@@ -37,8 +44,12 @@ package struct RateLimit: Sendable {
         self.burst = max(1, min(burst, (1 << 60) / interval))
         self.isEnforced = isEnforced
         self.isRefundable = isRefundable
+        self.isPerConnection = isPerConnection
         self.tag = tag
     }
+
+    /// Whether every attempt counts, whatever is wrong with its body: charged as soon as it is known who calls.
+    var isOnAttempts: Bool { !isRefundable && !isPerConnection }
 
     /// Nanoseconds a full bucket is worth.
     var capacity: UInt64 { interval * burst }
@@ -63,6 +74,7 @@ extension RateLimit {
     mutating func check(arrival: UInt64, now: UInt64) {
         let debt = arrival > now ? arrival - now : 0
         isCharged = false
+        isKnown = true
         isExceeded = debt + interval > capacity
         retryAfter = isExceeded ? debt + interval - capacity : 0
         report(debt: debt)
@@ -112,6 +124,21 @@ package struct RateLimitBatch: Sendable {
         limits.append(limit)
     }
 
+    /// The steps of a request: the limits on attempts, a look at the others as far as they can be judged without the
+    /// connection, and then those others. Each limit is charged in one step only. The answer is whether a step is about any.
+    mutating func beginAttempt() -> Bool { choose { $0.isOnAttempts } }
+    mutating func beginLook() -> Bool { choose { !$0.isOnAttempts && !$0.isPerConnection } }
+    mutating func beginWork() -> Bool { choose { !$0.isOnAttempts } }
+
+    private mutating func choose(_ isDue: (RateLimit) -> Bool) -> Bool {
+        var any = false
+        for index in limits.indices {
+            limits[index].isDue = isDue(limits[index])
+            any = any || limits[index].isDue
+        }
+        return any
+    }
+
     /// The refusing limit that asks for the longest wait: waiting that long satisfies all of them.
     package var refusing: RateLimit? {
         var worst: Int?
@@ -127,7 +154,7 @@ package struct RateLimitBatch: Sendable {
     package var tightest: RateLimit? {
         if let refusing { return refusing }
         var tightest: Int?
-        for index in limits.indices where limits[index].isEnforced {
+        for index in limits.indices where limits[index].isEnforced && limits[index].isKnown {
             if let other = tightest {
                 let (one, two) = (limits[index].remaining, limits[other].remaining)
                 if one > two || one == two && limits[index].fullAfter <= limits[other].fullAfter { continue }

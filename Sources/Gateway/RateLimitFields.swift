@@ -8,7 +8,7 @@ package import Policy
 package enum RateLimitFields {
     /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies.
     ///
-    /// `rules` are those the batch was filled from. `family` adds the `RateLimit-Limit` group Airweave's clients know.
+    /// `rules` are those the batch was filled from; one that was not looked at is not told. `family` adds the `RateLimit-Limit` group Airweave's clients know.
     package static func append(
         _ batch: RateLimitBatch, rules: [LimitRule], family: RouteFamily, epochMilliseconds: Int64,
         to buffer: inout [UInt8]
@@ -60,7 +60,7 @@ package enum RateLimitFields {
     private static func appendPolicies(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
         buffer += policy
         var isFirst = true
-        for index in batch.limits.indices where batch.limits[index].isEnforced {
+        for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
             if !isFirst { buffer += comma }
             isFirst = false
             buffer += rules[batch.limits[index].tag].policyMember
@@ -70,7 +70,7 @@ package enum RateLimitFields {
     private static func appendStanding(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
         buffer += standing
         var isFirst = true
-        for index in batch.limits.indices where batch.limits[index].isEnforced {
+        for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
             if !isFirst { buffer += comma }
             isFirst = false
             buffer += rules[batch.limits[index].tag].standingStart

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Exact rate limits shared by all workers: GCRA buckets in sharded tables.
 ///
-/// A request passes all of its limits or none is charged. The shards a request needs are locked in index order and held
+/// A request passes all of its limits of one step or none of them is charged. The shards a request needs are locked in index order and held
 /// together for the decision, so that parallel requests never see half a charge.
 package final class RateLimiter: Sendable {
     /// What the limiter holds, for metrics.
@@ -33,10 +33,10 @@ package final class RateLimiter: Sendable {
     /// Starts the key of a bucket; combine the rule's name and what it counts per.
     package var keyHasher: LimitKeyHasher { LimitKeyHasher(key: hashKey) }
 
-    /// Whether the request would pass all enforced limits now. Charges nothing.
+    /// Whether the request would pass all enforced limits that are due. Charges nothing.
     package func peek(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
         var passes = true
-        for index in batch.limits.indices {
+        for index in batch.limits.indices where batch.limits[index].isDue {
             let key = batch.limits[index].key
             let arrival = shard(of: key).table.withLock { $0.arrival(key) }
             batch.limits[index].check(arrival: arrival, now: now)
@@ -45,15 +45,17 @@ package final class RateLimiter: Sendable {
         return passes
     }
 
-    /// Charges one unit to every limit if all enforced ones have it, and says whether it did.
+    /// Charges one unit to every limit that is due if all enforced ones have it, and says whether it did.
     ///
     /// The batch then holds what is left in each. An exceeded limit that is only observed is left as it is.
     package func take(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
         batch.takenAt = now
         switch batch.limits.count {
         case 0: return true
-        case 1: return takeOne(&batch.limits[0], now: now)
-        default: return takeAll(&batch, shard: nextShard(in: batch, from: 0), passes: true, now: now)
+        case 1 where batch.limits[0].isDue: return takeOne(&batch.limits[0], now: now)
+        default:
+            let first = nextShard(in: batch, from: 0)
+            return first == shards.count || takeAll(&batch, shard: first, passes: true, now: now)
         }
     }
 
@@ -102,12 +104,12 @@ package final class RateLimiter: Sendable {
     private func takeAll(_ batch: inout RateLimitBatch, shard index: Int, passes: Bool, now: UInt64) -> Bool {
         shards[index].table.withLock { table in
             var passes = passes
-            for position in batch.limits.indices where shardIndex(of: batch.limits[position].key) == index {
+            for position in batch.limits.indices where isDue(batch.limits[position], in: index) {
                 if !check(&batch.limits[position], in: &table, now: now) { passes = false }
             }
             let next = nextShard(in: batch, from: index + 1)
             if next < shards.count { passes = takeAll(&batch, shard: next, passes: passes, now: now) }
-            for position in batch.limits.indices where shardIndex(of: batch.limits[position].key) == index && passes {
+            for position in batch.limits.indices where passes && isDue(batch.limits[position], in: index) {
                 charge(&batch.limits[position], in: &table, now: now)
             }
             table.sweep(now: now)
@@ -132,6 +134,8 @@ package final class RateLimiter: Sendable {
         table.store(limit.key, arrival: arrival, tolerance: limit.capacity - limit.interval, now: now)
     }
 
+    private func isDue(_ limit: RateLimit, in shard: Int) -> Bool { limit.isDue && shardIndex(of: limit.key) == shard }
+
     private func shardIndex(of key: LimitKey) -> Int {
         Int(truncatingIfNeeded: key.high) & (shards.count - 1)
     }
@@ -142,7 +146,7 @@ package final class RateLimiter: Sendable {
 
     private func nextShard(in batch: RateLimitBatch, from first: Int) -> Int {
         var next = shards.count
-        for limit in batch.limits {
+        for limit in batch.limits where limit.isDue {
             let index = shardIndex(of: limit.key)
             if index >= first, index < next { next = index }
         }

@@ -4,6 +4,8 @@ package enum Credential: Equatable, Sendable {
     case missing
     /// An `Authorization` of another scheme, an empty token, two different ones, a bad checksum.
     case malformed
+    /// Two that both count, of different principals.
+    case ambiguous
     /// The SHA-256 of the token text.
     case digest(TokenDigest)
 }
@@ -14,6 +16,8 @@ package enum CredentialFailure: Equatable, Sendable {
     case malformed
     case unknown
     case expired
+    /// There are two, and which of them speaks is anyone's guess.
+    case ambiguous
 }
 
 /// The SHA-256 of a token.

@@ -48,14 +48,14 @@ package enum Refusal: Equatable, Sendable {
     /// The principal belongs to several organizations and the request names none.
     case ambiguousOrganization(Route, Principal)
     /// The token lacks a scope of the route; `required` is the `scope` attribute of `WWW-Authenticate`.
-    case insufficientScope(Route, Principal, required: String)
+    case insufficientScope(Route, Principal, Organization, required: String)
 
     /// The family whose error shape the answer has.
     package var family: RouteFamily {
         switch self {
         case .noRoute(let family), .methodNotAllowed(_, let family), .ambiguousPath(let family): family
         case .unauthenticated(let route, _), .organizationDenied(let route, _, _), .ambiguousOrganization(let route, _),
-            .insufficientScope(let route, _, _):
+            .insufficientScope(let route, _, _, _):
             route.family
         }
     }
@@ -65,9 +65,14 @@ package enum Refusal: Equatable, Sendable {
         switch self {
         case .noRoute, .methodNotAllowed, .ambiguousPath: nil
         case .unauthenticated(let route, _), .organizationDenied(let route, _, _), .ambiguousOrganization(let route, _),
-            .insufficientScope(let route, _, _):
+            .insufficientScope(let route, _, _, _):
             route
         }
+    }
+
+    /// For which organization, where all but the scope was found to be in order.
+    package var organization: Organization? {
+        if case .insufficientScope(_, _, let organization, _) = self { organization } else { nil }
     }
 
     /// Who called, where that was found out before the refusal.
@@ -75,7 +80,7 @@ package enum Refusal: Equatable, Sendable {
         switch self {
         case .noRoute, .methodNotAllowed, .ambiguousPath, .unauthenticated: nil
         case .organizationDenied(_, let principal, _), .ambiguousOrganization(_, let principal),
-            .insufficientScope(_, let principal, _):
+            .insufficientScope(_, let principal, _, _):
             principal
         }
     }

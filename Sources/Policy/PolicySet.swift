@@ -78,6 +78,7 @@ extension PolicySet {
         switch credential {
         case .missing: return .failure(.missing)
         case .malformed: return .failure(.malformed)
+        case .ambiguous: return .failure(.ambiguous)
         case .digest(let digest):
             guard let principal = tokens.principal(of: digest) else { return .failure(.unknown) }
             if let end = principal.expiresAt, now >= end { return .failure(.expired) }
@@ -95,7 +96,8 @@ extension PolicySet {
     /// Confines a principal to its organizations and scopes.
     ///
     /// The organization is the one in the path; where the path has none it is that of the token, which
-    /// `X-Organization-ID` picks from if there are several.
+    /// `X-Organization-ID` picks from if there are several. Where the path has one the header may only say the same: some
+    /// upstreams go by it.
     package func authorize(
         _ principal: Principal, on route: Route, captures: RouteCaptures, path: Span<UInt8>,
         organizationHeader: String?,
@@ -106,6 +108,9 @@ extension PolicySet {
             let asked = path.extracting(range)
             guard let own = principal.organization(named: asked) else {
                 return .refuse(.organizationDenied(route, principal, asked: text(of: asked)))
+            }
+            if let organizationHeader, !organizationHeader.isEmpty, !own.id.hasSameBytes(as: organizationHeader) {
+                return .refuse(.organizationDenied(route, principal, asked: organizationHeader))
             }
             organization = own
         } else if let organizationHeader, !organizationHeader.isEmpty {
@@ -119,7 +124,7 @@ extension PolicySet {
             return .refuse(.ambiguousOrganization(route, principal))
         }
         guard principal.scopes.isSuperset(of: route.scopes) else {
-            return .refuse(.insufficientScope(route, principal, required: route.scopeText))
+            return .refuse(.insufficientScope(route, principal, organization, required: route.scopeText))
         }
         return .forward(
             Grant(

@@ -96,7 +96,8 @@ package enum RouteMatch: Sendable {
 
 extension RouteTable {
     /// Finds the route of a request. A literal segment wins over a variable one, and that over `**`; one slash at the
-    /// end of the path counts for nothing, and `HEAD` is `GET` where it has no route of its own.
+    /// end of the path counts for nothing, and `HEAD` is `GET` where it has no route of its own. A path that a pattern
+    /// without `**` names is not taken by `**`, whatever the method.
     ///
     /// Nothing is decoded. A path that an upstream could read as another one is refused, not guessed at:
     /// percent-escapes, empty and dot segments, bytes outside `pchar` of RFC 3986, and known segments in other case.
@@ -135,6 +136,8 @@ extension RouteTable {
         let method: RouteMethods
         var segments = InlineArray<16, (Int32, Int32)>(repeating: (0, 0))
         var allowed: RouteMethods = []
+        /// A pattern without `**` names the path.
+        var isNamed = false
         var isAmbiguous = false
         var deepest = -1
         var family: RouteFamily?
@@ -154,7 +157,10 @@ extension RouteTable {
             walk.deepest = depth
             walk.family = here.family
         }
-        guard start < path.count else { return find(here.here, &walk) }
+        guard start < path.count else {
+            walk.isNamed = walk.isNamed || here.here >= 0
+            return find(here.here, &walk)
+        }
 
         var edgeIndex = here.firstEdge
         while edgeIndex >= 0 {
@@ -183,7 +189,8 @@ extension RouteTable {
                 return found
             }
         }
-        if let found = find(here.rest, &walk) {
+        // What a route does to a path with one method, `**` must not undo with another, without the route's lease and scope.
+        if !walk.isNamed, let found = find(here.rest, &walk) {
             walk.isAmbiguous = walk.isAmbiguous || Self.isAmbiguous(path, from: start)
             return found
         }

@@ -79,7 +79,8 @@ def test_either_header_and_their_precedence(site):
     assert state(authorization=f"bearer {good}").status == 200, "the scheme is case-insensitive"
     assert state(x_api_key=good).status == 200
     assert state(X_API_KEY=good).status == 200
-    for beside in ("", "dummy", "your-api-key", site.tokens["stranger"]):
+    envelope(state(Authorization=f"Bearer {good}", x_api_key=site.tokens["stranger"]), 400, "AMBIGUOUS_CREDENTIALS")
+    for beside in ("", "dummy", "your-api-key", good):
         assert state(Authorization=f"Bearer {good}", x_api_key=beside).status == 200, f"valid Bearer beside {beside!r}"
     envelope(state(x_api_key=""), 401, "AUTHENTICATION_REQUIRED")
     envelope(state(Authorization="Bearer wrong", x_api_key="dummy"), 401)

@@ -101,6 +101,7 @@ struct AnsweringTests {
             RateLimit(
                 key: LimitKey(high: 1, low: 1), count: 5, period: 1_000_000_000, burst: 1, isEnforced: true,
                 isRefundable: false, tag: 0))
+        #expect(worker.shared.limiter.take(&exchange.batch, now: 1))
         for (name, brings) in [("X-Request-Id", false), ("ratelimit-limit", true), ("X-RateLimit-Reset", true)] {
             var bytes: [UInt8] = []
             let response = Response(status: 200, fields: [(name: name, value: "7")], body: Array("{}".utf8))

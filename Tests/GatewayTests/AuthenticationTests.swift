@@ -11,9 +11,10 @@ struct AuthenticationTests {
         let authorization: String?
         let key: String?
         let outcome: String
+        let status: Int
 
-        init(_ authorization: String?, _ key: String?, _ outcome: String) {
-            (self.authorization, self.key, self.outcome) = (authorization, key, outcome)
+        init(_ authorization: String?, _ key: String?, _ outcome: String, _ status: Int = 401) {
+            (self.authorization, self.key, self.outcome, self.status) = (authorization, key, outcome, status)
         }
 
         var fields: [String] {
@@ -26,7 +27,8 @@ struct AuthenticationTests {
     static let rows = [
         Row("Bearer token-a", nil, "org_a"), Row("bEARER token-a", nil, "org_a"),
         Row("Bearer   token-a  ", nil, "org_a"),
-        Row(nil, "token-b", "org_b"), Row("Bearer token-a", "token-b", "org_a"), Row("Bearer token-a", "", "org_a"),
+        Row(nil, "token-b", "org_b"), Row("Bearer token-a", "token-a", "org_a"), Row("Bearer token-a", "", "org_a"),
+        Row("Bearer token-a", "token-old", "org_a"), Row("Bearer token-a", "token-b", "AMBIGUOUS_CREDENTIALS", 400),
         Row("Bearer token-a", "dummy", "org_a"), Row("Bearer token-a", "not a token", "org_a"),
         Row("Bearer wrong", "token-b", "org_b"), Row("Bearer token-old", "token-b", "org_b"),
         Row("Bearer ", "token-b", "org_b"), Row("Basic dXNlcg==", "token-b", "org_b"),
@@ -53,11 +55,12 @@ struct AuthenticationTests {
             #expect(pipeline.upstream.requests.map(\.organization) == [row.outcome])
             #expect(answer.fields("www-authenticate") == [])
         } else {
-            #expect(answer.status == 401)
+            #expect(answer.status == row.status)
             #expect(answer.code == row.outcome)
             #expect(pipeline.upstream.requests.isEmpty)
             let error = row.outcome == "AUTHENTICATION_REQUIRED" ? "" : #", error="invalid_token""#
-            #expect(answer.fields("www-authenticate") == [#"Bearer realm="connectors""# + error])
+            let challenge = row.status == 401 ? [#"Bearer realm="connectors""# + error] : []
+            #expect(answer.fields("www-authenticate") == challenge)
         }
     }
 

@@ -40,6 +40,12 @@ struct BodyReadingTests {
         Row(#""conn_1""#, "VALIDATION_ERROR", 422), Row("{}", "VALIDATION_ERROR", 422),
         Row(#"{"Connection_Id":"conn_1"}"#, "VALIDATION_ERROR", 422),
         Row(#"{"other":{"connection_id":"conn_2"}}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","Connection_ID":"conn_2"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","CONNECTIONID":"conn_1"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection-id":"conn_2","connection_id":"conn_1"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","connection.id":"conn_2"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","connection_id\u0000x":"conn_2"}"#, "VALIDATION_ERROR", 422),
+        Row(#"{"connection_id":"conn_1","connection_ids":"conn_2","connect":1,"id":2}"#, "conn_1"),
         Row(#"{"connection_id":null}"#, "VALIDATION_ERROR", 422), Row(#"{"connection_id":1}"#, "VALIDATION_ERROR", 422),
         Row(#"{"connection_id":["conn_1"]}"#, "VALIDATION_ERROR", 422),
         Row(#"{"connection_id":"conn_1","connectionId":7}"#, "VALIDATION_ERROR", 422),
@@ -67,6 +73,68 @@ struct BodyReadingTests {
             #expect(answer.code == row.outcome)
             #expect(pipeline.upstream.requests.isEmpty)
         }
+    }
+
+    @Test(
+        "What is not said to be JSON in UTF-8, as it stands, is not read as that",
+        arguments: [
+            (nil, true), ("application/json", true), ("APPLICATION/JSON;charset=UTF-8", true),
+            ("application/vnd.api+json ; charset=\"utf-8\"", true),
+            ("application/json; odata=verbose;charset=utf-8", true),
+            ("application/json; charset=utf-16", false), ("application/json; charset=utf-8; charset=utf-7", false),
+            ("application/json; charset=\"ut\\f-8\"", false), ("application/json;", false),
+            ("application/json x", false),
+            ("application/x-www-form-urlencoded", false), ("text/plain", false),
+            ("multipart/form-data; boundary=x", false),
+            ("application/json, text/plain", false), ("application/xjson", false), ("application/", false), ("", false),
+            ("application", false), ("text/json", false), ("application/json; charset", false), ("*/*", false),
+            ("application/+json", false),
+        ] as [(String?, Bool)])
+    func mediaType(type: String?, isRead: Bool) throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200)
+        let fields = ["Authorization: Bearer token-a"] + (type.map { ["Content-Type: \($0)"] } ?? [])
+        let answer = try client.call("POST", PlainClient.jobs, fields, body: #"{"connection_id":"conn_1"}"#)
+        #expect(answer.status == (isRead ? 200 : 415), "\(answer.text)")
+        #expect(pipeline.upstream.requests.count == (isRead ? 1 : 0))
+        if !isRead {
+            #expect(answer.code == "UNSUPPORTED_MEDIA_TYPE")
+            #expect(answer.error?["details"]?["accept"]?.string == "application/json")
+        }
+    }
+
+    @Test(
+        "A coded body is not read as it stands", arguments: [("gzip", 415), ("identity", 200), ("identity, gzip", 415)])
+    func contentCoding(coding: String, status: Int) throws {
+        let pipeline = try TestPipeline()
+        let fields = ["Authorization: Bearer token-a", "Content-Encoding: \(coding)"]
+        let answer = try PlainClient(pipeline)
+            .call("POST", PlainClient.jobs, fields, body: #"{"connection_id":"conn_1"}"#)
+        #expect(answer.status == status, "\(answer.text)")
+    }
+
+    @Test(
+        "The query does not name the connection, in any spelling that some reader understands",
+        arguments: [
+            ("connection_id=b", true), ("a=1&connectionId=b", true), ("a=1;connection_id=b", true),
+            ("connection_id", true),
+            ("%63onnection%5Fid=b", true), ("CONNECTION-ID=b", true), ("connection.id=b", true),
+            ("connection+id=b", true),
+            ("connection_id[]=b", true), ("connection_id%00x=b", true), ("connection[id=b", true),
+            ("", false), ("a=connection_id", false), ("a=b=connection_id", false), ("my_connection_id=b", false),
+            ("connection=b", false), ("connection_ids=b", false), ("%zz&&=&%", false),
+        ])
+    func query(query: String, isNamed: Bool) {
+        #expect(FieldSpelling.isNamed(["connection_id", "connectionId"], inQuery: Array(query.utf8).span) == isNamed)
+    }
+
+    @Test("Letters beyond ASCII that fold to one of it are met")
+    func folding() {
+        #expect(FieldSpelling.isAnother(of: ["task_id"], "ta\u{17F}k_id"))
+        #expect(FieldSpelling.isAnother(of: ["task_id"], "tas\u{212A}_id"))
+        #expect(!FieldSpelling.isAnother(of: ["task_id"], "task_id"))
+        #expect(!FieldSpelling.isAnother(of: ["task_id"], "t\u{E4}sk_id"))
     }
 
     @Test("A body that is no UTF-8 is refused where it goes wrong")

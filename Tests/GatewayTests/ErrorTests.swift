@@ -124,6 +124,7 @@ struct FailureTests {
 
     private static let route = Route(id: "jobs.trigger", index: 0, family: .aitronos, scopeText: "connectors:run")
     private static let principal = Principal(tokenID: "org_1/ci", organizations: [], scopes: [], expiresAt: nil)
+    private static let organization = Organization(id: "org_1", plan: nil, limits: [])
 
     static let refusalRows: [(Refusal, CredentialField, Int, String, BearerChallenge?)] = [
         (.noRoute(.aitronos), .bearer, 404, "NOT_FOUND", nil),
@@ -133,6 +134,7 @@ struct FailureTests {
         (.unauthenticated(route, .malformed), .bearer, 401, "TOKEN_INVALID", .invalidToken),
         (.unauthenticated(route, .unknown), .bearer, 401, "TOKEN_INVALID", .invalidToken),
         (.unauthenticated(route, .expired), .bearer, 401, "TOKEN_EXPIRED", .invalidToken),
+        (.unauthenticated(route, .ambiguous), .bearer, 400, "AMBIGUOUS_CREDENTIALS", nil),
         (.unauthenticated(route, .missing), .apiKey, 401, "AUTHENTICATION_REQUIRED", .missing),
         (.unauthenticated(route, .malformed), .apiKey, 401, "INVALID_API_KEY", .invalidToken),
         (.unauthenticated(route, .unknown), .apiKey, 401, "INVALID_API_KEY", .invalidToken),
@@ -142,7 +144,7 @@ struct FailureTests {
         ),
         (.ambiguousOrganization(route, principal), .bearer, 403, "AMBIGUOUS_ORGANIZATION", nil),
         (
-            .insufficientScope(route, principal, required: "connectors:run"), .bearer, 403,
+            .insufficientScope(route, principal, organization, required: "connectors:run"), .bearer, 403,
             "INSUFFICIENT_PERMISSIONS", .insufficientScope("connectors:run")
         ),
     ]

@@ -23,6 +23,21 @@ struct ForwardedHeadTests {
     }
 
     @Test(
+        "What would make another request of it goes on in no spelling",
+        arguments: [
+            "X-HTTP-Method", "X-HTTP-Method-Override", "x_http_method_override", "X-Method-Override",
+            "X-METHOD_OVERRIDE",
+            "X-Original-URL", "x-rewrite-url", "X_Rewrite_URL", "Remote-User", "REMOTE_USER", "X-Remote-User", "Proxy",
+            "PROXY",
+        ])
+    func otherMeaning(name: String) {
+        #expect(isReserved(name))
+        #expect(isReserved(name, isTrusted: true))
+        #expect(!isReserved(name + "s"))
+        #expect(!isReserved("a" + name))
+    }
+
+    @Test(
         "A trusted proxy may say where a request comes from, in the usual spelling",
         arguments: ["X-Forwarded-Port", "x-forwarded-prefix", "X-FORWARDED-FOR"])
     func forwarded(name: String) {

@@ -22,6 +22,38 @@ extension RateLimiter {
 
 @Suite("Rate limiter")
 struct RateLimiterTests {
+    @Test("Attempts are charged first and once, whatever becomes of the rest; what was not looked at is not told")
+    func steps() {
+        let limiter = RateLimiter()
+        let attempts = RateLimit(
+            key: limiter.key("attempts"), count: 1, period: 60 * second, burst: 3, isRefundable: false, tag: 0)
+        let work = RateLimit(key: limiter.key("work"), count: 1, period: 60 * second, burst: 1, tag: 1)
+        let perConnection = RateLimit(
+            key: limiter.key("connection"), count: 1, period: 60 * second, burst: 1, isPerConnection: true, tag: 2)
+        var first = limiter.batch(attempts, work, perConnection)
+        #expect(first.beginAttempt() && limiter.take(&first, now: start))
+        #expect(first.limits.map(\.isKnown) == [true, false, false] && first.tightest?.tag == 0)
+        #expect(first.beginLook() && limiter.peek(&first, now: start))
+        #expect(first.limits.map(\.isCharged) == [true, false, false])
+        #expect(first.beginWork() && limiter.take(&first, now: start))
+        #expect(first.limits.map(\.isCharged) == [true, true, true])
+        #expect(first.limits.map(\.remaining) == [2, 0, 0])
+
+        var second = limiter.batch(attempts, work, perConnection)
+        #expect(second.beginAttempt() && limiter.take(&second, now: start))
+        #expect(second.beginLook() && !limiter.peek(&second, now: start))
+        #expect(second.refusing?.tag == 1 && second.limits[0].remaining == 1)
+
+        limiter.refund(&first, now: start)
+        var third = limiter.batch(attempts, work, perConnection)
+        #expect(third.beginAttempt() && limiter.take(&third, now: start))
+        #expect(third.beginWork() && limiter.take(&third, now: start))
+        #expect(third.limits.map(\.remaining) == [0, 0, 0], "work was given back, attempts were not")
+        var fourth = limiter.batch(attempts, work, perConnection)
+        #expect(fourth.beginAttempt() && !limiter.take(&fourth, now: start))
+        #expect(fourth.refusing?.tag == 0)
+    }
+
     @Test("A full bucket admits its burst at once and one unit per interval after")
     func burstThenRate() {
         let limiter = RateLimiter()

@@ -72,7 +72,7 @@ struct DecisionTests {
     /// One row for each way to be refused.
     enum Row: CaseIterable {
         case noRoute, methodNotAllowed, ambiguousPath, missing, malformed, unknown, expired, organizationDenied
-        case headerDenied, ambiguousOrganization, insufficientScope
+        case headerDenied, otherHeaderDenied, ambiguousCredential, ambiguousOrganization, insufficientScope
     }
 
     @Test("Each refusal is reached, and only by what it is for", arguments: Row.allCases)
@@ -89,6 +89,8 @@ struct DecisionTests {
         case .expired: found = refusal("GET", thing, credential(4), now: testNow + 10)
         case .organizationDenied: found = refusal("GET", "/v1/organizations/org_b/things/c", credential(1))
         case .headerDenied: found = refusal("GET", "/v1/sources/c", credential(1), organization: "org_b")
+        case .otherHeaderDenied: found = refusal("GET", thing, credential(5), organization: "org_b")
+        case .ambiguousCredential: found = refusal("GET", thing, .ambiguous)
         case .ambiguousOrganization: found = refusal("GET", "/v1/sources/c", credential(5))
         case .insufficientScope: found = refusal("POST", thing, credential(3))
         }
@@ -104,14 +106,18 @@ struct DecisionTests {
             #expect(route.id == "read")
             let expected: [CredentialFailure: Row] = [
                 .missing: .missing, .malformed: .malformed, .unknown: .unknown, .expired: .expired,
+                .ambiguous: .ambiguousCredential,
             ]
             #expect(expected[failure] == row)
         case .organizationDenied(let route, let principal, let asked):
-            #expect(row == .organizationDenied || (row == .headerDenied && route.family == .airweave))
-            #expect(principal.tokenID == "org_a/reader" && asked == "org_b")
+            #expect(
+                row == .organizationDenied || row == .otherHeaderDenied
+                    || (row == .headerDenied && route.family == .airweave))
+            #expect(
+                principal.tokenID == (row == .otherHeaderDenied ? "org_a/both" : "org_a/reader") && asked == "org_b")
         case .ambiguousOrganization(let route, let principal):
             #expect(row == .ambiguousOrganization && route.id == "sources" && principal.tokenID == "org_a/both")
-        case .insufficientScope(let route, let principal, let required):
+        case .insufficientScope(let route, let principal, _, let required):
             #expect(row == .insufficientScope && route.id == "write" && principal.tokenID == "org_a/half")
             #expect(required == "write admin")
         }
@@ -176,8 +182,11 @@ struct DecisionTests {
         #expect(try grant("GET", "/v1/sources/c", credential(1)).organization?.id == "org_a")
         #expect(try grant("GET", "/v1/sources/c", credential(1), organization: "").organization?.id == "org_a")
         #expect(try grant("GET", "/v1/sources/c", credential(1), organization: "org_a").organization?.id == "org_a")
-        // The path decides; what the header says beside it is between client and upstream.
-        #expect(try grant("GET", Self.thing, credential(5), organization: "org_b").organization?.id == "org_a")
+        // Beside a path that names one the header may only say the same.
+        for header in ["", "org_a"] {
+            #expect(try grant("GET", Self.thing, credential(5), organization: header).organization?.id == "org_a")
+        }
+        #expect(refusal("GET", Self.thing, credential(5), organization: "org_b") != nil)
         #expect(refusal("GET", "/v1/organizations/ORG_A/things/c", credential(1)) != nil)
         #expect(refusal("GET", "/v1/organizations/org_/things/c", credential(1)) != nil)
     }

@@ -34,13 +34,12 @@ struct RouteTableTests {
             ("GET", "/", "root"), ("HEAD", "/", "root"), ("GET", "/v1/organizations/o/jobs", "list"),
             ("HEAD", "/v1/organizations/o/jobs", "list"), ("GET", "/v1/organizations/o/jobs/", "list"),
             ("POST", "/v1/organizations/o/jobs", "trigger"), ("POST", "/v1/organizations/o/jobs/", "trigger"),
-            ("PUT", "/v1/organizations/o/jobs", "rest"), ("GET", "/v1/organizations/o/jobs/j", "job"),
-            ("DELETE", "/v1/organizations/o/jobs/j/", "job"), ("POST", "/v1/organizations/o/jobs/j", "rest"),
+            ("GET", "/v1/organizations/o/jobs/j", "job"), ("DELETE", "/v1/organizations/o/jobs/j/", "job"),
             ("GET", "/v1/organizations/o/jobs/latest", "job.latest"),
             ("DELETE", "/v1/organizations/o/jobs/latest", "job"),
             ("GET", "/v1/organizations/o/jobs/latest/logs", "job.logs"),
             ("GET", "/v1/organizations/o/jobs/j/logs/x", "rest"), ("GET", "/v1/organizations/o/x", "rest"),
-            ("GET", "/v1/organizations/o/x/y/z/", "rest"), ("PATCH", "/v1/organizations/o/connections/c/state", "rest"),
+            ("GET", "/v1/organizations/o/x/y/z/", "rest"), ("PATCH", "/v1/organizations/o/connections/c", "rest"),
             ("GET", "/v1/organizations/o/connections/c/state", "state"), ("POST", "/v1/sources/c/run", "run"),
             ("POST", "/sources/c/run", "run"), ("GET", "/v1/any/1/thing", "any"),
             ("GET", "/v1/organizations/o/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t", "rest"),
@@ -116,7 +115,14 @@ struct RouteTableTests {
         "A method that a path does not have is told apart, with those it has",
         arguments: [
             ("GET", "/sources/c/run", "POST, OPTIONS"), ("DELETE", "/", "GET, HEAD, OPTIONS"),
-            ("TRACE", "/v1/organizations/o/jobs", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            ("TRACE", "/v1/organizations/o/x", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            ("TRACE", "/v1/organizations/o/jobs", "GET, HEAD, POST, OPTIONS"),
+            // A path with a route is not the wildcard's, whatever the method.
+            ("PUT", "/v1/organizations/o/jobs", "GET, HEAD, POST, OPTIONS"),
+            ("PUT", "/v1/organizations/o/jobs/", "GET, HEAD, POST, OPTIONS"),
+            ("POST", "/v1/organizations/o/jobs/j", "GET, HEAD, DELETE, OPTIONS"),
+            ("POST", "/v1/organizations/o/jobs/latest", "GET, HEAD, DELETE, OPTIONS"),
+            ("PATCH", "/v1/organizations/o/connections/c/state", "GET, HEAD, OPTIONS"),
             ("get", "/", "GET, HEAD, OPTIONS"), ("", "/", "GET, HEAD, OPTIONS"),
             ("POST", "/v1/any/x/thing/", "GET, HEAD, OPTIONS"),
         ])
@@ -132,6 +138,8 @@ struct RouteTableTests {
     func options() {
         let expected = [
             ("/sources/c/run", "POST, OPTIONS"), ("/", "GET, HEAD, OPTIONS"),
+            ("/v1/organizations/o/jobs", "GET, HEAD, POST, OPTIONS"),
+            ("/v1/organizations/o/x", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             ("*", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
         ]
         for (path, methods) in expected {

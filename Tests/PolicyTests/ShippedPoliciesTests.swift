@@ -179,6 +179,6 @@ private let shippedOperations = [
     ("POST /v1/source-connections", "source_connections.create"), ("GET /v1\(source)", "source_connections.read"),
     ("GET /v1\(source)/jobs", "source_connections.jobs"),
     ("POST /v1\(source)/jobs/770e8400-e29b-41d4-a716-446655440002/cancel", "source_connections.cancel"),
-    ("DELETE /v1\(source)", "source_connections.other.write"), ("PATCH \(source)", "source_connections.other.write"),
+    ("DELETE /v1\(source)", "source_connections.change"), ("PATCH \(source)", "source_connections.change"),
     ("GET /v1\(source)/anything/else", "source_connections.other.read"),
 ]

@@ -29,8 +29,16 @@ extension Worker {
         } else {
             output += endpoint.hostLines
         }
+        var dropped = isTrusted ? client.droppedOfTrusted : client.droppedOfStrangers
+        // What goes on has been looked at: the one credential that counted, and an organization that was compared with it.
+        if exchange.principal == nil {
+            dropped.insert(.organizationID)
+        } else {
+            dropped.insert(exchange.credentialField == .apiKey ? .authorization : .apiKey)
+            if let name = head.organizationID, name.isEmpty { dropped.insert(.organizationID) }
+        }
         head.appendEndToEndFields(
-            of: bytes, dropping: isTrusted ? client.droppedOfTrusted : client.droppedOfStrangers,
+            of: bytes, dropping: dropped,
             droppingOther: { bytes, range in
                 let name = bytes.extracting(range)
                 return ForwardedHead.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
@@ -87,6 +95,7 @@ enum ForwardedHead {
     /// What is written anew or was for this connection only. `Expect` has been met by the gateway itself.
     static let alwaysDropped: FieldNameSet = [
         .host, .contentLength, .expect, .traceparent, .tracestate, .trailer, .xForwardedFor, .forwarded,
+        .proxyAuthorization,
     ]
     static let droppedFromStrangers = alwaysDropped.union([.xForwardedProto, .xForwardedHost])
     static let credentials: FieldNameSet = [.authorization, .apiKey]
@@ -94,6 +103,7 @@ enum ForwardedHead {
     /// Whether a field name, in any spelling that some server takes for the same, is the gateway's own to say: servers that
     /// make variables of names see no difference between `-` and `_`.
     static func isReserved(_ name: Span<UInt8>, isTrusted: Bool) -> Bool {
+        if changesMeaning(name) { return true }
         guard name.count >= 9, name[0] | 0x20 == UInt8(ascii: "x") || name[0] | 0x20 == UInt8(ascii: "f") else {
             return false
         }
@@ -104,6 +114,29 @@ enum ForwardedHead {
         guard begins(name, with: forwardedPrefix) else { return false }
         return !isTrusted || hasUnderscore(name)
     }
+
+    /// Whether a field asks some server to take the request for another one than was decided about: another method, another
+    /// target, another caller, another proxy.
+    private static func changesMeaning(_ name: Span<UInt8>) -> Bool {
+        switch name.count {
+        case 5: isRead(name, as: proxy)
+        case 11: isRead(name, as: remoteUser)
+        case 13: isRead(name, as: method) || isRead(name, as: rewriteURL) || isRead(name, as: otherRemoteUser)
+        case 14: isRead(name, as: originalURL)
+        case 17: isRead(name, as: methodOverride)
+        case 22: isRead(name, as: longMethodOverride)
+        default: false
+        }
+    }
+
+    private static let proxy = Array("proxy".utf8)
+    private static let remoteUser = Array("remote-user".utf8)
+    private static let otherRemoteUser = Array("x-remote-user".utf8)
+    private static let method = Array("x-http-method".utf8)
+    private static let methodOverride = Array("x-method-override".utf8)
+    private static let longMethodOverride = Array("x-http-method-override".utf8)
+    private static let originalURL = Array("x-original-url".utf8)
+    private static let rewriteURL = Array("x-rewrite-url".utf8)
 
     static let apiKey = Array("x-api-key".utf8)
     private static let gatewayPrefix = Array("x-gateway-".utf8)
