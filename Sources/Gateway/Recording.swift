@@ -70,7 +70,7 @@ extension AccessRecord {
     mutating func explain(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.organizationDenied(_, _, let asked), _): organizationAsked = asked
-        case .refusal(.insufficientScope(_, _, let required), _): missingScope = required
+        case .refusal(.insufficientScope(_, _, _, let required), _): missingScope = required
         case .refusal: break
         case .failure(let failure):
             cause = failure.cause ?? cause
