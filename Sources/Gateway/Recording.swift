@@ -52,7 +52,7 @@ extension Worker {
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
-        record.upstreamError = exchange.upstreamText
+        record.upstreamError = exchange.upstreamText.map { withoutSecrets($0, connection) }
         record.upstream = exchange.endpoint?.name
         record.attempts = exchange.attempts
         record.stage = exchange.endingStage
@@ -62,6 +62,26 @@ extension Worker {
         record.times = exchange.times
         if let rejection = exchange.rejection { record.explain(rejection) }
         accessLog.append(record, head: head)
+    }
+}
+
+extension Worker {
+    /// A text of the upstream's with stars for the credentials that the request took there: some services show what they got.
+    private func withoutSecrets(_ text: String, _ connection: borrowing ServerConnection) -> String {
+        var secrets: [String] = []
+        for field in [remote?.cluster.plan.credential, remote?.cluster.plan.ownCredential] {
+            if let field { secrets.append(field.value) }
+        }
+        for field in [connection.head.authorization, connection.head.apiKey] {
+            if let field { secrets.append(connection.text(field)) }
+        }
+        var text = text
+        for secret in secrets {
+            // With the scheme before it, and without.
+            let bare = secret.split(separator: " ").last.map(String.init) ?? ""
+            for part in [secret, bare] where !part.isEmpty { text = text.replacing(part, with: "***") }
+        }
+        return text
     }
 }
 

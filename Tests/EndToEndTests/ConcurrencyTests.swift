@@ -57,7 +57,7 @@ extension EndToEnd {
                     [
                         "-sS", "-m", "30", "--parallel", "--parallel-immediate", "--parallel-max", "40", "--cacert",
                         gateway.folder.authorityFile, "-H", "Authorization: Bearer \(TestPolicies.Token.full.text)",
-                        "-d", trigger(), "-w", "%{http_code}\\n",
+                        "-H", "Content-Type: application/json", "-d", trigger(), "-w", "%{http_code}\\n",
                     ] + urls)
                 let statuses = outcome.text.split(separator: "\n")
                 #expect(statuses.count { $0 == "200" } == 1, "\(outcome.complaints)")

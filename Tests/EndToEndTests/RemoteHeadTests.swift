@@ -107,7 +107,7 @@ extension EndToEnd {
                         #expect(request.values(name) == [], "\(name)")
                     }
                     #expect(request.values("x-upstream-keys") == ["other"])
-                    try peer.send(answer(500, body: "s3cret"))
+                    try peer.send(answer(500, body: "no such key: s3cret-of-the-gateway"))
                     try client.answer().expectError(500, "UPSTREAM_ERROR")
                     try waitUntil("the request is logged") { gateway.log.contains("\"status\":500") }
                     #expect(!gateway.log.contains("s3cret"))

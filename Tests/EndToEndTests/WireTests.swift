@@ -116,8 +116,10 @@ extension EndToEnd {
                     try client.send(request("POST", Path.jobs, "Transfer-Encoding: chunked") + chunks)
                     try client.answer().expectError(404, "CONNECTOR_CONNECTION_NOT_FOUND", closes: false)
                 }
-                try gateway.curl(Path.jobs, "-H", "Transfer-Encoding: chunked", "-d", body)
-                    .expectError(404, "CONNECTOR_CONNECTION_NOT_FOUND")
+                try gateway.curl(
+                    Path.jobs, "-H", "Transfer-Encoding: chunked", "-H", "Content-Type: application/json", "-d", body
+                )
+                .expectError(404, "CONNECTOR_CONNECTION_NOT_FOUND")
             }
         }
 

@@ -47,6 +47,9 @@ package struct SecretField: Sendable, Equatable, CustomStringConvertible {
         name = Array(header.lowercased().utf8)
     }
 
+    /// What stands behind the name.
+    var value: String { String(decoding: line[(name.count + 2)..<(line.count - 2)], as: UTF8.self) }
+
     package var description: String { "(secret)" }
 }
 
