@@ -26,7 +26,7 @@ final class OpenConnections: Sendable {
         room.limit = limit
         guard limit < asked else { return }
         say(
-            "connections.open is \(asked), but at most \(limit) connections are open at once: the process may have \(descriptors) files open, and keeps some for its own work. Raise its limit of open files (ulimit -n, LimitNOFILE), or lower connections.open"
+            "warning: connections.open is \(asked), but at most \(limit) connections are open at once: the process may have \(descriptors) files open, and keeps some for its own work. Raise its limit of open files (ulimit -n, LimitNOFILE), or lower connections.open"
         )
     }
 
