@@ -1,4 +1,5 @@
 import Foundation
+import Policy
 import Transport
 
 /// `gateway serve`: joins all parts, and keeps them company until a signal ends it.
@@ -7,7 +8,13 @@ enum ServeCommand {
     struct Refusal: Error {
         let line: String
         /// The words or variables cannot be understood; else the world is in the way.
-        var isMisuse = false
+        let isMisuse: Bool
+
+        init(line: String, isMisuse: Bool = false) {
+            // It may name a file, and somebody may have put the token where its name belongs.
+            self.line = TokenMask.starred(line)
+            self.isMisuse = isMisuse
+        }
 
         /// Tells it; the exit status of the command.
         func tell(usage: String) -> Int32 {

@@ -47,8 +47,8 @@ final class PolicyReport {
             Finding(severity: .warning, code: code, message: message, place: place, label: label, help: help))
     }
 
-    /// Keeps a text out of every source line that is shown: who puts a token where its hash belongs must not find it
-    /// in a log.
+    /// Keeps a text out of every source line that is shown: who puts a secret where its hash or its file belongs must not find
+    /// it in a log. What looks like a token of the gateway is kept out wherever it stands.
     func conceal(_ place: Place) { concealed.append(place) }
 
     /// Remembers a file that the policies name.
@@ -69,6 +69,7 @@ final class PolicyReport {
     var diagnostics: [Diagnostic] {
         var concealed = files.map { _ in [SourceRange]() }
         for place in self.concealed { concealed[place.file].append(place.range) }
+        for file in Set(found.map(\.place.file)) { concealed[file] += TokenMask.secrets(in: files[file].bytes) }
         let hidden = concealed.map(ConcealedText.init)
         return found.enumerated().sorted { one, other in
             let (left, right) = (one.element.place, other.element.place)
@@ -101,11 +102,12 @@ final class PolicyReport {
         let end = file.offset(
             100, charactersFrom: start, in: start..<max(start, min(place.range.upperBound, line.upperBound)))
         return Diagnostic(
-            severity: finding.severity, code: finding.code, message: finding.message, file: file.name,
+            severity: finding.severity, code: finding.code, message: TokenMask.starred(finding.message),
+            file: file.name,
             position: file.position(of: place.range.lowerBound),
             excerpt: SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
-            width: file.position(of: end).column - file.position(of: start).column, label: finding.label,
-            help: finding.help)
+            width: file.position(of: end).column - file.position(of: start).column,
+            label: TokenMask.starred(finding.label), help: finding.help.map(TokenMask.starred))
     }
 }
 

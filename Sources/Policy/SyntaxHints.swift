@@ -19,7 +19,7 @@ enum SyntaxHints {
         if case .unexpected(_, expected: "\":\"") = mistake.kind {
             return ["a name with other characters than letters, digits, \"_\" and \"$\" needs quotes"]
         }
-        return []
+        return bracketHelp(for: mistake, in: text)
     }
 
     private static let quotes = ["\u{201C}", "\u{201D}", "\u{201E}", "\u{2018}", "\u{2019}", "\u{AB}", "\u{BB}"]

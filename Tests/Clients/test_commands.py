@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
+import subprocess
 
 import pytest
 
-from gateway import ROOT, STATE, run
+from gateway import ROOT, STATE, binary, run, wait_for
 
 pytestmark = pytest.mark.commands
 
@@ -132,10 +133,40 @@ def test_a_variable_is_misused_like_a_flag(tmp_path, name):
     assert done.returncode == 2 and not done.stdout and list(tmp_path.iterdir()) == [], done
 
 
-def test_a_check_is_linear_in_the_text(policies):
+@pytest.mark.parametrize("key", ["sha256", "token"])
+def test_a_check_is_linear_in_the_text(policies, key):
     """One line of 60 KB in which nothing is right: what is looked up for each finding must not be the whole line."""
-    tokens = {f"t{number}": {"sha256": "cgw_" + "x" * 26, "scopes": ["connectors:read"]} for number in range(800)}
+    tokens = {f"t{number}": {key: "cgw_" + "x" * 26, "scopes": ["connectors:read"]} for number in range(800)}
     policies.write("organizations/broken.json5", json.dumps({"organizations": {"org_broken": {"tokens": tokens}}}))
     done = run("policy", "check", policies.folder, deadline=20)
-    assert done.returncode == 1 and "800 errors" in done.stdout + done.stderr
-    assert "xxxx" not in done.stdout + done.stderr, "what was pasted for a hash may be a token"
+    assert done.returncode == 1 and f"{1600 if key == 'token' else 800} errors" in done.stdout + done.stderr
+    assert "xxxx" not in done.stdout + done.stderr, "what was pasted may be a token"
+
+
+@pytest.mark.parametrize("text", [
+    '{ organizations: { org_b: { tokens: { ci: { token: "TOKEN", scopes: ["connectors:read"] } } } } }',
+    '{ organizations: { org_b: { tokens: { TOKEN: { scopes: [] } } } } }',
+    '{ organizations: { org_b: { id: "TOKEN" } } }', "{ // TOKEN\n organizations: { org_b: { TOKEN } } }",
+    '{ organizations: { org_b: { token: TOKEN } } }', 'TOKEN', '{ organizations: { org_b: { plan: "TOKEN" } } } // TOKEN',
+    '{ gateway: { upstream: { url: "http://127.0.0.1:1", credential: { header: "a", secretFile: "TOKEN" } } } }',
+])
+def test_a_token_that_was_pasted_is_never_shown(start, policies, tmp_path, text):
+    """Somebody pastes a token under a wrong key, as a name or into a comment: it must not be found in the log of a build."""
+    token = "cgw_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
+    gateway = start(policies)
+    policies.write("pasted.json5", text.replace("TOKEN", token))
+    for arguments in (["policy", "check"], ["serve", "--listen", "127.0.0.1:0", "--admin", "off", "--state", tmp_path, "--policies"]):
+        done = run(*arguments, policies.folder)
+        assert (done.returncode == 1 or "secretFile" in text) and "***" in done.stderr
+        assert token[4:] not in done.stdout + done.stderr and token[9:40] not in done.stdout + done.stderr, done
+    wait_for(lambda: "reloaded (" in gateway.output, "the file was noticed")
+    assert token[4:] not in gateway.output + gateway.admin("/policy")[1]
+
+
+def test_findings_come_before_the_summary(policies):
+    """A build writes both streams into one log: there the verdict is the last line."""
+    policies.write("limits.json5", policies.read("limits.json5").replace("allow:", "alow:", 1))
+    command = [binary(), "policy", "check", str(policies.folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith("warnings") and lines[0].endswith("[missing-field]") and sum("errors" in line for line in lines) == 1, done

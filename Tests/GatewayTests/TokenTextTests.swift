@@ -1,3 +1,4 @@
+import Policy
 import Testing
 
 @testable import Gateway
@@ -17,6 +18,7 @@ struct TokenTextTests {
         let text = try token([UInt8](repeating: byte, count: 32))
         #expect(text.count == TokenText.count)
         #expect(text.starts(with: "cgw_".utf8))
+        #expect(TokenMask.starred("a \(String(decoding: text, as: UTF8.self)) b") == "a cgw_*** b")
         #expect(isWellFormed(text))
     }
 

@@ -52,6 +52,42 @@ struct GoldenTests {
         for diagnostic in diagnostics { #expect(!"\(diagnostic)\(diagnostic.rendered)".contains("gw_secret")) }
     }
 
+    @Test(
+        "A finding never shows a token, whatever it stands for",
+        arguments: [
+            "{ organizations: { o: { tokens: { a: { token: \"TOKEN\" } } } } }",
+            "{ organizations: { o: { tokens: { \"TOKEN\": {} } } } }", "{ TOKEN: {} }",
+            "{ limits: { a: { allow: \"TOKEN\" } } }",
+            "{ organizations: { o: { plan: \"TOKEN\" } } }", "{ organizations: { o: { id: 'TOKEN' } } }", "TOKEN",
+            "{ organizations: { o: { } } } // TOKEN }}", "{ organizations: { o: { a: TOKEN } } }", "{ /* TOKEN */ x }",
+            "{ \"TOKEN: 1 }", "{ a: \"TOKEN\", a: \"TOKEN\" }", "{ a: \"cgw_\\u0054OKEN_secret\" }",
+            "{ gateway: { upstream: { url: \"TOKEN\", credential: \"TOKEN\" }, TOKEN: 1 } }",
+            "{ routes: { a: { match: \"TOKEN\", class: \"TOKEN\", connection: \"TOKEN\" } } }",
+        ])
+    func tokens(text: String) {
+        guard case .refused(let diagnostics) = load([text.replacingOccurrences(of: "TOKEN", with: "cgw_Ab9-z_secret")])
+        else {
+            Issue.record("loaded")
+            return
+        }
+        for diagnostic in diagnostics {
+            #expect(!diagnostic.rendered.contains("secret"), "\(diagnostic.rendered)")
+            #expect(!"\(diagnostic)".contains("secret"))
+        }
+    }
+
+    @Test("What is starred is found in linear time", .timeLimit(.minutes(1)))
+    func linear() {
+        let token = #" { token: "cgw_xxxxxxxxxxxxxxxxxxxxxxxxxx", scopes: "s" },"#
+        let tokens = (0..<8000).map { " t\($0):" + token }.joined()
+        guard case .refused(let diagnostics) = load(["{ organizations: { o: { tokens: {\(tokens) } } } }"]) else {
+            Issue.record("loaded")
+            return
+        }
+        #expect(diagnostics.count { $0.code == .unknownField } == 8000)
+        #expect(diagnostics.allSatisfy { !$0.rendered.contains("xxxx") })
+    }
+
     @Test("The caret stays below its character behind tabs, wide characters and in endless lines")
     func carets() throws {
         let long = "{ \(String(repeating: " ", count: 500))\u{e9}\u{e9}: { }, \(String(repeating: " ", count: 500)) }"

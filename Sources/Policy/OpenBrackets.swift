@@ -1,0 +1,118 @@
+internal import JSON
+
+/// Which braces and brackets of a text are open at a place, for the help about one that is missing.
+///
+/// The text up to there has been read without a mistake, so that strings and comments can be told by how they begin.
+struct OpenBrackets {
+    /// The offsets of those that are open, the outermost first.
+    private(set) var open: [Int] = []
+    /// The first one that a line closes which does not begin as far to the right as the line that opened it: where the
+    /// missing one belongs, as a rule.
+    private(set) var misplaced: (opening: Int, closing: Int)?
+
+    private let bytes: [UInt8]
+    private let end: Int
+    private var at = 0
+
+    init(in bytes: [UInt8], before end: Int) {
+        self.bytes = bytes
+        self.end = min(end, bytes.count)
+        var lineIndent = 0
+        var isFirst = true
+        var indents: [Int] = []
+        while at < self.end {
+            let byte = bytes[at]
+            switch byte {
+            case UInt8(ascii: "\n"):
+                (lineIndent, isFirst) = (0, true)
+            case UInt8(ascii: " "), UInt8(ascii: "\t"):
+                if isFirst { lineIndent += 1 }
+            case UInt8(ascii: "\""), UInt8(ascii: "'"):
+                isFirst = false
+                skipString(closing: byte)
+            case UInt8(ascii: "/"):
+                isFirst = false
+                skipComment()
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                isFirst = false
+                open.append(at)
+                indents.append(lineIndent)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                guard let opening = open.popLast(), let indent = indents.popLast() else { break }
+                if isFirst, indent != lineIndent, misplaced == nil { misplaced = (opening, at) }
+                isFirst = false
+            default:
+                isFirst = false
+            }
+            at += 1
+        }
+    }
+
+    /// Leaves `at` on the quote that ends the string.
+    private mutating func skipString(closing: UInt8) {
+        at += 1
+        while at < end, bytes[at] != closing { at += bytes[at] == UInt8(ascii: "\\") ? 2 : 1 }
+    }
+
+    /// Leaves `at` on the last byte of the comment, before the end of its line where it has one.
+    private mutating func skipComment() {
+        guard at + 1 < end else { return }
+        if bytes[at + 1] == UInt8(ascii: "/") {
+            while at + 1 < end, bytes[at + 1] != UInt8(ascii: "\n") { at += 1 }
+        } else if bytes[at + 1] == UInt8(ascii: "*") {
+            at += 3
+            while at < end, !(bytes[at] == UInt8(ascii: "/") && bytes[at - 1] == UInt8(ascii: "*")) { at += 1 }
+        }
+    }
+}
+
+extension SyntaxHints {
+    /// What to say where a brace or bracket is missing, or one too many; empty where neither is so.
+    static func bracketHelp(for mistake: JSONError, in text: SourceText) -> [String] {
+        let (bytes, place) = (text.bytes, mistake.range.lowerBound)
+        let found = place < bytes.count ? bytes[place] : nil
+        let closes = found == UInt8(ascii: "}") || found == UInt8(ascii: "]")
+        switch mistake.kind {
+        case .unexpectedEnd: break
+        case .unexpected where closes || startsMember(bytes[place...]): break
+        case .trailingContent where closes: break
+        default: return []
+        }
+        let brackets = OpenBrackets(in: bytes, before: place)
+        func name(_ offset: Int) -> String {
+            "the \(quoted(bytes[offset])) at \(text.name):\(text.position(of: offset))"
+        }
+        var help: [String]
+        if let opening = brackets.open.last {
+            // Both closing signs are two characters behind their opening ones.
+            let closing = bytes[opening] + 2
+            if let found, closes {
+                guard found != closing else { return [] }
+                help = ["\(quoted(found)) cannot close \(name(opening)): that takes \(quoted(closing))"]
+            } else {
+                // A name and a colon belong into an object.
+                guard found == nil || closing == UInt8(ascii: "]") else { return [] }
+                help = ["\(name(opening)) is not closed"]
+            }
+        } else {
+            guard closes else { return [] }
+            help = ["nothing is open here: there is one too many, here or above"]
+        }
+        if let misplaced = brackets.misplaced {
+            help.append(
+                "to go by the indentation, \(name(misplaced.opening)) should not be closed by \(name(misplaced.closing))"
+            )
+        }
+        return help
+    }
+
+    /// Whether a name and a colon come next, or a colon behind a name.
+    private static func startsMember(_ rest: ArraySlice<UInt8>) -> Bool {
+        let word = rest.prefix {
+            $0 == UInt8(ascii: "_") || $0 | 0x20 >= UInt8(ascii: "a") && $0 | 0x20 <= UInt8(ascii: "z")
+        }
+        return rest[word.endIndex...].first { $0 != UInt8(ascii: " ") } == UInt8(ascii: ":")
+    }
+
+    private static func quoted(_ byte: UInt8) -> String { "\"\(Unicode.Scalar(byte))\"" }
+}

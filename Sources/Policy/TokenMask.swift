@@ -1,0 +1,56 @@
+internal import JSON
+
+/// Finds what looks like a token of the gateway, so that nothing that is printed shows one: people paste theirs everywhere.
+package enum TokenMask {
+    /// What each token begins with.
+    package static let prefix = "cgw_"
+
+    /// The text with stars for what follows the prefix of each token.
+    package static func starred(_ text: String) -> String {
+        let bytes = Array(text.utf8)
+        let secrets = secrets(in: bytes)
+        guard !secrets.isEmpty else { return text }
+        var shown: [UInt8] = []
+        var next = 0
+        for secret in secrets {
+            shown += bytes[next..<secret.lowerBound]
+            shown += "***".utf8
+            next = secret.upperBound
+        }
+        shown += bytes[next...]
+        return String(decoding: shown, as: UTF8.self)
+    }
+
+    /// Where there is something behind the prefix that may belong to a token, in order.
+    static func secrets(in bytes: [UInt8]) -> [SourceRange] {
+        var found: [SourceRange] = []
+        var index = 0
+        while index + prefix.utf8.count < bytes.count {
+            guard bytes[index] == UInt8(ascii: "c"), bytes[index + 1] == UInt8(ascii: "g"),
+                bytes[index + 2] == UInt8(ascii: "w"), bytes[index + 3] == UInt8(ascii: "_")
+            else {
+                index += 1
+                continue
+            }
+            index += prefix.utf8.count
+            let start = index
+            while index < bytes.count, bytes[index].belongsToToken {
+                // A policy file may spell any character with an escape.
+                index = min(index + (bytes[index] == UInt8(ascii: "\\") ? 2 : 1), bytes.count)
+            }
+            if index > start { found.append(SourceRange(lowerBound: start, upperBound: index)) }
+        }
+        return found
+    }
+}
+
+extension UInt8 {
+    /// More than tokens are made of: one that was mistyped is a secret as well.
+    fileprivate var belongsToToken: Bool {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "\\"): true
+        default: false
+        }
+    }
+}
