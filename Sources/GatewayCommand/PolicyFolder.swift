@@ -10,8 +10,8 @@ struct PolicyFolder {
         let message: String
     }
 
-    /// Every `*.json5` below the folder, sorted by path. Names that start with a dot are left out: editors and
-    /// configuration mounts keep their own files there.
+    /// Every `*.json5` below the folder, sorted by path, and the names of those that look as if they should be one. Names that
+    /// start with a dot are left out: editors and configuration mounts keep their own files there.
     func files() throws(Unreadable) -> [PolicyFile] {
         var files: [PolicyFile] = []
         try collect(path, depth: 0, into: &files)
@@ -33,11 +33,16 @@ struct PolicyFolder {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
             if isFolder(path) {
                 try collect(path, depth: depth + 1, into: &files)
-            } else if name.hasSuffix(".json5") {
+                continue
+            }
+            switch PolicyFile.role(of: name) {
+            case .policy:
                 guard let data = FileManager.default.contents(atPath: path) else {
                     throw Unreadable(message: "\(path): this policy file cannot be read; check its permissions")
                 }
                 files.append(PolicyFile(name: path, bytes: Array(data)))
+            case .misnamed: files.append(PolicyFile(misnamed: path))
+            case .other: break
             }
         }
     }

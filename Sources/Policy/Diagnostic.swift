@@ -9,8 +9,8 @@ package struct Diagnostic: Equatable, Sendable {
     /// The name of the file as it was handed in.
     package let file: String
     package let position: SourcePosition
-    /// The line at `position`, or the part of it around the caret.
-    package let excerpt: SourceExcerpt
+    /// The line at `position`, or the part of it around the caret; `nil` where the file has no text.
+    package let excerpt: SourceExcerpt?
     /// How many characters of the line the caret marks.
     package let width: Int
     /// What stands beside the caret; may be empty.
@@ -30,9 +30,11 @@ package struct Diagnostic: Equatable, Sendable {
         let gutter = String(repeating: " ", count: max(2, number.utf8.count))
         let padding = String(repeating: " ", count: gutter.utf8.count - number.utf8.count)
         var text = "\(place): \(severity.rawValue): \(message) [\(code.rawValue)]\n"
-        text += "\(gutter) |\n\(padding)\(number) | \(excerpt.line)\n"
-        text += "\(gutter) | \(excerpt.indent)\(String(repeating: "^", count: max(1, width)))"
-        text += label.isEmpty ? "\n" : " \(label)\n"
+        if let excerpt {
+            text += "\(gutter) |\n\(padding)\(number) | \(excerpt.line)\n"
+            text += "\(gutter) | \(excerpt.indent)\(String(repeating: "^", count: max(1, width)))"
+            text += label.isEmpty ? "\n" : " \(label)\n"
+        }
         for line in help { text += "\(gutter) = help: \(line)\n" }
         return text
     }
@@ -84,4 +86,5 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case errorRuleNeverMatches = "error-rule-never-matches"
     case unwatchedLeases = "unwatched-leases"
     case unusableFile = "unusable-file"
+    case misnamedFile = "misnamed-file"
 }

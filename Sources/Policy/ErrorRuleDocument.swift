@@ -21,7 +21,7 @@ struct ErrorRuleDocument {
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "error rule \"\(entry.name)\""
         Name.check(entry.name, .identifier, "an error rule", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .errorRule, report: report) else {
             return nil
         }
         name = entry.name
@@ -30,11 +30,12 @@ struct ErrorRuleDocument {
         let on = fields.strings("on")?.value ?? []
         routes = on.count == 1 && on[0].value == "*" ? nil : on
         routeNames = Set(on.map(\.value))
-        if let when = fields.object("when", of: "\"when\" of \(owner)", known: ["status", "field", "matches"]) {
+        if let when = fields.object("when", of: "\"when\" of \(owner)", shape: .errorCondition) {
             readCondition(when)
         }
-        let known = ["status", "code", "message", "retryAfter"]
-        if let answer = fields.object("answer", of: "\"answer\" of \(owner)", known: known) { readAnswer(answer) }
+        if let answer = fields.object("answer", of: "\"answer\" of \(owner)", shape: .errorAnswer) {
+            readAnswer(answer)
+        }
         showsUpstream = fields.word("upstream", of: [("hide", false), ("show", true)])
         if fields["answer"] == nil, fields["upstream"] == nil {
             report.error(

@@ -8,8 +8,8 @@ struct Fields {
     let place: Place
     private let members: [JSONMember]
 
-    /// Reports and returns `nil` if `value` is no object; reports the names that are not `known`.
-    init?(_ value: JSONValue, at place: Place, of owner: String, known: [String], report: PolicyReport) {
+    /// Reports and returns `nil` if `value` is no object; reports the names that its shape has not.
+    init?(_ value: JSONValue, at place: Place, of owner: String, shape: Shape, report: PolicyReport) {
         guard case .object(let members) = value.kind else {
             report.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: place)
             return nil
@@ -18,8 +18,9 @@ struct Fields {
         self.owner = owner
         self.place = place
         self.members = members
+        let known = shape.fields
         for member in members where !known.contains(member.name) {
-            let help = report.suggestion(for: member.name, among: known)
+            let help = report.help(for: member, in: shape)
             report.error(
                 .unknownField, "unknown field \"\(member.name)\" in \(owner)", at: self[member.nameRange],
                 help: help.isEmpty ? ["its fields are \(known.joined(separator: ", "))"] : help)
@@ -121,9 +122,9 @@ struct Fields {
     }
 
     /// An object of its own fields; `owner` is what messages call it.
-    func object(_ name: String, of owner: String, known: [String]) -> Fields? {
+    func object(_ name: String, of owner: String, shape: Shape) -> Fields? {
         guard let value = self[name] else { return nil }
-        return Fields(value, at: self[value.range], of: owner, known: known, report: report)
+        return Fields(value, at: self[value.range], of: owner, shape: shape, report: report)
     }
 
     /// One of the words of a closed list.

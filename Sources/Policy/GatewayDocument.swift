@@ -16,7 +16,7 @@ struct GatewayDocument {
             // Each entry is one field; an object made of it gets the checks that objects get.
             let member = JSONMember(name: entry.name, nameRange: entry.namePlace.range, value: entry.value)
             let object = JSONValue(kind: .object([member]), range: entry.value.range)
-            let fields = Fields(object, at: entry.place, of: "\"gateway\"", known: Self.fields, report: report)
+            let fields = Fields(object, at: entry.place, of: "\"gateway\"", shape: .gateway, report: report)
             if let fields { read(fields) }
         }
     }
@@ -24,21 +24,21 @@ struct GatewayDocument {
     private mutating func read(_ fields: Fields) {
         readListeners(fields)
         if let workers = fields.integer("workers", in: 1...1024) { settings.workers = workers.value }
-        if let tls = object("tls", fields, ["certificates", "minimumVersion", "ticketLifetime"]) { readTLS(tls) }
+        if let tls = object("tls", fields, .tls) { readTLS(tls) }
         readTimeouts(fields)
         readSizes(fields)
-        if let connections = object("connections", fields, ["open", "requests", "age"]) {
+        if let connections = object("connections", fields, .connections) {
             if let open = connections.integer("open", in: 1...10_000_000) { settings.connections.open = open.value }
             if let requests = connections.integer("requests", in: 1...1_000_000_000) {
                 settings.connections.requests = requests.value
             }
             if let age = connections.duration("age", atLeast: .seconds(1)) { settings.connections.age = age }
         }
-        if let log = object("log", fields, ["access"]) {
+        if let log = object("log", fields, .log) {
             let access = log.word("access", of: GatewaySettings.AccessLog.allCases.map { ($0.rawValue, $0) })
             if let access { settings.accessLog = access }
         }
-        if let upstream = object("upstream", fields, UpstreamDocument.fields) {
+        if let upstream = object("upstream", fields, .upstream) {
             settings.upstream = UpstreamDocument(upstream).settings
         }
         for text in fields.strings("trustedProxies", mayBeEmpty: true)?.value ?? [] {
@@ -55,8 +55,8 @@ struct GatewayDocument {
         try Authority.name(text[...], .badHost)
     }
 
-    private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {
-        fields.object(name, of: "\"gateway.\(name)\"", known: known)
+    private func object(_ name: String, _ fields: Fields, _ shape: Shape) -> Fields? {
+        fields.object(name, of: "\"gateway.\(name)\"", shape: shape)
     }
 
     private mutating func readListeners(_ fields: Fields) {
@@ -97,7 +97,7 @@ struct GatewayDocument {
         for element in elements {
             let place = tls.place(of: element)
             let fields = Fields(
-                element, at: place, of: "a certificate of \"gateway.tls\"", known: ["certificate", "key"],
+                element, at: place, of: "a certificate of \"gateway.tls\"", shape: .certificate,
                 report: report)
             fields?.require("certificate", at: place)
             fields?.require("key", at: place)
@@ -111,8 +111,7 @@ struct GatewayDocument {
     }
 
     private mutating func readTimeouts(_ fields: Fields) {
-        let known = ["handshake", "head", "bodyProgress", "body", "idle", "write", "drainDelay", "drain"]
-        guard let timeouts = object("timeouts", fields, known) else { return }
+        guard let timeouts = object("timeouts", fields, .timeouts) else { return }
         if let found = timeouts.duration("handshake") { settings.timeouts.handshake = found }
         if let found = timeouts.duration("head") { settings.timeouts.head = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
@@ -124,10 +123,7 @@ struct GatewayDocument {
     }
 
     private mutating func readSizes(_ fields: Fields) {
-        guard let sizes = object("sizes", fields, ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"])
-        else {
-            return
-        }
+        guard let sizes = object("sizes", fields, .sizes) else { return }
         if let found = sizes.size("head", in: 1024...(1 << 20)) { settings.sizes.headBytes = found }
         if let found = sizes.size("target", in: 256...(1 << 16)) { settings.sizes.targetBytes = found }
         if let found = sizes.integer("headers", in: 10...1000) { settings.sizes.headers = found.value }

@@ -22,7 +22,7 @@ struct LimitDocument {
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "limit \"\(entry.name)\""
         Name.check(entry.name, .identifier, "a limit", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .limit, report: report) else {
             return nil
         }
         name = entry.name
@@ -91,7 +91,7 @@ struct PlanDocument {
             let fields = Fields(
                 member.value, at: Place(file: place.file, range: member.value.range),
                 of: "\"\(member.name)\" of \(owner)",
-                known: ["allow", "burst", "mode"], report: report)
+                shape: .planChange, report: report)
             let limit = Placed(value: member.name, place: Place(file: place.file, range: member.nameRange))
             if let fields { changes.append(LimitChange(limit, fields)) }
         }
@@ -109,7 +109,7 @@ struct LeaseDocument {
         Name.check(entry.name, .identifier, "a kind of lease", at: entry.namePlace, report)
         let fields = Fields(
             entry.value, at: entry.place, of: "lease \"\(entry.name)\"",
-            known: ["conflicts", "holds", "onConflict", "description"], report: report)
+            shape: .lease, report: report)
         guard let fields else { return nil }
         name = entry.name
         place = entry.namePlace
@@ -126,7 +126,7 @@ extension ScopeDocument {
     init(_ entry: Entry, _ report: PolicyReport) {
         Name.check(entry.name, .scope, "a scope", at: entry.namePlace, report)
         let fields = Fields(
-            entry.value, at: entry.place, of: "scope \"\(entry.name)\"", known: ["description"], report: report)
+            entry.value, at: entry.place, of: "scope \"\(entry.name)\"", shape: .scope, report: report)
         _ = fields?.string("description")
         self.init(name: entry.name, place: entry.namePlace)
     }

@@ -18,7 +18,7 @@ struct OrganizationDocument {
         Name.check(id, .segment, "an organization", at: place, report)
         var tokenPlaces: [String: Place] = [:]
         for entry in entries {
-            let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report)
+            let fields = Fields(entry.value, at: entry.place, of: owner, shape: .organization, report: report)
             guard let fields else { continue }
             _ = fields.string("description")
             if let plan = fields.string("plan") {
@@ -50,7 +50,7 @@ struct OrganizationDocument {
         for element in elements {
             let inner = Fields(
                 element, at: fields.place(of: element), of: "an override of \(fields.owner)",
-                known: ["limit", "allow", "burst", "mode", "until", "reason"], report: fields.report)
+                shape: .override, report: fields.report)
             guard let inner else { continue }
             for name in ["limit", "until"] {
                 inner.require(
@@ -89,7 +89,7 @@ struct TokenDocument {
     init?(_ entry: Entry, of organization: String, _ report: PolicyReport) {
         let owner = "token \"\(organization)/\(entry.name)\""
         Name.check(entry.name, .identifier, "a token", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .token, report: report) else {
             return nil
         }
         name = entry.name

@@ -1,15 +1,3 @@
-/// One file of a policy set.
-package struct PolicyFile: Sendable {
-    /// The name that diagnostics show, as a rule the path.
-    package let name: String
-    package let bytes: [UInt8]
-
-    package init(name: String, bytes: [UInt8]) {
-        self.name = name
-        self.bytes = bytes
-    }
-}
-
 /// What came of loading a policy set.
 package enum PolicyLoad: Sendable {
     case loaded(PolicySet, warnings: [Diagnostic])
@@ -30,6 +18,7 @@ extension PolicySet {
         let sources = PolicySources(files: files)
         let documents = PolicyDocuments(sources)
         PolicyValidation(documents, sources.report, now: now).check()
+        sources.lintNames()
         guard !sources.report.hasErrors else { return .refused(sources.report.diagnostics) }
         sources.report.lintFiles(trouble)
         let version = sha256(sources.canonicalForm.span)

@@ -86,13 +86,27 @@ final class PolicyReport {
     )
         -> [String]
     {
-        // Each takes a look at all names: of a thousand slips the first hundred have their help.
-        guard suggestions < Self.mostSuggestions else { return [] }
-        suggestions += 1
-        guard let nearest = nearest(to: name, among: known) else { return [] }
+        guard let nearest = nearestName(to: name, among: known) else { return [] }
         guard let defined = place(nearest) else { return ["did you mean \"\(nearest)\"?"] }
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
+
+    /// The name that `name` is most likely a slip of. Each question takes a look at all names: of a thousand slips the first
+    /// hundred have their help.
+    func nearestName(to name: String, among known: some Sequence<String>) -> String? {
+        guard mayLookFurther else { return nil }
+        suggestions += 1
+        return nearest(to: name, among: known)
+    }
+
+    /// Whether there is still time for a look at all names.
+    var mayLookFurther: Bool { suggestions < Self.mostSuggestions }
+
+    /// The name of a file.
+    func name(of file: Int) -> String { files[file].name }
+
+    /// Whether one of the files has this name.
+    func hasFile(named name: String) -> Bool { files.contains { $0.name == name } }
 
     private func diagnostic(_ finding: Finding, _ hidden: [ConcealedText]) -> Diagnostic {
         let place = finding.place
@@ -105,7 +119,9 @@ final class PolicyReport {
             severity: finding.severity, code: finding.code, message: TokenMask.starred(finding.message),
             file: file.name,
             position: file.position(of: place.range.lowerBound),
-            excerpt: SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
+            // A file that is empty, or not read, has no line to show.
+            excerpt: file.bytes.isEmpty
+                ? nil : SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
             width: file.position(of: end).column - file.position(of: start).column,
             label: TokenMask.starred(finding.label), help: finding.help.map(TokenMask.starred))
     }

@@ -15,14 +15,18 @@ struct PolicySources {
     static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "errors"]
 
     let report: PolicyReport
+    /// Which of the report's files have names that no policy file has.
+    let misnamedFiles: Range<Int>
     /// By the name of the section; sorted by name. Only an organization may have several entries.
     private(set) var entries: [String: [Entry]] = [:]
 
     init(files: [PolicyFile]) {
-        var texts = files.map { SourceText(name: $0.name, bytes: $0.bytes) }
+        var texts = files.filter(\.isRead).map { SourceText(name: $0.name, bytes: $0.bytes) }
         // What an empty folder lacks has to be reported somewhere.
         if texts.isEmpty { texts = [SourceText(name: "policies", bytes: Array("{}".utf8))] }
-        report = PolicyReport(files: texts)
+        let misnamed = files.filter { !$0.isRead }.map { SourceText(name: $0.name, bytes: []) }
+        report = PolicyReport(files: texts + misnamed)
+        misnamedFiles = texts.count..<texts.count + misnamed.count
         for (index, text) in texts.enumerated() { read(text, index) }
         for section in Self.sections {
             // What has the same name stays in the order of the files.
@@ -60,7 +64,7 @@ struct PolicySources {
         for section in members {
             let place = Place(file: file, range: section.nameRange)
             guard Self.sections.contains(section.name) else {
-                let help = report.suggestion(for: section.name, among: Self.sections)
+                let help = report.help(for: section, in: .file)
                 report.error(
                     .unknownSection, "unknown section \"\(section.name)\"", at: place,
                     help: help.isEmpty ? ["the sections are \(Self.sections.joined(separator: ", "))"] : help)

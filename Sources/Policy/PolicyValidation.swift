@@ -6,7 +6,6 @@ struct PolicyValidation {
     let report: PolicyReport
     let now: Int64
     let scopes: [String: Int]
-    let classes: Set<String>
     private let limitNames: Set<String>
     private let leaseNames: Set<String>
 
@@ -17,7 +16,6 @@ struct PolicyValidation {
         var scopes: [String: Int] = [:]
         for (index, scope) in documents.scopes.enumerated() { scopes[scope.name] = index }
         self.scopes = scopes
-        classes = Set(documents.routes.compactMap(\.limitClass?.value))
         limitNames = Set(documents.limits.map(\.name))
         leaseNames = Set(documents.leases.map(\.name))
     }
@@ -26,7 +24,7 @@ struct PolicyValidation {
         checkNumbers()
         checkRoutes()
         checkPatterns()
-        checkLimits()
+        checkClasses()
         checkPlans()
         checkLeases()
         checkOrganizations()
@@ -109,20 +107,6 @@ struct PolicyValidation {
             report.warning(
                 .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.place,
                 help: ["other routes have the same path with every method spelled out"])
-        }
-    }
-
-    private func checkLimits() {
-        for limit in documents.limits {
-            for name in limit.classes ?? [] where !classes.contains(name.value) && !report.isIncomplete {
-                var help = report.suggestion(for: name.value, among: classes) { known in
-                    documents.routes.first { $0.limitClass?.value == known }?.limitClass?.place
-                }
-                if name.value == "*" { help = ["\"*\" stands alone"] }
-                if help.isEmpty { help = ["a class exists where a route has it in \"class\""] }
-                report.error(
-                    .unknownClass, "no route is of class \"\(name.value)\"", at: name.place, help: help)
-            }
         }
     }
 

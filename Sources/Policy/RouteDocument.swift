@@ -31,7 +31,7 @@ struct RouteDocument {
     init?(_ entry: Entry, _ report: PolicyReport) {
         let owner = "route \"\(entry.name)\""
         Name.check(entry.name, .identifier, "a route", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, known: Self.fields, report: report) else {
+        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .route, report: report) else {
             return nil
         }
         id = entry.name
@@ -50,7 +50,7 @@ struct RouteDocument {
         answer = fields.integer("answer", in: 200...204)?.value
         shows = fields.word("shows", of: Route.JobsShown.allCases.map { ($0.rawValue, $0) })
         if let fields = fields.object(
-            "timeouts", of: "\"timeouts\" of \(owner)", known: ["connect", "answer", "bodyProgress"])
+            "timeouts", of: "\"timeouts\" of \(owner)", shape: .routeTimeouts)
         {
             timeouts.connect = fields.duration("connect")
             timeouts.answer = fields.duration("answer")
@@ -127,7 +127,8 @@ struct RouteDocument {
                 }
             } else if value.object != nil {
                 let inner = Fields(
-                    value, at: fields.place(of: value), of: "\"connection\" of \(fields.owner)", known: ["body"],
+                    value, at: fields.place(of: value), of: "\"connection\" of \(fields.owner)",
+                    shape: .routeConnection,
                     report: fields.report)
                 inner?.require("body", at: fields.place(of: value))
                 connection = .body(inner?.strings("body")?.value.map(\.value) ?? [])
@@ -238,15 +239,14 @@ extension RoutePattern {
                 segments.append(.capture(.any))
             } else if part.hasPrefix("{"), part.hasSuffix("}") {
                 let name = String(part.dropFirst().dropLast())
-                let names = Capture.allCases.filter { $0 != .any }.map(\.rawValue)
-                guard names.contains(name), let capture = Capture(rawValue: name) else {
-                    let help = report.suggestion(for: String(part), among: names.map { "{\($0)}" })
+                guard let capture = Capture(rawValue: name), capture != .any else {
                     return refuse(
-                        "there is no variable \"{\(name)}\"",
-                        help.isEmpty ? ["it is {organization}, {connection} or {job}; \"*\" is any one segment"] : help)
+                        "there is no variable \"{\(name)}\"", [PathHints.help(for: PathHints.variable(part) ?? part)])
                 }
                 guard !segments.contains(.capture(capture)) else { return refuse("\"{\(name)}\" appears twice") }
                 segments.append(.capture(capture))
+            } else if let variable = PathHints.variable(part) {
+                return refuse("\"\(part)\" is not how a variable is written", [PathHints.help(for: variable)])
             } else {
                 guard part.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }), part != ".", part != ".."
                 else {

@@ -20,7 +20,7 @@ struct UpstreamDocument {
         readCredentials(fields)
         readTLS(fields)
         readTimeouts(fields)
-        if let connections = object("connections", fields, ["inFlight", "queue", "idle"]) {
+        if let connections = object("connections", fields, .upstreamConnections) {
             if let found = connections.integer("inFlight", in: 1...1_000_000) {
                 settings.connections.inFlight = found.value
             }
@@ -29,11 +29,11 @@ struct UpstreamDocument {
         }
         if let found = fields.duration("resolve", atLeast: .seconds(1)) { settings.resolveEvery = found }
         readHealth(fields)
-        if let breaker = object("breaker", fields, ["failures", "open"]) {
+        if let breaker = object("breaker", fields, .breaker) {
             if let found = breaker.integer("failures", in: 1...10_000) { settings.breaker.failures = found.value }
             if let found = breaker.duration("open") { settings.breaker.openFor = found }
         }
-        if let retries = object("retries", fields, ["percent", "least"]) {
+        if let retries = object("retries", fields, .retries) {
             if let found = retries.integer("percent", in: 0...100) { settings.retries.percent = found.value }
             if let found = retries.integer("least", in: 0...10_000) { settings.retries.least = found.value }
         }
@@ -41,8 +41,8 @@ struct UpstreamDocument {
         _ = fields.string("description")
     }
 
-    private func object(_ name: String, _ fields: Fields, _ known: [String]) -> Fields? {
-        fields.object(name, of: "\"gateway.upstream.\(name)\"", known: known)
+    private func object(_ name: String, _ fields: Fields, _ shape: Shape) -> Fields? {
+        fields.object(name, of: "\"gateway.upstream.\(name)\"", shape: shape)
     }
 
     private mutating func readEndpoints(_ fields: Fields) {
@@ -89,7 +89,7 @@ struct UpstreamDocument {
     }
 
     private mutating func readTLS(_ fields: Fields) {
-        guard let tls = object("tls", fields, ["authorities", "serverName", "certificate", "key"]) else { return }
+        guard let tls = object("tls", fields, .upstreamTLS) else { return }
         if !settings.endpoints.isEmpty, !settings.endpoints.contains(where: \.isTLS) {
             report.error(
                 .conflictingFields, "\"tls\" of \(fields.owner): no endpoint is https", at: fields.namePlace(of: "tls"),
@@ -117,8 +117,7 @@ struct UpstreamDocument {
     }
 
     private mutating func readTimeouts(_ fields: Fields) {
-        let known = ["connect", "answer", "bodyProgress", "idle", "queue"]
-        guard let timeouts = object("timeouts", fields, known) else { return }
+        guard let timeouts = object("timeouts", fields, .upstreamTimeouts) else { return }
         if let found = timeouts.duration("connect") { settings.timeouts.connect = found }
         if let found = timeouts.duration("answer") { settings.timeouts.answer = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
@@ -127,8 +126,7 @@ struct UpstreamDocument {
     }
 
     private mutating func readHealth(_ fields: Fields) {
-        let known = ["path", "interval", "timeout", "healthy", "unhealthy"]
-        guard let health = object("health", fields, known) else { return }
+        guard let health = object("health", fields, .health) else { return }
         health.require("path", at: health.place, help: ["for example path: \"/healthz\""])
         let path = health.string("path").flatMap { health.read($0, of: "path", Self.healthPath) }
         var check = UpstreamSettings.HealthCheck(path: path ?? "/")
@@ -181,7 +179,7 @@ extension UpstreamDocument {
 
     private func secret(_ name: String, _ fields: Fields) -> UpstreamSettings.Secret? {
         if let value = fields[name], value.string != nil { report.conceal(fields.place(of: value)) }
-        guard let secret = object(name, fields, ["header", "secretFile"]) else { return nil }
+        guard let secret = object(name, fields, name == "credential" ? .credential : .ownCredential) else { return nil }
         secret.require("header", at: secret.place, help: ["for example header: \"Authorization\""])
         secret.require("secretFile", at: secret.place, help: ["a file: secrets do not belong into policies"])
         let header = secret.string("header").flatMap { secret.read($0, of: "header", OwnField.check) }

@@ -170,3 +170,20 @@ def test_findings_come_before_the_summary(policies):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, stdin=subprocess.DEVNULL)
     lines = done.stdout.splitlines()
     assert lines[-1].endswith("warnings") and lines[0].endswith("[missing-field]") and sum("errors" in line for line in lines) == 1, done
+
+
+def test_a_policy_file_with_a_wrong_ending_is_never_silent(start, policies, tmp_path):
+    """Somebody saves a limit as YAML, or with the ending that an editor adds: it is not in force, and that is told."""
+    for name in ("limits.yaml", "teams/a.json", "teams/b.JSON5", "notes.json5.txt"):
+        policies.write(name, "{}")
+    for name in ("limits.json5~", ".limits.json5.swp", "limits.json5.bak", ".hidden.yaml", "ca.pem"):
+        policies.write(name, "not JSON5")
+    done = run("policy", "check", policies.folder)
+    assert done.returncode == 0 and "0 errors, 4 warnings" in done.stdout, done
+    assert re.findall(r"/policies/(\S+):1:1: warning: .*is not read", done.stderr) == [
+        "limits.yaml", "notes.json5.txt", "teams/a.json", "teams/b.JSON5"], done
+    gateway = start(policies)
+    wait_for(lambda: "teams/b.JSON5:1:1: warning" in gateway.output, "it is told at the start")
+    policies.write("late.yml", "{}")
+    wait_for(lambda: "late.yml:1:1: warning" in gateway.output, "it is told when it comes")
+    assert "rename it to" in gateway.admin("/policy")[1]

@@ -117,7 +117,11 @@ struct GoldenTests {
         var name = "policy.json5"
         var text = ""
         func close() {
-            if !text.isEmpty { files.append(PolicyFile(name: name, bytes: Array(text.utf8))) }
+            if PolicyFile.role(of: name) == .misnamed {
+                files.append(PolicyFile(misnamed: name))
+            } else if !text.isEmpty {
+                files.append(PolicyFile(name: name, bytes: Array(text.utf8)))
+            }
             text = ""
         }
         for line in input.components(separatedBy: "\n").dropLast() {

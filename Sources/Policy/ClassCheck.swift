@@ -1,0 +1,45 @@
+extension PolicyValidation {
+    /// A limit must not be on a class that no route has.
+    ///
+    /// Where a route's class and that of some limits are slips of each other, the one that is written less often is the slip: it
+    /// is reported where it is written, and the others are not.
+    func checkClasses() {
+        // What a file that could not be read may define is not judged.
+        guard !report.isIncomplete else { return }
+        var limits: [String: [Placed<String>]] = [:]
+        for name in documents.limits.flatMap({ $0.classes ?? [] }) { limits[name.value, default: []].append(name) }
+        var routes: [String: [Placed<String>]] = [:]
+        for name in documents.routes.compactMap(\.limitClass) { routes[name.value, default: []].append(name) }
+        var explained: Set<String> = []
+        for (name, uses) in routes.sorted(by: { $0.key < $1.key }) where limits[name] == nil {
+            guard let meant = report.nearestName(to: name, among: limits.keys), let wanted = limits[meant] else {
+                continue
+            }
+            if routes[meant] == nil {
+                guard wanted.count > uses.count else { continue }
+                explained.insert(meant)
+            }
+            report(slip: name, at: uses, of: wanted[0], isError: routes[meant] == nil)
+        }
+        for name in documents.limits.flatMap({ $0.classes ?? [] })
+        where routes[name.value] == nil && !explained.contains(name.value) {
+            var help = report.suggestion(for: name.value, among: routes.keys) { routes[$0]?.first?.place }
+            if name.value == "*" { help = ["\"*\" stands alone"] }
+            if help.isEmpty { help = ["a class exists where a route has it in \"class\""] }
+            report.error(.unknownClass, "no route is of class \"\(name.value)\"", at: name.place, help: help)
+        }
+    }
+
+    /// Where other routes have the class that was meant the set can run, but nothing limits this one.
+    private func report(slip name: String, at uses: [Placed<String>], of meant: Placed<String>, isError: Bool) {
+        let message = "no limit is on class \"\(name)\""
+        let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(report.location(of: meant.place)))"]
+        for use in uses {
+            if isError {
+                report.error(.unknownClass, message, at: use.place, help: help)
+            } else {
+                report.warning(.unknownClass, message, at: use.place, help: help)
+            }
+        }
+    }
+}

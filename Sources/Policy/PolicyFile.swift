@@ -1,0 +1,72 @@
+internal import JSON
+
+/// One file of a policy set.
+package struct PolicyFile: Sendable {
+    /// The name that diagnostics show, as a rule the path.
+    package let name: String
+    package let bytes: [UInt8]
+    /// Whether it is part of the set. One that only looks like it has no bytes here, and is warned of.
+    package let isRead: Bool
+
+    package init(name: String, bytes: [UInt8]) {
+        self.name = name
+        self.bytes = bytes
+        isRead = true
+    }
+
+    /// A file that is not read, although its author may think so.
+    package init(misnamed name: String) {
+        self.name = name
+        bytes = []
+        isRead = false
+    }
+
+    /// What a file in the policy folder is, to go by its name without folders.
+    package enum Role: Sendable {
+        case policy
+        /// It was probably meant to be one.
+        case misnamed
+        /// None of the gateway's business, such as what editors keep beside a file.
+        case other
+    }
+
+    package static func role(of name: String) -> Role {
+        if name.hasPrefix(".") { return .other }
+        if name.hasSuffix(ending) { return .policy }
+        return otherEndings.contains(where: name.lowercased().hasSuffix) ? .misnamed : .other
+    }
+
+    private static let ending = ".json5"
+    /// The longest of those that a name can have comes first.
+    private static let otherEndings = [".json5.txt", ".json5", ".jsonc", ".json", ".yaml", ".yml"]
+
+    /// The name under which it would be read.
+    fileprivate static func readName(of name: String) -> String {
+        let lowercased = name.lowercased()
+        let ending = otherEndings.first(where: lowercased.hasSuffix) ?? ""
+        return name.dropLast(ending.count) + Self.ending
+    }
+}
+
+extension PolicySources {
+    /// Warns of the files that are not read because of their names, but for those that the policies themselves name.
+    func lintNames() {
+        for file in misnamedFiles {
+            let name = report.name(of: file)
+            guard !report.namedFiles.contains(where: { name == $0.path.value || name.hasSuffix("/" + $0.path.value) })
+            else { continue }
+            let better = PolicyFile.readName(of: name)
+            let help: String
+            if report.hasFile(named: better) {
+                help = "\(better) is there, too: put together what you need, and remove this one"
+            } else if name.lowercased().hasSuffix("ml") {
+                help = "policy files are JSON5: write it as one and call it \(better)"
+            } else {
+                help = "rename it to \(better)"
+            }
+            report.warning(
+                .misnamedFile, "this file is not read: policy files have names that end in \".json5\"",
+                at: Place(file: file, range: SourceRange(lowerBound: 0, upperBound: 0)), help: [help])
+        }
+    }
+}

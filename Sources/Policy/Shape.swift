@@ -1,0 +1,124 @@
+internal import JSON
+
+/// The objects of a policy file: where each stands, and which fields it may have.
+///
+/// The raw value is the way there from the top of a file; `*` is a name that the author chooses, or an element of a list.
+enum Shape: String, CaseIterable {
+    case file = ""
+    case gateway
+    case tls = "gateway.tls"
+    case certificate = "gateway.tls.certificates.*"
+    case timeouts = "gateway.timeouts"
+    case sizes = "gateway.sizes"
+    case connections = "gateway.connections"
+    case log = "gateway.log"
+    case upstream = "gateway.upstream"
+    case credential = "gateway.upstream.credential"
+    case ownCredential = "gateway.upstream.ownCredential"
+    case upstreamTLS = "gateway.upstream.tls"
+    case upstreamTimeouts = "gateway.upstream.timeouts"
+    case upstreamConnections = "gateway.upstream.connections"
+    case health = "gateway.upstream.health"
+    case breaker = "gateway.upstream.breaker"
+    case retries = "gateway.upstream.retries"
+    case scope = "scopes.*"
+    case route = "routes.*"
+    case routeTimeouts = "routes.*.timeouts"
+    case routeConnection = "routes.*.connection"
+    case limit = "limits.*"
+    case planChange = "plans.*.*"
+    case organization = "organizations.*"
+    case token = "organizations.*.tokens.*"
+    case override = "organizations.*.overrides.*"
+    case lease = "concurrency.*"
+    case errorRule = "errors.*"
+    case errorCondition = "errors.*.when"
+    case errorAnswer = "errors.*.answer"
+
+    /// The fields it may have, in the order in which they are explained.
+    var fields: [String] {
+        switch self {
+        case .file: PolicySources.sections
+        case .gateway: GatewayDocument.fields
+        case .tls: ["certificates", "minimumVersion", "ticketLifetime"]
+        case .certificate: ["certificate", "key"]
+        case .timeouts: ["handshake", "head", "bodyProgress", "body", "idle", "write", "drainDelay", "drain"]
+        case .sizes: ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"]
+        case .connections: ["open", "requests", "age"]
+        case .log: ["access"]
+        case .upstream: UpstreamDocument.fields
+        case .credential, .ownCredential: ["header", "secretFile"]
+        case .upstreamTLS: ["authorities", "serverName", "certificate", "key"]
+        case .upstreamTimeouts: ["connect", "answer", "bodyProgress", "idle", "queue"]
+        case .upstreamConnections: ["inFlight", "queue", "idle"]
+        case .health: ["path", "interval", "timeout", "healthy", "unhealthy"]
+        case .breaker: ["failures", "open"]
+        case .retries: ["percent", "least"]
+        case .scope: ["description"]
+        case .route: RouteDocument.fields
+        case .routeTimeouts: ["connect", "answer", "bodyProgress"]
+        case .routeConnection: ["body"]
+        case .limit: LimitDocument.fields
+        case .planChange: ["allow", "burst", "mode"]
+        case .organization: OrganizationDocument.fields
+        case .token: TokenDocument.fields
+        case .override: ["limit", "allow", "burst", "mode", "until", "reason"]
+        case .lease: ["conflicts", "holds", "onConflict", "description"]
+        case .errorRule: ErrorRuleDocument.fields
+        case .errorCondition: ["status", "field", "matches"]
+        case .errorAnswer: ["status", "code", "message", "retryAfter"]
+        }
+    }
+}
+
+extension Shape {
+    /// The nearest objects that have a field which this one has not: of those that are as near as each other, all.
+    func homes(of member: JSONMember) -> [Shape] {
+        // Nearly every object has one.
+        guard member.name != "description" else { return [] }
+        var homes = Self.allCases.filter { $0.fields.contains(member.name) }
+        // What is in it tells the timeouts of the gateway from those of a route.
+        if let inner = member.value.object {
+            let fitting = homes.filter { home in
+                guard let child = Shape(rawValue: (home.way + [member.name]).joined(separator: ".")) else {
+                    return false
+                }
+                return inner.allSatisfy { child.fields.contains($0.name) }
+            }
+            if !fitting.isEmpty { homes = fitting }
+        }
+        let least = homes.map(distance).min()
+        return homes.filter { distance(to: $0) == least }
+    }
+
+    /// How people write where it is.
+    var text: String {
+        guard self != .file else { return "the top of a file" }
+        let isInList = self == .certificate || self == .override
+        let names = isInList ? way.dropLast() : way[...]
+        let path = names.map { $0 == "*" ? "NAME" : $0 }.joined(separator: ".")
+        return isInList ? "an element of \"\(path)\"" : "\"\(path)\""
+    }
+
+    private var way: [String] { rawValue.split(separator: ".").map(String.init) }
+
+    /// How many levels up and down.
+    private func distance(to other: Shape) -> Int {
+        let (here, there) = (way, other.way)
+        let common = zip(here, there).prefix { $0 == $1 }.count
+        return here.count + there.count - 2 * common
+    }
+}
+
+extension PolicyReport {
+    /// The help for a field that an object has not: the name it is a slip of, or where it belongs.
+    func help(for member: JSONMember, in shape: Shape) -> [String] {
+        let near = suggestion(for: member.name, among: shape.fields)
+        guard near.isEmpty, mayLookFurther else { return near }
+        let homes = shape.homes(of: member)
+        // A name that many have says nothing.
+        guard let first = homes.first, homes.count <= 2 else { return [] }
+        guard first != .file else { return ["it is a section: it belongs to the top of a file"] }
+        return ["it belongs under \(homes.map(\.text).joined(separator: " or "))"]
+    }
+}
