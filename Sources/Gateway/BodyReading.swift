@@ -63,10 +63,12 @@ extension Worker {
             guard let range = grant.captures.job, let organization = grant.organization else { return }
             let job = path.span.text(range)
             do throws(UpstreamFailure) {
-                // A job that the organization does not have leads to no connection: the upstream answers for it.
                 exchange.connection = try await self.connection(
-                    ofJob: job, organization: organization.id, family: grant.route.family)
+                    ofJob: job, organization: organization.id, family: grant.route.family,
+                    near: pathStart(of: connection, for: grant))
             } catch { throw Failure(error) }
+            // The upstream might have the job all the same, and start it without a lease.
+            guard exchange.connection != nil else { throw Failure(.noSuchJob, at: .read) }
         }
     }
 

@@ -34,6 +34,8 @@ package struct Failure: Error, Equatable, Sendable {
         /// Two spellings of a field disagree.
         case conflictingFields([String])
         case invalidIdentifier(name: String)
+        /// The organization has no job of that id.
+        case noSuchJob
 
         case rateLimited(limit: String, retryAfterSeconds: Int)
         /// Another operation holds the connection.
@@ -54,7 +56,7 @@ package struct Failure: Error, Equatable, Sendable {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .misdirected, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
-            .rateLimited, .jobRunning, .stateLocked:
+            .noSuchJob, .rateLimited, .jobRunning, .stateLocked:
             .client
         case .upstream: .upstream
         case .credentialSourceUnavailable, .storeUnavailable, .overloaded, .draining, .internalError: .gateway
@@ -164,6 +166,7 @@ package struct ErrorResponse: Equatable, Sendable {
             self.init(.conflictingFields, details: [.init("fields", .strings(names))])
         case .invalidIdentifier(let name):
             self.init(.invalidIdentifier, details: [.init("field", .string(name))])
+        case .noSuchJob: self.init(.jobNotFound)
 
         case .rateLimited(let limit, let seconds):
             let seconds = max(1, seconds)

@@ -22,7 +22,7 @@ extension Worker {
             throw Failure(.internalError, at: .forward)
         }
         let request = upstreamRequest(connection, bytes, grant, exchange)
-        lease?.forwarded()
+        lease?.forwarded(at: loop.now)
         let answer: UpstreamResponse
         if let atOnce = upstream.answerAtOnce(request) {
             answer = atOnce

@@ -1,13 +1,17 @@
 package import Policy
 
 /// The path under which a family shows one job of an organization, or the jobs of a connection; `nil` where it has none, or
-/// where it needs what is not given.
+/// where it needs what is not given. `near` is how the path of the request began that took the lease.
 package typealias JobPath =
     @Sendable (
-        _ shown: Route.JobsShown, _ family: RouteFamily, _ organization: String, _ connection: String?, _ job: String?
+        _ shown: Route.JobsShown, _ family: RouteFamily, _ near: String, _ organization: String, _ connection: String?,
+        _ job: String?
     ) -> String?
 
-/// Asks the upstream about leases, and reads what it says. An answer that is not what was asked for is none.
+/// Asks the upstream about leases, and reads what it says. An answer that is not what was asked for proves nothing.
+///
+/// That a job has ended is proved by its final status, or by a readable list of its connection's jobs without it: all pages of it,
+/// or newest first back to before the lease. That there is no such path, or that the gateway may not look, proves nothing.
 struct JobQuestions: Sendable {
     let questions: any UpstreamQuestions
     let path: JobPath
@@ -18,73 +22,156 @@ struct JobQuestions: Sendable {
             return if let job = lease.job { try await ask(for: job, of: lease) } else {
                 try await askForJobs(of: lease)
             }
-        } catch { return .unknown }
+        } catch { return .unknown(.failed) }
     }
 
     private func ask(for job: LeaseJob, of lease: WatchedLease) async throws(UpstreamFailure) -> JobAnswer {
         let key = lease.key
-        let own = job.location ?? path(.job, lease.family, key.organization, key.connection, job.id)
-        guard let own else { return try await find(job, of: lease) }
+        let own =
+            job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
+        guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
         let answer = try await questions.ask(own, for: key.organization)
-        if answer.status == 404 { return .notFound }
-        guard (200...299).contains(answer.status), let shown = JobObject.read(answer.body.span), shown.id == job.id,
-            shown.mayRun(on: key.connection)
-        else { return .unknown }
+        // Whoever hides jobs says so, too, and a page of something that stands before the service.
+        if answer.status == 404 || answer.status == 410 { return try await find(job, of: lease, otherwise: .notFound) }
+        guard (200...299).contains(answer.status) else { return .unknown(DoubtfulAnswer(status: answer.status)) }
+        guard let shown = JobObject.read(answer.body.span), shown.id == job.id, shown.mayRun(on: key.connection) else {
+            return .unknown(.unreadable)
+        }
         return .job(shown.job(type: job.type, location: job.location))
     }
 
-    /// Where only lists show jobs. What is not in a list of the newest, all of it readable, is not there.
-    private func find(_ job: LeaseJob, of lease: WatchedLease) async throws(UpstreamFailure) -> JobAnswer {
-        guard let target = listTarget(of: lease) else { return .unknown }
-        let answer = try await questions.ask(target, for: lease.key.organization)
-        if answer.status == 404 { return .notFound }
-        guard (200...299).contains(answer.status), let list = JobList.read(answer.body.span) else { return .unknown }
-        if let shown = list.jobs.first(where: { $0.id == job.id && $0.mayRun(on: lease.key.connection) }) {
+    /// Looks for the job in the list of its connection's jobs. `doubt` is what is left where nothing shows a list.
+    private func find(
+        _ job: LeaseJob, of lease: WatchedLease, otherwise doubt: DoubtfulAnswer
+    ) async throws(UpstreamFailure) -> JobAnswer {
+        guard let listing = try await list(of: lease, until: job.id) else { return .unknown(doubt) }
+        if let shown = listing.jobs.last, shown.id == job.id {
             return .job(shown.job(type: job.type, location: job.location))
         }
-        return list.unreadable == 0 ? .notFound : .unknown
+        return listing.doubt.map(JobAnswer.unknown) ?? .notFound
     }
 
     private func askForJobs(of lease: WatchedLease) async throws(UpstreamFailure) -> JobAnswer {
-        guard let target = listTarget(of: lease), var list = try await list(target, lease) else { return .unknown }
-        if let total = list.total, total > list.count {
-            // The upstream may not have put the newest first.
-            guard let last = try await self.list("\(target)&offset=\(max(0, total - Self.pageLength))", lease) else {
-                return .unknown
-            }
-            let known = Set(list.jobs.map(\.id))
-            list.jobs += last.jobs.filter { !known.contains($0.id) }
-        }
-        let jobs = list.jobs.filter { $0.mayRun(on: lease.key.connection) }
+        guard let listing = try await list(of: lease, until: nil) else { return .unknown(.unreadable) }
+        if let doubt = listing.doubt { return .unknown(doubt) }
+        let key = lease.key
         return .jobs(
-            jobs.map { job in
-                let key = lease.key
-                let location = path(.job, lease.family, key.organization, key.connection, job.spelling)
+            listing.jobs.map { job in
+                let location = path(
+                    .job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.spelling)
                 return job.job(type: lease.kind, location: location)
             })
     }
 
-    /// `nil` for what does not prove that a job is not there.
-    private func list(_ target: String, _ lease: WatchedLease) async throws(UpstreamFailure) -> JobList? {
-        let answer = try await questions.ask(target, for: lease.key.organization)
-        guard (200...299).contains(answer.status), let list = JobList.read(answer.body.span), list.unreadable == 0
-        else {
-            return nil
+    /// What a list has of a connection's jobs.
+    private struct Listing {
+        var jobs: [JobObject] = []
+        /// Why it does not prove that there are no others.
+        var doubt: DoubtfulAnswer?
+    }
+
+    /// Reads page after page until the list is through or `wanted` is found, which is then the last. `nil` where the family has
+    /// no list.
+    private func list(of lease: WatchedLease, until wanted: String?) async throws(UpstreamFailure) -> Listing? {
+        guard let target = listTarget(of: lease) else { return nil }
+        var listing = Listing()
+        var seen: Set<String> = []
+        var count = 0
+        for _ in 0..<Self.mostPages {
+            let place = count == 0 ? target : "\(target)&offset=\(count)"
+            let answer = try await questions.ask(place, for: lease.key.organization)
+            guard (200...299).contains(answer.status) else {
+                listing.doubt = DoubtfulAnswer(status: answer.status)
+                return listing
+            }
+            guard let page = JobList.read(answer.body.span) else {
+                listing.doubt = .unreadable
+                return listing
+            }
+            let new = page.jobs.filter { seen.insert($0.id).inserted }
+            count += page.count
+            for job in new where job.mayRun(on: lease.key.connection) {
+                listing.jobs.append(job)
+                if job.id == wanted { return listing }
+            }
+            switch page.rest(after: count, new: new.count, on: lease, pageLength: Self.pageLength) {
+            case .nothing: return listing
+            case .more: continue
+            case .unknown:
+                listing.doubt = .unreadable
+                return listing
+            }
         }
-        return list
+        listing.doubt = .unreadable
+        return listing
     }
 
     private static let pageLength = 100
+    /// More jobs than any connection is believed to show.
+    private static let mostPages = 20
 
     private func listTarget(of lease: WatchedLease) -> String? {
         let key = lease.key
-        guard let path = path(.jobs, lease.family, key.organization, key.connection, nil) else { return nil }
+        guard let path = path(.jobs, lease.family, lease.origin.pathStart, key.organization, key.connection, nil) else {
+            return nil
+        }
         switch lease.family {
-        // Newest first, and of one connection by its path.
+        // Of one connection by its path.
         case .airweave: return "\(path)?limit=\(Self.pageLength)"
         // Ids are made of unreserved characters and need no escapes.
         case .aitronos, .other:
             return "\(path)?connection_id=\(key.connection)&order_by=createdAt%7CDESC&limit=\(Self.pageLength)"
         }
     }
+}
+
+/// Why an answer to a question about jobs proves nothing.
+enum DoubtfulAnswer: String, Equatable, CaseIterable, Sendable {
+    /// 401, 403 or 407: the gateway may not look.
+    case refused
+    /// There is nothing where the jobs should be, or no list confirms that there is none.
+    case notFound = "not_found"
+    /// No answer in time, or one that says that the upstream is not well.
+    case failed
+    /// What came is not what was asked for, or does not show all of it.
+    case unreadable
+
+    init(status: Int) {
+        self =
+            switch status {
+            case 401, 403, 407: .refused
+            case 404, 410: .notFound
+            case 429, 500...599: .failed
+            default: .unreadable
+            }
+    }
+}
+
+extension JobList {
+    /// What a page says about the jobs that are not on it.
+    fileprivate enum Rest { case nothing, more, unknown }
+
+    /// `count` elements were read so far, this page included, of which `new` are new.
+    fileprivate func rest(after count: Int, new: Int, on lease: WatchedLease, pageLength: Int) -> Rest {
+        guard unreadable == 0 else { return .unknown }
+        // The path of a connection's jobs that shows another's is not what it should be.
+        if lease.family == .airweave, jobs.contains(where: { !$0.mayRun(on: lease.key.connection) }) { return .unknown }
+        if let total, count < total { return new > 0 ? .more : .unknown }
+        if self.count < pageLength || (total == nil && goesBack(before: lease.since)) { return .nothing }
+        // A page that is full may be followed by another one, unless the same comes again and again.
+        if new > 0 { return .more }
+        return total == nil ? .unknown : .nothing
+    }
+
+    /// Whether it is sorted newest first, and its last job began well before `since`: what is younger would be on it.
+    private func goesBack(before since: Int64) -> Bool {
+        let starts = jobs.compactMap(\.startedAt)
+        guard let first = starts.first, let last = starts.last, first > last, last < since - Self.clockTolerance else {
+            return false
+        }
+        return zip(starts, starts.dropFirst()).allSatisfy { $0 >= $1 }
+    }
+
+    /// Milliseconds by which the clocks of gateway and upstream may differ.
+    private static var clockTolerance: Int64 { 60_000 }
 }

@@ -14,11 +14,9 @@ final class JobWatcher: @unchecked Sendable {
     private let alarm: @Sendable (String) -> Void
     private let overdue = Atomic<Int>(0)
     private var watches = JobWatches()
-    private var underWay = 0
+    private var troubles = QuestionTroubles()
+    private let counts = Mutex(QuestionCounts())
     private var random = FastRandom()
-
-    /// Questions that may be under way at once.
-    static let mostQuestions = 8
 
     /// `alarm` gets a line for the operator when a lease is older than any job should be. It is not freed.
     init(
@@ -36,29 +34,44 @@ final class JobWatcher: @unchecked Sendable {
     /// Leases older than any job should be, for metrics. From any thread.
     var overdueLeases: Int { overdue.load(ordering: .relaxed) }
 
+    /// How questions were answered, for metrics. From any thread.
+    var questionCounts: QuestionCounts { counts.withLock { $0 } }
+
     /// Looks every second. Before the loop runs.
     func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: milliseconds()) } }
 
     func tick(epochMilliseconds: Int64) {
         let now = clock()
         journal?.sendAway(now: now)
-        guard !leases.isEmpty else {
+        guard !leases.isEmpty || leases.hasLingering else {
             watches.removeAll()
             return overdue.store(0, ordering: .relaxed)
         }
         let watched = leases.watched()
-        for lease in watches.due(watched, now: now, room: Self.mostQuestions - underWay) { ask(about: lease, now: now) }
+        for lease in watches.note(watched, now: now) { leases.endRequest(lease.key, lease.serial) }
+        askNext(now)
         tellOverdue(watched, epochMilliseconds)
     }
 
+    private func askNext(_ now: Instant) {
+        while let lease = watches.next(now: now) { ask(about: lease, now: now) }
+    }
+
     private func ask(about lease: WatchedLease, now: Instant) {
-        underWay += 1
         let moment = leases.moment()
         Task(executorPreference: loop) {
             let answer = await self.questions.ask(about: lease)
-            self.underWay -= 1
             self.apply(answer, to: lease, moment, askedAt: now)
+            self.note(answer, about: lease)
+            self.askNext(self.clock())
         }
+    }
+
+    private func note(_ answer: JobAnswer, about lease: WatchedLease) {
+        counts.withLock { $0.count(answer) }
+        var doubt: DoubtfulAnswer?
+        if case .unknown(let reason) = answer { doubt = reason }
+        if let line = troubles.answered(lease.key.organization, doubt) { alarm(line) }
     }
 
     private func apply(_ answer: JobAnswer, to lease: WatchedLease, _ moment: LeaseMoment, askedAt: Instant) {

@@ -1,3 +1,4 @@
+internal import Policy
 internal import Transport
 
 /// What the upstream said about a lease.
@@ -8,11 +9,15 @@ enum JobAnswer: Equatable, Sendable {
     case notFound
     /// The jobs of the connection, for a lease whose job has no name yet.
     case jobs([LeaseJob])
-    /// No answer, or one that cannot be trusted.
-    case unknown
+    /// No answer, or one that proves nothing.
+    case unknown(DoubtfulAnswer)
 }
 
 /// Which lease is asked about when, and what an answer is worth: the rules of ``JobWatcher``, without sockets or clock.
+///
+/// Questions go at the pace of their answers, and those that may be under way are shared by the organizations: leases of one whose
+/// questions hang keep no other's from being asked about. Within an organization those come first because of which somebody was
+/// just refused, then those that are due longest.
 struct JobWatches {
     private struct Watch {
         var state: LeaseState
@@ -22,6 +27,12 @@ struct JobWatches {
         var delay = JobWatches.firstDelay
         /// When the question that is under way was asked.
         var askedAt: Instant?
+        /// When the last question was asked.
+        var lastAskedAt: Instant?
+        /// Somebody was refused because of the lease since then.
+        var isAwaited = false
+        /// From when on the request cannot be at work any more, so that a list without its job is believed.
+        var believesFrom: Instant
         /// Since when the upstream does not know the job.
         var missingSince: Instant?
         /// Since when nothing runs.
@@ -29,13 +40,40 @@ struct JobWatches {
         var isOverdueTold = false
     }
 
-    private var watches: [UInt64: Watch] = [:]
+    /// A lease to ask about, in the order of its organization.
+    private struct Ready {
+        let lease: WatchedLease
+        let isAwaited: Bool
+        let due: Instant
 
+        static func < (one: Ready, other: Ready) -> Bool {
+            if one.isAwaited != other.isAwaited { return other.isAwaited }
+            return (one.due, one.lease.serial) > (other.due, other.lease.serial)
+        }
+    }
+
+    private struct Question: Hashable {
+        let serial: UInt64
+        let askedAt: Instant
+    }
+
+    private var watches: [UInt64: Watch] = [:]
+    /// The leases to ask about, by organization; the first to be asked about is the last.
+    private var ready: [String: [Ready]] = [:]
+    /// A waiter is a turn of an organization: which of its leases gets it is seen when it comes.
+    private var shares = FairShares<String>(capacity: JobWatches.mostQuestions, seats: .max)
+    private var turns: [String: Int] = [:]
+    private var underWay: [Question: ShareSlot] = [:]
+
+    /// Questions that may be under way at once.
+    static let mostQuestions = 32
+    /// Between two questions about a lease that somebody waits for.
+    static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
     static let longestDelay = Duration.seconds(15)
     /// A job that was just started may not be visible yet.
     static let missingTime = Duration.seconds(5)
-    /// A request whose answer was lost may still be at work.
+    /// After the time that a request may take its work may still be on its way to become a job.
     static let settlingTime = Duration.seconds(2)
     /// Work that was accepted may be on its way to become a job.
     static let confirmingTime = Duration.seconds(1)
@@ -43,33 +81,79 @@ struct JobWatches {
     static let overdueMilliseconds: Int64 = 24 * 3_600_000
 
     /// Forgets everything: there are no leases.
-    mutating func removeAll() { watches.removeAll() }
+    mutating func removeAll() {
+        watches.removeAll()
+        ready.removeAll()
+    }
 
-    /// Takes note of the leases there are, and returns those to ask about now, the longest due first, at most `room`.
-    mutating func due(_ leases: [WatchedLease], now: Instant, room: Int) -> [WatchedLease] {
+    /// Takes note of the leases there are. Returns those without a job whose request cannot be at work any more.
+    mutating func note(_ leases: [WatchedLease], now: Instant) -> [WatchedLease] {
         var kept: [UInt64: Watch] = [:]
         kept.reserveCapacity(leases.count)
-        var due: [(at: Instant, lease: WatchedLease)] = []
+        ready.removeAll(keepingCapacity: true)
+        var ended: [WatchedLease] = []
         for lease in leases {
-            let watch = watches[lease.serial].flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, now)
+            var watch = watches[lease.serial].flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, now)
+            if lease.isAwaited { watch.isAwaited = true }
+            if watch.isAwaited { watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due) }
             kept[lease.serial] = watch
-            if watch.askedAt == nil, watch.due <= now { due.append((watch.due, lease)) }
+            if lease.holds == .request {
+                if watch.believesFrom <= now { ended.append(lease) }
+            } else if watch.askedAt == nil, watch.due <= now {
+                ready[lease.key.organization, default: []].append(
+                    Ready(lease: lease, isAwaited: watch.isAwaited, due: watch.due))
+            }
         }
         watches = kept
-        due.sort { ($0.at, $0.lease.serial) < ($1.at, $1.lease.serial) }
-        let chosen = due.prefix(max(0, room)).map(\.lease)
-        for lease in chosen { watches[lease.serial]?.askedAt = now }
-        return chosen
+        for organization in ready.keys {
+            ready[organization]?.sort(by: <)
+            queue(organization)
+        }
+        return ended
+    }
+
+    /// Has an organization wait for as many questions as it has leases to ask about.
+    private mutating func queue(_ organization: String) {
+        let wanted = min(ready[organization]?.count ?? 0, Self.mostQuestions)
+        let owner = ShareOwner(organization: stableKey(of: organization), token: 0)
+        while turns[organization, default: 0] < wanted {
+            var slot = ShareSlot.unknown
+            guard case .waits = shares.wait(for: 1, of: owner, &slot, organization) else { return }
+            turns[organization, default: 0] += 1
+        }
+    }
+
+    /// The next lease to ask about now; `nil` while there is none, or too many questions are under way.
+    mutating func next(now: Instant) -> WatchedLease? {
+        while let (organization, slot) = shares.next() {
+            turns[organization] = turns[organization].flatMap { $0 > 1 ? $0 - 1 : nil }
+            guard let lease = ready[organization]?.popLast()?.lease, watches[lease.serial]?.askedAt == nil else {
+                shares.give(1, of: slot)
+                continue
+            }
+            queue(organization)
+            watches[lease.serial]?.askedAt = now
+            watches[lease.serial]?.lastAskedAt = now
+            watches[lease.serial]?.isAwaited = false
+            if let double = underWay.updateValue(slot, forKey: Question(serial: lease.serial, askedAt: now)) {
+                shares.give(1, of: double)
+            }
+            return lease
+        }
+        return nil
     }
 
     private func first(of lease: WatchedLease, _ now: Instant) -> Watch {
-        switch lease.state {
-        // Earlier answers would prove nothing.
-        case .uncertain: Watch(state: lease.state, since: now, due: now + Self.settlingTime)
-        // A cancelled job ends soon.
-        case .draining: Watch(state: lease.state, since: now, due: now)
-        case .reserved, .held: Watch(state: lease.state, since: now, due: now + Self.firstDelay)
-        }
+        let believesFrom = max(now, (lease.sentAt ?? now) + lease.origin.patience) + Self.settlingTime
+        let due =
+            switch lease.state {
+            // A request that was answered at once has its job by then.
+            case .uncertain: now + Self.settlingTime
+            // A cancelled job ends soon.
+            case .draining: now
+            case .reserved, .held: now + Self.firstDelay
+            }
+        return Watch(state: lease.state, since: now, due: due, believesFrom: believesFrom)
     }
 
     /// What to make of an answer.
@@ -85,6 +169,9 @@ struct JobWatches {
     mutating func answered(
         _ lease: WatchedLease, _ answer: JobAnswer, askedAt: Instant, now: Instant, jitter: Double
     ) -> Verdict {
+        if let slot = underWay.removeValue(forKey: Question(serial: lease.serial, askedAt: askedAt)) {
+            shares.give(1, of: slot)
+        }
         // The lease may have ended, or become another thing, meanwhile.
         guard var watch = watches[lease.serial], watch.state == lease.state, watch.askedAt == askedAt else {
             return .nothing
@@ -92,6 +179,7 @@ struct JobWatches {
         defer { watches[lease.serial] = watch }
         watch.askedAt = nil
         watch.due = now + watch.delay * jitter
+        if lease.state == .uncertain, now < watch.believesFrom { watch.due = min(watch.due, watch.believesFrom) }
         watch.delay = min(watch.delay * 1.5, Self.longestDelay)
         switch (answer, lease.state) {
         case (.job(let job), .held), (.job(let job), .draining):
@@ -105,7 +193,7 @@ struct JobWatches {
             return askedAt >= since + Self.missingTime ? .vanished : .nothing
         case (.jobs(let jobs), .uncertain) where askedAt >= watch.since + Self.settlingTime:
             let isConfirmed = watch.idleSince.map { askedAt >= $0 + Self.confirmingTime } ?? false
-            return .resolve(jobs, mayFree: !lease.isAccepted || isConfirmed)
+            return .resolve(jobs, mayFree: askedAt >= watch.believesFrom && (!lease.isAccepted || isConfirmed))
         case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _): return .nothing
         }
     }
@@ -114,7 +202,8 @@ struct JobWatches {
     mutating func resolved(_ lease: WatchedLease, _ resolution: LeaseTable.Resolution, askedAt: Instant, now: Instant) {
         switch resolution {
         case .idle:
-            if watches[lease.serial]?.idleSince == nil { watches[lease.serial]?.idleSince = askedAt }
+            guard let watch = watches[lease.serial], askedAt >= watch.believesFrom else { return }
+            if watch.idleSince == nil { watches[lease.serial]?.idleSince = askedAt }
             watches[lease.serial]?.due = now + Self.confirmingTime
         case .open, .held, .freed: watches[lease.serial]?.idleSince = nil
         }

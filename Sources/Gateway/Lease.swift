@@ -1,5 +1,5 @@
 internal import Policy
-internal import Transport
+package import Transport
 
 /// What a lease is on: one connection of one organization. `connection` is in its canonical spelling.
 package struct LeaseKey: Hashable, Sendable {
@@ -86,16 +86,18 @@ package struct LeaseConflict: Error, Equatable, Sendable {
 /// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:
 /// free while nothing was sent to the upstream, uncertain after ``forwarded()``.
 ///
-/// A lease that lasts for the request only (`LeaseKind.holds == .request`) is always freed when dropped.
+/// A lease that lasts for the request only (`LeaseKind.holds == .request`) has no job to ask about: one that is uncertain is free
+/// once its request cannot be at work any more.
 package struct Lease: ~Copyable, Sendable {
     private let inPlace = InPlace()
     package let key: LeaseKey
     private let table: LeaseTable
     private let serial: UInt64
     private let holds: LeaseKind.Hold
+    /// The moment of ``forwarded(at:)``.
+    private var sentAt: Instant?
     /// Where the journal has the reservation.
     let position: UInt64
-    private var isForwarded = false
     private var isSettled = false
 
     init(key: LeaseKey, table: LeaseTable, serial: UInt64, holds: LeaseKind.Hold, position: UInt64) {
@@ -108,8 +110,8 @@ package struct Lease: ~Copyable, Sendable {
 
     deinit {
         if isSettled { return }
-        if isForwarded, holds == .job {
-            table.settle(key, serial, as: .uncertain)
+        if let sentAt {
+            table.settle(key, serial, as: .uncertain, sentAt: sentAt)
         } else {
             table.settle(key, serial, as: .free)
         }
@@ -126,10 +128,10 @@ package struct Lease: ~Copyable, Sendable {
     package var isForJob: Bool { holds == .job }
 
     /// From here on the upstream may have started the work.
-    package mutating func forwarded() { isForwarded = true }
+    package mutating func forwarded(at now: Instant = .now()) { sentAt = now }
 
     /// Nothing of the request has left after all.
-    package mutating func recalled() { isForwarded = false }
+    package mutating func recalled() { sentAt = nil }
 
     /// The upstream started `job`: the lease lives on in the table until the job ends.
     package consuming func bind(_ job: LeaseJob, now: Int64) {
@@ -144,10 +146,9 @@ package struct Lease: ~Copyable, Sendable {
     }
 
     /// Nobody knows whether the work started; with `isAccepted` it probably did, for the upstream said so without naming a job.
-    /// A lease that lasts for the request is freed: its work has no job to wait for.
     package consuming func leaveUncertain(isAccepted: Bool = false) {
         isSettled = true
-        table.settle(key, serial, as: holds == .request ? .free : isAccepted ? .accepted : .uncertain)
+        table.settle(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
     }
 
     /// The upstream answered with `status`, and with the job it started where it named one.
@@ -162,7 +163,12 @@ package struct Lease: ~Copyable, Sendable {
             } else {
                 leaveUncertain(isAccepted: true)
             }
-        case 500...599: leaveUncertain()
+        // A service that has given an answer of its own to a state update is done with it.
+        case 500, 501, 503, 505:
+            if holds == .request { release() } else { leaveUncertain() }
+        // The work may go on behind whoever says so: a proxy that waited long enough, or a service that shows where to look.
+        case 300...399 where holds == .job: leaveUncertain()
+        case 408, 460, 499, 500...599: leaveUncertain()
         default: release()
         }
     }

@@ -1,5 +1,6 @@
 internal import Policy
 internal import Synchronization
+internal import Transport
 
 /// A lease that somebody has to ask the upstream about.
 struct WatchedLease: Equatable, Sendable {
@@ -13,6 +14,11 @@ struct WatchedLease: Equatable, Sendable {
     let since: Int64
     /// See ``LeaseHolder``.
     let isAccepted: Bool
+    var origin = LeaseOrigin()
+    var sentAt: Instant?
+    var isAwaited = false
+    /// Whether there is a job to ask about.
+    var holds = LeaseKind.Hold.job
 }
 
 // What an upstream on other machines says, when it is asked. An answer is about the time of its question: it changes nothing
@@ -24,17 +30,29 @@ extension LeaseTable {
         for shard in shards {
             shard.records.withLock { records in
                 for (key, record) in records.leases {
-                    for holder in record.holders where holder.state != .reserved {
+                    for (index, holder) in record.holders.enumerated() where holder.state != .reserved {
                         watched.append(
                             WatchedLease(
                                 serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family,
                                 state: holder.state, job: holder.job, since: holder.since,
-                                isAccepted: holder.isAccepted))
+                                isAccepted: holder.isAccepted, origin: holder.origin, sentAt: holder.sentAt,
+                                isAwaited: holder.isAwaited, holds: holder.kind.holds))
+                        if holder.isAwaited { records.leases[key]?.holders[index].isAwaited = false }
                     }
                 }
             }
         }
         return watched
+    }
+
+    /// The request of a lease without a job cannot be at work any more.
+    func endRequest(_ key: LeaseKey, _ serial: UInt64) {
+        shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
+                holder.kind.holds == .request
+            else { return }
+            records.remove(key, serial: serial)
+        }
     }
 
     /// The connection of an organization whose lease is held by this job.
@@ -98,7 +116,7 @@ extension LeaseTable {
         let settledAt = nextSerial()
         return shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
-                holder.settledAt < moment.serial
+                holder.kind.holds == .job, holder.settledAt < moment.serial
             else { return .open }
             let candidates = jobs.filter { !$0.hasEnded && !records.hasHolder(of: key, jobID: $0.id) }
             guard let job = candidates.first else {

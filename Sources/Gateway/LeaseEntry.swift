@@ -13,6 +13,8 @@ struct LeaseEntry: Equatable, Sendable {
     let job: LeaseJob?
     /// The request that took it; `nil` in what an older gateway wrote.
     var traceID: TraceID?
+    /// Without these in what another version wrote.
+    var origin = LeaseOrigin()
 }
 
 /// One change of the journal. Each sets something whole, so that a record that is lost or read twice does no harm to others.
@@ -54,6 +56,14 @@ extension LeaseChange {
                 json.name("trace_id")
                 json.string(traceID.text)
             }
+            if withLocation, !entry.origin.pathStart.isEmpty {
+                json.name("path")
+                json.string(entry.origin.pathStart)
+            }
+            if entry.origin.patience > .zero {
+                json.name("patience")
+                json.integer(entry.origin.patience.wholeMilliseconds)
+            }
             if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
         }
         json.endObject()
@@ -73,11 +83,14 @@ extension LeaseChange {
         else { return nil }
         // Whom to ask is then unknown, but not that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
+        let patience = json["patience"]?.integer ?? 0
+        let origin = LeaseOrigin(
+            pathStart: json["path"]?.string ?? "", patience: .milliseconds(min(max(patience, 0), 86_400_000)))
         self = .held(
             LeaseEntry(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
                 family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
-                traceID: json["trace_id"]?.string.flatMap(TraceID.init)))
+                traceID: json["trace_id"]?.string.flatMap(TraceID.init), origin: origin))
     }
 }
 
@@ -109,5 +122,11 @@ extension LeaseJob {
         self.init(
             id: id, type: type, status: status, startedAt: json["started_at"]?.integer,
             location: json["location"]?.string)
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
 }

@@ -6,11 +6,20 @@ internal import Synchronization
 /// Called under the lock of the lease's shard, so that what the journal has of one lease is in order.
 final class LeaseLedger: Sendable {
     private let count = Atomic<Int>(0)
+    private let lingering = Atomic<Int>(0)
     let journal: LeaseJournal?
 
     init(journal: LeaseJournal?) { self.journal = journal }
 
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
+
+    /// Whether there are leases without a job whose request may still be at work.
+    var hasLingering: Bool { lingering.load(ordering: .relaxed) > 0 }
+
+    /// The request of a lease without a job was lost.
+    func lingers(_ holder: LeaseHolder) {
+        if holder.kind.holds == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
+    }
 
     /// Returns the journal's position.
     func began(_ key: LeaseKey, _ holder: LeaseHolder) -> UInt64 {
@@ -25,7 +34,10 @@ final class LeaseLedger: Sendable {
     }
 
     func ended(_ holder: LeaseHolder) {
-        guard holder.kind.holds == .job else { return }
+        guard holder.kind.holds == .job else {
+            if holder.state == .uncertain { lingering.wrappingSubtract(1, ordering: .relaxed) }
+            return
+        }
         count.wrappingSubtract(1, ordering: .relaxed)
         _ = journal?.append(.freed(holder.serial))
     }
@@ -35,6 +47,6 @@ extension LeaseEntry {
     init(_ key: LeaseKey, _ holder: LeaseHolder) {
         self.init(
             serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family, since: holder.since,
-            job: holder.job, traceID: holder.traceID)
+            job: holder.job, traceID: holder.traceID, origin: holder.origin)
     }
 }

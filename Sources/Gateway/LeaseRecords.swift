@@ -1,4 +1,5 @@
 internal import Policy
+internal import Transport
 
 /// One operation that runs, or is about to, on a connection.
 struct LeaseHolder: Sendable {
@@ -15,6 +16,25 @@ struct LeaseHolder: Sendable {
     var isAccepted = false
     /// The request that took it, for whoever is refused because of it.
     var traceID: TraceID?
+    /// How its request began, and for how long it may be at work.
+    var origin = LeaseOrigin()
+    /// When the request was sent whose lease is uncertain; `nil` where a process before this one sent it.
+    var sentAt: Instant?
+    /// Somebody was refused because of it since the last time that ``LeaseTable/watched()`` looked.
+    var isAwaited = false
+}
+
+/// What a lease has to remember of the request that took it.
+package struct LeaseOrigin: Equatable, Sendable {
+    /// The path before what varies: where it was sent tells where to ask.
+    package var pathStart: String
+    /// How long the upstream may take to answer it.
+    package var patience: Duration
+
+    package init(pathStart: String = "", patience: Duration = .zero) {
+        self.pathStart = pathStart
+        self.patience = patience
+    }
 }
 
 /// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
@@ -42,6 +62,13 @@ struct LeaseRecords: Sendable {
     mutating func add(_ key: LeaseKey, _ holder: LeaseHolder) -> UInt64 {
         leases[key, default: LeaseRecord()].holders.append(holder)
         return ledger.began(key, holder)
+    }
+
+    /// What refuses an operation. It is noted there that somebody waits for it.
+    mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
+        guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
+        for index in leases[key]?.holders.indices ?? 0..<0 { leases[key]?.holders[index].isAwaited = true }
+        return conflict
     }
 
     func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
@@ -75,7 +102,9 @@ struct LeaseRecords: Sendable {
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], askedAt moment: LeaseMoment, now: Int64) {
         for job in running where !hasHolder(of: key, jobID: job.id) {
             // A lease that became uncertain after the question has another job: this one may be over by now.
-            let lost = leases[key]?.holders.first { $0.state == .uncertain && $0.settledAt < moment.serial }
+            let lost = leases[key]?.holders.first {
+                $0.state == .uncertain && $0.kind.holds == .job && $0.settledAt < moment.serial
+            }
             if let lost { bind(key, serial: lost.serial, to: job, settledAt: moment.serial, now: now) }
         }
         for holder in leases[key]?.holders ?? [] where holder.settledAt < moment.serial {

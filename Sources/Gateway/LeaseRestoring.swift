@@ -34,6 +34,7 @@ extension LeaseTable {
             // The answer may have come, and the process died before it was noted.
             holder.traceID = entry.traceID
             holder.isAccepted = entry.job == nil
+            holder.origin = entry.origin
             _ = records.add(entry.key, holder)
         }
     }

@@ -1,5 +1,6 @@
 package import Policy
 internal import Synchronization
+internal import Transport
 
 /// Who runs what on which connection, for all workers: at most one of any two operations the matrix excludes.
 ///
@@ -28,21 +29,24 @@ package final class LeaseTable: Sendable {
         }
     }
 
+    /// Whether a lease without a job waits for the end of a lost request.
+    var hasLingering: Bool { ledger.hasLingering }
+
     /// Whether no job holds anything. Costs one load.
     package var isEmpty: Bool { ledger.isEmpty }
 
     /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
     /// `family` is whose API the operation belongs to, and so whom to ask for its job.
     package func reserve(
-        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, matrix: ConcurrencyMatrix, now: Int64,
-        traceID: TraceID? = nil
+        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, from origin: LeaseOrigin = LeaseOrigin(),
+        matrix: ConcurrencyMatrix, now: Int64, traceID: TraceID? = nil
     ) throws(LeaseConflict) -> Lease {
         let serial = nextSerial()
         let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
-            if let conflict = records.conflict(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
+            if let conflict = records.refusal(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
             let holder = LeaseHolder(
                 serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial,
-                traceID: traceID)
+                traceID: traceID, origin: origin)
             return (nil, records.add(key, holder))
         }
         if let conflict { throw conflict }
@@ -140,7 +144,7 @@ package final class LeaseTable: Sendable {
     /// What a lease becomes when its owner is done with it.
     enum Settlement { case free, uncertain, accepted }
 
-    func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement) {
+    func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement, sentAt: Instant? = nil) {
         let settledAt = nextSerial()
         shard(of: key).records.withLock { records in
             switch settlement {
@@ -148,9 +152,11 @@ package final class LeaseTable: Sendable {
             case .uncertain, .accepted:
                 records.update(key, serial: serial) { holder in
                     holder.state = .uncertain
+                    holder.sentAt = sentAt
                     holder.isAccepted = settlement == .accepted
                     holder.settledAt = settledAt
                 }
+                if let holder = records.holder(of: key, serial: serial) { ledger.lingers(holder) }
             }
         }
     }

@@ -5,23 +5,41 @@ internal import Transport
 // One running job per connection. The lease is taken before anything goes upstream, and lives as long as the job.
 extension Worker {
     /// `nil` where the route takes none.
-    func takeLease(_ grant: Grant, _ exchange: inout Exchange) throws(Failure) -> Lease? {
-        guard let kind = grant.route.lease, let connection = exchange.connection, let organization = grant.organization
-        else { return nil }
-        let key = LeaseKey(organization: organization.id, connection: connection)
+    func takeLease(
+        _ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange
+    ) throws(Failure) -> Lease? {
+        guard let kind = grant.route.lease, let organization = grant.organization else { return nil }
+        // What cannot be placed under a lease is not sent.
+        guard let name = exchange.connection else { throw Failure(.internalError, at: .lease) }
+        let key = LeaseKey(organization: organization.id, connection: name)
+        var origin = LeaseOrigin()
+        if let remote { origin = leaseOrigin(of: connection, for: grant, over: remote) }
         let matrix = exchange.policies.set.concurrency
         do throws(LeaseConflict) {
             return try shared.leases.reserve(
-                key, kind: kind, family: grant.route.family, matrix: matrix, now: milliseconds(),
+                key, kind: kind, family: grant.route.family, from: origin, matrix: matrix, now: milliseconds(),
                 traceID: exchange.trace.traceID)
         } catch {
             // A lease that lasts for the request only is that of a state update.
             let isStateUpdate = kind.holds == .request
             throw Failure(
                 isStateUpdate
-                    ? .stateLocked(error, connection: connection) : .jobRunning(error, connection: connection),
+                    ? .stateLocked(error, connection: name) : .jobRunning(error, connection: name),
                 at: .lease)
         }
+    }
+
+    private func leaseOrigin(
+        of connection: borrowing ServerConnection, for grant: Grant, over client: UpstreamClient
+    ) -> LeaseOrigin {
+        LeaseOrigin(pathStart: pathStart(of: connection, for: grant), patience: client.patience(for: grant.route))
+    }
+
+    /// The path of a request before what varies, as far as it is remembered.
+    func pathStart(of connection: borrowing ServerConnection, for grant: Grant) -> String {
+        let path = connection.head.path
+        let count = min(grant.captures.start ?? path.count, path.count, 256)
+        return connection.text(path.lowerBound..<path.lowerBound + count)
     }
 }
 
@@ -45,10 +63,10 @@ extension Worker {
 
     /// The connection of a job that a path names; `nil` when the organization has no such job.
     func connection(
-        ofJob job: String, organization: String, family: RouteFamily
+        ofJob job: String, organization: String, family: RouteFamily, near start: String
     ) async throws(UpstreamFailure) -> String? {
         if let local = shared.local { return try await local.connection(ofJob: job, organization: organization) }
-        return try await jobs?.connection(ofJob: job, organization: organization, family: family)
+        return try await jobs?.connection(ofJob: job, organization: organization, family: family, near: start)
     }
 }
 

@@ -19,6 +19,8 @@ package final class Metrics: Sendable {
         package var overdueLeases = 0
         /// How many connections may be open.
         package var connectionLimit = 0
+        /// How questions about leases were answered; `nil` where the upstream is in this process.
+        var questions: QuestionCounts?
         /// `nil` where the upstream is in this process.
         var upstream: UpstreamUsage?
         /// The memory of bodies by organization.
@@ -59,6 +61,7 @@ package final class Metrics: Sendable {
         renderLeases(gauges.leases, to: &out)
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
+        if let questions = gauges.questions { renderQuestions(questions, to: &out) }
         renderLimits(gauges.limiter, to: &out)
         if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
         render(
@@ -143,6 +146,15 @@ package final class Metrics: Sendable {
                 case .uncertain: usage.uncertain
                 }
             out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
+        }
+    }
+
+    private func renderQuestions(_ counts: QuestionCounts, to out: inout [UInt8]) {
+        let name = "gateway_job_questions_total"
+        out.beginMetric(name, "counter", "Questions about leases, by what came of them.")
+        out.sample(name, ["outcome": "answered"], counts.answered)
+        for doubt in DoubtfulAnswer.allCases {
+            out.sample(name, ["outcome": doubt.rawValue], counts.doubtful[doubt] ?? 0)
         }
     }
 

@@ -53,7 +53,7 @@ extension Worker {
         mark(.read, &exchange)
         try takeWork(grant, &exchange)
         mark(.limit, &exchange)
-        let lease = try takeLease(grant, &exchange)
+        let lease = try takeLease(grant, connection, &exchange)
         mark(.lease, &exchange)
         let response: Response
         if let remote {

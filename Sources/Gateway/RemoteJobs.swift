@@ -14,23 +14,25 @@ final class RemoteJobs: Sendable {
     static let mostBytes = 256 << 10
 
     /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
-    func started(by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily) -> LeaseJob? {
+    func started(
+        by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily, near start: String = ""
+    ) -> LeaseJob? {
         guard body.count <= Self.mostBytes, let job = JobObject.started(by: body, on: key.connection) else {
             return nil
         }
-        return job.job(type: kind.name, location: location(of: job, key, family))
+        return job.job(type: kind.name, location: location(of: job, key, family, near: start))
     }
 
     /// The connection that a job belongs to; `nil` when the upstream says that the organization has no such job. Everything else
-    /// is a failure: without the connection the request would go upstream without a lease.
+    /// is a failure. Without the connection nothing goes upstream.
     ///
     /// What the upstream says is about the organization that was asked for, whoever the job belongs to.
     func connection(
-        ofJob text: String, organization: String, family: RouteFamily
+        ofJob text: String, organization: String, family: RouteFamily, near start: String = ""
     ) async throws(UpstreamFailure) -> String? {
         let id = ConnectionKey.canonical(text.utf8.span)
         if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
-        guard let path = questions.path(.job, family, organization, nil, text) else { throw .internalFailure }
+        guard let path = questions.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
         let answer = try await questions.questions.ask(path, for: organization)
         switch answer.status {
         case 200...299:
@@ -67,7 +69,7 @@ final class RemoteJobs: Sendable {
         }
     }
 
-    private func location(of job: JobObject, _ key: LeaseKey, _ family: RouteFamily) -> String? {
-        questions.path(.job, family, key.organization, key.connection, job.spelling)
+    private func location(of job: JobObject, _ key: LeaseKey, _ family: RouteFamily, near start: String) -> String? {
+        questions.path(.job, family, start, key.organization, key.connection, job.spelling)
     }
 }

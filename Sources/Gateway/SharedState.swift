@@ -69,7 +69,9 @@ final class SharedState: Sendable {
                 gauges.organizations[organization.key] = organization.id
             }
         }
-        gauges.overdueLeases = watcher.withLock { $0 }?.overdueLeases ?? 0
+        let watcher = watcher.withLock { $0 }
+        gauges.overdueLeases = watcher?.overdueLeases ?? 0
+        gauges.questions = watcher?.questionCounts
         metrics.render(gauges, to: &out)
     }
 

@@ -37,11 +37,23 @@ package struct PathTemplate: Equatable, Sendable {
     }
 
     fileprivate var gaps: Int { (hasOrganization ? 1 : 0) + (hasConnection ? 1 : 0) + (hasJob ? 1 : 0) }
+
+    /// How many segments it begins with as `start` does, the part of a request's path before what varies.
+    fileprivate func agreement(with start: String) -> Int {
+        let wanted = start.utf8.split(separator: UInt8(ascii: "/"))
+        var count = 0
+        for (segment, text) in zip(segments, wanted) {
+            guard case .literal(let bytes) = segment, bytes.elementsEqual(text) else { return count }
+            count += 1
+        }
+        return count
+    }
 }
 
 /// Where the upstream shows jobs, for each family.
 struct JobPaths: Sendable {
-    private var templates: [Key: PathTemplate] = [:]
+    /// Those of the route that names the most, in the order of its patterns.
+    private var templates: [Key: [PathTemplate]] = [:]
 
     private struct Key: Hashable {
         let shown: Route.JobsShown
@@ -51,17 +63,26 @@ struct JobPaths: Sendable {
     /// `patterns[i]` are those of `routes[i]`.
     init(routes: [Route], patterns: [[RoutePattern]]) {
         for (route, patterns) in zip(routes, patterns).sorted(by: { $0.0.id < $1.0.id }) {
-            guard let shown = route.shows, let pattern = patterns.first(where: { $0.methods.contains(.get) }),
-                let template = PathTemplate(pattern), shown == .job || !template.hasJob
-            else { continue }
+            guard let shown = route.shows else { continue }
+            let asked = patterns.filter { $0.methods.contains(.get) }.compactMap(PathTemplate.init)
+                .filter { shown == .job || !$0.hasJob }
+            guard let most = asked.map(\.gaps).max() else { continue }
             let key = Key(shown: shown, family: route.family)
             // The more a path names, the fewer jobs that nobody asked about are in the answer.
-            if let known = templates[key], known.gaps >= template.gaps { continue }
-            templates[key] = template
+            if let known = templates[key]?.first, known.gaps >= most { continue }
+            templates[key] = asked.filter { $0.gaps == most }
         }
     }
 
-    subscript(_ shown: Route.JobsShown, _ family: RouteFamily) -> PathTemplate? {
-        templates[Key(shown: shown, family: family)]
+    /// The template that begins most like `start`; the first of several.
+    subscript(_ shown: Route.JobsShown, _ family: RouteFamily, near start: String) -> PathTemplate? {
+        guard let known = templates[Key(shown: shown, family: family)] else { return nil }
+        var best = known.first
+        var most = best?.agreement(with: start) ?? 0
+        for template in known.dropFirst() {
+            let agreement = template.agreement(with: start)
+            if agreement > most { (best, most) = (template, agreement) }
+        }
+        return best
     }
 }

@@ -108,4 +108,13 @@ package struct RouteCaptures: Equatable, Sendable {
         self.connection = connection
         self.job = job
     }
+
+    /// Where the first of them begins; `nil` where there is none.
+    package var start: Int? {
+        var first: Int?
+        for range in [organization, connection, job] {
+            if let range, range.lowerBound < first ?? .max { first = range.lowerBound }
+        }
+        return first
+    }
 }

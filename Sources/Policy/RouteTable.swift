@@ -79,9 +79,12 @@ package struct RouteTable: Sendable {
 
     /// The path at which the upstream of a family shows one job or several, `nil` where no route of it can be filled in.
     ///
-    /// Of several routes it is the one whose path names the most, then the first by id; of several patterns the first that
-    /// matches GET.
-    package func path(showing shown: Route.JobsShown, family: RouteFamily) -> PathTemplate? { jobPaths[shown, family] }
+    /// Of several routes it is the one whose path names the most, then the first by id. Of several patterns it is the one that
+    /// begins as `start` does, the part of a request's path before what varies: an upstream that was sent a request without
+    /// `/v1` is asked without it. Of those that agree as much it is the first.
+    package func path(
+        showing shown: Route.JobsShown, family: RouteFamily, near start: String = ""
+    ) -> PathTemplate? { jobPaths[shown, family, near: start] }
 }
 
 /// What a method and a path are.

@@ -9,9 +9,10 @@ from faulty import FAULTS, Upstream, answer
 from gateway import CONNECTION, JOBS
 from outcome import new_id, request
 
-TRIGGER = re.compile(rf"{re.escape(JOBS)}\Z|/v1/source-connections/([^/]+)/run\Z")
-LIST = re.compile(rf"{re.escape(JOBS)}\Z|/v1/source-connections/([^/]+)/jobs\Z")
+TRIGGER = re.compile(rf"{re.escape(JOBS)}\Z|(?:/v1)?/source-connections/([^/]+)/run\Z")
+LIST = re.compile(rf"{re.escape(JOBS)}\Z|(?:/v1)?/source-connections/([^/]+)/jobs\Z")
 ONE = re.compile(rf"{re.escape(JOBS)}/([^/]+)\Z")
+RETRY = re.compile(rf"{re.escape(JOBS)}/([^/]+)/retry\Z")
 
 
 class JobUpstream(Upstream):
@@ -24,6 +25,12 @@ class JobUpstream(Upstream):
         self.mute = set()
         # What a trigger with `X-Fault: wait` waits for before its good answer.
         self.told = threading.Event()
+        # What it says instead to a request without an id, which is the gateway's own: None, or the words of `answer`.
+        self.lies = lambda request: None
+        # Seconds from a trigger to its job, whatever became of the answer.
+        self.delay = 0
+        # How many jobs a list has at most, oldest first.
+        self.page = None
         super().__init__(**options)
 
     def ends(self, identity, status="succeeded"):
@@ -31,27 +38,41 @@ class JobUpstream(Upstream):
 
     def play(self, link, request):
         path, _, query = request.target.removeprefix(self.base).partition("?")
+        if request.id is None and (lie := self.lies(request)) is not None:
+            return answer(link, request, *lie)
+        if request.method == "POST" and (found := RETRY.match(path)):
+            self.jobs[found[1]]["status"] = "running"
+            self.jobs[found[1]]["starts"] = self.jobs[found[1]].get("starts", 1) + 1
+            return answer(link, request, json.dumps(self.shown(found[1])).encode())
         if request.method == "POST" and (found := TRIGGER.match(path)):
             if identity := request["x-job"]:
                 connection = found[1] or json.loads(request.body)["connection_id"]
-                self.jobs[identity] = {"connection_id": connection, "status": "running", "family": "airweave" if found[1] else ""}
+                job = {"connection_id": connection, "status": "running", "family": "airweave" if found[1] else ""}
+                if self.delay:
+                    threading.Timer(self.delay, self.jobs.__setitem__, (identity, job)).start()
+                else:
+                    self.jobs[identity] = job
             if request.fault == "wait":
                 self.told.wait(30)
             if identity and request.fault in ("well", "wait"):
                 return answer(link, request, json.dumps(self.shown(identity)).encode())
         elif request.method == "GET" and (found := LIST.match(path)):
-            return self.list(link, request, found[1] or urllib.parse.parse_qs(query).get("connection_id", [None])[0])
+            asked = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+            return self.list(link, request, found[1] or asked.get("connection_id"), int(asked.get("offset", 0)))
         elif request.method == "GET" and (found := ONE.match(path)):
             if found[1] not in self.jobs:
                 return answer(link, request, b'{"detail": "There is no such job."}', "404 Not Found")
             return answer(link, request, json.dumps(self.shown(found[1])).encode())
         FAULTS[request.fault](link, request)
 
-    def list(self, link, request, connection):
+    def list(self, link, request, connection, offset=0):
         if connection in self.mute:
             return answer(link, request, b"{}", "503 Service Unavailable")
         jobs = [self.shown(identity) for identity, job in list(self.jobs.items()) if connection in (None, job["connection_id"])]
-        whole = {"data": jobs, "total": len(jobs)} if JOBS in request.target else jobs
+        total = len(jobs)
+        if self.page is not None:
+            jobs = jobs[offset:offset + self.page]
+        whole = {"data": jobs, "total": total} if JOBS in request.target else jobs
         answer(link, request, json.dumps(whole).encode())
 
     def shown(self, identity):

@@ -9,13 +9,13 @@ private let key = LeaseKey(organization: "o", connection: "c1")
 struct JobQuestionsTests {
     private let upstream = ScriptedQuestions()
 
-    private func ask(_ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil) async
-        -> JobAnswer
+    private func ask(_ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil, since: Int64 = 0)
+        async -> JobAnswer
     {
         let job = id.map { LeaseJob(id: $0, type: "sync", status: "pending", location: location) }
         let lease = WatchedLease(
             serial: 1, key: key, kind: "sync", family: family, state: job == nil ? .uncertain : .held, job: job,
-            since: 0,
+            since: since,
             isAccepted: false)
         return await JobQuestions(questions: upstream, path: ScriptedQuestions.path).ask(about: lease)
     }
@@ -26,7 +26,14 @@ struct JobQuestionsTests {
         #expect(await ask() == .job(LeaseJob(id: "job_1", type: "sync", status: "succeeded")))
         #expect(upstream.asked == [.init(target: "/orgs/o/jobs/job_1", organization: "o")])
         upstream.answers("/elsewhere", 404)
+        #expect(await ask(location: "/elsewhere") == .unknown(.failed), "no list confirms it")
+        upstream.answers(ScriptedQuestions.listTarget("c1"), 404)
+        #expect(await ask(location: "/elsewhere") == .unknown(.notFound))
+        upstream.answers(ScriptedQuestions.listTarget("c1"), 200, #"{"data":[],"total":0}"#)
         #expect(await ask(location: "/elsewhere") == .notFound)
+        upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200, #"{"data":[{"job_id":"job_1","status":"running"}],"total":1}"#)
+        #expect(await ask(location: "/elsewhere") != .notFound, "the list shows it")
     }
 
     @Test(
@@ -39,15 +46,15 @@ struct JobQuestionsTests {
         ])
     func notTheJob(status: Int, body: String) async {
         upstream.answers("/orgs/o/jobs/job_1", status, body)
-        #expect(await ask() == .unknown)
+        #expect(await ask().isUnknown)
     }
 
     @Test("Without an answer nothing is known")
     func silence() async {
-        #expect(await ask() == .unknown)
-        #expect(await ask(.aitronos, nil) == .unknown)
-        #expect(await ask(.other) == .unknown)
-        #expect(await ask(.other, nil) == .unknown)
+        #expect(await ask() == .unknown(.failed))
+        #expect(await ask(.aitronos, nil) == .unknown(.failed))
+        #expect(await ask(.other).isUnknown)
+        #expect(await ask(.other, nil).isUnknown)
     }
 
     @Test("Where only a list shows jobs, the job is looked for there")
@@ -57,10 +64,16 @@ struct JobQuestionsTests {
         #expect(await ask(.airweave) == .job(LeaseJob(id: "job_1", type: "sync", status: "FAILED")))
         #expect(await ask(.airweave, "job_2") == .notFound)
         upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":7}]"#)
-        #expect(await ask(.airweave, "job_2") == .unknown)
+        #expect(await ask(.airweave, "job_2") == .unknown(.unreadable))
         upstream.answers(target, 404)
-        #expect(await ask(.airweave) == .notFound)
-        #expect(await ask(.airweave, nil) == .unknown)
+        #expect(await ask(.airweave) == .unknown(.notFound), "there is no list: that is no list without the job")
+        #expect(await ask(.airweave, nil) == .unknown(.notFound))
+        for status in [401, 403, 407] {
+            upstream.answers(target, status, "[]")
+            #expect(await ask(.airweave) == .unknown(.refused))
+        }
+        upstream.answers(target, 200, #"[{"id":"job_9","source_connection_id":"c9","status":"FAILED"}]"#)
+        #expect(await ask(.airweave) == .unknown(.unreadable), "it is another connection's list")
     }
 
     @Test("A lease without a job asks for the jobs of its connection")
@@ -79,19 +92,60 @@ struct JobQuestionsTests {
         #expect(upstream.targets.count == 1)
     }
 
-    @Test("Of a list that goes on the last page is read, too; without it nothing is known")
+    @Test("A list that goes on is read to its end; without that nothing is known")
     func pages() async {
         let target = ScriptedQuestions.listTarget("c1")
-        upstream.answers(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":250}"#)
-        #expect(await ask(.aitronos, nil) == .unknown)
+        upstream.answers(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.failed))
+        upstream.answers(target + "&offset=1", 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.unreadable), "the same page again")
         upstream.answers(
-            target + "&offset=150", 200,
-            #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"z","status":"running"}]}"#)
+            target + "&offset=1", 200,
+            #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"z","status":"running"}],"total":3}"#)
         guard case .jobs(let jobs) = await ask(.aitronos, nil) else {
             Issue.record("no jobs")
             return
         }
         #expect(jobs.map(\.id) == ["a", "z"])
+        upstream.answers("/orgs/o/jobs/job_1", 404)
+        #expect(await ask() == .notFound)
+        upstream.answers("/orgs/o/jobs/z", 404)
+        #expect(await ask(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
+    }
+
+    @Test("A list without a total is through where a page is not full, or where it goes back before the lease, newest first")
+    func bareLists() async {
+        let target = "/source-connections/c1/jobs?limit=100"
+        func page(_ numbers: some Sequence<Int>, start: (Int) -> Int? = { _ in nil }) -> String {
+            "["
+                + numbers.map { number in
+                    let time = start(number).map { #","started_at":"2024-06-15T10:\#($0 / 10)\#($0 % 10):00Z""# } ?? ""
+                    return #"{"id":"j\#(number)","source_connection_id":"c1","status":"failed"\#(time)}"#
+                }.joined(separator: ",") + "]"
+        }
+        upstream.answers(target, 200, page(0..<100))
+        upstream.answers(target + "&offset=100", 200, page(100..<150))
+        #expect(await ask(.airweave, "j149") == .job(LeaseJob(id: "j149", type: "sync", status: "failed")))
+        #expect(await ask(.airweave, "x") == .notFound)
+        upstream.answers(target + "&offset=100", 200, page(0..<100))
+        #expect(await ask(.airweave, "x") == .unknown(.unreadable), "it has one page for everybody")
+        // Newest first, and back to before the lease.
+        upstream.answers(target, 200, page(0..<100, start: { 59 - $0 / 2 }))
+        #expect(await ask(.airweave, "x", since: 1_800_000_000_000) == .notFound)
+        #expect(await ask(.airweave, "x", since: 1_600_000_000_000) == .unknown(.unreadable))
+        upstream.answers(target, 200, page(0..<100, start: { $0 / 2 }))
+        #expect(await ask(.airweave, "x", since: 1_800_000_000_000) == .unknown(.unreadable), "oldest first")
+    }
+
+    @Test("A list that never ends proves nothing")
+    func endless() async {
+        let target = "/source-connections/c1/jobs?limit=100"
+        for page in 0..<30 {
+            let jobs = (0..<100).map { #"{"id":"p\#(page)_\#($0)","source_connection_id":"c1","status":"failed"}"# }
+            upstream.answers(target + (page == 0 ? "" : "&offset=\(page * 100)"), 200, "[\(jobs.joined(separator: ","))]")
+        }
+        #expect(await ask(.airweave, "x") == .unknown(.unreadable))
+        #expect(upstream.targets.count == 20)
     }
 
     @Test(
@@ -101,7 +155,7 @@ struct JobQuestionsTests {
         ])
     func damagedLists(status: Int, body: String) async {
         upstream.answers(ScriptedQuestions.listTarget("c1"), status, body)
-        #expect(await ask(.aitronos, nil) == .unknown)
+        #expect(await ask(.aitronos, nil).isUnknown)
     }
 }
 

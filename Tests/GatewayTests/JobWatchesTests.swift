@@ -50,7 +50,7 @@ struct JobWatchesTests {
         for tick in 0..<200 {
             guard watches.asks(lease(), Double(tick)) else { continue }
             asked.append(Double(tick))
-            #expect(watches.answered(lease(), tick % 2 == 0 ? .unknown : .job(job), Double(tick)) != .vanished)
+            #expect(watches.answered(lease(), tick % 2 == 0 ? .unknown(.failed) : .job(job), Double(tick)) != .vanished)
         }
         #expect(asked.first == 1)
         let gaps = zip(asked.dropFirst(), asked).map { $0 - $1 }
@@ -106,7 +106,7 @@ struct JobWatchesTests {
         let watches = Watches()
         _ = watches.asks(lease(), 0)
         #expect(watches.asks(lease(), 1) && watches.answered(lease(), .notFound, 1) == .nothing)
-        #expect(watches.asks(lease(), 3) && watches.answered(lease(), .unknown, 3) == .nothing)
+        #expect(watches.asks(lease(), 3) && watches.answered(lease(), .unknown(.refused), 3) == .nothing)
         #expect(watches.asks(lease(), 9) && watches.answered(lease(), .notFound, 9) == .vanished)
     }
 
@@ -151,6 +151,91 @@ struct JobWatchesTests {
         #expect(watches.answered(lease(), .job(job), 1) == .nothing)
         #expect(watches.due([], now: at(2), room: 8) == [])
         #expect(watches.answered(lease(), .job(job), 1) == .nothing)
+    }
+
+    @Test("While a request may be at work only a list that names its job counts")
+    func patience() {
+        let watches = Watches()
+        var lease = lease(1, .uncertain)
+        lease.origin.patience = .seconds(10)
+        lease.sentAt = at(-1)
+        _ = watches.asks(lease, 0)
+        var freed: Double?
+        for tick in 1..<40 where freed == nil && watches.asks(lease, Double(tick)) {
+            let verdict = watches.answered(lease, .jobs([]), Double(tick))
+            if verdict == .resolve([], mayFree: true) { freed = Double(tick) }
+            watches.resolved(lease, .idle, Double(tick))
+        }
+        #expect(freed == 11, "ten seconds after it was sent, and two to settle")
+    }
+
+    @Test("After a restart the time of a lost request is counted anew")
+    func patienceAfterRestart() {
+        let watches = Watches()
+        var lease = lease(1, .uncertain)
+        lease.origin.patience = .seconds(10)
+        _ = watches.asks(lease, 0)
+        #expect(watches.asks(lease, 11) && watches.answered(lease, .jobs([]), 11) == .resolve([], mayFree: false))
+        #expect(watches.asks(lease, 12) && watches.answered(lease, .jobs([]), 12) == .resolve([], mayFree: true))
+    }
+
+    @Test("A lost request without a job is not asked about, and holds for as long as it may be at work")
+    func requests() {
+        var watches = JobWatches()
+        var lease = lease(1, .uncertain)
+        lease.holds = .request
+        lease.origin.patience = .seconds(10)
+        lease.sentAt = at(0)
+        for tick in 0..<12 {
+            #expect(watches.note([lease], now: at(Double(tick))) == [] && watches.next(now: at(Double(tick))) == nil)
+        }
+        #expect(watches.note([lease], now: at(12)) == [lease])
+    }
+
+    @Test("Leases of an organization whose questions hang keep no other's from being asked about")
+    func hanging() {
+        var watches = JobWatches()
+        let others = (1...800).map { lease(UInt64($0)) }
+        let mine = WatchedLease(
+            serial: 900, key: LeaseKey(organization: "p", connection: "c"), kind: "sync", family: .aitronos, state: .held,
+            job: job, since: 0, isAccepted: false)
+        _ = watches.note(others, now: at(0))
+        let hanging = watches.due(others, now: at(1), room: .max)
+        #expect(hanging.count > JobWatches.mostQuestions / 2 && hanging.count < JobWatches.mostQuestions)
+        _ = watches.note(others + [mine], now: at(2))
+        #expect(watches.due(others + [mine], now: at(3), room: .max).contains(mine))
+    }
+
+    @Test("A finished job is asked about within two seconds of a refusal, however many others run")
+    func awaited() {
+        var watches = JobWatches()
+        var leases = (1...800).map { lease(UInt64($0)) }
+        var lastAsked = 0
+        for tick in 0..<60 {
+            leases[400].isAwaited = tick == 50
+            // Each answer comes in the second in which it was asked for, so that there is no room for all.
+            for lease in watches.due(leases, now: at(Double(tick)), room: .max) {
+                if lease.serial == 401 { lastAsked = tick }
+                _ = watches.answered(
+                    lease, .job(job), askedAt: at(Double(tick)), now: at(Double(tick) + 0.5), jitter: 1)
+            }
+            if tick == 52 { #expect(lastAsked >= 50) }
+        }
+    }
+
+    @Test("What is given to questions comes back with their answers, also where the lease is gone")
+    func places() {
+        var watches = JobWatches()
+        for round in 0..<20 {
+            let leases = (0..<40).map { lease(UInt64(round * 100 + $0), .draining) }
+            let asked = watches.due(leases, now: at(Double(round)), room: .max)
+            #expect(asked.count > JobWatches.mostQuestions / 2)
+            _ = watches.note([], now: at(Double(round)))
+            for lease in asked {
+                _ = watches.answered(
+                    lease, .unknown(.failed), askedAt: at(Double(round)), now: at(Double(round)), jitter: 1)
+            }
+        }
     }
 
     @Test("A lease of a day is told of once, and stays")

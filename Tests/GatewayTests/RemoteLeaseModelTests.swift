@@ -139,7 +139,8 @@ private struct World {
         let kind = [sync, sync, refresh, export].randomElement(using: &random) ?? sync
         do throws(LeaseConflict) {
             let lease = try table.reserve(
-                key(connection), kind: kind, family: .aitronos, matrix: matrix, now: Int64(now))
+                key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(patience: .milliseconds(400)),
+                matrix: matrix, now: Int64(now))
             requests.append(Request(lease, connection: connection, kind: kind))
         } catch { refused += 1 }
     }
@@ -149,7 +150,7 @@ private struct World {
             case .reserved = requests[index].progress
         else { return }
         if journal.isDurableForTest(requests[index].position) {
-            requests[index].lease?.forwarded()
+            requests[index].lease?.forwarded(at: instant)
             requests[index].progress = .sent(arrivesAt: now + Int.random(in: 0..<400, using: &random))
         } else if !journal.isAvailable || chance(8) {
             unavailable += 1
@@ -238,7 +239,7 @@ private struct World {
         now += 1000
         arrive()
         journal.mend()
-        for lease in watches.due(table.watched(), now: instant, room: JobWatcher.mostQuestions - questions.count) {
+        for lease in watches.due(table.watched(), now: instant, room: JobWatches.mostQuestions - questions.count) {
             questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
         }
     }
@@ -247,7 +248,7 @@ private struct World {
         guard let index = questions.indices.filter({ questions[$0].answer == nil }).randomElement(using: &random) else {
             return
         }
-        questions[index].answer = chance(8) ? .unknown : truth(about: questions[index].lease)
+        questions[index].answer = chance(8) ? .unknown(.failed) : truth(about: questions[index].lease)
     }
 
     private func truth(about lease: WatchedLease) -> JobAnswer {
@@ -262,7 +263,7 @@ private struct World {
     private mutating func deliver() {
         guard let index = questions.indices.randomElement(using: &random) else { return }
         let isLate = instant >= questions[index].askedAt + .seconds(10)
-        guard let answer = questions[index].answer ?? (isLate ? .unknown : nil) else { return }
+        guard let answer = questions[index].answer ?? (isLate ? .unknown(.failed) : nil) else { return }
         let question = questions[index]
         // Twice, now and then.
         if !chance(10) { questions.remove(at: index) }

@@ -1,5 +1,6 @@
 import Policy
 import Synchronization
+import Transport
 
 @testable import Gateway
 
@@ -52,7 +53,7 @@ final class ScriptedQuestions: UpstreamQuestions {
     }
 
     /// The paths of the API.
-    static let path: JobPath = { shown, family, organization, connection, job in
+    static let path: JobPath = { shown, family, _, organization, connection, job in
         switch (family, shown) {
         case (.aitronos, .job): job.map { "/orgs/\(organization)/jobs/\($0)" }
         case (.aitronos, .jobs): "/orgs/\(organization)/jobs"
@@ -64,4 +65,18 @@ final class ScriptedQuestions: UpstreamQuestions {
     static func listTarget(_ connection: String, organization: String = "o") -> String {
         "/orgs/\(organization)/jobs?connection_id=\(connection)&order_by=createdAt%7CDESC&limit=100"
     }
+}
+
+extension JobWatches {
+    /// The leases to ask about now, at most `room`.
+    mutating func due(_ leases: [WatchedLease], now: Instant, room: Int) -> [WatchedLease] {
+        _ = note(leases, now: now)
+        var due: [WatchedLease] = []
+        while due.count < room, let lease = next(now: now) { due.append(lease) }
+        return due
+    }
+}
+
+extension JobAnswer {
+    var isUnknown: Bool { if case .unknown = self { true } else { false } }
 }

@@ -40,7 +40,7 @@ extension Worker {
         link.giveBack()
         exchange.bytesOut = connection.bytesSent - start.bytesSent + connection.output.count - start.unsent
         if let lease {
-            let job = isForJob ? startedJob(copy.plain, lease.key, grant) : nil
+            let job = isForJob ? startedJob(copy.plain, lease.key, pathStart(of: connection, for: grant), grant) : nil
             exchange.startedJob = job?.id
             lease.settle(status: status, started: job, now: milliseconds())
         } else if let askedAt, let organization = grant.organization {
@@ -54,9 +54,9 @@ extension Worker {
         return Response(status: status, isRelayed: true)
     }
 
-    private func startedJob(_ body: [UInt8], _ key: LeaseKey, _ grant: Grant) -> LeaseJob? {
+    private func startedJob(_ body: [UInt8], _ key: LeaseKey, _ start: String, _ grant: Grant) -> LeaseJob? {
         guard let kind = grant.route.lease else { return nil }
-        return jobs?.started(by: body.span, key, kind: kind, family: grant.route.family)
+        return jobs?.started(by: body.span, key, kind: kind, family: grant.route.family, near: start)
     }
 
     /// Where a relayed answer begins among the bytes for the client.

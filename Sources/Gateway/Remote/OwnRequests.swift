@@ -16,11 +16,23 @@ extension UpstreamClient {
         return answer.map { (200...299).contains($0.status) } ?? false
     }
 
-    /// GETs a target for an organization with the gateway's own credential, over a new connection and within 10 s.
+    /// GETs a target for an organization with the gateway's own credential and within 10 s. An unused connection that turns out
+    /// to be closed is replaced by a new one.
     func ask(_ target: String, for organization: String) async throws(Failure) -> UpstreamAnswer {
         let deadline = loop.now + .seconds(10)
         let place = try await enterQuestion(for: organization)
-        var link = try await link(reuses: false, unlessClosing: nil)
+        var answer = try await ask(target, for: organization, reuses: true, before: deadline)
+        if answer == nil { answer = try await ask(target, for: organization, reuses: false, before: deadline) }
+        _ = consume place
+        guard let answer else { throw Failure(.upstream(.closed), at: .forward) }
+        return answer
+    }
+
+    /// `nil` where the connection was an old one, and closed.
+    private func ask(
+        _ target: String, for organization: String, reuses: Bool, before deadline: Instant
+    ) async throws(Failure) -> UpstreamAnswer? {
+        var link = try await link(reuses: reuses, unlessClosing: nil)
         var fields = ForwardedHead.organization + Array(organization.utf8) + ForwardedHead.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
@@ -29,9 +41,9 @@ extension UpstreamClient {
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
             link.outcome = RelayedHead.outcome(of: link.connection, for: stableKey(of: organization))
             link.giveBack()
-            _ = consume place
             return answer
         } catch {
+            if link.isReused, error == .closed { return nil }
             // An answer that is too long is one.
             if error != .truncated { link.outcome = Endpoint.Outcome(error, for: stableKey(of: organization)) }
             throw Failure(error)
@@ -71,8 +83,8 @@ extension JobQuestions {
     /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
     init(of shared: SharedState, over worker: Worker) {
         let policies = shared.policies
-        self.init(questions: OwnQuestions(worker: worker)) { shown, family, organization, connection, job in
-            policies.current.routes.path(showing: shown, family: family)?
+        self.init(questions: OwnQuestions(worker: worker)) { shown, family, start, organization, connection, job in
+            policies.current.routes.path(showing: shown, family: family, near: start)?
                 .path(organization: organization, connection: connection, job: job)
         }
     }

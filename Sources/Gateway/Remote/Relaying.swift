@@ -81,7 +81,7 @@ extension Worker {
             upstream.requestStarted(connection.head.method)
             appendForwardedHead(
                 of: connection, exchange, caller, to: link.endpoint, client, body.framing, &upstream.output)
-            lease?.forwarded()
+            lease?.forwarded(at: loop.now)
             exchange.isForwarded = true
             do throws(RelayFailure) {
                 let sent = try beginSending(body, over: upstream)

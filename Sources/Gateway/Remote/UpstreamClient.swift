@@ -146,6 +146,9 @@ final class UpstreamClient {
         if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerPatience }
     }
 
+    /// How long the head of an answer may take.
+    func patience(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
+
     /// How long a body may stand still, in either direction.
     func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? timeouts.bodyProgress }
 
