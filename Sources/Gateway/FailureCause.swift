@@ -16,6 +16,7 @@ extension Failure {
         case .invalidField(let name, let reason): "\(name): \(reason)"
         case .conflictingFields(let names): "\(names.joined(separator: ", ")): different values"
         case .invalidIdentifier(let name): "\(name) is no identifier"
+        case .noSuchJob: "the upstream knows no such job of the organization"
         case .upstream(let failure): failure.explanation
         case .storeUnavailable: "the journal of leases cannot be written"
         case .overloaded: "what all requests share is taken"

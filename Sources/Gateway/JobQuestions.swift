@@ -40,6 +40,37 @@ struct JobQuestions: Sendable {
         return .job(shown.job(type: job.type, location: job.location))
     }
 
+    /// What becomes of the jobs of several leases of an organization and a family, as the list of all its jobs has them, newest
+    /// first. The rest has to be asked about one by one.
+    func ask(about leases: [WatchedLease]) async -> [JobAnswer] {
+        var answers = Array(repeating: JobAnswer.notListed, count: leases.count)
+        guard let first = leases.first, first.family != .airweave,
+            let path = path(.jobs, first.family, first.origin.pathStart, first.key.organization, nil, nil)
+        else { return answers }
+        var wanted: [String: [Int]] = [:]
+        for (index, lease) in leases.enumerated() {
+            if let job = lease.job { wanted[job.id, default: []].append(index) }
+        }
+        var count = 0
+        for _ in 0..<Self.mostSharedPages where !wanted.isEmpty {
+            let place = count == 0 ? "" : "&offset=\(count)"
+            let target = "\(path)?\(Self.newestFirst)\(place)"
+            guard let answer = try? await questions.ask(target, for: first.key.organization),
+                (200...299).contains(answer.status), let page = JobList.read(answer.body.span)
+            else { break }
+            for job in page.jobs {
+                for index in wanted[job.id] ?? [] {
+                    guard let own = leases[index].job, job.mayRun(on: leases[index].key.connection) else { continue }
+                    answers[index] = .job(job.job(type: own.type, location: own.location))
+                }
+                wanted[job.id] = nil
+            }
+            count += page.count
+            if page.count < Self.pageLength { break }
+        }
+        return answers
+    }
+
     /// Looks for the job in the list of its connection's jobs. `doubt` is what is left where nothing shows a list.
     private func find(
         _ job: LeaseJob, of lease: WatchedLease, otherwise doubt: DoubtfulAnswer
@@ -77,6 +108,7 @@ struct JobQuestions: Sendable {
         var listing = Listing()
         var seen: Set<String> = []
         var count = 0
+        var total: Int?
         for _ in 0..<Self.mostPages {
             let place = count == 0 ? target : "\(target)&offset=\(count)"
             let answer = try await questions.ask(place, for: lease.key.organization)
@@ -90,11 +122,12 @@ struct JobQuestions: Sendable {
             }
             let new = page.jobs.filter { seen.insert($0.id).inserted }
             count += page.count
+            if let said = page.total { total = max(said, total ?? said) }
             for job in new where job.mayRun(on: lease.key.connection) {
                 listing.jobs.append(job)
                 if job.id == wanted { return listing }
             }
-            switch page.rest(after: count, new: new.count, on: lease, pageLength: Self.pageLength) {
+            switch page.rest(after: seen.count, of: total, new: new.count, on: lease, pageLength: Self.pageLength) {
             case .nothing: return listing
             case .more: continue
             case .unknown:
@@ -107,6 +140,9 @@ struct JobQuestions: Sendable {
     }
 
     private static let pageLength = 100
+    private static let newestFirst = "order_by=createdAt%7CDESC&limit=\(pageLength)"
+    /// Of a list for many leases: what is older is asked about by itself.
+    private static let mostSharedPages = 5
     /// More jobs than any connection is believed to show.
     private static let mostPages = 20
 
@@ -120,7 +156,7 @@ struct JobQuestions: Sendable {
         case .airweave: return "\(path)?limit=\(Self.pageLength)"
         // Ids are made of unreserved characters and need no escapes.
         case .aitronos, .other:
-            return "\(path)?connection_id=\(key.connection)&order_by=createdAt%7CDESC&limit=\(Self.pageLength)"
+            return "\(path)?connection_id=\(key.connection)&\(Self.newestFirst)"
         }
     }
 }
@@ -151,27 +187,25 @@ extension JobList {
     /// What a page says about the jobs that are not on it.
     fileprivate enum Rest { case nothing, more, unknown }
 
-    /// `count` elements were read so far, this page included, of which `new` are new.
-    fileprivate func rest(after count: Int, new: Int, on lease: WatchedLease, pageLength: Int) -> Rest {
+    /// So far `count` jobs were read, `new` of them from this page; the most that a page said there are is `total`.
+    fileprivate func rest(after count: Int, of total: Int?, new: Int, on lease: WatchedLease, pageLength: Int) -> Rest {
         guard unreadable == 0 else { return .unknown }
         // The path of a connection's jobs that shows another's is not what it should be.
         if lease.family == .airweave, jobs.contains(where: { !$0.mayRun(on: lease.key.connection) }) { return .unknown }
-        if let total, count < total { return new > 0 ? .more : .unknown }
-        if self.count < pageLength || (total == nil && goesBack(before: lease.since)) { return .nothing }
-        // A page that is full may be followed by another one, unless the same comes again and again.
+        if let total, count != total { return count < total && new > 0 ? .more : .unknown }
+        if self.count >= pageLength, total != nil, new > 0 { return .more }
+        if total != nil || self.count == 0 || goesBack(before: lease.since) { return .nothing }
+        // An upstream may have shorter pages than were asked for. One that shows the same jobs again has no pages at all, and
+        // more jobs than these if it stopped just where a page ends.
         if new > 0 { return .more }
-        return total == nil ? .unknown : .nothing
+        return self.count < pageLength ? .nothing : .unknown
     }
 
     /// Whether it is sorted newest first, and its last job began well before `since`: what is younger would be on it.
     private func goesBack(before since: Int64) -> Bool {
         let starts = jobs.compactMap(\.startedAt)
-        guard let first = starts.first, let last = starts.last, first > last, last < since - Self.clockTolerance else {
-            return false
-        }
+        guard let first = starts.first, let last = starts.last, first > last, last < since - LeaseJob.clockTolerance
+        else { return false }
         return zip(starts, starts.dropFirst()).allSatisfy { $0 >= $1 }
     }
-
-    /// Milliseconds by which the clocks of gateway and upstream may differ.
-    private static var clockTolerance: Int64 { 60_000 }
 }

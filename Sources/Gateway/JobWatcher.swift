@@ -54,23 +54,33 @@ final class JobWatcher: @unchecked Sendable {
     }
 
     private func askNext(_ now: Instant) {
-        while let lease = watches.next(now: now) { ask(about: lease, now: now) }
+        while true {
+            let leases = watches.next(now: now)
+            if leases.isEmpty { return }
+            ask(about: leases, now: now)
+        }
     }
 
-    private func ask(about lease: WatchedLease, now: Instant) {
-        let moment = leases.moment()
+    private func ask(about leases: [WatchedLease], now: Instant) {
+        let moment = self.leases.moment()
         Task(executorPreference: loop) {
-            let answer = await self.questions.ask(about: lease)
-            self.apply(answer, to: lease, moment, askedAt: now)
-            self.note(answer, about: lease)
+            let answers =
+                if leases.count > 1 { await self.questions.ask(about: leases) } else {
+                    [await self.questions.ask(about: leases[0])]
+                }
+            for (lease, answer) in zip(leases, answers) { self.apply(answer, to: lease, moment, askedAt: now) }
+            self.note(answers.first { $0 != .notListed } ?? .unknown(.unreadable), about: leases)
             self.askNext(self.clock())
         }
     }
 
-    private func note(_ answer: JobAnswer, about lease: WatchedLease) {
+    private func note(_ answer: JobAnswer, about leases: [WatchedLease]) {
         counts.withLock { $0.count(answer) }
+        guard let lease = leases.first else { return }
         var doubt: DoubtfulAnswer?
         if case .unknown(let reason) = answer { doubt = reason }
+        // Those that a list for many does not show are asked about again, one by one.
+        if doubt != nil, leases.count > 1 { return }
         if let line = troubles.answered(lease.key.organization, doubt) { alarm(line) }
     }
 
@@ -102,7 +112,7 @@ extension LeaseTable {
         switch watches.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
         case .nothing: break
         case .shown(let job): jobShown(lease.key, job, askedAt: moment, now: time)
-        case .vanished: jobVanished(lease.key, lease.serial, askedAt: moment)
+        case .vanished: jobVanished(lease.key, lease.serial, askedAt: moment, now: time)
         case .resolve(let jobs, let mayFree):
             let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment, now: time)
             watches.resolved(lease, resolution, askedAt: askedAt, now: now)

@@ -9,6 +9,8 @@ enum JobAnswer: Equatable, Sendable {
     case notFound
     /// The jobs of the connection, for a lease whose job has no name yet.
     case jobs([LeaseJob])
+    /// A list of many connections' jobs did not show it, which proves nothing.
+    case notListed
     /// No answer, or one that proves nothing.
     case unknown(DoubtfulAnswer)
 }
@@ -17,7 +19,7 @@ enum JobAnswer: Equatable, Sendable {
 ///
 /// Questions go at the pace of their answers, and those that may be under way are shared by the organizations: leases of one whose
 /// questions hang keep no other's from being asked about. Within an organization those come first because of which somebody was
-/// just refused, then those that are due longest.
+/// just refused, then those that are due longest. Where many of an organization are due, one list is asked for all of them.
 struct JobWatches {
     private struct Watch {
         var state: LeaseState
@@ -31,6 +33,8 @@ struct JobWatches {
         var lastAskedAt: Instant?
         /// Somebody was refused because of the lease since then.
         var isAwaited = false
+        /// A list of many connections' jobs did not show its job.
+        var isAskedAlone = false
         /// From when on the request cannot be at work any more, so that a list without its job is believed.
         var believesFrom: Instant
         /// Since when the upstream does not know the job.
@@ -44,6 +48,7 @@ struct JobWatches {
     private struct Ready {
         let lease: WatchedLease
         let isAwaited: Bool
+        let isAskedAlone: Bool
         let due: Instant
 
         static func < (one: Ready, other: Ready) -> Bool {
@@ -67,6 +72,9 @@ struct JobWatches {
 
     /// Questions that may be under way at once.
     static let mostQuestions = 32
+    /// Leases for which one list is asked: fewer are asked about one by one, which says more.
+    static let leastListed = 8
+    static let mostListed = 500
     /// Between two questions about a lease that somebody waits for.
     static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
@@ -95,13 +103,17 @@ struct JobWatches {
         for lease in leases {
             var watch = watches[lease.serial].flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, now)
             if lease.isAwaited { watch.isAwaited = true }
-            if watch.isAwaited { watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due) }
+            if watch.isAwaited {
+                watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due)
+            }
             kept[lease.serial] = watch
             if lease.holds == .request {
                 if watch.believesFrom <= now { ended.append(lease) }
             } else if watch.askedAt == nil, watch.due <= now {
                 ready[lease.key.organization, default: []].append(
-                    Ready(lease: lease, isAwaited: watch.isAwaited, due: watch.due))
+                    Ready(
+                        lease: lease, isAwaited: watch.isAwaited, isAskedAlone: watch.isAskedAlone || !lease.isListed,
+                        due: watch.due))
             }
         }
         watches = kept
@@ -123,24 +135,47 @@ struct JobWatches {
         }
     }
 
-    /// The next lease to ask about now; `nil` while there is none, or too many questions are under way.
-    mutating func next(now: Instant) -> WatchedLease? {
+    /// The leases to ask about now with one question; none while there is none, or too many questions are under way.
+    mutating func next(now: Instant) -> [WatchedLease] {
         while let (organization, slot) = shares.next() {
             turns[organization] = turns[organization].flatMap { $0 > 1 ? $0 - 1 : nil }
-            guard let lease = ready[organization]?.popLast()?.lease, watches[lease.serial]?.askedAt == nil else {
+            let leases = takeReady(of: organization)
+            guard let first = leases.first else {
                 shares.give(1, of: slot)
                 continue
             }
             queue(organization)
-            watches[lease.serial]?.askedAt = now
-            watches[lease.serial]?.lastAskedAt = now
-            watches[lease.serial]?.isAwaited = false
-            if let double = underWay.updateValue(slot, forKey: Question(serial: lease.serial, askedAt: now)) {
+            for lease in leases {
+                watches[lease.serial]?.askedAt = now
+                watches[lease.serial]?.lastAskedAt = now
+                watches[lease.serial]?.isAwaited = false
+            }
+            if let double = underWay.updateValue(slot, forKey: Question(serial: first.serial, askedAt: now)) {
                 shares.give(1, of: double)
             }
-            return lease
+            return leases
         }
-        return nil
+        return []
+    }
+
+    /// The first lease to ask about, with those that the same list may show.
+    private mutating func takeReady(of organization: String) -> [WatchedLease] {
+        while let first = ready[organization]?.popLast() {
+            guard watches[first.lease.serial]?.askedAt == nil else { continue }
+            // Somebody waits: its own question says most, and is answered soonest.
+            if first.isAwaited || first.isAskedAlone { return [first.lease] }
+            func isShown(_ other: Ready) -> Bool {
+                !other.isAskedAlone && other.lease.family == first.lease.family
+                    && other.lease.origin.pathStart == first.lease.origin.pathStart
+                    && watches[other.lease.serial]?.askedAt == nil
+            }
+            let others = ready[organization]?.filter(isShown).suffix(Self.mostListed - 1) ?? []
+            guard others.count >= Self.leastListed - 1 else { return [first.lease] }
+            let serials = Set(others.map(\.lease.serial))
+            ready[organization]?.removeAll { serials.contains($0.lease.serial) }
+            return [first.lease] + others.map(\.lease)
+        }
+        return []
     }
 
     private func first(of lease: WatchedLease, _ now: Instant) -> Watch {
@@ -180,6 +215,11 @@ struct JobWatches {
         watch.askedAt = nil
         watch.due = now + watch.delay * jitter
         if lease.state == .uncertain, now < watch.believesFrom { watch.due = min(watch.due, watch.believesFrom) }
+        if answer == .notListed {
+            watch.isAskedAlone = true
+            watch.due = now
+            return .nothing
+        }
         watch.delay = min(watch.delay * 1.5, Self.longestDelay)
         switch (answer, lease.state) {
         case (.job(let job), .held), (.job(let job), .draining):
@@ -194,7 +234,7 @@ struct JobWatches {
         case (.jobs(let jobs), .uncertain) where askedAt >= watch.since + Self.settlingTime:
             let isConfirmed = watch.idleSince.map { askedAt >= $0 + Self.confirmingTime } ?? false
             return .resolve(jobs, mayFree: askedAt >= watch.believesFrom && (!lease.isAccepted || isConfirmed))
-        case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _): return .nothing
+        case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _), (.notListed, _): return .nothing
         }
     }
 

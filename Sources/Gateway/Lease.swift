@@ -32,6 +32,12 @@ package struct LeaseJob: Equatable, Sendable {
         self.location = location
     }
 
+    /// Whether it began before `moment` for certain, however the clocks of gateway and upstream differ.
+    func began(before moment: Int64) -> Bool { startedAt.map { $0 < moment - Self.clockTolerance } ?? false }
+
+    /// Milliseconds by which the clocks of gateway and upstream may differ.
+    static let clockTolerance: Int64 = 60_000
+
     /// Whether the job has ended. A status nobody knows counts as running.
     package var hasEnded: Bool { Self.isTerminal(status) }
 

@@ -19,6 +19,9 @@ struct WatchedLease: Equatable, Sendable {
     var isAwaited = false
     /// Whether there is a job to ask about.
     var holds = LeaseKind.Hold.job
+
+    /// Whether a list of all jobs of its organization may show its job. Airweave has lists of one connection only.
+    var isListed: Bool { job != nil && family != .airweave }
 }
 
 // What an upstream on other machines says, when it is asked. An answer is about the time of its question: it changes nothing
@@ -86,27 +89,28 @@ extension LeaseTable {
     }
 
     /// The upstream does not know the job, asked at `moment` and before: it is over.
-    func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment) {
+    func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment, now: Int64) {
         shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial),
                 holder.state == .held || holder.state == .draining,
                 holder.settledAt < moment.serial
             else { return }
-            records.remove(key, serial: serial)
+            records.end(key, holder, askedAt: moment.serial, now: now)
         }
     }
 
     /// What became of an uncertain lease.
     enum Resolution: Equatable {
         case held, freed
-        /// Nothing runs, but that is not to be believed yet.
+        /// Its job is not there, but that is not to be believed yet.
         case idle
         /// Jobs run, and which of them is the lease's is open; or the lease is not uncertain any more.
         case open
     }
 
     /// The upstream was asked, at `moment`, for all jobs of the connection. An uncertain lease is bound to the one that runs, and
-    /// freed where none does and `mayFree`.
+    /// freed where none does and `mayFree`. Before that it is not bound to a job that began before its request either, which is
+    /// somebody else's.
     ///
     /// While several run, or another lease of the connection waits for its job's name, the lease stays as it is: were it bound
     /// to the wrong one, it would end too early.
@@ -118,7 +122,10 @@ extension LeaseTable {
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
                 holder.kind.holds == .job, holder.settledAt < moment.serial
             else { return .open }
-            let candidates = jobs.filter { !$0.hasEnded && !records.hasHolder(of: key, jobID: $0.id) }
+            let candidates = jobs.filter { job in
+                !job.hasEnded && (mayFree || !job.began(before: holder.since))
+                    && !records.hasHolder(of: key, jobID: job.id)
+            }
             guard let job = candidates.first else {
                 guard mayFree else { return .idle }
                 records.remove(key, serial: serial)
@@ -127,7 +134,7 @@ extension LeaseTable {
             let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.holds == .job } ?? []
             let isAlone = others.allSatisfy { $0.job != nil }
             guard candidates.count == 1, isAlone else { return .open }
-            records.bind(key, serial: serial, to: job, settledAt: settledAt, now: now)
+            records.bind(key, serial: serial, to: job, isGuess: true, settledAt: settledAt, now: now)
             return .held
         }
     }

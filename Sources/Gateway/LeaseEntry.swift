@@ -13,6 +13,8 @@ struct LeaseEntry: Equatable, Sendable {
     let job: LeaseJob?
     /// The request that took it; `nil` in what an older gateway wrote.
     var traceID: TraceID?
+    /// See ``LeaseHolder``.
+    var isGuess = false
     /// Without these in what another version wrote.
     var origin = LeaseOrigin()
 }
@@ -64,6 +66,10 @@ extension LeaseChange {
                 json.name("patience")
                 json.integer(entry.origin.patience.wholeMilliseconds)
             }
+            if entry.isGuess {
+                json.name("guess")
+                json.bool(true)
+            }
             if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
         }
         json.endObject()
@@ -90,7 +96,8 @@ extension LeaseChange {
             LeaseEntry(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
                 family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
-                traceID: json["trace_id"]?.string.flatMap(TraceID.init), origin: origin))
+                traceID: json["trace_id"]?.string.flatMap(TraceID.init), isGuess: json["guess"]?.bool ?? false,
+                origin: origin))
     }
 }
 

@@ -28,7 +28,8 @@ final class LeaseLedger: Sendable {
         return journal?.append(.held(LeaseEntry(key, holder))) ?? 0
     }
 
-    func learntJob(_ key: LeaseKey, _ holder: LeaseHolder) {
+    /// The lease has another job than before, or none.
+    func changed(_ key: LeaseKey, _ holder: LeaseHolder) {
         guard holder.kind.holds == .job else { return }
         _ = journal?.append(.held(LeaseEntry(key, holder)))
     }
@@ -47,6 +48,6 @@ extension LeaseEntry {
     init(_ key: LeaseKey, _ holder: LeaseHolder) {
         self.init(
             serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family, since: holder.since,
-            job: holder.job, traceID: holder.traceID, origin: holder.origin)
+            job: holder.job, traceID: holder.traceID, isGuess: holder.isGuess, origin: holder.origin)
     }
 }

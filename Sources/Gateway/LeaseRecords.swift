@@ -16,6 +16,8 @@ struct LeaseHolder: Sendable {
     var isAccepted = false
     /// The request that took it, for whoever is refused because of it.
     var traceID: TraceID?
+    /// Its answer was lost, and the job is the one that a list showed then.
+    var isGuess = false
     /// How its request began, and for how long it may be at work.
     var origin = LeaseOrigin()
     /// When the request was sent whose lease is uncertain; `nil` where a process before this one sent it.
@@ -81,7 +83,9 @@ struct LeaseRecords: Sendable {
         return nil
     }
 
-    mutating func bind(_ key: LeaseKey, serial: UInt64, to job: LeaseJob, settledAt: UInt64, now: Int64) {
+    mutating func bind(
+        _ key: LeaseKey, serial: UInt64, to job: LeaseJob, isGuess: Bool = false, settledAt: UInt64, now: Int64
+    ) {
         let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
         if job.hasEnded || endedEarly {
             recordDuration(key, serial: serial, now: now)
@@ -94,9 +98,10 @@ struct LeaseRecords: Sendable {
             // The answer tells how the job began; what was seen since is newer.
             holder.job = seen ?? job
             holder.state = .held
+            holder.isGuess = isGuess
             holder.settledAt = settledAt
         }
-        if let holder = holder(of: key, serial: serial) { ledger.learntJob(key, holder) }
+        if let holder = holder(of: key, serial: serial) { ledger.changed(key, holder) }
     }
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], askedAt moment: LeaseMoment, now: Int64) {
@@ -133,9 +138,26 @@ struct LeaseRecords: Sendable {
     /// Ends the leases that had this job before a moment.
     mutating func endHolders(of key: LeaseKey, jobID: String, settledBefore serial: UInt64, now: Int64) {
         for holder in leases[key]?.holders ?? [] where holder.job?.id == jobID && holder.settledAt < serial {
-            recordDuration(key, since: holder.since, now: now)
-            remove(key, serial: holder.serial)
+            end(key, holder, askedAt: serial, now: now)
         }
+    }
+
+    /// The job of a lease is over, as the upstream said when it was asked at `serial`.
+    ///
+    /// A job that began before the request was taken for the lease's in error: its end says nothing about the lease's own.
+    mutating func end(_ key: LeaseKey, _ holder: LeaseHolder, askedAt serial: UInt64, now: Int64) {
+        // Some services tell the time in whole seconds.
+        guard holder.isGuess, holder.job?.startedAt ?? .min < holder.since - holder.since % 1000 else {
+            recordDuration(key, since: holder.since, now: now)
+            return remove(key, serial: holder.serial)
+        }
+        update(key, serial: holder.serial) { holder in
+            holder.state = .uncertain
+            holder.job = nil
+            holder.isGuess = false
+            if serial < .max { holder.settledAt = max(holder.settledAt, serial) }
+        }
+        if let holder = self.holder(of: key, serial: holder.serial) { ledger.changed(key, holder) }
     }
 
     /// A job was seen to run: the lease that holds it shows so, or the one that will.

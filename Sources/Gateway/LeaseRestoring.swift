@@ -35,6 +35,7 @@ extension LeaseTable {
             holder.traceID = entry.traceID
             holder.isAccepted = entry.job == nil
             holder.origin = entry.origin
+            holder.isGuess = entry.isGuess
             _ = records.add(entry.key, holder)
         }
     }

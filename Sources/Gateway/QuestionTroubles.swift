@@ -35,7 +35,9 @@ struct QuestionTroubles {
             return "questions about jobs of \(organization) are answered again"
         }
         rows[organization, default: Row()].count += 1
-        guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.mostTold else { return nil }
+        guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.mostTold else {
+            return nil
+        }
         rows[organization]?.isTold = true
         told += 1
         return "\(row.count) questions in a row about jobs of \(organization) proved nothing: \(doubt.explanation). "

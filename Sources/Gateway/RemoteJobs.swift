@@ -33,7 +33,11 @@ final class RemoteJobs: Sendable {
         let id = ConnectionKey.canonical(text.utf8.span)
         if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
         guard let path = questions.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
-        let answer = try await questions.questions.ask(path, for: organization)
+        let answer: UpstreamAnswer
+        do throws(UpstreamFailure) { answer = try await questions.questions.ask(path, for: organization) } catch {
+            // Not the time of the request itself, which would be told that its work may have begun.
+            throw error.status == 504 ? .jobUnanswered : error
+        }
         switch answer.status {
         case 200...299:
             guard let job = JobObject.read(answer.body.span), job.id == id, let connection = job.connection else {

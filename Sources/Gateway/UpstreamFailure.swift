@@ -42,6 +42,8 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case loop
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
+    /// The upstream did not tell in time which connection a job is on: the request for it was not sent.
+    case jobUnanswered
     /// This machine has no descriptors or ports left.
     case localExhaustion
     /// The upstream in this process failed; or no route tells where a remote one shows a job.
@@ -54,7 +56,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout: 504
         case .nameNotFound, .connectionRefused, .unreachable, .certificate, .tls, .tlsAlert, .closed, .invalidResponse,
             .headTooLarge, .unexpectedUpgrade, .tooManyInterim, .truncated, .invalidBody, .loop, .credentialRefused,
-            .internalFailure:
+            .jobUnanswered, .internalFailure:
             502
         }
     }
@@ -73,7 +75,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tls: "tls_protocol_error"
         case .tlsAlert: "tls_alert_received"
         case .closed: "connection_terminated"
-        case .answerTimeout: "http_response_timeout"
+        case .answerTimeout, .jobUnanswered: "http_response_timeout"
         case .invalidResponse, .tooManyInterim: "http_protocol_error"
         case .headTooLarge: "http_response_header_section_size"
         case .unexpectedUpgrade: "http_upgrade_failed"
@@ -90,7 +92,8 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     package var mayHaveBegunWork: Bool {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .nameNotFound, .nameTimeout, .connectionRefused, .unreachable,
-            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .localExhaustion:
+            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .jobUnanswered,
+            .localExhaustion:
             false
         case .closed, .answerTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
             .truncated, .bodyTimeout, .invalidBody, .internalFailure:
@@ -114,6 +117,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tlsAlert: "the TLS handshake was refused"
         case .closed: "the connection ended before the answer"
         case .answerTimeout: "the answer did not come in time"
+        case .jobUnanswered: "the upstream did not tell in time which connection the job is on"
         case .invalidResponse: "the answer is not valid HTTP"
         case .headTooLarge: "the head of the answer is too large"
         case .unexpectedUpgrade: "the protocol was switched unasked"

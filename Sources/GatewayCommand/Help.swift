@@ -35,8 +35,8 @@ enum Help {
         usage: gateway connectors [--listen HOST:PORT] [--state DIR] [--workers N]
 
         Serves the connector service alone, over plain HTTP, to a gateway in front of it: in that gateway's policy,
-        gateway: { upstream: { url: "http://HOST:PORT" } }. It believes X-Gateway-Organization and asks for no token: only
-        the gateway may reach it.
+        gateway: { upstream: { url: "http://HOST:PORT", ownCredential: "none" } }. It believes X-Gateway-Organization and
+        asks for no token: only the gateway may reach it.
 
           --listen HOST:PORT   where the gateway connects (default: 127.0.0.1:8445)            GATEWAY_CONNECTORS_LISTEN
           --state DIR          data of this service; not a gateway's own (default: state)      GATEWAY_CONNECTORS_STATE

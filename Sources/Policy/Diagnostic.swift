@@ -85,6 +85,7 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case limitNeverBinds = "limit-never-binds"
     case errorRuleNeverMatches = "error-rule-never-matches"
     case unwatchedLeases = "unwatched-leases"
+    case anonymousQuestions = "anonymous-questions"
     case unusableFile = "unusable-file"
     case misnamedFile = "misnamed-file"
 }

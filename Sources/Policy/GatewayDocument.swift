@@ -3,6 +3,8 @@ internal import JSON
 /// Reads the `gateway` section.
 struct GatewayDocument {
     private(set) var settings = GatewaySettings()
+    /// See ``UpstreamDocument``.
+    private(set) var anonymousQuestions: Place?
     private let report: PolicyReport
 
     static let fields = [
@@ -39,7 +41,9 @@ struct GatewayDocument {
             if let access { settings.accessLog = access }
         }
         if let upstream = object("upstream", fields, .upstream) {
-            settings.upstream = UpstreamDocument(upstream).settings
+            let document = UpstreamDocument(upstream)
+            settings.upstream = document.settings
+            anonymousQuestions = document.anonymousQuestions
         }
         for text in fields.strings("trustedProxies", mayBeEmpty: true)?.value ?? [] {
             guard let range = fields.read(text, of: "trustedProxies", AddressRange.init(reading:)) else { continue }

@@ -110,6 +110,17 @@ extension PolicyValidation {
     private func lintLeases() {
         guard documents.settings.upstream != nil else { return }
         let lasting = Set(documents.leases.filter { $0.holds == .job }.map(\.name))
+        if let place = documents.anonymousQuestions,
+            documents.routes.contains(where: { $0.lease.map { lasting.contains($0.value) } ?? false })
+        {
+            report.warning(
+                .anonymousQuestions, "the gateway asks this upstream about jobs without a credential", at: place,
+                help: [
+                    "where it refuses such questions no lease ends, and the connection goes on answering 409",
+                    "give \"ownCredential\" a secret that can read the jobs of every organization",
+                    "or write ownCredential: \"none\" where the upstream shows jobs to everybody who reaches it",
+                ])
+        }
         let watched = Set(documents.routes.filter(\.showsJobs).map(\.family))
         var told: Set<RouteFamily> = []
         for route in documents.routes where !watched.contains(route.family) {

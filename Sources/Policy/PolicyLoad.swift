@@ -35,6 +35,8 @@ extension PolicySet {
 /// All documents of a policy set, read but not yet compared with each other.
 struct PolicyDocuments {
     let settings: GatewaySettings
+    /// See ``UpstreamDocument``.
+    let anonymousQuestions: Place?
     let scopes: [ScopeDocument]
     let routes: [RouteDocument]
     let limits: [LimitDocument]
@@ -47,7 +49,9 @@ struct PolicyDocuments {
 
     init(_ sources: PolicySources) {
         let report = sources.report
-        settings = GatewayDocument(sources["gateway"], report).settings
+        let gateway = GatewayDocument(sources["gateway"], report)
+        settings = gateway.settings
+        anonymousQuestions = gateway.anonymousQuestions
         scopes = sources["scopes"].map { ScopeDocument($0, report) }
         routes = sources["routes"].compactMap { RouteDocument($0, report) }
         limits = sources["limits"].compactMap { LimitDocument($0, report) }

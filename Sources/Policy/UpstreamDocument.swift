@@ -3,6 +3,8 @@ internal import JSON
 /// Reads the `upstream` block of `gateway`.
 struct UpstreamDocument {
     private(set) var settings = UpstreamSettings(endpoints: [])
+    /// Where it says that the gateway's own questions carry no credential, unless it says so in words.
+    private(set) var anonymousQuestions: Place?
     private let report: PolicyReport
 
     static let fields = [
@@ -19,6 +21,7 @@ struct UpstreamDocument {
         readHost(fields)
         readCredentials(fields)
         readTLS(fields)
+        findAnonymousQuestions(fields)
         readTimeouts(fields)
         if let connections = object("connections", fields, .upstreamConnections) {
             if let found = connections.integer("inFlight", in: 1...1_000_000) {
@@ -150,8 +153,18 @@ struct UpstreamDocument {
 }
 
 extension UpstreamDocument {
+    private mutating func findAnonymousQuestions(_ fields: Fields) {
+        guard fields["ownCredential"] == nil, settings.tls.clientCertificate == nil else { return }
+        switch settings.credential {
+        case .secret: break
+        case .pass, .strip:
+            // What is wrong with a secret has been said.
+            if fields["credential"]?.object == nil { anonymousQuestions = fields.namePlace(of: "url") }
+        }
+    }
+
     private mutating func readCredentials(_ fields: Fields) {
-        settings.ownCredential = secret("ownCredential", fields)
+        if fields["ownCredential"]?.string != "none" { settings.ownCredential = secret("ownCredential", fields) }
         guard let value = fields["credential"] else { return }
         if value.object != nil {
             if let secret = secret("credential", fields) { settings.credential = .secret(secret) }

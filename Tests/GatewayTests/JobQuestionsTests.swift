@@ -9,7 +9,9 @@ private let key = LeaseKey(organization: "o", connection: "c1")
 struct JobQuestionsTests {
     private let upstream = ScriptedQuestions()
 
-    private func ask(_ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil, since: Int64 = 0)
+    private func ask(
+        _ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil, since: Int64 = 0
+    )
         async -> JobAnswer
     {
         let job = id.map { LeaseJob(id: $0, type: "sync", status: "pending", location: location) }
@@ -62,6 +64,7 @@ struct JobQuestionsTests {
         let target = "/source-connections/c1/jobs?limit=100"
         upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":"FAILED"}]"#)
         #expect(await ask(.airweave) == .job(LeaseJob(id: "job_1", type: "sync", status: "FAILED")))
+        upstream.answers(target + "&offset=1", 200, "[]")
         #expect(await ask(.airweave, "job_2") == .notFound)
         upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":7}]"#)
         #expect(await ask(.airweave, "job_2") == .unknown(.unreadable))
@@ -101,19 +104,21 @@ struct JobQuestionsTests {
         #expect(await ask(.aitronos, nil) == .unknown(.unreadable), "the same page again")
         upstream.answers(
             target + "&offset=1", 200,
-            #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"z","status":"running"}],"total":3}"#)
+            #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"b","status":"failed"},{"job_id":"z","status":"running"}],"total":3}"#
+        )
         guard case .jobs(let jobs) = await ask(.aitronos, nil) else {
             Issue.record("no jobs")
             return
         }
-        #expect(jobs.map(\.id) == ["a", "z"])
+        #expect(jobs.map(\.id) == ["a", "b", "z"])
         upstream.answers("/orgs/o/jobs/job_1", 404)
         #expect(await ask() == .notFound)
         upstream.answers("/orgs/o/jobs/z", 404)
         #expect(await ask(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
     }
 
-    @Test("A list without a total is through where a page is not full, or where it goes back before the lease, newest first")
+    @Test(
+        "A list without a total is through where a page is empty, or where it goes back before the lease, newest first")
     func bareLists() async {
         let target = "/source-connections/c1/jobs?limit=100"
         func page(_ numbers: some Sequence<Int>, start: (Int) -> Int? = { _ in nil }) -> String {
@@ -126,6 +131,7 @@ struct JobQuestionsTests {
         upstream.answers(target, 200, page(0..<100))
         upstream.answers(target + "&offset=100", 200, page(100..<150))
         #expect(await ask(.airweave, "j149") == .job(LeaseJob(id: "j149", type: "sync", status: "failed")))
+        upstream.answers(target + "&offset=150", 200, "[]")
         #expect(await ask(.airweave, "x") == .notFound)
         upstream.answers(target + "&offset=100", 200, page(0..<100))
         #expect(await ask(.airweave, "x") == .unknown(.unreadable), "it has one page for everybody")
@@ -137,12 +143,59 @@ struct JobQuestionsTests {
         #expect(await ask(.airweave, "x", since: 1_800_000_000_000) == .unknown(.unreadable), "oldest first")
     }
 
+    @Test("A short page is followed to the next one, for an upstream may have shorter pages than were asked for")
+    func shortPages() async {
+        let target = "/source-connections/c1/jobs?limit=100"
+        func page(_ ids: [String]) -> String {
+            "[" + ids.map { #"{"id":"\#($0)","source_connection_id":"c1","status":"running"}"# }.joined(separator: ",")
+                + "]"
+        }
+        upstream.answers(target, 200, page(["a", "b"]))
+        upstream.answers(target + "&offset=2", 200, page(["c"]))
+        upstream.answers(target + "&offset=3", 200, page([]))
+        #expect(await ask(.airweave, "x") == .notFound)
+        #expect(upstream.targets == [target, target + "&offset=2", target + "&offset=3"])
+        // No pages at all: the same again.
+        upstream.answers(target + "&offset=2", 200, page(["a", "b"]))
+        #expect(await ask(.airweave, "x") == .notFound)
+        #expect(await ask(.airweave, "b") != .notFound)
+    }
+
+    @Test("One list answers for many leases of an organization, as far as it shows their jobs")
+    func shared() async {
+        let leases = (0..<300).map { number in
+            WatchedLease(
+                serial: UInt64(number), key: LeaseKey(organization: "o", connection: "c\(number)"), kind: "sync",
+                family: .aitronos, state: .held, job: LeaseJob(id: "j\(number)", type: "sync", status: "pending"),
+                since: 0, isAccepted: false)
+        }
+        func page(_ numbers: Range<Int>) -> String {
+            let jobs = numbers.map {
+                // One of them belongs to another connection than the lease believes.
+                #"{"job_id":"j\#($0)","connection_id":"c\#($0 == 7 ? 8 : $0)","status":"succeeded","job_type":"sync"}"#
+            }
+            return #"{"data":["# + jobs.joined(separator: ",") + "]}"
+        }
+        let target = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
+        upstream.answers(target, 200, page(0..<100))
+        upstream.answers(target + "&offset=100", 200, page(100..<150))
+        let questions = JobQuestions(questions: upstream, path: ScriptedQuestions.path)
+        let answers = await questions.ask(about: leases)
+        #expect(answers[149] == .job(LeaseJob(id: "j149", type: "sync", status: "succeeded")))
+        #expect(answers[7] == .notListed && answers[150...].allSatisfy { $0 == .notListed })
+        #expect(answers.filter { $0 == .notListed }.count == 151)
+        #expect(upstream.targets.count == 2)
+        upstream.answers(target, 400, "")
+        #expect(await questions.ask(about: leases).allSatisfy { $0 == .notListed })
+    }
+
     @Test("A list that never ends proves nothing")
     func endless() async {
         let target = "/source-connections/c1/jobs?limit=100"
         for page in 0..<30 {
             let jobs = (0..<100).map { #"{"id":"p\#(page)_\#($0)","source_connection_id":"c1","status":"failed"}"# }
-            upstream.answers(target + (page == 0 ? "" : "&offset=\(page * 100)"), 200, "[\(jobs.joined(separator: ","))]")
+            upstream.answers(
+                target + (page == 0 ? "" : "&offset=\(page * 100)"), 200, "[\(jobs.joined(separator: ","))]")
         }
         #expect(await ask(.airweave, "x") == .unknown(.unreadable))
         #expect(upstream.targets.count == 20)
@@ -151,7 +204,8 @@ struct JobQuestionsTests {
     @Test(
         "A list that cannot be read whole does not say that nothing runs",
         arguments: [
-            (200, #"{"data":[{"x":1}],"total":1}"#), (200, "[1]"), (200, ""), (200, "{}"), (404, "[]"), (500, "[]"),
+            (200, #"{"data":[{"x":1}],"total":1}"#), (200, "[1]"), (200, #"{"data":[],"total":1}"#), (200, ""),
+            (200, "{}"), (404, "[]"), (500, "[]"),
         ])
     func damagedLists(status: Int, body: String) async {
         upstream.answers(ScriptedQuestions.listTarget("c1"), status, body)
@@ -222,7 +276,7 @@ struct RemoteJobsTests {
             upstream.answers(target, status, body)
             await #expect(throws: failure) { try await connection() }
         }
-        await #expect(throws: UpstreamFailure.answerTimeout) {
+        await #expect(throws: UpstreamFailure.jobUnanswered) {
             try await jobs.connection(ofJob: "job_x", organization: "o", family: .aitronos)
         }
         await #expect(throws: UpstreamFailure.internalFailure) {

@@ -55,10 +55,10 @@ private final class WatchedUpstream {
         try waitUntil("the watcher has looked") { !isDone.all.withLock { $0.isEmpty } }
     }
 
-    func hold(_ number: Int) {
+    func hold(_ number: Int, family: RouteFamily = .aitronos) {
         leases.restore(
             LeaseEntry(
-                serial: 0, key: LeaseKey(organization: "o", connection: "c\(number)"), kind: "sync", family: .aitronos,
+                serial: 0, key: LeaseKey(organization: "o", connection: "c\(number)"), kind: "sync", family: family,
                 since: 0, job: LeaseJob(id: "job_\(number)", type: "sync", status: "running")), matrix: matrix, now: 0)
     }
 
@@ -88,7 +88,7 @@ struct JobWatcherTests {
     @Test("An upstream that does not answer frees nothing, and is not asked more things at once than there are places")
     func silence() throws {
         let watched = try WatchedUpstream()
-        for number in 0..<40 { watched.hold(number) }
+        for number in 0..<40 { watched.hold(number, family: .airweave) }
         let gate = Gate()
         watched.upstream.wait(for: gate)
         for _ in 0..<10 { try watched.second() }

@@ -22,7 +22,7 @@ extension LeaseTable {
 }
 
 private func job(_ id: String, _ status: String = "running") -> LeaseJob {
-    LeaseJob(id: id, type: "sync", status: status)
+    LeaseJob(id: id, type: "sync", status: status, startedAt: 0)
 }
 
 @Suite("What answers prove about leases")
@@ -45,6 +45,25 @@ struct LeaseAnswersTests {
         #expect(table.isEmpty)
     }
 
+    @Test("A job that began before the request is not the lease's for certain: its end leaves the lease uncertain")
+    func guess() throws {
+        let table = LeaseTable()
+        let lease = try table.reserve(key, kind: sync, family: .airweave, matrix: matrix, now: 100_000)
+        lease.leaveUncertain()
+        func other(_ status: String, startedAt: Int64?) -> LeaseJob {
+            LeaseJob(id: "a", type: "sync", status: status, startedAt: startedAt)
+        }
+        #expect(table.resolve([other("running", startedAt: 30_000)], mayFree: false) == .idle, "it is somebody else's")
+        #expect(table.resolve([other("running", startedAt: 70_000)], mayFree: false) == .held, "clocks differ")
+        let before = table.moment()
+        table.jobShown(key, other("failed", startedAt: 70_000), askedAt: table.moment(), now: 110_000)
+        #expect(table.usage().uncertain == 1)
+        #expect(table.resolve([job("b")], at: before) == .open, "the list is older than that")
+        #expect(table.resolve([LeaseJob(id: "b", type: "sync", status: "running", startedAt: 100_000)]) == .held)
+        table.jobVanished(key, try #require(table.watched().first).serial, askedAt: table.moment(), now: 110_000)
+        #expect(table.isEmpty, "the job began with the request")
+    }
+
     @Test("A question from before a lease became what it is neither binds, frees nor ends it")
     func moments() throws {
         var moment = table.moment()
@@ -54,10 +73,10 @@ struct LeaseAnswersTests {
         moment = table.moment()
         #expect(table.resolve([job("a")]) == .held)
         let serial = try #require(table.watched().first).serial
-        table.jobVanished(key, serial, askedAt: moment)
+        table.jobVanished(key, serial, askedAt: moment, now: 0)
         table.jobShown(key, job("a", "failed"), askedAt: moment, now: 9)
         #expect(table.usage().held == 1)
-        table.jobVanished(key, serial, askedAt: table.moment())
+        table.jobVanished(key, serial, askedAt: table.moment(), now: 0)
         #expect(table.isEmpty)
     }
 
@@ -104,21 +123,33 @@ struct LeaseAnswersTests {
 
     @Test("The status of an answer decides what becomes of the lease")
     func settle() throws {
-        for status in [301, 400, 404, 409, 423, 429] {
+        for status in [400, 401, 404, 409, 423, 429] {
             try table.lease().settle(status: status, started: nil, now: 0)
             #expect(table.isEmpty)
         }
-        for (status, isAccepted) in [(500, false), (503, false), (599, false), (200, true), (202, true), (204, true)] {
+        for (status, isAccepted) in [
+            (300, false), (302, false), (303, false), (408, false), (460, false), (499, false), (500, false),
+            (503, false),
+            (599, false), (200, true), (202, true), (204, true),
+        ] {
             let table = LeaseTable()
             try table.lease().settle(status: status, started: nil, now: 0)
             #expect(table.watched().map(\.isAccepted) == [isAccepted])
         }
         try table.lease().settle(status: 201, started: job("a"), now: 0)
         #expect(table.usage().held == 1)
-        for status in [200, 404, 500] {
+        for status in [200, 303, 404, 500, 501, 503] {
             let table = LeaseTable()
             try table.lease(state).settle(status: status, started: nil, now: 0)
             #expect(table.usage() == LeaseTable.Usage())
+        }
+        for status in [408, 460, 499, 502, 504] {
+            let table = LeaseTable()
+            try table.lease(state).settle(status: status, started: nil, now: 0)
+            #expect(table.usage() == LeaseTable.Usage(uncertain: 1) && table.hasLingering)
+            let lease = try #require(table.watched().first)
+            table.endRequest(lease.key, lease.serial)
+            #expect(table.usage() == LeaseTable.Usage() && !table.hasLingering)
         }
     }
 }

@@ -167,6 +167,9 @@ struct LeaseTableTests {
             #expect(table.usage().reserved == 1)
             #expect(table.refusal(sync) != nil)
         }
+        // The first was sent and nobody heard of it again; the second never was.
+        #expect(!table.isFree && table.usage() == LeaseTable.Usage(uncertain: 2))
+        for lease in table.watched() { table.endRequest(lease.key, lease.serial) }
         #expect(table.isFree)
         table.tryReserve()?.bind(job("job_1"), now: 0)
         #expect(!table.grants(state))

@@ -72,7 +72,11 @@ extension JobWatches {
     mutating func due(_ leases: [WatchedLease], now: Instant, room: Int) -> [WatchedLease] {
         _ = note(leases, now: now)
         var due: [WatchedLease] = []
-        while due.count < room, let lease = next(now: now) { due.append(lease) }
+        while due.count < room {
+            let leases = next(now: now)
+            if leases.isEmpty { break }
+            due += leases
+        }
         return due
     }
 }

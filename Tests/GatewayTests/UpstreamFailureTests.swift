@@ -26,6 +26,7 @@ struct UpstreamFailureTests {
         case .tlsAlert: bad("tls_alert_received", mayHaveBegun: false)
         case .loop: bad("proxy_loop_detected", mayHaveBegun: false)
         case .credentialRefused: bad("proxy_configuration_error", mayHaveBegun: false)
+        case .jobUnanswered: bad("http_response_timeout", mayHaveBegun: false)
         case .closed: bad("connection_terminated")
         case .invalidResponse, .tooManyInterim: bad("http_protocol_error")
         case .headTooLarge: bad("http_response_header_section_size")

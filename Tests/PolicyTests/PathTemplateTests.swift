@@ -29,6 +29,23 @@ struct PathTemplateTests {
         #expect(table.path(showing: .job, family: .airweave) == nil)
     }
 
+    @Test("Of several patterns it is the one that begins as the request's path did, else the first")
+    func nearest() throws {
+        let table = try routes(
+            """
+            jobs: { match: ["GET /v1/c/{connection}/jobs", "GET /c/{connection}/jobs", "GET /v1/beta/c/{connection}/jobs"],
+                    scope: "s", shows: "jobs", family: "airweave" },
+            """)
+        func path(_ start: String) -> String? {
+            table.path(showing: .jobs, family: .airweave, near: start)?.path(connection: "x")
+        }
+        #expect(path("/c/") == "/c/x/jobs" && path("/v1/c/") == "/v1/c/x/jobs")
+        #expect(path("/v1/beta/c/") == "/v1/beta/c/x/jobs")
+        for start in ["", "/", "/other/", "/v1", "/v1/cc/"] {
+            #expect(path(start) == "/v1/c/x/jobs", "\(start)")
+        }
+    }
+
     @Test(
         "A text that would lead the request elsewhere fills no gap",
         arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
