@@ -66,7 +66,7 @@ package struct AccessRecord: Sendable {
 package struct StageTimes: Sendable {
     private var durations = InlineArray<12, UInt64>(repeating: 0)
     private var last: UInt64 = 0
-    private var start: UInt64 = 0
+    private(set) var start: UInt64 = 0
 
     package init() {}
 

@@ -36,6 +36,8 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     /// The body ended early.
     case truncated
     case bodyTimeout
+    /// The answer went on for longer than any may.
+    case totalTimeout
     /// The framing of the body is damaged.
     case invalidBody
     /// The request has been here before.
@@ -53,7 +55,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     package var status: Int {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .localExhaustion: 503
-        case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout: 504
+        case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout, .totalTimeout: 504
         case .nameNotFound, .connectionRefused, .unreachable, .certificate, .tls, .tlsAlert, .closed, .invalidResponse,
             .headTooLarge, .unexpectedUpgrade, .tooManyInterim, .truncated, .invalidBody, .loop, .credentialRefused,
             .jobUnanswered, .internalFailure:
@@ -75,7 +77,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tls: "tls_protocol_error"
         case .tlsAlert: "tls_alert_received"
         case .closed: "connection_terminated"
-        case .answerTimeout, .jobUnanswered: "http_response_timeout"
+        case .answerTimeout, .totalTimeout, .jobUnanswered: "http_response_timeout"
         case .invalidResponse, .tooManyInterim: "http_protocol_error"
         case .headTooLarge: "http_response_header_section_size"
         case .unexpectedUpgrade: "http_upgrade_failed"
@@ -96,7 +98,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
             .localExhaustion:
             false
         case .closed, .answerTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
-            .truncated, .bodyTimeout, .invalidBody, .internalFailure:
+            .truncated, .bodyTimeout, .totalTimeout, .invalidBody, .internalFailure:
             true
         }
     }
@@ -124,6 +126,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tooManyInterim: "there are too many interim answers"
         case .truncated: "the answer ended early"
         case .bodyTimeout: "the answer stopped half way"
+        case .totalTimeout: "the answer did not end in time"
         case .invalidBody: "the framing of the answer is damaged"
         case .loop: "the request has passed this gateway already"
         case .credentialRefused: "the gateway's credential was refused"

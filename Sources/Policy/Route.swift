@@ -41,11 +41,15 @@ package final class Route: Sendable, Equatable {
         package var connect: Duration?
         package var answer: Duration?
         package var bodyProgress: Duration?
+        package var total: Duration?
 
-        package init(connect: Duration? = nil, answer: Duration? = nil, bodyProgress: Duration? = nil) {
+        package init(
+            connect: Duration? = nil, answer: Duration? = nil, bodyProgress: Duration? = nil, total: Duration? = nil
+        ) {
             self.connect = connect
             self.answer = answer
             self.bodyProgress = bodyProgress
+            self.total = total
         }
     }
 

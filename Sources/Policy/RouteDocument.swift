@@ -55,6 +55,7 @@ struct RouteDocument {
             timeouts.connect = fields.duration("connect")
             timeouts.answer = fields.duration("answer")
             timeouts.bodyProgress = fields.duration("bodyProgress")
+            timeouts.total = fields.duration("total")
         }
         self.owner = fields.string("owner")?.value
         _ = fields.string("description")

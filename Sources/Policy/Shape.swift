@@ -49,14 +49,14 @@ enum Shape: String, CaseIterable {
         case .upstream: UpstreamDocument.fields
         case .credential, .ownCredential: ["header", "secretFile"]
         case .upstreamTLS: ["authorities", "serverName", "certificate", "key"]
-        case .upstreamTimeouts: ["connect", "answer", "bodyProgress", "idle", "queue"]
+        case .upstreamTimeouts: ["connect", "answer", "bodyProgress", "total", "idle", "queue"]
         case .upstreamConnections: ["inFlight", "queue", "idle"]
         case .health: ["path", "interval", "timeout", "healthy", "unhealthy"]
         case .breaker: ["failures", "open"]
         case .retries: ["percent", "least"]
         case .scope: ["description"]
         case .route: RouteDocument.fields
-        case .routeTimeouts: ["connect", "answer", "bodyProgress"]
+        case .routeTimeouts: ["connect", "answer", "bodyProgress", "total"]
         case .routeConnection: ["body"]
         case .limit: LimitDocument.fields
         case .planChange: ["allow", "burst", "mode"]

@@ -124,6 +124,7 @@ struct UpstreamDocument {
         if let found = timeouts.duration("connect") { settings.timeouts.connect = found }
         if let found = timeouts.duration("answer") { settings.timeouts.answer = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
+        if let found = timeouts.duration("total") { settings.timeouts.total = found }
         if let found = timeouts.duration("idle") { settings.timeouts.idle = found }
         if let found = timeouts.duration("queue") { settings.timeouts.queue = found }
     }

@@ -70,8 +70,8 @@ package struct UpstreamSettings: Equatable, Sendable {
         package init() {}
     }
 
-    /// The deadlines of one exchange with the upstream; routes may have their own for `connect`, `answer` and
-    /// `bodyProgress`.
+    /// The deadlines of one exchange with the upstream; routes may have their own for `connect`, `answer`, `bodyProgress` and
+    /// `total`.
     package struct Timeouts: Equatable, Sendable {
         /// For the TCP connection and for the TLS handshake, each.
         package var connect = Duration.seconds(2)
@@ -80,6 +80,8 @@ package struct UpstreamSettings: Equatable, Sendable {
         package var answer = Duration.seconds(75)
         /// Between two pieces of a body, in either direction.
         package var bodyProgress = Duration.seconds(30)
+        /// From the request's head to the end of its answer, whatever moves meanwhile: what was granted ends at some time.
+        package var total = Duration.seconds(3600)
         /// How long an unused connection is kept: shorter than the upstream keeps it, so that it is not closed just as a
         /// request is sent.
         package var idle = Duration.seconds(4)

@@ -41,6 +41,8 @@ package struct ServerConnection: ~Copyable {
     /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
     var hasFailedToSend = false
     package internal(set) var bytesSent = 0
+    /// The answer under way is not sent any more after this.
+    package var answerEnd = Instant.distantFuture
     private var stretch = EventLoop.Stretch()
 
     init(
@@ -291,6 +293,7 @@ package struct ServerConnection: ~Copyable {
     /// The response is in `output`, whole.
     package mutating func responseFinished() -> ConnectionState.AfterResponse {
         body = BodyReader(framing: .none)
+        answerEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
         return state.responseFinished()
     }

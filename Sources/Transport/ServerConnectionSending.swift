@@ -75,9 +75,13 @@ extension ServerConnection {
                 sent += count
                 bytesSent += count
             case .wantsWrite:
-                guard await watch.writable(before: loop.now + timeouts.write) == .ready else { return false }
+                guard await watch.writable(before: min(loop.now + timeouts.write, answerEnd)) == .ready else {
+                    return false
+                }
             case .wantsRead:
-                guard await watch.readable(before: loop.now + timeouts.write) == .ready else { return false }
+                guard await watch.readable(before: min(loop.now + timeouts.write, answerEnd)) == .ready else {
+                    return false
+                }
                 stream.socketBecameReadable(closing: watch.isPeerClosing)
             case .closedByPeer: return false
             }

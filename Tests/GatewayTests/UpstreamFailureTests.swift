@@ -36,7 +36,7 @@ struct UpstreamFailureTests {
         case .internalFailure: bad("proxy_internal_error")
         case .nameTimeout: late("dns_timeout", mayHaveBegun: false)
         case .connectTimeout: late("connection_timeout", mayHaveBegun: false)
-        case .answerTimeout: late("http_response_timeout")
+        case .answerTimeout, .totalTimeout: late("http_response_timeout")
         case .bodyTimeout: late("connection_read_timeout")
         }
     }

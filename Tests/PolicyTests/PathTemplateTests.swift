@@ -75,13 +75,14 @@ struct PathTemplateTests {
         let table = try routes(
             """
             a: { match: "GET /a", scope: "s", shows: "job", timeouts: { answer: "10min" } },
-            b: { match: "POST /b", scope: "s", timeouts: { connect: "5s", bodyProgress: "60s" } },
+            b: { match: "POST /b", scope: "s", timeouts: { connect: "5s", bodyProgress: "60s", total: "6h" } },
             c: { match: "GET /c", scope: "s" },
             """)
         #expect(table.routes.map(\.shows) == [.job, nil, nil])
         #expect(
             table.routes.map(\.timeouts) == [
-                .init(answer: .seconds(600)), .init(connect: .seconds(5), bodyProgress: .seconds(60)), .init(),
+                .init(answer: .seconds(600)),
+                .init(connect: .seconds(5), bodyProgress: .seconds(60), total: .seconds(21_600)), .init(),
             ])
     }
 }

@@ -29,7 +29,7 @@ struct UpstreamSettingsTests {
               credential: { header: "Authorization", secretFile: "secrets/upstream" },
               ownCredential: { header: "x-api-key", secretFile: "/own" },
               tls: { authorities: "ca.pem", serverName: "Real.example", certificate: "c.pem", key: "c.key" },
-              timeouts: { connect: "1ms", answer: "2ms", bodyProgress: "3ms", idle: "4ms", queue: "5ms" },
+              timeouts: { connect: "1ms", answer: "2ms", bodyProgress: "3ms", total: "18ms", idle: "4ms", queue: "5ms" },
               connections: { inFlight: 6, queue: 7, idle: 8 },
               resolve: "9s",
               health: { path: "/h?x", interval: "10s", timeout: "11s", healthy: 12, unhealthy: 13 },
@@ -54,6 +54,7 @@ struct UpstreamSettingsTests {
         expected.timeouts.connect = .milliseconds(1)
         expected.timeouts.answer = .milliseconds(2)
         expected.timeouts.bodyProgress = .milliseconds(3)
+        expected.timeouts.total = .milliseconds(18)
         expected.timeouts.idle = .milliseconds(4)
         expected.timeouts.queue = .milliseconds(5)
         expected.connections.inFlight = 6

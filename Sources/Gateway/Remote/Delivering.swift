@@ -32,6 +32,7 @@ extension Worker {
         let start = begin(upstream, &connection, exchange)
         let isForJob = lease?.isForJob ?? false
         var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
+        connection.answerEnd = client.end(of: exchange, grant.route)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, as: start.framing, for: grant, client, &copy, &connection)
         } catch {
@@ -95,21 +96,30 @@ extension Worker {
                 turns += 1
                 // Where both sides are always ready, other connections get their turn all the same.
                 if turns % Worker.turnsAtOnce == 0 { await Task.yield() }
+                guard loop.now < connection.answerEnd else { throw .deadlinePassed }
                 switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
                 case .end: return
                 case .nothing where copy.holdsBack:
-                    try await upstream.awaitBytes(before: loop.now + client.bodyProgress(of: grant.route))
+                    try await upstream.awaitBytes(
+                        before: min(loop.now + client.bodyProgress(of: grant.route), connection.answerEnd))
                 // The client gets what there is before more is waited for, and no more is read than it takes.
                 case .nothing:
                     guard await connection.flush() else { throw .abandoned }
                     try await upstream.awaitBytes(
-                        before: loop.now + client.bodyProgress(of: grant.route), unlessClosing: connection.watch)
+                        before: min(loop.now + client.bodyProgress(of: grant.route), connection.answerEnd),
+                        unlessClosing: connection.watch)
                 case .enough: guard await connection.flushFullRecords() else { throw .abandoned }
                 case .large(let range):
                     guard await connection.flush(then: upstream.input, in: range) else { throw .abandoned }
                 }
             }
-        } catch { throw .upstream(error) }
+        } catch {
+            // Whoever was waited for then, the time is what is over.
+            guard loop.now < connection.answerEnd else {
+                throw .client(Failure(.upstream(.totalTimeout), at: .forward))
+            }
+            throw .upstream(error)
+        }
     }
 
     /// What stops the relaying of what is here.

@@ -90,7 +90,10 @@ extension Worker {
                     ? false
                     : try await goOnSending(
                         body, after: sent, for: grant, over: upstream, client, watch, &connection, &exchange)
-                if !hasAnswer { try await awaitAnswer(for: grant, over: upstream, client, watch, &connection) }
+                if !hasAnswer {
+                    let deadline = min(client.answerDeadline(of: grant.route), client.end(of: exchange, grant.route))
+                    try await awaitAnswer(over: upstream, before: deadline, watch, &connection)
+                }
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = upstream.failed()
@@ -240,10 +243,9 @@ extension Worker {
 
     /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
     private func awaitAnswer(
-        for grant: Grant, over upstream: ClientConnection, _ client: UpstreamClient, _ watch: SocketWatch?,
+        over upstream: ClientConnection, before deadline: Instant, _ watch: SocketWatch?,
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) {
-        let deadline = client.answerDeadline(of: grant.route)
         while true {
             do throws(ClientFailure) {
                 while try !upstream.headAtHand() {

@@ -16,6 +16,7 @@ final class UpstreamClient {
     /// What each request needs of the settings, without their strings.
     let timeouts: UpstreamSettings.Timeouts
     private let answerPatience: Patience
+    private let totalPatience: Patience
     let passesHost: Bool
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
@@ -39,6 +40,7 @@ final class UpstreamClient {
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
         answerPatience = Patience(cluster.settings.timeouts.answer)
+        totalPatience = Patience(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
@@ -148,6 +150,12 @@ final class UpstreamClient {
 
     /// How long the head of an answer may take.
     func patience(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
+
+    /// When the answer to `exchange` must have ended.
+    func end(of exchange: borrowing Exchange, _ route: Route) -> Instant {
+        let start = Instant(nanoseconds: exchange.times.start)
+        return if let own = route.timeouts.total { start + own } else { start + totalPatience }
+    }
 
     /// How long a body may stand still, in either direction.
     func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? timeouts.bodyProgress }
