@@ -1,5 +1,6 @@
 """A connector service whose jobs do what the test says, and that remembers who asked for them."""
 
+import datetime
 import json
 import re
 import threading
@@ -33,6 +34,11 @@ class JobUpstream(Upstream):
         self.page = None
         super().__init__(**options)
 
+    def begins(self, identity, connection, family="", status="running"):
+        """A job that runs from now on."""
+        start = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        self.jobs[identity] = {"connection_id": connection, "status": status, "family": family, "start": start}
+
     def ends(self, identity, status="succeeded"):
         self.jobs[identity]["status"] = status
 
@@ -47,11 +53,8 @@ class JobUpstream(Upstream):
         if request.method == "POST" and (found := TRIGGER.match(path)):
             if identity := request["x-job"]:
                 connection = found[1] or json.loads(request.body)["connection_id"]
-                job = {"connection_id": connection, "status": "running", "family": "airweave" if found[1] else ""}
-                if self.delay:
-                    threading.Timer(self.delay, self.jobs.__setitem__, (identity, job)).start()
-                else:
-                    self.jobs[identity] = job
+                begin = lambda: self.begins(identity, connection, "airweave" if found[1] else "")
+                threading.Timer(self.delay, begin).start() if self.delay else begin()
             if request.fault == "wait":
                 self.told.wait(30)
             if identity and request.fault in ("well", "wait"):
@@ -79,8 +82,8 @@ class JobUpstream(Upstream):
         """The job as its family shows it."""
         job = self.jobs[identity]
         if job["family"]:
-            return {"id": identity, "source_connection_id": job["connection_id"], "status": job["status"]}
-        return {"job_id": identity, "connection_id": job["connection_id"], "job_type": "sync", "status": job["status"]}
+            return {"id": identity, "source_connection_id": job["connection_id"], "status": job["status"], "started_at": job["start"]}
+        return {"job_id": identity, "connection_id": job["connection_id"], "job_type": "sync", "status": job["status"], "start_time": job["start"]}
 
     def polls(self, path=""):
         """The gateway's own questions: clients here send an id with everything. All of them, or those of one path."""

@@ -99,7 +99,7 @@ def test_a_job_that_is_hidden_is_confirmed_by_the_list(front, upstream):
 def test_five_retries_at_once_of_a_job_that_the_upstream_hides(front, upstream, lie, status, code):
     """The question for the job's connection is refused, and the retries go out without any lease: five jobs on one connection."""
     caller = Caller(front(upstream))
-    upstream.jobs["job_1"] = {"connection_id": CONNECTION, "status": "failed", "family": ""}
+    upstream.begins("job_1", CONNECTION, status="failed")
     upstream.lies = lambda request: lie
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(caller.call("POST", f"{JOBS}/job_1/retry", b"{}"))) for _ in range(5)]
@@ -152,6 +152,25 @@ def test_a_lost_answer_holds_for_as_long_as_it_might_have_taken(front, upstream,
     wait_for(lambda: caller.trigger("job_3").status == 200, "the end of the lease", 8)
 
 
+def test_the_end_of_somebody_elses_job_does_not_free_a_lost_trigger(front, upstream):
+    """A job runs that the gateway did not start. A trigger is lost, the list shows the other job, and that ends before the trigger's job begins."""
+    caller = Caller(front(upstream, timeouts={**QUICK, "answer": "8s"}))
+    upstream.begins("job_other", CONNECTION)
+    time.sleep(1.1)  # The clock of the jobs, not a wait for anything: they begin in different seconds.
+    upstream.delay = 7
+    assert caller.trigger("job_1", fault="reset-before-head").status == 502
+    wait_for(lambda: upstream.polls(f"{JOBS}/job_other"), "the other job is taken for it", 6)
+    upstream.ends("job_other")
+    until = time.monotonic() + 9
+    while "job_1" not in upstream.jobs and time.monotonic() < until:
+        assert caller.trigger("job_2").status == 409, "the request may still be at work"
+        time.sleep(0.2)
+    stays_held(caller, 3, upstream, "the job runs")
+    upstream.ends("job_1")
+    upstream.delay = 0
+    wait_for(lambda: caller.trigger("job_3").status == 200, "the end of the lease", 8)
+
+
 def test_a_lost_answer_without_a_job_ends_all_the_same(front, upstream):
     """Nothing began: once the request cannot be at work any more the connection is free."""
     caller = Caller(front(upstream, timeouts={**QUICK, "answer": "3s"}))
@@ -193,7 +212,7 @@ def test_answers_that_say_nothing_of_the_work(front, upstream, status):
 
 def say(upstream, link, request, status):
     from faulty import answer
-    upstream.jobs[request["x-job"]] = {"connection_id": CONNECTION, "status": "running", "family": ""}
+    upstream.begins(request["x-job"], CONNECTION)
     answer(link, request, b"{}", status, f"Location: {JOBS}/job_1")
 
 
@@ -212,7 +231,7 @@ def test_a_list_that_is_sorted_oldest_first_is_read_to_its_end(front, upstream):
     """A hundred and fifty old jobs are on the first pages, and the one that runs on the last."""
     upstream.page = 100
     for number in range(150):
-        upstream.jobs[run_id(1000 + number)] = {"connection_id": SOURCE_CONNECTION, "status": "completed", "family": "airweave"}
+        upstream.begins(run_id(1000 + number), SOURCE_CONNECTION, "airweave", "completed")
     caller = AirweaveCaller(front(upstream), SOURCE_CONNECTION)
     assert caller.trigger(run_id(1)).status == 200
     stays_held(caller, 10, upstream, "the job runs")
