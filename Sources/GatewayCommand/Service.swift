@@ -101,7 +101,7 @@ final class Service {
         self.upkeep = upkeep
     }
 
-    static let demoOrganization = "org_xyz789"
+    static let demoOrganization = Organization.demoID
 
     private static func load(_ source: PolicySource) throws -> (PolicySet, warnings: [Diagnostic]) {
         let files: [PolicyFile]

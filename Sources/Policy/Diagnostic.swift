@@ -88,4 +88,9 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case anonymousQuestions = "anonymous-questions"
     case unusableFile = "unusable-file"
     case misnamedFile = "misnamed-file"
+    case noTokens = "no-tokens"
+    case organizationWithoutTokens = "organization-without-tokens"
+    case noLimits = "no-limits"
+    case oneSidedConflict = "one-sided-conflict"
+    case burstStays = "burst-stays"
 }

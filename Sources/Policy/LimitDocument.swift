@@ -52,6 +52,7 @@ struct LimitDocument {
 struct LimitChange {
     let limit: Placed<String>
     var rate: Rate?
+    private(set) var ratePlace: Place?
     var burst: Int?
     var mode: LimitRule.Mode?
     /// `nil`: for good.
@@ -60,7 +61,9 @@ struct LimitChange {
     /// Reads the fields that a plan and an override share.
     init(_ limit: Placed<String>, _ fields: Fields) {
         self.limit = limit
-        rate = fields.rate("allow")?.value
+        let rate = fields.rate("allow")
+        self.rate = rate?.value
+        ratePlace = rate?.place
         burst = fields.integer("burst", in: 1...1_000_000_000)?.value
         mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)])
         until = fields.time("until")
@@ -69,6 +72,33 @@ struct LimitChange {
                 .missingField, "\(fields.owner) changes nothing", at: fields.place,
                 help: ["give \"allow\", \"burst\" or \"mode\""])
         }
+    }
+}
+
+extension LimitChange {
+    /// When it is over, in seconds since the epoch.
+    var end: Int64 { until?.value ?? .max }
+
+    /// In the order in which they are worked in.
+    static func latestFirst(_ changes: [LimitChange]) -> [LimitChange] { changes.sorted { $0.end > $1.end } }
+}
+
+/// What is left of a limit when some changes are worked in.
+struct LimitInForce: Equatable {
+    private(set) var rate: Rate
+    private(set) var burst: Int?
+    private(set) var mode: LimitRule.Mode
+
+    init(_ limit: LimitDocument) {
+        rate = limit.rate
+        burst = limit.burst
+        mode = limit.mode
+    }
+
+    mutating func apply(_ change: LimitChange) {
+        rate = change.rate ?? rate
+        burst = change.burst ?? burst
+        mode = change.mode ?? mode
     }
 }
 

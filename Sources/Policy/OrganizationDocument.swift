@@ -7,6 +7,8 @@ struct OrganizationDocument {
     var plan: Placed<String>?
     var tokens: [TokenDocument] = []
     var overrides: [LimitChange] = []
+    /// Where an override of a limit has its end already.
+    private var ends: [OverrideEnd: Place] = [:]
 
     static let fields = ["plan", "tokens", "overrides", "description"]
 
@@ -60,18 +62,23 @@ struct OrganizationDocument {
             _ = inner.string("reason")
             guard let limit = inner.string("limit") else { continue }
             let change = LimitChange(limit, inner)
-            let twin = overrides.first {
-                $0.limit.value == limit.value && $0.until?.value == change.until?.value
-            }
-            if let twin, change.until != nil {
+            let end = change.until.map { OverrideEnd(limit: limit.value, until: $0.value) }
+            if let end, let twin = ends[end] {
                 fields.report.error(
                     .duplicateOverride, "two overrides of \"\(limit.value)\" end at the same time", at: limit.place,
-                    help: ["the other one is at \(fields.report.location(of: twin.limit.place))"])
+                    help: ["the other one is at \(fields.report.location(of: twin))"])
                 continue
             }
+            if let end { ends[end] = limit.place }
             overrides.append(change)
         }
     }
+}
+
+/// What no two overrides of an organization may share.
+private struct OverrideEnd: Hashable {
+    let limit: String
+    let until: Int64
 }
 
 /// A token as written.

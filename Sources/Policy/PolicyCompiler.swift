@@ -4,6 +4,10 @@ struct PolicyCompiler {
     let report: PolicyReport
     private let scopes: [String: Int]
     private let plans: [String: PlanDocument]
+    /// The limits as defined.
+    private let base: [(limit: LimitInForce, rule: LimitRule)]
+    /// By the index of a route: the indices of the limits that it uses up.
+    private let applicable: [[Int]]
 
     /// The documents must have passed validation.
     init(_ documents: PolicyDocuments, _ report: PolicyReport) {
@@ -15,17 +19,22 @@ struct PolicyCompiler {
         var plans: [String: PlanDocument] = [:]
         for plan in documents.plans { plans[plan.name] = plan }
         self.plans = plans
+        base = documents.limits.enumerated().map { index, limit in
+            (LimitInForce(limit), Self.rule(LimitInForce(limit), limit, index, report))
+        }
+        applicable = documents.routes.map { route in
+            documents.limits.indices.filter { documents.limits[$0].applies(to: route) }
+        }
     }
 
     func compile(version: String) -> PolicySet {
         let concurrency = compileConcurrency()
         let routes = compileRoutes(concurrency)
-        let base = documents.limits.enumerated().map { index, limit in rule(limit, index, changes: []) }
-        let organizations = compileOrganizations(base)
+        let organizations = compileOrganizations()
         return PolicySet(
             version: version, settings: documents.settings,
             routes: RouteTable(routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }),
-            organizations: organizations, limits: base, concurrency: concurrency,
+            organizations: organizations, limits: base.map(\.rule), concurrency: concurrency,
             scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }
 
@@ -71,57 +80,78 @@ struct PolicyCompiler {
         }
     }
 
-    private func compileOrganizations(_ base: [LimitRule]) -> [String: Organization] {
+    private func compileOrganizations() -> [String: Organization] {
         // Most organizations have no overrides and share the profile of their plan.
-        var shared: [String?: LimitProfile] = [:]
+        var shared: [String?: [LimitInForce]] = [:]
+        var profiles: [String?: LimitProfile] = [:]
+        let index = limitIndex
         var organizations: [String: Organization] = [:]
         organizations.reserveCapacity(documents.organizations.count)
         for organization in documents.organizations {
             let plan = organization.plan?.value
-            let profile = shared[plan] ?? self.profile(base, plan: plan, overrides: [])
-            shared[plan] = profile
+            let limits = shared[plan] ?? self.limits(of: plan, index)
+            shared[plan] = limits
+            let profile = profiles[plan] ?? self.profile(limits.enumerated().map { rule($1, $0) })
+            profiles[plan] = profile
             organizations[organization.id] = Organization(
                 id: organization.id, plan: plan,
-                limits: timeline(organization.overrides, base, plan: plan) + [(until: .max, profile: profile)])
+                limits: timeline(organization.overrides, limits, index) + [(until: .max, profile: profile)])
         }
         return organizations
     }
 
+    private func limits(of plan: String?, _ index: [String: Int]) -> [LimitInForce] {
+        var limits = documents.limits.map(LimitInForce.init)
+        for change in plan.flatMap({ plans[$0] })?.changes ?? [] {
+            if let limit = index[change.limit.value] { limits[limit].apply(change) }
+        }
+        return limits
+    }
+
     /// The limits until the end of each override.
     private func timeline(
-        _ overrides: [LimitChange], _ base: [LimitRule], plan: String?
+        _ overrides: [LimitChange], _ limits: [LimitInForce], _ index: [String: Int]
     ) -> [(until: Int64, profile: LimitProfile)] {
-        let ends = Set(overrides.compactMap(\.until?.value)).sorted()
-        return ends.map { end in
-            // Of several on one limit the one that ends first is worked in last: it wins.
-            let inForce = overrides.filter { ($0.until?.value ?? .max) >= end }
-                .sorted { ($0.until?.value ?? .max) > ($1.until?.value ?? .max) }
-            return (until: end, profile: profile(base, plan: plan, overrides: inForce))
+        guard !overrides.isEmpty else { return [] }
+        var limits = limits
+        var rules = limits.enumerated().map { rule($1, $0) }
+        var timeline: [(until: Int64, profile: LimitProfile)] = []
+        // Of several on one limit the one that ends first is worked in last: it wins.
+        var rest = LimitChange.latestFirst(overrides)[...]
+        while let end = rest.first?.end {
+            while let change = rest.first, change.end == end {
+                rest.removeFirst()
+                guard let limit = index[change.limit.value] else { continue }
+                limits[limit].apply(change)
+                rules[limit] = rule(limits[limit], limit)
+            }
+            timeline.append((until: end, profile: profile(rules)))
         }
+        return timeline.reversed()
     }
 
-    private func profile(_ base: [LimitRule], plan: String?, overrides: [LimitChange]) -> LimitProfile {
-        let changes = (plan.flatMap { plans[$0] }?.changes ?? []) + overrides
-        let rules = zip(base, documents.limits).map { rule, limit in
-            let own = changes.filter { $0.limit.value == limit.name }
-            return own.isEmpty ? rule : self.rule(limit, rule.index, changes: own)
-        }
-        return LimitProfile(
-            byRoute: documents.routes.map { route in
-                RouteLimits(rules: zip(rules, documents.limits).filter { $1.applies(to: route) }.map { $0.0 })
-            })
+    private func profile(_ rules: [LimitRule]) -> LimitProfile {
+        LimitProfile(byRoute: applicable.map { own in RouteLimits(rules: own.map { rules[$0] }) })
     }
 
-    private func rule(_ limit: LimitDocument, _ index: Int, changes: [LimitChange]) -> LimitRule {
-        var (rate, burst, mode) = (limit.rate, limit.burst, limit.mode)
-        for change in changes {
-            rate = change.rate ?? rate
-            burst = change.burst ?? burst
-            mode = change.mode ?? mode
-        }
-        return LimitRule(
-            name: limit.name, index: index, per: limit.per, count: rate.count, periodSeconds: rate.periodSeconds,
-            burst: burst ?? rate.count, mode: mode, charge: limit.charge, source: report.source(of: limit.place))
+    private var limitIndex: [String: Int] {
+        var index: [String: Int] = [:]
+        for (position, limit) in documents.limits.enumerated() { index[limit.name] = position }
+        return index
+    }
+
+    /// What is as it was defined is shared by all that have it.
+    private func rule(_ limit: LimitInForce, _ index: Int) -> LimitRule {
+        limit == base[index].limit ? base[index].rule : Self.rule(limit, documents.limits[index], index, report)
+    }
+
+    private static func rule(
+        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: PolicyReport
+    ) -> LimitRule {
+        LimitRule(
+            name: document.name, index: index, per: document.per, count: limit.rate.count,
+            periodSeconds: limit.rate.periodSeconds, burst: limit.burst ?? limit.rate.count, mode: limit.mode,
+            charge: document.charge, source: report.source(of: document.place))
     }
 
     private func compileTokens(_ organizations: [String: Organization]) -> TokenTable {

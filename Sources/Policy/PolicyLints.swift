@@ -5,6 +5,9 @@ extension PolicyValidation {
         lintLimits()
         lintErrors()
         lintLeases()
+        lintAccess()
+        lintConflicts()
+        lintBursts()
         // What each route asks for: a handful of sets, asked for each token.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {

@@ -88,6 +88,25 @@ struct GoldenTests {
         #expect(diagnostics.allSatisfy { !$0.rendered.contains("xxxx") })
     }
 
+    @Test("Thousands of overrides are judged in linear time", .timeLimit(.minutes(1)))
+    func overrides() {
+        let overrides = (0..<8000).map { number in
+            let time = String(format: "2027-01-01T%02d:%02d:%02dZ", number / 3600, number / 60 % 60, number % 60)
+            return "{ limit: 'l', allow: '1000/s', until: '\(time)' },"
+        }
+        let text = """
+            { scopes: { s: {} }, routes: { a: { match: 'GET /a', scope: 's' } }, limits: { l: { on: '*', per: 'token',
+              allow: '1/s', burst: 5 } }, organizations: { o: { tokens: { t: { sha256: '\(hex(1))', scopes: 's' } },
+              overrides: [\(overrides.joined())] } } }
+            """
+        guard case .loaded(_, let warnings) = load([text]) else {
+            Issue.record("refused")
+            return
+        }
+        // The first that is worked in changes the pace; all others begin with that.
+        #expect(warnings.map(\.code) == [.burstStays])
+    }
+
     @Test("The caret stays below its character behind tabs, wide characters and in endless lines")
     func carets() throws {
         let long = "{ \(String(repeating: " ", count: 500))\u{e9}\u{e9}: { }, \(String(repeating: " ", count: 500)) }"

@@ -1,0 +1,97 @@
+extension Organization {
+    /// The organization of the demo data. The gateway makes a token for it at its first start.
+    package static let demoID = "org_xyz789"
+}
+
+extension PolicyValidation {
+    /// Finds what was probably left out: nobody can come in, or nothing holds anybody back.
+    func lintAccess() {
+        guard documents.routes.contains(where: { !$0.isPublic }) else { return }
+        if documents.limits.isEmpty {
+            report.warning(
+                .noLimits, "no file defines a limit: a token opens its routes as often as it likes", at: report.start,
+                help: ["the section \"limits\" holds them"])
+        }
+        let organizations = documents.organizations
+        if organizations.allSatisfy({ $0.tokens.isEmpty && $0.id != Organization.demoID }) {
+            report.warning(
+                .noTokens, "no organization has a token: only public routes can be used",
+                at: organizations.first?.place ?? report.start,
+                help: ["\"gateway token create\" makes one and prints the entry to paste"])
+            return
+        }
+        let reached = Set(organizations.flatMap(\.tokens).flatMap(\.organizations).map(\.value))
+        for organization in organizations
+        where organization.tokens.isEmpty && !reached.contains(organization.id)
+            && organization.id != Organization.demoID
+        {
+            report.warning(
+                .organizationWithoutTokens, "no token can act for organization \"\(organization.id)\"",
+                at: organization.place,
+                help: ["\"gateway token create\" makes one; a token of another one can have it in \"organizations\""])
+        }
+    }
+
+    /// Finds the kinds of leases of which one waits for the other, but not the other way round.
+    func lintConflicts() {
+        var conflicts: [String: Set<String>] = [:]
+        for lease in documents.leases { conflicts[lease.name] = Set(lease.conflicts.map(\.value)) }
+        for lease in documents.leases {
+            for other in lease.conflicts where conflicts[other.value]?.contains(lease.name) == false {
+                report.warning(
+                    .oneSidedConflict,
+                    "\"\(lease.name)\" is refused while \"\(other.value)\" runs, but not the other way round",
+                    at: other.place,
+                    help: ["add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\", or remove it here"])
+            }
+        }
+    }
+}
+
+extension PolicyValidation {
+    /// Finds the changes of a rate that are in vain, because the burst stays as it is.
+    func lintBursts() {
+        var limits: [String: LimitInForce] = [:]
+        for limit in documents.limits { limits[limit.name] = LimitInForce(limit) }
+        var plans: [String: [LimitChange]] = [:]
+        for plan in documents.plans {
+            plans[plan.name] = plan.changes
+            for change in plan.changes { lint(change, of: limits[change.limit.value]) }
+        }
+        for organization in documents.organizations where !organization.overrides.isEmpty {
+            var inForce = limits
+            for change in organization.plan.flatMap({ plans[$0.value] }) ?? [] {
+                inForce[change.limit.value]?.apply(change)
+            }
+            for change in LimitChange.latestFirst(organization.overrides) where change.end > now {
+                lint(change, of: inForce[change.limit.value])
+                inForce[change.limit.value]?.apply(change)
+            }
+        }
+    }
+
+    private func lint(_ change: LimitChange, of limit: LimitInForce?) {
+        guard let limit, let rate = change.rate, let place = change.ratePlace, change.burst == nil,
+            let burst = limit.burst
+        else { return }
+        let message: String
+        let effect: String
+        if Double(burst) < rate.pace, Double(burst) >= limit.rate.pace {
+            message = "\"allow\" is \(Int(rate.pace.rounded(.up))) a second, but the \"burst\" of \(burst) stays"
+            effect = "no more than \(burst) can come at once"
+        } else if Double(burst) > rate.most, Double(burst) <= limit.rate.most {
+            message = "\"allow\" is less than the \"burst\" of \(burst), which stays"
+            effect = "after a quiet time \(burst) can come at once"
+        } else {
+            return
+        }
+        report.warning(
+            .burstStays, message, at: place,
+            help: ["\(effect): \"\(change.limit.value)\" needs a \"burst\" here as well"])
+    }
+}
+
+extension Rate {
+    /// How many it permits in its own time, or in a minute where that is longer.
+    fileprivate var most: Double { pace * Double(max(periodSeconds, 60)) }
+}
