@@ -88,6 +88,19 @@ struct GoldenTests {
         #expect(diagnostics.allSatisfy { !$0.rendered.contains("xxxx") })
     }
 
+    @Test(
+        "A file in UTF-16 is told to be one", arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian])
+    func utf16(encoding: String.Encoding) throws {
+        let bytes = Array(try #require("{ routes: {} }".data(using: encoding)))
+        let load = PolicySet.load(files: [PolicyFile(name: "a.json5", bytes: bytes)], sha256: stubHash, now: testNow)
+        guard case .refused(let diagnostics) = load else {
+            Issue.record("loaded")
+            return
+        }
+        let syntax = diagnostics.filter { $0.code == .syntax }
+        #expect(syntax.map(\.help) == [["the file is encoded in UTF-16: save it as UTF-8"]])
+    }
+
     @Test("Thousands of overrides are judged in linear time", .timeLimit(.minutes(1)))
     func overrides() {
         let overrides = (0..<8000).map { number in
