@@ -8,8 +8,7 @@ package enum ErrorFields {
         kept.contains { name.spells($0) } || families.contains { name.begins(with: $0) }
     }
 
-    /// The fields that go on, in their order. What could end a line or the head is dropped whole, and so is a `Proxy-Status`
-    /// beside which ours could not be read.
+    /// The fields that go on, in their order. What could end a line or the head is dropped whole.
     ///
     /// `status` is the answer's.
     package static func kept(
@@ -22,7 +21,6 @@ package enum ErrorFields {
     }
 
     private static func isFit(_ field: (name: String, value: String), _ status: Int) -> Bool {
-        if field.name.spells("proxy-status") { return StructuredListCheck.passes(field.value) }
         if field.name.spells("location") { return isPath(field.value) }
         // A challenge that clients of the gateway can meet: their credential is a token, whoever verifies it.
         if field.name.spells("www-authenticate") {
@@ -46,13 +44,21 @@ package enum ErrorFields {
         "sunset",
         // An error that must not be stored must not be stored in our words either.
         "cache-control", "expires", "age", "vary",
-        // What a request is found by, and the path that its answer took (RFC 9209).
-        "x-request-id", "request-id", "x-correlation-id", "proxy-status",
+        // What a request is found by. The upstream's `Proxy-Status` tells how the proxies of the inside are called, and what is
+        // behind them (RFC 9209, section 4).
+        "x-request-id", "request-id", "x-correlation-id",
         // Documented for this API.
         "aitronos-organization", "freddy-processing-ms", "freddy-api-version",
         // What browsers need to show scripts an error, and to treat it as data.
-        "strict-transport-security", "x-content-type-options",
+        "strict-transport-security", "x-content-type-options", "access-control-allow-origin",
+        "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
+        "access-control-expose-headers", "access-control-max-age",
+        // The limits (draft-ietf-httpapi-ratelimit-headers, and its forerunners).
+        "ratelimit", "ratelimit-policy",
     ]
 
-    private static let families = ["ratelimit", "x-ratelimit-", "x-rate-limit-", "access-control-"]
+    /// The limits of services that have several, such as `X-RateLimit-Limit-Tokens`.
+    private static let families = ["ratelimit-", "x-ratelimit-", "x-rate-limit-"].flatMap { front in
+        ["limit", "remaining", "reset", "used"].map { front + $0 }
+    }
 }

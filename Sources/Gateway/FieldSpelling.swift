@@ -4,13 +4,12 @@ internal import JSON
 /// How lenient readers find a field by its name.
 ///
 /// Some compare names without case, some leave out `_` and `-`, some turn other signs into `_`, and some end a name at `[` or
-/// at a zero byte. What any of them may take for a field must be that field.
+/// at a zero byte. Comparing without case, some take letters beyond ASCII for those in it (the dotless i, the Kelvin sign),
+/// and some leave out what is not seen. What any of them may take for a field must be that field.
 enum FieldSpelling {
     /// Whether some reader takes `name` for one of `known`, and it is none of them.
     static func isAnother(of known: [String], _ name: String) -> Bool {
-        // A name much longer than those that matter is none of them, however it is read; nobody pays for looking at it.
-        guard name.utf8.count <= longest, !known.contains(where: { $0.hasSameBytes(as: name) }) else { return false }
-        return isRead(Array(name.utf8), as: known)
+        known.contains { isRead(name.utf8, as: $0) } && !known.contains { $0.hasSameBytes(as: name) }
     }
 
     /// Whether a query has a parameter that some reader takes for one of `known`.
@@ -24,11 +23,11 @@ enum FieldSpelling {
             switch byte {
             // Some servers still separate at ";".
             case UInt8(ascii: "&"), UInt8(ascii: ";"):
-                if isRead(name, as: known) { return true }
+                if known.contains(where: { isRead(name, as: $0) }) { return true }
                 name.removeAll(keepingCapacity: true)
                 isInName = true
             case UInt8(ascii: "="): isInName = false
-            case _ where !isInName || name.count > longest: break
+            case _ where !isInName: break
             case UInt8(ascii: "%"):
                 if index + 1 < query.count, let high = query[index].hexValue, let low = query[index + 1].hexValue {
                     name.append(high << 4 | low)
@@ -39,44 +38,44 @@ enum FieldSpelling {
             default: name.append(byte)
             }
         }
-        return isRead(name, as: known)
+        return known.contains { isRead(name, as: $0) }
     }
 
-    private static let longest = 256
-
-    private static func isRead(_ name: [UInt8], as known: [String]) -> Bool {
-        let whole = folded(name[...])
-        let start = folded(name.prefix { $0 != UInt8(ascii: "[") && $0 != 0 })
-        return known.contains { known in
-            let known = folded(Array(known.utf8)[...])
-            return !known.isEmpty && (known == whole || known == start)
-        }
-    }
-
-    /// Letters and digits only, in lower case, with the two letters beyond ASCII that fold to one of it.
-    private static func folded(_ name: ArraySlice<UInt8>) -> [UInt8] {
-        var folded: [UInt8] = []
-        var rest = name
-        while let byte = rest.popFirst() {
+    /// Letters and digits are compared without case, and other signs of ASCII left out. A sign beyond ASCII may stand for
+    /// nothing or for one letter or two, but at least half of the letters must be there.
+    ///
+    /// A name is left at the first letter that cannot belong to it, so that a body of many names costs little.
+    private static func isRead(_ name: some Sequence<UInt8>, as known: String) -> Bool {
+        let letters = known.utf8.lazy.filter(\.isLetterOrDigit).prefix(60)
+        let count = letters.count
+        guard count > 0 else { return false }
+        let all: UInt64 = 1 << UInt64(count + 1) - 1
+        // Bit n: the first n letters may have been read.
+        var reached: UInt64 = 1
+        var plain = 0
+        var isWhole: Bool { reached >> UInt64(count) == 1 && 2 * plain >= count }
+        for byte in name {
             switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"): folded.append(byte | 0x20)
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): folded.append(byte)
-            // U+017F, the long s, and U+212A, the Kelvin sign.
-            case 0xC5 where rest.first == 0xBF:
-                folded.append(UInt8(ascii: "s"))
-                rest = rest.dropFirst()
-            case 0xE2 where rest.starts(with: [0x84, 0xAA]):
-                folded.append(UInt8(ascii: "k"))
-                rest = rest.dropFirst(2)
-            case 0x80...: folded.append(byte)
+            case _ where byte.isLetterOrDigit:
+                var next: UInt64 = 0
+                for (index, letter) in letters.enumerated() where letter.lowered == byte.lowered {
+                    next |= (reached >> UInt64(index) & 1) << UInt64(index + 1)
+                }
+                guard next != 0 else { return false }
+                reached = next
+                plain += 1
+            case UInt8(ascii: "["), 0: if isWhole { return true }
+            case 0xC0...: reached = (reached | reached << 1 | reached << 2) & all
             default: break
             }
         }
-        return folded
+        return isWhole
     }
 }
 
 extension UInt8 {
+    fileprivate var isLetterOrDigit: Bool { lowered &- 0x61 < 26 || isDigit }
+
     fileprivate var hexValue: UInt8? {
         switch self {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
@@ -118,6 +117,8 @@ enum MediaType {
         index += 1
         guard let subtype = token(value, &index) else { return false }
         let isSuffixed = subtype.count > 5 && value.spells("+json", in: subtype.upperBound - 5..<subtype.upperBound)
+        // Some readers look at the front of the type only, and what is JSON is a form as well.
+        guard !value.begins(with: "x-www-form", in: subtype) else { return false }
         guard value.spells("json", in: subtype) || isSuffixed else { return false }
         while true {
             skipSpace(value, &index)
@@ -130,7 +131,10 @@ enum MediaType {
             }
             index += 1
             guard let text = parameter(value, &index) else { return false }
-            if value.spells("charset", in: name), !value.spells("utf-8", in: text) { return false }
+            // `charset*` is another way to write it (RFC 8187).
+            if value.begins(with: "charset", in: name), name.count != 7 || !value.spells("utf-8", in: text) {
+                return false
+            }
         }
     }
 
@@ -153,5 +157,12 @@ enum MediaType {
 
     private static func skipSpace(_ value: Span<UInt8>, _ index: inout Int) {
         while index < value.count, value[index] == 0x20 || value[index] == 0x09 { index += 1 }
+    }
+}
+
+extension Span<UInt8> {
+    fileprivate func begins(with prefix: String, in range: Range<Int>) -> Bool {
+        let length = prefix.utf8.count
+        return range.count >= length && spells(prefix, in: range.lowerBound..<range.lowerBound + length)
     }
 }

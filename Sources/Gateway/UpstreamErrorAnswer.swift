@@ -60,10 +60,14 @@ extension ErrorResponse {
 }
 
 extension UpstreamError {
-    /// What it says, in one line and bounded, for the log: the message, or else the front of the body.
+    /// What it says, in one line and bounded, for the log: the message, or else the front of the body; then which proxy behind
+    /// the gateway failed (RFC 9209).
     func words(_ body: UpstreamErrorBody) -> String? {
         let text = body.message ?? String(decoding: self.body.prefix(Self.wordsBytes), as: UTF8.self)
-        return SafeText.line(text, limit: Self.wordsBytes)
+        let proxies = fields.filter { $0.name.spells("proxy-status") }.map(\.value).joined(separator: ", ")
+        guard !proxies.isEmpty else { return SafeText.line(text, limit: Self.wordsBytes) }
+        let front = text.isEmpty ? "" : "\(SafeText.front(of: text, limit: Self.wordsBytes / 2).text) "
+        return SafeText.line("\(front)Proxy-Status: \(proxies)", limit: Self.wordsBytes)
     }
 
     private static let wordsBytes = 512

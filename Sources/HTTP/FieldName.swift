@@ -104,12 +104,18 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         self = FieldName.recognize(bytes.span, 0..<bytes.count)
     }
 
-    /// Whether a name is a known one with `_` where that has `-`: servers that make variables of names take both for the same,
-    /// so what is done about the one must be done about the other.
+    /// Whether a name is a known one with `_`, or another sign, where that has `-`: servers that make variables of names take
+    /// both for the same, so what is done about the one must be done about the other.
     package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard range.contains(where: { bytes[$0] == UInt8(ascii: "_") }) else { return false }
-        let plain = range.map { bytes[$0] == UInt8(ascii: "_") ? UInt8(ascii: "-") : bytes[$0] }
+        guard range.contains(where: { bytes[$0] != UInt8(ascii: "-") && isSign(bytes[$0]) }) else { return false }
+        let plain = range.map { isSign(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }
         return recognize(plain.span, 0..<plain.count) != .other
+    }
+
+    /// Whether a byte of a name is neither a letter nor a digit.
+    @inline(__always)
+    package static func isSign(_ byte: UInt8) -> Bool {
+        (byte | 0x20) &- UInt8(ascii: "a") >= 26 && byte &- UInt8(ascii: "0") >= 10
     }
 
     /// Recognizes the name in `range`, in any case.

@@ -25,10 +25,12 @@ package enum TrailerSection {
         forbidden.contains { section.spells($0, in: name) }
     }
 
-    /// Names of modifiers, conditions, credentials and response control that are not among those the gateway knows.
+    /// Names of modifiers, conditions, credentials, places and response control that are not among those the gateway knows.
     private static let forbidden = [
-        "age", "cache-control", "content-range", "cookie", "expires", "if-match", "if-modified-since", "if-none-match",
-        "if-range", "if-unmodified-since", "max-forwards", "pragma", "proxy-authentication-info", "range", "vary",
+        "age", "cache-control", "content-location", "content-range", "cookie", "expires", "if-match",
+        "if-modified-since",
+        "if-none-match", "if-range", "if-unmodified-since", "link", "max-forwards", "pragma", "refresh",
+        "proxy-authentication-info", "range", "vary",
         "warning",
     ]
 }

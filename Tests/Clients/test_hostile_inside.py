@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from faulty import Upstream, answer
+from faulty import Upstream, answer, chunk, head
 from outcome import new_id, request
 from proxied import THING
 from wire import envelope
@@ -35,7 +35,7 @@ SHAPES = {
 INSIDE = [
     "Server: LEAK/1", "X-Powered-By: LEAK", "X-Debug-Trace: LEAK", "X-Internal-Host: LEAK", "Via: 1.1 LEAK", "Set-Cookie: LEAK=1",
     "Location: http://LEAK.internal/", 'WWW-Authenticate: Basic realm="LEAK"', "Refresh: 0; url=http://LEAK/",
-    "X-Gateway-Organization: LEAK", "Retry-After: 99999999999999", 'Proxy-Authenticate: Basic realm="LEAK"',
+    "X-Gateway-Organization: LEAK", "Proxy-Status: LEAK;next-hop=LEAK", "X-RateLimit-Node: LEAK", "Access-Control-Node: LEAK", "Link: <http://LEAK/>", "Retry-After: 99999999999999", 'Proxy-Authenticate: Basic realm="LEAK"',
     'Proxy-Authentication-Info: LEAK=1',
 ]
 
@@ -123,16 +123,47 @@ def test_places_of_the_upstream_are_the_gateways(front, upstream):
         for place, wanted in {
             f"http://{there}/base/x?a=%7C": f"{own}/x?a=%7C", f"https://{there}/base": f"{own}/", f"//{there}/base/y": f"{own}/y",
             "/elsewhere?a=%7C": "/elsewhere?a=%7C", "https://example.com/base/x": "https://example.com/base/x",
-            f"http://{there}/based": f"http://{there}/based",
+            f"http://{there}/based": None, f"http://{there}/base/../x": None, f"http://127.0.0.1:{upstream.port + 1}/base/x": None,
+            f"http://user:pw@{there}/base/z": f"{own}/z", "../x": "../x", f"{own}/x": f"{own}/x",
         }.items():
-            upstream.fields = [f"Location: {place}", f"content-location: {place}", "X-Correlation-Id: 12"]
+            upstream.fields = [f"Location: {place}", f"content-location: {place}", "X-Correlation-Id: 12",
+                               f"Link: </a>; rel=up, <{place}>; rel=next", f"Refresh: 5; url={place}"]
             got = ask(gateway)
             assert got["location"] == wanted and got["content-location"] == wanted, got.raw_head
+            assert got["refresh"] == (wanted and f"5; url={wanted}"), got.raw_head
+            assert got["link"] == "</a>; rel=up" + (f", <{wanted}>; rel=next" if wanted else ""), got.raw_head
             assert got["x-correlation-id"] == "12" and got["content-length"] == "2"
-    assert ask(gateway, host="api.example.com")["location"].startswith("http://127.0.0.1"), "outside of its base"
     upstream.fields = [f"Location: http://{there}/base/x"]
     assert ask(gateway, host="api.example.com")["location"] == "https://api.example.com/x"
     upstream.status = "409 Conflict"
     assert ask(gateway)["location"] == "/x"
     upstream.fields = ["Location: http://10.0.0.1/admin"]
     assert ask(gateway)["location"] is None
+
+
+def test_a_hint_names_no_host_of_the_inside(front, upstream):
+    """An early hint is made before anybody knows that the request will fail, with URLs and fields of the service."""
+    gateway = front(upstream)
+
+    def hint(link, request):
+        link.send(f"HTTP/1.1 103 Early Hints\r\nLink: {hint.links}\r\nX-Debug: LEAK\r\n\r\n".encode())
+        answer(link, request)
+
+    upstream.play = hint
+    for hint.links, told in ((f"<{upstream.url}/x>; rel=preload", False), ("</x>; rel=preload", True)):
+        with gateway.wire() as wire:
+            wire.send(request(gateway, "GET", THING, [f"X-Id: {new_id()}"]))
+            got = wire.read()
+            assert got.status == 103 and got.fields == ([("link", hint.links)] if told else []), got.raw_head
+            assert wire.read().status == 200
+
+
+def test_places_behind_a_body_end_here(front, upstream):
+    """Trailers come when nobody maps them any more."""
+    gateway = front(upstream)
+    upstream.play = lambda link, request: link.send(
+        head(request, "200 OK", "Transfer-Encoding: chunked") + chunk(b"{}") + b"0\r\nLocation: http://LEAK/\r\nContent-Location: http://LEAK/\r\n"
+        b"Link: <http://LEAK/>\r\nRefresh: 0;url=http://LEAK/\r\nX-Sum: 1\r\n\r\n")
+    with gateway.wire() as wire:
+        wire.send(request(gateway, "GET", THING, [f"X-Id: {new_id()}"]))
+        assert wire.final().trailers == [b"X-Sum: 1"]

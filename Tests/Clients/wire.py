@@ -20,6 +20,7 @@ class Answer:
         self.fields = fields
         self.body = body
         self.raw_head = raw_head
+        self.trailers = []
 
     def all(self, name):
         return [value for key, value in self.fields if key == name.lower()]
@@ -124,8 +125,8 @@ class Wire:
             while size := int(self._line(until).split(b";")[0], 16):
                 answer.body += self._take(size, until)
                 assert self._take(2, until) == b"\r\n"
-            while self._line(until):
-                pass
+            while line := self._line(until):
+                answer.trailers.append(line)
         elif length is not None:
             answer.body = self._take(int(length), until)
         else:

@@ -18,7 +18,7 @@ struct ErrorFieldsTests {
             "X-Request-Id", "Request-Id", "X-Correlation-Id", "RateLimit", "RateLimit-Policy", "ratelimit-reset",
             "X-RateLimit-Reset", "x-ratelimit-limit-tokens", "X-Rate-Limit-Reset", "WWW-Authenticate", "Allow",
             "Location",
-            "Proxy-Status", "Vary", "Cache-Control", "Expires", "Age", "Access-Control-Allow-Origin", "Accept-Patch",
+            "Vary", "Cache-Control", "Expires", "Age", "Access-Control-Allow-Origin", "Accept-Patch",
             "X-Content-Type-Options", "Strict-Transport-Security", "aitronos-organization", "freddy-processing-ms",
             "Deprecation",
         ])
@@ -36,6 +36,7 @@ struct ErrorFieldsTests {
             "Proxy-Authenticate", "Proxy-Authentication-Info", "Authentication-Info", "Date", "Retry-After",
             "X-Trace-Id", "X-Policy-Version", "Server", "X-Powered-By", "X-Debug-Trace", "X-Internal-Host", "Via",
             "Set-Cookie", "Refresh", "X-Gateway-Organization", "Link", "Server-Timing", "X-Unknown", "Allowed",
+            "Proxy-Status", "X-RateLimit-Node", "RateLimit-Host", "Access-Control-Internal", "Access-Control-",
             "X-Ratelimited", "Locations", "",
         ])
     func dropped(name: String) {
@@ -54,12 +55,12 @@ struct ErrorFieldsTests {
         #expect(fields.map(\.value) == ["a", "\u{e9}\t", "b", ""])
     }
 
-    @Test("A Proxy-Status beside which ours could not be read does not go on")
+    @Test("A Proxy-Status is for the log")
     func proxyStatus() {
-        let fields = ErrorFields.kept(
-            of: [("Proxy-Status", "inner;error=dns_error"), ("proxy-status", "not a list"), ("PROXY-STATUS", "")],
-            status: 500)
-        #expect(fields.map(\.value) == ["inner;error=dns_error"])
+        let told = answer(
+            502, [("Proxy-Status", "inner.internal;error=dns_error"), ("proxy-status", "b;details=\"x\"")])
+        #expect(told.fields.isEmpty)
+        #expect(told.upstreamText == "Proxy-Status: inner.internal;error=dns_error, b;details=\"x\"")
     }
 
     @Test("A place goes on where it is a path of this host")

@@ -98,7 +98,7 @@ struct NormalizingTests {
         #expect(answer.fields("retry-after") == ["17"])
     }
 
-    @Test("The fields that are still true reach the client once, and the layers are named in order")
+    @Test("The fields that are still true reach the client once, and no proxy of the inside is named")
     func fields() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers { _, _ in
@@ -112,9 +112,7 @@ struct NormalizingTests {
         }
         let answer = try PlainClient(pipeline).call("GET", PlainClient.jobs)
         #expect(answer.status == 503 && answer.code == "SERVICE_UNAVAILABLE")
-        #expect(
-            answer.fields("proxy-status")
-                == ["inner;error=connection_refused", "connector-gateway;received-status=503"])
+        #expect(answer.fields("proxy-status") == ["connector-gateway;received-status=503"])
         #expect(answer.fields("x-request-id") == ["r-1"])
         #expect(answer.fields("retry-after") == ["2"])
         for name in ["content-encoding", "etag"] { #expect(answer.fields(name) == []) }

@@ -30,7 +30,7 @@ struct ProxyStatusTests {
     }
 
     @Test(
-        "Anything else does not, and so does not spoil ours",
+        "Anything else does not",
         arguments: [
             "", " ", ",", "a,", ",a", "a,,b", "a b", "1", "?1", "(a)", "\"a", "\"a\\\"", "\"\\x\"", "\"\u{e9}\"", "a;",
             "a;X=1", "a;1", "a;x=", "a;x=(b)", "a;x=?2", "a;x=:a", "a;x=@", "a;x=@1.5", "a;x=-", "a;x=1.", "a;x=1.2345",

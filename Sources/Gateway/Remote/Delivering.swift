@@ -80,7 +80,7 @@ extension Worker {
         let places =
             marks.hasPlace
             ? mappedPlaces(of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
-            : []
+            : nil
         appendRelayedHead(
             of: upstream, as: framing, marks, places, for: exchange, persistence, to: &connection.output)
         return start

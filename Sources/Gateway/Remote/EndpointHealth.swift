@@ -155,7 +155,8 @@ struct EndpointHealth: Sendable {
         var window = statuses ?? StatusWindow(began: now, goodBefore: good)
         if window.began + StatusWindow.length <= now { window = StatusWindow(began: now, goodBefore: good) }
         window.failures += 1
-        window.organizations.insert(organization)
+        // Who asks on a public route may be anybody, and is nobody's witness.
+        if organization != 0 { window.organizations.insert(organization) }
         statuses = window
         switch circuit {
         case .closed:

@@ -101,7 +101,7 @@ enum ForwardedHead {
     static let credentials: FieldNameSet = [.authorization, .apiKey]
 
     /// Whether a field name, in any spelling that some server takes for the same, is the gateway's own to say: servers that
-    /// make variables of names see no difference between `-` and `_`.
+    /// make variables of names see no difference between `-` and `_`, some of them between `-` and any other sign.
     static func isReserved(_ name: Span<UInt8>, isTrusted: Bool) -> Bool {
         if changesMeaning(name) { return true }
         guard name.count >= 9, name[0] | 0x20 == UInt8(ascii: "x") || name[0] | 0x20 == UInt8(ascii: "f") else {
@@ -112,7 +112,7 @@ enum ForwardedHead {
         // Under its proper name it has been compared with the token; under another nobody has looked at it.
         if isRead(name, as: organizationName) { return true }
         guard begins(name, with: forwardedPrefix) else { return false }
-        return !isTrusted || hasUnderscore(name)
+        return !isTrusted || hasOtherSign(name)
     }
 
     /// Whether a field asks some server to take the request for another one than was decided about: another method, another
@@ -148,8 +148,7 @@ enum ForwardedHead {
     static func isRead(_ name: Span<UInt8>, as known: [UInt8]) -> Bool {
         guard name.count == known.count, !known.isEmpty else { return false }
         for index in known.indices {
-            let byte = name[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : name[index] | 0x20
-            guard byte == (known[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : known[index]) else { return false }
+            guard isRead(name[index], as: known[index]) else { return false }
         }
         return true
     }
@@ -157,14 +156,20 @@ enum ForwardedHead {
     private static func begins(_ name: Span<UInt8>, with prefix: [UInt8]) -> Bool {
         guard name.count >= prefix.count else { return false }
         for index in prefix.indices {
-            let byte = name[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : name[index] | 0x20
-            guard byte == prefix[index] else { return false }
+            guard isRead(name[index], as: prefix[index]) else { return false }
         }
         return true
     }
 
-    private static func hasUnderscore(_ name: Span<UInt8>) -> Bool {
-        for index in name.indices where name[index] == UInt8(ascii: "_") { return true }
+    @inline(__always)
+    private static func isRead(_ byte: UInt8, as known: UInt8) -> Bool {
+        known == UInt8(ascii: "-") || known == UInt8(ascii: "_") ? FieldName.isSign(byte) : byte | 0x20 == known
+    }
+
+    private static func hasOtherSign(_ name: Span<UInt8>) -> Bool {
+        for index in name.indices where name[index] != UInt8(ascii: "-") && FieldName.isSign(name[index]) {
+            return true
+        }
         return false
     }
 

@@ -2,53 +2,96 @@ internal import HTTP
 internal import Policy
 
 /// Which URLs of an answer are the upstream's own, and where clients find what they name: behind the gateway.
+///
+/// A URL that names a host of the upstream, but nothing that is reached through the gateway - another port, a path outside of
+/// the endpoint's - is of the inside, and clients do not get it.
 struct OwnPlaces: Sendable {
-    /// Host and port as a URL may write them, in lower case, and the path in front of all others.
-    private let roots: [(authority: [UInt8], base: [UInt8])]
+    private struct Root: Sendable {
+        /// A name in lower case, or an address; IPv6 in brackets.
+        let host: [UInt8]
+        /// As a URL may write it; empty where it may leave it out.
+        let ports: [[UInt8]]
+        /// The path in front of all others.
+        let base: [UInt8]
+    }
+
+    private let roots: [Root]
 
     init(_ url: UpstreamURL, _ settings: UpstreamSettings) {
-        var roots: [(authority: [UInt8], base: [UInt8])] = []
+        var roots: [Root] = []
         for url in [url] + settings.endpoints {
+            let base = Array(url.base.utf8)
             let name = url.host.contains(":") ? "[\(url.host)]" : url.host
-            var authorities = ["\(name):\(url.port)"]
-            if url.port == 80 || url.port == 443 { authorities.append(name) }
+            var ports = [Array(String(url.port).utf8)]
+            if url.port == 80 || url.port == 443 { ports.append([]) }
+            roots.append(Root(host: Array(name.utf8), ports: ports, base: base))
             // A service makes its URLs of the Host that it gets.
-            if case .named(let host) = settings.host { authorities.append(host.lowercased()) }
-            for authority in authorities { roots.append((Array(authority.utf8), Array(url.base.utf8))) }
+            if case .named(let host) = settings.host {
+                let (name, port) = Self.parts(of: Array(host.lowercased().utf8)[...])
+                let ports = port.isEmpty ? [[], Array("80".utf8), Array("443".utf8)] : [Array(port)]
+                roots.append(Root(host: Array(name), ports: ports, base: base))
+            }
         }
         self.roots = roots
     }
 
-    /// A URL of the upstream as clients reach it; `nil` for any other text. Without `host`, the gateway's, it is a path.
+    /// What becomes of a URL.
+    enum Place: Equatable {
+        /// It is not the upstream's, or names no host: it stays.
+        case elsewhere
+        /// What clients reach it by.
+        case mapped([UInt8])
+        /// It is the upstream's, and clients do not reach it.
+        case inside
+    }
+
+    /// `host` is the authority that the client asked; without one a mapped place is a path.
     ///
     /// Either scheme will do: services that are told that their client speaks TLS write `https` where the gateway speaks plain
     /// HTTP to them.
-    func mapped(_ value: [UInt8], host: [UInt8]) -> [UInt8]? {
+    func place(of value: [UInt8], host: [UInt8]) -> Place {
         let text = value.span
         var start = 0
         for scheme in ["https:", "http:"] where text.count > scheme.utf8.count && start == 0 {
             if text.spells(scheme, in: 0..<scheme.utf8.count) { start = scheme.utf8.count }
         }
-        guard text.count >= start + 2, value[start] == .slash, value[start + 1] == .slash else { return nil }
+        guard text.count >= start + 2, value[start] == .slash, value[start + 1] == .slash else { return .elsewhere }
         start += 2
         let end = value[start...].firstIndex(where: Self.endsAuthority) ?? value.count
-        for root in roots where Self.isSame(value[start..<end], root.authority) {
+        // The gateway's own, which may be on a host of the upstream.
+        if Self.isSame(value[start..<end], host) { return .elsewhere }
+        let (name, port) = Self.parts(of: value[start..<end])
+        var isOwn = false
+        for root in roots where Self.isSame(name, root.host) {
+            isOwn = true
             let rest = value[end...]
-            guard rest.starts(with: root.base) else { continue }
+            guard root.ports.contains(where: port.elementsEqual), rest.starts(with: root.base) else { continue }
             var path = rest.dropFirst(root.base.count)
-            guard path.first.map(Self.endsSegment) ?? true else { continue }
-            if !host.isEmpty { return Self.scheme + host + (path.first == .slash ? [] : [.slash]) + path }
+            guard path.first.map(Self.endsSegment) ?? true, !Self.climbs(path) else { continue }
+            if !host.isEmpty { return .mapped(Self.scheme + host + (path.first == .slash ? [] : [.slash]) + path) }
             // What begins with two slashes would name a host.
             while let first = path.first, first == .slash || first == UInt8(ascii: "\\") { path.removeFirst() }
-            return [.slash] + path
+            return .mapped([.slash] + path)
         }
-        return nil
+        return isOwn ? .inside : .elsewhere
     }
 
     private static let scheme = Array("https://".utf8)
 
-    private static func isSame(_ text: ArraySlice<UInt8>, _ authority: [UInt8]) -> Bool {
-        text.count == authority.count && zip(text, authority).allSatisfy { $0.lowered == $1 }
+    /// Host and port, without user information, and without the dot that ends a whole name.
+    private static func parts(of authority: ArraySlice<UInt8>) -> (host: ArraySlice<UInt8>, port: ArraySlice<UInt8>) {
+        let start = authority.lastIndex(of: UInt8(ascii: "@")).map { $0 + 1 } ?? authority.startIndex
+        let bare = authority[start...]
+        let colon = bare.lastIndex(of: .colon)
+        // The colons of an IPv6 address are in its brackets.
+        let split = colon.flatMap { bare[$0...].contains(UInt8(ascii: "]")) ? nil : $0 } ?? bare.endIndex
+        var host = bare[..<split]
+        if host.last == UInt8(ascii: ".") { host.removeLast() }
+        return (host, bare[split...].dropFirst())
+    }
+
+    private static func isSame(_ text: ArraySlice<UInt8>, _ known: [UInt8]) -> Bool {
+        text.count == known.count && zip(text, known).allSatisfy { $0.lowered == $1.lowered }
     }
 
     private static func endsAuthority(_ byte: UInt8) -> Bool {
@@ -58,13 +101,122 @@ struct OwnPlaces: Sendable {
     private static func endsSegment(_ byte: UInt8) -> Bool {
         byte == .slash || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
     }
+
+    /// Whether a path has a segment that leads up: behind the base it may lead out of it (RFC 3986, section 5.2.4).
+    private static func climbs(_ path: ArraySlice<UInt8>) -> Bool {
+        let path = path.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        return path.split(whereSeparator: { $0 == .slash || $0 == UInt8(ascii: "\\") }).contains { segment in
+            // Browsers read `%2e` as a dot.
+            let text = String(decoding: segment, as: UTF8.self).lowercased()
+            return ["..", ".%2e", "%2e.", "%2e%2e"].contains(text)
+        }
+    }
+}
+
+/// The fields of an answer that name places.
+extension OwnPlaces {
+    enum Field {
+        /// `Location` and `Content-Location`: one URL.
+        case place
+        /// `Link` (RFC 8288): several, in angle brackets.
+        case link
+        /// `Refresh`: one, behind a number of seconds.
+        case refresh
+
+        init?(_ field: HeadField, _ bytes: Span<UInt8>) {
+            if field.name == .location {
+                self = .place
+            } else {
+                guard field.name == .other else { return nil }
+                self.init(bytes, field.nameRange)
+            }
+        }
+
+        /// The field of that name, but for `Location`, which is known without it.
+        init?(_ bytes: Span<UInt8>, _ name: Range<Int>) {
+            switch name.count {
+            case 4 where bytes.spells("link", in: name): self = .link
+            case 7 where bytes.spells("refresh", in: name): self = .refresh
+            case 16 where bytes.spells("content-location", in: name): self = .place
+            default: return nil
+            }
+        }
+
+        /// Whether a name of that length can be one of them: hardly another has it.
+        static func isPossible(_ count: Int) -> Bool { count == 4 || count == 7 || count == 16 }
+    }
+
+    /// The value as clients get it: as it is, mapped, or not at all.
+    func place(of value: [UInt8], in field: Field, host: [UInt8]) -> Place {
+        switch field {
+        case .place: place(of: value, host: host)
+        case .link: links(value, host)
+        case .refresh: refresh(value, host)
+        }
+    }
+
+    private func links(_ value: [UInt8], _ host: [UInt8]) -> Place {
+        var kept: [[UInt8]] = []
+        var isSame = true
+        for link in Self.elements(of: value) {
+            guard let open = link.firstIndex(of: UInt8(ascii: "<")),
+                let close = link[open...].firstIndex(of: UInt8(ascii: ">"))
+            else {
+                kept.append(Array(link))
+                continue
+            }
+            switch place(of: Array(link[open + 1..<close]), host: host) {
+            case .elsewhere: kept.append(Array(link))
+            case .mapped(let url):
+                isSame = false
+                kept.append(link[...open] + url + link[close...])
+            case .inside: isSame = false
+            }
+        }
+        if isSame { return .elsewhere }
+        return kept.isEmpty ? .inside : .mapped(Array(kept.joined(separator: [UInt8(ascii: ",")])))
+    }
+
+    /// The members of a list, whose commas are neither in angle brackets nor in quotes.
+    private static func elements(of value: [UInt8]) -> [ArraySlice<UInt8>] {
+        var elements: [ArraySlice<UInt8>] = []
+        var start = 0
+        var end: UInt8?
+        var index = 0
+        while index < value.count {
+            switch (value[index], end) {
+            case (UInt8(ascii: "\\"), UInt8(ascii: "\"")): index += 1
+            case (let byte, let closing?): if byte == closing { end = nil }
+            case (UInt8(ascii: "<"), nil): end = UInt8(ascii: ">")
+            case (UInt8(ascii: "\""), nil): end = UInt8(ascii: "\"")
+            case (UInt8(ascii: ","), nil):
+                elements.append(value[start..<index])
+                start = index + 1
+            default: break
+            }
+            index += 1
+        }
+        return elements + [value[start...]]
+    }
+
+    /// `5; url=http://...`, in quotes or not.
+    private func refresh(_ value: [UInt8], _ host: [UInt8]) -> Place {
+        guard let equals = value.firstIndex(of: UInt8(ascii: "=")) else { return .elsewhere }
+        var start = equals + 1
+        func isAround(_ byte: UInt8) -> Bool { byte == 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
+        while start < value.count, isAround(value[start]) { start += 1 }
+        guard let last = value[start...].lastIndex(where: { !isAround($0) }) else { return .elsewhere }
+        let place = place(of: Array(value[start...last]), host: host)
+        guard case .mapped(let url) = place else { return place }
+        return .mapped(value[..<start] + url + value[(last + 1)...])
+    }
 }
 
 extension UpstreamResponse {
     /// Places of the upstream become paths of the gateway's.
     mutating func map(_ places: OwnPlaces) {
         for index in fields.indices where fields[index].name.spells("location") {
-            guard let path = places.mapped(Array(fields[index].value.utf8), host: []) else { continue }
+            guard case .mapped(let path) = places.place(of: Array(fields[index].value.utf8), host: []) else { continue }
             fields[index].value = String(decoding: path, as: UTF8.self)
         }
     }

@@ -6,9 +6,9 @@ extension Worker {
     /// Appends the head of the upstream's answer as the client gets it: status and end-to-end fields byte for byte, without
     /// what belongs to the upstream's connection; then what the gateway says itself.
     ///
-    /// `places` are the lines of the upstream's own places as clients reach them; none where they may go on as they are.
+    /// `places` are the lines of what names places, as clients reach them; `nil` where they may go on as they are.
     func appendRelayedHead(
-        of upstream: ClientConnection, as framing: RelayedFraming, _ marks: RelayedMarks, _ places: [UInt8],
+        of upstream: ClientConnection, as framing: RelayedFraming, _ marks: RelayedMarks, _ places: [UInt8]?,
         for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
     ) {
         let head = upstream.head
@@ -17,14 +17,14 @@ extension Worker {
         // The length stays where it is, if there is one and it is still true.
         let keepsLength = framing.isLength && head.hasOneLength
         let dropped = keepsLength ? RelayedHead.dropped : RelayedHead.droppedWithLength
-        if !marks.hasOddName && places.isEmpty {
+        if !marks.hasOddName && places == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
-            let isMapped = !places.isEmpty
+            let isMapped = places != nil
             head.appendStatusAndEndToEndFields(
                 of: bytes, dropping: isMapped ? dropped.union([.location]) : dropped,
                 droppingOther: { RelayedHead.isDropped($0, $1, isMapped: isMapped) }, to: &output)
-            output += places
+            if let places { output += places }
         }
         if !marks.hasDate { output += dateLine }
         switch framing {
@@ -40,34 +40,51 @@ extension Worker {
         appendOwnFields(for: exchange, marks.limits, persistence, to: &output)
     }
 
-    /// The lines of `Location` and `Content-Location`, if one of them is the upstream's own; else none.
+    /// The lines of all fields that name places, if one of them names a place of the upstream's own; else `nil`.
     // Not inlined: few answers have any.
     @inline(never)
-    func mappedPlaces(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8] {
-        guard let places = exchange.endpoint?.places else { return [] }
+    func mappedPlaces(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8]? {
+        guard let places = exchange.endpoint?.places else { return nil }
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         var lines: [UInt8] = []
         var isAnyMapped = false
-        for field in head.endToEndFields(of: bytes)
-        where field.name == .location || bytes.spells("content-location", in: field.nameRange) {
-            let mapped = places.mapped(bytes.array(field.value), host: host)
-            isAnyMapped = isAnyMapped || mapped != nil
-            lines += bytes.array(field.nameRange) + [.colon, .space] + (mapped ?? bytes.array(field.value))
-            lines += ForwardedHead.lineEnd
+        for field in head.endToEndFields(of: bytes) {
+            guard let kind = OwnPlaces.Field(field, bytes) else { continue }
+            var value = bytes.array(field.value)
+            switch places.place(of: value, in: kind, host: host) {
+            case .elsewhere: break
+            case .mapped(let mapped):
+                isAnyMapped = true
+                value = mapped
+            case .inside:
+                isAnyMapped = true
+                continue
+            }
+            lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedHead.lineEnd
         }
-        return isAnyMapped ? lines : []
+        return isAnyMapped ? lines : nil
     }
 
-    /// Appends an interim answer (RFC 9110, section 15.2): all of it is for the client.
+    /// Appends an interim answer (RFC 9110, section 15.2). What becomes of the request nobody knows yet, and it may be an error:
+    /// of its fields only links go on, where none of them names a host.
     func appendInterimHead(of upstream: ClientConnection, to output: inout [UInt8]) {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        head.appendStatusAndEndToEndFields(
-            of: bytes, dropping: RelayedHead.droppedWithLength,
-            droppingOther: { RelayedHead.isDropped($0, $1, isMapped: false) }, to: &output)
+        output.append(text: "HTTP/1.1 ")
+        output.append(decimal: head.status)
+        output.append(.space)
+        output.append(bytes, head.reason)
+        output += ForwardedHead.lineEnd
+        for field in head.endToEndFields(of: bytes)
+        where bytes.spells("link", in: field.nameRange) && !bytes.extracting(field.value).containsHost {
+            output.append(bytes, field.nameRange)
+            output += [.colon, .space]
+            output.append(bytes, field.value)
+            output += ForwardedHead.lineEnd
+        }
         output += ForwardedHead.lineEnd
     }
 }
@@ -104,7 +121,7 @@ enum RelayedHead {
 
     /// The same for a name that is not well known.
     static func isDropped(_ bytes: Span<UInt8>, _ name: Range<Int>, isMapped: Bool) -> Bool {
-        bytes.spells("proxy-authentication-info", in: name) || (isMapped && bytes.spells("content-location", in: name))
+        bytes.spells("proxy-authentication-info", in: name) || (isMapped && OwnPlaces.Field(bytes, name) != nil)
     }
 
     /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
@@ -126,10 +143,17 @@ enum RelayedHead {
     ]
 }
 
+extension Span<UInt8> {
+    /// Whether there is what begins an authority.
+    fileprivate var containsHost: Bool {
+        indices.dropFirst().contains { self[$0] == .slash && self[$0 - 1] == .slash }
+    }
+}
+
 /// What the names of an answer's fields tell, found out in one pass.
 struct RelayedMarks {
     var hasDate = false
-    /// A `Location`, or what may be a `Content-Location`.
+    /// A `Location`, or what may be another field that names places.
     var hasPlace = false
     /// What may be a `Proxy-Authentication-Info`.
     var hasOddName = false
@@ -141,7 +165,7 @@ struct RelayedMarks {
             switch field.name {
             // By their lengths: hardly another name has them.
             case .other:
-                if field.nameRange.count == 16 { hasPlace = true }
+                if OwnPlaces.Field.isPossible(field.nameRange.count) { hasPlace = true }
                 if field.nameRange.count == 25 { hasOddName = true }
             case .date: hasDate = true
             case .location: hasPlace = true

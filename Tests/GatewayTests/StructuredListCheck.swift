@@ -1,9 +1,10 @@
-internal import HTTP
+import HTTP
+
+@testable import Gateway
 
 /// Checks that a line is a list of tokens and strings with parameters (RFC 9651, section 4.2.1), as `Proxy-Status` is.
 ///
-/// A list with one mistake is ignored whole, and all lines of a name are one list: an upstream's broken line would take the
-/// gateway's own member with it.
+/// A list with one mistake is ignored whole.
 struct StructuredListCheck {
     private var rest: ArraySlice<UInt8>
 
