@@ -33,7 +33,7 @@ final class OpenConnections: Sendable {
     /// Of few descriptors a quarter is for clients, whatever the rest is for.
     static func limit(_ settings: GatewaySettings, descriptors: Int, workers: Int) -> Int {
         // Files, the journal, the log, and what each worker has.
-        var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors)
+        var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors) + ConnectionRoom.mostAsking
         if let upstream = settings.upstream {
             kept += upstream.connections.inFlight + upstream.connections.idle * workers
         }

@@ -2,14 +2,22 @@ internal import Synchronization
 
 /// How many connections may be open at once over all listeners that share it, and how many each client has.
 ///
-/// A client is an address, or the network of an IPv6 address. One alone can have seven eighths of the room: what is left is
-/// for clients that have less than their share.
+/// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may have seven times as
+/// many places as are free: one alone seven eighths of the room, and however many take all they can get, a part of what they
+/// left is there for the next one. Once all are taken, connections for which nothing is under way end for those of clients
+/// that have less.
+///
+/// Not ``FairShares`` of requests: a place can be taken back here, so nobody waits for one; and clients are as many as there
+/// are connections, so that one rule without a look at the others has to do.
 package final class ConnectionRoom: Sendable {
     private struct State {
         var limit: Int
         var open = 0
         /// Only clients that have a connection.
         var counts: [UInt64: Int] = [:]
+        /// Newcomers for whom loops are asked.
+        var asking = 0
+        var loops: [EventLoop] = []
 
         mutating func add(_ client: UInt64) {
             open += 1
@@ -37,10 +45,7 @@ package final class ConnectionRoom: Sendable {
     /// Takes a place if there is one for this client.
     func admits(_ client: UInt64) -> Bool {
         state.withLock { state in
-            let own = state.counts[client] ?? 0
-            let clients = state.counts.count + (own == 0 ? 1 : 0)
-            let isBelowItsShare = clients > 1 && own < max(1, state.limit / clients)
-            guard state.open < (isBelowItsShare ? state.limit : state.limit - state.limit / 8) else { return false }
+            guard state.counts[client] ?? 0 < 7 * (state.limit - state.open) else { return false }
             state.add(client)
             return true
         }
@@ -62,6 +67,34 @@ package final class ConnectionRoom: Sendable {
     func usage() -> (counts: [UInt64: Int], share: Int) {
         state.withLock { ($0.counts, $0.limit / max(1, $0.counts.count)) }
     }
+
+    /// The loops whose connections share the room.
+    var loops: [EventLoop] { state.withLock { $0.loops } }
+
+    func join(_ loop: EventLoop) {
+        state.withLock { state in
+            if !state.loops.contains(where: { $0 === loop }) { state.loops.append(loop) }
+        }
+    }
+
+    /// How many newcomers may be open beyond the limit while loops are asked for places for them.
+    package static let mostAsking = 16
+
+    /// Whether the other loops are asked to end a connection for one of this client: not where it has its share, and for few
+    /// at once. Until ``endsAsking()``.
+    func beginsAsking(for client: UInt64) -> Bool {
+        state.withLock { state in
+            let own = state.counts[client] ?? 0
+            let clients = state.counts.count + (own == 0 ? 1 : 0)
+            guard state.loops.count > 1, state.asking < ConnectionRoom.mostAsking,
+                own < max(1, state.limit / clients)
+            else { return false }
+            state.asking += 1
+            return true
+        }
+    }
+
+    func endsAsking() { state.withLock { $0.asking -= 1 } }
 }
 
 /// The connections of one loop that can go, the first last: found by one look at all of them, and used up one by one.
@@ -81,7 +114,7 @@ struct Evictable {
                 nextLook = loop.now + .milliseconds(10)
             }
             while let watch = watches.popLast() {
-                guard watch.canGo, room.gives(placeOf: watch.client, to: client) else { continue }
+                guard watch.idleness != nil, room.gives(placeOf: watch.client, to: client) else { continue }
                 watch.evict()
                 return true
             }
@@ -89,18 +122,28 @@ struct Evictable {
         return false
     }
 
-    /// First of clients beyond their share; there those that have not sent a request; of clients with most; the longest.
     private static func find(on loop: EventLoop, _ room: ConnectionRoom) -> [SocketWatch] {
         let (counts, share) = room.usage()
-        func rank(_ watch: SocketWatch) -> (Int, Int, Int, UInt64) {
-            let count = counts[watch.client] ?? 0
-            let isSilent = watch.standing == .silent
+        let ranked = loop.watchesThatCanGo().map { watch in
+            let since = watch.idleness == .silent ? UInt64(watch.generation) : watch.deadline.nanoseconds
             return (
-                count > share ? 0 : 1, isSilent ? 0 : 1, -count,
-                isSilent ? UInt64(watch.generation) : UInt64(watch.deadline.nanoseconds)
+                Rank(watch.idleness ?? .unfinished, of: counts[watch.client] ?? 0, share: share, since: since), watch
             )
         }
-        let ranked = loop.watchesThatCanGo().map { (rank($0), $0) }.sorted { $0.0 < $1.0 }
-        return ranked.prefix(most).reversed().map(\.1)
+        return ranked.sorted { $0.0 < $1.0 }.prefix(most).reversed().map(\.1)
+    }
+
+    /// Which connection goes first: of clients beyond their share; there those that have not sent a request, then idle ones;
+    /// of clients with most; the longest.
+    struct Rank: Comparable {
+        private let key: (Int, Int, Int, UInt64)
+
+        init(_ idleness: SocketWatch.Idleness, of count: Int, share: Int, since: UInt64) {
+            key = (count > share ? 0 : 1, idleness.rawValue, -count, since)
+        }
+
+        static func < (one: Rank, other: Rank) -> Bool { one.key < other.key }
+
+        static func == (one: Rank, other: Rank) -> Bool { one.key == other.key }
     }
 }

@@ -34,6 +34,7 @@ internal import Synchronization
     package let index: Int
 
     var buffers = BufferPools()
+    private var evictable = Evictable()
 
     private struct Chore {
         let period: Duration
@@ -212,7 +213,12 @@ internal import Synchronization
     }
 
     /// The connections of clients for which nothing is under way.
-    func watchesThatCanGo() -> [SocketWatch] { watches.compactMap { $0?.canGo == true ? $0 : nil } }
+    func watchesThatCanGo() -> [SocketWatch] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
+
+    /// Ends a connection of this loop in favour of `client`, whose place it is then, if one can go. On the loop.
+    func evict(for client: UInt64, in room: ConnectionRoom) -> Bool {
+        evictable.evict(from: self, for: client, in: room)
+    }
 
     func arm(_ watch: SocketWatch) {
         let tick = wheel.tick(for: watch.deadline)

@@ -39,7 +39,6 @@ package final class Listener {
 
     /// What it shares with other listeners; `nil`: nothing.
     private let room: ConnectionRoom?
-    private var evictable = Evictable()
     /// There was no room: another connection was ended, or the new one.
     package var ranShort: (_ evicted: Bool) -> Void = { _ in }
 
@@ -49,6 +48,7 @@ package final class Listener {
     ) throws(SystemError) {
         self.loop = loop
         self.room = room
+        room?.join(loop)
         watch = try loop.watch(socket.descriptor)
         self.socket = consume socket
         self.settings = settings
@@ -88,14 +88,32 @@ package final class Listener {
         watch.interrupt()
     }
 
-    private enum Admission { case admitted, evicted, shed }
+    private enum Admission {
+        case admitted, evicted, shed
+        /// Another loop may have a connection that can go.
+        case asks
+    }
 
     private func admission(of client: UInt64) -> Admission {
         guard connections < settings().maximumConnections else { return .shed }
         guard let room, !room.admits(client) else { return .admitted }
-        let isPossible = evictable.evict(from: loop, for: client, in: room)
-        ranShort(isPossible)
-        return isPossible ? .evicted : .shed
+        if loop.evict(for: client, in: room) {
+            ranShort(true)
+            return .evicted
+        }
+        if room.beginsAsking(for: client) { return .asks }
+        ranShort(false)
+        return .shed
+    }
+
+    /// Whether another loop ends a connection in favour of this client.
+    private func findsPlaceElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
+        defer { room.endsAsking() }
+        for other in room.loops where other !== loop {
+            let isFound = await Task(executorPreference: other) { other.evict(for: client, in: room) }.value
+            if isFound { return true }
+        }
+        return room.admits(client)
     }
 
     private func begin(
@@ -116,9 +134,22 @@ package final class Listener {
         nonisolated(unsafe) let serve = serve
         Task(executorPreference: loop) {
             let listener = unsafe listener
+            if admission == .asks, !(await listener.waitsForPlace(descriptor, client)) { return }
             await listener.run(descriptor, client, unsafe serve)
         }
         return admission
+    }
+
+    /// Whether there is a place for a new connection after all; it is ended where no loop has one.
+    private func waitsForPlace(_ descriptor: Int32, _ client: UInt64) async -> Bool {
+        guard let room else { return true }
+        let isFound = await findsPlaceElsewhere(for: client, in: room)
+        ranShort(isFound)
+        if isFound { return true }
+        connections -= 1
+        shed += 1
+        _ = Socket(owning: descriptor)
+        return false
     }
 
     private func run(_ descriptor: Int32, _ client: UInt64, _ serve: (inout ServerConnection) async -> Void) async {

@@ -210,10 +210,13 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
-    /// A client that always has more at hand must not keep the loop for itself.
-    private mutating func takeTurns() async {
-        if loop.isOver(&stretch) { await Task.yield() }
+    /// A client that always has more at hand, or takes all at once, must not keep the loop for itself.
+    mutating func takeTurns() async {
+        if isTurnOver() { await Task.yield() }
     }
+
+    /// Whether others have their turn before this connection's next piece of work.
+    package mutating func isTurnOver() -> Bool { loop.isOver(&stretch) }
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
     /// exchange the head stays, and the room behind it is used for the body again and again.
@@ -307,7 +310,7 @@ package struct ServerConnection: ~Copyable {
         // A client that is sending a large body reads the answer only when it is through, or has seen enough: reading away
         // costs little, but neither the amount nor the time is without end.
         let end = loop.now + .seconds(30)
-        var left = 64 << 20
+        var left = watch.standing == .evicted ? 0 : 64 << 20
         // To the very end, also where the client has closed its side already: closing a socket with unread bytes in it
         // resets the connection.
         while left > 0 {

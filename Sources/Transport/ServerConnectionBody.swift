@@ -21,6 +21,8 @@ extension ServerConnection {
             output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
+        // Much of a body may be at hand at once, in pieces of a byte.
+        await takeTurns()
         var progress: Instant?
         while true {
             do throws(FramingError) {
@@ -89,6 +91,8 @@ extension ServerConnection {
     package mutating func discardBody() async {
         guard body.isActive else { return }
         guard await flush() else { return state.mustClose() }
+        // The client has its answer: where room is short, others come first.
+        if watch.standing == .busy { watch.standing = .idle }
         var left = Int(ServerConnection.discardLimit)
         // A body of just the limit still has its end to be read.
         while left >= 0 {

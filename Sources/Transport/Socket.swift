@@ -160,7 +160,7 @@ func peerAddress(of descriptor: Int32) -> String {
     return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// The peer's address as a number that tells clients apart: of IPv6 the network, of which one client has all addresses.
+/// The peer's address as a number that tells clients apart.
 func peerNumber(of descriptor: Int32) -> UInt64 {
     var address = sockaddr_in6()
     var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
@@ -169,13 +169,15 @@ func peerNumber(of descriptor: Int32) -> UInt64 {
         guard let base = bytes.baseAddress,
             unsafe getpeername(descriptor, base.assumingMemoryBound(to: sockaddr.self), &length) == 0
         else { return 0 }
-        let isIPv6 = Int32(unsafe base.load(as: sa_family_t.self)) == AF_INET6
-        let network = UInt64(bigEndian: unsafe base.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        let isMapped = isIPv6 && network == 0
-        guard isIPv6, !isMapped else {
-            return UInt64(
-                UInt32(bigEndian: unsafe base.loadUnaligned(fromByteOffset: isMapped ? 20 : 4, as: UInt32.self)))
+        guard Int32(unsafe base.load(as: sa_family_t.self)) == AF_INET6 else {
+            return UInt64(UInt32(bigEndian: unsafe base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
         }
-        return network
+        return clientNumber(
+            network: UInt64(bigEndian: unsafe base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+            host: UInt64(bigEndian: unsafe base.loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
     }
 }
+
+/// Of an IPv6 address, by its halves: the network, of which one client has all addresses; where it stands for an IPv4 address,
+/// that one.
+func clientNumber(network: UInt64, host: UInt64) -> UInt64 { network == 0 ? host & 0xFFFF_FFFF : network }

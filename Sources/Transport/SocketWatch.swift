@@ -138,13 +138,23 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
-    /// Nobody waits for an answer here. Who has sent a part of a first head has sent no request.
-    var canGo: Bool {
-        guard isWaiting else { return false }
+    /// What a connection waits for that can go, those that go first first.
+    enum Idleness: Int {
+        /// Its first request: a part of it may be here.
+        case silent
+        case idle
+        /// The rest of a head, or of a body that nobody wants.
+        case unfinished
+    }
+
+    /// `nil`: an answer is due here, or on its way.
+    var idleness: Idleness? {
+        guard isWaiting else { return nil }
         return switch standing {
-        case .silent: true
-        case .idle: isInterruptible
-        case .notAClients, .busy, .evicted: false
+        case .silent: .silent
+        case .idle where isInterruptible: .idle
+        case .idle where wanted == .readable: .unfinished
+        case .idle, .notAClients, .busy, .evicted: nil
         }
     }
 

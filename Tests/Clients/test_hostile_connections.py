@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import time
 
 import pytest
@@ -73,6 +74,45 @@ def test_silent_connections_make_room(small):
             assert answers(gateway)
         assert "room for no more" in gateway.output
         assert total(metrics(gateway), "gateway_connections_evicted_total{") > 0
+    finally:
+        close(wires)
+
+
+def dribbling(gateway, source, kind):
+    """A connection that begins something and never ends it, and what it sends to look alive."""
+    plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=5, source_address=(source, 0))
+    context = ssl.create_default_context(cafile=gateway.ca)
+    wire = context.wrap_socket(plain, server_hostname="localhost")
+    if kind == "first heads":
+        wire.sendall(b"GET / HT")
+    if kind == "later heads":
+        wire.sendall(b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT")
+    if kind == "bodies":
+        wire.sendall(b"POST /v1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\nx")
+    return wire
+
+
+@pytest.mark.parametrize("addresses", [2, 6])
+@pytest.mark.parametrize("kind", ["first heads", "later heads", "bodies"])
+def test_slow_requests_make_room(small, kind, addresses):
+    """Nobody's requests that come a byte at a time, from several addresses, as many as may be open: another one is served."""
+    gateway = small(40)
+    wires = []
+    try:
+        for turn in range(60 // addresses):
+            for last in range(addresses):
+                try:
+                    wires.append(dribbling(gateway, f"127.0.0.{last + 2}", kind))
+                except OSError:
+                    pass
+        for number in range(10):
+            assert answers(gateway), f"request {number}"
+            for wire in wires:
+                try:
+                    wire.send(b"x")
+                except OSError:
+                    pass
+        assert total(metrics(gateway), "gateway_connections{") >= 30
     finally:
         close(wires)
 

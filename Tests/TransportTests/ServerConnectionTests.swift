@@ -167,6 +167,46 @@ struct ServerConnectionTests {
         client.expect(response(200, "GET /next"))
     }
 
+    private final class Turns: Sendable {
+        let taken = Atomic(0)
+    }
+
+    @Test("A body that is at hand in many pieces lets other tasks have their turns")
+    func turnsWithinABody() throws {
+        let server = try TestServer { server, connection in
+            guard await connection.nextRequest() == .request else { return }
+            let turns = Turns()
+            var pieces = 0
+            var atFirst = 0
+            while case .bytes = await connection.nextBodyPiece() {
+                if pieces == 0 {
+                    // What it does costs nothing: it counts how often it is let.
+                    Task(executorPreference: connection.loop) {
+                        while turns.taken.add(1, ordering: .relaxed).newValue < 100 { await Task.yield() }
+                    }
+                }
+                pieces += 1
+                let until = Instant.now() + .microseconds(50)
+                while Instant.now() < until {}
+                // No read of the socket comes between the first pieces.
+                if pieces == 400 { atFirst = turns.taken.load(ordering: .relaxed) }
+            }
+            turns.taken.store(100, ordering: .relaxed)
+            server.tell("pieces \(pieces)")
+            if atFirst > 2 { server.tell("turns") }
+            connection.respond(200, "")
+            _ = await connection.flush()
+        }
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        client.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + String(repeating: "1\r\nx\r\n", count: 500) + "0\r\n\r\n")
+        client.expect(response(200, ""))
+        #expect(server.told.contains("pieces 500"))
+        #expect(server.told.contains("turns"))
+    }
+
     @Test("A client that asks is told to send its body, and one that has begun is not")
     func expectContinue() throws {
         let server = try TestServer()

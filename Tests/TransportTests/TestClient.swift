@@ -9,8 +9,8 @@ import Testing
 final class TestClient: Sendable {
     private let descriptor: Int32
 
-    /// `receiveBytes` bounds what the kernel takes in while nobody reads.
-    init(port: UInt16, receiveBytes: Int32? = nil) throws {
+    /// `receiveBytes` bounds what the kernel takes in while nobody reads; `number` is the last of the client's own address.
+    init(port: UInt16, receiveBytes: Int32? = nil, from number: UInt32 = 1) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         // SAFETY: the kernel reads the options and the address from our stack.
         var patience = timeval(tv_sec: 20, tv_usec: 0)
@@ -22,6 +22,11 @@ final class TestClient: Sendable {
         unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0000 + number).bigEndian
+        unsafe withUnsafeBytes(of: &address) { bytes in
+            unsafe _ = bind(
+                descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+        }
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let result = unsafe withUnsafeBytes(of: &address) { bytes in

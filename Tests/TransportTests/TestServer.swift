@@ -14,7 +14,7 @@ final class TestServer: Sendable {
 
     /// `serve` answers a connection; without one, every request is answered with what it was.
     init(
-        _ settings: Listener.Settings = .init(), context: TLSContext? = nil,
+        _ settings: Listener.Settings = .init(), context: TLSContext? = nil, room: ConnectionRoom? = nil,
         serve: @escaping @Sendable (TestServer, inout ServerConnection) async -> Void = { await $0.echo(&$1) }
     ) throws {
         loop = try TestLoop()
@@ -25,7 +25,8 @@ final class TestServer: Sendable {
         let (loop, handover) = (loop.loop, Handover())
         Task(executorPreference: loop) {
             let listener = try Listener(
-                loop: loop, socket: Socket(owning: descriptor), settings: { settings }, context: { context })
+                loop: loop, socket: Socket(owning: descriptor), room: room, settings: { settings },
+                context: { context })
             await listener.accept { connection in
                 guard let server = handover.server.withLock({ $0 }) else { return }
                 await serve(server, &connection)

@@ -90,12 +90,10 @@ extension Worker {
         over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ client: UpstreamClient,
         _ copy: inout BodyCopy, _ connection: inout ServerConnection
     ) async throws(RelayFailure) {
-        var turns = 0
         do throws(ClientFailure) {
             while true {
-                turns += 1
                 // Where both sides are always ready, other connections get their turn all the same.
-                if turns % Worker.turnsAtOnce == 0 { await Task.yield() }
+                if connection.isTurnOver() { await Task.yield() }
                 guard loop.now < connection.answerEnd else { throw .deadlinePassed }
                 switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
                 case .end: return
@@ -160,9 +158,6 @@ extension Worker {
         }
         return .enough
     }
-
-    /// Pieces of half a MiB together.
-    static let turnsAtOnce = 16
 
     /// From this size on a piece of a body is sent by itself.
     private static let largeBytes = 8192

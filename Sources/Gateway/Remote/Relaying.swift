@@ -156,7 +156,6 @@ extension Worker {
         _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
-        var turns = 0
         var pace = BodyPace(connection.timeouts)
         if framing == .chunked {
             upstream.output.append(chunk: begun.span, begun.indices)
@@ -165,8 +164,6 @@ extension Worker {
         }
         if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
         while !upstream.hasSentRequest {
-            turns += 1
-            if turns % Worker.turnsAtOnce == 0 { await Task.yield() }
             let asked = loop.now
             switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):

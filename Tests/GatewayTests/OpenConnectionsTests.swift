@@ -1,0 +1,67 @@
+import Policy
+import Synchronization
+import Testing
+import Transport
+
+@testable import Gateway
+
+@Suite("How many connections may be open")
+struct OpenConnectionsTests {
+    private static func settings(open: Int, upstream: UpstreamSettings? = nil) -> GatewaySettings {
+        var settings = GatewaySettings()
+        settings.connections.open = open
+        settings.upstream = upstream
+        return settings
+    }
+
+    private static let upstream: UpstreamSettings = {
+        var upstream = UpstreamSettings(endpoints: [])
+        upstream.connections.inFlight = 1000
+        upstream.connections.idle = 100
+        return upstream
+    }()
+
+    @Test("What the settings say, where the descriptors suffice")
+    func asked() {
+        #expect(OpenConnections.limit(Self.settings(open: 20_000), descriptors: 100_000, workers: 8) == 20_000)
+        #expect(OpenConnections.limit(Self.settings(open: 1), descriptors: 100_000, workers: 8) == 1)
+    }
+
+    @Test("The admin address, files, workers and the upstream come off first")
+    func reserved() {
+        let settings = Self.settings(open: 20_000)
+        let alone = OpenConnections.limit(settings, descriptors: 10_000, workers: 2)
+        #expect(alone == 10_000 - 48 - 16 - 1024 - 16)
+        let remote = Self.settings(open: 20_000, upstream: Self.upstream)
+        #expect(OpenConnections.limit(remote, descriptors: 10_000, workers: 2) == alone - 1000 - 200)
+    }
+
+    @Test(
+        "Of few descriptors a quarter is for clients, and never none", arguments: [(400, 100), (4, 1), (1, 1), (0, 1)])
+    func few(descriptors: Int, limit: Int) {
+        let settings = Self.settings(open: 20_000, upstream: Self.upstream)
+        #expect(OpenConnections.limit(settings, descriptors: descriptors, workers: 2) == limit)
+    }
+
+    @Test(
+        "The admin address has an eighth, within bounds",
+        arguments: [(0, 8), (64, 8), (80, 10), (300, 37), (8192, 1024), (1_000_000, 1024)])
+    func admin(descriptors: Int, limit: Int) {
+        #expect(OpenConnections.adminLimit(descriptors: descriptors) == limit)
+    }
+
+    @Test("A limit that the system does not permit is told, at start and when it changes")
+    func told() {
+        let lines = Mutex<[String]>([])
+        let open = OpenConnections(Self.settings(open: 20_000), descriptors: 1000, workers: 2) { line in
+            lines.withLock { $0.append(line) }
+        }
+        #expect(open.room.limit < 1000)
+        #expect(lines.withLock { $0.count } == 1)
+        open.adopt(Self.settings(open: 100))
+        #expect(open.room.limit == 100)
+        #expect(lines.withLock { $0.count } == 1)
+        for _ in 0..<3 { open.ranShort() }
+        #expect(lines.withLock { $0.count } == 2)
+    }
+}
