@@ -9,7 +9,7 @@ internal import JSON
 enum FieldSpelling {
     /// Whether some reader takes `name` for one of `known`, and it is none of them.
     static func isAnother(of known: [String], _ name: String) -> Bool {
-        known.contains { isRead(name.utf8, as: $0) } && !known.contains { $0.hasSameBytes(as: name) }
+        known.contains { isRead(name.utf8.span, as: $0) } && !known.contains { $0.hasSameBytes(as: name) }
     }
 
     /// Whether a query has a parameter that some reader takes for one of `known`.
@@ -23,7 +23,7 @@ enum FieldSpelling {
             switch byte {
             // Some servers still separate at ";".
             case UInt8(ascii: "&"), UInt8(ascii: ";"):
-                if known.contains(where: { isRead(name, as: $0) }) { return true }
+                if known.contains(where: { isRead(name.span, as: $0) }) { return true }
                 name.removeAll(keepingCapacity: true)
                 isInName = true
             case UInt8(ascii: "="): isInName = false
@@ -38,27 +38,54 @@ enum FieldSpelling {
             default: name.append(byte)
             }
         }
-        return known.contains { isRead(name, as: $0) }
+        return known.contains { isRead(name.span, as: $0) }
     }
 
     /// Letters and digits are compared without case, and other signs of ASCII left out. A sign beyond ASCII may stand for
     /// nothing or for one letter or two, but at least half of the letters must be there.
     ///
     /// A name is left at the first letter that cannot belong to it, so that a body of many names costs little.
-    private static func isRead(_ name: some Sequence<UInt8>, as known: String) -> Bool {
-        let letters = known.utf8.lazy.filter(\.isLetterOrDigit).prefix(60)
+    private static func isRead(_ name: Span<UInt8>, as known: String) -> Bool {
+        let known = known.utf8.span
+        var place = nextLetter(of: known, from: 0)
+        guard place < known.count else { return false }
+        for index in name.indices {
+            let byte = name[index]
+            if byte.isLetterOrDigit {
+                guard place < known.count, known[place].lowered == byte.lowered else { return false }
+                place = nextLetter(of: known, from: place + 1)
+            } else if byte == UInt8(ascii: "[") || byte == 0 {
+                if place == known.count { return true }
+            } else if byte >= 0x80 {
+                return isReadBeyondASCII(name, as: known)
+            }
+        }
+        return place == known.count
+    }
+
+    private static func nextLetter(of known: Span<UInt8>, from start: Int) -> Int {
+        var place = start
+        while place < known.count, !known[place].isLetterOrDigit { place += 1 }
+        return place
+    }
+
+    private static func isReadBeyondASCII(_ name: Span<UInt8>, as known: Span<UInt8>) -> Bool {
+        var letters: [UInt8] = []
+        for index in known.indices where known[index].isLetterOrDigit && letters.count < 60 {
+            letters.append(known[index].lowered)
+        }
         let count = letters.count
-        guard count > 0 else { return false }
         let all: UInt64 = 1 << UInt64(count + 1) - 1
         // Bit n: the first n letters may have been read.
         var reached: UInt64 = 1
         var plain = 0
         var isWhole: Bool { reached >> UInt64(count) == 1 && 2 * plain >= count }
-        for byte in name {
+        for index in name.indices {
+            let byte = name[index]
             switch byte {
             case _ where byte.isLetterOrDigit:
                 var next: UInt64 = 0
-                for (index, letter) in letters.enumerated() where letter.lowered == byte.lowered {
+                for (index, letter) in letters.enumerated() where letter == byte.lowered {
                     next |= (reached >> UInt64(index) & 1) << UInt64(index + 1)
                 }
                 guard next != 0 else { return false }
