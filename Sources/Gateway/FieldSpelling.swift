@@ -171,16 +171,19 @@ enum MediaType {
         return index > start ? start..<index : nil
     }
 
-    /// A token, or a quoted string without escapes: nobody needs one here, and readers differ in them.
+    /// A token, or a quoted string without escapes and without what ends a parameter: nobody needs one here, and readers differ
+    /// in them.
     private static func parameter(_ value: Span<UInt8>, _ index: inout Int) -> Range<Int>? {
         guard index < value.count, value[index] == UInt8(ascii: "\"") else { return token(value, &index) }
         index += 1
         let start = index
-        while index < value.count, value[index] != UInt8(ascii: "\""), value[index] != UInt8(ascii: "\\") { index += 1 }
+        while index < value.count, !quotedEnds.contains(value[index]) { index += 1 }
         guard index < value.count, value[index] == UInt8(ascii: "\"") else { return nil }
         index += 1
         return start..<index - 1
     }
+
+    private static let quotedEnds = Array("\"\\;,".utf8)
 
     private static func skipSpace(_ value: Span<UInt8>, _ index: inout Int) {
         while index < value.count, value[index] == 0x20 || value[index] == 0x09 { index += 1 }

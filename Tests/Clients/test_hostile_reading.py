@@ -61,8 +61,9 @@ MIXED = b'{"connection_id":"A","x":"&connection_id=B&job_type=sync&y="}'
 
 @pytest.mark.parametrize("kind", [
     FORM, f"{FORM}; charset=utf-8", "text/plain", "application/json; charset=utf-16", "application/json; charset=utf-8; charset=utf-16",
-    "multipart/form-data; boundary=x", "application/json, application/x-www-form-urlencoded", "application/jsonp", "text/json", "", f"{FORM}+json",
-    "application/json; charset*=us-ascii''utf-7", "application/json; charset*0=utf-; charset*1=7"])
+    "multipart/form-data; boundary=x", "application/json, application/x-www-form-urlencoded", "application/jsonp", "text/json", "",
+    f"{FORM}+json", "application/json; charset*=us-ascii''utf-7", "application/json; charset*0=utf-; charset*1=7",
+    'application/json; x="a;charset=utf-7"'])
 def test_a_body_of_another_type_is_not_read_as_json(site, kind):
     """The gateway leases A; an upstream that goes by the media type starts B."""
     error = refused(site, 415, "UNSUPPORTED_MEDIA_TYPE", "POST", JOBS, f"Content-Type: {kind}", body=MIXED)

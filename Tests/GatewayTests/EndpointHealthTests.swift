@@ -278,8 +278,20 @@ struct EndpointProofTests {
         for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
         #expect(!health.isOut && !health.isWell)
         #expect(silence(&health, 2, servesOthers: true) == nil)
+        #expect(silence(&health, 0, servesOthers: true) == nil, "who has no token is no organization")
         #expect(
             silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+    }
+
+    @Test("Whoever asks without a token is not one of those that are served")
+    func nobodyServed() {
+        let served = ServedOrganizations()
+        served.note(0, now: Self.start)
+        let hasNobody = !served.hasOthers(than: FewOrganizations(), now: Self.start)
+        #expect(hasNobody)
+        served.note(7, now: Self.start)
+        let hasOne = served.hasOthers(than: FewOrganizations(), now: Self.start)
+        #expect(hasOne)
     }
 
     @Test("They do where nobody else was served")

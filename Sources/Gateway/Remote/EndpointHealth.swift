@@ -155,8 +155,7 @@ struct EndpointHealth: Sendable {
         var window = statuses ?? StatusWindow(began: now, goodBefore: good)
         if window.began + StatusWindow.length <= now { window = StatusWindow(began: now, goodBefore: good) }
         window.failures += 1
-        // Who asks on a public route may be anybody, and is nobody's witness.
-        if organization != 0 { window.organizations.insert(organization) }
+        window.organizations.insert(organization)
         statuses = window
         switch circuit {
         case .closed:
@@ -212,7 +211,8 @@ struct EndpointHealth: Sendable {
     }
 }
 
-/// The first few organizations of a row: as many as it takes to say that it is not about one of them.
+/// The first few organizations of a row: as many as it takes to say that it is not about one of them. Who asks on a public
+/// route, with the key 0, may be anybody and is none.
 struct FewOrganizations: Equatable, Sendable {
     private var keys: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private(set) var count = 0
@@ -224,7 +224,7 @@ struct FewOrganizations: Equatable, Sendable {
     }
 
     mutating func insert(_ key: UInt64) {
-        guard !isFull, !contains(key) else { return }
+        guard key != 0, !isFull, !contains(key) else { return }
         switch count {
         case 0: keys.0 = key
         case 1: keys.1 = key

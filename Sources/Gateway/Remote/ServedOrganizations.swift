@@ -15,8 +15,9 @@ struct ServedOrganizations: ~Copyable, Sendable {
     /// How often the time of the same organization is written.
     private static let second: UInt64 = 1_000_000_000
 
-    /// An organization got an answer.
+    /// An organization got an answer. Who has none, with the key 0, is not noted.
     func note(_ key: UInt64, now: Instant) {
+        guard key != 0 else { return }
         let last = latest.load(ordering: .relaxed)
         let lastAt = latestAt.load(ordering: .relaxed)
         if last == key, now.nanoseconds < lastAt &+ Self.second { return }
