@@ -79,8 +79,13 @@ struct UpstreamGateTests {
                 }
             }
             for task in tasks { try await task.value }
+            #expect(counts.most.load(ordering: .relaxed) <= 5)
+            // How many met in there depends on the machine; that there is room for all of them does not.
+            var holders: [Holder] = []
+            for index in 0..<5 { holders.append(try await enter(gate, on: loops[index], as: 1000 + index)) }
+            #expect(gate.usage == (5, 0))
+            for holder in holders { holder.drop() }
         }
-        #expect(counts.most.load(ordering: .relaxed) == 5)
         #expect(gate.usage == (0, 0))
     }
 
