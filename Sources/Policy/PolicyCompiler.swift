@@ -56,6 +56,7 @@ struct PolicyCompiler {
             return Route(
                 id: route.id, index: index, family: route.family, isPublic: route.isPublic,
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
+                scopeNames: route.scopes.map { ($0.value, ScopeSet([$0], scopes)) },
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes, answer: route.answer,
                 shows: route.shows, timeouts: route.timeouts, errors: errors[index], owner: route.owner,

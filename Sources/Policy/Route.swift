@@ -13,6 +13,7 @@ package final class Route: Sendable, Equatable {
     package let scopes: ScopeSet
     /// The required scopes, separated by spaces, as in `WWW-Authenticate`.
     package let scopeText: String
+    private let scopeNames: [(name: String, scope: ScopeSet)]
     /// The class that limits refer to.
     package let limitClass: String?
     /// What a request takes before it goes upstream; `nil`: nothing.
@@ -55,7 +56,7 @@ package final class Route: Sendable, Equatable {
 
     init(
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
-        scopeText: String = "",
+        scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
         limitClass: String? = nil, lease: LeaseKind? = nil, connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
         answer: Int? = nil, shows: JobsShown? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
@@ -67,6 +68,7 @@ package final class Route: Sendable, Equatable {
         self.isPublic = isPublic
         self.scopes = scopes
         self.scopeText = scopeText
+        self.scopeNames = scopeNames
         self.limitClass = limitClass
         self.lease = lease
         self.connection = connection
@@ -80,6 +82,11 @@ package final class Route: Sendable, Equatable {
     }
 
     package static func == (one: Route, other: Route) -> Bool { one === other }
+
+    /// The required scopes that are not among these, separated by spaces, in the order of the policy.
+    package func scopesMissing(in held: ScopeSet) -> String {
+        scopeNames.filter { !held.isSuperset(of: $0.scope) }.map(\.name).joined(separator: " ")
+    }
 }
 
 /// Whose API a route belongs to, and so the shape of its errors.

@@ -119,7 +119,7 @@ struct DecisionTests {
             #expect(row == .ambiguousOrganization && route.id == "sources" && principal.tokenID == "org_a/both")
         case .insufficientScope(let route, let principal, _, let required):
             #expect(row == .insufficientScope && route.id == "write" && principal.tokenID == "org_a/half")
-            #expect(required == "write admin")
+            #expect(required == "write admin" && route.scopesMissing(in: principal.scopes) == "admin")
         }
     }
 
