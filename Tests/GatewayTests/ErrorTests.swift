@@ -162,6 +162,14 @@ struct FailureTests {
         #expect(try rendered(response)["error"]?["type"]?.string == "client_error")
     }
 
+    @Test(
+        "A wait of one second is told in the singular",
+        arguments: [(0, "Retry after 1 second."), (1, "Retry after 1 second."), (2, "Retry after 2 seconds.")])
+    func oneSecond(seconds: Int, expected: String) {
+        let answer = ErrorResponse(.failure(Failure(.rateLimited(limit: "a", retryAfterSeconds: seconds), at: .limit)))
+        #expect(answer.message.hasSuffix(" " + expected))
+    }
+
     @Test("A 409 tells which job runs, where it is, and when to come back")
     func conflictDetails() throws {
         let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .lease)))
