@@ -40,7 +40,7 @@ package struct AccessRecord: Sendable {
     package var retryAfterSeconds: Int?
     /// What runs on the connection, where that refused.
     package var lease: LeaseConflict?
-    /// The scopes of the route, of which the token lacks one.
+    /// The scopes of the route that the token lacks.
     package var missingScope: String?
     package var organizationAsked: String?
     /// What the upstream said about its error.
@@ -126,6 +126,22 @@ package struct AccessLogBuffer {
         Self.appendRest(of: record, head, to: &bytes)
         lines += 1
         if bytes.count >= threshold { flush() }
+    }
+
+    /// Appends a line that stands for others; only time, organization and client of the record are in it.
+    mutating func append(suppressedLines count: Int, _ record: borrowing AccessRecord) {
+        Self.append(suppressedLines: count, record, to: &bytes)
+        lines += 1
+    }
+
+    static func append(suppressedLines count: Int, _ record: borrowing AccessRecord, to out: inout [UInt8]) {
+        out.append(text: "{\"time\":\"")
+        out.append(timestamp: record.epochMilliseconds)
+        append("\",\"client\":\"", record.client, to: &out)
+        append("\",\"organization\":\"", record.organization, to: &out)
+        out.append(text: "\",\"suppressed\":")
+        out.append(decimal: count)
+        out.append(text: "}\n")
     }
 
     /// A date is dear and the same for a whole second.

@@ -248,6 +248,7 @@ package final class GatewayServer: Sendable {
         }
         if let admin { admin.loop.perform { admin.loop.stop() } }
         for thread in threads { thread.join() }
+        workers.first?.tellSuppressedLines()
         for worker in workers { worker.accessLog.flush() }
         shared.journal?.close()
         shared.log.close()

@@ -24,6 +24,17 @@ extension Worker {
         if isLogged { log(exchange, connection, response) }
     }
 
+    /// Tells how many lines were left out.
+    func tellSuppressedLines() {
+        for suppressed in shared.logShares.takeSuppressed() {
+            var record = AccessRecord()
+            record.epochMilliseconds = milliseconds()
+            record.organization = suppressed.organization
+            record.client = suppressed.client
+            accessLog.append(suppressedLines: suppressed.lines, record)
+        }
+    }
+
     private func log(_ exchange: borrowing Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
         var record = AccessRecord()
         let isHeadRead = exchange.endingStage != .head
@@ -31,7 +42,14 @@ extension Worker {
             connection.headStart..<connection.headStart + (isHeadRead ? connection.head.end : 0))
         record.epochMilliseconds = milliseconds()
         record.traceID = exchange.trace.traceID
-        record.client = ClientAddress.find(connection.peer, exchange.policies, connection.head, head)
+        let client = ClientAddress.find(connection.peer, exchange.policies, connection.head, head)
+        if response.status >= 400, let rate = exchange.policies.set.settings.accessLogErrors {
+            let organization = exchange.organization ?? exchange.principal?.organizations.first
+            guard shared.logShares.admits(organization, client, rate, now: loop.now.nanoseconds) else {
+                return counts.add(to: .logLinesSuppressed)
+            }
+        }
+        record.client = client
         record.organization = exchange.organization?.id
         record.tokenID = exchange.principal?.tokenID
         record.operation = exchange.route?.id
@@ -90,7 +108,8 @@ extension AccessRecord {
     mutating func explain(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.organizationDenied(_, _, let asked), _): organizationAsked = asked
-        case .refusal(.insufficientScope(_, _, _, let required), _): missingScope = required
+        case .refusal(.insufficientScope(let route, let principal, _, _), _):
+            missingScope = route.scopesMissing(in: principal.scopes)
         case .refusal: break
         case .failure(let failure):
             cause = failure.cause ?? cause

@@ -15,6 +15,7 @@ final class SharedState: Sendable {
     let connections: OpenConnections
     let metrics: Metrics
     let log: AccessLogQueue
+    let logShares = AccessLogShares()
     let isDraining = Atomic<Bool>(false)
     /// The remote upstream in force, for metrics.
     private let cluster = Mutex<UpstreamCluster?>(nil)

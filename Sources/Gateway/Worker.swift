@@ -42,6 +42,7 @@ final class Worker: @unchecked Sendable {
             accessLog.flush()
             trimHeap()
         }
+        loop.every(.seconds(5)) { [unowned self] in tellSuppressedLines() }
         loop.every(.seconds(1)) { [unowned self] in remote?.sweep() }
     }
 

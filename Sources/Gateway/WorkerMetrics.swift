@@ -7,7 +7,7 @@ package final class WorkerMetrics: Sendable {
         case connectionsOpened, connectionsClosed, connectionsShed, connectionsEvicted, handshakesFull,
             handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
-        case upstreamConnections, upstreamReuses, upstreamRetries
+        case upstreamConnections, upstreamReuses, upstreamRetries, logLinesSuppressed
 
         /// The metric's name and help, `nil` for those that are shown as a difference.
         var description: (name: String, help: String)? {
@@ -25,12 +25,14 @@ package final class WorkerMetrics: Sendable {
             case .upstreamConnections: ("gateway_upstream_connections_total", "Connections made to the upstream.")
             case .upstreamReuses: ("gateway_upstream_reuses_total", "Requests sent over a kept connection.")
             case .upstreamRetries: ("gateway_upstream_retries_total", "Requests sent to the upstream once more.")
+            case .logLinesSuppressed:
+                ("gateway_access_log_suppressed_lines_total", "Log lines left out by log.errorsPerOrganization.")
             case .headsRefused: ("gateway_heads_refused_total", "Requests refused before a route was known.")
             }
         }
     }
 
-    private let counts = InlineArray<13, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counts = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationCounters]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])

@@ -39,6 +39,9 @@ struct GatewayDocument {
         if let log = object("log", fields, .log) {
             let access = log.word("access", of: GatewaySettings.AccessLog.allCases.map { ($0.rawValue, $0) })
             if let access { settings.accessLog = access }
+            if let rate = log.rate("errorsPerOrganization")?.value {
+                settings.accessLogErrors = GatewaySettings.LogRate(count: rate.count, periodSeconds: rate.periodSeconds)
+            }
         }
         if let upstream = object("upstream", fields, .upstream) {
             let document = UpstreamDocument(upstream)

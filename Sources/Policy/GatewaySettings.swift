@@ -12,6 +12,8 @@ package struct GatewaySettings: Equatable, Sendable {
     package var sizes = Sizes()
     package var connections = Connections()
     package var accessLog = AccessLog.all
+    /// How many lines about errors one organization may have; `nil`: any number.
+    package var accessLogErrors: LogRate?
     /// `nil`: the connector service of this process.
     package var upstream: UpstreamSettings?
     /// Peers whose `X-Forwarded-` and `Forwarded` fields are believed.
@@ -98,6 +100,17 @@ package struct GatewaySettings: Equatable, Sendable {
         package var age: Duration? = .seconds(3600)
 
         package init() {}
+    }
+
+    /// So many lines in so many seconds.
+    package struct LogRate: Equatable, Sendable {
+        package var count: Int
+        package var periodSeconds: Int
+
+        package init(count: Int, periodSeconds: Int) {
+            self.count = count
+            self.periodSeconds = periodSeconds
+        }
     }
 
     /// Which requests get a log line.

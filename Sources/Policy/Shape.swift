@@ -45,7 +45,7 @@ enum Shape: String, CaseIterable {
         case .timeouts: ["handshake", "head", "bodyProgress", "body", "idle", "write", "drainDelay", "drain"]
         case .sizes: ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"]
         case .connections: ["open", "requests", "age"]
-        case .log: ["access"]
+        case .log: ["access", "errorsPerOrganization"]
         case .upstream: UpstreamDocument.fields
         case .credential, .ownCredential: ["header", "secretFile"]
         case .upstreamTLS: ["authorities", "serverName", "certificate", "key"]

@@ -6,8 +6,8 @@ import pytest
 
 from faulty import Refusing, Upstream, answer
 from gateway import BASE, CONNECTION, JOBS, Gateway, Policies, wait_for
-from outcome import new_id
-from proxied import behind
+from outcome import new_id, request
+from proxied import QUICK, behind
 
 AGENT = "proof/1.0 cgw_NotToBeSeen-1"
 
@@ -58,11 +58,29 @@ def test_refusals_by_head_and_token(gateway):
     _, found = asked(gateway, "GET", "/nowhere")
     assert (found["status"], found["stage"], found["code"]) == (404, "route", "NOT_FOUND")
     _, found = asked(gateway, "PUT", f"{BASE}/connections/{CONNECTION}/refresh")
-    assert (found["status"], found["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert (found["status"], found["stage"], found["code"]) == (405, "route", "METHOD_NOT_ALLOWED")
+
+
+def test_a_missing_scope_is_the_one_that_is_missing(tmp_path):
+    """403: of several scopes of a route the line names those that the token lacks, and no other."""
+    policies = Policies(tmp_path / "policies")
+    scopes = ["things:a", "things:b", "things:c"]
+    policies.write("two.json5", {"scopes": {scope: {} for scope in scopes}, "routes": {
+        "things.two": {"match": "GET /two", "scope": scopes}}})
+    half = policies.token("half", scopes=["things:b"])
+    gateway = Gateway(tmp_path / "state", policies.folder, workers=1).start()
+    try:
+        _, found = asked(gateway, "GET", "/two", token=half)
+        assert (found["status"], found["stage"], found["missing_scope"]) == (403, "authorize", "things:a things:c")
+    finally:
+        gateway.kill()
 
 
 def test_refusals_by_body(gateway):
-    """400, 413: what was wrong with the body is in the line."""
+    """400, 413, 415: what was wrong with the body is in the line."""
+    _, found = asked(gateway, "POST", JOBS, b"{}", headers={"Content-Encoding": "gzip"})
+    assert (found["status"], found["stage"], found["code"], found["token_id"]) == (
+        415, "read", "UNSUPPORTED_MEDIA_TYPE", "org_xyz789/writer")
     _, found = asked(gateway, "POST", JOBS, b"{")
     assert (found["status"], found["stage"]) == (400, "read") and "byte" in found["cause"]
     _, found = asked(gateway, "POST", JOBS, b" " * (2 << 20))
@@ -100,6 +118,39 @@ def test_the_client_behind_a_trusted_proxy(gateway):
         assert line(gateway, told)["client"] == client
 
 
+def test_a_client_that_nobody_trusts_does_not_choose_its_address(tmp_path):
+    """A client that is no trusted proxy forges X-Forwarded-For and Forwarded: the line has its own address."""
+    gateway = Gateway(tmp_path / "state", Policies(tmp_path / "policies").settings(trustedProxies=["192.0.2.0/24"]).folder,
+                      workers=1).start()
+    try:
+        for fields in ({"X-Forwarded-For": "203.0.113.9"}, {"Forwarded": "for=203.0.113.9"}):
+            assert line(gateway, gateway.call("GET", "/nowhere", headers=fields))["client"] == "127.0.0.1"
+    finally:
+        gateway.kill()
+
+
+def test_refused_requests_do_not_fill_the_log(tmp_path):
+    """One organization is refused hundreds of times: it has a few lines, all are counted, and another's refusal has its line."""
+    policies = Policies(tmp_path / "policies").settings(log={"errorsPerOrganization": "5/min"})
+    other = policies.token("other", organization="org_quiet")
+    gateway = Gateway(tmp_path / "state", policies.folder, workers=1).start()
+    gone = "org_xyz789"
+    try:
+        for _ in range(200):
+            assert gateway.call("GET", JOBS.replace(gone, "org_gone")).status == 403
+        quiet = line(gateway, gateway.call("GET", JOBS, token=other))
+        assert (quiet["status"], quiet["organization_asked"]) == (403, gone)
+        assert line(gateway, gateway.call("GET", JOBS, token="cgw_nobody"))["status"] == 401
+        (summary,) = wait_for(lambda: [one for one in gateway.log_lines() if "suppressed" in one], "a summary")
+        refused = [one for one in gateway.log_lines() if one.get("organization_asked") == "org_gone"]
+        assert len(refused) == 5 and summary["suppressed"] == 195 and summary["organization"] == gone
+        assert 'gateway_access_log_suppressed_lines_total{worker="0"} 195' in gateway.admin("/metrics")[1]
+        assert gateway.call("GET", JOBS).status == 200
+        wait_for(lambda: [one for one in gateway.log_lines() if one.get("status") == 200], "a line about the success")
+    finally:
+        gateway.kill()
+
+
 class Failing(Upstream):
     def play(self, link, request):
         status = {"500": "500 Internal Server Error", "502": "502 Bad Gateway", "503": "503 Service Unavailable",
@@ -127,5 +178,39 @@ def test_an_upstream_that_is_not_there(tmp_path):
         try:
             _, found = asked(gateway, "GET", f"{BASE}/things")
             assert (found["status"], found["origin"], found["cause"]) == (502, "upstream", "the connection was refused")
+        finally:
+            gateway.kill()
+
+
+class Silent(Upstream):
+    """Answers nothing."""
+
+    def play(self, link, request):
+        link.over.wait(10)
+
+
+def test_an_upstream_that_does_not_answer(tmp_path):
+    """504 of the gateway: that the upstream was silent is in the line, and where it was asked."""
+    with Silent() as upstream:
+        gateway = behind(tmp_path, upstream)
+        try:
+            _, found = asked(gateway, "GET", f"{BASE}/things")
+            assert (found["status"], found["origin"], found["code"]) == (504, "upstream", "GATEWAY_TIMEOUT")
+            assert found["upstream"] and found["cause"] and "upstream_error" not in found
+        finally:
+            gateway.kill()
+
+
+def test_no_place_at_the_upstream(tmp_path):
+    """503 of the gateway: that the places at the upstream were taken is in the line."""
+    with Silent() as upstream:
+        gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "8s"})
+        try:
+            with gateway.wire() as wire:
+                wire.send(request(gateway, "GET", f"{BASE}/things", []))
+                wait_for(lambda: upstream.received(), "the request that takes the place")
+                _, found = asked(gateway, "GET", f"{BASE}/things")
+            assert (found["status"], found["code"]) == (503, "SERVICE_UNAVAILABLE") and found["token_id"]
+            assert found["cause"] and found["origin"] in ("gateway", "upstream") and found["stage"] == "forward"
         finally:
             gateway.kill()
