@@ -16,7 +16,7 @@ extension Worker {
             guard head.hasJSONBody(in: bytes) else { throw Failure(.unsupportedMediaType, at: .read) }
         }
         let framing = connection.head.framing
-        if framing == .none { return .whole([]) }
+        if framing.isNone { return .whole([]) }
         let body = try await connection.readBody(
             atMost: grant.route.maxBodyBytes, upTo: isPassedOn(grant) ? Worker.spooledBytes : .max,
             &exchange.allowance, of: shared.bodies, for: ShareOwner(of: grant, from: connection.peer),

@@ -138,6 +138,8 @@ enum MediaType {
     /// Whether it is `application/json`, or another JSON of `application` by its suffix, in UTF-8. What is not written by the
     /// grammar is not: two readers may find two types in it.
     static func isJSON(_ value: Span<UInt8>) -> Bool {
+        // What nearly everybody writes is not taken apart.
+        if isPlain(value) { return true }
         var index = 0
         guard let type = token(value, &index), value.spells("application", in: type) else { return false }
         guard index < value.count, value[index] == UInt8(ascii: "/") else { return false }
@@ -164,6 +166,14 @@ enum MediaType {
             }
         }
     }
+
+    private static func isPlain(_ value: Span<UInt8>) -> Bool {
+        guard value.count == plain.count else { return false }
+        for index in value.indices where value[index] != plain[index] { return false }
+        return true
+    }
+
+    private static let plain = Array("application/json".utf8)
 
     private static func token(_ value: Span<UInt8>, _ index: inout Int) -> Range<Int>? {
         let start = index

@@ -14,7 +14,7 @@ extension Worker {
         fill(&exchange, grant.limits, subject(of: grant, exchange))
         try chargeAttempt(&exchange)
         // To find the connection of a job the upstream is asked.
-        guard connection.head.framing != .none || grant.route.connection == .job, exchange.batch.beginLook() else {
+        guard !connection.head.framing.isNone || grant.route.connection == .job, exchange.batch.beginLook() else {
             return
         }
         let passes = limiter.peek(&exchange.batch, now: loop.now.nanoseconds)

@@ -71,7 +71,7 @@ extension Worker {
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
     func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) -> Bool {
-        guard connection.head.framing == .none, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
+        guard connection.head.framing.isNone, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
         else { return false }
         var exchange = begin(connection)
         let response: Response

@@ -110,6 +110,7 @@ extension [UInt8] {
 
     /// Appends a number in decimal digits.
     package mutating func append(decimal number: UInt64) {
+        if number < 10 { return append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number)) }
         // Up to eight digits, the first one lowest.
         var digits: UInt64 = 0
         var count = 0

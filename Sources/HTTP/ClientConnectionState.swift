@@ -97,7 +97,7 @@ package struct ClientConnectionState: Equatable, Sendable {
             exchange.interimHeads += 1
         } else {
             exchange.framing = head.framing
-            exchange.responseIsRead = head.framing == .none
+            exchange.responseIsRead = head.framing.isNone
         }
         phase = .exchange(exchange)
         if head.isInterim { return exchange.interimHeads > Self.mostInterimHeads ? .giveUp : .readNextHead }

@@ -34,7 +34,7 @@ package struct ConnectionState: Equatable, Sendable {
 
     package mutating func receivedHead(_ head: borrowing RequestHead) {
         precondition(phase == .head || phase == .idle, "a head begins an exchange")
-        phase = .exchange(bodyIsRead: head.framing == .none)
+        phase = .exchange(bodyIsRead: head.framing.isNone)
         requests += 1
         keepsAlive = head.keepsAlive && !isDraining && requests < maximumRequests
     }

@@ -104,10 +104,13 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         self = FieldName.recognize(bytes.span, 0..<bytes.count)
     }
 
+    /// Costs less than `==`, which goes through the conformance.
+    var isOther: Bool { if case .other = self { true } else { false } }
+
     /// Whether a name is a known one with `_`, or another sign, where that has `-`: servers that make variables of names take
     /// both for the same, so what is done about the one must be done about the other.
     package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard range.contains(where: { bytes[$0] != UInt8(ascii: "-") && isSign(bytes[$0]) }) else { return false }
+        guard range.contains(where: { isSign(bytes[$0]) && bytes[$0] != UInt8(ascii: "-") }) else { return false }
         let plain = range.map { isSign(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }
         return recognize(plain.span, 0..<plain.count) != .other
     }

@@ -66,6 +66,9 @@ package enum BodyFraming: Equatable, Sendable {
     case chunked
     /// With the connection: a response that does not say it otherwise. A request never has it.
     case untilClose
+
+    /// Costs less than `==`, which goes through the conformance.
+    package var isNone: Bool { if case .none = self { true } else { false } }
 }
 
 /// How much head a peer may send.

@@ -15,7 +15,7 @@ package enum HopByHop {
         for index in fields.indices {
             let field = fields[index]
             let ends =
-                field.name == .other ? isDropped(bytes, field.nameRange) : dropping.contains(field.name)
+                field.name.isOther ? isDropped(bytes, field.nameRange) : dropping.contains(field.name)
             guard ends || nominated.contains(field, of: bytes) else { continue }
             if start < field.nameRange.lowerBound { output.append(bytes, start..<field.nameRange.lowerBound) }
             start = index + 1 < fields.count ? fields[index + 1].nameRange.lowerBound : endOfLines

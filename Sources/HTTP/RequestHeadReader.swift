@@ -10,7 +10,7 @@ extension HeadReader {
         }
         while true {
             switch try readLine(into: &head) {
-            case .field: if progress.name != .other { try take(progress.name, progress.value, into: &head) }
+            case .field: if !progress.name.isOther { try take(progress.name, progress.value, into: &head) }
             case .end:
                 head.end = progress.index
                 try judge(&head)

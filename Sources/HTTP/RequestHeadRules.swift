@@ -37,7 +37,7 @@ extension HeadReader {
             head.framing = try framing(minorVersion: head.minorVersion) ?? .none
         } catch { throw HeadError(error) }
         // Nobody waits to send what is not there, and HTTP/1.0 knows no interim answer (RFC 9110, section 10.1.1).
-        if head.framing == .none || head.isHTTP10 { head.expectsContinue = false }
+        if head.framing.isNone || head.isHTTP10 { head.expectsContinue = false }
         head.keepsAlive = keepsAlive(minorVersion: head.minorVersion)
         head.nominatesFields = progress.nominates
     }

@@ -215,15 +215,19 @@ extension RouteTable {
     private func compare(_ edge: Edge, with path: Span<UInt8>, at start: Int) -> Comparison {
         let end = start + Int(edge.count)
         guard end == path.count || (end < path.count && path[end] == .slash) else { return .different }
-        var result = Comparison.same
-        for offset in 0..<Int(edge.count) {
-            let literal = text[Int(edge.start) + offset]
-            let byte = path[start + offset]
-            if literal == byte { continue }
-            guard literal ^ byte == 0x20, literal.isASCIILetter else { return .different }
-            result = .sameInOtherCase
+        let literal = text.span.extracting(Int(edge.start)..<Int(edge.start + edge.count))
+        let segment = path.extracting(start..<end)
+        var difference: UInt8 = 0
+        for offset in 0..<literal.count { difference |= literal[offset] ^ segment[offset] }
+        return difference == 0 ? .same : Self.compareInAnyCase(literal, segment)
+    }
+
+    @inline(never)
+    private static func compareInAnyCase(_ literal: Span<UInt8>, _ segment: Span<UInt8>) -> Comparison {
+        for index in literal.indices where literal[index] != segment[index] {
+            guard literal[index] ^ segment[index] == 0x20, literal[index].isASCIILetter else { return .different }
         }
-        return result
+        return .sameInOtherCase
     }
 
     /// Whether the path has, from a segment's start on, anything that can be read in two ways.

@@ -20,7 +20,7 @@ struct BodyReader {
     init(framing: BodyFraming, keepsTrailers: Bool = false) {
         if keepsTrailers, framing == .chunked { chunks = ChunkedDecoder(keepsTrailers: true) }
         self.framing = framing
-        isActive = framing != .none
+        isActive = !framing.isNone
         if case .length(let length) = framing { remaining = length }
     }
 
