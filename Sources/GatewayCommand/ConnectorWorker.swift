@@ -31,6 +31,7 @@ final class ConnectorWorker: @unchecked Sendable {
         listener = try Listener(loop: loop, socket: socket, settings: { settings }, context: { nil })
         self.service = service
         self.bodies = bodies
+        loop.turns = FairTurns()
         tellTime()
         loop.every(.milliseconds(100)) { [unowned self] in
             tellTime()
@@ -84,6 +85,7 @@ final class ConnectorWorker: @unchecked Sendable {
 
     private func answer(_ connection: inout ServerConnection) async {
         let call = ConnectorCall(connection, random: &random)
+        connection.turnOwner = TurnOwner(call.owner)
         // Lives until the answer is written: so long the body may be in memory.
         var allowance = BodyAllowance()
         let answer: ConnectorAnswer

@@ -17,8 +17,9 @@ internal import Synchronization
     private var running: [UnownedJob] = []
     private var chores: [Chore] = []
     private var isStopping = false
-    /// How often ready tasks were run: tells a task that was resumed from one that goes on.
-    private var round: UInt64 = 0
+    private var stretches = Stretches()
+    /// The tasks that have worked long enough, in the order in which they go on.
+    package var turns: any TurnQueue = TurnsInOrder()
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 
@@ -79,6 +80,7 @@ internal import Synchronization
         }
         // What was cancelled by stopping still has to leave its frames.
         takeMail()
+        while let turn = turns.next() { turn.begin() }
         runReadyJobs()
         // Chores may hold who holds this loop.
         chores.removeAll()
@@ -113,9 +115,13 @@ internal import Synchronization
         let executor = unsafe asUnownedTaskExecutor()
         // Bounds, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting.
         var rounds = 0
-        while !ready.isEmpty, rounds == 0 || rounds < 8 && Instant.now() - now < EventLoop.longestRounds {
+        while !ready.isEmpty || !turns.isEmpty,
+            rounds == 0 || rounds < 8 && Instant.now() - now < EventLoop.longestRounds
+        {
+            // One of those that have worked long enough, beside all that were woken.
+            turns.next()?.begin()
             swap(&ready, &running)
-            round &+= 1
+            stretches.beginRound()
             for job in running { unsafe job.runSynchronously(on: executor) }
             running.removeAll(keepingCapacity: true)
             rounds += 1
@@ -125,33 +131,15 @@ internal import Synchronization
     /// The sockets are looked at after this, whoever is ready.
     private static let longestRounds = Duration.milliseconds(2)
 
-    /// What a task has done since others had their turn.
-    package struct Stretch {
-        fileprivate var round: UInt64 = 0
-        fileprivate var steps = 0
-        fileprivate var begunAt = Instant.distantFuture
+    /// Whether others have their turn before the next piece of work of this owner.
+    package func isTurnOver(of owner: TurnOwner) -> Bool { !isStopping && stretches.isOver(for: owner.key) }
 
-        package init() {}
+    /// Waits until it is this owner's turn again.
+    package func nextTurn(of owner: TurnOwner) async {
+        preconditionOnLoop()
+        // SAFETY: the queue hands each turn out once, and the loop begins it.
+        unsafe await withUnsafeContinuation { unsafe turns.add(Turn($0), of: owner) }
     }
-
-    /// Whether a task that has one more step at hand has worked long enough for others to have their turn first: it yields
-    /// then. The more tasks are ready, the sooner; a few steps are always free, and cost no look at the clock.
-    func isOver(_ stretch: inout Stretch) -> Bool {
-        if stretch.round != round {
-            stretch.round = round
-            stretch.steps = 0
-        }
-        stretch.steps += 1
-        guard stretch.steps > EventLoop.freeSteps else { return false }
-        let time = Instant.now()
-        if stretch.steps == EventLoop.freeSteps + 1 { stretch.begunAt = time }
-        return time - stretch.begunAt >= EventLoop.longestWait / max(running.count, EventLoop.leastShares)
-    }
-
-    private static let freeSteps = 4
-    /// What all ready tasks together may take before the first has its turn again.
-    private static let longestWait = Duration.milliseconds(8)
-    private static let leastShares = 8
 
     private func doChores() {
         for index in chores.indices where chores[index].next <= now {
@@ -162,7 +150,7 @@ internal import Synchronization
 
     private func poll() {
         var milliseconds: Int32 = -1
-        if !ready.isEmpty || isStopping {
+        if !ready.isEmpty || !turns.isEmpty || isStopping {
             milliseconds = 0
         } else {
             var wake = Instant.distantFuture

@@ -43,7 +43,8 @@ package struct ServerConnection: ~Copyable {
     package internal(set) var bytesSent = 0
     /// The answer under way is not sent any more after this.
     package var answerEnd = Instant.distantFuture
-    private var stretch = EventLoop.Stretch()
+    /// Whose work it does: the client's address, until somebody knows better.
+    package var turnOwner: TurnOwner
 
     init(
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings, client: UInt64?
@@ -51,10 +52,14 @@ package struct ServerConnection: ~Copyable {
         let socket = Socket(owning: descriptor)
         let stream = try ByteStream(server: context, socket: descriptor)
         watch = try loop.watch(descriptor)
+        // WORKAROUND: an autoclosure here, as of `??`, lets the compiler end the watch before the connection begins.
+        var owner = UInt64(watch.generation)
         if let client {
             watch.standing = .silent
             watch.client = client
+            owner = client
         }
+        turnOwner = TurnOwner(organization: 0, token: owner)
         self.loop = loop
         self.socket = socket
         self.stream = stream
@@ -211,12 +216,9 @@ package struct ServerConnection: ~Copyable {
     }
 
     /// A client that always has more at hand, or takes all at once, must not keep the loop for itself.
-    mutating func takeTurns() async {
-        if isTurnOver() { await Task.yield() }
+    package mutating func takeTurns() async {
+        if loop.isTurnOver(of: turnOwner) { await loop.nextTurn(of: turnOwner) }
     }
-
-    /// Whether others have their turn before this connection's next piece of work.
-    package mutating func isTurnOver() -> Bool { loop.isOver(&stretch) }
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
     /// exchange the head stays, and the room behind it is used for the body again and again.

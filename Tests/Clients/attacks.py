@@ -122,7 +122,7 @@ def announced_bodies(target):
 @attack
 def failures_of_its_own(target):
     """Requests that the upstream answers with 503, for this organization alone."""
-    wires = [target.connect() for _ in range(4)]
+    wires = [target.connect() for _ in range(40)]
     begun()
     while not over(0.005):
         for index, wire in enumerate(wires):

@@ -36,10 +36,10 @@ struct EventLoopTests {
             let turns = try await loop.run { loop in
                 let turns = Turns()
                 for _ in 0..<2 { Task(executorPreference: loop) { turns.taken.add(1, ordering: .relaxed) } }
-                var stretch = EventLoop.Stretch()
-                // Only a task that yields lets the two others run.
+                let owner = TurnOwner(organization: 1, token: 1)
+                // Only a task that waits for its turn lets the two others run.
                 while turns.taken.load(ordering: .relaxed) < 2 {
-                    if loop.isOver(&stretch) { await Task.yield() }
+                    if loop.isTurnOver(of: owner) { await loop.nextTurn(of: owner) }
                 }
                 return turns.taken.load(ordering: .relaxed)
             }
@@ -49,18 +49,44 @@ struct EventLoopTests {
 
     private final class Turns: Sendable {
         let taken = Atomic<Int>(0)
+        let steps = Atomic<Int>(0)
     }
 
     @Test("A few steps of each turn are free, whatever was done before")
     func freeSteps() async throws {
         try await withLoop { loop in
             let isOver = try await loop.run { loop in
-                var stretch = EventLoop.Stretch()
-                while !loop.isOver(&stretch) {}
-                await Task.yield()
-                return (0..<4).map { _ in loop.isOver(&stretch) }
+                let owner = TurnOwner(organization: 1, token: 1)
+                while !loop.isTurnOver(of: owner) {}
+                await loop.nextTurn(of: owner)
+                return (0..<4).map { _ in loop.isTurnOver(of: owner) }
             }
             #expect(isOver == [false, false, false, false])
+        }
+    }
+
+    @Test("An owner of many tasks works no longer in a round than one of one task")
+    func manyTasksOfOneOwner() async throws {
+        try await withLoop { loop in
+            let turns = try await loop.run { loop in
+                let turns = Turns()
+                let many = TurnOwner(organization: 1, token: 1)
+                for _ in 0..<100 {
+                    Task(executorPreference: loop) {
+                        while turns.taken.load(ordering: .relaxed) < 10 {
+                            let until = Instant.now() + .microseconds(200)
+                            while Instant.now() < until {}
+                            turns.steps.add(1, ordering: .relaxed)
+                            if loop.isTurnOver(of: many) { await loop.nextTurn(of: many) }
+                        }
+                    }
+                }
+                // This one has its turn ten times, and all the others together a few steps in between.
+                while turns.taken.add(1, ordering: .relaxed).newValue < 10 { await Task.yield() }
+                return turns.steps.load(ordering: .relaxed)
+            }
+            // Each of the hundred begins with a step, before it asks for more.
+            #expect(turns < 1000)
         }
     }
 

@@ -93,7 +93,7 @@ extension Worker {
         do throws(ClientFailure) {
             while true {
                 // Where both sides are always ready, other connections get their turn all the same.
-                if connection.isTurnOver() { await Task.yield() }
+                await connection.takeTurns()
                 guard loop.now < connection.answerEnd else { throw .deadlinePassed }
                 switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
                 case .end: return
