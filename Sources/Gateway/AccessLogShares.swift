@@ -2,12 +2,12 @@ internal import Policy
 internal import Synchronization
 
 /// How many lines about errors each organization, and each address of strangers, may have in the access log: refused requests
-/// cost nothing, and must not fill a disk.
+/// cost their sender nothing, and must not fill a disk.
 ///
 /// Its memory is fixed. Organizations and strangers have tables of their own, so that no number of addresses takes a place
 /// from an organization; within a table those that find no place of their own share one that somebody has.
 final class AccessLogShares: Sendable {
-    /// Lines that were left out since they were told last; without a name where several had the place.
+    /// Lines that were left out since the last time they were told; without a name where several shared the place.
     struct Suppressed: Equatable, Sendable {
         var organization: String?
         var client: String?
@@ -16,7 +16,7 @@ final class AccessLogShares: Sendable {
 
     private struct Slot {
         var key: UInt64 = 0
-        /// When all lines may be had again, by the clock of the loops.
+        /// When nothing of the allowance will be used up any more, by the clock of the loops.
         var fullAt: UInt64 = 0
         var suppressed: Suppressed?
     }
@@ -53,7 +53,7 @@ final class AccessLogShares: Sendable {
         }
     }
 
-    /// What is to be told, each once.
+    /// The lines that were left out and are still to be told; each is returned once.
     func takeSuppressed() -> [Suppressed] {
         tables.withLock { tables in
             guard tables.isAnythingSuppressed else { return [] }

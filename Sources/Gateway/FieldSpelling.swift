@@ -44,7 +44,7 @@ enum FieldSpelling {
     /// Letters and digits are compared without case, and other signs of ASCII left out. A sign beyond ASCII may stand for
     /// nothing or for one letter or two, but at least half of the letters must be there.
     ///
-    /// A name is left at the first letter that cannot belong to it, so that a body of many names costs little.
+    /// Reading of a name stops at the first letter that cannot belong to it, so that a body of many names costs little.
     private static func isRead(_ name: Span<UInt8>, as known: String) -> Bool {
         let known = known.utf8.span
         var place = nextLetter(of: known, from: 0)
@@ -116,7 +116,7 @@ extension UInt8 {
 extension RequestHead {
     /// Whether the body is JSON in UTF-8, as it stands: a reader that goes by the fields then reads what the gateway reads.
     ///
-    /// A request that does not say what its body is counts: many clients leave it out.
+    /// A request that does not say what its body is counts as JSON: many clients leave that out.
     func hasJSONBody(in bytes: Span<UInt8>) -> Bool {
         var types = 0
         for field in fields {

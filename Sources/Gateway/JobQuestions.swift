@@ -1,7 +1,7 @@
 package import Policy
 
 /// The path under which a family shows one job of an organization, or the jobs of a connection; `nil` where it has none, or
-/// where it needs what is not given. `near` is how the path of the request began that took the lease.
+/// where it needs what is not given. `near` is the start of the path of the request that took the lease.
 package typealias JobPath =
     @Sendable (
         _ shown: Route.JobsShown, _ family: RouteFamily, _ near: String, _ organization: String, _ connection: String?,
@@ -31,7 +31,7 @@ struct JobQuestions: Sendable {
             job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
         guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
         let answer = try await questions.ask(own, for: key.organization)
-        // Whoever hides jobs says so, too, and a page of something that stands before the service.
+        // A service that hides jobs says so, too, and so does a page of something that stands before it.
         if answer.status == 404 || answer.status == 410 { return try await find(job, of: lease, otherwise: .notFound) }
         guard (200...299).contains(answer.status) else { return .unknown(DoubtfulAnswer(status: answer.status)) }
         guard let shown = JobObject.read(answer.body.span), shown.id == job.id, shown.mayRun(on: key.connection) else {
@@ -94,7 +94,7 @@ struct JobQuestions: Sendable {
             })
     }
 
-    /// What a list has of a connection's jobs.
+    /// What a list shows of a connection's jobs.
     private struct Listing {
         var jobs: [JobObject] = []
         /// Why it does not prove that there are no others.
@@ -190,7 +190,7 @@ extension JobList {
     /// So far `count` jobs were read, `new` of them from this page; the most that a page said there are is `total`.
     fileprivate func rest(after count: Int, of total: Int?, new: Int, on lease: WatchedLease, pageLength: Int) -> Rest {
         guard unreadable == 0 else { return .unknown }
-        // The path of a connection's jobs that shows another's is not what it should be.
+        // A path of one connection's jobs that shows another's is not what it should be.
         if lease.family == .airweave, jobs.contains(where: { !$0.mayRun(on: lease.key.connection) }) { return .unknown }
         if let total, count != total { return count < total && new > 0 ? .more : .unknown }
         if self.count >= pageLength, total != nil, new > 0 { return .more }

@@ -17,13 +17,13 @@ enum JobAnswer: Equatable, Sendable {
 
 /// Which lease is asked about when, and what an answer is worth: the rules of ``JobWatcher``, without sockets or clock.
 ///
-/// Questions go at the pace of their answers, and those that may be under way are shared by the organizations: leases of one whose
-/// questions hang keep no other's from being asked about. Within an organization those come first because of which somebody was
-/// just refused, then those that are due longest. Where many of an organization are due, one list is asked for all of them.
+/// Questions go at the pace of their answers, and the organizations share those that may be under way: one whose questions hang
+/// does not keep the leases of others from being asked about. Within an organization, leases because of which somebody was just
+/// refused come first, then those that have been due longest. Where many are due, one list is asked for all of them.
 struct JobWatches {
     private struct Watch {
         var state: LeaseState
-        /// Since when the state is known: not earlier than it is so.
+        /// When the state became known, which is not before it began.
         let since: Instant
         var due: Instant
         var delay = JobWatches.firstDelay
@@ -31,20 +31,20 @@ struct JobWatches {
         var askedAt: Instant?
         /// When the last question was asked.
         var lastAskedAt: Instant?
-        /// Somebody was refused because of the lease since then.
+        /// Somebody was refused because of the lease since the last question.
         var isAwaited = false
         /// A list of many connections' jobs did not show its job.
         var isAskedAlone = false
         /// From when on the request cannot be at work any more, so that a list without its job is believed.
         var believesFrom: Instant
-        /// Since when the upstream does not know the job.
+        /// Since when the upstream has not known the job.
         var missingSince: Instant?
-        /// Since when nothing runs.
+        /// Since when nothing has run.
         var idleSince: Instant?
         var isOverdueTold = false
     }
 
-    /// A lease to ask about, in the order of its organization.
+    /// A lease to ask about, and its place in the order of its organization.
     private struct Ready {
         let lease: WatchedLease
         let isAwaited: Bool
@@ -63,16 +63,16 @@ struct JobWatches {
     }
 
     private var watches: [UInt64: Watch] = [:]
-    /// The leases to ask about, by organization; the first to be asked about is the last.
+    /// The leases to ask about, by organization; the next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
-    /// A waiter is a turn of an organization: which of its leases gets it is seen when it comes.
+    /// A waiter is a turn of an organization: which of its leases gets the turn is decided when it comes.
     private var shares = FairShares<String>(capacity: JobWatches.mostQuestions, seats: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [Question: ShareSlot] = [:]
 
     /// Questions that may be under way at once.
     static let mostQuestions = 32
-    /// Leases for which one list is asked: fewer are asked about one by one, which says more.
+    /// The fewest leases for which one list is asked. Fewer are asked about one by one, which says more.
     static let leastListed = 8
     static let mostListed = 500
     /// Between two questions about a lease that somebody waits for.
@@ -81,7 +81,7 @@ struct JobWatches {
     static let longestDelay = Duration.seconds(15)
     /// A job that was just started may not be visible yet.
     static let missingTime = Duration.seconds(5)
-    /// After the time that a request may take its work may still be on its way to become a job.
+    /// After the time that a request may take, its work may still be on its way to become a job.
     static let settlingTime = Duration.seconds(2)
     /// Work that was accepted may be on its way to become a job.
     static let confirmingTime = Duration.seconds(1)
@@ -135,7 +135,7 @@ struct JobWatches {
         }
     }
 
-    /// The leases to ask about now with one question; none while there is none, or too many questions are under way.
+    /// The leases to ask about now with one question; empty where there are none, or too many questions are under way.
     mutating func next(now: Instant) -> [WatchedLease] {
         while let (organization, slot) = shares.next() {
             turns[organization] = turns[organization].flatMap { $0 > 1 ? $0 - 1 : nil }

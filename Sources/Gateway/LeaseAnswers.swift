@@ -25,7 +25,7 @@ struct WatchedLease: Equatable, Sendable {
 }
 
 // What an upstream on other machines says, when it is asked. An answer is about the time of its question: it changes nothing
-// of a lease that became what it is after that.
+// about a lease that became what it is after that.
 extension LeaseTable {
     /// The leases whose job runs or may run, in no order. Not reservations, whose answer is on its way.
     func watched() -> [WatchedLease] {
@@ -75,7 +75,7 @@ extension LeaseTable {
     /// and the start of `job` are news.
     func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
         shard(of: key).records.withLock { records in
-            // The same job may run again, for another lease: a word from before that says nothing of now.
+            // The same job may run again, for another lease: an answer from before says nothing about now.
             if job.hasEnded {
                 return records.endHolders(of: key, jobID: job.id, settledBefore: moment.serial, now: now)
             }
@@ -109,7 +109,7 @@ extension LeaseTable {
     }
 
     /// The upstream was asked, at `moment`, for all jobs of the connection. An uncertain lease is bound to the one that runs, and
-    /// freed where none does and `mayFree`. Before that it is not bound to a job that began before its request either, which is
+    /// freed where none does and `mayFree`. Until then it is not bound to a job that began before its request either: that is
     /// somebody else's.
     ///
     /// While several run, or another lease of the connection waits for its job's name, the lease stays as it is: were it bound

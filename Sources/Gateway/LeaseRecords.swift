@@ -18,9 +18,9 @@ struct LeaseHolder: Sendable {
     var traceID: TraceID?
     /// Its answer was lost, and the job is the one that a list showed then.
     var isGuess = false
-    /// How its request began, and for how long it may be at work.
+    /// How the path of its request began, and for how long the request may be at work.
     var origin = LeaseOrigin()
-    /// When the request was sent whose lease is uncertain; `nil` where a process before this one sent it.
+    /// When the request of an uncertain lease was sent; `nil` where a process before this one sent it.
     var sentAt: Instant?
     /// Somebody was refused because of it since the last time that ``LeaseTable/watched()`` looked.
     var isAwaited = false
@@ -66,7 +66,7 @@ struct LeaseRecords: Sendable {
         return ledger.began(key, holder)
     }
 
-    /// What refuses an operation. It is noted there that somebody waits for it.
+    /// What refuses an operation. Notes on the leases of the connection that somebody waits for them.
     mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
         guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
         for index in leases[key]?.holders.indices ?? 0..<0 { leases[key]?.holders[index].isAwaited = true }

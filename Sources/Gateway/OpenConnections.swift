@@ -30,7 +30,7 @@ final class OpenConnections: Sendable {
         )
     }
 
-    /// Of few descriptors a quarter is for clients, whatever the rest is for.
+    /// Where descriptors are few, a quarter of them is for clients, whatever else needs them.
     static func limit(_ settings: GatewaySettings, descriptors: Int, workers: Int) -> Int {
         // Files, the journal, the log, and what each worker has.
         var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors) + ConnectionRoom.mostAsking
@@ -42,7 +42,7 @@ final class OpenConnections: Sendable {
 
     static func adminLimit(descriptors: Int) -> Int { min(1024, max(8, descriptors / 8)) }
 
-    /// Tells it once for each time it begins.
+    /// Says so once for each time that room begins to be short.
     func ranShort() {
         let now = Instant.now()
         let isNew = lastShort.withLock { last in
@@ -51,7 +51,7 @@ final class OpenConnections: Sendable {
         }
         guard isNew else { return }
         say(
-            "\(room.limit) connections are open, and there is room for no more: silent and idle ones end for new ones, and others are refused"
+            "\(room.limit) connections are open, and there is room for no more: silent and idle ones end for new ones; new ones without a place are refused"
         )
     }
 }

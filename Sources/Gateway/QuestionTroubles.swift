@@ -41,7 +41,7 @@ struct QuestionTroubles {
         rows[organization]?.isTold = true
         told += 1
         return "\(row.count) questions in a row about jobs of \(organization) proved nothing: \(doubt.explanation). "
-            + "Its connections stay held until one does; \(doubt.advice)"
+            + "Its connections stay held until one proves something; \(doubt.advice)"
     }
 }
 
@@ -50,7 +50,7 @@ extension DoubtfulAnswer {
         switch self {
         case .refused: "the upstream does not let the gateway look (401, 403 or 407)"
         case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
-        case .failed: "no answer came in time, or one of 429 or 5xx"
+        case .failed: "no answer came in time, or the answer was 429 or 5xx"
         case .unreadable: "the answers are not the jobs that were asked for, or do not show all of them"
         }
     }
@@ -60,8 +60,8 @@ extension DoubtfulAnswer {
         case .refused:
             "give gateway.upstream.ownCredential a secret with which the jobs of every organization can be read"
         case .notFound:
-            "look whether the routes with \"shows\" have the upstream's paths, and whether ownCredential may see its jobs"
-        case .failed: "look whether the upstream is well"
+            "check that the routes with \"shows\" have the upstream's paths, and that ownCredential may see its jobs"
+        case .failed: "check whether the upstream is well"
         case .unreadable: "look at what the upstream answers at the paths of the routes with \"shows\""
         }
     }

@@ -44,7 +44,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case loop
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
-    /// The upstream did not tell in time which connection a job is on: the request for it was not sent.
+    /// The upstream did not say in time which connection a job is on: the request for it was not sent.
     case jobUnanswered
     /// This machine has no descriptors or ports left.
     case localExhaustion
@@ -119,7 +119,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tlsAlert: "the TLS handshake was refused"
         case .closed: "the connection ended before the answer"
         case .answerTimeout: "the answer did not come in time"
-        case .jobUnanswered: "the upstream did not tell in time which connection the job is on"
+        case .jobUnanswered: "the upstream did not say in time which connection the job is on"
         case .invalidResponse: "the answer is not valid HTTP"
         case .headTooLarge: "the head of the answer is too large"
         case .unexpectedUpgrade: "the protocol was switched unasked"

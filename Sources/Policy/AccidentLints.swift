@@ -9,8 +9,8 @@ extension PolicyValidation {
         guard documents.routes.contains(where: { !$0.isPublic }) else { return }
         if documents.limits.isEmpty {
             report.warning(
-                .noLimits, "no file defines a limit: a token opens its routes as often as it likes", at: report.start,
-                help: ["the section \"limits\" holds them"])
+                .noLimits, "no file defines a limit: a token can use its routes without limit", at: report.start,
+                help: ["limits belong in the section \"limits\""])
         }
         let organizations = documents.organizations
         if organizations.allSatisfy({ $0.tokens.isEmpty && $0.id != Organization.demoID }) {
@@ -28,7 +28,7 @@ extension PolicyValidation {
             report.warning(
                 .organizationWithoutTokens, "no token can act for organization \"\(organization.id)\"",
                 at: organization.place,
-                help: ["\"gateway token create\" makes one; a token of another one can have it in \"organizations\""])
+                help: ["\"gateway token create\" makes one; another one's token can name it in \"organizations\""])
         }
     }
 
@@ -49,7 +49,7 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
-    /// Finds the changes of a rate that are in vain, because the burst stays as it is.
+    /// Finds the changes of a rate that have no effect, because the burst stays as it is.
     func lintBursts() {
         var limits: [String: LimitInForce] = [:]
         for limit in documents.limits { limits[limit.name] = LimitInForce(limit) }
@@ -78,10 +78,10 @@ extension PolicyValidation {
         let effect: String
         if Double(burst) < rate.pace, Double(burst) >= limit.rate.pace {
             message = "\"allow\" is \(Int(rate.pace.rounded(.up))) a second, but the \"burst\" of \(burst) stays"
-            effect = "no more than \(burst) can come at once"
+            effect = "no more than \(burst) requests can come at once"
         } else if Double(burst) > rate.most, Double(burst) <= limit.rate.most {
             message = "\"allow\" is less than the \"burst\" of \(burst), which stays"
-            effect = "after a quiet time \(burst) can come at once"
+            effect = "after a quiet time \(burst) requests can come at once"
         } else {
             return
         }

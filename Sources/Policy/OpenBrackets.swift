@@ -6,8 +6,8 @@ internal import JSON
 struct OpenBrackets {
     /// The offsets of those that are open, the outermost first.
     private(set) var open: [Int] = []
-    /// The first one that a line closes which does not begin as far to the right as the line that opened it: where the
-    /// missing one belongs, as a rule.
+    /// The first one whose closing sign begins a line that is not indented as the line that opened it is: as a rule the
+    /// missing one belongs there.
     private(set) var misplaced: (opening: Int, closing: Int)?
 
     private let bytes: [UInt8]
@@ -90,17 +90,17 @@ extension SyntaxHints {
                 guard found != closing else { return [] }
                 help = ["\(quoted(found)) cannot close \(name(opening)): that takes \(quoted(closing))"]
             } else {
-                // A name and a colon belong into an object.
+                // A name and a colon belong in an object.
                 guard found == nil || closing == UInt8(ascii: "]") else { return [] }
                 help = ["\(name(opening)) is not closed"]
             }
         } else {
             guard closes else { return [] }
-            help = ["nothing is open here: there is one too many, here or above"]
+            help = ["no brace or bracket is open here: there is one too many, here or above"]
         }
         if let misplaced = brackets.misplaced {
             help.append(
-                "to go by the indentation, \(name(misplaced.opening)) should not be closed by \(name(misplaced.closing))"
+                "going by the indentation, \(name(misplaced.opening)) should not be closed by \(name(misplaced.closing))"
             )
         }
         return help

@@ -58,9 +58,9 @@ extension PolicySources {
             let better = PolicyFile.readName(of: name)
             let help: String
             if report.hasFile(named: better) {
-                help = "\(better) is there, too: put together what you need, and remove this one"
+                help = "\(better) exists as well: move what you need into it, and remove this file"
             } else if name.lowercased().hasSuffix("ml") {
-                help = "policy files are JSON5: write it as one and call it \(better)"
+                help = "policy files are JSON5: rewrite it as JSON5 and call it \(better)"
             } else {
                 help = "rename it to \(better)"
             }

@@ -119,7 +119,7 @@ extension PolicyValidation {
             report.warning(
                 .anonymousQuestions, "the gateway asks this upstream about jobs without a credential", at: place,
                 help: [
-                    "where it refuses such questions no lease ends, and the connection goes on answering 409",
+                    "where it refuses such questions, leases do not end, and their connections keep answering 409",
                     "give \"ownCredential\" a secret that can read the jobs of every organization",
                     "or write ownCredential: \"none\" where the upstream shows jobs to everybody who reaches it",
                 ])

@@ -72,7 +72,7 @@ enum Shape: String, CaseIterable {
 }
 
 extension Shape {
-    /// The nearest objects that have a field which this one has not: of those that are as near as each other, all.
+    /// The nearest objects that have a field that this one lacks; all of them where several are equally near.
     func homes(of member: JSONMember) -> [Shape] {
         // Nearly every object has one.
         guard member.name != "description" else { return [] }
@@ -91,7 +91,7 @@ extension Shape {
         return homes.filter { distance(to: $0) == least }
     }
 
-    /// How people write where it is.
+    /// Where it is, in the words of a diagnostic.
     var text: String {
         guard self != .file else { return "the top of a file" }
         let isInList = self == .certificate || self == .override
@@ -111,14 +111,14 @@ extension Shape {
 }
 
 extension PolicyReport {
-    /// The help for a field that an object has not: the name it is a slip of, or where it belongs.
+    /// The help for a field that an object does not have: the name it is a slip of, or where it belongs.
     func help(for member: JSONMember, in shape: Shape) -> [String] {
         let near = suggestion(for: member.name, among: shape.fields)
         guard near.isEmpty, mayLookFurther else { return near }
         let homes = shape.homes(of: member)
         // A name that many have says nothing.
         guard let first = homes.first, homes.count <= 2 else { return [] }
-        guard first != .file else { return ["it is a section: it belongs to the top of a file"] }
+        guard first != .file else { return ["it is a section: it belongs at the top of a file"] }
         return ["it belongs under \(homes.map(\.text).joined(separator: " or "))"]
     }
 }

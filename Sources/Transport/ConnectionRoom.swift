@@ -3,12 +3,11 @@ internal import Synchronization
 /// How many connections may be open at once over all listeners that share it, and how many each client has.
 ///
 /// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may have seven times as
-/// many places as are free: one alone seven eighths of the room, and however many take all they can get, a part of what they
-/// left is there for the next one. Once all are taken, connections for which nothing is under way end for those of clients
-/// that have less.
+/// many places as are free. One alone can have seven eighths of the room; however many take all they can get, they leave a part
+/// for the next one. Once all places are taken, connections with nothing under way end in favour of clients that have fewer.
 ///
-/// Not ``FairShares`` of requests: a place can be taken back here, so nobody waits for one; and clients are as many as there
-/// are connections, so that one rule without a look at the others has to do.
+/// Not ``FairShares`` of requests: a place can be taken back here, so nobody waits for one; and there may be as many
+/// clients as connections, so one rule has to do that does not look at the other clients.
 package final class ConnectionRoom: Sendable {
     private struct State {
         var limit: Int
@@ -81,7 +80,7 @@ package final class ConnectionRoom: Sendable {
     package static let mostAsking = 16
 
     /// Whether the other loops are asked to end a connection for one of this client: not where it has its share, and for few
-    /// at once. Until ``endsAsking()``.
+    /// at once. Holds until ``endsAsking()``.
     func beginsAsking(for client: UInt64) -> Bool {
         state.withLock { state in
             let own = state.counts[client] ?? 0
@@ -97,10 +96,10 @@ package final class ConnectionRoom: Sendable {
     func endsAsking() { state.withLock { $0.asking -= 1 } }
 }
 
-/// The connections of one loop that can go, the first last: found by one look at all of them, and used up one by one.
+/// The connections of one loop that can go, the first to go at the end: found by one look at all of them, and used up one by one.
 struct Evictable {
     private var watches: [SocketWatch] = []
-    /// Nobody could go: not looked for again before.
+    /// When connections that can go are looked for again at the earliest.
     private var nextLook: Instant?
 
     private static let most = 64
@@ -133,8 +132,8 @@ struct Evictable {
         return ranked.sorted { $0.0 < $1.0 }.prefix(most).reversed().map(\.1)
     }
 
-    /// Which connection goes first: of clients beyond their share; there those that have not sent a request, then idle ones;
-    /// of clients with most; the longest.
+    /// Which connection goes first: one of a client beyond its share; among those, one that has not sent a request, then an
+    /// idle one; then one of the client that has most; then the one that has been so longest.
     struct Rank: Comparable {
         private let key: (Int, Int, Int, UInt64)
 

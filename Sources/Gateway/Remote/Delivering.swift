@@ -112,7 +112,7 @@ extension Worker {
                 }
             }
         } catch {
-            // Whoever was waited for then, the time is what is over.
+            // Whoever was waited for, it is the total time that is over.
             guard loop.now < connection.answerEnd else {
                 throw .client(Failure(.upstream(.totalTimeout), at: .forward))
             }

@@ -4,12 +4,12 @@ internal import Policy
 /// Which URLs of an answer are the upstream's own, and where clients find what they name: behind the gateway.
 ///
 /// A URL that names a host of the upstream, but nothing that is reached through the gateway - another port, a path outside of
-/// the endpoint's - is of the inside, and clients do not get it.
+/// the endpoint's - belongs to the inside, and clients do not get it.
 struct OwnPlaces: Sendable {
     private struct Root: Sendable {
         /// A name in lower case, or an address; IPv6 in brackets.
         let host: [UInt8]
-        /// As a URL may write it; empty where it may leave it out.
+        /// As a URL may write the port; empty where a URL may leave it out.
         let ports: [[UInt8]]
         /// The path in front of all others.
         let base: [UInt8]
@@ -45,7 +45,7 @@ struct OwnPlaces: Sendable {
         case inside
     }
 
-    /// `host` is the authority that the client asked; without one a mapped place is a path.
+    /// `host` is the authority of the client's request; without one a mapped place is a path.
     ///
     /// Either scheme will do: services that are told that their client speaks TLS write `https` where the gateway speaks plain
     /// HTTP to them.
@@ -142,7 +142,7 @@ extension OwnPlaces {
             }
         }
 
-        /// Whether a name of that length can be one of them: hardly another has it.
+        /// Whether a name of that length can be one of them: hardly any other name has it.
         static func isPossible(_ count: Int) -> Bool { count == 4 || count == 7 || count == 16 }
     }
 

@@ -15,7 +15,7 @@ struct ServedOrganizations: ~Copyable, Sendable {
     /// How often the time of the same organization is written.
     private static let second: UInt64 = 1_000_000_000
 
-    /// An organization got an answer. Who has none, with the key 0, is not noted.
+    /// An organization got an answer. A caller without one, with the key 0, is not noted.
     func note(_ key: UInt64, now: Instant) {
         guard key != 0 else { return }
         let last = latest.load(ordering: .relaxed)
