@@ -14,6 +14,8 @@ struct JobObject: Equatable, Sendable {
     let type: String?
     /// Milliseconds since the epoch.
     let startedAt: Int64?
+    /// Milliseconds since the epoch; `nil` where the object does not say.
+    let createdAt: Int64?
 
     /// The longest status or type that is believed to be one.
     private static let mostBytes = 64
@@ -68,6 +70,8 @@ extension JobObject {
         self.status = status ?? "pending"
         let start = ["start_time", "startTime", "started_at", "startedAt"].lazy.compactMap { value[$0]?.string }.first
         startedAt = start.flatMap(TimeText.epochMilliseconds)
+        let made = ["created_at", "createdAt"].lazy.compactMap { value[$0]?.string }.first
+        createdAt = made.flatMap(TimeText.epochMilliseconds)
     }
 
     private struct Identifier: Equatable {
@@ -107,6 +111,8 @@ struct JobList: Equatable, Sendable {
     var jobs: [JobObject]
     /// How many there are in all, where the body says so.
     let total: Int?
+    /// The body says that there are more of them elsewhere.
+    let goesOn: Bool
     /// Elements that could not be read: what is not in the list then proves nothing.
     let unreadable: Int
 
@@ -119,9 +125,31 @@ struct JobList: Equatable, Sendable {
             return nil
         }
         let jobs = elements.compactMap(JobObject.wrapped)
+        let total = root["total"] ?? Self.descriptions.lazy.compactMap { root[$0]?["total"] }.first
         return JobList(
-            jobs: jobs, total: root["total"]?.integer.flatMap { Int(exactly: $0) },
+            jobs: jobs, total: total?.integer.flatMap { Int(exactly: $0) }, goesOn: goesOn(root),
             unreadable: elements.count - jobs.count)
+    }
+
+    /// Where bodies describe their pages.
+    private static let descriptions = ["pagination", "meta", "page", "links"]
+    private static let next = [
+        "next", "next_cursor", "nextCursor", "next_page", "nextPage", "next_page_token", "nextPageToken", "next_token",
+        "nextToken",
+    ]
+
+    private static func goesOn(_ root: JSONValue) -> Bool {
+        for object in [root] + descriptions.compactMap({ root[$0] }) {
+            if object["has_more"]?.bool ?? object["hasMore"]?.bool ?? false { return true }
+            // Null, false and the empty text stand for none.
+            if next.contains(where: { name in
+                guard let value = object[name] else { return false }
+                return !value.isNull && value.bool != false && value.string != ""
+            }) {
+                return true
+            }
+        }
+        return false
     }
 
     /// A thousand jobs of twenty fields each, and some.

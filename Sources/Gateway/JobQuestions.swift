@@ -33,7 +33,7 @@ struct JobQuestions: Sendable {
         let answer = try await questions.ask(own, for: key.organization)
         // A service that hides jobs says so, too, and so does a page of something that stands before it.
         if answer.status == 404 || answer.status == 410 { return try await find(job, of: lease, otherwise: .notFound) }
-        guard (200...299).contains(answer.status) else { return .unknown(DoubtfulAnswer(status: answer.status)) }
+        if let doubt = DoubtfulAnswer(answer) { return .unknown(doubt) }
         guard let shown = JobObject.read(answer.body.span), shown.id == job.id, shown.mayRun(on: key.connection) else {
             return .unknown(.unreadable)
         }
@@ -42,11 +42,13 @@ struct JobQuestions: Sendable {
 
     /// What becomes of the jobs of several leases of an organization and a family, as the list of all its jobs has them, newest
     /// first. The rest has to be asked about one by one.
-    func ask(about leases: [WatchedLease]) async -> [JobAnswer] {
+    ///
+    /// `doubt` is why a page proved nothing.
+    func ask(about leases: [WatchedLease]) async -> (answers: [JobAnswer], doubt: DoubtfulAnswer?) {
         var answers = Array(repeating: JobAnswer.notListed, count: leases.count)
-        guard let first = leases.first, first.family != .airweave,
+        guard let first = leases.first, first.isListed,
             let path = path(.jobs, first.family, first.origin.pathStart, first.key.organization, nil, nil)
-        else { return answers }
+        else { return (answers, .unreadable) }
         var wanted: [String: [Int]] = [:]
         for (index, lease) in leases.enumerated() {
             if let job = lease.job { wanted[job.id, default: []].append(index) }
@@ -54,10 +56,16 @@ struct JobQuestions: Sendable {
         var count = 0
         for _ in 0..<Self.mostSharedPages where !wanted.isEmpty {
             let place = count == 0 ? "" : "&offset=\(count)"
-            let target = "\(path)?\(Self.newestFirst)\(place)"
-            guard let answer = try? await questions.ask(target, for: first.key.organization),
-                (200...299).contains(answer.status), let page = JobList.read(answer.body.span)
-            else { break }
+            let target = "\(path)?\(Self.newestFirst)limit=\(JobListing.pageLength)\(place)"
+            let answer: UpstreamAnswer
+            do throws(UpstreamFailure) { answer = try await questions.ask(target, for: first.key.organization) } catch {
+                return (answers, .failed)
+            }
+            let page: JobList
+            switch Self.page(in: answer) {
+            case .success(let jobs): page = jobs
+            case .failure(let doubt): return (answers, doubt)
+            }
             for job in page.jobs {
                 for index in wanted[job.id] ?? [] {
                     guard let own = leases[index].job, job.mayRun(on: leases[index].key.connection) else { continue }
@@ -66,9 +74,9 @@ struct JobQuestions: Sendable {
                 wanted[job.id] = nil
             }
             count += page.count
-            if page.count < Self.pageLength { break }
+            if page.count < JobListing.pageLength { break }
         }
-        return answers
+        return (answers, nil)
     }
 
     /// Looks for the job in the list of its connection's jobs. `doubt` is what is left where nothing shows a list.
@@ -94,57 +102,28 @@ struct JobQuestions: Sendable {
             })
     }
 
-    /// What a list shows of a connection's jobs.
-    private struct Listing {
-        var jobs: [JobObject] = []
-        /// Why it does not prove that there are no others.
-        var doubt: DoubtfulAnswer?
-    }
-
-    /// Reads page after page until the list is through or `wanted` is found, which is then the last. `nil` where the family has
-    /// no list.
-    private func list(of lease: WatchedLease, until wanted: String?) async throws(UpstreamFailure) -> Listing? {
+    /// Reads page after page until the list is through or `wanted` is found. `nil` where the family has no list.
+    private func list(of lease: WatchedLease, until wanted: String?) async throws(UpstreamFailure) -> JobListing? {
         guard let target = listTarget(of: lease) else { return nil }
-        var listing = Listing()
-        var seen: Set<String> = []
-        var count = 0
-        var total: Int?
-        for _ in 0..<Self.mostPages {
-            let place = count == 0 ? target : "\(target)&offset=\(count)"
-            let answer = try await questions.ask(place, for: lease.key.organization)
-            guard (200...299).contains(answer.status) else {
-                listing.doubt = DoubtfulAnswer(status: answer.status)
+        var listing = JobListing(of: lease, until: wanted)
+        while true {
+            switch Self.page(in: try await questions.ask(target + listing.place, for: lease.key.organization)) {
+            case .failure(let doubt):
+                listing.failed(doubt)
                 return listing
-            }
-            guard let page = JobList.read(answer.body.span) else {
-                listing.doubt = .unreadable
-                return listing
-            }
-            let new = page.jobs.filter { seen.insert($0.id).inserted }
-            count += page.count
-            if let said = page.total { total = max(said, total ?? said) }
-            for job in new where job.mayRun(on: lease.key.connection) {
-                listing.jobs.append(job)
-                if job.id == wanted { return listing }
-            }
-            switch page.rest(after: seen.count, of: total, new: new.count, on: lease, pageLength: Self.pageLength) {
-            case .nothing: return listing
-            case .more: continue
-            case .unknown:
-                listing.doubt = .unreadable
-                return listing
+            case .success(let page): if listing.received(page) == .end { return listing }
             }
         }
-        listing.doubt = .unreadable
-        return listing
     }
 
-    private static let pageLength = 100
-    private static let newestFirst = "order_by=createdAt%7CDESC&limit=\(pageLength)"
+    private static func page(in answer: UpstreamAnswer) -> Result<JobList, DoubtfulAnswer> {
+        if let doubt = DoubtfulAnswer(answer) { return .failure(doubt) }
+        return JobList.read(answer.body.span).map { .success($0) } ?? .failure(.unreadable)
+    }
+
+    private static let newestFirst = "order_by=createdAt%7CDESC&"
     /// Of a list for many leases: what is older is asked about by itself.
     private static let mostSharedPages = 5
-    /// More jobs than any connection is believed to show.
-    private static let mostPages = 20
 
     private func listTarget(of lease: WatchedLease) -> String? {
         let key = lease.key
@@ -153,7 +132,7 @@ struct JobQuestions: Sendable {
         }
         switch lease.family {
         // Of one connection by its path.
-        case .airweave: return "\(path)?limit=\(Self.pageLength)"
+        case .airweave: return "\(path)?"
         // Ids are made of unreserved characters and need no escapes.
         case .aitronos, .other:
             return "\(path)?connection_id=\(key.connection)&\(Self.newestFirst)"
@@ -162,7 +141,7 @@ struct JobQuestions: Sendable {
 }
 
 /// Why an answer to a question about jobs proves nothing.
-enum DoubtfulAnswer: String, Equatable, CaseIterable, Sendable {
+enum DoubtfulAnswer: String, Error, Equatable, CaseIterable, Sendable {
     /// 401, 403 or 407: the gateway may not look.
     case refused
     /// There is nothing where the jobs should be, or no list confirms that there is none.
@@ -171,6 +150,19 @@ enum DoubtfulAnswer: String, Equatable, CaseIterable, Sendable {
     case failed
     /// What came is not what was asked for, or does not show all of it.
     case unreadable
+    /// It is from a cache, and of another time.
+    case stored
+
+    /// `nil` for an answer that may prove something.
+    init?(_ answer: UpstreamAnswer) {
+        if answer.isStored {
+            self = .stored
+        } else if (200...299).contains(answer.status) {
+            return nil
+        } else {
+            self.init(status: answer.status)
+        }
+    }
 
     init(status: Int) {
         self =
@@ -180,32 +172,5 @@ enum DoubtfulAnswer: String, Equatable, CaseIterable, Sendable {
             case 429, 500...599: .failed
             default: .unreadable
             }
-    }
-}
-
-extension JobList {
-    /// What a page says about the jobs that are not on it.
-    fileprivate enum Rest { case nothing, more, unknown }
-
-    /// So far `count` jobs were read, `new` of them from this page; the most that a page said there are is `total`.
-    fileprivate func rest(after count: Int, of total: Int?, new: Int, on lease: WatchedLease, pageLength: Int) -> Rest {
-        guard unreadable == 0 else { return .unknown }
-        // A path of one connection's jobs that shows another's is not what it should be.
-        if lease.family == .airweave, jobs.contains(where: { !$0.mayRun(on: lease.key.connection) }) { return .unknown }
-        if let total, count != total { return count < total && new > 0 ? .more : .unknown }
-        if self.count >= pageLength, total != nil, new > 0 { return .more }
-        if total != nil || self.count == 0 || goesBack(before: lease.since) { return .nothing }
-        // An upstream may have shorter pages than were asked for. One that shows the same jobs again has no pages at all, and
-        // more jobs than these if it stopped just where a page ends.
-        if new > 0 { return .more }
-        return self.count < pageLength ? .nothing : .unknown
-    }
-
-    /// Whether it is sorted newest first, and its last job began well before `since`: what is younger would be on it.
-    private func goesBack(before since: Int64) -> Bool {
-        let starts = jobs.compactMap(\.startedAt)
-        guard let first = starts.first, let last = starts.last, first > last, last < since - LeaseJob.clockTolerance
-        else { return false }
-        return zip(starts, starts.dropFirst()).allSatisfy { $0 >= $1 }
     }
 }

@@ -64,24 +64,24 @@ final class JobWatcher: @unchecked Sendable {
     private func ask(about leases: [WatchedLease], now: Instant) {
         let moment = self.leases.moment()
         Task(executorPreference: loop) {
-            let answers =
-                if leases.count > 1 { await self.questions.ask(about: leases) } else {
-                    [await self.questions.ask(about: leases[0])]
-                }
-            for (lease, answer) in zip(leases, answers) { self.apply(answer, to: lease, moment, askedAt: now) }
-            self.note(answers.first { $0 != .notListed } ?? .unknown(.unreadable), about: leases)
+            if leases.count > 1 {
+                let (answers, doubt) = await self.questions.ask(about: leases)
+                for (lease, answer) in zip(leases, answers) { self.apply(answer, to: lease, moment, askedAt: now) }
+                self.note(doubt, of: leases[0].key.organization, isShared: true)
+            } else {
+                let answer = await self.questions.ask(about: leases[0])
+                self.apply(answer, to: leases[0], moment, askedAt: now)
+                self.note(answer.doubt, of: leases[0].key.organization, isShared: false)
+            }
             self.askNext(self.clock())
         }
     }
 
-    private func note(_ answer: JobAnswer, about leases: [WatchedLease]) {
-        counts.withLock { $0.count(answer) }
-        guard let lease = leases.first else { return }
-        var doubt: DoubtfulAnswer?
-        if case .unknown(let reason) = answer { doubt = reason }
+    private func note(_ doubt: DoubtfulAnswer?, of organization: String, isShared: Bool) {
+        counts.withLock { $0.count(doubt) }
         // Those that a list for many does not show are asked about again, one by one.
-        if doubt != nil, leases.count > 1 { return }
-        if let line = troubles.answered(lease.key.organization, doubt) { alarm(line) }
+        if isShared, doubt != nil { return }
+        if let line = troubles.answered(organization, doubt) { alarm(line) }
     }
 
     private func apply(_ answer: JobAnswer, to lease: WatchedLease, _ moment: LeaseMoment, askedAt: Instant) {

@@ -13,6 +13,9 @@ enum JobAnswer: Equatable, Sendable {
     case notListed
     /// No answer, or one that proves nothing.
     case unknown(DoubtfulAnswer)
+
+    /// Why it proves nothing.
+    var doubt: DoubtfulAnswer? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }
 
 /// Which lease is asked about when, and what an answer is worth: the rules of ``JobWatcher``, without sockets or clock.
@@ -29,12 +32,17 @@ struct JobWatches {
         var delay = JobWatches.firstDelay
         /// When the question that is under way was asked.
         var askedAt: Instant?
+        /// It is one for the list of many leases, which may take its time.
+        var isInList = false
         /// When the last question was asked.
         var lastAskedAt: Instant?
         /// Somebody was refused because of the lease since the last question.
         var isAwaited = false
         /// A list of many connections' jobs did not show its job.
         var isAskedAlone = false
+
+        /// A lease that somebody waits for does not wait for a list.
+        var canBeAsked: Bool { askedAt == nil || (isInList && isAwaited) }
         /// From when on the request cannot be at work any more, so that a list without its job is believed.
         var believesFrom: Instant
         /// Since when the upstream has not known the job.
@@ -101,7 +109,8 @@ struct JobWatches {
         ready.removeAll(keepingCapacity: true)
         var ended: [WatchedLease] = []
         for lease in leases {
-            var watch = watches[lease.serial].flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, now)
+            let known = watches[lease.serial]
+            var watch = known.flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, after: known, now)
             if lease.isAwaited { watch.isAwaited = true }
             if watch.isAwaited {
                 watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due)
@@ -109,7 +118,7 @@ struct JobWatches {
             kept[lease.serial] = watch
             if lease.holds == .request {
                 if watch.believesFrom <= now { ended.append(lease) }
-            } else if watch.askedAt == nil, watch.due <= now {
+            } else if watch.canBeAsked, watch.due <= now {
                 ready[lease.key.organization, default: []].append(
                     Ready(
                         lease: lease, isAwaited: watch.isAwaited, isAskedAlone: watch.isAskedAlone || !lease.isListed,
@@ -149,6 +158,7 @@ struct JobWatches {
                 watches[lease.serial]?.askedAt = now
                 watches[lease.serial]?.lastAskedAt = now
                 watches[lease.serial]?.isAwaited = false
+                watches[lease.serial]?.isInList = leases.count > 1
             }
             if let double = underWay.updateValue(slot, forKey: Question(serial: first.serial, askedAt: now)) {
                 shares.give(1, of: double)
@@ -161,7 +171,7 @@ struct JobWatches {
     /// The first lease to ask about, with those that the same list may show.
     private mutating func takeReady(of organization: String) -> [WatchedLease] {
         while let first = ready[organization]?.popLast() {
-            guard watches[first.lease.serial]?.askedAt == nil else { continue }
+            guard watches[first.lease.serial]?.canBeAsked ?? false else { continue }
             // Somebody waits: its own question says most, and is answered soonest.
             if first.isAwaited || first.isAskedAlone { return [first.lease] }
             func isShown(_ other: Ready) -> Bool {
@@ -178,8 +188,10 @@ struct JobWatches {
         return []
     }
 
-    private func first(of lease: WatchedLease, _ now: Instant) -> Watch {
-        let believesFrom = max(now, (lease.sentAt ?? now) + lease.origin.patience) + Self.settlingTime
+    /// The watch of a lease that became what it is; `known` is that of what it was before.
+    private func first(of lease: WatchedLease, after known: Watch?, _ now: Instant) -> Watch {
+        let sent = (lease.sentAt ?? now) + (lease.origin.patience ?? .zero) + Self.settlingTime
+        let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
             // A request that was answered at once has its job by then.

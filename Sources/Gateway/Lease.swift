@@ -32,12 +32,6 @@ package struct LeaseJob: Equatable, Sendable {
         self.location = location
     }
 
-    /// Whether it began before `moment` for certain, however the clocks of gateway and upstream differ.
-    func began(before moment: Int64) -> Bool { startedAt.map { $0 < moment - Self.clockTolerance } ?? false }
-
-    /// Milliseconds by which the clocks of gateway and upstream may differ.
-    static let clockTolerance: Int64 = 60_000
-
     /// Whether the job has ended. A status nobody knows counts as running.
     package var hasEnded: Bool { Self.isTerminal(status) }
 
@@ -161,10 +155,11 @@ package struct Lease: ~Copyable, Sendable {
     package consuming func settle(status: Int, started job: LeaseJob?, now: Int64) {
         switch status {
         case 200...299:
-            // Without the job's id the lease stays uncertain until the upstream was asked what runs.
+            // Without the job's id the lease stays uncertain until the upstream was asked what runs. What was only accepted (RFC
+            // 9110, section 15.3.3) has not ended: the answer shows a job as it was before.
             if holds == .request {
                 release()
-            } else if let job {
+            } else if let job, status != 202 || !job.hasEnded {
                 bind(job, now: now)
             } else {
                 leaveUncertain(isAccepted: true)

@@ -109,11 +109,10 @@ extension LeaseTable {
     }
 
     /// The upstream was asked, at `moment`, for all jobs of the connection. An uncertain lease is bound to the one that runs, and
-    /// freed where none does and `mayFree`. Until then it is not bound to a job that began before its request either: that is
-    /// somebody else's.
+    /// freed where none does and `mayFree`. That the job is the lease's is a guess: see ``LeaseHolder/isGuess``.
     ///
-    /// While several run, or another lease of the connection waits for its job's name, the lease stays as it is: were it bound
-    /// to the wrong one, it would end too early.
+    /// While several run, or one that another lease has, or another lease of the connection waits for its job's name, the lease
+    /// stays as it is.
     func resolve(
         _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, askedAt moment: LeaseMoment, now: Int64
     ) -> Resolution {
@@ -122,11 +121,12 @@ extension LeaseTable {
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
                 holder.kind.holds == .job, holder.settledAt < moment.serial
             else { return .open }
-            let candidates = jobs.filter { job in
-                !job.hasEnded && (mayFree || !job.began(before: holder.since))
-                    && !records.hasHolder(of: key, jobID: job.id)
-            }
+            let running = jobs.filter { !$0.hasEnded }
+            // A job that another lease only guesses to have may be this one's.
+            let candidates = running.filter { !records.hasSureHolder(of: key, jobID: $0.id) }
             guard let job = candidates.first else {
+                // What another lease surely has may have been started again for this one.
+                guard running.isEmpty else { return .open }
                 guard mayFree else { return .idle }
                 records.remove(key, serial: serial)
                 return .freed

@@ -62,9 +62,9 @@ extension LeaseChange {
                 json.name("path")
                 json.string(entry.origin.pathStart)
             }
-            if entry.origin.patience > .zero {
+            if let patience = entry.origin.patience {
                 json.name("patience")
-                json.integer(entry.origin.patience.wholeMilliseconds)
+                json.integer(patience.wholeMilliseconds)
             }
             if entry.isGuess {
                 json.name("guess")
@@ -89,9 +89,8 @@ extension LeaseChange {
         else { return nil }
         // Whom to ask is then unknown, but not that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
-        let patience = json["patience"]?.integer ?? 0
-        let origin = LeaseOrigin(
-            pathStart: json["path"]?.string ?? "", patience: .milliseconds(min(max(patience, 0), 86_400_000)))
+        let patience = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
+        let origin = LeaseOrigin(pathStart: json["path"]?.string ?? "", patience: patience)
         self = .held(
             LeaseEntry(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,

@@ -30,10 +30,10 @@ struct LeaseHolder: Sendable {
 package struct LeaseOrigin: Equatable, Sendable {
     /// The path before what varies: where it was sent tells where to ask.
     package var pathStart: String
-    /// How long the upstream may take to answer it.
-    package var patience: Duration
+    /// How long the upstream may take to answer it; `nil` in what an older gateway wrote.
+    package var patience: Duration?
 
-    package init(pathStart: String = "", patience: Duration = .zero) {
+    package init(pathStart: String = "", patience: Duration? = nil) {
         self.pathStart = pathStart
         self.patience = patience
     }
@@ -144,10 +144,9 @@ struct LeaseRecords: Sendable {
 
     /// The job of a lease is over, as the upstream said when it was asked at `serial`.
     ///
-    /// A job that began before the request was taken for the lease's in error: its end says nothing about the lease's own.
+    /// A job that was taken for the lease's may be another's: its end says nothing about the lease's own.
     mutating func end(_ key: LeaseKey, _ holder: LeaseHolder, askedAt serial: UInt64, now: Int64) {
-        // Some services tell the time in whole seconds.
-        guard holder.isGuess, holder.job?.startedAt ?? .min < holder.since - holder.since % 1000 else {
+        guard holder.isGuess else {
             recordDuration(key, since: holder.since, now: now)
             return remove(key, serial: holder.serial)
         }
@@ -171,6 +170,11 @@ struct LeaseRecords: Sendable {
 
     func hasHolder(of key: LeaseKey, jobID: String) -> Bool {
         leases[key]?.holders.contains { $0.job?.id == jobID } ?? false
+    }
+
+    /// Whether a lease has this job that does not only guess so.
+    func hasSureHolder(of key: LeaseKey, jobID: String) -> Bool {
+        leases[key]?.holders.contains { $0.job?.id == jobID && !$0.isGuess } ?? false
     }
 
     /// Changes the leases that have this job; `false` where there is none.

@@ -4,8 +4,8 @@ struct QuestionCounts: Equatable, Sendable {
     private(set) var answered: UInt64 = 0
     private(set) var doubtful: [DoubtfulAnswer: UInt64] = [:]
 
-    mutating func count(_ answer: JobAnswer) {
-        if case .unknown(let doubt) = answer { doubtful[doubt, default: 0] += 1 } else { answered += 1 }
+    mutating func count(_ doubt: DoubtfulAnswer?) {
+        if let doubt { doubtful[doubt, default: 0] += 1 } else { answered += 1 }
     }
 }
 
@@ -52,6 +52,7 @@ extension DoubtfulAnswer {
         case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
         case .failed: "no answer came in time, or the answer was 429 or 5xx"
         case .unreadable: "the answers are not the jobs that were asked for, or do not show all of them"
+        case .stored: "the answers come from a cache (they have the field Age)"
         }
     }
 
@@ -63,6 +64,7 @@ extension DoubtfulAnswer {
             "check that the routes with \"shows\" have the upstream's paths, and that ownCredential may see its jobs"
         case .failed: "check whether the upstream is well"
         case .unreadable: "look at what the upstream answers at the paths of the routes with \"shows\""
+        case .stored: "have the cache before the upstream pass these requests on: they say Cache-Control: no-cache"
         }
     }
 }

@@ -35,7 +35,8 @@ final class SharedState: Sendable {
             local = nil
             do throws(SystemError) {
                 (leases, journal) = try LeaseTable.restored(
-                    from: disk, matrix: options.policies.current.concurrency, now: milliseconds(), warn: options.say)
+                    from: disk, matrix: policies.current.concurrency, patience: policies.current.longestAnswer,
+                    now: milliseconds(), warn: options.say)
             } catch { throw .journal(error) }
         }
         metrics = Metrics(workerCount: options.workers)

@@ -11,4 +11,6 @@ protocol UpstreamQuestions: Sendable {
 struct UpstreamAnswer: Equatable, Sendable {
     let status: Int
     let body: [UInt8]
+    /// A cache gave it, and the service was not asked (RFC 9111, section 5.1).
+    var isStored = false
 }

@@ -36,6 +36,12 @@ package final class PolicySet: Sendable {
     /// How many tokens the set knows.
     package var tokenCount: Int { tokens.count }
 
+    /// The longest time that the head of an answer may take on any route; zero where the upstream is in this process.
+    package var longestAnswer: Duration {
+        guard let upstream = settings.upstream else { return .zero }
+        return routes.routes.compactMap(\.timeouts.answer).reduce(upstream.timeouts.answer, max)
+    }
+
     /// The first 16 digits of the version, for headers and logs.
     package var shortVersion: String { String(version.prefix(16)) }
 }

@@ -172,7 +172,7 @@ def test_lost_answers(gateway, upstream):
         assert active(one) == job
         upstream.ends(job)
         assert one.call("GET", AIRWEAVE_JOBS if one.airweave else f"{JOBS}/{job}").status == 200
-        assert one.trigger(run_id(3) if one.airweave else f"{job}_next").status == 200
+        free(one, run_id(3) if one.airweave else f"{job}_next")
     for job, one in ended.items():
         free(one, f"{job}_next")
     for one in absent:

@@ -246,6 +246,40 @@ struct JobWatchesTests {
         #expect(watches.next(now: at(2)).isEmpty)
     }
 
+    @Test("A lease that somebody waits for does not wait for the list of many")
+    func awaitedInList() {
+        var watches = JobWatches()
+        var leases = (1...20).map { lease(UInt64($0)) }
+        _ = watches.note(leases, now: at(0))
+        _ = watches.note(leases, now: at(1))
+        let asked = watches.next(now: at(1))
+        #expect(asked.count == 20)
+        leases[3].isAwaited = true
+        _ = watches.note(leases, now: at(3))
+        #expect(watches.next(now: at(3)) == [leases[3]] && watches.next(now: at(3)).isEmpty)
+        leases[3].isAwaited = false
+        #expect(watches.answered(leases[3], .job(job), askedAt: at(3), now: at(3), jitter: 1) == .shown(job))
+        // What the list says of it then is older.
+        for lease in asked {
+            let verdict = watches.answered(lease, .job(job), askedAt: at(1), now: at(9), jitter: 1)
+            #expect(verdict == (lease.serial == 4 ? .nothing : .shown(job)))
+        }
+    }
+
+    @Test("The time of a lost request does not begin anew when its lease had another job meanwhile")
+    func patienceOfAGuess() {
+        let watches = Watches()
+        let held = lease(1)
+        var lost = lease(1, .uncertain)
+        lost.origin.patience = .seconds(10)
+        _ = watches.asks(lost, 0)
+        #expect(watches.asks(lost, 2) && watches.answered(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
+        #expect(!watches.asks(held, 3) && watches.asks(held, 9))
+        _ = watches.answered(held, .job(job), 9)
+        _ = watches.asks(lost, 10)
+        #expect(watches.asks(lost, 12) && watches.answered(lost, .jobs([]), 12) == .resolve([], mayFree: true))
+    }
+
     @Test("What is given to questions comes back with their answers, also where the lease is gone")
     func places() {
         var watches = JobWatches()

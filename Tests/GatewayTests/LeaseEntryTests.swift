@@ -23,7 +23,7 @@ struct LeaseEntryTests {
         for origin in [
             LeaseOrigin(pathStart: "/v1/organizations/", patience: .seconds(75)),
             LeaseOrigin(pathStart: "", patience: .milliseconds(1)),
-            LeaseOrigin(pathStart: "/\u{e9}\"", patience: .zero),
+            LeaseOrigin(pathStart: "/\u{e9}\"", patience: .zero), LeaseOrigin(pathStart: "/", patience: nil),
         ] {
             let entry = LeaseEntry(
                 serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .airweave, since: 5,
@@ -49,12 +49,12 @@ struct LeaseEntryTests {
     }
 
     @Test(
-        "A patience that cannot be meant is none, or a day",
-        arguments: [("-1", 0), ("\"75s\"", 0), ("1e99", 0), ("9223372036854775807", 86400), ("1000", 1)])
-    func damaged(patience: String, seconds: Int) {
+        "A patience that cannot be meant is not known, none or a day",
+        arguments: [("-1", 0), ("\"75s\"", nil), ("1e99", nil), ("9223372036854775807", 86400), ("1000", 1)])
+    func damaged(patience: String, seconds: Int?) {
         let entry = read(
             #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(patience)}"#
         )
-        #expect(entry?.origin == LeaseOrigin(patience: .seconds(seconds)))
+        #expect(entry?.origin == LeaseOrigin(patience: seconds.map { .seconds($0) }))
     }
 }

@@ -18,7 +18,7 @@ struct LyingUpstreamTests {
         let truth = world.truth
         // The run was one worth making.
         #expect(truth.started > 50 && world.refused > 100 && world.lost > 20 && world.crashes > 3, "\(world.summary)")
-        #expect(truth.denials > 5 && truth.lies > 500 && world.mostLeases > 8, "\(world.summary)")
+        #expect(truth.others > 20 && truth.denials > 5 && truth.lies > 500 && world.mostLeases > 8, "\(world.summary)")
     }
 }
 
@@ -28,8 +28,8 @@ private struct Truth {
         let id: String
         let connection: String
         let startedAt: Int
-        /// When the request for it was sent.
-        let sentAt: Int
+        /// When the request for it was sent; `nil` for one that somebody started behind the gateway's back.
+        let sentAt: Int?
         var isRunning = true
         /// The upstream has said that it is not, in a way that has to be believed.
         var isDenied = false
@@ -45,12 +45,19 @@ private struct Truth {
     var old: [String: [String]] = [:]
     var isHonest = false
     var nextJob = 0
-    var (started, denials, lies) = (0, 0, 0)
+    var (started, others, denials, lies) = (0, 0, 0, 0)
+    /// By how much the upstream's clock is ahead.
+    private let skew: Int
+    /// What a cache before it remembers.
+    private var answers: [String: UpstreamAnswer] = [:]
 
     /// 2023-11-14T00:00:00Z.
     static let midnight = 1_699_920_000_000
 
-    init(seed: UInt64) { random = SeededRandom(state: seed) }
+    init(seed: UInt64) {
+        random = SeededRandom(state: seed)
+        skew = Int.random(in: -30...30, using: &random) * 1000
+    }
 
     mutating func chance(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &random) == 0 }
 
@@ -58,9 +65,9 @@ private struct Truth {
         jobs.values.filter { $0.isRunning && $0.connection == connection }
     }
 
-    mutating func start(on connection: String, sentAt: Int) -> Job {
+    mutating func start(on connection: String, sentAt: Int?) -> Job {
         nextJob += 1
-        started += 1
+        if sentAt == nil { others += 1 } else { started += 1 }
         let job = Job(id: "job_\(nextJob)", connection: connection, startedAt: now, sentAt: sentAt)
         jobs[job.id] = job
         return job
@@ -79,7 +86,7 @@ private struct Truth {
         job.omittedAt.append(now)
         jobs[id] = job
         let isTwice = job.omittedAt.contains { now - $0 >= LyingWorld.missing }
-        if isTwice || now - job.sentAt >= LyingWorld.patience { deny(id) }
+        if isTwice || now - (job.sentAt ?? 0) >= LyingWorld.patience { deny(id) }
     }
 
     mutating func end(_ id: String) {
@@ -110,7 +117,9 @@ extension Truth {
         return "2023-11-14T\(digits(seconds / 3600)):\(digits(seconds / 60 % 60)):\(digits(seconds % 60))Z"
     }
 
-    func honest(_ job: Job) -> String { object(job.id, job.connection, status: "running", startedAt: job.startedAt) }
+    func honest(_ job: Job) -> String {
+        object(job.id, job.connection, status: "running", startedAt: job.startedAt + skew)
+    }
 
     /// Answers a question of the gateway: `nil` is silence.
     mutating func answer(_ target: String) -> UpstreamAnswer? {
@@ -120,6 +129,15 @@ extension Truth {
             let (status, body) = Self.garbage.randomElement(using: &random) ?? (404, "")
             return UpstreamAnswer(status: status, body: Array(body.utf8))
         }
+        if !isHonest, chance(12), let stored = answers[target] {
+            return UpstreamAnswer(status: stored.status, body: stored.body, isStored: true)
+        }
+        let answer = read(target)
+        answers[target] = answer
+        return answer
+    }
+
+    private mutating func read(_ target: String) -> UpstreamAnswer {
         let (path, query) = target.split(separator: "?").first.map { ($0, target.dropFirst($0.count + 1)) } ?? ("", "")
         let parts = path.split(separator: "/")
         var fields: [Substring: Substring] = [:]
@@ -274,7 +292,7 @@ private struct LyingWorld {
     var truth: Truth { upstream.truth.withLock { $0 } }
 
     var summary: String {
-        "\(truth.started) started, \(refused) refused, \(lost) lost, \(crashes) crashes, \(truth.denials) denied, "
+        "\(truth.started) started, \(truth.others) by others, \(refused) refused, \(lost) lost, \(crashes) crashes, \(truth.denials) denied, "
             + "\(truth.lies) lies, \(mostLeases) leases"
     }
 
@@ -300,6 +318,7 @@ private struct LyingWorld {
         case 40..<46: endOne()
         case 46..<70: await tick()
         case 70..<72: if chance(4) { try crash() }
+        case 72..<76: startElsewhere()
         default: break
         }
         try step()
@@ -314,7 +333,7 @@ private struct LyingWorld {
 
     /// What must hold at all times.
     private func check() throws {
-        let running = truth.jobs.values.filter { $0.isRunning && !$0.isDenied }
+        let running = truth.jobs.values.filter { $0.sentAt != nil && $0.isRunning && !$0.isDenied }
         for (connection, jobs) in Dictionary(grouping: running, by: \.connection) {
             try #require(jobs.count == 1, "\(jobs.map(\.id)) run on \(connection) at \(now)")
             let conflict = table.conflict(key(connection), kind: Self.sync, matrix: Self.matrix, now: 0)
@@ -370,6 +389,14 @@ private struct LyingWorld {
         requests.removeAll { $0.arrivesAt <= time }
     }
 
+    /// Somebody starts a job where nothing runs, nor is about to as far as anybody knows.
+    private mutating func startElsewhere() {
+        let connection = Self.connections.randomElement(using: &random) ?? ""
+        upstream.truth.withLock { truth in
+            if truth.running(on: connection).isEmpty { _ = truth.start(on: connection, sentAt: nil) }
+        }
+    }
+
     private mutating func endOne() {
         let ids = truth.jobs.keys.sorted()
         if let id = ids.randomElement(using: &random) { upstream.truth.withLock { $0.end(id) } }
@@ -389,7 +416,8 @@ private struct LyingWorld {
             guard let first = leases.first else { return }
             let moment = table.moment()
             let answers =
-                leases.count > 1 ? await questions.ask(about: leases) : [await questions.ask(about: first)]
+                leases.count > 1
+                ? await questions.ask(about: leases).answers : [await questions.ask(about: first)]
             let delay = chance(3) ? Int.random(in: 0..<9000, using: &random) : 20
             pending.append(
                 Pending(leases: leases, answers: answers, moment: moment, askedAt: instant, at: now + delay))

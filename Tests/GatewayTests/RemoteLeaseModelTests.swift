@@ -239,7 +239,9 @@ private struct World {
         now += 1000
         arrive()
         journal.mend()
-        for lease in watches.due(table.watched(), now: instant, room: JobWatches.mostQuestions - questions.count) {
+        // In an order that the seed alone decides.
+        let watched = table.watched().sorted { $0.serial < $1.serial }
+        for lease in watches.due(watched, now: instant, room: JobWatches.mostQuestions - questions.count) {
             questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
         }
     }

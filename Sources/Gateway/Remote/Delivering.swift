@@ -31,6 +31,7 @@ extension Worker {
         let status = upstream.status
         let start = begin(upstream, &connection, exchange)
         let isForJob = lease?.isForJob ?? false
+        let isStored = askedAt != nil && upstream.isHeadStored
         var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         connection.answerEnd = client.end(of: exchange, grant.route)
         do throws(RelayFailure) {
@@ -44,7 +45,7 @@ extension Worker {
             let job = isForJob ? startedJob(copy.plain, lease.key, pathStart(of: connection, for: grant), grant) : nil
             exchange.startedJob = job?.id
             lease.settle(status: status, started: job, now: milliseconds())
-        } else if let askedAt, let organization = grant.organization {
+        } else if let askedAt, !isStored, let organization = grant.organization {
             jobs?.observed(
                 copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
         }

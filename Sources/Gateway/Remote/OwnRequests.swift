@@ -63,20 +63,33 @@ extension UpstreamClient {
         }
         while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
+        let isStored = connection.isHeadStored
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
             guard body.count + range.count <= UpstreamClient.answerBytes else { throw .truncated }
             connection.copyBody(range, to: &body)
         }
-        return UpstreamAnswer(status: status, body: body)
+        return UpstreamAnswer(status: status, body: body, isStored: isStored)
     }
 
     /// The longest answer that is read.
     private static let answerBytes = 1 << 20
 }
 
+extension ClientConnection {
+    /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1).
+    var isHeadStored: Bool {
+        let received = input
+        let bytes = received.span.extracting(headStart..<headStart + head.end)
+        for field in head.fields where field.name == .other && bytes.spells("age", in: field.nameRange) { return true }
+        return false
+    }
+}
+
 extension ForwardedHead {
-    static let ownFields = Array("Accept: application/json\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
+    /// What a cache before the upstream remembers is no answer (RFC 9111, section 5.2.1.4).
+    static let ownFields = Array(
+        "Accept: application/json\r\nCache-Control: no-cache\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
 }
 
 extension JobQuestions {
