@@ -4,16 +4,22 @@ import datetime
 import json
 import re
 import threading
+import time
 import urllib.parse
 
 from faulty import FAULTS, Upstream, answer
-from gateway import CONNECTION, JOBS
+from gateway import CONNECTION, JOBS, wait_for
 from outcome import new_id, request
 
 TRIGGER = re.compile(rf"{re.escape(JOBS)}\Z|(?:/v1)?/source-connections/([^/]+)/run\Z")
 LIST = re.compile(rf"{re.escape(JOBS)}\Z|(?:/v1)?/source-connections/([^/]+)/jobs\Z")
 ONE = re.compile(rf"{re.escape(JOBS)}/([^/]+)\Z")
 RETRY = re.compile(rf"{re.escape(JOBS)}/([^/]+)/retry\Z")
+
+
+def run_id(number):
+    """A name that jobs of Airweave may have."""
+    return f"00000000-0000-4000-8000-{number:012}"
 
 
 class JobUpstream(Upstream):
@@ -28,6 +34,8 @@ class JobUpstream(Upstream):
         self.told = threading.Event()
         # What it says instead to a request without an id, which is the gateway's own: None, or the words of `answer`.
         self.lies = lambda request: None
+        # What time it has; None for jobs that have yet to start.
+        self.clock = lambda: datetime.datetime.now(datetime.timezone.utc)
         # Seconds from a trigger to its job, whatever became of the answer.
         self.delay = 0
         # How many jobs a list has at most, oldest first.
@@ -36,8 +44,8 @@ class JobUpstream(Upstream):
 
     def begins(self, identity, connection, family="", status="running"):
         """A job that runs from now on."""
-        start = datetime.datetime.now(datetime.timezone.utc).isoformat()
-        self.jobs[identity] = {"connection_id": connection, "status": status, "family": family, "start": start}
+        start = self.clock()
+        self.jobs[identity] = {"connection_id": connection, "status": status, "family": family, "start": start and start.isoformat()}
 
     def ends(self, identity, status="succeeded"):
         self.jobs[identity]["status"] = status
@@ -85,6 +93,10 @@ class JobUpstream(Upstream):
             return {"id": identity, "source_connection_id": job["connection_id"], "status": job["status"], "started_at": job["start"]}
         return {"job_id": identity, "connection_id": job["connection_id"], "job_type": "sync", "status": job["status"], "start_time": job["start"]}
 
+    def started(self):
+        """All that may have started a job."""
+        return [one for one in self.received() if one.method == "POST"]
+
     def polls(self, path=""):
         """The gateway's own questions: clients here send an id with everything. All of them, or those of one path."""
         return [one for one in self.received() if one.id is None and path in ("", one.target.split("?")[0])]
@@ -107,6 +119,21 @@ class Caller:
         fields = [f"X-Fault: {fault}", *([f"X-Job: {job}"] if job else [])]
         return self.call("POST", self.path, self.body, *fields)
 
+    def name(self, number):
+        return run_id(number) if self.airweave else f"job_{number}"
+
+    def stays_held(self, seconds, upstream, what="the job runs"):
+        """Triggers are refused all the time, and none gets to the upstream."""
+        before, until = len(upstream.started()), time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert self.trigger(self.name(99)).status == 409, what
+            time.sleep(0.2)
+        assert len(upstream.started()) == before
+
+    def is_freed(self, job, deadline=8):
+        """A trigger gets through, and starts that job."""
+        wait_for(lambda: self.trigger(job).status == 200, "the end of the lease", deadline)
+
 
 class AirweaveCaller(Caller):
     """The same in the words of Airweave."""
@@ -114,3 +141,12 @@ class AirweaveCaller(Caller):
     def __init__(self, gateway, connection):
         super().__init__(gateway, connection)
         self.path, self.body, self.airweave = f"/v1/source-connections/{connection}/run", b"{}", True
+
+
+def start_many(gateway, count, job="job", **options):
+    """Triggers a job on each of so many connections."""
+    wire = gateway.wire()
+    for number in range(count):
+        fields = {"X-Fault": "well", "X-Id": "t", "X-Job": f"{job}_{number}"}
+        answer = gateway.call("POST", JOBS, {"connection_id": f"conn_{number}"}, headers=fields, wire=wire, **options)
+        assert answer.status == 200, answer

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import JOBS, ORGANIZATION, SOURCE_CONNECTION, wait_for
-from jobs_upstream import AirweaveCaller, Caller, JobUpstream
+from jobs_upstream import AirweaveCaller, Caller, JobUpstream, run_id
 from outcome import new_id, request
 from wire import envelope
 
@@ -36,10 +36,6 @@ def gateway(front, upstream):
 @pytest.fixture
 def caller(gateway):
     return Caller(gateway)
-
-
-def run_id(number):
-    return f"00000000-0000-4000-8000-{number:012}"
 
 
 def active(caller):
