@@ -32,7 +32,7 @@ extension PolicyValidation {
         }
     }
 
-    /// Finds the kinds of leases of which one waits for the other, but not the other way round.
+    /// Finds the kinds of leases that wait for each other although only one of them says so.
     func lintConflicts() {
         var conflicts: [String: Set<String>] = [:]
         for lease in documents.leases { conflicts[lease.name] = Set(lease.conflicts.map(\.value)) }
@@ -40,9 +40,12 @@ extension PolicyValidation {
             for other in lease.conflicts where conflicts[other.value]?.contains(lease.name) == false {
                 report.warning(
                     .oneSidedConflict,
-                    "\"\(lease.name)\" is refused while \"\(other.value)\" runs, but not the other way round",
+                    "\"\(lease.name)\" and \"\(other.value)\" wait for each other, but only one of them says so",
                     at: other.place,
-                    help: ["add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\", or remove it here"])
+                    help: [
+                        "a conflict always holds both ways: add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\", so that "
+                            + "nobody reads it otherwise"
+                    ])
             }
         }
     }
