@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import Transport
 
 /// The memory that all request bodies under way may take together, divided fairly: what one client may send is capped by its
 /// route, but not how many send at once.

@@ -19,7 +19,7 @@ extension Worker {
         if framing.isNone { return .whole([]) }
         let body = try await connection.readBody(
             atMost: grant.route.maxBodyBytes, upTo: isPassedOn(grant) ? Worker.spooledBytes : .max,
-            &exchange.allowance, of: shared.bodies, for: ShareOwner(of: grant, from: connection.peer),
+            &exchange.allowance, of: shared.bodies, for: grant.owner(from: connection.peer),
             count: &exchange.bodyBytes)
         if body.isWhole { return .whole(body.bytes) }
         if case .length(let length) = framing { return .streamed(.length(Int(length)), begun: body.bytes) }

@@ -1,34 +1,4 @@
-internal import Policy
-
-/// Whose share something counts against: a token of an organization, both as numbers.
-///
-/// Before either is known the client's address stands for it. Whoever gives out the shares decides which of the two it
-/// replaces: an address that is an organization of its own weighs as much as one, an address that is a token of the
-/// organization 0 shares with all that are unknown.
-package struct ShareOwner: Hashable, Sendable {
-    let organization: UInt64
-    let token: UInt64
-
-    init(organization: UInt64, token: UInt64) {
-        self.organization = organization
-        self.token = token
-    }
-
-    /// An organization of which no token is known.
-    package init(organization: String) { self.init(organization: stableKey(of: organization), token: 0) }
-
-    /// Somebody of whom only the address is known: one of those that share as the organization 0.
-    init(address: String) { self.init(organization: 0, token: stableKey(of: address)) }
-
-    /// Whoever a request was granted to, or its address where nobody had to be known.
-    init(of grant: Grant, from address: String) {
-        guard let principal = grant.principal else {
-            self.init(address: address)
-            return
-        }
-        self.init(organization: (grant.organization ?? principal.organizations[0]).key, token: principal.key)
-    }
-}
+internal import Transport
 
 /// What an organization holds of something shared, and how many wait for it.
 struct ShareUsage: Equatable, Sendable {
@@ -315,7 +285,10 @@ struct FairShares<Waiter> {
 
     private mutating func find(_ owner: ShareOwner, _ hint: ShareSlot) -> Int {
         let index = hint.index
-        if index >= 0, index < tokens.count, tokens[index].owner == owner, tokens[index].organization >= 0 {
+        // The parts, not the whole: what is equal is decided in another module, and that is a call.
+        if index >= 0, index < tokens.count, tokens[index].owner.token == owner.token,
+            tokens[index].owner.organization == owner.organization, tokens[index].organization >= 0
+        {
             return index
         }
         return tokenIndex[owner] ?? insert(owner)

@@ -46,7 +46,7 @@ extension Worker {
         _ caller: inout CallerLines
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
-        connection.turnOwner = TurnOwner(of: grant, otherwise: connection.turnOwner)
+        if let owner = grant.owner { connection.owner = owner }
         if let status = grant.route.answer { return Response(status: status) }
         try takeAttempt(grant, connection, &exchange)
         let body = try await takeBody(of: &connection, for: grant, &exchange)
@@ -79,7 +79,7 @@ extension Worker {
         switch decide(connection, &exchange, &memo.credential) {
         case .forward(let grant):
             guard grant.route.lease == nil, !grant.needsConnection else { return false }
-            connection.turnOwner = TurnOwner(of: grant, otherwise: connection.turnOwner)
+            if let owner = grant.owner { connection.owner = owner }
             do throws(Failure) { response = try read(grant, connection, &exchange) } catch {
                 response = answer(to: error, &exchange)
             }

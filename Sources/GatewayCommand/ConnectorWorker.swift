@@ -85,7 +85,7 @@ final class ConnectorWorker: @unchecked Sendable {
 
     private func answer(_ connection: inout ServerConnection) async {
         let call = ConnectorCall(connection, random: &random)
-        connection.turnOwner = TurnOwner(call.owner)
+        connection.owner = call.owner
         // Lives until the answer is written: so long the body may be in memory.
         var allowance = BodyAllowance()
         let answer: ConnectorAnswer

@@ -131,11 +131,11 @@ internal import Synchronization
     /// The sockets are looked at after this, whoever is ready.
     private static let longestRounds = Duration.milliseconds(2)
 
-    /// Whether others have their turn before the next piece of work of this owner.
-    package func isTurnOver(of owner: TurnOwner) -> Bool { !isStopping && stretches.isOver(for: owner.key) }
+    /// Whether others have their turn before the next step of this owner, which is a piece of work as short as a read or a write.
+    package func isTurnOver(of owner: ShareOwner) -> Bool { !isStopping && stretches.isOver(for: owner) }
 
     /// Waits until it is this owner's turn again.
-    package func nextTurn(of owner: TurnOwner) async {
+    package func nextTurn(of owner: ShareOwner) async {
         preconditionOnLoop()
         // SAFETY: the queue hands each turn out once, and the loop begins it.
         unsafe await withUnsafeContinuation { unsafe turns.add(Turn($0), of: owner) }

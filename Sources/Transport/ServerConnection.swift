@@ -44,7 +44,7 @@ package struct ServerConnection: ~Copyable {
     /// The answer under way is not sent any more after this.
     package var answerEnd = Instant.distantFuture
     /// Whose work it does: the client's address, until somebody knows better.
-    package var turnOwner: TurnOwner
+    package var owner: ShareOwner
 
     init(
         loop: EventLoop, socket descriptor: Int32, context: TLSContext?, settings: Listener.Settings, client: UInt64?
@@ -59,7 +59,7 @@ package struct ServerConnection: ~Copyable {
             watch.client = client
             owner = client
         }
-        turnOwner = TurnOwner(organization: 0, token: owner)
+        self.owner = ShareOwner(organization: 0, token: owner)
         self.loop = loop
         self.socket = socket
         self.stream = stream
@@ -122,6 +122,7 @@ package struct ServerConnection: ~Copyable {
     /// Waits for the next request's head, after sending what is still to be sent.
     package mutating func nextRequest() async -> NextRequest {
         var isInHead = false
+        var hasRead = false
         var deadline = loop.now + idlePatience
         // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
         // many and reads none.
@@ -134,7 +135,8 @@ package struct ServerConnection: ~Copyable {
                 do throws(HeadError) {
                     if try parseHead() {
                         beginExchange()
-                        await takeTurns()
+                        // What was read was a step already.
+                        if !hasRead, isTurnOver() { await nextTurn() }
                         return .request
                     }
                 } catch {
@@ -152,7 +154,7 @@ package struct ServerConnection: ~Copyable {
                 deadline = loop.now + timeouts.head
             }
             switch await fill(before: deadline, interruptible: state.isIdle) {
-            case .bytes: continue
+            case .bytes: hasRead = true
             case .deadlinePassed where !state.isIdle:
                 state.receivedGarbage()
                 return .timedOut
@@ -187,7 +189,6 @@ package struct ServerConnection: ~Copyable {
         before deadline: Instant, interruptible: Bool, unlessReadable other: SocketWatch? = nil
     ) async -> Fill {
         while true {
-            await takeTurns()
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
                 makeRoom()
@@ -196,6 +197,7 @@ package struct ServerConnection: ~Copyable {
             switch progress {
             case .done(let bytes):
                 end += bytes
+                if isTurnOver() { await nextTurn() }
                 return .bytes
             case .closedByPeer: return .closed
             case .wantsRead:
@@ -215,10 +217,12 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
-    /// A client that always has more at hand, or takes all at once, must not keep the loop for itself.
-    package mutating func takeTurns() async {
-        if loop.isTurnOver(of: turnOwner) { await loop.nextTurn(of: turnOwner) }
-    }
+    /// Whether others have their turn before the next step of this connection. Asked once for each: a client that always
+    /// has more at hand, or takes all at once, must not keep the loop for itself.
+    package func isTurnOver() -> Bool { loop.isTurnOver(of: owner) }
+
+    /// Waits until it is this connection's turn again.
+    package func nextTurn() async { await loop.nextTurn(of: owner) }
 
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
     /// exchange the head stays, and the room behind it is used for the body again and again.

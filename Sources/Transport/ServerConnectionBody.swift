@@ -22,7 +22,7 @@ extension ServerConnection {
         }
         body.hasStarted = true
         // Much of a body may be at hand at once, in pieces of a byte.
-        await takeTurns()
+        if isTurnOver() { await nextTurn() }
         var progress: Instant?
         while true {
             do throws(FramingError) {

@@ -74,7 +74,7 @@ extension ServerConnection {
             case .done(let count):
                 sent += count
                 bytesSent += count
-                await takeTurns()
+                if isTurnOver() { await nextTurn() }
             case .wantsWrite:
                 guard await watch.writable(before: min(loop.now + timeouts.write, answerEnd)) == .ready else {
                     return false

@@ -1,18 +1,3 @@
-/// Whose work a task does: an organization and a token of it, as numbers; the organization is 0 where it is not known, and
-/// the token then stands for the client's address.
-package struct TurnOwner: Equatable, Sendable {
-    package let organization: UInt64
-    package let token: UInt64
-
-    package init(organization: UInt64, token: UInt64) {
-        self.organization = organization
-        self.token = token
-    }
-
-    /// An organization has one stretch, however many connections it has.
-    var key: UInt64 { organization == 0 ? token : organization }
-}
-
 /// A task that waits until it is its turn.
 @safe package struct Turn {
     private let continuation: UnsafeContinuation<Void, Never>
@@ -27,7 +12,7 @@ package struct TurnOwner: Equatable, Sendable {
 package protocol TurnQueue: AnyObject {
     var isEmpty: Bool { get }
 
-    func add(_ turn: Turn, of owner: TurnOwner)
+    func add(_ turn: Turn, of owner: ShareOwner)
 
     /// The turn before is over: the next one.
     func next() -> Turn?
@@ -39,59 +24,76 @@ final class TurnsInOrder: TurnQueue {
 
     var isEmpty: Bool { turns.isEmpty }
 
-    func add(_ turn: Turn, of owner: TurnOwner) { turns.append(turn) }
+    func add(_ turn: Turn, of owner: ShareOwner) { turns.append(turn) }
 
     func next() -> Turn? { turns.isEmpty ? nil : turns.removeFirst() }
 }
 
-/// How long each owner has worked since others had their turn. A task is not asked for more than a few steps before it looks
-/// at the clock, and an owner of many tasks has no more than one of few.
+/// How long each organization has worked since others had their turn: it has one stretch, however many connections it has.
+///
+/// A few steps in a round are free and cost no look at the clock: they are short, and most requests take no more.
 struct Stretches {
     private struct Stretch {
-        var owner: UInt64 = 0
+        var organization: UInt64 = 0
         var round: UInt64 = 0
         var steps = 0
-        var begunAt = Instant.distantFuture
+        /// Nanoseconds.
+        var begunAt: UInt64 = 0
     }
 
     private var stretches = Array(repeating: Stretch(), count: Self.places)
     private var round: UInt64 = 1
-    /// Owners of this round, and of the one before.
-    private var owners = 0
-    private var lastOwners = 0
+    /// Organizations of this round.
+    private var organizations: UInt64 = 0
+    /// The nanoseconds for which each of them may work in this round.
+    private var share = Self.longestWait / Self.leastShares
+    /// What is left of the free steps that are nobody's own.
+    private var spareSteps = Self.mostSpareSteps
 
-    /// Two owners at one place share their time in a round: that is unlikely, and harmless.
+    /// Two organizations at one place share their time in a round: that is unlikely, and harmless.
     private static let places = 256
+    /// Of each organization in a round.
     private static let freeSteps = 4
-    /// What all owners together may take before the first has its turn again.
-    private static let longestWait = Duration.milliseconds(8)
-    private static let leastShares = 8
+    /// Of all together, beside their own.
+    private static let mostSpareSteps = 8
+    /// Nanoseconds that all together may take before the first has its turn again.
+    private static let longestWait: UInt64 = 8_000_000
+    private static let leastShares: UInt64 = 8
 
     mutating func beginRound() {
         round &+= 1
-        lastOwners = owners
-        owners = 0
+        // There will be about as many as in the round before.
+        share = Self.longestWait / max(organizations, Self.leastShares)
+        organizations = 0
+        spareSteps = Self.mostSpareSteps
     }
 
     /// Whether an owner that has one more step at hand has worked long enough for others to have their turn first. The more
-    /// owners there are, the sooner; a few steps are always free, and cost no look at the clock.
-    mutating func isOver(for owner: UInt64) -> Bool {
-        let place = place(of: owner)
+    /// there are, the sooner.
+    mutating func isOver(for owner: ShareOwner) -> Bool {
+        let organization = owner.organization == 0 ? owner.token : owner.organization
+        let place = place(of: organization)
         if stretches[place].round != round {
-            stretches[place] = Stretch(owner: owner, round: round)
-            owners += 1
+            stretches[place] = Stretch(organization: organization, round: round)
+            organizations += 1
         }
         stretches[place].steps += 1
-        let steps = stretches[place].steps
-        guard steps > Self.freeSteps else { return false }
-        let time = Instant.now()
-        if steps == Self.freeSteps + 1 { stretches[place].begunAt = time }
-        return time - stretches[place].begunAt >= Self.longestWait / max(lastOwners, Self.leastShares)
+        return stretches[place].steps > Self.freeSteps && isTimeOver(at: place)
     }
 
-    private func place(of owner: UInt64) -> Int {
-        let place = Int(truncatingIfNeeded: owner) & (Self.places - 1)
-        let isTaken = stretches[place].round == round && stretches[place].owner != owner
+    private mutating func isTimeOver(at place: Int) -> Bool {
+        guard spareSteps == 0 else {
+            spareSteps -= 1
+            return false
+        }
+        let time = Instant.now().nanoseconds
+        if stretches[place].begunAt == 0 { stretches[place].begunAt = time }
+        return time - stretches[place].begunAt >= share
+    }
+
+    private func place(of organization: UInt64) -> Int {
+        let place = Int(truncatingIfNeeded: organization) & (Self.places - 1)
+        let isTaken = stretches[place].round == round && stretches[place].organization != organization
         return isTaken ? place ^ 1 : place
     }
 }

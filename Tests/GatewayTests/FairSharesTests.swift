@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Gateway
+@testable import Transport
 
 @Suite("Fair shares")
 struct FairSharesTests {

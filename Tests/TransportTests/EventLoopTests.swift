@@ -36,7 +36,7 @@ struct EventLoopTests {
             let turns = try await loop.run { loop in
                 let turns = Turns()
                 for _ in 0..<2 { Task(executorPreference: loop) { turns.taken.add(1, ordering: .relaxed) } }
-                let owner = TurnOwner(organization: 1, token: 1)
+                let owner = ShareOwner(organization: 1, token: 1)
                 // Only a task that waits for its turn lets the two others run.
                 while turns.taken.load(ordering: .relaxed) < 2 {
                     if loop.isTurnOver(of: owner) { await loop.nextTurn(of: owner) }
@@ -56,7 +56,7 @@ struct EventLoopTests {
     func freeSteps() async throws {
         try await withLoop { loop in
             let isOver = try await loop.run { loop in
-                let owner = TurnOwner(organization: 1, token: 1)
+                let owner = ShareOwner(organization: 1, token: 1)
                 while !loop.isTurnOver(of: owner) {}
                 await loop.nextTurn(of: owner)
                 return (0..<4).map { _ in loop.isTurnOver(of: owner) }
@@ -70,7 +70,7 @@ struct EventLoopTests {
         try await withLoop { loop in
             let turns = try await loop.run { loop in
                 let turns = Turns()
-                let many = TurnOwner(organization: 1, token: 1)
+                let many = ShareOwner(organization: 1, token: 1)
                 for _ in 0..<100 {
                     Task(executorPreference: loop) {
                         while turns.taken.load(ordering: .relaxed) < 10 {

@@ -32,7 +32,7 @@ struct CallerLines {
         if source == self.source, hasHost(of: connection) { return }
         // What a trusted proxy says may differ each time.
         self.source = isTrusted ? nil : source
-        share.owner = ShareOwner(of: grant, from: connection.peer)
+        share.owner = grant.owner(from: connection.peer)
         let head = connection.head
         let request = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
         host = head.host.map { request.array($0) } ?? []

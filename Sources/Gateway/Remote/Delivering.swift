@@ -93,8 +93,6 @@ extension Worker {
     ) async throws(RelayFailure) {
         do throws(ClientFailure) {
             while true {
-                // Where both sides are always ready, other connections get their turn all the same.
-                await connection.takeTurns()
                 guard loop.now < connection.answerEnd else { throw .deadlinePassed }
                 switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
                 case .end: return
@@ -111,6 +109,8 @@ extension Worker {
                 case .large(let range):
                     guard await connection.flush(then: upstream.input, in: range) else { throw .abandoned }
                 }
+                // Where both sides are always ready, other connections get their turn all the same.
+                if connection.isTurnOver() { await connection.nextTurn() }
             }
         } catch {
             // Whoever was waited for, it is the total time that is over.

@@ -175,7 +175,9 @@ enum ForwardedHead {
 
     /// Whether the request has passed this process before: its pseudonym is in `Via`.
     static func isLoop(_ head: RequestHead, _ bytes: Span<UInt8>) -> Bool {
-        for field in head.fields where field.name == .via && field.value.count >= pseudonym.utf8.count {
+        for field in head.fields {
+            // A pattern: `==` of another module's type is a call.
+            guard case .via = field.name, field.value.count >= pseudonym.utf8.count else { continue }
             if bytes.text(field.value).contains(pseudonym) { return true }
         }
         return false
