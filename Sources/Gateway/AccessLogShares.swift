@@ -16,7 +16,7 @@ final class AccessLogShares: Sendable {
 
     private struct Slot {
         var key: UInt64 = 0
-        /// When nothing of the allowance will be used up any more, by the clock of the loops.
+        /// When the whole allowance will be there again, by the clock of the loops.
         var fullAt: UInt64 = 0
         var suppressed: Suppressed?
     }
@@ -74,7 +74,7 @@ final class AccessLogShares: Sendable {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// Its own place, one that nobody needs any more, or the first one with whoever is there.
+    /// Its own place; else one that nobody needs any more; else the first one, shared with whoever has it.
     private static func place(of key: UInt64, in slots: inout [Slot], from start: Int, now: UInt64) -> Int {
         let first = Int(key % UInt64(places))
         var free: Int?

@@ -10,18 +10,18 @@ extension Failure {
         case .headTimeout: "the head did not come in time"
         case .bodyTimeout: "the body did not come in time"
         case .bodyIncomplete: "the body ended early"
-        case .clientGone: "the client closed before the answer"
+        case .clientGone: "the client closed the connection before the answer"
         case .bodyTooLarge(let limit): "the body is longer than \(limit) bytes"
         case .invalidJSON(let reason, let offset): "\(reason), at byte \(offset)"
         case .invalidField(let name, let reason): "\(name): \(reason)"
         case .conflictingFields(let names): "\(names.joined(separator: ", ")): different values"
-        case .invalidIdentifier(let name): "\(name) is no identifier"
-        case .noSuchJob: "the upstream knows no such job of the organization"
+        case .invalidIdentifier(let name): "\(name) is not an identifier"
+        case .noSuchJob: "the upstream knows of no such job in this organization"
         case .upstream(let failure): failure.explanation
-        case .storeUnavailable: "the journal of leases cannot be written"
-        case .overloaded: "what all requests share is taken"
-        case .draining: "the gateway is about to end"
-        case .internalError: "a mistake in the gateway"
+        case .storeUnavailable: "the lease journal cannot be written"
+        case .overloaded: "no memory is left for the body (sizes.bodyMemory)"
+        case .draining: "the gateway is shutting down"
+        case .internalError: "a bug in the gateway"
         case .unsupportedMediaType, .misdirected, .rateLimited, .jobRunning, .stateLocked, .credentialSourceUnavailable:
             nil
         }

@@ -285,7 +285,7 @@ struct FairShares<Waiter> {
 
     private mutating func find(_ owner: ShareOwner, _ hint: ShareSlot) -> Int {
         let index = hint.index
-        // The parts, not the whole: what is equal is decided in another module, and that is a call.
+        // Compared part by part: `==` of the whole is in another module, and costs a call.
         if index >= 0, index < tokens.count, tokens[index].owner.token == owner.token,
             tokens[index].owner.organization == owner.organization, tokens[index].organization >= 0
         {

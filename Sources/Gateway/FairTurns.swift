@@ -1,7 +1,7 @@
 package import Transport
 
-/// The turns of a loop, divided by organization and token: who has many connections at work goes on no more often than who
-/// has one.
+/// The turns of a loop, divided by organization and token: one with many busy connections gets no more turns than one with a
+/// single connection.
 package final class FairTurns: TurnQueue {
     private var shares = FairShares<Turn>(capacity: 1, seats: .max)
     private var current: ShareSlot?

@@ -4,8 +4,9 @@ internal import JSON
 /// How lenient readers find a field by its name.
 ///
 /// Some compare names without case, some leave out `_` and `-`, some turn other signs into `_`, and some end a name at `[` or
-/// at a zero byte. Comparing without case, some take letters beyond ASCII for those in it (the dotless i, the Kelvin sign),
-/// and some leave out what is not seen. What any of them may take for a field must be that field.
+/// at a zero byte. Some, when they compare without case, take letters beyond ASCII for ASCII ones (the dotless i, the Kelvin
+/// sign), and some skip invisible characters. A name that any of them may take for a known field must be spelled exactly as
+/// that field.
 enum FieldSpelling {
     /// Whether some reader takes `name` for one of `known`, and it is none of them.
     static func isAnother(of known: [String], _ name: String) -> Bool {

@@ -1,17 +1,18 @@
 internal import Policy
 
-/// What the pages of a list say about the jobs of one connection, and whether they show all that matter: the rules of
-/// ``JobQuestions`` for lists, without a question.
+/// Collects the pages of a list of one connection's jobs, and decides whether they show all jobs that matter.
+/// ``JobQuestions`` asks; this has the rules.
 ///
-/// A list is through where it says so, where a page is empty, or where it is sorted newest first and goes back to before the
-/// lease. Everything else proves nothing about jobs that are not on it.
+/// A list is complete where it says so, where a page is empty, where a page brings nothing new and is shorter than the limit,
+/// or where it is sorted newest first and goes back to before the lease. Any other list proves nothing about jobs that are
+/// not on it.
 struct JobListing {
-    /// What is left to do after a page.
+    /// What to do after a page.
     enum Next: Equatable { case ask, end }
 
-    /// Those of the connection, in the order of the list. The one that was wanted is the last.
+    /// The jobs of the connection, in the order of the list. If `wanted` was found, it is the last.
     private(set) var jobs: [JobObject] = []
-    /// Why it does not prove that there are no others.
+    /// Why the list does not prove that there are no other jobs; `nil` if it does.
     private(set) var doubt: DoubtfulAnswer?
 
     private let lease: WatchedLease
@@ -19,17 +20,18 @@ struct JobListing {
     private var limit = JobListing.pageLength
     private var offset = 0
     private var seen: Set<String> = []
-    /// The most jobs that a page said there are.
+    /// The largest total that a page gave.
     private var total: Int?
     private var pages = 0
-    /// The upstream has shown a longer page than was asked for at first, or was asked for one in vain.
+    /// A longer page was asked for, because a full one came from a family without offsets.
     private var hasAskedForMore = false
+    /// The longer page had nothing new: the upstream limits how long a page is.
     private var isCapped = false
 
     static let pageLength = 100
     /// Airweave has no offset, but longer lists.
     private static let longestPage = 1000
-    /// More jobs than any connection is believed to show.
+    /// So many pages have more jobs than any connection is believed to have.
     static let mostPages = 20
     /// Milliseconds by which the clocks of gateway and upstream may differ.
     private static let clockTolerance: Int64 = 60_000
@@ -39,7 +41,7 @@ struct JobListing {
         self.wanted = wanted
     }
 
-    /// The parameters of the next page.
+    /// The query parameters of the next page.
     var place: String { offset == 0 ? "limit=\(limit)" : "limit=\(limit)&offset=\(offset)" }
 
     /// No page came, for this reason.
@@ -53,7 +55,7 @@ struct JobListing {
             if job.id == wanted { return .end }
         }
         if let said = page.total { total = max(said, total ?? said) }
-        // A path of one connection's jobs that shows another's is not what it should be.
+        // The path is that of one connection. If it shows another one's jobs, it is not the list that was asked for.
         let isForeign = lease.family == .airweave && page.jobs.contains { !$0.mayRun(on: lease.key.connection) }
         guard page.unreadable == 0, !isForeign else { return doubted() }
         switch rest(after: page, new: new.count) {
@@ -63,7 +65,7 @@ struct JobListing {
         }
     }
 
-    /// What a page says about the jobs that are not on it.
+    /// Whether there are more jobs after a page, as far as the page tells.
     private enum Rest { case none, some, unknown }
 
     private mutating func rest(after page: JobList, new: Int) -> Rest {
@@ -79,12 +81,12 @@ struct JobListing {
         }
         if new > 0 { return .some }
         if limit == Self.longestPage, offset == page.count, page.count >= Self.pageLength {
-            // It shows no more at once.
+            // The upstream does not show longer pages, but an offset may still work.
             isCapped = true
             return .some
         }
-        // An upstream may have shorter pages than were asked for. One that shows the same jobs again has no pages at all, and
-        // more jobs than these if it stopped just where a page ends.
+        // The same jobs came again: the upstream ignores the offset, and shows its list from the start each time. That list
+        // is whole if it is shorter than the limit; if it is just as long, there may be more jobs.
         return page.count < limit && !isCapped ? .none : .unknown
     }
 
@@ -93,10 +95,12 @@ struct JobListing {
         return .end
     }
 
-    /// Whether the page is sorted newest first, and its last job is from well before the lease: what is younger would be on it.
+    /// Whether the page is sorted newest first, and its last job is from well before the lease: any younger job would have
+    /// come by now.
     ///
-    /// By when jobs were made, or by when they started. But a job that has not started is anywhere in such a list: that
-    /// counts only for a job that has, or where the page is as long as the longest.
+    /// The list may be sorted by when jobs were created, or by when they started. In the second case a job that has not
+    /// started may be anywhere: that order counts only if the lease's job has started, or if the page has the greatest
+    /// length.
     private func goesBack(_ page: JobList) -> Bool {
         if goesBack(page.jobs.map(\.createdAt)) { return true }
         guard lease.job?.startedAt != nil || page.count >= Self.longestPage else { return false }

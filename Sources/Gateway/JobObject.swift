@@ -152,7 +152,7 @@ struct JobList: Equatable, Sendable {
         return false
     }
 
-    /// A thousand jobs of twenty fields each, and some.
+    /// Enough for a thousand jobs of twenty fields each.
     fileprivate static func json(_ body: Span<UInt8>) -> JSONValue? {
         try? JSONValue.read(body, limits: JSONLimits(depth: 16, values: 50_000))
     }

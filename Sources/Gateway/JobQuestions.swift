@@ -1,22 +1,24 @@
 package import Policy
 
-/// The path under which a family shows one job of an organization, or the jobs of a connection; `nil` where it has none, or
-/// where it needs what is not given. `near` is the start of the path of the request that took the lease.
+/// The path under which a family shows one job of an organization, or the jobs of a connection. `nil` where the family has no
+/// such path, or where the path needs a value that is `nil`. `near` is how the path of the request that took the lease
+/// begins.
 package typealias JobPath =
     @Sendable (
         _ shown: Route.JobsShown, _ family: RouteFamily, _ near: String, _ organization: String, _ connection: String?,
         _ job: String?
     ) -> String?
 
-/// Asks the upstream about leases, and reads what it says. An answer that is not what was asked for proves nothing.
+/// Asks the upstream about leases, and reads its answers. An answer that does not show what was asked for proves nothing.
 ///
-/// That a job has ended is proved by its final status, or by a readable list of its connection's jobs without it: all pages of it,
-/// or newest first back to before the lease. That there is no such path, or that the gateway may not look, proves nothing.
+/// Two things prove that a job has ended: its final status, or a readable list of its connection's jobs that does not have
+/// it. The list must be complete, see ``JobListing``. That there is no such path, or that the gateway may not look, proves
+/// nothing.
 struct JobQuestions: Sendable {
     let questions: any UpstreamQuestions
     let path: JobPath
 
-    /// What becomes of the lease's job, or which jobs there are where it has none.
+    /// Asks how far the lease's job is; while its job is not known, asks for all jobs of the connection.
     func ask(about lease: WatchedLease) async -> JobAnswer {
         do throws(UpstreamFailure) {
             return if let job = lease.job { try await ask(for: job, of: lease) } else {
@@ -31,7 +33,7 @@ struct JobQuestions: Sendable {
             job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
         guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
         let answer = try await questions.ask(own, for: key.organization)
-        // A service that hides jobs says so, too, and so does a page of something that stands before it.
+        // A service that hides the job says the same, and so does a proxy in front of it: the list has to confirm it.
         if answer.status == 404 || answer.status == 410 { return try await find(job, of: lease, otherwise: .notFound) }
         if let doubt = DoubtfulAnswer(answer) { return .unknown(doubt) }
         guard let shown = JobObject.read(answer.body.span), shown.id == job.id, shown.mayRun(on: key.connection) else {
@@ -40,10 +42,10 @@ struct JobQuestions: Sendable {
         return .job(shown.job(type: job.type, location: job.location))
     }
 
-    /// What becomes of the jobs of several leases of an organization and a family, as the list of all its jobs has them, newest
-    /// first. The rest has to be asked about one by one.
+    /// Asks about several leases of one organization and family with the list of all the organization's jobs, newest first. A
+    /// lease whose job is not on it gets ``JobAnswer/notListed``, and has to be asked about alone.
     ///
-    /// `doubt` is why a page proved nothing.
+    /// `doubt` is why a page proved nothing; `nil` if none did.
     func ask(about leases: [WatchedLease]) async -> (answers: [JobAnswer], doubt: DoubtfulAnswer?) {
         var answers = Array(repeating: JobAnswer.notListed, count: leases.count)
         guard let first = leases.first, first.isListed,
@@ -79,7 +81,7 @@ struct JobQuestions: Sendable {
         return (answers, nil)
     }
 
-    /// Looks for the job in the list of its connection's jobs. `doubt` is what is left where nothing shows a list.
+    /// Looks for the job in the list of its connection's jobs. `doubt` becomes the answer where the family has no list.
     private func find(
         _ job: LeaseJob, of lease: WatchedLease, otherwise doubt: DoubtfulAnswer
     ) async throws(UpstreamFailure) -> JobAnswer {
@@ -102,7 +104,8 @@ struct JobQuestions: Sendable {
             })
     }
 
-    /// Reads page after page until the list is through or `wanted` is found. `nil` where the family has no list.
+    /// Reads page after page until the list has ended, a page proves nothing, or `wanted` is found. `nil` where the family
+    /// has no list.
     private func list(of lease: WatchedLease, until wanted: String?) async throws(UpstreamFailure) -> JobListing? {
         guard let target = listTarget(of: lease) else { return nil }
         var listing = JobListing(of: lease, until: wanted)
@@ -122,7 +125,7 @@ struct JobQuestions: Sendable {
     }
 
     private static let newestFirst = "order_by=createdAt%7CDESC&"
-    /// Of a list for many leases: what is older is asked about by itself.
+    /// Pages that are read of a list for many leases. Older jobs are asked about one by one.
     private static let mostSharedPages = 5
 
     private func listTarget(of lease: WatchedLease) -> String? {
@@ -131,7 +134,7 @@ struct JobQuestions: Sendable {
             return nil
         }
         switch lease.family {
-        // Of one connection by its path.
+        // Its path names the connection.
         case .airweave: return "\(path)?"
         // Ids are made of unreserved characters and need no escapes.
         case .aitronos, .other:
@@ -144,13 +147,13 @@ struct JobQuestions: Sendable {
 enum DoubtfulAnswer: String, Error, Equatable, CaseIterable, Sendable {
     /// 401, 403 or 407: the gateway may not look.
     case refused
-    /// There is nothing where the jobs should be, or no list confirms that there is none.
+    /// 404 or 410: the path of the jobs leads to nothing, or there is no list to confirm that the job is gone.
     case notFound = "not_found"
     /// No answer in time, or one that says that the upstream is not well.
     case failed
     /// What came is not what was asked for, or does not show all of it.
     case unreadable
-    /// It is from a cache, and of another time.
+    /// It is from a cache, and may be out of date.
     case stored
 
     /// `nil` for an answer that may prove something.

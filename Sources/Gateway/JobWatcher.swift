@@ -79,7 +79,8 @@ final class JobWatcher: @unchecked Sendable {
 
     private func note(_ doubt: DoubtfulAnswer?, of organization: String, isShared: Bool) {
         counts.withLock { $0.count(doubt) }
-        // Those that a list for many does not show are asked about again, one by one.
+        // Leases that a list for many does not show are asked about again, one by one: those answers tell whether there is
+        // trouble.
         if isShared, doubt != nil { return }
         if let line = troubles.answered(organization, doubt) { alarm(line) }
     }
@@ -95,7 +96,7 @@ final class JobWatcher: @unchecked Sendable {
         for lease in new {
             let hours = (epochMilliseconds - lease.since) / 3_600_000
             alarm(
-                "connection \(lease.key.connection) of \(lease.key.organization) is held for \(hours) hours by "
+                "connection \(lease.key.connection) of \(lease.key.organization) has been held for \(hours) hours by "
                     + "\(lease.kind) job \(lease.job?.id ?? "of unknown id"): the upstream does not say that it has ended"
             )
         }

@@ -14,15 +14,16 @@ enum JobAnswer: Equatable, Sendable {
     /// No answer, or one that proves nothing.
     case unknown(DoubtfulAnswer)
 
-    /// Why it proves nothing.
+    /// Why it proves nothing; for `unknown` only.
     var doubt: DoubtfulAnswer? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }
 
 /// Which lease is asked about when, and what an answer is worth: the rules of ``JobWatcher``, without sockets or clock.
 ///
-/// Questions go at the pace of their answers, and the organizations share those that may be under way: one whose questions hang
-/// does not keep the leases of others from being asked about. Within an organization, leases because of which somebody was just
-/// refused come first, then those that have been due longest. Where many are due, one list is asked for all of them.
+/// A limited number of questions is under way, and each answer lets the next one go. The organizations share that number:
+/// when one's questions hang, the leases of the others are still asked about. Within an organization, leases that just
+/// refused a request come first, then those that have been due longest. Where many are due, one list is asked for all of
+/// them.
 struct JobWatches {
     private struct Watch {
         var state: LeaseState
@@ -32,22 +33,22 @@ struct JobWatches {
         var delay = JobWatches.firstDelay
         /// When the question that is under way was asked.
         var askedAt: Instant?
-        /// It is one for the list of many leases, which may take its time.
+        /// That question is for a list of many leases, which may take long.
         var isInList = false
         /// When the last question was asked.
         var lastAskedAt: Instant?
         /// Somebody was refused because of the lease since the last question.
         var isAwaited = false
-        /// A list of many connections' jobs did not show its job.
+        /// A list of many connections' jobs did not show its job: it is asked about alone.
         var isAskedAlone = false
 
-        /// A lease that somebody waits for does not wait for a list.
+        /// A lease that somebody waits for is asked about alone, even while a list for it is under way.
         var canBeAsked: Bool { askedAt == nil || (isInList && isAwaited) }
-        /// From when on the request cannot be at work any more, so that a list without its job is believed.
+        /// From this time on the request cannot be at work any more, and a list without its job is believed.
         var believesFrom: Instant
-        /// Since when the upstream has not known the job.
+        /// When the question was asked that was the first not to find the job.
         var missingSince: Instant?
-        /// Since when nothing has run.
+        /// When the question was asked that was the first to find no job that runs.
         var idleSince: Instant?
         var isOverdueTold = false
     }
@@ -73,7 +74,7 @@ struct JobWatches {
     private var watches: [UInt64: Watch] = [:]
     /// The leases to ask about, by organization; the next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
-    /// A waiter is a turn of an organization: which of its leases gets the turn is decided when it comes.
+    /// A waiter stands for one turn of an organization; which of its leases gets the turn is decided when it comes.
     private var shares = FairShares<String>(capacity: JobWatches.mostQuestions, seats: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [Question: ShareSlot] = [:]
@@ -87,11 +88,11 @@ struct JobWatches {
     static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
     static let longestDelay = Duration.seconds(15)
-    /// A job that was just started may not be visible yet.
+    /// At least this long apart, two questions must not find the job: one that was just started may not be visible yet.
     static let missingTime = Duration.seconds(5)
     /// After the time that a request may take, its work may still be on its way to become a job.
     static let settlingTime = Duration.seconds(2)
-    /// Work that was accepted may be on its way to become a job.
+    /// Where work was accepted, a list without a job has to be confirmed this much later: the job may not be visible yet.
     static let confirmingTime = Duration.seconds(1)
     /// No job is believed to take this long.
     static let overdueMilliseconds: Int64 = 24 * 3_600_000
@@ -102,7 +103,8 @@ struct JobWatches {
         ready.removeAll()
     }
 
-    /// Takes note of the leases there are. Returns those without a job whose request cannot be at work any more.
+    /// Takes note of the leases there are. Returns those that last for their request only, once that cannot be at work any
+    /// more.
     mutating func note(_ leases: [WatchedLease], now: Instant) -> [WatchedLease] {
         var kept: [UInt64: Watch] = [:]
         kept.reserveCapacity(leases.count)
@@ -172,7 +174,7 @@ struct JobWatches {
     private mutating func takeReady(of organization: String) -> [WatchedLease] {
         while let first = ready[organization]?.popLast() {
             guard watches[first.lease.serial]?.canBeAsked ?? false else { continue }
-            // Somebody waits: its own question says most, and is answered soonest.
+            // Somebody waits: a question about this lease alone says most, and is answered soonest.
             if first.isAwaited || first.isAskedAlone { return [first.lease] }
             func isShown(_ other: Ready) -> Bool {
                 !other.isAskedAlone && other.lease.family == first.lease.family
@@ -188,13 +190,13 @@ struct JobWatches {
         return []
     }
 
-    /// The watch of a lease that became what it is; `known` is that of what it was before.
+    /// The watch of a lease whose state is new; `known` is its watch from the state before.
     private func first(of lease: WatchedLease, after known: Watch?, _ now: Instant) -> Watch {
         let sent = (lease.sentAt ?? now) + (lease.origin.patience ?? .zero) + Self.settlingTime
         let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
-            // A request that was answered at once has its job by then.
+            // If the service began the work at once, its job is visible by then.
             case .uncertain: now + Self.settlingTime
             // A cancelled job ends soon.
             case .draining: now
@@ -208,7 +210,7 @@ struct JobWatches {
         case nothing
         case shown(LeaseJob)
         case vanished
-        /// To be told to `resolved` afterwards.
+        /// Call `resolved` with what came of it.
         case resolve([LeaseJob], mayFree: Bool)
     }
 

@@ -84,7 +84,7 @@ package struct LeaseConflict: Error, Equatable, Sendable {
 }
 
 /// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:
-/// free while nothing was sent to the upstream, uncertain after ``forwarded()``.
+/// free while nothing was sent to the upstream, uncertain after ``forwarded(at:)``.
 ///
 /// A lease that lasts for the request only (`LeaseKind.holds == .request`) has no job to ask about: one that is uncertain is free
 /// once its request cannot be at work any more.
@@ -155,8 +155,8 @@ package struct Lease: ~Copyable, Sendable {
     package consuming func settle(status: Int, started job: LeaseJob?, now: Int64) {
         switch status {
         case 200...299:
-            // Without the job's id the lease stays uncertain until the upstream was asked what runs. What was only accepted (RFC
-            // 9110, section 15.3.3) has not ended: the answer shows a job as it was before.
+            // Without the job's id the lease is uncertain until the upstream has been asked what runs. Work that was only
+            // accepted (RFC 9110, section 15.3.3) has not ended: a 202 that shows an ended job shows it as it was before.
             if holds == .request {
                 release()
             } else if let job, status != 202 || !job.hasEnded {
@@ -164,10 +164,10 @@ package struct Lease: ~Copyable, Sendable {
             } else {
                 leaveUncertain(isAccepted: true)
             }
-        // A service that has given an answer of its own to a state update is done with it.
+        // With an error of its own a service has finished with a state update.
         case 500, 501, 503, 505:
             if holds == .request { release() } else { leaveUncertain() }
-        // The work may go on behind whoever says so: a proxy that waited long enough, or a service that shows where to look.
+        // The work may still go on: these come from a proxy that stopped waiting, or point to where the result will be.
         case 300...399 where holds == .job: leaveUncertain()
         case 408, 460, 499, 500...599: leaveUncertain()
         default: release()

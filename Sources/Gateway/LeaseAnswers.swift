@@ -2,7 +2,7 @@ internal import Policy
 internal import Synchronization
 internal import Transport
 
-/// A lease that somebody has to ask the upstream about.
+/// A lease that the upstream has to be asked about.
 struct WatchedLease: Equatable, Sendable {
     let serial: UInt64
     let key: LeaseKey
@@ -17,17 +17,18 @@ struct WatchedLease: Equatable, Sendable {
     var origin = LeaseOrigin()
     var sentAt: Instant?
     var isAwaited = false
-    /// Whether there is a job to ask about.
+    /// Whether it lasts for a job, which can be asked about, or for its request only.
     var holds = LeaseKind.Hold.job
 
-    /// Whether a list of all jobs of its organization may show its job. Airweave has lists of one connection only.
+    /// Whether its job may be in a list of all jobs of its organization. Airweave only has lists of one connection's jobs.
     var isListed: Bool { job != nil && family != .airweave }
 }
 
-// What an upstream on other machines says, when it is asked. An answer is about the time of its question: it changes nothing
-// about a lease that became what it is after that.
+// What the answers of a remote upstream change. An answer is about the time of its question: it does not change a lease whose
+// state is newer than that.
 extension LeaseTable {
-    /// The leases whose job runs or may run, in no order. Not reservations, whose answer is on its way.
+    /// The leases whose job runs or may run, in no order; not reservations, whose answer is on its way. Clears
+    /// ``LeaseHolder/isAwaited``.
     func watched() -> [WatchedLease] {
         var watched: [WatchedLease] = []
         for shard in shards {
@@ -48,7 +49,7 @@ extension LeaseTable {
         return watched
     }
 
-    /// The request of a lease without a job cannot be at work any more.
+    /// Frees an uncertain lease that lasts for its request only: the request cannot be at work any more.
     func endRequest(_ key: LeaseKey, _ serial: UInt64) {
         shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
@@ -71,8 +72,8 @@ extension LeaseTable {
         return nil
     }
 
-    /// The upstream was asked, at `moment`, and showed a job. Ends or updates the lease that it holds; makes none. Only the status
-    /// and the start of `job` are news.
+    /// The upstream was asked, at `moment`, and showed a job. Ends or updates the lease that has the job; makes none. Of
+    /// `job` only the status and the start are taken over.
     func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
         shard(of: key).records.withLock { records in
             // The same job may run again, for another lease: an answer from before says nothing about now.
@@ -88,7 +89,7 @@ extension LeaseTable {
         }
     }
 
-    /// The upstream does not know the job, asked at `moment` and before: it is over.
+    /// The upstream did not know the job at `moment`, nor when it was asked before: the job is over.
     func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment, now: Int64) {
         shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial),
@@ -102,17 +103,18 @@ extension LeaseTable {
     /// What became of an uncertain lease.
     enum Resolution: Equatable {
         case held, freed
-        /// Its job is not there, but that is not to be believed yet.
+        /// No job runs, but it is too early to believe that.
         case idle
-        /// Jobs run, and which of them is the lease's is open; or the lease is not uncertain any more.
+        /// Jobs run, and it is open which of them is the lease's; or the lease is not uncertain any more.
         case open
     }
 
-    /// The upstream was asked, at `moment`, for all jobs of the connection. An uncertain lease is bound to the one that runs, and
-    /// freed where none does and `mayFree`. That the job is the lease's is a guess: see ``LeaseHolder/isGuess``.
+    /// The upstream was asked, at `moment`, for all jobs of the connection. If one runs, the uncertain lease is bound to it;
+    /// that the job is the lease's own is a guess, see ``LeaseHolder/isGuess``. If none runs and `mayFree`, the lease is
+    /// freed.
     ///
-    /// While several run, or one that another lease has, or another lease of the connection waits for its job's name, the lease
-    /// stays as it is.
+    /// The lease stays as it is while several jobs run, while another lease surely has the one that runs, or while another
+    /// lease of the connection does not know its job yet.
     func resolve(
         _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, askedAt moment: LeaseMoment, now: Int64
     ) -> Resolution {
@@ -125,7 +127,7 @@ extension LeaseTable {
             // A job that another lease only guesses to have may be this one's.
             let candidates = running.filter { !records.hasSureHolder(of: key, jobID: $0.id) }
             guard let job = candidates.first else {
-                // What another lease surely has may have been started again for this one.
+                // A job that another lease surely has may have been started again for this one.
                 guard running.isEmpty else { return .open }
                 guard mayFree else { return .idle }
                 records.remove(key, serial: serial)

@@ -15,7 +15,7 @@ struct LeaseEntry: Equatable, Sendable {
     var traceID: TraceID?
     /// See ``LeaseHolder``.
     var isGuess = false
-    /// Without these in what another version wrote.
+    /// Its parts are missing in what an older gateway wrote.
     var origin = LeaseOrigin()
 }
 

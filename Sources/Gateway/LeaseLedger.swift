@@ -1,7 +1,8 @@
 internal import Policy
 internal import Synchronization
 
-/// Is told of every lease of a job that begins, learns its job, or ends: keeps their number, and the journal where there is one.
+/// Counts the leases that last for a job, and writes them to the journal if there is one. It is told when one begins, changes
+/// its job, or ends.
 ///
 /// Called under the lock of the lease's shard, so that what the journal has of one lease is in order.
 final class LeaseLedger: Sendable {
@@ -13,10 +14,10 @@ final class LeaseLedger: Sendable {
 
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
 
-    /// Whether there are leases without a job whose request may still be at work.
+    /// Whether there are leases that last for their request only, and whose lost request may still be at work.
     var hasLingering: Bool { lingering.load(ordering: .relaxed) > 0 }
 
-    /// The request of a lease without a job was lost.
+    /// A lease became uncertain: if it lasts for its request only, that request may still be at work.
     func lingers(_ holder: LeaseHolder) {
         if holder.kind.holds == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
     }

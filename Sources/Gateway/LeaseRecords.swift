@@ -10,13 +10,13 @@ struct LeaseHolder: Sendable {
     var state: LeaseState
     var job: LeaseJob?
     let since: Int64
-    /// The moment since which the state is as it is, to tell which answers about it are too old.
+    /// When it last changed, in the table's own time: the answer to an earlier question is too old.
     var settledAt: UInt64
     /// An uncertain lease whose work the upstream accepted without naming a job.
     var isAccepted = false
     /// The request that took it, for whoever is refused because of it.
     var traceID: TraceID?
-    /// Its answer was lost, and the job is the one that a list showed then.
+    /// Its answer was lost, and the job comes from a list: it may be another request's.
     var isGuess = false
     /// How the path of its request began, and for how long the request may be at work.
     var origin = LeaseOrigin()
@@ -28,7 +28,7 @@ struct LeaseHolder: Sendable {
 
 /// What a lease has to remember of the request that took it.
 package struct LeaseOrigin: Equatable, Sendable {
-    /// The path before what varies: where it was sent tells where to ask.
+    /// The path up to its first variable: questions go to a path that begins the same way.
     package var pathStart: String
     /// How long the upstream may take to answer it; `nil` in what an older gateway wrote.
     package var patience: Duration?
@@ -66,7 +66,7 @@ struct LeaseRecords: Sendable {
         return ledger.began(key, holder)
     }
 
-    /// What refuses an operation. Notes on the leases of the connection that somebody waits for them.
+    /// The conflict that refuses an operation. Marks the leases of the connection: somebody waits for them.
     mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
         guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
         for index in leases[key]?.holders.indices ?? 0..<0 { leases[key]?.holders[index].isAwaited = true }
@@ -142,9 +142,9 @@ struct LeaseRecords: Sendable {
         }
     }
 
-    /// The job of a lease is over, as the upstream said when it was asked at `serial`.
+    /// The job of a lease is over: so said the answer to a question that was asked at `serial`.
     ///
-    /// A job that was taken for the lease's may be another's: its end says nothing about the lease's own.
+    /// A job that is a guess may be another request's. Its end does not free the lease, which becomes uncertain again.
     mutating func end(_ key: LeaseKey, _ holder: LeaseHolder, askedAt serial: UInt64, now: Int64) {
         guard holder.isGuess else {
             recordDuration(key, since: holder.since, now: now)
@@ -159,7 +159,7 @@ struct LeaseRecords: Sendable {
         if let holder = self.holder(of: key, serial: holder.serial) { ledger.changed(key, holder) }
     }
 
-    /// A job was seen to run: the lease that holds it shows so, or the one that will.
+    /// A job was seen to run. The lease that has it takes it over; if none has it yet, the one that gets it will.
     mutating func jobSeen(_ key: LeaseKey, _ job: LeaseJob) {
         if updateHolders(of: key, jobID: job.id, { $0.job = job }) { return }
         guard var record = leases[key], record.holders.contains(where: { $0.job == nil }) else { return }
@@ -172,7 +172,7 @@ struct LeaseRecords: Sendable {
         leases[key]?.holders.contains { $0.job?.id == jobID } ?? false
     }
 
-    /// Whether a lease has this job that does not only guess so.
+    /// Whether a lease has this job, and not as a guess.
     func hasSureHolder(of key: LeaseKey, jobID: String) -> Bool {
         leases[key]?.holders.contains { $0.job?.id == jobID && !$0.isGuess } ?? false
     }

@@ -6,7 +6,7 @@ package import Transport
 extension LeaseTable {
     /// The leases that `disk` remembers, kept there from now on. An error means that nobody knows which there are.
     ///
-    /// `patience` is how long a request may take of which an older gateway did not say it.
+    /// `patience` is how long a request may take where an older gateway did not write that down.
     ///
     /// Where the disk does not take leases the table begins all the same, and refuses new ones until it does. `warn` gets
     /// lines for the operator, from any thread. Close the table's journal at the end.

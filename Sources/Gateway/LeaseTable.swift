@@ -29,7 +29,7 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// Whether a lease without a job waits for the end of a lost request.
+    /// Whether there are leases that last for their request only, and whose lost request may still be at work.
     var hasLingering: Bool { ledger.hasLingering }
 
     /// Whether no job holds anything. Costs one load.

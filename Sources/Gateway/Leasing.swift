@@ -9,7 +9,7 @@ extension Worker {
         _ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange
     ) throws(Failure) -> Lease? {
         guard let kind = grant.route.lease, let organization = grant.organization else { return nil }
-        // What cannot be placed under a lease is not sent.
+        // Without the connection there is no lease to take, and a request that needs one is not sent without it.
         guard let name = exchange.connection else { throw Failure(.internalError, at: .lease) }
         let key = LeaseKey(organization: organization.id, connection: name)
         var origin = LeaseOrigin()
@@ -35,7 +35,7 @@ extension Worker {
         LeaseOrigin(pathStart: pathStart(of: connection, for: grant), patience: client.patience(for: grant.route))
     }
 
-    /// The path of a request before what varies, as far as it is remembered.
+    /// The path of a request up to its first variable; at most the 256 bytes that a lease remembers.
     func pathStart(of connection: borrowing ServerConnection, for grant: Grant) -> String {
         let path = connection.head.path
         let count = min(grant.captures.start ?? path.count, path.count, 256)

@@ -151,7 +151,7 @@ package final class Metrics: Sendable {
 
     private func renderQuestions(_ counts: QuestionCounts, to out: inout [UInt8]) {
         let name = "gateway_job_questions_total"
-        out.beginMetric(name, "counter", "Questions about leases, by what came of them.")
+        out.beginMetric(name, "counter", "Questions about leases, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)
         for doubt in DoubtfulAnswer.allCases {
             out.sample(name, ["outcome": doubt.rawValue], counts.doubtful[doubt] ?? 0)

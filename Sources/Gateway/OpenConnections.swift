@@ -51,7 +51,7 @@ final class OpenConnections: Sendable {
         }
         guard isNew else { return }
         say(
-            "\(room.limit) connections are open, and there is room for no more: silent and idle ones end for new ones; new ones without a place are refused"
+            "\(room.limit) connections are open, and there is room for no more: those without a request under way end for new ones; where none can end, the new one is refused"
         )
     }
 }

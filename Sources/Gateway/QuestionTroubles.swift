@@ -9,7 +9,8 @@ struct QuestionCounts: Equatable, Sendable {
     }
 }
 
-/// Tells the operator when the questions of an organization stop proving anything, once, and when they do again.
+/// Tells the operator once when the answers about an organization's jobs stop proving anything, and once when they prove
+/// something again.
 ///
 /// Without answers no lease ends, and nobody would know why.
 struct QuestionTroubles {
@@ -41,7 +42,7 @@ struct QuestionTroubles {
         rows[organization]?.isTold = true
         told += 1
         return "\(row.count) questions in a row about jobs of \(organization) proved nothing: \(doubt.explanation). "
-            + "Its connections stay held until one proves something; \(doubt.advice)"
+            + "Its connections stay held until an answer proves something; \(doubt.advice)"
     }
 }
 
@@ -51,7 +52,7 @@ extension DoubtfulAnswer {
         case .refused: "the upstream does not let the gateway look (401, 403 or 407)"
         case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
         case .failed: "no answer came in time, or the answer was 429 or 5xx"
-        case .unreadable: "the answers are not the jobs that were asked for, or do not show all of them"
+        case .unreadable: "the answers do not show the jobs that were asked for, or not all of them"
         case .stored: "the answers come from a cache (they have the field Age)"
         }
     }
@@ -64,7 +65,7 @@ extension DoubtfulAnswer {
             "check that the routes with \"shows\" have the upstream's paths, and that ownCredential may see its jobs"
         case .failed: "check whether the upstream is well"
         case .unreadable: "look at what the upstream answers at the paths of the routes with \"shows\""
-        case .stored: "have the cache before the upstream pass these requests on: they say Cache-Control: no-cache"
+        case .stored: "let the cache in front of the upstream pass these requests on: they have Cache-Control: no-cache"
         }
     }
 }

@@ -10,7 +10,7 @@ final class RemoteJobs: Sendable {
         self.questions = questions
     }
 
-    /// No more of an answer is read in passing: the watcher asks for itself.
+    /// Longer answers are not read in passing: the watcher asks for itself.
     static let mostBytes = 256 << 10
 
     /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
@@ -35,7 +35,7 @@ final class RemoteJobs: Sendable {
         guard let path = questions.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
         let answer: UpstreamAnswer
         do throws(UpstreamFailure) { answer = try await questions.questions.ask(path, for: organization) } catch {
-            // Not the time of the request itself, which would be told that its work may have begun.
+            // The question took too long, not the request: the client must not hear that its work may have begun.
             throw error.status == 504 ? .jobUnanswered : error
         }
         switch answer.status {

@@ -24,8 +24,8 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case closed
     /// The head did not come in time, or the endpoint took no more of the request.
     case answerTimeout
-    /// What came is no HTTP response, or one whose framing contradicts itself; to a question, one that does not tell what was
-    /// asked.
+    /// Not an HTTP response, or one whose framing contradicts itself. Also the answer to a question about a job that does not
+    /// show the job.
     case invalidResponse
     /// More head than any service needs.
     case headTooLarge
@@ -44,7 +44,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case loop
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
-    /// The upstream did not say in time which connection a job is on: the request for it was not sent.
+    /// The upstream did not say in time which connection a job is on, so the request about that job was not sent.
     case jobUnanswered
     /// This machine has no descriptors or ports left.
     case localExhaustion
@@ -108,13 +108,13 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         switch self {
         case .noEndpoint: "no endpoint is well"
         case .queueFull: "too many requests wait for the upstream"
-        case .queueTimeout: "no request to the upstream ended in time"
+        case .queueTimeout: "no place at the upstream became free in time"
         case .nameNotFound: "the host name does not resolve"
         case .nameTimeout: "the host name did not resolve in time"
         case .connectionRefused: "the connection was refused"
         case .unreachable: "the host cannot be reached"
         case .connectTimeout: "the connection was not made in time"
-        case .certificate: "the certificate is not to be trusted"
+        case .certificate: "the certificate is not trusted"
         case .tls: "the TLS handshake failed"
         case .tlsAlert: "the TLS handshake was refused"
         case .closed: "the connection ended before the answer"
@@ -122,13 +122,13 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .jobUnanswered: "the upstream did not say in time which connection the job is on"
         case .invalidResponse: "the answer is not valid HTTP"
         case .headTooLarge: "the head of the answer is too large"
-        case .unexpectedUpgrade: "the protocol was switched unasked"
+        case .unexpectedUpgrade: "the upstream switched protocols unasked"
         case .tooManyInterim: "there are too many interim answers"
         case .truncated: "the answer ended early"
-        case .bodyTimeout: "the answer stopped half way"
+        case .bodyTimeout: "the answer stopped halfway"
         case .totalTimeout: "the answer did not end in time"
         case .invalidBody: "the framing of the answer is damaged"
-        case .loop: "the request has passed this gateway already"
+        case .loop: "the request has already passed through this gateway"
         case .credentialRefused: "the gateway's credential was refused"
         case .localExhaustion: "this machine has no descriptors or ports left"
         case .internalFailure: "the connector service failed"

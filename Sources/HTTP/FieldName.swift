@@ -107,8 +107,8 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     /// Costs less than `==`, which goes through the conformance.
     var isOther: Bool { if case .other = self { true } else { false } }
 
-    /// Whether a name is a known one with `_`, or another sign, where that has `-`: servers that make variables of names take
-    /// both for the same, so what is done about the one must be done about the other.
+    /// Whether a name is a known one with `_` or another sign for `-`. Servers that turn names into variables take both for
+    /// the same, so the gateway must treat both the same.
     package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         guard range.contains(where: { isSign(bytes[$0]) && bytes[$0] != UInt8(ascii: "-") }) else { return false }
         let plain = range.map { isSign(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }

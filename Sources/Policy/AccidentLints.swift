@@ -32,7 +32,7 @@ extension PolicyValidation {
         }
     }
 
-    /// Finds the kinds of leases that wait for each other although only one of them says so.
+    /// Finds the kinds of leases that exclude each other although only one of them says so.
     func lintConflicts() {
         var conflicts: [String: Set<String>] = [:]
         for lease in documents.leases { conflicts[lease.name] = Set(lease.conflicts.map(\.value)) }
@@ -40,11 +40,11 @@ extension PolicyValidation {
             for other in lease.conflicts where conflicts[other.value]?.contains(lease.name) == false {
                 report.warning(
                     .oneSidedConflict,
-                    "\"\(lease.name)\" and \"\(other.value)\" wait for each other, but only one of them says so",
+                    "\"\(lease.name)\" and \"\(other.value)\" exclude each other, but only one of them says so",
                     at: other.place,
                     help: [
                         "a conflict always holds both ways: add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\", so that "
-                            + "nobody reads it otherwise"
+                            + "both say so"
                     ])
             }
         }
@@ -52,7 +52,7 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
-    /// Finds the changes of a rate that have no effect, because the burst stays as it is.
+    /// Finds the changes of a rate that have no effect because the burst stays as it is.
     func lintBursts() {
         var limits: [String: LimitInForce] = [:]
         for limit in documents.limits { limits[limit.name] = LimitInForce(limit) }
@@ -95,6 +95,6 @@ extension PolicyValidation {
 }
 
 extension Rate {
-    /// How many it permits in its own time, or in a minute where that is longer.
+    /// How many it permits in its own period, or in a minute where that is longer.
     fileprivate var most: Double { pace * Double(max(periodSeconds, 60)) }
 }

@@ -1,8 +1,8 @@
 extension PolicyValidation {
     /// A limit must not be on a class that no route has.
     ///
-    /// Where a route's class and that of some limits are slips of each other, the one that is written less often is the slip: it
-    /// is reported where it is written, and the others are not.
+    /// Where a route and a limit name nearly the same class, the name that is written less often is taken for the slip. It is
+    /// reported where it is written; the other name is not reported.
     func checkClasses() {
         // What a file that could not be read may define is not judged.
         guard !report.isIncomplete else { return }
@@ -30,7 +30,8 @@ extension PolicyValidation {
         }
     }
 
-    /// Where other routes have the class that was meant the set can run, but nothing limits this one.
+    /// Where other routes have the class that was meant, the set can run, but that limit does not limit this route: a
+    /// warning.
     private func report(slip name: String, at uses: [Placed<String>], of meant: Placed<String>, isError: Bool) {
         let message = "no limit is on class \"\(name)\""
         let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(report.location(of: meant.place)))"]

@@ -79,11 +79,11 @@ extension LimitChange {
     /// When it is over, in seconds since the epoch.
     var end: Int64 { until?.value ?? .max }
 
-    /// In the order in which they are worked in.
+    /// In the order in which they are applied.
     static func latestFirst(_ changes: [LimitChange]) -> [LimitChange] { changes.sorted { $0.end > $1.end } }
 }
 
-/// What is left of a limit when some changes are worked in.
+/// A limit with some changes applied.
 struct LimitInForce: Equatable {
     private(set) var rate: Rate
     private(set) var burst: Int?

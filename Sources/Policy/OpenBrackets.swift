@@ -2,12 +2,12 @@ internal import JSON
 
 /// Which braces and brackets of a text are open at a place, for the help about one that is missing.
 ///
-/// The text up to there has been read without a mistake, so that strings and comments can be told by how they begin.
+/// The text up to there has been read without an error, so strings and comments can be recognized by how they begin.
 struct OpenBrackets {
-    /// The offsets of those that are open, the outermost first.
+    /// The offsets of the open ones, the outermost first.
     private(set) var open: [Int] = []
-    /// The first one whose closing sign begins a line that is not indented as the line that opened it is: as a rule the
-    /// missing one belongs there.
+    /// The first pair whose closing sign begins a line with another indentation than the line of the opening sign: as a rule,
+    /// the missing sign belongs before that line.
     private(set) var misplaced: (opening: Int, closing: Int)?
 
     private let bytes: [UInt8]

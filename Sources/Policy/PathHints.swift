@@ -1,6 +1,7 @@
-/// Knows variables of paths as other routers write them.
+/// Knows how other routers write variables in paths.
 enum PathHints {
-    /// The name of the variable that a segment is elsewhere: `:id`, `<id>`, `<int:id>`, `*id`, `[id]`, `{id:[0-9]+}`, `$id`.
+    /// The name of the variable, if a segment is one in another router: `:id`, `<id>`, `<int:id>`, `*id`, `[id]`,
+    /// `{id:[0-9]+}`, `$id`.
     static func variable(_ segment: Substring) -> Substring? {
         guard let first = segment.first, segment.count > 1 else { return nil }
         let inner = segment.dropFirst()

@@ -38,7 +38,7 @@ package struct PathTemplate: Equatable, Sendable {
 
     fileprivate var gaps: Int { (hasOrganization ? 1 : 0) + (hasConnection ? 1 : 0) + (hasJob ? 1 : 0) }
 
-    /// How many segments it begins with as `start` does, the part of a request's path before what varies.
+    /// How many segments at its beginning are the same as in `start`, which is a request's path up to its first variable.
     fileprivate func agreement(with start: String) -> Int {
         let wanted = start.utf8.split(separator: UInt8(ascii: "/"))
         var count = 0

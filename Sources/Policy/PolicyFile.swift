@@ -5,7 +5,7 @@ package struct PolicyFile: Sendable {
     /// The name that diagnostics show, as a rule the path.
     package let name: String
     package let bytes: [UInt8]
-    /// Whether it is part of the set. One that only looks like it has no bytes here, and is warned of.
+    /// Whether it is part of the set. A file that only looks like a part has no bytes here, and gets a warning.
     package let isRead: Bool
 
     package init(name: String, bytes: [UInt8]) {
@@ -21,7 +21,7 @@ package struct PolicyFile: Sendable {
         isRead = false
     }
 
-    /// What a file in the policy folder is, to go by its name without folders.
+    /// What a file in the policy folder is, judged by its name without folders.
     package enum Role: Sendable {
         case policy
         /// It was probably meant to be one.

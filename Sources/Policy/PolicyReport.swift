@@ -47,8 +47,8 @@ final class PolicyReport {
             Finding(severity: .warning, code: code, message: message, place: place, label: label, help: help))
     }
 
-    /// Keeps a text out of every source line that is shown: who puts a secret where its hash or its file belongs must not find
-    /// it in a log. What looks like a token of the gateway is kept out wherever it stands.
+    /// Keeps a text out of every source line that is shown: somebody may have written a secret where its hash or its file
+    /// belongs, and it must not get into a log. What looks like a token of the gateway is kept out wherever it stands.
     func conceal(_ place: Place) { concealed.append(place) }
 
     /// Remembers a file that the policies name.
@@ -91,8 +91,8 @@ final class PolicyReport {
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
 
-    /// The name that `name` is most likely a slip of. Each question takes a look at all names: of a thousand slips the first
-    /// hundred have their help.
+    /// The name that `name` is most likely a slip of. Each call compares it with all names, so only the first hundred slips
+    /// of a policy set get this help.
     func nearestName(to name: String, among known: some Sequence<String>) -> String? {
         guard mayLookFurther else { return nil }
         suggestions += 1

@@ -79,9 +79,9 @@ package struct RouteTable: Sendable {
 
     /// The path at which the upstream of a family shows one job or several, `nil` where no route of it can be filled in.
     ///
-    /// Of several routes it is the one whose path names the most, then the first by id. Of several patterns it is the one that
-    /// begins as `start` does, the part of a request's path before what varies: an upstream that was sent a request without
-    /// `/v1` is asked without it. Of those that agree as much it is the first.
+    /// Of several routes it is the one whose path names the most, then the first by id. Of several patterns it is the one
+    /// that begins most like `start`, which is a request's path up to its first variable: an upstream that was sent a request
+    /// without `/v1` is asked without it. Of equal ones it is the first.
     package func path(
         showing shown: Route.JobsShown, family: RouteFamily, near start: String = ""
     ) -> PathTemplate? { jobPaths[shown, family, near: start] }

@@ -1,6 +1,7 @@
 internal import JSON
 
-/// Finds what looks like a token of the gateway, so that nothing that is printed shows one: people paste theirs everywhere.
+/// Finds what looks like a token of the gateway, so that nothing that is printed shows one: people paste tokens in the wrong
+/// places.
 package enum TokenMask {
     /// What each token begins with.
     package static let prefix = "cgw_"

@@ -3,7 +3,8 @@ internal import JSON
 /// Reads the `upstream` block of `gateway`.
 struct UpstreamDocument {
     private(set) var settings = UpstreamSettings(endpoints: [])
-    /// Where it says that the gateway's own questions carry no credential, unless it says so in words.
+    /// Where the gateway's own questions are left without a credential; `nil` if they have one, or `"none"` says that this is
+    /// meant.
     private(set) var anonymousQuestions: Place?
     private let report: PolicyReport
 

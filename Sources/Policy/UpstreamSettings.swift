@@ -80,7 +80,8 @@ package struct UpstreamSettings: Equatable, Sendable {
         package var answer = Duration.seconds(75)
         /// Between two pieces of a body, in either direction.
         package var bodyProgress = Duration.seconds(30)
-        /// From the request's head to the end of its answer, whatever moves meanwhile: what was granted ends at some time.
+        /// From the request's head to the end of its answer, even if data keeps moving: what was granted has to end at some
+        /// time.
         package var total = Duration.seconds(3600)
         /// How long an unused connection is kept: shorter than the upstream keeps it, so that it is not closed just as a
         /// request is sent.

@@ -3,18 +3,19 @@ internal import Synchronization
 /// How many connections may be open at once over all listeners that share it, and how many each client has.
 ///
 /// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may have seven times as
-/// many places as are free. One alone can have seven eighths of the room; however many take all they can get, they leave a part
-/// for the next one. Once all places are taken, connections with nothing under way end in favour of clients that have fewer.
+/// many places as are free. So one alone can have seven eighths of the room, and however many clients take all they can, some
+/// places are left for the next one. A client that gets no free place may get that of a connection with nothing under way, if
+/// it is its own, or another client's that has more.
 ///
-/// Not ``FairShares`` of requests: a place can be taken back here, so nobody waits for one; and there may be as many
-/// clients as connections, so one rule has to do that does not look at the other clients.
+/// Not ``FairShares``, as for requests: here a place can be taken back, so nobody waits for one. And there may be as many
+/// clients as connections, so the rule has to do without a look at the other clients.
 package final class ConnectionRoom: Sendable {
     private struct State {
         var limit: Int
         var open = 0
         /// Only clients that have a connection.
         var counts: [UInt64: Int] = [:]
-        /// Newcomers for whom loops are asked.
+        /// Newcomers for whom other loops are being asked to end a connection.
         var asking = 0
         var loops: [EventLoop] = []
 
@@ -76,11 +77,11 @@ package final class ConnectionRoom: Sendable {
         }
     }
 
-    /// How many newcomers may be open beyond the limit while loops are asked for places for them.
+    /// How many newcomers may be open beyond the limit while other loops are asked to end a connection for them.
     package static let mostAsking = 16
 
-    /// Whether the other loops are asked to end a connection for one of this client: not where it has its share, and for few
-    /// at once. Holds until ``endsAsking()``.
+    /// Whether to ask the other loops to end a connection for a new one of this client: not if the client has its share, and
+    /// only for a few newcomers at once. Counts as one of them until ``endsAsking()``.
     func beginsAsking(for client: UInt64) -> Bool {
         state.withLock { state in
             let own = state.counts[client] ?? 0
@@ -96,10 +97,11 @@ package final class ConnectionRoom: Sendable {
     func endsAsking() { state.withLock { $0.asking -= 1 } }
 }
 
-/// The connections of one loop that can go, the first to go at the end: found by one look at all of them, and used up one by one.
+/// The connections of one loop that can go, the first to go at the end of the array. One look at all connections finds
+/// several; they are used up one by one.
 struct Evictable {
     private var watches: [SocketWatch] = []
-    /// When connections that can go are looked for again at the earliest.
+    /// No new look before this time.
     private var nextLook: Instant?
 
     private static let most = 64
@@ -133,7 +135,8 @@ struct Evictable {
     }
 
     /// Which connection goes first: one of a client beyond its share; among those, one that has not sent a request, then an
-    /// idle one; then one of the client that has most; then the one that has been so longest.
+    /// idle one, then an unfinished one; then one of the client that has most; then the one that has been in that state
+    /// longest.
     struct Rank: Comparable {
         private let key: (Int, Int, Int, UInt64)
 

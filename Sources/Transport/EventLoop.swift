@@ -18,7 +18,7 @@ internal import Synchronization
     private var chores: [Chore] = []
     private var isStopping = false
     private var stretches = Stretches()
-    /// The tasks that have worked long enough, in the order in which they go on.
+    /// The tasks that let others go first, in the order in which they go on.
     package var turns: any TurnQueue = TurnsInOrder()
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
@@ -118,7 +118,7 @@ internal import Synchronization
         while !ready.isEmpty || !turns.isEmpty,
             rounds == 0 || rounds < 8 && Instant.now() - now < EventLoop.longestRounds
         {
-            // One of those that have worked long enough, beside all that were woken.
+            // One of those that let others go first, besides all that were woken.
             turns.next()?.begin()
             swap(&ready, &running)
             stretches.beginRound()
@@ -131,7 +131,7 @@ internal import Synchronization
     /// The sockets are looked at after this, whoever is ready.
     private static let longestRounds = Duration.milliseconds(2)
 
-    /// Whether others have their turn before the next step of this owner, which is a piece of work as short as a read or a write.
+    /// Whether this owner has to let others go first before its next step. A step is as short as a read or a write.
     package func isTurnOver(of owner: ShareOwner) -> Bool { !isStopping && stretches.isOver(for: owner) }
 
     /// Waits until it is this owner's turn again.

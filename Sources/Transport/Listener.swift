@@ -90,7 +90,7 @@ package final class Listener {
 
     private enum Admission {
         case admitted, evicted, shed
-        /// Another loop may have a connection that can go.
+        /// None of this loop's connections can go, but one of another loop may.
         case asks
     }
 
@@ -106,7 +106,7 @@ package final class Listener {
         return .shed
     }
 
-    /// Whether another loop ends a connection in favour of this client.
+    /// Whether another loop ends a connection in favour of this client, or a place is free by now.
     private func findsPlaceElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
         defer { room.endsAsking() }
         for other in room.loops where other !== loop {
@@ -140,7 +140,7 @@ package final class Listener {
         return admission
     }
 
-    /// Whether there is a place for a new connection after all; it is ended where no loop has one.
+    /// Looks for a place for a new connection on the other loops. If there is none, ends the connection and returns `false`.
     private func waitsForPlace(_ descriptor: Int32, _ client: UInt64) async -> Bool {
         guard let room else { return true }
         let isFound = await findsPlaceElsewhere(for: client, in: room)

@@ -41,9 +41,9 @@ package struct ServerConnection: ~Copyable {
     /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
     var hasFailedToSend = false
     package internal(set) var bytesSent = 0
-    /// The answer under way is not sent any more after this.
+    /// The deadline of the answer under way: nothing more of it is sent then.
     package var answerEnd = Instant.distantFuture
-    /// Whose work it does: the client's address, until somebody knows better.
+    /// Whose share its work uses up: the client's address, until the organization and the token are known.
     package var owner: ShareOwner
 
     init(
@@ -52,7 +52,8 @@ package struct ServerConnection: ~Copyable {
         let socket = Socket(owning: descriptor)
         let stream = try ByteStream(server: context, socket: descriptor)
         watch = try loop.watch(descriptor)
-        // WORKAROUND: an autoclosure here, as of `??`, lets the compiler end the watch before the connection begins.
+        // WORKAROUND: with an autoclosure here, such as that of `??`, the compiler ends the watch before the connection
+        // begins.
         var owner = UInt64(watch.generation)
         if let client {
             watch.standing = .silent
@@ -135,7 +136,7 @@ package struct ServerConnection: ~Copyable {
                 do throws(HeadError) {
                     if try parseHead() {
                         beginExchange()
-                        // What was read was a step already.
+                        // After a read, `fill` has asked already.
                         if !hasRead, isTurnOver() { await nextTurn() }
                         return .request
                     }
@@ -217,8 +218,8 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
-    /// Whether others have their turn before the next step of this connection. Asked once for each: a client that always
-    /// has more at hand, or takes all at once, must not keep the loop for itself.
+    /// Whether this connection has to let others go first before its next step. To be asked once for each step: a client that
+    /// always has more to send, or takes everything at once, must not keep the loop for itself.
     package func isTurnOver() -> Bool { loop.isTurnOver(of: owner) }
 
     /// Waits until it is this connection's turn again.

@@ -21,7 +21,7 @@ extension ServerConnection {
             output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
-        // Much of a body may be at hand at once, in pieces of a byte.
+        // Many pieces of a body may have come at once, each of one byte: each is a step.
         if isTurnOver() { await nextTurn() }
         var progress: Instant?
         while true {

@@ -1,8 +1,8 @@
-/// Whose share of what many share something counts against: a token of an organization, both as numbers.
+/// Whose share is used up, where many share something: that of a token of an organization, both as numbers.
 ///
-/// Before either is known the client's address stands for it. Whoever gives out the shares decides which of the two it
-/// replaces: an address that is an organization of its own weighs as much as one, an address that is a token of the
-/// organization 0 shares with all that are unknown.
+/// For an unknown caller the organization is 0, and the token is the client's address. So all unknown callers together can
+/// have as much as one organization. The length of a turn on a loop is the exception: there each address counts as an
+/// organization of its own, see ``Stretches``.
 package struct ShareOwner: Hashable, Sendable {
     package let organization: UInt64
     package let token: UInt64

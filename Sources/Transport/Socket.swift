@@ -178,6 +178,6 @@ func peerNumber(of descriptor: Int32) -> UInt64 {
     }
 }
 
-/// Of an IPv6 address, by its halves: the network, of which one client has all addresses; where it stands for an IPv4 address,
-/// that one.
+/// The number of a client with an IPv6 address, given as two halves. It is the network, as one client may have all addresses
+/// of it; of an address that stands for an IPv4 address it is that address.
 func clientNumber(network: UInt64, host: UInt64) -> UInt64 { network == 0 ? host & 0xFFFF_FFFF : network }

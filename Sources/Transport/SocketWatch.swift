@@ -138,16 +138,16 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
-    /// What a connection waits for that can go, those that go first first.
+    /// What a connection that can go waits for. Those of the first case go first.
     enum Idleness: Int {
-        /// Its first request: a part of it may be here.
+        /// Its first request, of which a part may have come.
         case silent
         case idle
-        /// The rest of a head, or of a body that nobody wants.
+        /// The rest of a later request's head, or of a body that nobody wants.
         case unfinished
     }
 
-    /// `nil`: an answer is due here, or on its way.
+    /// `nil` for a connection that cannot go: an answer is due, or on its way.
     var idleness: Idleness? {
         guard isWaiting else { return nil }
         return switch standing {

@@ -1,10 +1,10 @@
-/// A task that waits until it is its turn.
+/// A task that waits for its turn.
 @safe package struct Turn {
     private let continuation: UnsafeContinuation<Void, Never>
 
     init(_ continuation: UnsafeContinuation<Void, Never>) { unsafe self.continuation = continuation }
 
-    // SAFETY: whoever has the turn out of its queue is the only one, and begins it once.
+    // SAFETY: a turn leaves its queue once, and whoever took it out begins it once.
     func begin() { unsafe continuation.resume() }
 }
 
@@ -14,7 +14,7 @@ package protocol TurnQueue: AnyObject {
 
     func add(_ turn: Turn, of owner: ShareOwner)
 
-    /// The turn before is over: the next one.
+    /// Ends the turn that this returned last, and takes the next one out; `nil` if none waits.
     func next() -> Turn?
 }
 
@@ -29,34 +29,35 @@ final class TurnsInOrder: TurnQueue {
     func next() -> Turn? { turns.isEmpty ? nil : turns.removeFirst() }
 }
 
-/// How long each organization has worked since others had their turn: it has one stretch, however many connections it has.
+/// How long each organization has worked in this round. It has one stretch of work, however many connections it has; then
+/// others have their turn.
 ///
-/// A few steps in a round are free and cost no look at the clock: they are short, and most requests take no more.
+/// The first few steps in a round are free, without a look at the clock: they are short, and most requests take no more.
 struct Stretches {
     private struct Stretch {
         var organization: UInt64 = 0
         var round: UInt64 = 0
         var steps = 0
-        /// Nanoseconds.
+        /// When its first step was taken that is not free, in nanoseconds; zero before that.
         var begunAt: UInt64 = 0
     }
 
     private var stretches = Array(repeating: Stretch(), count: Self.places)
     private var round: UInt64 = 1
-    /// Organizations of this round.
+    /// How many organizations have worked in this round.
     private var organizations: UInt64 = 0
     /// The nanoseconds for which each of them may work in this round.
     private var share = Self.longestWait / Self.leastShares
-    /// What is left of the free steps that are nobody's own.
+    /// Free steps that are left for any organization, once its own are used up.
     private var spareSteps = Self.mostSpareSteps
 
     /// Two organizations at one place share their time in a round: that is unlikely, and harmless.
     private static let places = 256
-    /// Of each organization in a round.
+    /// For each organization in a round.
     private static let freeSteps = 4
-    /// Of all together, beside their own.
+    /// For all together in a round, besides their own.
     private static let mostSpareSteps = 8
-    /// Nanoseconds that all together may take before the first has its turn again.
+    /// Nanoseconds that all together may take before the first one has its turn again.
     private static let longestWait: UInt64 = 8_000_000
     private static let leastShares: UInt64 = 8
 
@@ -68,8 +69,8 @@ struct Stretches {
         spareSteps = Self.mostSpareSteps
     }
 
-    /// Whether an owner that has one more step at hand has worked long enough for others to have their turn first. The more
-    /// there are, the sooner.
+    /// Whether an owner, before its next step, has worked long enough to let others go first. The more organizations there
+    /// are, the sooner that is so.
     mutating func isOver(for owner: ShareOwner) -> Bool {
         let organization = owner.organization == 0 ? owner.token : owner.organization
         let place = place(of: organization)

@@ -211,8 +211,8 @@ struct EndpointHealth: Sendable {
     }
 }
 
-/// The first few organizations of a row: as many as it takes to say that it is not about one of them. A caller on a public
-/// route, with the key 0, may be anybody and counts as none.
+/// The first few organizations in a row of failures: enough of them to tell that the failures are not about one organization.
+/// A caller on a public route, with the key 0, may be anybody and counts as none.
 struct FewOrganizations: Equatable, Sendable {
     private var keys: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private(set) var count = 0

@@ -3,15 +3,15 @@ internal import Policy
 
 /// Which URLs of an answer are the upstream's own, and where clients find what they name: behind the gateway.
 ///
-/// A URL that names a host of the upstream, but nothing that is reached through the gateway - another port, a path outside of
-/// the endpoint's - belongs to the inside, and clients do not get it.
+/// A URL that names a host of the upstream, but nothing that clients can reach through the gateway (another port, a path
+/// outside the endpoint's), is internal, and clients do not get it.
 struct OwnPlaces: Sendable {
     private struct Root: Sendable {
         /// A name in lower case, or an address; IPv6 in brackets.
         let host: [UInt8]
-        /// As a URL may write the port; empty where a URL may leave it out.
+        /// The ports that a URL may name; an empty one where a URL may leave it out.
         let ports: [[UInt8]]
-        /// The path in front of all others.
+        /// The path of the endpoint's URL, with which all others begin.
         let base: [UInt8]
     }
 
@@ -39,7 +39,7 @@ struct OwnPlaces: Sendable {
     enum Place: Equatable {
         /// It is not the upstream's, or names no host: it stays.
         case elsewhere
-        /// What clients reach it by.
+        /// The URL by which clients reach it.
         case mapped([UInt8])
         /// It is the upstream's, and clients do not reach it.
         case inside

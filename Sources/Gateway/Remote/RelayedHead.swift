@@ -67,8 +67,8 @@ extension Worker {
         return isAnyMapped ? lines : nil
     }
 
-    /// Appends an interim answer (RFC 9110, section 15.2). What becomes of the request nobody knows yet, and it may be an error:
-    /// of its fields only links go on, where none of them names a host.
+    /// Appends an interim answer (RFC 9110, section 15.2). The request may still fail, and an error must not tell of the
+    /// inside: so of its fields only a `Link` goes on, and only if it names no host.
     func appendInterimHead(of upstream: ClientConnection, to output: inout [UInt8]) {
         let head = upstream.head
         let input = upstream.input
@@ -144,7 +144,7 @@ enum RelayedHead {
 }
 
 extension Span<UInt8> {
-    /// Whether there is what begins an authority.
+    /// Whether there are two slashes, which begin an authority.
     fileprivate var containsHost: Bool {
         indices.dropFirst().contains { self[$0] == .slash && self[$0 - 1] == .slash }
     }
