@@ -1,0 +1,144 @@
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("What proves that an endpoint is not well")
+struct EndpointProofTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    private var health: EndpointHealth {
+        var breaker = UpstreamSettings.Breaker()
+        breaker.failures = 5
+        breaker.openFor = .seconds(5)
+        return EndpointHealth(breaker: breaker, check: nil)
+    }
+
+    /// Reports one status, and says whether that put the endpoint out.
+    private func status(
+        _ health: inout EndpointHealth, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
+        onTrial isTrial: Bool = false, mayLeave: Bool = true
+    ) -> EndpointHealth.Change? {
+        health.answered(
+            status: 503, to: organization, good: good, onTrial: isTrial, now: Self.start + .seconds(seconds)
+        ) { _ in mayLeave }
+    }
+
+    private func silence(
+        _ health: inout EndpointHealth, _ organization: UInt64, servesOthers: Bool
+    ) -> EndpointHealth.Change? {
+        health.gaveNoAnswer(.answerTimeout, to: organization, now: Self.start) { _ in
+            servesOthers
+        } mayLeave: { _ in
+            true
+        }
+    }
+
+    @Test("Statuses of two organizations, and of whoever asks without a token, never put an endpoint out")
+    func oneSided() {
+        var health = health
+        for index in 0..<10_000 {
+            #expect(status(&health, UInt64(index % 3)) == nil)
+        }
+        #expect(health.isWell && !health.isOut)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Statuses of three organizations do, once there are enough and they are half of the answers")
+    func severalOrganizations() {
+        var health = health
+        for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
+        // The good answers are counted from the first status on.
+        #expect(status(&health, 2, good: 106) == nil)
+        #expect(status(&health, 2, good: 106) == .out(.seconds(5), .status(503), isTrial: false))
+        #expect(health.isOut)
+    }
+
+    @Test("Statuses that came long ago do not count")
+    func window() {
+        var health = health
+        for organization in [1, 2, 3, 4] as [UInt64] { _ = status(&health, organization) }
+        #expect(health.countsUntil == Self.start + .seconds(10))
+        for organization in [1, 2, 3, 4] as [UInt64] { #expect(status(&health, organization, at: 10) == nil) }
+        health.forgetStatuses(now: Self.start + .seconds(20))
+        #expect(health.countsUntil == nil)
+        #expect(health.isWell)
+    }
+
+    @Test("Without room statuses change nothing")
+    func noRoom() {
+        var health = health
+        for index in 0..<100 { #expect(status(&health, UInt64(index), mayLeave: false) == nil) }
+        #expect(health.isWell)
+    }
+
+    @Test("A status shows that what did not answer is there again, but not that what answered so is well")
+    func trials() {
+        var health = health
+        for _ in 0..<5 { _ = health.failed(now: Self.start) }
+        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
+        #expect(status(&health, 1, at: 5, onTrial: true) == .back)
+        for organization in [1, 2, 3, 4, 5] as [UInt64] { _ = status(&health, organization, at: 6) }
+        #expect(health.isOut)
+        #expect(health.admission(now: Self.start + .seconds(11)) == .onTrial)
+        #expect(status(&health, 1, at: 11, onTrial: true) == .out(.seconds(10), .status(503), isTrial: true))
+    }
+
+    @Test("Requests of one organization that get no answer prove nothing while others are served")
+    func silence() {
+        var health = health
+        for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
+        #expect(!health.isOut && !health.isWell)
+        #expect(silence(&health, 2, servesOthers: true) == nil)
+        #expect(silence(&health, 0, servesOthers: true) == nil, "who has no token is no organization")
+        #expect(
+            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+    }
+
+    @Test("Whoever asks without a token is not one of those that are served")
+    func nobodyServed() {
+        let served = ServedOrganizations()
+        served.note(0, now: Self.start)
+        let hasNobody = !served.hasOthers(than: FewOrganizations(), now: Self.start)
+        #expect(hasNobody)
+        served.note(7, now: Self.start)
+        let hasOne = served.hasOthers(than: FewOrganizations(), now: Self.start)
+        #expect(hasOne)
+    }
+
+    @Test("They do where nobody else was served")
+    func silenceForAll() {
+        var health = health
+        for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
+        #expect(
+            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+    }
+
+    @Test("What may not leave is told once, and leaves when it may")
+    func kept() {
+        var health = health
+        for _ in 0..<4 { _ = health.failed(now: Self.start) }
+        func fail(_ mayLeave: Bool) -> EndpointHealth.Change? {
+            health.wasUnreachable(.connectionRefused, now: Self.start) { _ in mayLeave }
+        }
+        #expect(fail(false) == .kept(.unreachable(.connectionRefused)))
+        #expect(fail(false) == nil)
+        #expect(health.admission(now: Self.start) == .admitted)
+        #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isTrial: false))
+    }
+
+    @Test("The only one left is tried after the shortest time, however often it failed")
+    func needed() {
+        var health = health
+        var now = Self.start
+        for _ in 0..<5 { _ = health.failed(now: now) }
+        for _ in 0..<4 {
+            now = now + .seconds(5)
+            #expect(health.admission(now: Instant(nanoseconds: now.nanoseconds - 1), isNeeded: true) == .refused)
+            #expect(health.admission(now: now, isNeeded: true) == .onTrial)
+            _ = health.failed(onTrial: true, now: now)
+        }
+        #expect(health.admission(now: now + .seconds(79)) == .refused)
+    }
+}

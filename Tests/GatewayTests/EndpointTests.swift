@@ -1,0 +1,120 @@
+import Synchronization
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("An endpoint in use")
+struct EndpointTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    @Test("An endpoint counts what is under way and takes a lock only while it is in trouble")
+    func endpoint() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 1
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        for _ in 0..<3 { endpoint.began() }
+        #expect(endpoint.load == 3)
+        endpoint.ended(.good(organization: 1), onTrial: false, now: Self.start)
+        endpoint.ended(.unknown, onTrial: false, now: Self.start)
+        #expect(endpoint.load == 1)
+        #expect(endpoint.isWell)
+        endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+        #expect(endpoint.load == 0)
+        #expect(!endpoint.isWell)
+        #expect(endpoint.admission(now: Self.start) == .refused)
+        #expect(endpoint.admission(now: Self.start + .seconds(5)) == .onTrial)
+        for _ in 0..<2 { endpoint.began() }
+        endpoint.ended(.unknown, onTrial: false, now: Self.start)
+        #expect(endpoint.admission(now: Self.start + .seconds(9)) == .refused)
+        endpoint.ended(.good(organization: 1), onTrial: true, now: Self.start)
+        #expect(endpoint.isWell)
+        #expect(endpoint.opensAt == nil)
+    }
+
+    @Test("At most half of the endpoints are out, and statuses never take the only one")
+    func room() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 1
+        let said = Mutex<[String]>([])
+        for count in 1...5 {
+            said.withLock { $0 = [] }
+            let room = EndpointRoom()
+            let endpoints = (0..<count).map { index in
+                let port = UInt16(index + 1)
+                return Endpoint(
+                    url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
+                    address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room
+                ) { line in said.withLock { $0.append(line) } }
+            }
+            room.hasOnly(endpoints)
+            for round in 1...3 {
+                for endpoint in endpoints {
+                    endpoint.began()
+                    endpoint.ended(
+                        .refusing(status: 503, organization: UInt64(round)), onTrial: false, now: Self.start)
+                }
+            }
+            #expect(endpoints.count(where: \.isOut) == count / 2)
+            for endpoint in endpoints {
+                endpoint.began()
+                endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+            }
+            #expect(endpoints.count(where: \.isOut) == max(1, count / 2))
+            // One that is back makes room for one that fails.
+            if let back = endpoints.first(where: \.isOut), let next = endpoints.first(where: { !$0.isOut }) {
+                back.began()
+                back.ended(.good(organization: 1), onTrial: false, now: Self.start)
+                next.began()
+                next.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+                #expect(!back.isOut && next.isOut)
+                #expect(said.withLock { $0.contains { $0.hasSuffix("is in use again") } })
+            }
+            #expect(
+                said.withLock { $0 }.contains {
+                    $0 == "upstream http://127.0.0.1:1 at 127.0.0.1:1 is out for 5.0 seconds: "
+                        + (count == 1 ? "the connection was refused" : "it answers 503 to several organizations")
+                })
+        }
+    }
+
+    @Test("One organization's silence leaves an endpoint in use that has served another one")
+    func served() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 3
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
+            endpoint.began()
+            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+        }
+        for organization in [7, 1, 1, 1] as [UInt64] { ended(.good(organization: organization)) }
+        for _ in 0..<20 { ended(.unanswered(.answerTimeout, organization: 1)) }
+        #expect(!endpoint.isOut)
+        // Long after that nobody else is there any more.
+        ended(.unanswered(.answerTimeout, organization: 1), at: 601)
+        #expect(endpoint.isOut)
+    }
+
+    @Test("Good answers are counted only while some are none")
+    func counting() {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.breaker.failures = 3
+        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
+        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {
+            endpoint.began()
+            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+        }
+        ended(.good(organization: 1), at: 0)
+        #expect(endpoint.goodAnswers == 0)
+        ended(.refusing(status: 502, organization: 1), at: 1)
+        #expect(endpoint.isWell)
+        for second in 2...4 { ended(.good(organization: 1), at: second) }
+        #expect(endpoint.goodAnswers == 3)
+        for second in 12...20 { ended(.good(organization: 1), at: second) }
+        #expect(endpoint.goodAnswers == 4)
+    }
+}
