@@ -161,6 +161,7 @@ package final class GatewayServer: Sendable {
     private static func beginUpkeep(
         on worker: Worker, _ shared: SharedState, _ options: Options
     ) -> UpstreamKeeper? {
+        worker.loop.every(.seconds(5)) { [unowned worker] in worker.tellSuppressedLines() }
         switch options.upstream {
         case .inProcess(let upstream):
             LeaseResolver(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()

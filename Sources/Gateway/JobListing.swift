@@ -27,8 +27,12 @@ struct JobListing {
     private var hasAskedForMore = false
     /// The longer page had nothing new: the upstream limits how long a page is.
     private var isCapped = false
+    /// The length of a page that came twice, while the list is asked for once more with a limit below that.
+    private var repeated: Int?
 
     static let pageLength = 100
+    /// No service is believed to have shorter ones.
+    private static let shortestPage = 10
     /// Airweave has no offset, but longer lists.
     private static let longestPage = 1000
     /// So many pages have more jobs than any connection is believed to have.
@@ -70,15 +74,13 @@ struct JobListing {
 
     private mutating func rest(after page: JobList, new: Int) -> Rest {
         offset += page.count
+        // Whoever heeds the limit has pages, and the one that came again may be the first of many.
+        if let repeated { return page.count < repeated ? .unknown : .none }
+        if asksForMore(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }
-        if page.goesOn { return new > 0 ? .some : .unknown }
+        if page.goesOn == true { return new > 0 ? .some : .unknown }
         if total != nil { return page.count >= limit && new > 0 ? .some : .none }
-        if page.count == 0 || goesBack(page) { return .none }
-        if lease.family == .airweave, page.count >= Self.pageLength, !hasAskedForMore {
-            hasAskedForMore = true
-            (limit, offset) = (Self.longestPage, 0)
-            return .some
-        }
+        if page.count == 0 || page.goesOn == false || goesBack(page) { return .none }
         if new > 0 { return .some }
         if limit == Self.longestPage, offset == page.count, page.count >= Self.pageLength {
             // The upstream does not show longer pages, but an offset may still work.
@@ -86,8 +88,23 @@ struct JobListing {
             return .some
         }
         // The same jobs came again: the upstream ignores the offset, and shows its list from the start each time. That list
-        // is whole if it is shorter than the limit; if it is just as long, there may be more jobs.
-        return page.count < limit && !isCapped ? .none : .unknown
+        // is whole if it is shorter than the limit, and than the upstream's own limit, which is a round number.
+        guard page.count < limit, !isCapped else { return .unknown }
+        // Airweave shows as many as it is asked for.
+        guard lease.family != .airweave, page.count >= Self.shortestPage, page.count % 5 == 0 else { return .none }
+        repeated = page.count
+        (limit, offset) = (page.count - 1, 0)
+        return .some
+    }
+
+    /// Whether the list is to be asked for again, longer.
+    private mutating func asksForMore(after page: JobList) -> Bool {
+        guard lease.family == .airweave, !hasAskedForMore, page.count >= Self.pageLength, page.goesOn != false,
+            total != seen.count, !goesBack(page)
+        else { return false }
+        hasAskedForMore = true
+        (limit, offset) = (Self.longestPage, 0)
+        return true
     }
 
     private mutating func doubted() -> Next {

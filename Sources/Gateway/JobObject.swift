@@ -111,8 +111,8 @@ struct JobList: Equatable, Sendable {
     var jobs: [JobObject]
     /// How many there are in all, where the body says so.
     let total: Int?
-    /// The body says that there are more of them elsewhere.
-    let goesOn: Bool
+    /// Whether there are more of them elsewhere, where the answer says so.
+    var goesOn: Bool?
     /// Elements that could not be read: what is not in the list then proves nothing.
     let unreadable: Int
 
@@ -133,23 +133,20 @@ struct JobList: Equatable, Sendable {
 
     /// Where bodies describe their pages.
     private static let descriptions = ["pagination", "meta", "page", "links"]
+    /// The names of what leads to the next one, and of what only says that there is one.
     private static let next = [
         "next", "next_cursor", "nextCursor", "next_page", "nextPage", "next_page_token", "nextPageToken", "next_token",
-        "nextToken",
+        "nextToken", "next_url", "nextUrl", "next_link", "nextLink", "@odata.nextLink", "has_more", "hasMore",
+        "has_next",
+        "hasNext",
     ]
 
-    private static func goesOn(_ root: JSONValue) -> Bool {
-        for object in [root] + descriptions.compactMap({ root[$0] }) {
-            if object["has_more"]?.bool ?? object["hasMore"]?.bool ?? false { return true }
-            // Null, false and the empty text stand for none.
-            if next.contains(where: { name in
-                guard let value = object[name] else { return false }
-                return !value.isNull && value.bool != false && value.string != ""
-            }) {
-                return true
-            }
-        }
-        return false
+    private static func goesOn(_ root: JSONValue) -> Bool? {
+        let objects = [root] + descriptions.compactMap { root[$0] }
+        let said = objects.flatMap { object in next.compactMap { object[$0] } }
+        if said.isEmpty { return nil }
+        // Null, false and the empty text stand for none.
+        return said.contains { !$0.isNull && $0.bool != false && $0.string != "" }
     }
 
     /// Enough for a thousand jobs of twenty fields each.

@@ -121,7 +121,9 @@ struct JobQuestions: Sendable {
 
     private static func page(in answer: UpstreamAnswer) -> Result<JobList, DoubtfulAnswer> {
         if let doubt = DoubtfulAnswer(answer) { return .failure(doubt) }
-        return JobList.read(answer.body.span).map { .success($0) } ?? .failure(.unreadable)
+        guard var page = JobList.read(answer.body.span) else { return .failure(.unreadable) }
+        if answer.goesOn { page.goesOn = true }
+        return .success(page)
     }
 
     private static let newestFirst = "order_by=createdAt%7CDESC&"

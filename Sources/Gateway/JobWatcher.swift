@@ -67,21 +67,21 @@ final class JobWatcher: @unchecked Sendable {
             if leases.count > 1 {
                 let (answers, doubt) = await self.questions.ask(about: leases)
                 for (lease, answer) in zip(leases, answers) { self.apply(answer, to: lease, moment, askedAt: now) }
-                self.note(doubt, of: leases[0].key.organization, isShared: true)
+                self.note(doubt, of: leases[0].key.organization, showsNone: !answers.contains(where: \.isJob))
             } else {
                 let answer = await self.questions.ask(about: leases[0])
                 self.apply(answer, to: leases[0], moment, askedAt: now)
-                self.note(answer.doubt, of: leases[0].key.organization, isShared: false)
+                self.note(answer.doubt, of: leases[0].key.organization, showsNone: false)
             }
             self.askNext(self.clock())
         }
     }
 
-    private func note(_ doubt: DoubtfulAnswer?, of organization: String, isShared: Bool) {
+    private func note(_ doubt: DoubtfulAnswer?, of organization: String, showsNone: Bool) {
         counts.withLock { $0.count(doubt) }
         // Leases that a list for many does not show are asked about again, one by one: those answers tell whether there is
         // trouble.
-        if isShared, doubt != nil { return }
+        if showsNone { return }
         if let line = troubles.answered(organization, doubt) { alarm(line) }
     }
 

@@ -14,6 +14,8 @@ enum JobAnswer: Equatable, Sendable {
     /// No answer, or one that proves nothing.
     case unknown(DoubtfulAnswer)
 
+    var isJob: Bool { if case .job = self { true } else { false } }
+
     /// Why it proves nothing; for `unknown` only.
     var doubt: DoubtfulAnswer? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }

@@ -154,6 +154,7 @@ struct LeaseRecords: Sendable {
             holder.state = .uncertain
             holder.job = nil
             holder.isGuess = false
+            // Without a moment the upstream said it unasked: then there is no question that could be too old.
             if serial < .max { holder.settledAt = max(holder.settledAt, serial) }
         }
         if let holder = self.holder(of: key, serial: holder.serial) { ledger.changed(key, holder) }

@@ -11,7 +11,7 @@ extension LeaseTable {
     /// Where the disk does not take leases the table begins all the same, and refuses new ones until it does. `warn` gets
     /// lines for the operator, from any thread. Close the table's journal at the end.
     package static func restored(
-        from disk: any JournalDisk, matrix: ConcurrencyMatrix, patience: Duration = .zero, now: Int64,
+        from disk: any JournalDisk, matrix: ConcurrencyMatrix, patience: Duration, now: Int64,
         warn: @escaping @Sendable (String) -> Void
     ) throws(SystemError) -> (leases: LeaseTable, journal: LeaseJournal) {
         let entries = try LeaseJournal.recover(from: disk, warn: warn)

@@ -1,6 +1,6 @@
 /// How questions about leases were answered since the start.
 struct QuestionCounts: Equatable, Sendable {
-    /// They proved something.
+    /// What was asked for came, whatever it showed.
     private(set) var answered: UInt64 = 0
     private(set) var doubtful: [DoubtfulAnswer: UInt64] = [:]
 
@@ -53,7 +53,7 @@ extension DoubtfulAnswer {
         case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
         case .failed: "no answer came in time, or the answer was 429 or 5xx"
         case .unreadable: "the answers do not show the jobs that were asked for, or not all of them"
-        case .stored: "the answers come from a cache (they have the field Age)"
+        case .stored: "the answers come from a cache (their field Age is not 0)"
         }
     }
 

@@ -46,7 +46,8 @@ final class RemoteJobs: Sendable {
             return connection
         // Malformed, unknown, or known no more.
         case 400, 404, 410, 422: return nil
-        case 401, 403: throw .credentialRefused
+        case 401, 403, 407: throw .credentialRefused
+        case 429, 500...: throw .jobUnanswered
         default: throw .invalidResponse
         }
     }

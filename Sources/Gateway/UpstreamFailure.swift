@@ -119,7 +119,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tlsAlert: "the TLS handshake was refused"
         case .closed: "the connection ended before the answer"
         case .answerTimeout: "the answer did not come in time"
-        case .jobUnanswered: "the upstream did not say in time which connection the job is on"
+        case .jobUnanswered: "the upstream did not say which connection the job is on"
         case .invalidResponse: "the answer is not valid HTTP"
         case .headTooLarge: "the head of the answer is too large"
         case .unexpectedUpgrade: "the upstream switched protocols unasked"

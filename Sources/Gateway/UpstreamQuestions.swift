@@ -13,4 +13,6 @@ struct UpstreamAnswer: Equatable, Sendable {
     let body: [UInt8]
     /// A cache gave it, and the service was not asked (RFC 9111, section 5.1).
     var isStored = false
+    /// Its head says that a list goes on.
+    var goesOn = false
 }

@@ -43,7 +43,6 @@ final class Worker: @unchecked Sendable {
             accessLog.flush()
             trimHeap()
         }
-        loop.every(.seconds(5)) { [unowned self] in tellSuppressedLines() }
         loop.every(.seconds(1)) { [unowned self] in remote?.sweep() }
     }
 

@@ -32,12 +32,13 @@ package final class WorkerMetrics: Sendable {
         }
     }
 
+    /// One for each of `Count`.
     private let counts = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationCounters]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
 
-    init() {}
+    init() { precondition(counts.count == Count.allCases.count, "every count has its place") }
 
     /// Adds without an atomic addition: no other thread writes.
     package func add(_ amount: UInt64 = 1, to count: Count) {

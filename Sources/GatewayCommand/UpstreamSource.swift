@@ -13,8 +13,12 @@ struct UpstreamSource {
         let fingerprint = fingerprint(settings)
         var credential: SecretField?
         if case .secret(let secret) = settings.credential { credential = try read(secret) }
-        var own = credential
-        if let secret = settings.ownCredential { own = try read(secret) }
+        let own: SecretField?
+        switch settings.ownCredential {
+        case .asCredential: own = credential
+        case .none: own = nil
+        case .secret(let secret): own = try read(secret)
+        }
         return UpstreamPlan(
             settings: settings, tls: settings.endpoints.contains(where: \.isTLS) ? try context(settings.tls) : nil,
             credential: credential, ownCredential: own, fingerprint: fingerprint)
@@ -69,7 +73,7 @@ struct UpstreamSource {
     private func files(_ settings: UpstreamSettings) -> [String] {
         var files = files(settings.tls)
         if case .secret(let secret) = settings.credential { files.append(resolve(secret.file)) }
-        if let secret = settings.ownCredential { files.append(resolve(secret.file)) }
+        if case .secret(let secret) = settings.ownCredential { files.append(resolve(secret.file)) }
         return files
     }
 

@@ -4,6 +4,7 @@ internal import JSON
 package struct PolicyFile: Sendable {
     /// The name that diagnostics show, as a rule the path.
     package let name: String
+    /// The whole file, UTF-8 as a rule.
     package let bytes: [UInt8]
     /// Whether it is part of the set. A file that only looks like a part has no bytes here, and gets a warning.
     package let isRead: Bool
@@ -30,6 +31,7 @@ package struct PolicyFile: Sendable {
         case other
     }
 
+    /// By its name alone, without its folder.
     package static func role(of name: String) -> Role {
         if name.hasPrefix(".") { return .other }
         if name.hasSuffix(ending) { return .policy }

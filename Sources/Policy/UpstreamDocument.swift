@@ -166,7 +166,11 @@ extension UpstreamDocument {
     }
 
     private mutating func readCredentials(_ fields: Fields) {
-        if fields["ownCredential"]?.string != "none" { settings.ownCredential = secret("ownCredential", fields) }
+        if fields["ownCredential"]?.string == "none" {
+            settings.ownCredential = .none
+        } else if let own = secret("ownCredential", fields) {
+            settings.ownCredential = .secret(own)
+        }
         guard let value = fields["credential"] else { return }
         if value.object != nil {
             if let secret = secret("credential", fields) { settings.credential = .secret(secret) }

@@ -6,9 +6,8 @@ package struct UpstreamSettings: Equatable, Sendable {
     package var endpoints: [UpstreamURL]
     package var host = HostField.upstream
     package var credential = Credential.pass
-    /// For the questions the gateway asks itself, to keep leases in step with jobs; `nil`: `credential` where that is a
-    /// secret, else none.
-    package var ownCredential: Secret?
+    /// For the questions that the gateway asks itself, to keep leases in step with jobs.
+    package var ownCredential = OwnCredential.asCredential
     package var tls = TLS()
     package var timeouts = Timeouts()
     package var connections = Connections()
@@ -30,6 +29,14 @@ package struct UpstreamSettings: Equatable, Sendable {
         /// What the client sent.
         case client
         case named(String)
+    }
+
+    /// What the gateway shows when it asks for itself.
+    package enum OwnCredential: Equatable, Sendable {
+        /// `credential` where that is a secret, else none.
+        case asCredential
+        case none
+        case secret(Secret)
     }
 
     /// What becomes of the client's credential.

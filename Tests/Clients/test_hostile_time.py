@@ -18,6 +18,8 @@ class Streams(Upstream):
     """Answers with what never ends: a piece now and then, or as fast as it is taken."""
 
     def play(self, link, request):
+        if request.fault == "silence":
+            return link.hang()
         if request.fault not in ("stream", "flood"):
             return FAULTS[request.fault](link, request)
         link.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -72,6 +74,18 @@ def test_a_route_has_a_total_of_its_own(front, upstream):
     with gateway.wire() as wire:
         _, outcome = play(gateway, wire, "stream", path=f"{THING}/stream")
         assert outcome.cut and 0.8 <= time.monotonic() - begun < 5
+
+
+def test_the_end_of_a_requests_own_time_is_not_blamed_on_the_endpoint(front, upstream):
+    """Requests whose total is over before the upstream had the time to answer that it is given: its health is not touched."""
+    gateway = front(upstream, timeouts={**QUICK, "answer": "30s", "total": "500ms"}, breaker={"failures": 2, "open": "60s"})
+    with gateway.wire() as wire:
+        for _ in range(4):
+            _, outcome = play(gateway, wire, "silence")
+            assert outcome.answer.status == 504
+        well(gateway, wire)
+    causes = [line["cause"] for line in gateway.log_lines() if line["status"] == 504]
+    assert len(causes) == 4 and all("did not end in time" in cause for cause in causes)
 
 
 def test_a_client_that_takes_no_more_is_cut(front, upstream):

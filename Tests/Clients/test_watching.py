@@ -83,7 +83,7 @@ def test_whose_credential_the_questions_have(front):
     """Their own, or else that of forwarded requests; where the client's goes on, or nothing, they have none."""
     other = {"header": "x-upstream", "secretFile": "own"}
     cases = [({"credential": "pass", "ownCredential": OWN}, SECRET), ({"credential": OWN}, SECRET),
-             ({"credential": other, "ownCredential": OWN}, SECRET), ({"credential": "pass"}, None),
+             ({"credential": other, "ownCredential": OWN}, SECRET), ({"credential": "pass"}, None), ({"credential": OWN, "ownCredential": "none"}, None),
              ({"credential": "strip"}, None)]
     pairs = []
     for settings, wanted in cases:

@@ -10,6 +10,7 @@ struct JobListingTests {
         var jobs: [String]
         var cap = Int.max
         var knowsOffset = true
+        var knowsLimit = true
         var wrap: (_ page: [String], _ all: [String]) -> String = { page, _ in
             "[" + page.joined(separator: ",") + "]"
         }
@@ -18,7 +19,7 @@ struct JobListingTests {
             let fields = place.split(separator: "&").map { $0.split(separator: "=") }
             func value(_ name: String) -> Int? { fields.first { $0[0] == name }.flatMap { Int($0[1]) } }
             let rest = jobs.dropFirst(knowsOffset ? value("offset") ?? 0 : 0)
-            let body = wrap(Array(rest.prefix(min(value("limit") ?? .max, cap))), jobs)
+            let body = wrap(Array(rest.prefix(min(knowsLimit ? value("limit") ?? .max : .max, cap))), jobs)
             return JobList.read(Array(body.utf8).span)
         }
     }
@@ -81,6 +82,20 @@ struct JobListingTests {
         #expect(look(Service(jobs: [])).isProof)
     }
 
+    @Test("The same page again is not the end where the limit counts and the page is as long as a service's own may be")
+    func shortPages() {
+        for length in [10, 25, 50] {
+            let look = look(Service(jobs: jobs(0..<120), cap: length, knowsOffset: false), .other)
+            #expect(!look.isProof && look.places.last == "limit=\(length - 1)")
+        }
+        // So long it is by chance, or the limit means nothing.
+        #expect(look(Service(jobs: jobs(0..<17), knowsOffset: false), .other).isProof)
+        #expect(look(Service(jobs: jobs(0..<5), knowsOffset: false), .other).isProof)
+        #expect(look(Service(jobs: jobs(0..<50), knowsOffset: false, knowsLimit: false), .other).isProof)
+        // Airweave has no pages: its lists are as long as they are asked for.
+        #expect(look(Service(jobs: jobs(0..<50), knowsOffset: false)).isProof)
+    }
+
     @Test("The same full page again is not the end")
     func samePage() {
         #expect(!look(Service(jobs: jobs(0..<150), cap: 100, knowsOffset: false)).isProof)
@@ -92,7 +107,7 @@ struct JobListingTests {
         arguments: [
             #""has_more":true"#, #""hasMore":true"#, #""next_cursor":"abc""#, #""next":"https://a/jobs?page=2""#,
             #""pagination":{"total":150}"#, #""meta":{"total":150}"#, #""pagination":{"has_more":true}"#,
-            #""links":{"next":"/jobs?page=2"}"#, #""nextPage":2"#,
+            #""links":{"next":"/jobs?page=2"}"#, #""nextPage":2"#, #""has_next":true"#, #""next_url":"/jobs?b""#,
         ])
     func more(member: String) {
         var service = Service(jobs: jobs(0..<150), cap: 50, knowsOffset: false)
@@ -110,6 +125,16 @@ struct JobListingTests {
         var service = Service(jobs: jobs(0..<3), knowsOffset: false)
         service.wrap = { page, _ in #"{"data":["# + page.joined(separator: ",") + "],\(member)}" }
         #expect(look(service).isProof)
+    }
+
+    @Test("A longer list is asked for also where the first page says that there is more")
+    func longerListsThatSayMore() {
+        var service = Service(jobs: jobs(0..<150), knowsOffset: false)
+        service.wrap = { page, all in
+            #"{"data":["# + page.joined(separator: ",") + #"],"has_more":\#(page.count < all.count)}"#
+        }
+        let look = look(service)
+        #expect(look.isProof && look.places == ["limit=100", "limit=1000"])
     }
 
     @Test("Newest first by when they were made, and back to before the lease")

@@ -74,7 +74,7 @@ struct JobObjectTests {
         #expect(jobs.jobs.map(\.id) == ["a"] && jobs.total == 7 && jobs.unreadable == 1 && jobs.count == 2)
         #expect(list("[\(job)]")?.jobs.count == 1)
         #expect(list(#"{"jobs":[{"job":{"id":1,"status":"running"},"attempts":[]}]}"#)?.jobs.map(\.id) == ["1"])
-        #expect(list("[]") == JobList(jobs: [], total: nil, goesOn: false, unreadable: 0))
+        #expect(list("[]") == JobList(jobs: [], total: nil, goesOn: nil, unreadable: 0))
         #expect(list(#"{"data":[],"total":"7"}"#)?.total == nil)
         for text in ["", "{}", "null", #"{"data":{}}"#, job, "[", #"[{"a":1,"a":2}]"#] { #expect(list(text) == nil) }
     }

@@ -218,8 +218,9 @@ struct RemoteJobsTests {
         for (status, body, failure) in [
             (200, #"{"job_id":"job_1","status":"failed"}"#, UpstreamFailure.invalidResponse),
             (200, #"{"job_id":"job_2","connection_id":"C9"}"#, .invalidResponse), (200, "", .invalidResponse),
-            (302, "", .invalidResponse), (429, "", .invalidResponse), (500, "", .invalidResponse),
-            (401, "", .credentialRefused), (403, "", .credentialRefused),
+            (302, "", .invalidResponse), (429, "", .jobUnanswered), (500, "", .jobUnanswered),
+            (503, "", .jobUnanswered),
+            (401, "", .credentialRefused), (403, "", .credentialRefused), (407, "", .credentialRefused),
         ] {
             upstream.answers(target, status, body)
             await #expect(throws: failure) { try await connection() }

@@ -121,6 +121,25 @@ struct JobWatcherTests {
         #expect(watched.leases.connection(ofJob: "j", organization: "o") == "c1")
     }
 
+    @Test("A list for many that shows none of them does not hide that the questions about each are refused")
+    func troubles() throws {
+        let watched = try WatchedUpstream()
+        let list = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
+        for number in 0..<10 {
+            watched.hold(number)
+            watched.upstream.answers("/orgs/o/jobs/job_\(number)", 403, "{}")
+        }
+        watched.upstream.answers(list, 200, #"{"data":[],"total":0}"#)
+        try waitUntil("it is told") {
+            try watched.second()
+            return watched.lines.all.withLock { $0.contains { $0.contains("proved nothing") } }
+        }
+        for number in 10..<20 { watched.hold(number) }
+        for _ in 0..<10 { try watched.second() }
+        #expect(watched.lines.all.withLock { !$0.contains { $0.contains("answered again") } })
+        #expect(watched.upstream.targets.contains(list))
+    }
+
     @Test("A lease of a day is an alarm and not a release")
     func overdue() throws {
         let watched = try WatchedUpstream()

@@ -323,7 +323,7 @@ struct LeaseJournalThreadTests {
     @Test("Many requests are secured together, and found after a kill", .timeLimit(.minutes(1)))
     func groups() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<100 {
                 group.addTask {
@@ -346,7 +346,7 @@ struct LeaseJournalThreadTests {
     func fullDisk() async throws {
         let disk = MemoryDisk()
         let lines = Mutex<[String]>([])
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { line in
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { line in
             lines.withLock { $0.append(line) }
         }
         let key = LeaseKey(organization: "org", connection: "conn_1")
@@ -375,7 +375,7 @@ struct LeaseJournalThreadTests {
     @Test("A request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
     func hangingDisk() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
         let hangs = Atomic(true)
         let isWaiting = Atomic(false)
         disk.before { _ in
@@ -406,7 +406,7 @@ struct LeaseJournalThreadTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let disk = JournalFolder(path: folder.path)
         for round in 0..<3 {
-            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in }
+            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
             #expect(table.usage().uncertain == round)
             let key = LeaseKey(organization: "org", connection: "conn_\(round)")
             let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
@@ -417,12 +417,14 @@ struct LeaseJournalThreadTests {
         let file = folder.appending(path: JournalWriter.name).path
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
         let absent = JournalFolder(path: folder.path + "/absent")
-        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, now: 0) { _ in }
+        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, patience: .zero, now: 0) { _ in }
         #expect(!journal.isAvailable)
         journal.close()
         // A folder in place of the file: nobody knows which leases there are.
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
-        #expect(throws: SystemError.self) { try LeaseTable.restored(from: disk, matrix: matrix, now: 0) { _ in } }
+        #expect(throws: SystemError.self) {
+            try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
+        }
     }
 }

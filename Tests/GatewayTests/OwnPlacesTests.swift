@@ -54,7 +54,7 @@ struct OwnPlacesTests {
         arguments: [
             "http://up.internal:8080/bases", "http://up.internal:8080.evil/base/x", "http://up.internal:8080/x",
             "http://up.internal:8080",
-            "//UP.internal:8080/x",
+            "//UP.internal:8080/x", "\\\\up.internal:8080/x", "http:/\\up.internal/base",
             "http://up.internal/base/x", "http://up.internal:9090/base/x", "http://up.internal:08080/base/x",
             "http://user@up.internal:9090/", "http://up.internal:8080/base/../admin",
             "http://up.internal:8080/base/a/%2E./..",
@@ -104,7 +104,11 @@ struct OwnPlacesTests {
             ("<http://up:2/>; rel=a;title=\"x, \\\" <y>\", </z>; rel=b", " </z>; rel=b"),
             ("<http://up:2/>; rel=a", "(inside)"),
             ("<https://example.com/>, </a>;rel=b,", "<https://example.com/>, </a>;rel=b,"),
-            ("<http://up:1/x", "<http://up:1/x"), ("http://up:1/x", "http://up:1/x"), ("", ""),
+            ("<http://up:1/x", "(inside)"), ("http://up:1/x", "(inside)"), ("<http://other/x", "<http://other/x"),
+            ("", ""),
+            ("</x>; rel=a; anchor=\"http://UP:1/y\"", "(inside)"),
+            ("</x>; rel=a; anchor=\"http://me@up/y\", </z>", " </z>"),
+            ("</x>; title=\"what is up\"", "</x>; title=\"what is up\""),
         ])
     func links(value: String, place: String) {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "up", port: 1)])

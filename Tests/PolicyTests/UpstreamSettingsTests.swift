@@ -47,7 +47,7 @@ struct UpstreamSettingsTests {
         expected.host = .named("api.example.com:443")
         expected.credential = .secret(
             .init(header: "Authorization", file: "secrets/upstream", source: "policies/0.json5:4:15"))
-        expected.ownCredential = .init(header: "x-api-key", file: "/own", source: "policies/0.json5:5:18")
+        expected.ownCredential = .secret(.init(header: "x-api-key", file: "/own", source: "policies/0.json5:5:18"))
         expected.tls.authorities = "ca.pem"
         expected.tls.serverName = "real.example"
         expected.tls.clientCertificate = .init(certificate: "c.pem", key: "c.key", source: "policies/0.json5:6:8")

@@ -33,7 +33,6 @@ extension Worker {
         let isForJob = lease?.isForJob ?? false
         let isStored = askedAt != nil && upstream.isHeadStored
         var copy = BodyCopy(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
-        connection.answerEnd = client.end(of: exchange, grant.route)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, as: start.framing, for: grant, client, &copy, &connection)
         } catch {

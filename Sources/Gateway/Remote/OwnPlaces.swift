@@ -55,7 +55,10 @@ struct OwnPlaces: Sendable {
         for scheme in ["https:", "http:"] where text.count > scheme.utf8.count && start == 0 {
             if text.spells(scheme, in: 0..<scheme.utf8.count) { start = scheme.utf8.count }
         }
-        guard text.count >= start + 2, value[start] == .slash, value[start + 1] == .slash else { return .elsewhere }
+        // Browsers read a backslash as a slash there.
+        guard text.count >= start + 2, Self.isSlash(value[start]), Self.isSlash(value[start + 1]) else {
+            return .elsewhere
+        }
         start += 2
         let end = value[start...].firstIndex(where: Self.endsAuthority) ?? value.count
         // The gateway's own, which may be on a host of the upstream.
@@ -70,7 +73,7 @@ struct OwnPlaces: Sendable {
             guard path.first.map(Self.endsSegment) ?? true, !Self.climbs(path) else { continue }
             if !host.isEmpty { return .mapped(Self.scheme + host + (path.first == .slash ? [] : [.slash]) + path) }
             // What begins with two slashes would name a host.
-            while let first = path.first, first == .slash || first == UInt8(ascii: "\\") { path.removeFirst() }
+            while let first = path.first, Self.isSlash(first) { path.removeFirst() }
             return .mapped([.slash] + path)
         }
         return isOwn ? .inside : .elsewhere
@@ -94,9 +97,9 @@ struct OwnPlaces: Sendable {
         text.count == known.count && zip(text, known).allSatisfy { $0.lowered == $1.lowered }
     }
 
-    private static func endsAuthority(_ byte: UInt8) -> Bool {
-        endsSegment(byte) || byte == UInt8(ascii: "\\")
-    }
+    private static func isSlash(_ byte: UInt8) -> Bool { byte == .slash || byte == UInt8(ascii: "\\") }
+
+    private static func endsAuthority(_ byte: UInt8) -> Bool { endsSegment(byte) || isSlash(byte) }
 
     private static func endsSegment(_ byte: UInt8) -> Bool {
         byte == .slash || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
@@ -105,7 +108,7 @@ struct OwnPlaces: Sendable {
     /// Whether a path has a segment that leads up: behind the base it may lead out of it (RFC 3986, section 5.2.4).
     private static func climbs(_ path: ArraySlice<UInt8>) -> Bool {
         let path = path.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
-        return path.split(whereSeparator: { $0 == .slash || $0 == UInt8(ascii: "\\") }).contains { segment in
+        return path.split(whereSeparator: isSlash).contains { segment in
             // Browsers read `%2e` as a dot.
             let text = String(decoding: segment, as: UTF8.self).lowercased()
             return ["..", ".%2e", "%2e.", "%2e%2e"].contains(text)
@@ -162,7 +165,13 @@ extension OwnPlaces {
             guard let open = link.firstIndex(of: UInt8(ascii: "<")),
                 let close = link[open...].firstIndex(of: UInt8(ascii: ">"))
             else {
-                kept.append(Array(link))
+                // What cannot be read as a link is nobody's loss.
+                if names(link) { isSame = false } else { kept.append(Array(link)) }
+                continue
+            }
+            // Its parameters may name places, too: `anchor` does.
+            if names(link[close...]) {
+                isSame = false
                 continue
             }
             switch place(of: Array(link[open + 1..<close]), host: host) {
@@ -175,6 +184,15 @@ extension OwnPlaces {
         }
         if isSame { return .elsewhere }
         return kept.isEmpty ? .inside : .mapped(Array(kept.joined(separator: [UInt8(ascii: ",")])))
+    }
+
+    /// Whether a host of the upstream is somewhere in the text, where a URL has it.
+    private func names(_ text: ArraySlice<UInt8>) -> Bool {
+        let text = text.map(\.lowered)
+        let starts = text.indices.dropFirst().filter {
+            Self.isSlash(text[$0 - 1]) || text[$0 - 1] == UInt8(ascii: "@")
+        }
+        return roots.contains { root in starts.contains { text[$0...].starts(with: root.host) } }
     }
 
     /// The members of a list, whose commas are neither in angle brackets nor in quotes.

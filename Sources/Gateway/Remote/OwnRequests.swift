@@ -63,13 +63,13 @@ extension UpstreamClient {
         }
         while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
-        let isStored = connection.isHeadStored
+        let (isStored, goesOn) = (connection.isHeadStored, connection.hasNextLink)
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
             guard body.count + range.count <= UpstreamClient.answerBytes else { throw .truncated }
             connection.copyBody(range, to: &body)
         }
-        return UpstreamAnswer(status: status, body: body, isStored: isStored)
+        return UpstreamAnswer(status: status, body: body, isStored: isStored, goesOn: goesOn)
     }
 
     /// The longest answer that is read.
@@ -77,12 +77,26 @@ extension UpstreamClient {
 }
 
 extension ClientConnection {
-    /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1).
-    var isHeadStored: Bool {
+    /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1). Some caches write an age of zero
+    /// where they did ask.
+    var isHeadStored: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }
+
+    /// Whether the head says that the list goes on at another place (RFC 8288, section 3.3).
+    var hasNextLink: Bool {
+        hasValue(of: "link") { value in
+            let text = String(decoding: value, as: UTF8.self).lowercased()
+            return text.filter { $0 != " " && $0 != "\"" }.contains("rel=next")
+        }
+    }
+
+    /// Whether one of the fields of a name that is not well known has such a value.
+    private func hasValue(of name: String, _ isWanted: ([UInt8]) -> Bool) -> Bool {
         let received = input
         let bytes = received.span.extracting(headStart..<headStart + head.end)
-        for field in head.fields where field.name == .other && bytes.spells("age", in: field.nameRange) { return true }
-        return false
+        return head.fields.contains { field in
+            guard case .other = field.name, bytes.spells(name, in: field.nameRange) else { return false }
+            return isWanted(bytes.array(field.value))
+        }
     }
 }
 

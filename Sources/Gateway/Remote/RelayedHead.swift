@@ -146,7 +146,8 @@ enum RelayedHead {
 extension Span<UInt8> {
     /// Whether there are two slashes, which begin an authority.
     fileprivate var containsHost: Bool {
-        indices.dropFirst().contains { self[$0] == .slash && self[$0 - 1] == .slash }
+        func isSlash(_ byte: UInt8) -> Bool { byte == .slash || byte == UInt8(ascii: "\\") }
+        return indices.dropFirst().contains { isSlash(self[$0]) && isSlash(self[$0 - 1]) }
     }
 }
 

@@ -63,6 +63,7 @@ extension Worker {
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
+        connection.answerEnd = client.end(of: exchange, grant.route)
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? connection.watch : watch
@@ -91,7 +92,9 @@ extension Worker {
                     : try await goOnSending(
                         body, after: sent, for: grant, over: upstream, client, watch, &connection, &exchange)
                 if !hasAnswer {
-                    let deadline = min(client.answerDeadline(of: grant.route), client.end(of: exchange, grant.route))
+                    // All of it has left: the upstream has its time from here on.
+                    lease?.forwarded(at: loop.now)
+                    let deadline = min(client.answerDeadline(of: grant.route), connection.answerEnd)
                     try await awaitAnswer(over: upstream, before: deadline, watch, &connection)
                 }
             } catch {
@@ -100,6 +103,10 @@ extension Worker {
                 if retry == .nothingSent {
                     lease?.recalled()
                     exchange.isForwarded = false
+                }
+                // The request's own time says nothing of the endpoint: the client may have used it up.
+                if failure == .deadlinePassed, loop.now >= connection.answerEnd {
+                    throw Failure(.upstream(.totalTimeout), at: .forward)
                 }
                 // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
                 // has idle times of its own, ends many at once.
@@ -165,6 +172,7 @@ extension Worker {
         if try await flush(for: grant, over: upstream, client, watch, &connection) { return true }
         while !upstream.hasSentRequest {
             let asked = loop.now
+            guard asked < connection.answerEnd else { throw .upstream(.deadlinePassed) }
             switch await connection.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 guard pace.received(range.count, after: loop.now - asked) else {
@@ -202,7 +210,7 @@ extension Worker {
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) -> Bool {
         while true {
-            let patience = client.bodyProgress(of: grant.route)
+            let patience = min(client.bodyProgress(of: grant.route), connection.answerEnd - loop.now)
             do throws(ClientFailure) {
                 guard try await upstream.flush(within: patience, unlessClosing: watch) == .answered else {
                     return false

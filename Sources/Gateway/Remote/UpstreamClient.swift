@@ -148,7 +148,7 @@ final class UpstreamClient {
         if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerPatience }
     }
 
-    /// How long the head of an answer may take.
+    /// How long the head of an answer may take, for a lease to remember.
     func patience(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
 
     /// When the answer to `exchange` must have ended.
