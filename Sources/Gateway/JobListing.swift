@@ -3,9 +3,9 @@ internal import Policy
 /// Collects the pages of a list of one connection's jobs, and decides whether they show all jobs that matter.
 /// ``JobQuestions`` asks; this has the rules.
 ///
-/// A list is complete where it says so, where a page is empty, where a page brings nothing new and is shorter than the limit,
-/// or where it is sorted newest first and goes back to before the lease. Any other list proves nothing about jobs that are
-/// not on it.
+/// A list is complete where it says so, where a page is empty, where a page brings nothing new and is shorter than any limit
+/// may be, or where it is sorted newest first and goes back to before the lease. Any other list proves nothing about jobs that
+/// are not on it.
 struct JobListing {
     /// What to do after a page.
     enum Next: Equatable { case ask, end }
