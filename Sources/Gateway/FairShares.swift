@@ -87,7 +87,7 @@ struct FairShares<Waiter> {
     private var freeTokens: [Int] = []
     private var organizationIndex: [UInt64: Int] = [:]
     private var tokenIndex: [ShareOwner: Int] = [:]
-    /// Tokens of whom somebody waits: few enough to look at each, as there are no more than seats.
+    /// Tokens of whom somebody waits. Each turn looks at all of them: there are no more than seats, or than open connections.
     private var waitingTokens: [Int] = []
     private var busyOrganizations = 0
     private var busyTokens = 0

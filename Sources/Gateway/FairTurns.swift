@@ -5,12 +5,15 @@ package import Transport
 package final class FairTurns: TurnQueue {
     private var shares = FairShares<Turn>(capacity: 1, seats: .max)
     private var current: ShareSlot?
+    private let counts: WorkerMetrics?
 
-    package init() {}
+    /// `counts` gets how often each organization waits.
+    package init(counts: WorkerMetrics? = nil) { self.counts = counts }
 
     package var isEmpty: Bool { shares.waiting == 0 }
 
     package func add(_ turn: Turn, of owner: ShareOwner) {
+        counts?.turnAwaited(by: owner.organization)
         var slot = ShareSlot.unknown
         guard case .waits(_, nil) = shares.wait(for: 1, of: owner, &slot, turn) else {
             preconditionFailure("every task has a seat")

@@ -16,6 +16,7 @@ final class JobWatcher: @unchecked Sendable {
     private var watches = JobWatches()
     private var troubles = QuestionTroubles()
     private let counts = Mutex(QuestionCounts())
+    private let shares = Mutex<[ShareUsage]>([])
     private var random = FastRandom()
 
     /// `alarm` gets a line for the operator when a lease is older than any job should be. It is not freed.
@@ -37,6 +38,9 @@ final class JobWatcher: @unchecked Sendable {
     /// How questions were answered, for metrics. From any thread.
     var questionCounts: QuestionCounts { counts.withLock { $0 } }
 
+    /// The organizations whose questions were under way or waited when the watcher looked last, for metrics. From any thread.
+    var questionShares: [ShareUsage] { shares.withLock { $0 } }
+
     /// Looks every second. Before the loop runs.
     func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: milliseconds()) } }
 
@@ -45,11 +49,13 @@ final class JobWatcher: @unchecked Sendable {
         journal?.sendAway(now: now)
         guard !leases.isEmpty || leases.hasLingering else {
             watches.removeAll()
+            shares.withLock { $0 = watches.usage }
             return overdue.store(0, ordering: .relaxed)
         }
         let watched = leases.watched()
         for lease in watches.note(watched, now: now) { leases.endRequest(lease.key, lease.serial) }
         askNext(now)
+        shares.withLock { $0 = watches.usage }
         tellOverdue(watched, epochMilliseconds)
     }
 

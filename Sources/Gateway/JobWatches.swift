@@ -216,6 +216,9 @@ struct JobWatches {
         case resolve([LeaseJob], mayFree: Bool)
     }
 
+    /// The questions under way, and those that wait, by organization.
+    var usage: [ShareUsage] { shares.usage }
+
     /// The question about `lease` was asked at `askedAt` and is answered. `jitter` is about 1.
     mutating func answered(
         _ lease: WatchedLease, _ answer: JobAnswer, askedAt: Instant, now: Instant, jitter: Double

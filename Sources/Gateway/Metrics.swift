@@ -21,6 +21,8 @@ package final class Metrics: Sendable {
         package var connectionLimit = 0
         /// How questions about leases were answered; `nil` where the upstream is in this process.
         var questions: QuestionCounts?
+        /// The questions under way and due by organization.
+        var questionShares: [ShareUsage] = []
         /// `nil` where the upstream is in this process.
         var upstream: UpstreamUsage?
         /// The memory of bodies by organization.
@@ -61,9 +63,10 @@ package final class Metrics: Sendable {
         renderLeases(gauges.leases, to: &out)
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
-        if let questions = gauges.questions { renderQuestions(questions, to: &out) }
+        if let questions = gauges.questions { renderQuestions(questions, gauges, to: &out) }
         renderLimits(gauges.limiter, to: &out)
         if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
+        renderTurns(gauges, to: &out)
         render(
             gauges.bodies, of: gauges, \.inUse, as: "gateway_body_bytes",
             "Memory of request bodies under way, by organization.", to: &out)
@@ -135,6 +138,18 @@ package final class Metrics: Sendable {
         }
     }
 
+    private func renderTurns(_ gauges: Gauges, to out: inout [UInt8]) {
+        var turns: [UInt64: UInt64] = [:]
+        for worker in workers { worker.collect(turns: &turns) }
+        var totals: [String: UInt64] = [:]
+        for (key, count) in turns { totals[gauges.organizations[key] ?? "", default: 0] += count }
+        let name = "gateway_turns_waited_total"
+        out.beginMetric(name, "counter", "How often a connection waited for others to have their turn, by organization.")
+        for (organization, total) in totals.sorted(by: { $0.key < $1.key }) {
+            out.sample(name, ["organization": organization], total)
+        }
+    }
+
     private func renderLeases(_ usage: LeaseTable.Usage, to out: inout [UInt8]) {
         out.beginMetric("gateway_leases", "gauge", "Leases by state.")
         for state in LeaseState.allCases {
@@ -149,7 +164,13 @@ package final class Metrics: Sendable {
         }
     }
 
-    private func renderQuestions(_ counts: QuestionCounts, to out: inout [UInt8]) {
+    private func renderQuestions(_ counts: QuestionCounts, _ gauges: Gauges, to out: inout [UInt8]) {
+        render(
+            gauges.questionShares, of: gauges, \.inUse, as: "gateway_job_questions_in_flight",
+            "Questions about leases under way, by organization.", to: &out)
+        render(
+            gauges.questionShares, of: gauges, \.waiting, as: "gateway_job_questions_waiting",
+            "Questions about leases that wait for others, by organization.", to: &out)
         let name = "gateway_job_questions_total"
         out.beginMetric(name, "counter", "Questions about leases, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)

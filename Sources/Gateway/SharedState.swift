@@ -66,14 +66,13 @@ final class SharedState: Sendable {
         gauges.upstream = cluster.withLock { $0 }?.usage()
         gauges.bodies = bodies.usage
         gauges.connectionLimit = connections.room.limit
-        if !gauges.bodies.isEmpty || gauges.upstream?.shares.isEmpty == false {
-            for organization in status.set.organizations.values {
-                gauges.organizations[organization.key] = organization.id
-            }
+        for organization in status.set.organizations.values {
+            gauges.organizations[organization.key] = organization.id
         }
         let watcher = watcher.withLock { $0 }
         gauges.overdueLeases = watcher?.overdueLeases ?? 0
         gauges.questions = watcher?.questionCounts
+        gauges.questionShares = watcher?.questionShares ?? []
         metrics.render(gauges, to: &out)
     }
 

@@ -36,7 +36,7 @@ final class Worker: @unchecked Sendable {
         accessLog = AccessLogBuffer(queue: shared.log)
         self.policies = ActivePolicies(policies, counts: counts)
         self.context = context
-        loop.turns = FairTurns()
+        loop.turns = FairTurns(counts: counts)
         tellTime()
         loop.every(.milliseconds(100)) { [unowned self] in
             tellTime()

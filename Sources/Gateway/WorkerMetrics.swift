@@ -37,6 +37,7 @@ package final class WorkerMetrics: Sendable {
     private let operations = Mutex<[String: OperationCounters]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
+    private let turns = Mutex<[UInt64: UInt64]>([:])
 
     init() { precondition(counts.count == Count.allCases.count, "every count has its place") }
 
@@ -64,6 +65,9 @@ package final class WorkerMetrics: Sendable {
     /// Counts a request that got no answer from the upstream.
     func upstreamFailed(_ failure: UpstreamFailure) { failures.withLock { $0[failure, default: 0] += 1 } }
 
+    /// Counts a time that a connection of an organization, 0 where it is not known, waited for others to have their turn.
+    func turnAwaited(by organization: UInt64) { turns.withLock { $0[organization, default: 0] += 1 } }
+
     func value(of count: Count) -> UInt64 { counts[count.rawValue].load(ordering: .relaxed) }
 
     func collect(operations totals: inout [String: OperationTotals]) {
@@ -73,6 +77,10 @@ package final class WorkerMetrics: Sendable {
 
     func collect(failures totals: inout [UpstreamFailure: UInt64]) {
         failures.withLock { totals.merge($0, uniquingKeysWith: +) }
+    }
+
+    func collect(turns totals: inout [UInt64: UInt64]) {
+        turns.withLock { totals.merge($0, uniquingKeysWith: +) }
     }
 
     func collect(limits totals: inout [ExceededLimit: UInt64]) {

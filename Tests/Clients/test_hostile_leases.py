@@ -8,6 +8,7 @@ import pytest
 
 from gateway import CONNECTION, JOBS, SOURCE_CONNECTION, wait_for
 from jobs_upstream import AirweaveCaller, Caller, JobUpstream, run_id, start_many
+from test_admin import metrics, total
 from wire import envelope
 
 pytestmark = pytest.mark.upstream
@@ -149,6 +150,11 @@ def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):
     upstream.lies = lies
     start_many(gateway, 60, "busy", token=tokens["other"])
     assert all(hanging.acquire(timeout=10) for _ in range(20)), "questions hang"
+
+    def shown(name):
+        return total(metrics(gateway), f"gateway_job_questions_{name}", '"org_xyz789"')
+
+    wait_for(lambda: shown("in_flight") >= 20 and shown("waiting") > 0, "metrics tell whose questions hang", 10)
 
     def trigger(job):
         return gateway.call("POST", jobs, {"connection_id": "mine"}, token=tokens["quiet"],

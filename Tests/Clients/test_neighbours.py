@@ -11,6 +11,7 @@ import pytest
 from attacks import ATTACKS
 from faulty import Upstream
 from gateway import BASE, Gateway, Policies
+from test_admin import metrics, total
 
 pytestmark = pytest.mark.access
 
@@ -135,6 +136,8 @@ def p99(took):
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_in_process(in_process, name):
     check(in_process, name, f"{QUIET_BASE}/jobs")
+    if name.startswith("pipelined"):
+        assert total(metrics(in_process), "gateway_turns_waited_total", '"org_xyz789"') > 0, "metrics tell who was made to wait"
 
 
 @pytest.mark.upstream
