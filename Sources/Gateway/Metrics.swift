@@ -144,7 +144,8 @@ package final class Metrics: Sendable {
         var totals: [String: UInt64] = [:]
         for (key, count) in turns { totals[gauges.organizations[key] ?? "", default: 0] += count }
         let name = "gateway_turns_waited_total"
-        out.beginMetric(name, "counter", "How often a connection waited for others to have their turn, by organization.")
+        out.beginMetric(
+            name, "counter", "How often a connection waited for others to have their turn, by organization.")
         for (organization, total) in totals.sorted(by: { $0.key < $1.key }) {
             out.sample(name, ["organization": organization], total)
         }
