@@ -11,6 +11,10 @@ struct SocketState {
     var isPeerClosing = false
     /// The first byte that ever came, which tells a TLS record (0x16) from someone speaking plain HTTP.
     var firstByte: UInt8?
+    /// The handshake is over.
+    var isEstablished = false
+    /// What came since then, and since the last data, that is no data: key updates, alerts, hellos that are refused.
+    var messagesWithoutData = 0
     /// Whom a client session talks to; `nil` in a server.
     var server: KnownServer?
 }
@@ -20,6 +24,9 @@ struct SocketState {
 /// OpenSSL's own socket BIO asks the kernel once more after each request only to hear EAGAIN; over keep-alive
 /// connections that is a third of all system calls.
 enum SocketBIO {
+    /// Others stop at 32 key updates; of each the callback tells more than once.
+    static let mostMessagesWithoutData = 128
+
     /// The method table, made once for the process. OpenSSL does not change it after this.
     nonisolated(unsafe) static let method: OpaquePointer = {
         // SAFETY: plain allocations; the table is complete before anyone sees it and is never freed.
@@ -45,6 +52,9 @@ enum SocketBIO {
         unsafe copenssl_bio_retry_read(bio)
         return 0
     }
+    // A peer may change keys now and then; one that does nothing else only makes work. OpenSSL goes on with records without
+    // data for as long as there are any, and asks here for more.
+    guard unsafe state.pointee.messagesWithoutData <= SocketBIO.mostMessagesWithoutData else { return 0 }
     var received = 0
     repeat {
         received = unsafe recv(state.pointee.descriptor, buffer, capacity, 0)
@@ -64,6 +74,14 @@ enum SocketBIO {
         unsafe BIO_set_flags(bio, BIO_FLAGS_IN_EOF)
     }
     return 0
+}
+
+/// OpenSSL's callback for handshake messages and alerts; data it does not tell of.
+@c func countMessage(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
+    // SAFETY: as for reading: the BIO of a session has its state.
+    guard let ssl = unsafe ssl, let bio = unsafe SSL_get_rbio(ssl), let data = unsafe BIO_get_data(bio) else { return }
+    let state = unsafe data.assumingMemoryBound(to: SocketState.self)
+    if unsafe state.pointee.isEstablished { unsafe state.pointee.messagesWithoutData += 1 }
 }
 
 @c private func socketBIOWrite(

@@ -72,6 +72,7 @@ package struct TLSIdentity: Sendable, Equatable {
         // alive, and `TicketKeys` is one object for the life of the process.
         unsafe SSL_CTX_set_ex_data(context, ticketKeysIndex, Unmanaged.passUnretained(keys).toOpaque())
         unsafe copenssl_set_ticket_callback(context, sealOrOpenTicket)
+        unsafe SSL_CTX_set_info_callback(context, countMessage)
         unsafe SSL_CTX_set_alpn_select_cb(context, selectProtocol, nil)
         // Sessions may only be resumed by servers that hold the same ring, which is this process.
         let id: [UInt8] = Array("connector-gateway".utf8)

@@ -78,7 +78,9 @@ package enum TLSProgress: Equatable, Sendable {
         forgetErrors()
         let status = unsafe SSL_do_handshake(ssl)
         guard let server = unsafe state.pointee.server else {
-            return try progress(of: .handshake, status: status, bytes: 0)
+            let progress = try progress(of: .handshake, status: status, bytes: 0)
+            if case .done = progress { unsafe state.pointee.isEstablished = true }
+            return progress
         }
         do throws(TLSError) {
             let progress = try progress(of: .handshake, status: status, bytes: 0)
@@ -123,6 +125,7 @@ package enum TLSProgress: Equatable, Sendable {
         let status = unsafe output.withUnsafeMutableBytes { bytes in
             unsafe SSL_read_ex(ssl, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, &count)
         }
+        if status == 1 { unsafe state.pointee.messagesWithoutData = 0 }
         return try progress(of: .read, status: status, bytes: count)
     }
 

@@ -59,8 +59,12 @@ struct JobListing {
             if job.id == wanted { return .end }
         }
         if let said = page.total { total = max(said, total ?? said) }
-        // The path is that of one connection. If it shows another one's jobs, it is not the list that was asked for.
-        let isForeign = lease.family == .airweave && page.jobs.contains { !$0.mayRun(on: lease.key.connection) }
+        // One connection's jobs were asked for. If another's are shown, it is not the list that was asked for, or the
+        // connection has another name there. An ended job of another connection does no harm where the list is a filtered one.
+        let isForeign = page.jobs.contains { job in
+            !job.mayRun(on: lease.key.connection)
+                && (lease.family == .airweave || job.id == wanted || !LeaseJob.isTerminal(job.status))
+        }
         guard page.unreadable == 0, !isForeign else { return doubted() }
         switch rest(after: page, new: new.count) {
         case .none: return .end
@@ -79,7 +83,8 @@ struct JobListing {
         if asksForMore(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }
         if page.goesOn == true { return new > 0 ? .some : .unknown }
-        if total != nil { return page.count >= limit && new > 0 ? .some : .none }
+        if total != nil, page.count < limit { return .none }
+        if total != nil { return new > 0 ? .some : .unknown }
         if page.count == 0 || page.goesOn == false || goesBack(page) { return .none }
         if new > 0 { return .some }
         if limit == Self.longestPage, offset == page.count, page.count >= Self.pageLength {
@@ -119,6 +124,8 @@ struct JobListing {
     /// started may be anywhere: that order counts only if the lease's job has started, or if the page has the greatest
     /// length.
     private func goesBack(_ page: JobList) -> Bool {
+        // A job that is started again keeps its place among the old ones.
+        guard !lease.origin.mayRestart else { return false }
         if goesBack(page.jobs.map(\.createdAt)) { return true }
         guard lease.job?.startedAt != nil || page.count >= Self.longestPage else { return false }
         return goesBack(page.jobs.map(\.startedAt))

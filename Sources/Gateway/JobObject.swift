@@ -38,16 +38,19 @@ extension JobObject {
         return wrapped(root)
     }
 
-    /// The job that a successful answer to a request for work says it started; `nil` where it names none.
-    static func started(by body: Span<UInt8>, on connection: String) -> JobObject? {
-        guard let job = read(body), job.mayRun(on: connection) else { return nil }
-        return job
-    }
-
+    /// A job may have another in it, such as the one that it repeats. Which of the two is meant is then not clear.
     fileprivate static func wrapped(_ value: JSONValue) -> JobObject? {
-        if let job = value["job"], job.object != nil { return JobObject(job, isCalledJob: true) }
-        if let data = value["data"], data.object != nil { return JobObject(data, isCalledJob: false) }
-        return JobObject(value, isCalledJob: false)
+        let whole = JobObject(value, isCalledJob: false)
+        var inner: JobObject?
+        if let job = value["job"], job.object != nil {
+            inner = JobObject(job, isCalledJob: true)
+        } else if let data = value["data"], data.object != nil {
+            inner = JobObject(data, isCalledJob: false)
+        } else {
+            return whole
+        }
+        guard let whole else { return inner }
+        return inner == nil || inner?.id == whole.id ? whole : nil
     }
 
     private init?(_ value: JSONValue, isCalledJob: Bool) {
@@ -119,11 +122,11 @@ struct JobList: Equatable, Sendable {
     /// How many elements the body has.
     var count: Int { jobs.count + unreadable }
 
-    /// Reads `{"data": [...], "total": n}`, `{"jobs": [...]}` or a bare array; `nil` for everything else.
+    /// Reads `{"data": [...], "total": n}`, the same with `jobs`, `items` or `results`, or a bare array; `nil` for everything else.
     static func read(_ body: Span<UInt8>) -> JobList? {
-        guard let root = json(body), let elements = root.array ?? root["data"]?.array ?? root["jobs"]?.array else {
-            return nil
-        }
+        guard let root = json(body),
+            let elements = root.array ?? names.lazy.compactMap({ root[$0]?.array }).first
+        else { return nil }
         let jobs = elements.compactMap(JobObject.wrapped)
         let total = root["total"] ?? Self.descriptions.lazy.compactMap { root[$0]?["total"] }.first
         return JobList(
@@ -131,6 +134,8 @@ struct JobList: Equatable, Sendable {
             unreadable: elements.count - jobs.count)
     }
 
+    /// Under which the elements may be.
+    private static let names = ["data", "jobs", "items", "results"]
     /// Where bodies describe their pages.
     private static let descriptions = ["pagination", "meta", "page", "links"]
     /// The names of what leads to the next one, and of what only says that there is one.
@@ -145,8 +150,13 @@ struct JobList: Equatable, Sendable {
         let objects = [root] + descriptions.compactMap { root[$0] }
         let said = objects.flatMap { object in next.compactMap { object[$0] } }
         if said.isEmpty { return nil }
-        // Null, false and the empty text stand for none.
-        return said.contains { !$0.isNull && $0.bool != false && $0.string != "" }
+        return said.contains(where: isSaid)
+    }
+
+    /// Null, false and the empty text stand for none, and so does an object of nothing else.
+    private static func isSaid(_ value: JSONValue) -> Bool {
+        if let members = value.object { return members.contains { isSaid($0.value) } }
+        return !value.isNull && value.bool != false && value.string != ""
     }
 
     /// Enough for a thousand jobs of twenty fields each.

@@ -66,6 +66,10 @@ extension LeaseChange {
                 json.name("patience")
                 json.integer(patience.wholeMilliseconds)
             }
+            if entry.origin.mayRestart {
+                json.name("restarts")
+                json.bool(true)
+            }
             if entry.isGuess {
                 json.name("guess")
                 json.bool(true)
@@ -90,7 +94,8 @@ extension LeaseChange {
         // Whom to ask is then unknown, but not that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
         let patience = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
-        let origin = LeaseOrigin(pathStart: json["path"]?.string ?? "", patience: patience)
+        let origin = LeaseOrigin(
+            pathStart: json["path"]?.string ?? "", patience: patience, mayRestart: json["restarts"]?.bool ?? false)
         self = .held(
             LeaseEntry(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,

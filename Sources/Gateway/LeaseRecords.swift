@@ -33,9 +33,13 @@ package struct LeaseOrigin: Equatable, Sendable {
     /// How long the upstream may take to answer it; `nil` in what an older gateway wrote.
     package var patience: Duration?
 
-    package init(pathStart: String = "", patience: Duration? = nil) {
+    /// It may start an old job again: a retry.
+    package var mayRestart: Bool
+
+    package init(pathStart: String = "", patience: Duration? = nil, mayRestart: Bool = false) {
         self.pathStart = pathStart
         self.patience = patience
+        self.mayRestart = mayRestart
     }
 }
 

@@ -32,7 +32,9 @@ extension Worker {
     private func leaseOrigin(
         of connection: borrowing ServerConnection, for grant: Grant, over client: UpstreamClient
     ) -> LeaseOrigin {
-        LeaseOrigin(pathStart: pathStart(of: connection, for: grant), patience: client.patience(for: grant.route))
+        LeaseOrigin(
+            pathStart: pathStart(of: connection, for: grant), patience: client.patience(for: grant.route),
+            mayRestart: grant.captures.job != nil)
     }
 
     /// The path of a request up to its first variable; at most the 256 bytes that a lease remembers.

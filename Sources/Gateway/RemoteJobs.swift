@@ -17,7 +17,7 @@ final class RemoteJobs: Sendable {
     func started(
         by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily, near start: String = ""
     ) -> LeaseJob? {
-        guard body.count <= Self.mostBytes, let job = JobObject.started(by: body, on: key.connection) else {
+        guard body.count <= Self.mostBytes, let job = JobObject.read(body), job.mayRun(on: key.connection) else {
             return nil
         }
         return job.job(type: kind.name, location: location(of: job, key, family, near: start))

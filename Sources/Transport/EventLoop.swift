@@ -132,7 +132,9 @@ internal import Synchronization
     private static let longestRounds = Duration.milliseconds(2)
 
     /// Whether this owner has to let others go first before its next step. A step is as short as a read or a write.
-    package func isTurnOver(of owner: ShareOwner) -> Bool { !isStopping && stretches.isOver(for: owner) }
+    package func isTurnOver(of owner: ShareOwner, steps: Int = 1) -> Bool {
+        !isStopping && stretches.isOver(for: owner, steps: steps)
+    }
 
     /// Waits until it is this owner's turn again.
     package func nextTurn(of owner: ShareOwner) async {

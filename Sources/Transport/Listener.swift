@@ -55,12 +55,15 @@ package final class Listener {
         self.context = context
     }
 
+    /// Connections that are accepted before others have their turn: each begins with a handshake.
+    private static let mostAtOnce = 16
+
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
     package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
-            while taken < 64 {
+            while taken < Listener.mostAtOnce {
                 guard case .socket(let descriptor) = acceptConnection(on: watch.descriptor) else {
                     isWaiting = true
                     break

@@ -86,12 +86,17 @@ package struct ServerConnection: ~Copyable {
         case timedOut
     }
 
+    /// What a part of a handshake counts for: it takes as long as so many reads, or longer.
+    private static let stepsOfHandshake = 16
+
     package mutating func handshake() async -> HandshakeOutcome {
         guard context != nil else { return .done }
         let deadline = loop.now + timeouts.handshake
         do {
             while true {
                 var readiness = Readiness.ready
+                // Whoever begins many at once waits for its turn with each.
+                if loop.isTurnOver(of: owner, steps: ServerConnection.stepsOfHandshake) { await nextTurn() }
                 switch try stream.handshake() {
                 case .done:
                     isTLS13 = stream.isTLS13()

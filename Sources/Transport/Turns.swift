@@ -48,6 +48,10 @@ struct Stretches {
     private var organizations: UInt64 = 0
     /// The nanoseconds for which each of them may work in this round.
     private var share = Self.longestWait / Self.leastShares
+    /// The steps of all in this round, and when so many were taken that somebody looked at the clock, in nanoseconds; zero
+    /// before that.
+    private var steps = 0
+    private var lookedAt: UInt64 = 0
     /// Free steps that are left for any organization, once its own are used up.
     private var spareSteps = Self.mostSpareSteps
 
@@ -57,6 +61,8 @@ struct Stretches {
     private static let freeSteps = 4
     /// For all together in a round, besides their own.
     private static let mostSpareSteps = 8
+    /// After so many in a round, those of an organization are free only while the round is short.
+    private static let mostFreeSteps = 256
     /// Nanoseconds that all together may take before the first one has its turn again.
     private static let longestWait: UInt64 = 8_000_000
     private static let leastShares: UInt64 = 8
@@ -67,27 +73,38 @@ struct Stretches {
         share = Self.longestWait / max(organizations, Self.leastShares)
         organizations = 0
         spareSteps = Self.mostSpareSteps
+        steps = 0
+        lookedAt = 0
     }
 
     /// Whether an owner, before its next step, has worked long enough to let others go first. The more organizations there
     /// are, the sooner that is so.
-    mutating func isOver(for owner: ShareOwner) -> Bool {
+    ///
+    /// `steps` is how many the one at hand counts for: a handshake is long.
+    mutating func isOver(for owner: ShareOwner, steps: Int = 1) -> Bool {
         let organization = owner.organization == 0 ? owner.token : owner.organization
         let place = place(of: organization)
         if stretches[place].round != round {
             stretches[place] = Stretch(organization: organization, round: round)
             organizations += 1
         }
-        stretches[place].steps += 1
-        return stretches[place].steps > Self.freeSteps && isTimeOver(at: place)
+        stretches[place].steps += steps
+        self.steps += steps
+        let isFree = stretches[place].steps <= Self.freeSteps
+        return !(isFree && self.steps <= Self.mostFreeSteps) && isTimeOver(at: place, steps, isFree)
     }
 
-    private mutating func isTimeOver(at place: Int) -> Bool {
-        guard spareSteps == 0 else {
-            spareSteps -= 1
+    private mutating func isTimeOver(at place: Int, _ steps: Int, _ isFree: Bool) -> Bool {
+        if !isFree, spareSteps >= steps {
+            spareSteps -= steps
             return false
         }
         let time = Instant.now().nanoseconds
+        if self.steps > Self.mostFreeSteps {
+            if lookedAt == 0 { lookedAt = time }
+            if time - lookedAt >= Self.longestWait { return true }
+            if isFree { return false }
+        }
         if stretches[place].begunAt == 0 { stretches[place].begunAt = time }
         return time - stretches[place].begunAt >= share
     }

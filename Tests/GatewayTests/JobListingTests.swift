@@ -38,12 +38,13 @@ struct JobListingTests {
     /// How a look for the job `wanted` ends, and which pages it took.
     private func look(
         _ service: Service, _ family: RouteFamily = .airweave, for wanted: String? = "x", startedAt: Int64? = nil,
-        since: Int64 = 1_800_000_000_000
+        since: Int64 = 1_800_000_000_000, mayRestart: Bool = false
     ) -> (isProof: Bool, isFound: Bool, places: [String]) {
         let known = wanted.map { LeaseJob(id: $0, type: "sync", status: "running", startedAt: startedAt) }
         let lease = WatchedLease(
             serial: 1, key: LeaseKey(organization: "o", connection: "c1"), kind: "sync", family: family,
-            state: known == nil ? .uncertain : .held, job: known, since: since, isAccepted: false)
+            state: known == nil ? .uncertain : .held, job: known, since: since, isAccepted: false,
+            origin: LeaseOrigin(mayRestart: mayRestart))
         var listing = JobListing(of: lease, until: wanted)
         var places: [String] = []
         while places.count < 50 {
@@ -137,6 +138,13 @@ struct JobListingTests {
         #expect(look.isProof && look.places == ["limit=100", "limit=1000"])
     }
 
+    @Test("A total that is only the length of the page says nothing where the page comes again")
+    func totalOfPage() {
+        var service = Service(jobs: jobs(0..<150), cap: 100, knowsOffset: false)
+        service.wrap = { page, _ in #"{"data":["# + page.joined(separator: ",") + #"],"total":\#(page.count)}"# }
+        #expect(!look(service, .other).isProof)
+    }
+
     @Test("Newest first by when they were made, and back to before the lease")
     func made() {
         let all = (0..<1200).map { job($0, created: 1400 - $0) }
@@ -145,6 +153,8 @@ struct JobListingTests {
         #expect(look(service, for: nil).isProof)
         #expect(!look(service, since: 1_600_000_000_000).isProof, "younger than the lease")
         #expect(!look(Service(jobs: all.reversed(), cap: 100, knowsOffset: false)).isProof, "oldest first")
+        // A job that is started again keeps its place.
+        #expect(!look(service, mayRestart: true).isProof)
     }
 
     @Test("Newest first by when they started says nothing of a job that has not")

@@ -84,7 +84,7 @@ struct JobQuestionsTests {
         upstream.answers(
             ScriptedQuestions.listTarget("c1"), 200,
             #"{"data":[{"job_id":"a","status":"running","connection_id":"c1","start_time":"2024-06-15T10:00:00Z"},"#
-                + #"{"job_id":"b","status":"running","connection_id":"c2"},{"job_id":"c","status":"failed"}],"total":3}"#
+                + #"{"job_id":"b","status":"failed","connection_id":"c2"},{"job_id":"c","status":"failed"}],"total":3}"#
         )
         let expected = [
             LeaseJob(
@@ -93,6 +93,11 @@ struct JobQuestionsTests {
         ]
         #expect(await ask(.aitronos, nil) == .jobs(expected))
         #expect(upstream.targets.count == 1)
+        // The connection may have another name there.
+        upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200,
+            #"{"data":[{"job_id":"b","status":"running","connection_id":"C1"}],"total":1}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.unreadable))
     }
 
     @Test("A list that goes on is read to its end; without that nothing is known")

@@ -21,7 +21,7 @@ struct LeaseEntryTests {
     @Test("Where its request went and how long it may be at work comes back")
     func origin() throws {
         for origin in [
-            LeaseOrigin(pathStart: "/v1/organizations/", patience: .seconds(75)),
+            LeaseOrigin(pathStart: "/v1/organizations/", patience: .seconds(75), mayRestart: true),
             LeaseOrigin(pathStart: "", patience: .milliseconds(1)),
             LeaseOrigin(pathStart: "/\u{e9}\"", patience: .zero), LeaseOrigin(pathStart: "/", patience: nil),
         ] {

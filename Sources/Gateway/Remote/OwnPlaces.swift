@@ -50,16 +50,16 @@ struct OwnPlaces: Sendable {
     /// Either scheme will do: services that are told that their client speaks TLS write `https` where the gateway speaks plain
     /// HTTP to them.
     func place(of value: [UInt8], host: [UInt8]) -> Place {
+        // Browsers leave out tabs, read a backslash as a slash, and take any number of them, none included, behind a scheme.
+        let value = value.contains(0x09) ? value.filter { $0 != 0x09 } : value
         let text = value.span
         var start = 0
         for scheme in ["https:", "http:"] where text.count > scheme.utf8.count && start == 0 {
             if text.spells(scheme, in: 0..<scheme.utf8.count) { start = scheme.utf8.count }
         }
-        // Browsers read a backslash as a slash there.
-        guard text.count >= start + 2, Self.isSlash(value[start]), Self.isSlash(value[start + 1]) else {
-            return .elsewhere
-        }
-        start += 2
+        let slashes = value[start...].prefix(while: Self.isSlash).count
+        guard start > 0 || slashes >= 2 else { return .elsewhere }
+        start += slashes
         let end = value[start...].firstIndex(where: Self.endsAuthority) ?? value.count
         // The gateway's own, which may be on a host of the upstream.
         if Self.isSame(value[start..<end], host) { return .elsewhere }

@@ -73,11 +73,8 @@ extension Worker {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        output.append(text: "HTTP/1.1 ")
-        output.append(decimal: head.status)
-        output.append(.space)
-        output.append(bytes, head.reason)
-        output += ForwardedHead.lineEnd
+        // The reason is the upstream's own text.
+        output += HTTPStatus.line(head.status)
         for field in head.endToEndFields(of: bytes)
         where bytes.spells("link", in: field.nameRange) && !bytes.extracting(field.value).containsHost {
             output.append(bytes, field.nameRange)
@@ -144,10 +141,10 @@ enum RelayedHead {
 }
 
 extension Span<UInt8> {
-    /// Whether there are two slashes, which begin an authority.
+    /// Whether there are two slashes, which begin an authority, or a colon, which ends a scheme.
     fileprivate var containsHost: Bool {
         func isSlash(_ byte: UInt8) -> Bool { byte == .slash || byte == UInt8(ascii: "\\") }
-        return indices.dropFirst().contains { isSlash(self[$0]) && isSlash(self[$0 - 1]) }
+        return indices.contains { self[$0] == .colon || $0 > 0 && isSlash(self[$0]) && isSlash(self[$0 - 1]) }
     }
 }
 
