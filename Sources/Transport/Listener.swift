@@ -55,15 +55,17 @@ package final class Listener {
         self.context = context
     }
 
-    /// Connections that are accepted before others have their turn: each begins with a handshake.
-    private static let mostAtOnce = 16
+    /// Connections that are accepted before others have their turn.
+    private static let mostAtOnce = 64
+    /// Connections that may wait for their turn while more are accepted: what has been accepted takes a descriptor.
+    private static let mostWaiting = 256
 
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
     package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
-            while taken < Listener.mostAtOnce {
+            while taken < Listener.mostAtOnce, loop.turns.count < Listener.mostWaiting {
                 guard case .socket(let descriptor) = acceptConnection(on: watch.descriptor) else {
                     isWaiting = true
                     break

@@ -96,7 +96,11 @@ package struct ServerConnection: ~Copyable {
             while true {
                 var readiness = Readiness.ready
                 // Whoever begins many at once waits for its turn with each.
-                if loop.isTurnOver(of: owner, steps: ServerConnection.stepsOfHandshake) { await nextTurn() }
+                if loop.isTurnOver(of: owner, steps: ServerConnection.stepsOfHandshake) {
+                    await nextTurn()
+                    // Who has left meanwhile, or had to go, needs no handshake any more.
+                    guard !watch.isPeerClosing, watch.standing != .evicted else { return .timedOut }
+                }
                 switch try stream.handshake() {
                 case .done:
                     isTLS13 = stream.isTLS13()

@@ -10,7 +10,8 @@
 
 /// The tasks of a loop that wait for their turn, and the order in which they get it. Belongs to its loop's thread.
 package protocol TurnQueue: AnyObject {
-    var isEmpty: Bool { get }
+    /// How many wait.
+    var count: Int { get }
 
     func add(_ turn: Turn, of owner: ShareOwner)
 
@@ -18,11 +19,15 @@ package protocol TurnQueue: AnyObject {
     func next() -> Turn?
 }
 
+extension TurnQueue {
+    var isEmpty: Bool { count == 0 }
+}
+
 /// First come, first served.
 final class TurnsInOrder: TurnQueue {
     private var turns: [Turn] = []
 
-    var isEmpty: Bool { turns.isEmpty }
+    var count: Int { turns.count }
 
     func add(_ turn: Turn, of owner: ShareOwner) { turns.append(turn) }
 

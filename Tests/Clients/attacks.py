@@ -11,7 +11,9 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import sys
+import time
 
 ATTACKS = {}
 BASE = "/v1/organizations/org_xyz789/knowledge/connectors"
@@ -212,6 +214,41 @@ def half_handshakes(target):
         return wire
 
     kept_up(100, open_one, lambda wire: False, 0.05)
+
+
+@attack
+def bursts_of_handshakes(target):
+    """Handshakes that all begin at once, again and again, from a few addresses."""
+    hello = ssl.MemoryBIO()
+    session = target.context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
+    try:
+        session.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    first = hello.read()
+    sources = itertools.cycle(f"127.0.1.{host}" for host in range(1, 11))
+    is_told = False
+    while not over():
+        wires = []
+        for _ in range(300):
+            try:
+                wires.append(target.plain(next(sources)))
+            except OSError:
+                continue
+        for wire in wires:
+            try:
+                wire.send(first)
+            except OSError:
+                continue
+        if not is_told:
+            begun()
+            is_told = True
+        # Nothing stays behind on either side.
+        for wire in wires:
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        time.sleep(0.02)
+        for wire in wires:
+            wire.close()
 
 
 def main():

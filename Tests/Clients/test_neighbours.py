@@ -24,7 +24,8 @@ PAUSE = 0.01
 # A machine that does something else for a moment is not the neighbour's fault; what the gateway does wrong happens each time.
 ROUNDS = 3
 
-IN_PROCESS = ["announced-bodies", "pipelined-heads", "pipelined-reads", "silent-connections", "wrong-tokens", "half-handshakes"]
+IN_PROCESS = ["announced-bodies", "pipelined-heads", "pipelined-reads", "silent-connections", "wrong-tokens", "half-handshakes",
+              "bursts-of-handshakes"]
 REMOTE = ["trickled-bodies", "announced-bodies", "failures-of-its-own", "pipelined-reads", "silent-connections"]
 assert {*IN_PROCESS, *REMOTE} == set(ATTACKS)
 
@@ -59,16 +60,17 @@ class Neighbour(Upstream):
         link.send(b"HTTP/1.1 " + status + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
-def policies(folder, **settings):
+def policies(folder, room=100, **settings):
     written = Policies(folder / "policies").generous()
-    written.settings(connections={"open": 100}, **settings)
+    written.settings(connections={"open": room}, **settings)
     written.quiet = written.token("quiet", organization=QUIET)
     return written
 
 
 @pytest.fixture
-def in_process(tmp_path):
-    written = policies(tmp_path)
+def in_process(tmp_path, name):
+    # Where each of the attacker's addresses has as much right to a place as the quiet one, there has to be one for each.
+    written = policies(tmp_path, room=1000 if name == "bursts-of-handshakes" else 100)
     gateway = Gateway(tmp_path / "state", written.folder, workers=1).start()
     gateway.written = written
     yield gateway

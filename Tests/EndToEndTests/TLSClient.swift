@@ -58,6 +58,13 @@ import Testing
         guard status == 1 else { throw Broken(reason: "the server does not read any more") }
     }
 
+    /// Changes the keys of what this client sends (RFC 8446, section 4.6.3).
+    func updateKeys() throws {
+        // SAFETY: the session is this object's own.
+        let status = unsafe SSL_key_update(session, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 ? SSL_do_handshake(session) : 0
+        guard status == 1 else { throw Broken(reason: "the server does not read any more") }
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     func finishSending() {
         unsafe SSL_shutdown(session)

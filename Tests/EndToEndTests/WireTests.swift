@@ -32,6 +32,21 @@ extension EndToEnd {
             }
         }
 
+        @Test("A client may change its keys now and then; one that does nothing else is cut")
+        func keyUpdates() async throws {
+            try await withGateway { gateway in
+                let client = try TLSClient(gateway)
+                for _ in 0..<100 {
+                    for _ in 0..<4 { try client.updateKeys() }
+                    #expect(try client.call("GET", Path.state).status == 200)
+                }
+                #expect(throws: TLSClient.Broken.self) {
+                    for _ in 0..<100_000 { try client.updateKeys() }
+                }
+                #expect(try TLSClient(gateway).call("GET", Path.state).status == 200)
+            }
+        }
+
         @Test("Hundreds of pipelined requests all get their answer")
         func manyPipelined() async throws {
             try await withGateway { gateway in
