@@ -47,6 +47,7 @@ internal import COpenSSL
         unsafe try TLSParameters.apply(to: context)
         // SAFETY: the caller owns the context; OpenSSL copies what it is given.
         unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        unsafe SSL_CTX_set_info_callback(context, countMessage)
         // Only the callback stores sessions: OpenSSL's own store is for servers.
         unsafe copenssl_set_session_cache(
             context, Int(SSL_SESS_CACHE_CLIENT) | Int(SSL_SESS_CACHE_NO_INTERNAL))

@@ -84,7 +84,10 @@ package enum TLSProgress: Equatable, Sendable {
         }
         do throws(TLSError) {
             let progress = try progress(of: .handshake, status: status, bytes: 0)
-            if case .done = progress { try checkProtocol() }
+            if case .done = progress {
+                try checkProtocol()
+                unsafe state.pointee.isEstablished = true
+            }
             return progress
         } catch {
             // Whatever it was, the next connection does not repeat it by offering the same session.

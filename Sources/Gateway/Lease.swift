@@ -152,8 +152,9 @@ package struct Lease: ~Copyable, Sendable {
         table.settle(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
     }
 
-    /// The upstream answered with `status`, and with the job it started where it named one.
-    package consuming func settle(status: Int, started job: LeaseJob?, now: Int64) {
+    /// The upstream answered with `status`, and with the job it started where it named one. `isTurnedAway`: it says when to
+    /// come back (RFC 9110, section 15.6.4), and so that it is not at work.
+    package consuming func settle(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Int64) {
         switch status {
         case 200...299:
             // Without the job's id the lease is uncertain until the upstream has been asked what runs. Work that was only
@@ -167,7 +168,10 @@ package struct Lease: ~Copyable, Sendable {
             }
         // With an error of its own a service has finished with a state update.
         case 500, 501, 503, 505:
-            if holds == .request { release() } else { leaveUncertain() }
+            if holds == .request { return release() }
+            // A list without a job is then believed at once.
+            if status == 503, isTurnedAway { sentAt = Instant(nanoseconds: 0) }
+            leaveUncertain()
         // The work may still go on: these come from a proxy that stopped waiting, or point to where the result will be.
         case 300...399 where holds == .job: leaveUncertain()
         case 408, 460, 499, 500...599: leaveUncertain()

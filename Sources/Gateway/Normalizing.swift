@@ -9,7 +9,9 @@ extension Worker {
         _ answer: UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange
     ) -> Response {
         exchange.startedJob = answer.startedJob?.job.id
-        lease?.settle(status: answer.status, started: answer.startedJob?.job, now: milliseconds())
+        lease?.settle(
+            status: answer.status, started: answer.startedJob?.job,
+            isTurnedAway: answer.fields.contains { $0.name.spells("retry-after") }, now: milliseconds())
         // A refusal by the upstream means that no work began. After a 5xx nobody knows.
         if (400...499).contains(answer.status) || answer.status == 503 { refundWork(&exchange) }
         guard answer.status >= 400 else {

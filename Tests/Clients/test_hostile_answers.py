@@ -54,6 +54,26 @@ def test_a_lost_answer_holds_for_as_long_as_it_might_have_taken(start, upstream,
     outlasts(caller, upstream, 9)
 
 
+@pytest.mark.parametrize("fields", [["Retry-After: 1"], []], ids=["says when to come back", "says nothing"])
+def test_a_service_that_is_busy(start, upstream, fields):
+    """Only a 503 that says when to come back has begun nothing: a proxy says 503, too, of a request that was at work."""
+    _, caller = start(6)
+    play, busy = upstream.play, [True]
+
+    def turn_away(link, request):
+        if request.method == "POST" and busy:
+            busy.clear()
+            return answer(link, request, b"{}", "503 Service Unavailable", *fields)
+        return play(link, request)
+
+    upstream.play = turn_away
+    assert caller.trigger("job_1").status == 503
+    begun = time.monotonic()
+    assert caller.trigger("job_2").status == 409
+    caller.is_freed("job_3", 14)
+    assert (time.monotonic() - begun < 6) == bool(fields)
+
+
 @pytest.mark.parametrize("ahead", [0, 5, 7200], ids=["its clock is right", "its clock is ahead", "its zone is another"])
 def test_the_end_of_somebody_elses_job_does_not_free_a_lost_trigger(start, upstream, ahead):
     """A job runs that the gateway did not start. A trigger is lost, the list shows the other job, and that ends before the trigger's job begins."""
