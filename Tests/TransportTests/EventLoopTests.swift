@@ -65,6 +65,29 @@ struct EventLoopTests {
         }
     }
 
+    @Test("A long step uses up the free ones, and in a long round nobody has any")
+    func longSteps() async throws {
+        try await withLoop { loop in
+            let isOver = try await loop.run { loop in
+                func owner(_ number: UInt64) -> ShareOwner { ShareOwner(organization: number, token: number) }
+                func wait(_ duration: Duration) {
+                    let end = Instant.now() + duration
+                    while Instant.now() < end {}
+                }
+                var isOver = [loop.isTurnOver(of: owner(1), steps: 16)]
+                wait(.milliseconds(2))
+                isOver.append(loop.isTurnOver(of: owner(1), steps: 16))
+                isOver.append(loop.isTurnOver(of: owner(2)))
+                // So many steps that somebody looks at the clock.
+                for number in 3..<300 { _ = loop.isTurnOver(of: owner(UInt64(number))) }
+                wait(.milliseconds(9))
+                isOver.append(loop.isTurnOver(of: owner(300)))
+                return isOver
+            }
+            #expect(isOver == [false, true, false, true])
+        }
+    }
+
     @Test("An owner of many tasks works no longer in a round than one of one task")
     func manyTasksOfOneOwner() async throws {
         try await withLoop { loop in
