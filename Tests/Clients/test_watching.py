@@ -212,7 +212,12 @@ def test_airweave_asks_for_the_jobs_of_the_source_connection(gateway, upstream):
 
 def test_kill_9_while_a_lease_is_held(caller, gateway, upstream):
     """The next one with the same state folder holds it on, with or without the upstream, and asks for itself."""
+    def is_remembered(job):
+        # The lease is on the disk before its request goes out; what its job is called follows a moment after the answer.
+        wait_for(lambda: job.encode() in (gateway.state / "leases.journal").read_bytes(), "the job's name on the disk")
+
     assert caller.trigger("job_1").status == 200
+    is_remembered("job_1")
     gateway.kill()
     upstream.stop()
     gateway.start()
@@ -224,6 +229,7 @@ def test_kill_9_while_a_lease_is_held(caller, gateway, upstream):
         check_questions(again)
         again.ends("job_1")
         free(caller, "job_2")
+        is_remembered("job_2")
         gateway.kill()
         gateway.start()
         assert active(caller) == "job_2", "and the next lease is the one that is remembered"
