@@ -10,7 +10,7 @@ internal import JSON
 enum FieldSpelling {
     /// Whether some reader takes `name` for one of `known`, and it is none of them.
     static func isAnother(of known: [String], _ name: String) -> Bool {
-        known.contains { isRead(name.utf8.span, as: $0) } && !known.contains { $0.hasSameBytes(as: name) }
+        !known.contains { $0.hasSameBytes(as: name) } && known.contains { isRead(name.utf8.span, as: $0) }
     }
 
     /// Whether a query has a parameter that some reader takes for one of `known`.

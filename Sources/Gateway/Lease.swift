@@ -35,14 +35,10 @@ package struct LeaseJob: Equatable, Sendable {
     /// Whether the job has ended. A status nobody knows counts as running.
     package var hasEnded: Bool { Self.isTerminal(status) }
 
-    /// The words of both families, in either case, and those that other services have for the same.
-    package static func isTerminal(_ status: String) -> Bool {
-        switch status.lowercased() {
-        case "succeeded", "failed", "cancelled", "canceled", "completed": true
-        case "success", "done", "finished", "error", "errored", "aborted", "timed_out", "completed_with_errors": true
-        default: false
-        }
-    }
+    /// The words of both families, in either case.
+    package static func isTerminal(_ status: String) -> Bool { endings.contains { status.spells($0) } }
+
+    private static let endings = ["succeeded", "failed", "cancelled", "canceled", "completed"]
 }
 
 /// How far a lease is.

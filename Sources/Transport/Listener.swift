@@ -58,7 +58,7 @@ package final class Listener {
     /// Connections that are accepted before others have their turn.
     private static let mostAtOnce = 64
     /// Connections that may wait for their turn while more are accepted: what has been accepted takes a descriptor.
-    private static let mostWaiting = 256
+    private static let mostWaiting = 1000
 
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
     package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
