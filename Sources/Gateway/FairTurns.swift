@@ -10,7 +10,7 @@ package final class FairTurns: TurnQueue {
     /// `counts` gets how often each organization waits.
     package init(counts: WorkerMetrics? = nil) { self.counts = counts }
 
-    package var count: Int { shares.waiting }
+    package var isEmpty: Bool { shares.waiting == 0 }
 
     package func add(_ turn: Turn, of owner: ShareOwner) {
         counts?.turnAwaited(by: owner.organization)

@@ -20,6 +20,8 @@ internal import Synchronization
     private var stretches = Stretches()
     /// The tasks that let others go first, in the order in which they go on.
     package var turns: any TurnQueue = TurnsInOrder()
+    /// New connections that wait for their turn.
+    var waitingHandshakes = 0
     /// The loop's thread; zero before `run`.
     private let thread = Atomic<UInt>(0)
 

@@ -57,7 +57,8 @@ package final class Listener {
 
     /// Connections that are accepted before others have their turn.
     private static let mostAtOnce = 64
-    /// Connections that may wait for their turn while more are accepted: what has been accepted takes a descriptor.
+    /// Handshakes that may wait for their turn while more connections are accepted: each takes a descriptor. Whoever keeps many
+    /// other connections busy does not keep new ones out.
     private static let mostWaiting = 1000
 
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
@@ -65,7 +66,7 @@ package final class Listener {
         while isAccepting {
             var taken = 0
             var isWaiting = false
-            while taken < Listener.mostAtOnce, loop.turns.count < Listener.mostWaiting {
+            while taken < Listener.mostAtOnce, loop.waitingHandshakes < Listener.mostWaiting {
                 guard case .socket(let descriptor) = acceptConnection(on: watch.descriptor) else {
                     isWaiting = true
                     break

@@ -97,7 +97,9 @@ package struct ServerConnection: ~Copyable {
                 var readiness = Readiness.ready
                 // Whoever begins many at once waits for its turn with each.
                 if loop.isTurnOver(of: owner, steps: ServerConnection.stepsOfHandshake) {
+                    loop.waitingHandshakes += 1
                     await nextTurn()
+                    loop.waitingHandshakes -= 1
                     // Who has left meanwhile, or had to go, needs no handshake any more.
                     guard !watch.isPeerClosing, watch.standing != .evicted else { return .timedOut }
                 }

@@ -10,8 +10,7 @@
 
 /// The tasks of a loop that wait for their turn, and the order in which they get it. Belongs to its loop's thread.
 package protocol TurnQueue: AnyObject {
-    /// How many wait.
-    var count: Int { get }
+    var isEmpty: Bool { get }
 
     func add(_ turn: Turn, of owner: ShareOwner)
 
@@ -19,15 +18,11 @@ package protocol TurnQueue: AnyObject {
     func next() -> Turn?
 }
 
-extension TurnQueue {
-    var isEmpty: Bool { count == 0 }
-}
-
 /// First come, first served.
 final class TurnsInOrder: TurnQueue {
     private var turns: [Turn] = []
 
-    var count: Int { turns.count }
+    var isEmpty: Bool { turns.isEmpty }
 
     func add(_ turn: Turn, of owner: ShareOwner) { turns.append(turn) }
 

@@ -39,6 +39,16 @@ class Target:
     def connect(self):
         return self.context.wrap_socket(self.plain(), server_hostname="localhost")
 
+    def hello(self):
+        """How a handshake begins."""
+        sent = ssl.MemoryBIO()
+        session = self.context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return sent.read()
+
     def head(self, method, path, *fields):
         lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {self.token}", *fields]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
@@ -199,13 +209,7 @@ def wrong_tokens(target):
 @attack
 def half_handshakes(target):
     """Handshakes that are begun and left."""
-    hello = ssl.MemoryBIO()
-    session = target.context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
-    try:
-        session.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    first = hello.read()
+    first = target.hello()
 
     def open_one():
         wire = target.plain()
@@ -219,13 +223,7 @@ def half_handshakes(target):
 @attack
 def bursts_of_handshakes(target):
     """Handshakes that all begin at once, again and again, from a few addresses."""
-    hello = ssl.MemoryBIO()
-    session = target.context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
-    try:
-        session.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    first = hello.read()
+    first = target.hello()
     sources = itertools.cycle(f"127.0.1.{host}" for host in range(1, 11))
     is_told = False
     while not over():
