@@ -115,18 +115,16 @@ internal import Synchronization
 
     private func runReadyJobs() {
         let executor = unsafe asUnownedTaskExecutor()
-        // Bounds, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting.
-        var rounds = 0
-        while !ready.isEmpty || !turns.isEmpty,
-            rounds == 0 || rounds < 8 && Instant.now() - now < EventLoop.longestRounds
-        {
+        // A bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting.
+        var hasPolled = true
+        while !ready.isEmpty || !turns.isEmpty, hasPolled || Instant.now() - now < EventLoop.longestRounds {
+            stretches.beginRound(hasPolled: hasPolled, isNobodyWaiting: turns.isEmpty)
+            hasPolled = false
             // One of those that let others go first, besides all that were woken.
             turns.next()?.begin()
             swap(&ready, &running)
-            stretches.beginRound()
             for job in running { unsafe job.runSynchronously(on: executor) }
             running.removeAll(keepingCapacity: true)
-            rounds += 1
         }
     }
 
@@ -141,6 +139,7 @@ internal import Synchronization
     /// Waits until it is this owner's turn again.
     package func nextTurn(of owner: ShareOwner) async {
         preconditionOnLoop()
+        stretches.waits(owner)
         // SAFETY: the queue hands each turn out once, and the loop begins it.
         unsafe await withUnsafeContinuation { unsafe turns.add(Turn($0), of: owner) }
     }

@@ -33,6 +33,9 @@ final class TurnsInOrder: TurnQueue {
 /// others have their turn.
 ///
 /// The first few steps in a round are free, without a look at the clock: they are short, and most requests take no more.
+///
+/// An organization some of whose tasks wait works in its turns only, besides its free steps: those that come from the sockets
+/// would else overtake the waiting ones each time.
 struct Stretches {
     private struct Stretch {
         var organization: UInt64 = 0
@@ -40,10 +43,16 @@ struct Stretches {
         var steps = 0
         /// When its first step was taken that is not free, in nanoseconds; zero before that.
         var begunAt: UInt64 = 0
+        /// The queue in which a task of it last waited, see `queue`.
+        var waitedIn: UInt64 = 0
     }
 
     private var stretches = Array(repeating: Stretch(), count: Self.places)
     private var round: UInt64 = 1
+    /// Tasks in this round come from the sockets.
+    private var hasPolled = false
+    /// Another one each time nobody waits.
+    private var queue: UInt64 = 1
     /// How many organizations have worked in this round.
     private var organizations: UInt64 = 0
     /// The nanoseconds for which each of them may work in this round.
@@ -67,8 +76,10 @@ struct Stretches {
     private static let longestWait: UInt64 = 8_000_000
     private static let leastShares: UInt64 = 8
 
-    mutating func beginRound() {
+    mutating func beginRound(hasPolled: Bool, isNobodyWaiting: Bool) {
         round &+= 1
+        self.hasPolled = hasPolled
+        if isNobodyWaiting { queue &+= 1 }
         // There will be about as many as in the round before.
         share = Self.longestWait / max(organizations, Self.leastShares)
         organizations = 0
@@ -82,10 +93,12 @@ struct Stretches {
     ///
     /// `steps` is how many the one at hand counts for: a handshake is long.
     mutating func isOver(for owner: ShareOwner, steps: Int = 1) -> Bool {
-        let organization = owner.organization == 0 ? owner.token : owner.organization
+        let organization = organization(of: owner)
         let place = place(of: organization)
         if stretches[place].round != round {
-            stretches[place] = Stretch(organization: organization, round: round)
+            let isSame = stretches[place].organization == organization
+            let waitedIn = isSame ? stretches[place].waitedIn : 0
+            stretches[place] = Stretch(organization: organization, round: round, waitedIn: waitedIn)
             organizations += 1
         }
         stretches[place].steps += steps
@@ -99,6 +112,7 @@ struct Stretches {
             spareSteps -= steps
             return false
         }
+        if hasPolled, stretches[place].waitedIn == queue { return true }
         let time = Instant.now().nanoseconds
         if self.steps > Self.mostFreeSteps {
             if lookedAt == 0 { lookedAt = time }
@@ -107,6 +121,17 @@ struct Stretches {
         }
         if stretches[place].begunAt == 0 { stretches[place].begunAt = time }
         return time - stretches[place].begunAt >= share
+    }
+
+    /// A task of this owner, whose turn is over, waits for the next one.
+    mutating func waits(_ owner: ShareOwner) {
+        let organization = organization(of: owner)
+        let place = place(of: organization)
+        if stretches[place].organization == organization { stretches[place].waitedIn = queue }
+    }
+
+    private func organization(of owner: ShareOwner) -> UInt64 {
+        owner.organization == 0 ? owner.token : owner.organization
     }
 
     private func place(of organization: UInt64) -> Int {

@@ -7,6 +7,7 @@ Prints `begun` once the attack has reached its strength, and goes on until its s
 
 import itertools
 import os
+import resource
 import select
 import signal
 import socket
@@ -145,8 +146,8 @@ def failures_of_its_own(target):
                 wires[index] = target.connect()
 
 
-def pipelined(target, message):
-    wires = [target.connect() for _ in range(4)]
+def pipelined(target, message, connections=4):
+    wires = [target.connect() for _ in range(connections)]
     begun()
     while not over():
         for index, wire in enumerate(wires):
@@ -172,6 +173,14 @@ def pipelined_heads(target):
 def pipelined_reads(target):
     """Reads of the list of jobs, thousands at a time, whose answers are read."""
     pipelined(target, target.head("GET", JOBS) * 2000)
+
+
+@attack
+def crowds_of_pipelines(target):
+    """The same over so many connections that more than a thousand wait for their turn."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    pipelined(target, target.head("GET", JOBS) * 200, connections=1300)
 
 
 @attack

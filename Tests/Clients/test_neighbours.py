@@ -24,8 +24,8 @@ PAUSE = 0.01
 # A machine that does something else for a moment is not the neighbour's fault; what the gateway does wrong happens each time.
 ROUNDS = 3
 
-IN_PROCESS = ["announced-bodies", "pipelined-heads", "pipelined-reads", "silent-connections", "wrong-tokens", "half-handshakes",
-              "bursts-of-handshakes"]
+IN_PROCESS = ["announced-bodies", "pipelined-heads", "pipelined-reads", "crowds-of-pipelines", "silent-connections",
+              "wrong-tokens", "half-handshakes", "bursts-of-handshakes"]
 REMOTE = ["trickled-bodies", "announced-bodies", "failures-of-its-own", "pipelined-reads", "silent-connections"]
 assert {*IN_PROCESS, *REMOTE} == set(ATTACKS)
 
@@ -69,8 +69,9 @@ def policies(folder, room=100, **settings):
 
 @pytest.fixture
 def in_process(tmp_path, name):
-    # Where each of the attacker's addresses has as much right to a place as the quiet one, there has to be one for each.
-    written = policies(tmp_path, room=1000 if name == "bursts-of-handshakes" else 100)
+    # Where each of the attacker's addresses has as much right to a place as the quiet one, there has to be one for each;
+    # and where its connections are to be many, there has to be room for them.
+    written = policies(tmp_path, room={"bursts-of-handshakes": 1000, "crowds-of-pipelines": 2000}.get(name, 100))
     gateway = Gateway(tmp_path / "state", written.folder, workers=1).start()
     gateway.written = written
     yield gateway
@@ -138,7 +139,7 @@ def p99(took):
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_in_process(in_process, name):
     check(in_process, name, f"{QUIET_BASE}/jobs")
-    if name.startswith("pipelined"):
+    if "pipeline" in name:
         assert total(metrics(in_process), "gateway_turns_waited_total", '"org_xyz789"') > 0, "metrics tell who was made to wait"
 
 

@@ -113,6 +113,26 @@ struct EventLoopTests {
         }
     }
 
+    @Test("An owner some of whose tasks wait has only its free steps for those that come from the sockets")
+    func waitingTasks() {
+        let owner = ShareOwner(organization: 1, token: 1)
+        var stretches = Stretches()
+        /// Whether the first step that is not free is too many.
+        func isOverAfterFreeSteps(hasPolled: Bool, isNobodyWaiting: Bool) -> Bool {
+            stretches.beginRound(hasPolled: hasPolled, isNobodyWaiting: isNobodyWaiting)
+            let isOver = (0..<13).map { _ in stretches.isOver(for: owner) }
+            #expect(!isOver.dropLast().contains(true))
+            return isOver[12]
+        }
+        #expect(!isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: true))
+        stretches.waits(owner)
+        #expect(isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: false))
+        // It is the turn of one that waited.
+        #expect(!isOverAfterFreeSteps(hasPolled: false, isNobodyWaiting: false))
+        #expect(isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: false))
+        #expect(!isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: true))
+    }
+
     @Test("Tasks from other threads wake a loop that waits for nothing")
     func wakeUp() async throws {
         try await withLoop { loop in

@@ -70,19 +70,20 @@ extension Worker {
     private func begin(
         _ upstream: ClientConnection, _ connection: inout ServerConnection, _ exchange: borrowing Exchange
     ) -> Start {
-        let framing = RelayedFraming(of: upstream.head, for: connection.head)
+        let head = upstream.head
+        let framing = RelayedFraming(of: head, for: connection.head)
         if framing == .untilClose || isDraining { connection.mustClose() }
         connection.responseStarted(discardsBody: connection.canDiscardBody)
         let start = Start(framing: framing, bytesSent: connection.bytesSent, unsent: connection.output.count)
         let persistence: Persistence =
             connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
-        let marks = RelayedMarks(upstream.head)
+        let marks = RelayedMarks(head)
         let places =
             marks.hasPlace
             ? mappedPlaces(of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
             : nil
         appendRelayedHead(
-            of: upstream, as: framing, marks, places, for: exchange, persistence, to: &connection.output)
+            head, of: upstream, as: framing, marks, places, for: exchange, persistence, to: &connection.output)
         return start
     }
 

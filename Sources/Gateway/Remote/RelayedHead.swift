@@ -8,10 +8,10 @@ extension Worker {
     ///
     /// `places` are the lines of what names places, as clients reach them; `nil` where they may go on as they are.
     func appendRelayedHead(
-        of upstream: ClientConnection, as framing: RelayedFraming, _ marks: RelayedMarks, _ places: [UInt8]?,
-        for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
+        _ head: borrowing ResponseHead, of upstream: ClientConnection, as framing: RelayedFraming,
+        _ marks: RelayedMarks,
+        _ places: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
     ) {
-        let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The length stays where it is, if there is one and it is still true.
@@ -159,6 +159,7 @@ struct RelayedMarks {
     var limits = RelayedHead.Limits.ours
 
     init(_ head: borrowing ResponseHead) {
+        let limitFields = RelayedHead.limits
         for field in head.fields {
             switch field.name {
             // By their lengths: hardly another name has them.
@@ -167,7 +168,7 @@ struct RelayedMarks {
                 if field.nameRange.count == 25 { hasOddName = true }
             case .date: hasDate = true
             case .location: hasPlace = true
-            case let name: if RelayedHead.limits.contains(name) { limits = .upstreams }
+            case let name: if limitFields.contains(name) { limits = .upstreams }
             }
         }
     }
