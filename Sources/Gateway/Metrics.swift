@@ -141,14 +141,10 @@ package final class Metrics: Sendable {
     private func renderTurns(_ gauges: Gauges, to out: inout [UInt8]) {
         var turns: [UInt64: UInt64] = [:]
         for worker in workers { worker.collect(turns: &turns) }
-        var totals: [String: UInt64] = [:]
-        for (key, count) in turns { totals[gauges.organizations[key] ?? "", default: 0] += count }
         let name = "gateway_turns_waited_total"
         out.beginMetric(
             name, "counter", "How often a connection waited for others to have their turn, by organization.")
-        for (organization, total) in totals.sorted(by: { $0.key < $1.key }) {
-            out.sample(name, ["organization": organization], total)
-        }
+        sample(name, byOrganization: turns.map { ($0.key, $0.value) }, gauges, to: &out)
     }
 
     private func renderLeases(_ usage: LeaseTable.Usage, to out: inout [UInt8]) {
@@ -186,13 +182,23 @@ package final class Metrics: Sendable {
         to out: inout [UInt8]
     ) {
         out.beginMetric(name, "gauge", help)
-        // Who has no organization, or one that a reload has removed, counts as one without a name.
-        var totals: [String: Int] = [:]
-        for share in shares where share[keyPath: value] > 0 {
-            totals[gauges.organizations[share.organization] ?? "", default: 0] += share[keyPath: value]
+        sample(
+            name, byOrganization: shares.map { ($0.organization, UInt64(max($0[keyPath: value], 0))) }, gauges, to: &out
+        )
+    }
+
+    /// Appends a sample for each organization that has counts. Who has no organization, or one that a reload has removed,
+    /// counts as one without a name.
+    private func sample(
+        _ name: String, byOrganization counts: [(organization: UInt64, count: UInt64)], _ gauges: Gauges,
+        to out: inout [UInt8]
+    ) {
+        var totals: [String: UInt64] = [:]
+        for (organization, count) in counts where count > 0 {
+            totals[gauges.organizations[organization] ?? "", default: 0] += count
         }
         for (organization, total) in totals.sorted(by: { $0.key < $1.key }) {
-            out.sample(name, ["organization": organization], UInt64(total))
+            out.sample(name, ["organization": organization], total)
         }
     }
 

@@ -10,8 +10,10 @@ final class RemoteJobs: Sendable {
         self.questions = questions
     }
 
-    /// Longer answers are not read in passing: the watcher asks for itself.
+    /// Longer answers say nothing about the job that they started.
     static let mostBytes = 256 << 10
+    /// Longer answers are not read in passing: that would hold up the loop, and the watcher asks for itself.
+    static let mostBytesInPassing = 64 << 10
 
     /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
     func started(
@@ -61,7 +63,7 @@ final class RemoteJobs: Sendable {
     func observed(
         _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
     ) {
-        guard let shown = route.shows, body.count <= Self.mostBytes, !leases.isEmpty else { return }
+        guard let shown = route.shows, body.count <= Self.mostBytesInPassing, !leases.isEmpty else { return }
         let jobs: [JobObject]
         switch shown {
         case .job: jobs = JobObject.read(body).map { [$0] } ?? []

@@ -9,12 +9,21 @@ import Testing
 struct EndpointTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
-    @Test("An endpoint counts what is under way and takes a lock only while it is in trouble")
-    func endpoint() {
+    private func endpoint(
+        outAfter failures: Int, port: UInt16 = 1, room: EndpointRoom? = nil,
+        say: @escaping @Sendable (String) -> Void = { _ in }
+    ) -> Endpoint {
         var settings = UpstreamSettings(endpoints: [])
-        settings.breaker.failures = 1
-        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
-        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        settings.breaker.failures = failures
+        return Endpoint(
+            url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
+            address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room ?? EndpointRoom(),
+            say: say)
+    }
+
+    @Test("An endpoint counts what is under way and takes a lock only while it is in trouble")
+    func load() {
+        let endpoint = self.endpoint(outAfter: 1)
         for _ in 0..<3 { endpoint.began() }
         #expect(endpoint.load == 3)
         endpoint.ended(.good(organization: 1), onTrial: false, now: Self.start)
@@ -36,18 +45,12 @@ struct EndpointTests {
 
     @Test("At most half of the endpoints are out, and statuses never take the only one")
     func room() {
-        var settings = UpstreamSettings(endpoints: [])
-        settings.breaker.failures = 1
         let said = Mutex<[String]>([])
         for count in 1...5 {
             said.withLock { $0 = [] }
             let room = EndpointRoom()
             let endpoints = (0..<count).map { index in
-                let port = UInt16(index + 1)
-                return Endpoint(
-                    url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
-                    address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room
-                ) { line in said.withLock { $0.append(line) } }
+                endpoint(outAfter: 1, port: UInt16(index + 1), room: room) { line in said.withLock { $0.append(line) } }
             }
             room.hasOnly(endpoints)
             for round in 1...3 {
@@ -82,10 +85,7 @@ struct EndpointTests {
 
     @Test("One organization's silence leaves an endpoint in use that has served another one")
     func served() {
-        var settings = UpstreamSettings(endpoints: [])
-        settings.breaker.failures = 3
-        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
-        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
             endpoint.began()
             endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
@@ -100,10 +100,7 @@ struct EndpointTests {
 
     @Test("Good answers are counted only while some are none")
     func counting() {
-        var settings = UpstreamSettings(endpoints: [])
-        settings.breaker.failures = 3
-        let url = UpstreamURL(isTLS: false, host: "127.0.0.1", port: 1)
-        let endpoint = Endpoint(url: url, address: SocketAddress(host: "127.0.0.1", port: 1), settings: settings)
+        let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {
             endpoint.began()
             endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))

@@ -144,9 +144,9 @@ struct BodyCopyTests {
     @Test("What fits is kept to the last byte; one more, and nothing is held back for it any more")
     func limit() {
         var copy = BodyCopy(isWanted: true, holdsBack: true)
-        #expect(copy.takes(BodyCopy.limit) == true)
+        #expect(copy.takes(copy.limit) == true)
         #expect(copy.holdsBack)
-        #expect(copy.takes(BodyCopy.limit + 1) == false)
+        #expect(copy.takes(copy.limit + 1) == false)
         #expect(!copy.holdsBack)
         #expect(copy.takes(1) == false)
         #expect(copy.plain == [])

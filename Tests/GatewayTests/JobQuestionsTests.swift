@@ -265,7 +265,7 @@ struct RemoteJobsTests {
         observe(route, #"{"job_id":"job_1","status":"failed","connection_id":"c1"}"#, moment)
         #expect(held("o") != nil)
         let large = #"{"job_id":"job_1","status":"failed","connection_id":"c1","x":""#
-        observe(route, large + String(repeating: "x", count: RemoteJobs.mostBytes) + #""}"#, leases.moment())
+        observe(route, large + String(repeating: "x", count: RemoteJobs.mostBytesInPassing) + #""}"#, leases.moment())
         #expect(held("o") != nil)
         observe(route, large + #""}"#, leases.moment())
         #expect(held("o") == nil)

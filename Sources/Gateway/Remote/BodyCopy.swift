@@ -8,15 +8,15 @@ struct BodyCopy {
     private(set) var holdsBack: Bool
     private let coding: ContentCoding?
     private var bytes: [UInt8] = []
-
-    /// Answers that are longer say nothing about a single job, and are not kept.
-    static let limit = 256 << 10
+    /// The bytes that are kept, also of what they decode to.
+    let limit: Int
 
     /// `coding` is what the answer's bytes are encoded with.
     init(isWanted: Bool, holdsBack: Bool, coding: ContentCoding? = nil) {
         self.isWanted = isWanted
         self.holdsBack = holdsBack
         self.coding = coding
+        limit = holdsBack ? RemoteJobs.mostBytes : RemoteJobs.mostBytesInPassing
     }
 
     mutating func append(_ range: Range<Int>, of upstream: ClientConnection) {
@@ -27,7 +27,7 @@ struct BodyCopy {
     /// Whether the next `count` bytes are kept. What does not fit takes what was there with it.
     mutating func takes(_ count: Int) -> Bool {
         guard isWanted else { return false }
-        guard bytes.count + count <= BodyCopy.limit else {
+        guard bytes.count + count <= limit else {
             isWanted = false
             holdsBack = false
             bytes = []
@@ -39,7 +39,7 @@ struct BodyCopy {
     /// The body without its coding: a client may have asked for one. Empty where it cannot be taken off.
     var plain: [UInt8] {
         guard let coding else { return bytes }
-        return Inflate.decode(bytes.span, coding: coding, limit: BodyCopy.limit) ?? []
+        return Inflate.decode(bytes.span, coding: coding, limit: limit) ?? []
     }
 }
 
