@@ -39,35 +39,6 @@ package struct ConnectorResponse: Sendable {
     }
 }
 
-/// What others have to know of a job.
-package struct JobReference: Sendable, Equatable {
-    package let organization: String
-    package let connection: String
-    package let id: String
-    /// `sync`, `reset`, `refresh` or `clear`.
-    package let type: String
-    /// `pending`, `running`, `succeeded`, `failed` or `cancelled`.
-    package let status: String
-    /// Epoch milliseconds; `nil` until the job runs.
-    package let startedAt: Int64?
-    /// Whether the job belongs to a source connection of the Airweave family.
-    package let isAirweave: Bool
-
-    /// Where a client of the Aitronos family reads the job.
-    package var path: String { "/v1/organizations/\(organization)/knowledge/connectors/jobs/\(id)" }
-}
-
-/// A job began or ended, durably.
-package struct JobEvent: Sendable, Equatable {
-    package enum Kind: Sendable, Equatable {
-        case started
-        case ended(status: String)
-    }
-
-    package let job: JobReference
-    package let kind: Kind
-}
-
 extension JobReference {
     init(_ job: Job, family: ConnectionDefinition.Family?) {
         organization = job.connection.organization

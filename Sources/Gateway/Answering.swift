@@ -32,7 +32,8 @@ extension Worker {
         _ response: Response, for exchange: inout Exchange, to connection: inout ServerConnection
     ) -> Bool {
         // Also where the drain began while the request waited for something.
-        if response.closesConnection || isDraining { connection.mustClose() }
+        if isDraining { connection.drainBegan() }
+        if response.closesConnection { connection.mustClose() }
         let discardsBody = !response.closesConnection && connection.canDiscardBody
         connection.responseStarted(discardsBody: discardsBody)
         let persistence: Persistence =
@@ -89,7 +90,7 @@ extension Worker {
 
     /// Appends what the gateway says in every answer, and the empty line.
     func appendOwnFields(
-        for exchange: borrowing Exchange, _ limits: RelayedHead.Limits, _ persistence: Persistence,
+        for exchange: borrowing Exchange, _ limits: RateLimitFields.Source, _ persistence: Persistence,
         to output: inout [UInt8]
     ) {
         output += exchange.policies.beforeTraceID

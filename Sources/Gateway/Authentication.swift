@@ -30,11 +30,12 @@ struct CredentialMemo {
         return .digest(digest)
     }
 
-    /// Visible ASCII, and not too long: `token68` of RFC 9110, section 11.2, and whatever else clients use as a key.
+    /// Visible ASCII, not too long, and not mistyped: `token68` of RFC 9110, section 11.2, and whatever else clients use as a
+    /// key.
     private static func isToken(_ bytes: Span<UInt8>) -> Bool {
         guard !bytes.isEmpty, bytes.count <= 4096 else { return false }
         for index in bytes.indices where bytes[index] <= 0x20 || bytes[index] >= 0x7F { return false }
-        return true
+        return !TokenText.isMistyped(bytes)
     }
 
     private func matches(_ bytes: Span<UInt8>) -> Bool {

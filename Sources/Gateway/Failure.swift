@@ -8,10 +8,13 @@ package struct Failure: Error, Equatable, Sendable {
 
     package let stage: Stage
     package let kind: Kind
+    /// Whole seconds after which it makes sense to come back, where that is known.
+    package let retryAfterSeconds: Int?
 
-    package init(_ kind: Kind, at stage: Stage) {
+    package init(_ kind: Kind, at stage: Stage, retryAfterSeconds: Int? = nil) {
         self.kind = kind
         self.stage = stage
+        self.retryAfterSeconds = retryAfterSeconds
     }
 
     /// What happened.
@@ -27,7 +30,6 @@ package struct Failure: Error, Equatable, Sendable {
         case clientGone
         case bodyTooLarge(limit: Int)
         case unsupportedMediaType
-        case misdirected
         case invalidJSON(reason: String, offset: Int)
         /// A field that a rule needs is absent, or not what it must be.
         indirect case invalidField(name: String, reason: String)
@@ -45,21 +47,19 @@ package struct Failure: Error, Equatable, Sendable {
 
         case upstream(UpstreamFailure)
 
-        case credentialSourceUnavailable
         case storeUnavailable
         case overloaded
-        case draining
         case internalError
     }
 
     package var origin: Origin {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
-            .unsupportedMediaType, .misdirected, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
+            .unsupportedMediaType, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
             .noSuchJob, .rateLimited, .jobRunning, .stateLocked:
             .client
         case .upstream: .upstream
-        case .credentialSourceUnavailable, .storeUnavailable, .overloaded, .draining, .internalError: .gateway
+        case .storeUnavailable, .overloaded, .internalError: .gateway
         }
     }
 
@@ -132,7 +132,9 @@ package struct ErrorResponse: Equatable, Sendable {
             self.init(.insufficientPermissions, details: [.init("required_scope", .string(required))])
             authenticate = .insufficientScope(required)
 
-        case .failure(let failure): self.init(for: failure.kind)
+        case .failure(let failure):
+            self.init(for: failure.kind)
+            if let seconds = failure.retryAfterSeconds { retryAfterSeconds = seconds }
         }
     }
 
@@ -155,7 +157,6 @@ package struct ErrorResponse: Equatable, Sendable {
                     .init("accept", .string("application/json")), .init("charset", .string("utf-8")),
                     .init("content_encoding", .string("identity")),
                 ])
-        case .misdirected: self.init(.misdirectedRequest)
         case .invalidJSON(let reason, let offset):
             self.init(.invalidJSON, details: [.init("reason", .string(reason)), .init("offset", .integer(offset))])
         case .invalidField(let name, let reason):
@@ -184,12 +185,9 @@ package struct ErrorResponse: Equatable, Sendable {
 
         case .upstream(let failure): self.init(for: failure)
 
-        case .credentialSourceUnavailable, .storeUnavailable:
+        case .storeUnavailable:
             self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_error")
         case .overloaded: self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_response")
-        case .draining:
-            self.init(.serviceUnavailable, retry: 1, proxyError: "proxy_internal_response")
-            closesConnection = true
         case .internalError:
             self.init(.internalError, closes: true)
             proxyError = "proxy_internal_error"

@@ -20,9 +20,8 @@ extension Failure {
         case .upstream(let failure): failure.explanation
         case .storeUnavailable: "the lease journal cannot be written"
         case .overloaded: "no memory is left for the body (sizes.bodyMemory)"
-        case .draining: "the gateway is shutting down"
         case .internalError: "a bug in the gateway"
-        case .unsupportedMediaType, .misdirected, .rateLimited, .jobRunning, .stateLocked, .credentialSourceUnavailable:
+        case .unsupportedMediaType, .rateLimited, .jobRunning, .stateLocked:
             nil
         }
     }

@@ -5,62 +5,6 @@ internal import Synchronization
 
 /// The running gateway: its workers, its listeners, and its life from start to drained.
 package final class GatewayServer: Sendable {
-    /// What the gateway is started with; policies, certificates and a remote upstream can be replaced while it runs.
-    package struct Options: Sendable {
-        package var listen: [SocketAddress]
-        /// `nil`: there is no admin listener.
-        package var admin: SocketAddress?
-        /// Threads, each with its own loop and its own socket on each address.
-        package var workers: Int
-        package var upstream: UpstreamChoice
-        package var policies: PolicyStore
-        /// For the addresses of `listen`; the admin listener speaks plain HTTP.
-        package var context: TLSContext
-        /// Where the workers leave their log lines; whoever made the queue writes them.
-        package var log: AccessLogQueue
-        /// How many files and sockets the process may have open.
-        package var descriptors: Int
-        /// Tells an operator what happens beside the requests, a line at a time.
-        package var say: @Sendable (String) -> Void
-
-        package init(
-            listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamChoice,
-            policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
-            descriptors: Int = .max, say: @escaping @Sendable (String) -> Void = { _ in }
-        ) {
-            self.listen = listen
-            self.admin = admin
-            self.workers = workers
-            self.upstream = upstream
-            self.policies = policies
-            self.context = context
-            self.log = log
-            self.descriptors = descriptors
-            self.say = say
-        }
-    }
-
-    /// Why the gateway did not start. Its description is the one line a person needs.
-    package enum StartError: Error, CustomStringConvertible {
-        case addressInUse(SocketAddress)
-        case cannotListen(SocketAddress, SystemError)
-        case system(SystemError)
-        case upstream(UpstreamFailure)
-        case journal(SystemError)
-
-        package var description: String {
-            switch self {
-            case .addressInUse(let address):
-                "\(address) is in use: stop what listens there, or choose another address with --listen or --admin"
-            case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
-            case .system(let error): "the system refused: \(error)"
-            case .upstream(let failure): "the connector service does not tell its running jobs: \(failure)"
-            case .journal(let error):
-                "the journal of leases cannot be read (\(error)): check the disk and the permissions of the state folder"
-            }
-        }
-    }
-
     /// The addresses that clients reach, with the ports that were chosen.
     package let listening: [SocketAddress]
     /// That of the admin listener; `nil` where there is none.
@@ -75,7 +19,7 @@ package final class GatewayServer: Sendable {
     private let say: @Sendable (String) -> Void
 
     /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
-    package static func start(_ options: Options) async throws(StartError) -> GatewayServer {
+    package static func start(_ options: GatewayOptions) async throws(GatewayStartError) -> GatewayServer {
         let shared = try SharedState(options)
         if case .inProcess(let upstream) = options.upstream {
             // Observed before the list is read, and compared once after: a job that ends in between is not missed.
@@ -92,7 +36,7 @@ package final class GatewayServer: Sendable {
         return server
     }
 
-    private init(_ options: Options, _ shared: SharedState) throws(StartError) {
+    private init(_ options: GatewayOptions, _ shared: SharedState) throws(GatewayStartError) {
         self.shared = shared
         say = options.say
         let policies = options.policies.current
@@ -159,7 +103,7 @@ package final class GatewayServer: Sendable {
 
     /// What goes on beside the requests, on the first worker's loop.
     private static func beginUpkeep(
-        on worker: Worker, _ shared: SharedState, _ options: Options
+        on worker: Worker, _ shared: SharedState, _ options: GatewayOptions
     ) -> UpstreamKeeper? {
         worker.loop.every(.seconds(5)) { [unowned worker] in worker.tellSuppressedLines() }
         switch options.upstream {
@@ -167,7 +111,8 @@ package final class GatewayServer: Sendable {
             LeaseResolver(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
             return nil
         case .remote:
-            let keeper = UpstreamKeeper(worker: worker, resolver: NameResolver(), say: options.say)
+            let keeper = UpstreamKeeper(
+                loop: worker.loop, client: { worker.remote }, resolver: NameResolver(), say: options.say)
             keeper.begin()
             if let jobs = worker.jobs {
                 let watcher = JobWatcher(
@@ -180,14 +125,14 @@ package final class GatewayServer: Sendable {
         }
     }
 
-    private static func checkFree(_ address: SocketAddress) throws(StartError) {
+    private static func checkFree(_ address: SocketAddress) throws(GatewayStartError) {
         guard address.port != 0 else { return }
         let isTaken: Bool
         do throws(SystemError) { isTaken = try Socket.isTaken(address) } catch { throw .cannotListen(address, error) }
         if isTaken { throw .addressInUse(address) }
     }
 
-    private static func bind(_ address: SocketAddress, sharingPort: Bool) throws(StartError) -> Socket {
+    private static func bind(_ address: SocketAddress, sharingPort: Bool) throws(GatewayStartError) -> Socket {
         do throws(SystemError) { return try Socket.listening(on: address, sharingPort: sharingPort) } catch {
             throw error.isAddressInUse ? .addressInUse(address) : .cannotListen(address, error)
         }
@@ -253,5 +198,17 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.accessLog.flush() }
         shared.journal?.close()
         shared.log.close()
+    }
+}
+
+extension JobQuestions {
+    /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
+    fileprivate init(of shared: SharedState, over worker: Worker) {
+        let policies = shared.policies
+        self.init(questions: OwnQuestions(loop: worker.loop) { worker.remote }) {
+            shown, family, start, organization, connection, job in
+            policies.current.routes.path(showing: shown, family: family, near: start)?
+                .path(organization: organization, connection: connection, job: job)
+        }
     }
 }

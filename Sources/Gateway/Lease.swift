@@ -1,85 +1,6 @@
 internal import Policy
 package import Transport
 
-/// What a lease is on: one connection of one organization. `connection` is in its canonical spelling.
-package struct LeaseKey: Hashable, Sendable {
-    package let organization: String
-    package let connection: String
-
-    package init(organization: String, connection: String) {
-        self.organization = organization
-        self.connection = connection
-    }
-}
-
-/// A job as far as a lease knows it.
-package struct LeaseJob: Equatable, Sendable {
-    package let id: String
-    /// `sync`, `reset`, `refresh`, ...
-    package let type: String
-    /// In the upstream's own words; ``hasEnded`` understands them.
-    package var status: String
-    /// Milliseconds since the epoch, once it runs.
-    package let startedAt: Int64?
-    /// The path of the job's resource, for `Location`.
-    package let location: String?
-
-    package init(id: String, type: String, status: String, startedAt: Int64? = nil, location: String? = nil) {
-        self.id = id
-        self.type = type
-        self.status = status
-        self.startedAt = startedAt
-        self.location = location
-    }
-
-    /// Whether the job has ended. A status nobody knows counts as running.
-    package var hasEnded: Bool { Self.isTerminal(status) }
-
-    /// The words of both families, in either case.
-    package static func isTerminal(_ status: String) -> Bool { endings.contains { status.spells($0) } }
-
-    private static let endings = ["succeeded", "failed", "cancelled", "canceled", "completed"]
-}
-
-/// How far a lease is.
-package enum LeaseState: String, CaseIterable, Sendable {
-    /// The request is on its way; no job is known yet.
-    case reserved
-    /// A job runs.
-    case held
-    /// The job is being cancelled and has not ended yet.
-    case draining
-    /// The answer was lost: there may be a job. Not freed until the upstream has been asked.
-    case uncertain
-}
-
-/// Why a lease is refused: what is there already.
-package struct LeaseConflict: Error, Equatable, Sendable {
-    /// The name of the kind that holds the connection.
-    package let kind: String
-    package let state: LeaseState
-    /// `nil` while nobody knows the job, or where there is none.
-    package let job: LeaseJob?
-    /// Milliseconds since the epoch.
-    package let heldSince: Int64
-    /// Whole seconds, 1 to 60.
-    package let retryAfterSeconds: Int
-    /// The request that took the lease; `nil` where that is not known.
-    package let traceID: TraceID?
-
-    package init(
-        kind: String, state: LeaseState, job: LeaseJob?, heldSince: Int64, retryAfterSeconds: Int,
-        traceID: TraceID? = nil
-    ) {
-        self.kind = kind
-        self.state = state
-        self.job = job
-        self.heldSince = heldSince
-        self.retryAfterSeconds = retryAfterSeconds
-        self.traceID = traceID
-    }
-}
-
 /// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:
 /// free while nothing was sent to the upstream, uncertain after ``forwarded(at:)``.
 ///
@@ -116,7 +37,7 @@ package struct Lease: ~Copyable, Sendable {
 
     /// Suspends until the reservation would outlive a crash; at once where nothing is kept. Before anything goes upstream: a
     /// job that a lost process started must not find its connection free.
-    package func secure() async throws(Failure) {
+    package func secure() async throws(LeaseJournal.Unavailable) {
         guard holds == .job else { return }
         try await table.secure(position)
     }

@@ -10,7 +10,7 @@ internal import Transport
 /// lease's end, both of which the upstream tells again.
 package final class LeaseJournal: Sendable {
     /// The disk does not take the lease.
-    struct Unavailable: Error, Equatable {}
+    package struct Unavailable: Error, Equatable {}
 
     fileprivate struct State {
         var queue: JournalQueue
@@ -63,6 +63,14 @@ package final class LeaseJournal: Sendable {
         }
         return leases.values.sorted { $0.serial < $1.serial }
     }
+
+    /// How the journal stands, for metrics.
+    package struct Usage: Sendable {
+        var isAvailable = true
+        var fileBytes = 0
+    }
+
+    var usage: Usage { state.withLock { Usage(isAvailable: $0.queue.isAvailable, fileBytes: $0.queue.fileBytes) } }
 
     /// Whether the disk takes leases.
     package var isAvailable: Bool { state.withLock { $0.queue.isAvailable } }

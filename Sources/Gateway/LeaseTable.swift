@@ -54,11 +54,8 @@ package final class LeaseTable: Sendable {
     }
 
     /// Suspends until the journal has what is at `position`.
-    func secure(_ position: UInt64) async throws(Failure) {
-        guard let journal = ledger.journal else { return }
-        do throws(LeaseJournal.Unavailable) { try await journal.durable(position) } catch {
-            throw Failure(.storeUnavailable, at: .lease)
-        }
+    func secure(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
+        try await ledger.journal?.durable(position)
     }
 
     /// A job has ended, by whatever sign. The sign may come before the answer that names the job: it is remembered until then.
@@ -91,7 +88,7 @@ package final class LeaseTable: Sendable {
 
     /// The upstream was asked, at `moment`, for all the jobs that run. Leases that were uncertain by then become held or free;
     /// leases held by then whose job does not run any more become free, for the sign of its end was lost.
-    package func reconcile(running: [UpstreamJob], askedAt moment: LeaseMoment, now: Int64) {
+    package func reconcile(running: [RunningJob], askedAt moment: LeaseMoment, now: Int64) {
         var jobs: [LeaseKey: [LeaseJob]] = [:]
         for job in running where !job.job.hasEnded { jobs[job.key, default: []].append(job.job) }
         for shard in shards {

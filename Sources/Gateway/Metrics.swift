@@ -19,6 +19,8 @@ package final class Metrics: Sendable {
         package var overdueLeases = 0
         /// How many connections may be open.
         package var connectionLimit = 0
+        /// `nil` where the upstream is in this process, and remembers its jobs itself.
+        var journal: LeaseJournal.Usage?
         /// How questions about leases were answered; `nil` where the upstream is in this process.
         var questions: QuestionCounts?
         /// The questions under way and due by organization.
@@ -63,6 +65,7 @@ package final class Metrics: Sendable {
         renderLeases(gauges.leases, to: &out)
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
+        if let journal = gauges.journal { renderJournal(journal, to: &out) }
         if let questions = gauges.questions { renderQuestions(questions, gauges, to: &out) }
         renderLimits(gauges.limiter, to: &out)
         if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
@@ -159,6 +162,15 @@ package final class Metrics: Sendable {
                 }
             out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
         }
+    }
+
+    private func renderJournal(_ journal: LeaseJournal.Usage, to out: inout [UInt8]) {
+        out.beginMetric(
+            "gateway_lease_journal_available", "gauge",
+            "Whether the journal of leases can be written: 0 while the disk fails, and triggers are answered 503.")
+        out.sample("gateway_lease_journal_available", [:], journal.isAvailable ? 1 : 0)
+        out.beginMetric("gateway_lease_journal_bytes", "gauge", "How long the journal's file is.")
+        out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
     }
 
     private func renderQuestions(_ counts: QuestionCounts, _ gauges: Gauges, to out: inout [UInt8]) {

@@ -31,7 +31,6 @@ extension Worker {
             }
         case let decision: response = answer(to: decision, &exchange)
         }
-        if isDraining { connection.mustClose() }
         if !response.isRelayed, !write(response, for: &exchange, to: &connection) {
             // The upstream has nothing to do with what is left.
             exchange.place = nil
@@ -85,7 +84,6 @@ extension Worker {
             }
         case let decision: response = answer(to: decision, &exchange)
         }
-        if isDraining { connection.mustClose() }
         if !write(response, for: &exchange, to: &connection) { connection.output += response.body }
         record(exchange, connection, response)
         return true

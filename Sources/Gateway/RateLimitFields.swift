@@ -32,6 +32,9 @@ package enum RateLimitFields {
         }
     }
 
+    /// Whose limits the client is told.
+    enum Source { case ours, upstreams }
+
     private static let policy = Array("\r\nRateLimit-Policy: ".utf8)
     private static let standing = Array("\r\nRateLimit: ".utf8)
     private static let comma = Array(", ".utf8)
@@ -48,13 +51,6 @@ package enum RateLimitFields {
             name.begins(with: "x-ratelimit-") || name.begins(with: "x-rate-limit-") || name.begins(with: "ratelimit-")
                 || name.spells("ratelimit")
         }
-    }
-
-    /// Appends the `Retry-After` line. Clients ignore anything but a whole number of at least 1.
-    package static func appendRetryAfter(seconds: Int, to buffer: inout [UInt8]) {
-        buffer.append(text: "Retry-After: ")
-        buffer.append(decimal: max(seconds, 1))
-        buffer.append(text: "\r\n")
     }
 
     private static func appendPolicies(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {

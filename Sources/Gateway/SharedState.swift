@@ -21,7 +21,7 @@ final class SharedState: Sendable {
     private let cluster = Mutex<UpstreamCluster?>(nil)
     private let watcher = Mutex<JobWatcher?>(nil)
 
-    init(_ options: GatewayServer.Options) throws(GatewayServer.StartError) {
+    init(_ options: GatewayOptions) throws(GatewayStartError) {
         policies = options.policies
         bodies = BodyBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         connections = OpenConnections(
@@ -53,6 +53,7 @@ final class SharedState: Sendable {
         let status = policies.snapshot()
         var gauges = Metrics.Gauges()
         gauges.leases = leases.usage()
+        gauges.journal = journal?.usage
         gauges.limiter = limiter.usage()
         gauges.policyVersion = status.set.shortVersion
         gauges.policyLoadedAt = status.loadedAt
@@ -77,7 +78,7 @@ final class SharedState: Sendable {
     }
 
     /// Takes over a job that ran before this process did.
-    func restore(_ job: UpstreamJob) {
+    func restore(_ job: RunningJob) {
         let matrix = policies.current.concurrency
         // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
         guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }

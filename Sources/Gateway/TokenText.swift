@@ -33,22 +33,23 @@ package enum TokenText {
 
     /// Whether `text` has the form of a token and its checksum is right. Says nothing of whether the token is known.
     package static func isWellFormed(_ text: Span<UInt8>) -> Bool {
-        guard text.count == count else { return false }
-        var index = 0
-        for byte in prefix.utf8 {
-            guard text[index] == byte else { return false }
-            index += 1
-        }
-        for index in 4..<count where !isBase62(text[index]) { return false }
+        guard text.count == count, hasPrefix(text) else { return false }
+        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
         var sum: [UInt8] = []
         appendChecksum(of: text.extracting(first: bodyCount), to: &sum)
         for index in sum.indices where sum[index] != text[bodyCount + index] { return false }
         return true
     }
 
-    /// Whether a credential claims to be one of our tokens, well-formed or not.
-    package static func hasPrefix(_ text: Span<UInt8>) -> Bool {
-        guard text.count >= 4 else { return false }
+    /// Whether `text` looks like a token in all but its checksum: somebody has mistyped one. Texts of another length or
+    /// alphabet are tokens that were made elsewhere.
+    package static func isMistyped(_ text: Span<UInt8>) -> Bool {
+        guard text.count == count, hasPrefix(text) else { return false }
+        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
+        return !isWellFormed(text)
+    }
+
+    private static func hasPrefix(_ text: Span<UInt8>) -> Bool {
         var index = 0
         for byte in prefix.utf8 {
             guard text[index] == byte else { return false }

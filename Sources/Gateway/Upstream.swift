@@ -1,13 +1,5 @@
 package import HTTP
 
-/// Where granted requests go.
-package enum UpstreamChoice: Sendable {
-    /// To the connector service of this process.
-    case inProcess(any Upstream)
-    /// To one behind HTTP; what runs there is remembered in the folder of `journal`.
-    case remote(UpstreamPlan, journal: any JournalDisk)
-}
-
 /// The connector service of this process, as the gateway sees it.
 package protocol Upstream: JobDirectory {
     /// Whether `answerAtOnce` answers every GET and HEAD.
@@ -30,21 +22,10 @@ package protocol JobDirectory: Sendable {
     func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String?
 
     /// Every job that runs now: what leases are rebuilt from at start.
-    func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob]
+    func runningJobs() async throws(UpstreamFailure) -> [RunningJob]
 
     /// Calls `observer` from any thread when a job begins to run and when it has ended; its status tells which.
-    func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void)
-}
-
-/// A job of the upstream, and the connection it runs on.
-package struct UpstreamJob: Sendable {
-    package let key: LeaseKey
-    package let job: LeaseJob
-
-    package init(key: LeaseKey, job: LeaseJob) {
-        self.key = key
-        self.job = job
-    }
+    func observeJobs(_ observer: @escaping @Sendable (RunningJob) -> Void)
 }
 
 /// What goes to the connector service of this process.
@@ -67,13 +48,13 @@ package struct UpstreamResponse: Sendable {
     package var contentType: String
     package var body: [UInt8]
     /// The job that the request started.
-    package var startedJob: UpstreamJob?
+    package var startedJob: RunningJob?
     /// The body ended early, was too long to be read, or cannot be decoded: `body` holds only a part of it.
     package var isCut = false
 
     package init(
         status: Int, fields: [(name: String, value: String)] = [], contentType: String = "application/json",
-        body: [UInt8], startedJob: UpstreamJob? = nil
+        body: [UInt8], startedJob: RunningJob? = nil
     ) {
         self.status = status
         self.fields = fields

@@ -15,7 +15,7 @@ struct Addresses {
         var admin: SocketAddress??
         var workers: Int?
 
-        init(_ arguments: Arguments) throws(ServeCommand.Refusal) {
+        init(_ arguments: Arguments) throws(StartupError) {
             if let text = arguments.value("listen") {
                 var addresses: [SocketAddress] = []
                 for part in text.split(separator: ",", omittingEmptySubsequences: false) {
@@ -30,7 +30,7 @@ struct Addresses {
         }
     }
 
-    init(_ flags: Flags, _ settings: GatewaySettings) throws(ServeCommand.Refusal) {
+    init(_ flags: Flags, _ settings: GatewaySettings) throws(StartupError) {
         if let given = flags.listen {
             listen = given
         } else {
@@ -51,10 +51,10 @@ struct Addresses {
     }
 
     /// What `--workers` says.
-    static func workers(_ arguments: Arguments) throws(ServeCommand.Refusal) -> Int? {
+    static func workers(_ arguments: Arguments) throws(StartupError) -> Int? {
         guard let text = arguments.value("workers") else { return nil }
         guard let number = Int(text), (1...1024).contains(number) else {
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line: "--workers takes a whole number from 1 to 1024, not \"\(text)\"", isMisuse: true)
         }
         return number
@@ -63,9 +63,9 @@ struct Addresses {
     /// `place` is where the text comes from, for the refusal.
     static func address(
         _ text: String, _ place: String, isMisuse: Bool = false
-    ) throws(ServeCommand.Refusal) -> SocketAddress {
+    ) throws(StartupError) -> SocketAddress {
         guard let address = SocketAddress(text) else {
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line:
                     "\(place): \"\(text)\" is not an address: write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443",
                 isMisuse: isMisuse)

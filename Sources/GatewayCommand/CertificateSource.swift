@@ -30,7 +30,7 @@ struct CertificateSource: Sendable {
         self.state = state
     }
 
-    func load(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> Loaded {
+    func load(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(StartupError) -> Loaded {
         var identities = identities(settings)
         var isNewAuthority = false
         if identities.isEmpty {
@@ -38,7 +38,7 @@ struct CertificateSource: Sendable {
                 let local = try state.localIdentity(now: CertificateSource.now)
                 identities = [local.identity]
                 isNewAuthority = local.isNewAuthority
-            } catch { throw ServeCommand.Refusal(line: error.description) }
+            } catch { throw StartupError(line: error.description) }
         }
         let fingerprint = Fingerprint(bytes: contents(identities), minimumVersion: settings.minimumVersion)
         // Remembered even if they cannot be used, so that what is wrong is told once.
@@ -61,12 +61,12 @@ struct CertificateSource: Sendable {
                 settings.certificates.isEmpty
                 ? "delete both files, and the next start makes new ones"
                 : "check gateway.tls.certificates in the policy"
-            throw ServeCommand.Refusal(line: "the certificate \(files) cannot be used (\(error)): \(remedy)")
+            throw StartupError(line: "the certificate \(files) cannot be used (\(error)): \(remedy)")
         }
     }
 
     /// A new context if any file has other contents than before, `nil` if not.
-    func reload(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> TLSContext? {
+    func reload(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(StartupError) -> TLSContext? {
         var identities = identities(settings)
         if identities.isEmpty {
             identities = [.init(certificateFile: state.file("server.pem"), keyFile: state.file("server-key.pem"))]
@@ -77,11 +77,11 @@ struct CertificateSource: Sendable {
     }
 
     /// A new context where the gateway's own certificate had come into the last third of its life, `nil` where it had not.
-    func renew(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(ServeCommand.Refusal) -> Loaded? {
+    func renew(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(StartupError) -> Loaded? {
         guard settings.certificates.isEmpty else { return nil }
         let local: StateFolder.LocalIdentity
         do throws(StateFolder.Unusable) { local = try state.localIdentity(now: CertificateSource.now) } catch {
-            throw ServeCommand.Refusal(line: error.description)
+            throw StartupError(line: error.description)
         }
         guard local.isNew else { return nil }
         let loaded = try load(settings, keys: keys)

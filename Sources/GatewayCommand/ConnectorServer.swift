@@ -19,7 +19,7 @@ final class ConnectorServer: Sendable {
     private let workers: [ConnectorWorker]
     private let threads: [WorkThread]
 
-    init(_ service: ConnectorService, _ options: Options) throws(ServeCommand.Refusal) {
+    init(_ service: ConnectorService, _ options: Options) throws(StartupError) {
         let bodies = BodyBudget(limitBytes: options.bodyMemoryBytes)
         var address = options.listen
         var workers: [ConnectorWorker] = []
@@ -34,7 +34,7 @@ final class ConnectorServer: Sendable {
                         index: index, socket: socket, service: service, bodies: bodies, options: options))
             }
         } catch {
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line: error.isAddressInUse
                     ? "\(address) is in use: stop what listens there, or choose another address with --listen"
                     : "cannot listen on \(address): \(error)")

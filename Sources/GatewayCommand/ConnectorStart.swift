@@ -5,12 +5,12 @@ extension ConnectorService {
     /// Starts the service over the state folder.
     static func start(
         in state: StateFolder, at pace: ConnectorOptions.Pace
-    ) throws(ServeCommand.Refusal) -> ConnectorService {
+    ) throws(StartupError) -> ConnectorService {
         var options = ConnectorOptions(stateDirectory: state.path)
         options.rowsPerSecond = pace.rowsPerSecond
         options.minimumJobMilliseconds = pace.minimumJobMilliseconds
         do { return try start(options) } catch {
-            throw ServeCommand.Refusal(line: "the connector service does not start: \(error)")
+            throw StartupError(line: "the connector service does not start: \(error)")
         }
     }
 }
@@ -21,11 +21,11 @@ extension ConnectorOptions {
         let rowsPerSecond: Int?
         let minimumJobMilliseconds: Int64?
 
-        init(of environment: [String: String]) throws(ServeCommand.Refusal) {
-            func number(_ name: String) throws(ServeCommand.Refusal) -> Int? {
+        init(of environment: [String: String]) throws(StartupError) {
+            func number(_ name: String) throws(StartupError) -> Int? {
                 guard let text = environment[name], !text.isEmpty else { return nil }
                 guard let number = Int(text), number > 0 else {
-                    throw ServeCommand.Refusal(
+                    throw StartupError(
                         line: "\(name) must be a positive whole number, not \"\(text)\"", isMisuse: true)
                 }
                 return number

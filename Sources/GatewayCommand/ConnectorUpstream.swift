@@ -20,12 +20,12 @@ struct ConnectorUpstream: Upstream {
         service.connection(ofJob: job, organization: organization)
     }
 
-    func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob] {
-        service.runningJobs().map(UpstreamJob.init)
+    func runningJobs() async throws(UpstreamFailure) -> [RunningJob] {
+        service.runningJobs().map(RunningJob.init)
     }
 
-    func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void) {
-        service.onJobEvent { event in observer(UpstreamJob(event.job)) }
+    func observeJobs(_ observer: @escaping @Sendable (RunningJob) -> Void) {
+        service.onJobEvent { event in observer(RunningJob(event.job)) }
     }
 }
 
@@ -45,11 +45,11 @@ extension UpstreamResponse {
             status: response.status,
             fields: response.headers.isEmpty ? [] : response.headers.map { (name: $0.0, value: $0.1) },
             body: response.body,
-            startedJob: response.startedJob.map(UpstreamJob.init))
+            startedJob: response.startedJob.map(RunningJob.init))
     }
 }
 
-extension UpstreamJob {
+extension RunningJob {
     fileprivate init(_ job: JobReference) {
         self.init(
             key: LeaseKey(organization: job.organization, connection: job.connection),

@@ -75,8 +75,8 @@ final class ConnectorWorker: @unchecked Sendable {
             case .closed: return
             }
             switch connection.responseFinished() {
-            case .readNextRequest where isDraining: return await connection.closeGracefully()
-            case .readNextRequest: continue
+            case .readNextRequest:
+                if isDraining, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
             case .closeGracefully: return await connection.closeGracefully()
             case .cut: return
             }
@@ -122,7 +122,8 @@ final class ConnectorWorker: @unchecked Sendable {
 
     private func append(_ answer: ConnectorAnswer, to connection: inout ServerConnection) {
         // Also where the drain began while the request waited for something.
-        if answer.closesConnection || isDraining { connection.mustClose() }
+        if isDraining { connection.drainBegan() }
+        if answer.closesConnection { connection.mustClose() }
         connection.responseStarted(discardsBody: !answer.closesConnection && connection.canDiscardBody)
         answer.response.append(
             dateLine: dateLine, closes: connection.state.announcesClose, head: connection.head, to: &connection.output)

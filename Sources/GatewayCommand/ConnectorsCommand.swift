@@ -17,7 +17,7 @@ enum ConnectorsCommand {
         if let stray = arguments.positional.first {
             return Help.refuse("\"\(stray)\" is not an option of connectors", usage: "gateway connectors --help")
         }
-        do throws(ServeCommand.Refusal) {
+        do throws(StartupError) {
             try await serve(arguments, until: signals)
             SignalThread.leave()
         } catch {
@@ -25,7 +25,7 @@ enum ConnectorsCommand {
         }
     }
 
-    private static func serve(_ arguments: Arguments, until signals: SignalThread) async throws(ServeCommand.Refusal) {
+    private static func serve(_ arguments: Arguments, until signals: SignalThread) async throws(StartupError) {
         raiseDescriptorLimit()
         let options = ConnectorServer.Options(
             listen: try Addresses.address(arguments.value("listen") ?? "127.0.0.1:8445", "--listen", isMisuse: true),
@@ -33,12 +33,12 @@ enum ConnectorsCommand {
         let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
         let state: StateFolder
         do throws(StateFolder.Unusable) { state = try StateFolder(path: arguments.value("state") ?? "state") } catch {
-            throw ServeCommand.Refusal(line: error.description)
+            throw StartupError(line: error.description)
         }
         defer { state.release() }
         let service = try ConnectorService.start(in: state, at: pace)
         let server: ConnectorServer
-        do throws(ServeCommand.Refusal) { server = try ConnectorServer(service, options) } catch {
+        do throws(StartupError) { server = try ConnectorServer(service, options) } catch {
             await service.shutdown()
             throw error
         }

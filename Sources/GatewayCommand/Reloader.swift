@@ -106,7 +106,7 @@ actor Reloader {
     private func reloadUpstream(because reason: String) async {
         // Whether there is one changes with the next start only.
         guard let settings = parts.policies.current.settings.upstream, plan != nil else { return }
-        do throws(ServeCommand.Refusal) {
+        do throws(StartupError) {
             let new = try parts.upstreams.load(settings)
             guard new != plan else { return parts.policies.note(.upstream, .unchanged) }
             plan = new
@@ -120,7 +120,7 @@ actor Reloader {
     }
 
     private func reloadCertificates(because reason: String) {
-        do throws(ServeCommand.Refusal) {
+        do throws(StartupError) {
             // Files that are as they were stay refused if they were.
             guard
                 let context = try parts.certificates.reload(
@@ -136,7 +136,7 @@ actor Reloader {
     }
 
     private func renewCertificate() {
-        do throws(ServeCommand.Refusal) {
+        do throws(StartupError) {
             let settings = parts.policies.current.settings.tls
             guard let renewed = try parts.certificates.renew(settings, keys: parts.ticketKeys) else { return }
             parts.server.adopt(renewed.context)

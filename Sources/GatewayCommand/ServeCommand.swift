@@ -4,26 +4,6 @@ import Transport
 
 /// `gateway serve`: joins all parts, and keeps them company until a signal ends it.
 enum ServeCommand {
-    /// Why the gateway does not serve: one line with the remedy.
-    struct Refusal: Error {
-        let line: String
-        /// The words or variables cannot be understood; else the world is in the way.
-        let isMisuse: Bool
-
-        init(line: String, isMisuse: Bool = false) {
-            // It may name a file, and somebody may have put the token where its name belongs.
-            self.line = TokenMask.starred(line)
-            self.isMisuse = isMisuse
-        }
-
-        /// Tells it; the exit status of the command.
-        func tell(usage: String) -> Int32 {
-            if isMisuse { return Help.refuse(line, usage: usage) }
-            Help.complain(line)
-            return 1
-        }
-    }
-
     static func run(_ words: [String], signals: SignalThread) async -> Int32 {
         let arguments: Arguments
         do throws(Arguments.Misuse) {
@@ -40,8 +20,8 @@ enum ServeCommand {
             let service = try await Service.start(arguments)
             await service.run(until: signals)
             SignalThread.leave()
-        } catch let refusal as Refusal {
-            return refusal.tell(usage: "gateway serve --help")
+        } catch let error as StartupError {
+            return error.tell(usage: "gateway serve --help")
         } catch {
             Help.complain("\(error)")
         }

@@ -62,7 +62,7 @@ final class Service {
         let log = AccessLogQueue()
         let logWriter = try LogWriter(log)
         let server: GatewayServer
-        do throws(GatewayServer.StartError) {
+        do throws(GatewayStartError) {
             server = try await GatewayServer.start(
                 .init(
                     listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
@@ -71,7 +71,7 @@ final class Service {
                     say: Help.complain))
         } catch {
             await connectors?.shutdown()
-            throw ServeCommand.Refusal(line: error.description)
+            throw StartupError(line: error.description)
         }
         let reloader = Reloader(
             .init(
@@ -106,17 +106,17 @@ final class Service {
     private static func load(_ source: PolicySource) throws -> (PolicySet, warnings: [Diagnostic]) {
         let files: [PolicyFile]
         do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
-            throw ServeCommand.Refusal(line: error.message + " (--policies DIR names another folder)")
+            throw StartupError(line: error.message + " (--policies DIR names another folder)")
         }
         switch PolicySource.load(files) {
         case .loaded(let set, let warnings): return (set, warnings)
         case .refused(let diagnostics):
             show(diagnostics)
             if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
-                throw ServeCommand.Refusal(
+                throw StartupError(
                     line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
             }
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line:
                     "the policies in \(source.folder.path) have mistakes, listed above; check them with: gateway policy check \(source.folder.path)"
             )

@@ -24,7 +24,7 @@ enum TokenCommand {
         if let mistake = mistake(name: name, scopes: words, expires: end) {
             return Help.refuse(mistake, usage: "gateway token --help")
         }
-        do throws(ServeCommand.Refusal) { try checkDeclared(words, arguments) } catch {
+        do throws(StartupError) { try checkDeclared(words, arguments) } catch {
             return error.tell(usage: "gateway token --help")
         }
         let scopes = words.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -71,13 +71,13 @@ enum TokenCommand {
     }
 
     /// Compares the scopes with those that the policies declare, where there are policies.
-    private static func checkDeclared(_ scopes: [String], _ arguments: Arguments) throws(ServeCommand.Refusal) {
+    private static func checkDeclared(_ scopes: [String], _ arguments: Arguments) throws(StartupError) {
         let given = arguments.value("policies")
         let folder = PolicyFolder(path: given ?? "policies")
         let files: [PolicyFile]
         do throws(PolicyFolder.Unreadable) { files = try folder.files() } catch {
             guard given != nil else { return }
-            throw ServeCommand.Refusal(line: error.message)
+            throw StartupError(line: error.message)
         }
         guard case .loaded(let set, _) = PolicySource.load(files) else {
             return Help.complain(
@@ -87,7 +87,7 @@ enum TokenCommand {
         let unknown = scopes.filter { !set.scopes.contains($0) }
         guard unknown.isEmpty else {
             let names = unknown.map { "\"\($0)\"" }.joined(separator: ", ")
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line:
                     "the policies in \(folder.path) declare no scope \(names); they declare: \(set.scopes.sorted().joined(separator: ", "))",
                 isMisuse: true)

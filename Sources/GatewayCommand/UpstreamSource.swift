@@ -8,7 +8,7 @@ struct UpstreamSource {
     let policyFolder: String
 
     /// The plan of a remote upstream; one line with the remedy where a file is not what it must be.
-    func load(_ settings: UpstreamSettings) throws(ServeCommand.Refusal) -> UpstreamPlan {
+    func load(_ settings: UpstreamSettings) throws(StartupError) -> UpstreamPlan {
         // Before the files are read for use: one that changes in between differs from this then, and is read again.
         let fingerprint = fingerprint(settings)
         var credential: SecretField?
@@ -24,22 +24,22 @@ struct UpstreamSource {
             credential: credential, ownCredential: own, fingerprint: fingerprint)
     }
 
-    private func read(_ secret: UpstreamSettings.Secret) throws(ServeCommand.Refusal) -> SecretField {
+    private func read(_ secret: UpstreamSettings.Secret) throws(StartupError) -> SecretField {
         let path = resolve(secret.file)
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line: "\(secret.source): the secret file \(path) cannot be read: make it readable")
         }
         var value = Array(data)
         while let last = value.last, [0x09, 0x0A, 0x0D, 0x20].contains(last) { value.removeLast() }
         guard let field = SecretField(header: secret.header, value: value) else {
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line: "\(secret.source): the secret file \(path) is empty or has control characters: write one line")
         }
         return field
     }
 
-    private func context(_ tls: UpstreamSettings.TLS) throws(ServeCommand.Refusal) -> TLSClientContext {
+    private func context(_ tls: UpstreamSettings.TLS) throws(StartupError) -> TLSClientContext {
         do throws(TLSError) {
             return try TLSClientContext(
                 .init(
@@ -48,7 +48,7 @@ struct UpstreamSource {
                     keyFile: (tls.clientCertificate?.key).map(resolve)))
         } catch {
             let files = files(tls).joined(separator: ", ")
-            throw ServeCommand.Refusal(
+            throw StartupError(
                 line:
                     "gateway.upstream.tls: \(files.isEmpty ? "the system's authorities" : files) cannot be used (\(error))"
             )

@@ -30,8 +30,6 @@ package final class Listener {
     private var isAccepting = true
     /// Open connections of this listener.
     package private(set) var connections = 0
-    package private(set) var accepted = 0
-    package private(set) var shed = 0
 
     /// Read at each accept, so that a new certificate or policy reaches new connections at once.
     package var settings: () -> Settings
@@ -125,11 +123,9 @@ package final class Listener {
     private func begin(
         _ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void
     ) -> Admission {
-        accepted += 1
         let client = room == nil ? 0 : peerNumber(of: descriptor)
         let admission = admission(of: client)
         guard admission != .shed else {
-            shed += 1
             _ = Socket(owning: descriptor)
             return .shed
         }
@@ -153,7 +149,6 @@ package final class Listener {
         ranShort(isFound)
         if isFound { return true }
         connections -= 1
-        shed += 1
         _ = Socket(owning: descriptor)
         return false
     }

@@ -340,6 +340,8 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
+    /// This answer, or the one that ended last, is the last of the connection.
+    @discardableResult
     package mutating func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
 
     /// The TLS session was resumed from a ticket.

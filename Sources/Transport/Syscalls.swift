@@ -13,9 +13,6 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
     package var isAddressInUse: Bool { number == EADDRINUSE }
 
-    /// Nobody listens there.
-    package var isConnectionRefused: Bool { number == ECONNREFUSED }
-
     /// There is no way to that machine, or it is not there.
     package var isUnreachable: Bool {
         switch number {

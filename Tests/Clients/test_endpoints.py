@@ -37,6 +37,16 @@ def test_a_breaker_opens_and_closes(front, upstream):
             well(gateway, wire)
 
 
+def test_a_503_says_when_the_endpoint_is_tried_again(front, upstream):
+    gateway = front(upstream, breaker={"failures": 3, "open": "20s"})
+    with gateway.wire() as wire:
+        for _ in range(3):
+            assert play(gateway, wire, "close-mid-head")[1].answer.status == 502
+        _, outcome = play(gateway, wire, "well")
+        refused(outcome, "destination_unavailable")
+        assert 10 <= int(outcome.answer["retry-after"]) <= 20
+
+
 @pytest.mark.parametrize("fault", ["error-401", "error-detail-object", "error-429", "error-500", "error-418", "error-empty"])
 def test_answers_are_no_failures(front, upstream, fault):
     """409, 429 and every other answer that is not 502, 503 or 504."""

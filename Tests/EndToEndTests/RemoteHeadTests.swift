@@ -50,7 +50,7 @@ extension EndToEnd {
                         authorization: Bearer token-full\r
                         X-Custom:   two  words\t\r
                         Accept: */*\r
-                        Via: 1.1 \(ForwardedHead.pseudonym)\r
+                        Via: 1.1 \(ForwardedFields.pseudonym)\r
                         X-Forwarded-For: 127.0.0.1\r
                         X-Forwarded-Proto: https\r
                         X-Forwarded-Host: localhost:8443\r
@@ -124,7 +124,7 @@ extension EndToEnd {
         func loop() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
-                try client.send(self.request("GET", "Via: 1.0 fred, 1.1 \(ForwardedHead.pseudonym) (x)"))
+                try client.send(self.request("GET", "Via: 1.0 fred, 1.1 \(ForwardedFields.pseudonym) (x)"))
                 let answer = try client.answer()
                 try answer.expectError(502, "BAD_GATEWAY")
                 #expect(answer["proxy-status"]?.contains("proxy_loop_detected") == true)

@@ -8,8 +8,6 @@ import Testing
 struct AccessLogReadmeTests {
     /// Members of a line in the order of the table: those of its first column, and what the second one says of them.
     private static func rows() throws -> [(names: [String], text: String)] {
-        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let readme = try String(contentsOf: repository.appendingPathComponent("README.md"), encoding: .utf8)
         let section = readme.components(separatedBy: "\n## A line that answers why\n").last ?? ""
         let lines = section.components(separatedBy: "\n## ").first?.split(separator: "\n") ?? []

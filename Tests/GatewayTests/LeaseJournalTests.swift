@@ -350,18 +350,18 @@ struct LeaseJournalThreadTests {
             lines.withLock { $0.append(line) }
         }
         let key = LeaseKey(organization: "org", connection: "conn_1")
-        func trigger() async -> Failure? {
+        func trigger() async -> LeaseJournal.Unavailable? {
             guard let lease = try? table.reserve(key, kind: sync, matrix: matrix, now: 0) else {
                 Issue.record("refused")
                 return nil
             }
-            do throws(Failure) {
+            do throws(LeaseJournal.Unavailable) {
                 try await lease.secure()
                 return nil
             } catch { return error }
         }
         disk.fails { _ in true }
-        for _ in 0..<3 { #expect(await trigger() == Failure(.storeUnavailable, at: .lease)) }
+        for _ in 0..<3 { #expect(await trigger() == LeaseJournal.Unavailable()) }
         #expect(!journal.isAvailable)
         #expect(table.usage() == LeaseTable.Usage())
         disk.fails { _ in false }
@@ -369,7 +369,7 @@ struct LeaseJournalThreadTests {
         #expect(await trigger() == nil)
         journal.close()
         #expect(lines.withLock { $0.count } == 2)
-        #expect(await trigger() == Failure(.storeUnavailable, at: .lease))
+        #expect(await trigger() == LeaseJournal.Unavailable())
     }
 
     @Test("A request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
@@ -392,7 +392,7 @@ struct LeaseJournalThreadTests {
                 await Task.yield()
             }
         }
-        await #expect(throws: Failure(.storeUnavailable, at: .lease)) { try await lease.secure() }
+        await #expect(throws: LeaseJournal.Unavailable()) { try await lease.secure() }
         hangs.store(false, ordering: .releasing)
         await waiter.value
         lease.release()

@@ -76,7 +76,7 @@ struct LeaseModelTests {
                 // The watcher asks; its answer is the truth of some moment since, and may come late.
                 if let (moment, jobs) = question.take() {
                     let jobs = jobs.map {
-                        UpstreamJob(key: Self.key, job: LeaseJob(id: $0, type: "sync", status: "running"))
+                        RunningJob(key: Self.key, job: LeaseJob(id: $0, type: "sync", status: "running"))
                     }
                     table.reconcile(running: jobs, askedAt: moment, now: now)
                 } else {

@@ -29,7 +29,7 @@ extension LeaseTable {
 
     /// The upstream is asked and answers with these jobs.
     fileprivate func ask(_ running: LeaseJob...) {
-        reconcile(running: running.map { UpstreamJob(key: key, job: $0) }, askedAt: moment(), now: 0)
+        reconcile(running: running.map { RunningJob(key: key, job: $0) }, askedAt: moment(), now: 0)
     }
 
     fileprivate var isFree: Bool { refusal() == nil && refusal(state) == nil && usage() == Usage() }
@@ -136,7 +136,7 @@ struct LeaseTableTests {
         table.jobEnded(key, jobID: "job_9", now: 12)
         table.jobObserved(key, job("job_9"), now: 13)
         #expect(table.refusal()?.state == .uncertain)
-        table.reconcile(running: [UpstreamJob(key: key, job: job("job_9"))], askedAt: moment, now: 13)
+        table.reconcile(running: [RunningJob(key: key, job: job("job_9"))], askedAt: moment, now: 13)
         #expect(table.isFree)
     }
 

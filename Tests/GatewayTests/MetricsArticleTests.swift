@@ -7,8 +7,6 @@ import Testing
 struct MetricsArticleTests {
     /// Names with their labels, as the first cells of the tables have them.
     private static func documented() throws -> [String] {
-        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let article = repository.appendingPathComponent("Sources/Gateway/Documentation.docc/Metrics.md")
         let lines = try String(contentsOf: article, encoding: .utf8).split(separator: "\n")
         let rows = lines.filter { $0.hasPrefix("| `") }
@@ -21,6 +19,7 @@ struct MetricsArticleTests {
     @Test("Each metric has its row, and each row its metric")
     func names() throws {
         var gauges = Metrics.Gauges()
+        gauges.journal = LeaseJournal.Usage()
         gauges.questions = QuestionCounts()
         gauges.upstream = UpstreamUsage(inFlight: 0, waiting: 0, shares: [], endpoints: [])
         var bytes: [UInt8] = []

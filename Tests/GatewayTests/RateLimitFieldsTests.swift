@@ -76,13 +76,6 @@ struct RateLimitFieldsTests {
         #expect(bytes.isEmpty)
     }
 
-    @Test("Retry-After is a whole number of at least 1", arguments: [(-5, "1"), (0, "1"), (1, "1"), (61, "61")])
-    func retryAfter(_ seconds: Int, _ text: String) {
-        var bytes: [UInt8] = []
-        RateLimitFields.appendRetryAfter(seconds: seconds, to: &bytes)
-        #expect(String(decoding: bytes, as: UTF8.self) == "Retry-After: \(text)\r\n")
-    }
-
     @Test("Buckets are per what the rule says, and survive a reload of the rules")
     func subjects() {
         var first = batch()

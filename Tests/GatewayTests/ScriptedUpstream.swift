@@ -11,24 +11,24 @@ final class ScriptedUpstream: Upstream {
     private struct State {
         var script: Script = { _, _ in UpstreamResponse(status: 200, body: Array("{}".utf8)) }
         var requests: [UpstreamRequest] = []
-        var running: [UpstreamJob] = []
+        var running: [RunningJob] = []
         var isSilent = false
-        var observers: [@Sendable (UpstreamJob) -> Void] = []
+        var observers: [@Sendable (RunningJob) -> Void] = []
     }
 
     private let state = Mutex(State())
 
     static let key = LeaseKey(organization: "org_a", connection: "conn_1")
 
-    static func job(_ id: String, status: String = "running", key: LeaseKey = key) -> UpstreamJob {
-        UpstreamJob(key: key, job: LeaseJob(id: id, type: "sync", status: status, location: "/jobs/\(id)"))
+    static func job(_ id: String, status: String = "running", key: LeaseKey = key) -> RunningJob {
+        RunningJob(key: key, job: LeaseJob(id: id, type: "sync", status: status, location: "/jobs/\(id)"))
     }
 
     /// What happens to requests from now on.
     func answers(_ script: @escaping Script) { state.withLock { $0.script = script } }
 
     func answers(
-        _ status: Int, _ body: String = "{}", contentType: String = "application/json", job: UpstreamJob? = nil
+        _ status: Int, _ body: String = "{}", contentType: String = "application/json", job: RunningJob? = nil
     ) {
         answers { _, _ in
             UpstreamResponse(status: status, contentType: contentType, body: Array(body.utf8), startedJob: job)
@@ -38,7 +38,7 @@ final class ScriptedUpstream: Upstream {
     func fails(_ failure: UpstreamFailure) { answers { (_, _) throws(UpstreamFailure) in throw failure } }
 
     /// What is told to whoever asks which jobs run; `nil` for no answer.
-    func tells(running jobs: [UpstreamJob]?) {
+    func tells(running jobs: [RunningJob]?) {
         state.withLock { state in
             state.running = jobs ?? []
             state.isSilent = jobs == nil
@@ -46,7 +46,7 @@ final class ScriptedUpstream: Upstream {
     }
 
     /// Tells everybody who observes.
-    func observed(_ job: UpstreamJob) {
+    func observed(_ job: RunningJob) {
         for observer in state.withLock({ $0.observers }) { observer(job) }
     }
 
@@ -66,13 +66,13 @@ final class ScriptedUpstream: Upstream {
         job.hasPrefix("job_") && organization == "org_a" ? "conn_1" : nil
     }
 
-    func runningJobs() async throws(UpstreamFailure) -> [UpstreamJob] {
+    func runningJobs() async throws(UpstreamFailure) -> [RunningJob] {
         let (jobs, isSilent) = state.withLock { ($0.running, $0.isSilent) }
         if isSilent { throw .answerTimeout }
         return jobs
     }
 
-    func observeJobs(_ observer: @escaping @Sendable (UpstreamJob) -> Void) {
+    func observeJobs(_ observer: @escaping @Sendable (RunningJob) -> Void) {
         state.withLock { $0.observers.append(observer) }
     }
 }

@@ -40,7 +40,7 @@ final class TestPipeline {
             load: { PolicySet.load(files: $0, sha256: { SHA256.hash($0) }, now: 0) })
         let context = try TestPipeline.context.get()
         let shared = try SharedState(
-            GatewayServer.Options(
+            GatewayOptions(
                 listen: [local], admin: nil, workers: 1, upstream: .inProcess(upstream), policies: store,
                 context: context,
                 log: AccessLogQueue()))
@@ -76,7 +76,7 @@ final class TestPipeline {
         let set = try policies("")
         let context = try context.get()
         let store = PolicyStore(initial: set, now: { 0 }, read: { .files([]) }, load: { _ in .refused([]) })
-        let options = GatewayServer.Options(
+        let options = GatewayOptions(
             listen: [], admin: nil, workers: 1, upstream: .inProcess(ScriptedUpstream()), policies: store,
             context: context,
             log: AccessLogQueue())
@@ -105,7 +105,7 @@ final class TestPipeline {
             }
             """
         var files = [PolicyFile(name: "organizations.json5", bytes: Array(organizations.utf8))]
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../policies")
+        let folder = repository.appending(path: "policies")
         for name in ["routes.json5", "concurrency.json5"] {
             files.append(PolicyFile(name: name, bytes: Array(try Data(contentsOf: folder.appending(path: name)))))
         }

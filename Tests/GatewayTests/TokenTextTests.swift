@@ -69,6 +69,23 @@ struct TokenTextTests {
         }
     }
 
+    @Test("A token with a wrong checksum is mistyped; other texts were made elsewhere")
+    func mistyped() throws {
+        func isMistyped(_ text: [UInt8]) -> Bool { TokenText.isMistyped(text.span) }
+        let text = try token((0..<32).map { $0 })
+        #expect(!isMistyped(text))
+        var changed = text
+        changed.swapAt(10, 11)
+        #expect(text[10] == text[11] || isMistyped(changed))
+        changed = text
+        changed[52] = changed[52] == UInt8(ascii: "a") ? UInt8(ascii: "b") : UInt8(ascii: "a")
+        #expect(isMistyped(changed))
+        changed[20] = UInt8(ascii: "-")
+        #expect(!isMistyped(changed))
+        #expect(!isMistyped(text.dropLast()))
+        #expect(!isMistyped(Array("xyz_".utf8) + text.dropFirst(4)))
+    }
+
     @Test("The checksum is the CRC-32 everybody knows")
     func crc() {
         let check = Array("123456789".utf8)

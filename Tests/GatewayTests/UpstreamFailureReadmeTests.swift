@@ -7,8 +7,6 @@ import Testing
 struct UpstreamFailureReadmeTests {
     /// The cells of each row, without the last one: advice is for people to write.
     private static func rows() throws -> [[String]] {
-        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let readme = try String(contentsOf: repository.appendingPathComponent("README.md"), encoding: .utf8)
         let section = readme.components(separatedBy: "\n### What can go wrong behind the gateway\n").last ?? ""
         let lines = section.components(separatedBy: "\n#").first?.split(separator: "\n") ?? []

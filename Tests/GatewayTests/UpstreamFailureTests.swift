@@ -86,8 +86,8 @@ struct UpstreamFailureTests {
     @Test("The gateway's own failures name it as well")
     func own() {
         for (kind, token) in [
-            (.credentialSourceUnavailable, "proxy_internal_error"), (.storeUnavailable, "proxy_internal_error"),
-            (.overloaded, "proxy_internal_response"), (.draining, "proxy_internal_response"),
+            (.storeUnavailable, "proxy_internal_error"),
+            (.overloaded, "proxy_internal_response"),
             (.internalError, "proxy_internal_error"),
         ] as [(Failure.Kind, String)] {
             #expect(ErrorResponse(.failure(Failure(kind, at: .forward))).proxyError == token)

@@ -78,7 +78,7 @@ struct UpstreamClusterTests {
         let cluster = UpstreamCluster(UpstreamPlan(settings: settings))
         worker.adopt(cluster)
         let keeper = UpstreamKeeper(
-            worker: worker, resolver: NameResolver(lookup: service.lookUp),
+            loop: worker.loop, client: { worker.remote }, resolver: NameResolver(lookup: service.lookUp),
             say: { line in said.withLock { $0.append(line) } })
         keeper.begin()
         let thread = WorkThread(name: "keeper") { worker.loop.run() }

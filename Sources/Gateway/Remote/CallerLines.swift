@@ -99,9 +99,3 @@ struct CallerLines {
         bytes.append(text: "X-Gateway-Policy-Version: \(policies.shortVersion)\r\n")
     }
 }
-
-/// What the requests of one connection have in common, found out once.
-struct ConnectionMemo {
-    var credential = CredentialMemo()
-    var caller = CallerLines()
-}

@@ -72,7 +72,8 @@ extension Worker {
     ) -> Start {
         let head = upstream.head
         let framing = RelayedFraming(of: head, for: connection.head)
-        if framing == .untilClose || isDraining { connection.mustClose() }
+        if isDraining { connection.drainBegan() }
+        if framing == .untilClose { connection.mustClose() }
         connection.responseStarted(discardsBody: connection.canDiscardBody)
         let start = Start(framing: framing, bytesSent: connection.bytesSent, unsent: connection.output.count)
         let persistence: Persistence =
@@ -151,7 +152,7 @@ extension Worker {
                 if framing == .chunked {
                     output += ChunkedCoding.lastChunk
                     upstream.appendTrailers(to: &output)
-                    output += ForwardedHead.lineEnd
+                    output += ForwardedFields.lineEnd
                 }
                 return .end
             case nil: return .nothing

@@ -69,8 +69,8 @@ final class Endpoint: Sendable {
         return health.withLock { $0.admission(now: now, isNeeded: isNeeded) }
     }
 
-    /// When it can be tried again; see ``EndpointHealth``.
-    var opensAt: Instant? { health.withLock { $0.opensAt } }
+    /// When it can be tried again, if there is no other endpoint; see ``EndpointHealth``.
+    var opensAt: Instant? { health.withLock { $0.opensAt(isNeeded: true) } }
 
     /// What a request told about the endpoint; organizations are told by their keys.
     enum Outcome: Sendable {

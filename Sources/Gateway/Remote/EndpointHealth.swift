@@ -83,8 +83,7 @@ struct EndpointHealth: Sendable {
             circuit = .trying(opening, patience: now + trialPatience)
             return .onTrial
         case .open(let opening):
-            let until = isNeeded ? min(opening.until, opening.at + breaker.openFor) : opening.until
-            guard now >= until else { return .refused }
+            guard now >= earliestTrial(after: opening, isNeeded: isNeeded) else { return .refused }
             circuit = .trying(opening, patience: now + trialPatience)
             return .onTrial
         }
@@ -93,8 +92,19 @@ struct EndpointHealth: Sendable {
     private var trialPatience: Duration { max(breaker.openFor, .seconds(1)) }
 
     /// When it can be tried again; `nil` where a request may go there now or only a check can bring it back.
-    var opensAt: Instant? {
-        if case .open(let opening) = circuit { opening.until } else { nil }
+    ///
+    /// `isNeeded`: see ``admission(now:isNeeded:)``.
+    func opensAt(isNeeded: Bool = false) -> Instant? {
+        guard !isCheckedOut else { return nil }
+        return switch circuit {
+        case .closed: nil
+        case .trying(_, let patience): patience
+        case .open(let opening): earliestTrial(after: opening, isNeeded: isNeeded)
+        }
+    }
+
+    private func earliestTrial(after opening: Opening, isNeeded: Bool) -> Instant {
+        isNeeded ? min(opening.until, opening.at + breaker.openFor) : opening.until
     }
 
     /// A request got an answer that is no failure of the endpoint: whatever was against it is forgotten.

@@ -2,13 +2,6 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// How a forwarded request's body is framed.
-enum ForwardedFraming: Equatable {
-    case none
-    case length(Int)
-    case chunked
-}
-
 extension Worker {
     /// Appends the head of a request as the upstream gets it: target and end-to-end fields byte for byte, without what belongs
     /// to the client's connection and what only the gateway may say; then what the gateway says (RFC 9110, section 7.6).
@@ -25,7 +18,7 @@ extension Worker {
         if client.passesHost, let host = head.host {
             output.append(text: " HTTP/1.1\r\nHost: ")
             output.append(bytes, host)
-            output += ForwardedHead.lineEnd
+            output += ForwardedFields.lineEnd
         } else {
             output += endpoint.hostLines
         }
@@ -41,7 +34,7 @@ extension Worker {
             of: bytes, dropping: dropped,
             droppingOther: { bytes, range in
                 let name = bytes.extracting(range)
-                return ForwardedHead.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
+                return ForwardedFields.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
         output += caller.bytes
@@ -50,20 +43,20 @@ extension Worker {
         // A POST without a body says so; a GET has nothing to say (RFC 9110, section 8.6).
         case .none: if !head.method.isSafe, head.method != .delete { output.append(text: "Content-Length: 0\r\n") }
         case .length(let length):
-            output += ForwardedHead.contentLength
+            output += ForwardedFields.contentLength
             output.append(decimal: length)
-            output += ForwardedHead.lineEnd
-        case .chunked: output += ForwardedHead.chunked
+            output += ForwardedFields.lineEnd
+        case .chunked: output += ForwardedFields.chunked
         }
-        output += ForwardedHead.lineEnd
+        output += ForwardedFields.lineEnd
     }
 
     private func appendTrace(
         _ head: RequestHead, _ bytes: Span<UInt8>, _ exchange: borrowing Exchange, to output: inout [UInt8]
     ) {
-        output += ForwardedHead.traceparent
+        output += ForwardedFields.traceparent
         exchange.trace.appendTraceparent(to: &output)
-        output += ForwardedHead.lineEnd
+        output += ForwardedFields.lineEnd
         guard exchange.trace.isJoined else { return }
         var check = TraceStateCheck()
         for value in head.values(of: .tracestate) { check.receivedLine(bytes.extracting(value)) }
@@ -71,115 +64,7 @@ extension Worker {
         for value in head.values(of: .tracestate) {
             output.append(text: "tracestate: ")
             output.append(bytes, value)
-            output += ForwardedHead.lineEnd
+            output += ForwardedFields.lineEnd
         }
-    }
-}
-
-/// The constant parts of a forwarded head, and which of the client's fields are not part of it.
-enum ForwardedHead {
-    static let lineEnd = Array("\r\n".utf8)
-    static let contentLength = Array("Content-Length: ".utf8)
-    static let chunked = Array("Transfer-Encoding: chunked\r\n".utf8)
-    static let traceparent = Array("traceparent: ".utf8)
-    static let organization = Array("X-Gateway-Organization: ".utf8)
-
-    /// This process among the gateways a request may pass: a name that comes back is a loop (RFC 9110, section 7.6.3).
-    static let pseudonym: String = {
-        var random = FastRandom()
-        let digits = (0..<8).map { _ in String(random.next() & 0xF, radix: 16) }.joined()
-        return "connector-gateway-\(digits)"
-    }()
-    static let via = Array("Via: 1.1 \(pseudonym)\r\n".utf8)
-
-    /// What is written anew or was for this connection only. `Expect` has been met by the gateway itself.
-    static let alwaysDropped: FieldNameSet = [
-        .host, .contentLength, .expect, .traceparent, .tracestate, .trailer, .xForwardedFor, .forwarded,
-        .proxyAuthorization,
-    ]
-    static let droppedFromStrangers = alwaysDropped.union([.xForwardedProto, .xForwardedHost])
-    static let credentials: FieldNameSet = [.authorization, .apiKey]
-
-    /// Whether a field name, in any spelling that some server takes for the same, is the gateway's own to say: servers that
-    /// make variables of names see no difference between `-` and `_`, some of them between `-` and any other sign.
-    static func isReserved(_ name: Span<UInt8>, isTrusted: Bool) -> Bool {
-        if changesMeaning(name) { return true }
-        guard name.count >= 9, name[0] | 0x20 == UInt8(ascii: "x") || name[0] | 0x20 == UInt8(ascii: "f") else {
-            return false
-        }
-        if begins(name, with: gatewayPrefix) { return true }
-        if name.count == forwardedName.count, begins(name, with: forwardedName) { return true }
-        // Under its proper name it has been compared with the token; under another nobody has looked at it.
-        if isRead(name, as: organizationName) { return true }
-        guard begins(name, with: forwardedPrefix) else { return false }
-        return !isTrusted || hasOtherSign(name)
-    }
-
-    /// Whether a field asks some server to take the request for another one than was decided about: another method, another
-    /// target, another caller, another proxy.
-    private static func changesMeaning(_ name: Span<UInt8>) -> Bool {
-        switch name.count {
-        case 5: isRead(name, as: proxy)
-        case 11: isRead(name, as: remoteUser)
-        case 13: isRead(name, as: method) || isRead(name, as: rewriteURL) || isRead(name, as: otherRemoteUser)
-        case 14: isRead(name, as: originalURL)
-        case 17: isRead(name, as: methodOverride)
-        case 22: isRead(name, as: longMethodOverride)
-        default: false
-        }
-    }
-
-    private static let proxy = Array("proxy".utf8)
-    private static let remoteUser = Array("remote-user".utf8)
-    private static let otherRemoteUser = Array("x-remote-user".utf8)
-    private static let method = Array("x-http-method".utf8)
-    private static let methodOverride = Array("x-method-override".utf8)
-    private static let longMethodOverride = Array("x-http-method-override".utf8)
-    private static let originalURL = Array("x-original-url".utf8)
-    private static let rewriteURL = Array("x-rewrite-url".utf8)
-
-    static let apiKey = Array("x-api-key".utf8)
-    private static let gatewayPrefix = Array("x-gateway-".utf8)
-    private static let forwardedPrefix = Array("x-forwarded-".utf8)
-    private static let forwardedName = Array("forwarded".utf8)
-    private static let organizationName = Array("x-organization-id".utf8)
-
-    /// Whether some server takes a field of that name for one of `known`, which is in lower case.
-    static func isRead(_ name: Span<UInt8>, as known: [UInt8]) -> Bool {
-        guard name.count == known.count, !known.isEmpty else { return false }
-        for index in known.indices {
-            guard isRead(name[index], as: known[index]) else { return false }
-        }
-        return true
-    }
-
-    private static func begins(_ name: Span<UInt8>, with prefix: [UInt8]) -> Bool {
-        guard name.count >= prefix.count else { return false }
-        for index in prefix.indices {
-            guard isRead(name[index], as: prefix[index]) else { return false }
-        }
-        return true
-    }
-
-    @inline(__always)
-    private static func isRead(_ byte: UInt8, as known: UInt8) -> Bool {
-        known == UInt8(ascii: "-") || known == UInt8(ascii: "_") ? FieldName.isSign(byte) : byte | 0x20 == known
-    }
-
-    private static func hasOtherSign(_ name: Span<UInt8>) -> Bool {
-        for index in name.indices where name[index] != UInt8(ascii: "-") && FieldName.isSign(name[index]) {
-            return true
-        }
-        return false
-    }
-
-    /// Whether the request has passed this process before: its pseudonym is in `Via`.
-    static func isLoop(_ head: RequestHead, _ bytes: Span<UInt8>) -> Bool {
-        for field in head.fields {
-            // A pattern: `==` of another module's type is a call.
-            guard case .via = field.name, field.value.count >= pseudonym.utf8.count else { continue }
-            if bytes.text(field.value).contains(pseudonym) { return true }
-        }
-        return false
     }
 }

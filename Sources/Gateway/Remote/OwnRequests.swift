@@ -33,13 +33,13 @@ extension UpstreamClient {
         _ target: String, for organization: String, reuses: Bool, before deadline: Instant
     ) async throws(Failure) -> UpstreamAnswer? {
         var link = try await link(reuses: reuses, unlessClosing: nil)
-        var fields = ForwardedHead.organization + Array(organization.utf8) + ForwardedHead.lineEnd
+        var fields = ForwardedFields.organization + Array(organization.utf8) + ForwardedFields.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
         do throws(ClientFailure) {
             let answer = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = RelayedHead.outcome(of: link.connection, for: stableKey(of: organization))
+            link.outcome = RelayedFields.outcome(of: link.connection, for: stableKey(of: organization))
             link.giveBack()
             return answer
         } catch {
@@ -56,7 +56,7 @@ extension UpstreamClient {
     ) async throws(ClientFailure) -> UpstreamAnswer {
         connection.requestStarted(.get)
         connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
-        connection.output += fields + ForwardedHead.via + ForwardedHead.ownFields
+        connection.output += fields + ForwardedFields.via + ForwardedFields.ownFields
         connection.requestFinished()
         if try await connection.flush(within: deadline - loop.now) == .all {
             try await connection.nextHead(before: deadline)
@@ -100,30 +100,21 @@ extension ClientConnection {
     }
 }
 
-extension ForwardedHead {
+extension ForwardedFields {
     /// What a cache before the upstream remembers is no answer (RFC 9111, section 5.2.1.4).
     static let ownFields = Array(
         "Accept: application/json\r\nCache-Control: no-cache\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
 }
 
-extension JobQuestions {
-    /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
-    init(of shared: SharedState, over worker: Worker) {
-        let policies = shared.policies
-        self.init(questions: OwnQuestions(worker: worker)) { shown, family, start, organization, connection, job in
-            policies.current.routes.path(showing: shown, family: family, near: start)?
-                .path(organization: organization, connection: connection, job: job)
-        }
-    }
-}
-
 /// The questions of leases, asked from any task and carried out on one worker's loop.
 struct OwnQuestions: UpstreamQuestions {
-    let worker: Worker
+    let loop: EventLoop
+    /// The way to the upstream in force, asked for on the loop.
+    let client: @Sendable () -> UpstreamClient?
 
     func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer {
-        let outcome: Result<UpstreamAnswer, Failure> = await withTaskExecutorPreference(worker.loop) {
-            guard let client = worker.remote else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
+        let outcome: Result<UpstreamAnswer, Failure> = await withTaskExecutorPreference(loop) {
+            guard let client = client() else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
             do throws(Failure) { return .success(try await client.ask(target, for: organization)) } catch {
                 return .failure(error)
             }

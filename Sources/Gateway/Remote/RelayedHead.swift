@@ -16,14 +16,14 @@ extension Worker {
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The length stays where it is, if there is one and it is still true.
         let keepsLength = framing.isLength && head.hasOneLength
-        let dropped = keepsLength ? RelayedHead.dropped : RelayedHead.droppedWithLength
+        let dropped = keepsLength ? RelayedFields.dropped : RelayedFields.droppedWithLength
         if !marks.hasOddName && places == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
             let isMapped = places != nil
             head.appendStatusAndEndToEndFields(
                 of: bytes, dropping: isMapped ? dropped.union([.location]) : dropped,
-                droppingOther: { RelayedHead.isDropped($0, $1, isMapped: isMapped) }, to: &output)
+                droppingOther: { RelayedFields.isDropped($0, $1, isMapped: isMapped) }, to: &output)
             if let places { output += places }
         }
         if !marks.hasDate { output += dateLine }
@@ -31,10 +31,10 @@ extension Worker {
         case .none: break
         case .length where keepsLength: break
         case .length(let length):
-            output += ForwardedHead.contentLength
+            output += ForwardedFields.contentLength
             output.append(decimal: length)
-            output += ForwardedHead.lineEnd
-        case .chunked: output += ForwardedHead.chunked
+            output += ForwardedFields.lineEnd
+        case .chunked: output += ForwardedFields.chunked
         case .untilClose: break
         }
         appendOwnFields(for: exchange, marks.limits, persistence, to: &output)
@@ -62,7 +62,7 @@ extension Worker {
                 isAnyMapped = true
                 continue
             }
-            lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedHead.lineEnd
+            lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedFields.lineEnd
         }
         return isAnyMapped ? lines : nil
     }
@@ -80,9 +80,9 @@ extension Worker {
             output.append(bytes, field.nameRange)
             output += [.colon, .space]
             output.append(bytes, field.value)
-            output += ForwardedHead.lineEnd
+            output += ForwardedFields.lineEnd
         }
-        output += ForwardedHead.lineEnd
+        output += ForwardedFields.lineEnd
     }
 }
 
@@ -109,37 +109,6 @@ enum RelayedFraming: Equatable {
     }
 }
 
-/// Which of the upstream's fields are not relayed.
-enum RelayedHead {
-    /// Written by the gateway itself, or meant for it alone: it is the proxy that an upstream would want a credential of (RFC 9110,
-    /// section 11.7.1).
-    static let dropped: FieldNameSet = [.xTraceID, .xPolicyVersion, .proxyAuthenticate]
-    static let droppedWithLength = dropped.union([.contentLength])
-
-    /// The same for a name that is not well known.
-    static func isDropped(_ bytes: Span<UInt8>, _ name: Range<Int>, isMapped: Bool) -> Bool {
-        bytes.spells("proxy-authentication-info", in: name) || (isMapped && OwnPlaces.Field(bytes, name) != nil)
-    }
-
-    /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
-    /// is not there; all others are answers. A 503 that says when to come back is one as well: it was said to whom it was said.
-    static func outcome(of upstream: ClientConnection, for organization: UInt64) -> Endpoint.Outcome {
-        switch upstream.status {
-        case 502, 504: .refusing(status: upstream.status, organization: organization)
-        case 503 where upstream.head.retryAfter == nil: .refusing(status: 503, organization: organization)
-        default: .good(organization: organization)
-        }
-    }
-
-    /// Whose limits the client is told.
-    enum Limits { case ours, upstreams }
-
-    fileprivate static let limits: FieldNameSet = [
-        .rateLimit, .rateLimitPolicy, .rateLimitLimit, .rateLimitRemaining, .rateLimitReset, .xRateLimitLimit,
-        .xRateLimitRemaining, .xRateLimitReset,
-    ]
-}
-
 extension Span<UInt8> {
     /// Whether there are two slashes, which begin an authority, or a colon, which ends a scheme.
     fileprivate var containsHost: Bool {
@@ -156,10 +125,10 @@ struct RelayedMarks {
     /// What may be a `Proxy-Authentication-Info`.
     var hasOddName = false
     /// The upstream's own limit fields win: two values of one field would be two answers to one question.
-    var limits = RelayedHead.Limits.ours
+    var limits = RateLimitFields.Source.ours
 
     init(_ head: borrowing ResponseHead) {
-        let limitFields = RelayedHead.limits
+        let limitFields = RelayedFields.limits
         for field in head.fields {
             switch field.name {
             // By their lengths: hardly another name has them.

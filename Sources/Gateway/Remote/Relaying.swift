@@ -2,25 +2,6 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The body of a request on its way upstream.
-enum ForwardedBody {
-    /// In memory, so it can be sent again.
-    case whole([UInt8])
-    /// All but its beginning is still with the client: passed on piece by piece, and never more than once.
-    case streamed(ForwardedFraming, begun: [UInt8])
-
-    var framing: ForwardedFraming {
-        switch self {
-        case .whole(let bytes): bytes.isEmpty ? .none : .length(bytes.count)
-        case .streamed(let framing, _): framing
-        }
-    }
-
-    var isRepeatable: Bool {
-        if case .whole = self { true } else { false }
-    }
-}
-
 /// Why an attempt to get an answer came to nothing.
 enum RelayFailure: Error {
     /// Between the gateway and the upstream.
@@ -54,7 +35,9 @@ extension Worker {
         }
         guard !isLoop(connection) else { throw Failure(.upstream(.loop), at: .forward) }
         // What is sent from here on must not be forgotten by a crash.
-        try await lease?.secure()
+        do throws(LeaseJournal.Unavailable) { try await lease?.secure() } catch {
+            throw Failure(.storeUnavailable, at: .lease)
+        }
         // A client that goes away cancels its request, but not one that takes a lease: that is followed to its answer, so
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
@@ -63,7 +46,7 @@ extension Worker {
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
-        connection.answerEnd = client.end(of: exchange, grant.route)
+        connection.answerEnd = client.end(of: grant.route, from: Instant(nanoseconds: exchange.times.start))
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? connection.watch : watch
@@ -120,7 +103,7 @@ extension Worker {
                 continue
             }
             mark(.forward, &exchange)
-            link.outcome = RelayedHead.outcome(of: upstream, for: exchange.organization?.key ?? 0)
+            link.outcome = RelayedFields.outcome(of: upstream, for: exchange.organization?.key ?? 0)
             return try await deliver(link, for: grant, client, lease, askedAt, &connection, &exchange)
         }
     }
@@ -128,7 +111,7 @@ extension Worker {
     private func isLoop(_ connection: borrowing ServerConnection) -> Bool {
         let head = connection.head
         let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
-        return ForwardedHead.isLoop(head, bytes)
+        return ForwardedFields.isLoop(head, bytes)
     }
 
     /// Sends head and body as far as the kernel takes them; nearly always that is all there is to do.
@@ -188,7 +171,7 @@ extension Worker {
                     upstream.output.append(connection.input.span, range)
                 }
             case .end:
-                if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedHead.lineEnd }
+                if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedFields.lineEnd }
                 upstream.requestFinished()
             case .answered:
                 if try await hasAnswer(upstream, watch, &connection) { return true }

@@ -44,12 +44,12 @@ final class UpstreamClient {
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
-        var credentials: FieldNameSet = passesCredential ? [] : ForwardedHead.credentials
+        var credentials: FieldNameSet = passesCredential ? [] : ForwardedFields.credentials
         let own = FieldName(spelledAs: String(decoding: credentialName, as: UTF8.self))
         if own != .other { credentials.insert(own) }
-        droppedOfTrusted = ForwardedHead.alwaysDropped.union(credentials)
-        droppedOfStrangers = ForwardedHead.droppedFromStrangers.union(credentials)
-        constantFields = (cluster.plan.credential?.line ?? []) + ForwardedHead.via
+        droppedOfTrusted = ForwardedFields.alwaysDropped.union(credentials)
+        droppedOfStrangers = ForwardedFields.droppedFromStrangers.union(credentials)
+        constantFields = (cluster.plan.credential?.line ?? []) + ForwardedFields.via
     }
 
     var settings: UpstreamSettings { cluster.settings }
@@ -79,7 +79,8 @@ final class UpstreamClient {
         var last: ConnectFailure?
         while true {
             guard let (site, isTrial) = choose(avoiding: refused) else {
-                throw last.map { Failure($0) } ?? Failure(cluster.reasonForNone)
+                throw last.map { Failure($0) }
+                    ?? Failure(.upstream(cluster.reasonForNone), at: .forward, retryAfterSeconds: secondsToNextTrial)
             }
             if reuses, let connection = site.pool.take(now: loop.now) {
                 site.endpoint.began()
@@ -96,6 +97,13 @@ final class UpstreamClient {
                 }
             }
         }
+    }
+
+    /// How long until a request may find out how one of the endpoints is, which are all out.
+    private var secondsToNextTrial: Int? {
+        guard let soonest = sites.compactMap(\.endpoint.opensAt).min() else { return nil }
+        let left = soonest > loop.now ? soonest.nanoseconds - loop.now.nanoseconds : 0
+        return min(max(1, Int((left + 999_999_999) / 1_000_000_000)), 60)
     }
 
     private func connect(
@@ -140,7 +148,7 @@ final class UpstreamClient {
 
     /// Whether a field of that name could be taken for a credential by the upstream.
     func isCredential(_ name: Span<UInt8>) -> Bool {
-        ForwardedHead.isRead(name, as: ForwardedHead.apiKey) || ForwardedHead.isRead(name, as: credentialName)
+        ForwardedFields.isRead(name, as: ForwardedFields.apiKey) || ForwardedFields.isRead(name, as: credentialName)
     }
 
     /// When the head of an answer to a request that is through now must be there.
@@ -151,10 +159,9 @@ final class UpstreamClient {
     /// How long the head of an answer may take, for a lease to remember.
     func patience(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
 
-    /// When the answer to `exchange` must have ended.
-    func end(of exchange: borrowing Exchange, _ route: Route) -> Instant {
-        let start = Instant(nanoseconds: exchange.times.start)
-        return if let own = route.timeouts.total { start + own } else { start + totalPatience }
+    /// When the answer to a request that began at `start` must have ended.
+    func end(of route: Route, from start: Instant) -> Instant {
+        if let own = route.timeouts.total { start + own } else { start + totalPatience }
     }
 
     /// How long a body may stand still, in either direction.
@@ -212,9 +219,6 @@ final class UpstreamClient {
         takeChanges()
         for site in sites { site.pool.sweep(now: loop.now) }
     }
-
-    /// Unused connections, for tests and metrics.
-    var idleConnections: Int { sites.reduce(0) { $0 + $1.pool.count } }
 }
 
 /// A connection to an endpoint for one exchange, which has begun there. What becomes of it is told to the endpoint when it is

@@ -6,7 +6,9 @@ internal import Transport
 ///
 /// `@unchecked Sendable`: used on its worker's loop only, but for the reference itself.
 final class UpstreamKeeper: @unchecked Sendable {
-    private let worker: Worker
+    private let loop: EventLoop
+    /// The way to the upstream in force, asked for on the loop.
+    private let client: @Sendable () -> UpstreamClient?
     private let resolver: NameResolver
     private let say: @Sendable (String) -> Void
     /// What is known of the cluster in force.
@@ -21,10 +23,12 @@ final class UpstreamKeeper: @unchecked Sendable {
         var checks = CheckRounds()
     }
 
-    private var loop: EventLoop { worker.loop }
-
-    init(worker: Worker, resolver: NameResolver, say: @escaping @Sendable (String) -> Void) {
-        self.worker = worker
+    init(
+        loop: EventLoop, client: @escaping @Sendable () -> UpstreamClient?, resolver: NameResolver,
+        say: @escaping @Sendable (String) -> Void
+    ) {
+        self.loop = loop
+        self.client = client
         self.resolver = resolver
         self.say = say
     }
@@ -45,7 +49,7 @@ final class UpstreamKeeper: @unchecked Sendable {
     }
 
     private func tick() {
-        guard let client = worker.remote else { return }
+        guard let client = client() else { return }
         if rounds?.client !== client { rounds = Rounds(client: client) }
         for url in client.cluster.names { resolveIfDue(url, client.cluster) }
         guard let check = client.settings.health else { return }

@@ -1,0 +1,33 @@
+internal import HTTP
+internal import Transport
+
+extension Worker {
+    /// Serves one connection from handshake to close.
+    func serve(_ connection: inout ServerConnection) async {
+        counts.add(to: .connectionsOpened)
+        defer { counts.add(to: .connectionsClosed) }
+        switch await connection.handshake() {
+        case .done: counts.add(to: connection.isResumed ? .handshakesResumed : .handshakesFull)
+        case .plainText:
+            connection.sendPlainText(answerToPlainText())
+            return await connection.closeGracefully()
+        case .failed, .timedOut: return counts.add(to: .handshakesFailed)
+        }
+        var memo = ConnectionMemo()
+        while true {
+            switch await connection.nextRequest() {
+            case .request: if !answerAtOnce(&connection, &memo) { await answer(&connection, &memo) }
+            case .malformed(let error): await refuse(&connection, Failure(.head(error), at: .head))
+            case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
+            case .closed: return
+            }
+            switch connection.responseFinished() {
+            // The drain may have begun after the answer said that the connection goes on, while a body was read away.
+            case .readNextRequest:
+                if isDraining, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
+            case .closeGracefully: return await connection.closeGracefully()
+            case .cut: return
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+extension Fields {
+    /// Reads a text that is the value of `name`, or part of it; reports what its notation does not allow.
+    func read<Value>(
+        _ text: Placed<String>, of name: String, _ parse: (String) throws(NotationError) -> Value
+    ) -> Value? {
+        do throws(NotationError) { return try parse(text.value) } catch {
+            if error.isSecret { report.conceal(text.place) }
+            report.error(error.code, "\"\(name)\" of \(owner): \(error.message)", at: text.place, help: error.help)
+            return nil
+        }
+    }
+}
