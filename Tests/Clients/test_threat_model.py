@@ -10,7 +10,7 @@ pytestmark = pytest.mark.access
 
 MODEL = ROOT / "Sources/Gateway/Documentation.docc/ThreatModel.md"
 ROW = re.compile(r"^\| (?!what is tried|---)(.+?) \| (.+?) \| (.+?) \|$", re.MULTILINE)
-REFERENCE = re.compile(r"`([A-Za-z_/]+\.(?:py|swift))(?: ([A-Za-z0-9_]+))?`")
+REFERENCE = re.compile(r"`([A-Za-z_+/]+\.(?:py|swift))(?: ([A-Za-z0-9_]+))?`")
 
 
 def rows():
