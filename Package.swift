@@ -15,8 +15,8 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
 ]
 
-/// A module of the house. What it may import is its `dependencies`, and nothing else: `Tests/Scripts/lint` compares the two.
-func room(
+/// A target of the package. What it may import is its `dependencies`, and nothing else: `Tests/Scripts/lint` compares the two.
+func module(
     _ name: String, _ dependencies: [Target.Dependency] = [], experimental: [String] = []
 ) -> Target {
     .target(
@@ -36,14 +36,14 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
-        room("JSON"),
+        module("JSON"),
         // `Lifetimes`: the head reader is a struct that holds a span of the bytes it reads.
-        room("HTTP", experimental: ["Lifetimes"]),
-        room("Crypto", ["COpenSSL"]),
-        room("Transport", ["HTTP", "Crypto", "CLinux"]),
-        room("Policy", ["JSON"]),
-        room("Gateway", ["Policy", "HTTP", "Transport", "Crypto", "JSON"]),
-        room("Connectors", ["HTTP", "JSON"]),
+        module("HTTP", experimental: ["Lifetimes"]),
+        module("Crypto", ["COpenSSL"]),
+        module("Transport", ["HTTP", "Crypto", "CLinux"]),
+        module("Policy", ["JSON"]),
+        module("Gateway", ["Policy", "HTTP", "Transport", "Crypto", "JSON"]),
+        module("Connectors", ["HTTP", "JSON"]),
         .executableTarget(
             name: "GatewayCommand",
             dependencies: ["JSON", "HTTP", "Crypto", "Transport", "Policy", "Gateway", "Connectors"],

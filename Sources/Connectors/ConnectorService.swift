@@ -13,8 +13,8 @@
 ///
 /// Not more than `jobsKept` jobs are kept per connection, and an eighth more until they are trimmed.
 package final class ConnectorService: Sendable {
-    let ledger: Ledger
-    let desk: CommitDesk
+    let ledger: StateStore
+    let desk: JournalCommitter
     let runner: JobRunner
     let now: @Sendable () -> Timestamp
     let random: @Sendable () -> UInt64
@@ -22,9 +22,9 @@ package final class ConnectorService: Sendable {
     let started: Timestamp
     /// Held as long as the service lives.
     private let lock: any StorageFile
-    private let threads = WorkThreads(count: 1, name: "connector-stop")
+    private let threads = BlockingThreadPool(count: 1, name: "connector-stop")
     /// Where long bodies are read and long lists made, so that no caller's event loop waits for them.
-    let sideThreads = WorkThreads(count: 1, name: "connector-side")
+    let sideThreads = BlockingThreadPool(count: 1, name: "connector-side")
 
     /// Opens the state directory, takes back what a crash left half done, and resumes its jobs. Blocks.
     ///
@@ -51,7 +51,7 @@ package final class ConnectorService: Sendable {
         var state = ServiceState(definitions, endedJobsKept: options.jobsKept)
         for record in recovery.records { state.apply(record) }
         let (kept, entries) = (state, state.entries)
-        ledger = Ledger(kept)
+        ledger = StateStore(kept)
         now = { [clock = options.now] in Timestamp(milliseconds: clock()) }
         random = options.random
         started = now()
@@ -59,7 +59,7 @@ package final class ConnectorService: Sendable {
             files, recovery, storage: storage, compactAfter: options.compactionBytes, random: options.random,
             warn: options.warn, apply: { [ledger] in ledger.apply($0) },
             snapshot: { [ledger] in ledger.withState { $0 }.snapshot() })
-        desk = CommitDesk(journal, timeout: options.commitTimeout)
+        desk = JournalCommitter(journal, timeout: options.commitTimeout)
         runner = JobRunner(ledger: ledger, desk: desk, storage: storage, threads: options.workThreads, now: now)
         for entry in entries { recover(entry, storage: storage, warn: options.warn) }
     }

@@ -101,10 +101,10 @@ def test_metrics_count_everything_else(start, policies):
     policies.token("new")
     wait_for(lambda: total(metrics(gateway), "reloads", "accepted") >= 1, "a reload", 15)
     policies.write("routes.json5", "{")
-    wait_for(lambda: total(metrics(gateway), "reloads", "refused") >= 1, "a refused reload", 15)
+    wait_for(lambda: total(metrics(gateway), "reloads", "rejected") >= 1, "a refused reload", 15)
     after = metrics(gateway)
-    for name, labels in {"connections_total": (), "handshakes_full": (), "handshakes_resumed": (), "heads_refused": (),
-                         "rate_limit_exceeded": (), "received_bytes": (), "sent_bytes": ()}.items():
+    for name, *labels in (("connections_total",), ("handshakes", 'result="full"'), ("handshakes", 'result="resumed"'),
+                          ("malformed_requests",), ("rate_limit_exceeded",), ("received_bytes",), ("sent_bytes",)):
         assert total(after, name, *labels) > total(before, name, *labels), f"{name} does not count"
     wait_for(lambda: total(metrics(gateway), "gateway_connections{") == 0, "no open connection", 5)
     wait_for(lambda: total(metrics(gateway), "gateway_leases") == 0, "no lease", 5)

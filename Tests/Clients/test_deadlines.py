@@ -148,7 +148,7 @@ def test_the_queue(tmp_path):
                 holder.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: holder"]))
                 wait_for(lambda: upstream.received("holder"), "the request that has the place")
                 waiting = [pool.submit(refused, gateway, method) for method in ("GET", "POST")]
-                wait_for(lambda: total(metrics(gateway), "requests_waiting") == 2, "the requests that wait")
+                wait_for(lambda: total(metrics(gateway), "requests_pending") == 2, "the requests that wait")
                 assert refused(gateway, "GET") < 0.6
                 for one in waiting:
                     assert 0.8 <= one.result() <= 2.5

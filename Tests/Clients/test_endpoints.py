@@ -107,7 +107,7 @@ def test_places_and_the_queue_for_them(front, upstream):
         first.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: first"]))
         wait_for(lambda: upstream.received("first"), "the request that has the place")
         second.send(request(gateway, "GET", THING, ["X-Fault: well", f"X-Id: {new_id()}"]))
-        wait_for(lambda: total(metrics(gateway), "requests_waiting") == 1, "the request that waits")
+        wait_for(lambda: total(metrics(gateway), "requests_pending") == 1, "the request that waits")
         refused(play(gateway, third, "well")[1], "connection_limit_reached")
         refused(Outcome(second, "GET"), "connection_limit_reached")
         first.close()
@@ -122,7 +122,7 @@ def test_a_trigger_whose_client_left_before_it_was_sent_is_not_sent(front, upstr
         wait_for(lambda: upstream.received("first"), "the request that has the place")
         with gateway.wire() as second:
             second.send(request(gateway, "POST", JOBS, [f"X-Id: {identity}"], body))
-            wait_for(lambda: total(metrics(gateway), "requests_waiting") == 1, "the trigger that waits")
+            wait_for(lambda: total(metrics(gateway), "requests_pending") == 1, "the trigger that waits")
         assert gateway.call("GET", "/", wire=third).status == 204, "the one worker has seen what came before this"
         first.close()
         wait_for(lambda: play(gateway, third, "well")[1].answer.status == 200, "the place")

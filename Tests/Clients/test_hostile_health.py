@@ -143,14 +143,14 @@ def test_what_ejects_is_told(front, upstream):
             line = rf"upstream {re.escape(dead.url)} at 127\.0\.0\.1:{dead.port} is out for 1\.0 seconds: the connection was refused"
             wait_for(lambda: re.search(line, gateway.output), "the line that tells it")
             shown = metrics(gateway)
-            assert total(shown, "gateway_upstream_endpoint_out", str(dead.port)) == 1
-            assert total(shown, "gateway_upstream_endpoint_out", str(upstream.port)) == 0
+            assert total(shown, "gateway_upstream_endpoint_ejected", str(dead.port)) == 1
+            assert total(shown, "gateway_upstream_endpoint_ejected", str(upstream.port)) == 0
             assert total(shown, "gateway_upstream_ejections_total", str(dead.port)) >= 1
             dead.keeper.listen()
             threading.Thread(target=greet, args=(dead.keeper,), daemon=True).start()
             wait_for(
                 lambda: get(gateway, wire, THING) == 200 and "is in use again" in gateway.output, "the line that it is back")
-        assert total(metrics(gateway), "gateway_upstream_endpoint_out") == 0
+        assert total(metrics(gateway), "gateway_upstream_endpoint_ejected") == 0
 
 
 def greet(listener):
@@ -172,5 +172,5 @@ def test_half_of_the_endpoints_stay(front):
         gateway = front(one, other, breaker={"failures": 2, "open": "30s"})
         with gateway.wire() as wire:
             assert {get(gateway, wire, THING) for _ in range(20)} == {502}
-        assert total(metrics(gateway), "gateway_upstream_endpoint_out") == 1
+        assert total(metrics(gateway), "gateway_upstream_endpoint_ejected") == 1
         assert len(re.findall(r"stays in use", gateway.output)) == 1

@@ -125,7 +125,7 @@ def test_questions_that_are_refused_are_told(front, upstream):
     line = next(line for line in gateway.output.splitlines() if "questions in a row about jobs" in line)
     assert "ownCredential" in line and "org_xyz789" in line
     metrics = gateway.admin("/metrics")[1]
-    assert int(re.search(r'gateway_job_questions_total\{outcome="refused"\} (\d+)', metrics)[1]) >= 3
+    assert int(re.search(r'gateway_job_polls_total\{outcome="refused"\} (\d+)', metrics)[1]) >= 3
     upstream.lies = lambda request: None
     wait_for(lambda: caller.trigger("job_2").status == 409 and "are answered again" in gateway.output, "another line", 15)
     assert gateway.output.count("questions in a row about jobs") == 1, "once"
@@ -152,7 +152,7 @@ def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):
     assert all(hanging.acquire(timeout=10) for _ in range(20)), "questions hang"
 
     def shown(name):
-        return total(metrics(gateway), f"gateway_job_questions_{name}", '"org_xyz789"')
+        return total(metrics(gateway), f"gateway_job_polls_{name}", '"org_xyz789"')
 
     wait_for(lambda: shown("in_flight") >= 20 and shown("waiting") > 0, "metrics tell whose questions hang", 10)
 

@@ -134,7 +134,7 @@ def cache(upstream, request):
 
 def check_cache(cache, gateway):
     """What it gave in spite of all is counted, and nothing that a client could see depends on it."""
-    stored = int(re.search(r'gateway_job_questions_total\{outcome="stored"\} (\d+)', gateway.admin("/metrics")[1])[1])
+    stored = int(re.search(r'gateway_job_polls_total\{outcome="stored"\} (\d+)', gateway.admin("/metrics")[1])[1])
     assert (stored == 0) == cache.obeys
     # Its time is over.
     cache.stored.clear()
@@ -227,7 +227,7 @@ def test_a_list_of_many_that_is_refused_is_counted_as_that(front, upstream):
     wait_for(lambda: any("/jobs?order_by" in one.target for one in asked()), "the list", 15)
 
     def counts():
-        found = re.findall(r'gateway_job_questions_total\{outcome="(\w+)"\} (\d+)', gateway.admin("/metrics")[1])
+        found = re.findall(r'gateway_job_polls_total\{outcome="(\w+)"\} (\d+)', gateway.admin("/metrics")[1])
         return {outcome: int(count) for outcome, count in found if count != "0"}
 
     wait_for(lambda: sum(counts().values()) > 12, "answers about the list and each of the jobs", 15)

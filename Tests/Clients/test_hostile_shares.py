@@ -85,7 +85,7 @@ def of(gateway, name, organization):
 
 
 def places(gateway, organization):
-    return of(gateway, "gateway_upstream_places_in_use", organization)
+    return of(gateway, "gateway_upstream_permits_in_use", organization)
 
 
 def test_trickled_bodies_take_no_place(beside, upstream):

@@ -22,8 +22,8 @@ def policy(gateway):
     return json.loads(gateway.admin("/policy")[1])
 
 
-def reloads(gateway, what, outcome):
-    pattern = rf'^gateway_reloads_total{{what="{what}",outcome="{outcome}"}} (\d+)'
+def reloads(gateway, what, result):
+    pattern = rf'^gateway_reloads_total{{what="{what}",result="{result}"}} (\d+)'
     return int(re.search(pattern, gateway.admin("/metrics")[1], re.M).group(1))
 
 
@@ -36,7 +36,7 @@ def test_a_refused_certificate_is_seen_by_operators(start, policies, certificate
     gateway.signal(signal.SIGHUP)
     seen = wait_for(lambda: policy(gateway)["certificates"]["last_refused_reload"], "the refusal in /policy")
     assert "localhost" in seen["reason"] and seen["at"]
-    assert reloads(gateway, "certificates", "refused") >= 1 and "certificates not reloaded" in gateway.output
+    assert reloads(gateway, "certificates", "rejected") >= 1 and "certificates not reloaded" in gateway.output
     gateway.signal(signal.SIGHUP)
     wait_for(lambda: "policies unchanged (SIGHUP)" in gateway.output, "another reload")
     assert policy(gateway)["certificates"]["last_refused_reload"], "the files are as bad as they were"
@@ -54,7 +54,7 @@ def test_a_refused_upstream_is_seen_by_operators(start, policies):
     policies.settings(upstream={"url": "http://127.0.0.1:9", "credential": bad})
     seen = wait_for(lambda: policy(gateway)["upstream"]["last_refused_reload"], "the refusal in /policy", 15)
     assert "absent" in seen["reason"]
-    assert reloads(gateway, "upstream", "refused") >= 1 and "upstream not reloaded" in gateway.output
+    assert reloads(gateway, "upstream", "rejected") >= 1 and "upstream not reloaded" in gateway.output
     policies.settings(upstream={"url": "http://127.0.0.1:7"})
     wait_for(lambda: policy(gateway)["upstream"]["last_refused_reload"] is None, "the good upstream", 15)
     assert reloads(gateway, "upstream", "accepted") == 1 and reloads(gateway, "policies", "accepted") == 2

@@ -45,7 +45,7 @@ final class TestGateway {
     private let ticketKeys: TicketKeys
     private let collected: CollectedLog
     private let told: Told
-    private var plan: UpstreamPlan?
+    private var plan: UpstreamConfiguration?
     private var isStopped = false
 
     /// Starts over what the folder holds; a gateway that was stopped may have left its state there.
@@ -77,7 +77,7 @@ final class TestGateway {
         let log = AccessLogQueue()
         let local = SocketAddress(host: "127.0.0.1", port: 0)
         let told = Told()
-        let upstream: UpstreamChoice? =
+        let upstream: UpstreamMode? =
             if let plan { .remote(plan, journal: JournalFolder(path: state.path)) } else {
                 connectors.map { .inProcess(ConnectorUpstream(service: $0)) }
             }
@@ -100,7 +100,7 @@ final class TestGateway {
     private init(
         _ server: GatewayServer, _ connectors: ConnectorService?, _ folder: TestFolder, _ policies: PolicyStore,
         _ state: StateFolder, _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue,
-        _ told: Told, _ plan: UpstreamPlan?
+        _ told: Told, _ plan: UpstreamConfiguration?
     ) {
         self.told = told
         self.plan = plan

@@ -17,7 +17,7 @@ private enum HeadVerdict: Equatable {
     case incomplete
 
     init(_ bytes: [UInt8], cuts: [Int]) {
-        var parser = HeadParser(limits: HeadLimits(targetBytes: 200, headBytes: 1000, fields: 16))
+        var parser = RequestHeadParser(limits: HeadLimits(targetBytes: 200, headBytes: 1000, fields: 16))
         var head = RequestHead()
         self = .incomplete
         for cut in cuts + [bytes.count] {

@@ -4,7 +4,7 @@ import Synchronization
 @testable import Gateway
 
 /// An upstream in memory that does what a test tells it.
-final class ScriptedUpstream: Upstream {
+final class ScriptedUpstream: InProcessUpstream {
     typealias Script =
         @Sendable (UpstreamRequest, ScriptedUpstream) async throws(UpstreamFailure) -> UpstreamResponse
 

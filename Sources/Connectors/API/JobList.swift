@@ -9,7 +9,7 @@ struct JobList: Sendable {
     /// One history per connection.
     private let histories: [[JobHistory.Snapshot]]
 
-    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ ledger: Ledger) throws(APIError) {
+    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ ledger: StateStore) throws(APIError) {
         let query = try JobQuery(QueryParameters(request.target, from: route.query))
         let organization = request.organization
         let wanted = query.connection.map { ConnectionKey(organization: organization, id: $0) }

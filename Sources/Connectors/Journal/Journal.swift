@@ -18,8 +18,8 @@ final class Journal: Sendable {
     /// How much one fsync may cover, so that a frame stays far below its limit.
     private static let mostEntries = 8192
 
-    private let mailbox = Mailbox<Entry>()
-    private let ended = Mailbox<Void>()
+    private let mailbox = BlockingQueue<Entry>()
+    private let ended = BlockingQueue<Void>()
 
     /// Opens the journal where `recovery` left it and starts its thread.
     ///

@@ -3,9 +3,9 @@
 /// Straight-line code: it waits for disks on the work threads, for the journal, and for its pace. Whenever it is
 /// stopped, what it has committed is whole, and a later run goes on from there.
 struct JobRun {
-    private let ledger: Ledger
-    private let desk: CommitDesk
-    private let threads: WorkThreads
+    private let ledger: StateStore
+    private let desk: JournalCommitter
+    private let threads: BlockingThreadPool
     private let now: @Sendable () -> Timestamp
     private let source: FolderSource
     private let destination: FileDestination
@@ -19,8 +19,8 @@ struct JobRun {
 
     init(
         _ job: Job, of definition: ConnectionDefinition, cursors: CursorState, positions: [String: StreamPosition],
-        ledger: Ledger, desk: CommitDesk,
-        threads: WorkThreads, storage: any Storage, now: @escaping @Sendable () -> Timestamp
+        ledger: StateStore, desk: JournalCommitter,
+        threads: BlockingThreadPool, storage: any Storage, now: @escaping @Sendable () -> Timestamp
     ) {
         self.job = job
         self.definition = definition
@@ -126,7 +126,7 @@ extension JobRun {
             || (job.kind == .refresh && stream.keyField == nil && position.length > 0)
         let cursor = replacesAll ? nil : cursors.cursor(of: stream.name)
         let start = try await threads.run { () throws(JobFailure) in
-            try SyncStart.find(
+            try SyncPlan.find(
                 stream, after: cursor, at: position, replacesAll: replacesAll, source: source, destination: destination)
         }
         switch start.method {

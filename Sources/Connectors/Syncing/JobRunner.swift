@@ -2,11 +2,11 @@ internal import Synchronization
 
 /// Runs jobs in the background, one task each, with the blocking parts on threads of its own.
 final class JobRunner: Sendable {
-    private let ledger: Ledger
-    private let desk: CommitDesk
+    private let ledger: StateStore
+    private let desk: JournalCommitter
     private let storage: any Storage
     private let now: @Sendable () -> Timestamp
-    private let threads: WorkThreads
+    private let threads: BlockingThreadPool
     private let running = Mutex(Running())
 
     private struct Running {
@@ -16,13 +16,14 @@ final class JobRunner: Sendable {
     }
 
     init(
-        ledger: Ledger, desk: CommitDesk, storage: any Storage, threads: Int, now: @escaping @Sendable () -> Timestamp
+        ledger: StateStore, desk: JournalCommitter, storage: any Storage, threads: Int,
+        now: @escaping @Sendable () -> Timestamp
     ) {
         self.ledger = ledger
         self.desk = desk
         self.storage = storage
         self.now = now
-        self.threads = WorkThreads(count: threads, name: "connector")
+        self.threads = BlockingThreadPool(count: threads, name: "connector")
     }
 
     /// Starts or resumes a job that the ledger knows as not ended. Returns at once.

@@ -1,7 +1,7 @@
 internal import Policy
 
 /// Collects the pages of a list of one connection's jobs, and decides whether they show all jobs that matter.
-/// ``JobQuestions`` asks; this has the rules.
+/// ``JobStatusClient`` asks; this has the rules.
 ///
 /// A list is complete where it says so, where a page is empty, where a page brings nothing new and is shorter than any limit
 /// may be, or where it is sorted newest first and goes back to before the lease. Any other list proves nothing about jobs that
@@ -11,11 +11,11 @@ struct JobListing {
     enum Next: Equatable { case ask, end }
 
     /// The jobs of the connection, in the order of the list. If `wanted` was found, it is the last.
-    private(set) var jobs: [JobObject] = []
+    private(set) var jobs: [JobPayload] = []
     /// Why the list does not prove that there are no other jobs; `nil` if it does.
     private(set) var doubt: DoubtfulAnswer?
 
-    private let lease: WatchedLease
+    private let lease: PolledLease
     private let wanted: String?
     private var limit = JobListing.pageLength
     private var offset = 0
@@ -40,7 +40,7 @@ struct JobListing {
     /// Milliseconds by which the clocks of gateway and upstream may differ.
     private static let clockTolerance: Int64 = 60_000
 
-    init(of lease: WatchedLease, until wanted: String?) {
+    init(of lease: PolledLease, until wanted: String?) {
         self.lease = lease
         self.wanted = wanted
     }

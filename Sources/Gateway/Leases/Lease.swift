@@ -7,7 +7,7 @@ package import Transport
 /// A lease that lasts for the request only (`LeaseKind.holds == .request`) has no job to ask about: one that is uncertain is free
 /// once its request cannot be at work any more.
 package struct Lease: ~Copyable, Sendable {
-    private let inPlace = InPlace()
+    private let inPlace = AddressPin()
     package let key: LeaseKey
     private let table: LeaseTable
     private let serial: UInt64

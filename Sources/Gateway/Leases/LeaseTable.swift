@@ -17,12 +17,12 @@ package final class LeaseTable: Sendable {
 
     let shards: [LeaseShard]
     private let serials = Atomic<UInt64>(1)
-    private let ledger: LeaseLedger
+    private let ledger: LeaseRecorder
 
     /// With a journal, leases of jobs outlive the process.
     package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
-        let ledger = LeaseLedger(journal: journal)
+        let ledger = LeaseRecorder(journal: journal)
         self.ledger = ledger
         shards = (0..<shardCount).map { _ in
             LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), ledger: ledger)
@@ -44,7 +44,7 @@ package final class LeaseTable: Sendable {
         let serial = nextSerial()
         let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
             if let conflict = records.refusal(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
-            let holder = LeaseHolder(
+            let holder = LeaseEntry(
                 serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial,
                 traceID: traceID, origin: origin)
             return (nil, records.add(key, holder))
@@ -107,7 +107,7 @@ package final class LeaseTable: Sendable {
         shard(of: key).records.withLock { records in
             guard !job.hasEnded, !records.hasHolder(of: key, jobID: job.id) else { return }
             let since = min(job.startedAt ?? now, now)
-            let holder = LeaseHolder(
+            let holder = LeaseEntry(
                 serial: serial, kind: kind, family: .other, state: .held, job: job, since: since, settledAt: serial)
             _ = records.add(key, holder)
         }
@@ -177,9 +177,9 @@ package struct LeaseMoment: Sendable {
 
 /// A part of the leases, with a lock of its own.
 final class LeaseShard: Sendable {
-    let records: Mutex<LeaseRecords>
+    let records: Mutex<LeaseShardState>
 
-    init(maximumHistories: Int, ledger: LeaseLedger) {
-        records = Mutex(LeaseRecords(maximumHistories: maximumHistories, ledger: ledger))
+    init(maximumHistories: Int, ledger: LeaseRecorder) {
+        records = Mutex(LeaseShardState(maximumHistories: maximumHistories, ledger: ledger))
     }
 }

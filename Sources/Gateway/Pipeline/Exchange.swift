@@ -6,10 +6,10 @@ internal import Transport
 ///
 /// Noncopyable, so that passing it on costs nothing.
 struct Exchange: ~Copyable {
-    private let inPlace = InPlace()
+    private let inPlace = AddressPin()
     let trace: TraceContext
     /// The set that decides this request, whatever is loaded meanwhile.
-    let policies: ActivePolicies
+    let policies: CompiledPolicies
     /// How long each stage took.
     var times: StageTimes
 
@@ -28,9 +28,9 @@ struct Exchange: ~Copyable {
     var isHead = false
     var bodyBytes = 0
     /// What the body takes of the memory for all bodies.
-    var allowance = BodyAllowance()
+    var allowance = BodyMemoryPermit()
     /// Its place among the requests under way to a remote upstream.
-    var place: UpstreamPlace?
+    var place: UpstreamPermit?
     /// Where it went last.
     var endpoint: Endpoint?
     /// How often it was sent upstream.
@@ -54,7 +54,7 @@ struct Exchange: ~Copyable {
     /// The upstream's own words for its error, one line of at most 512 bytes, for the operator only.
     var upstreamText: String?
 
-    init(trace: TraceContext, policies: ActivePolicies, startedAt: Instant) {
+    init(trace: TraceContext, policies: CompiledPolicies, startedAt: Instant) {
         self.trace = trace
         self.policies = policies
         times = StageTimes(start: startedAt.nanoseconds)

@@ -6,22 +6,22 @@ internal import Transport
 //
 //  stage         | refuses with         | file
 //  ------------- | -------------------- | --------------------------------------
-//  trace         | -                    | TraceContext
-//  route         | 404, 405, 400        | Policy/RouteTable  (through `decide`)
-//  authenticate  | 401                  | Authentication     (through `decide`)
-//  authorize     | 403                  | Policy/PolicySet   (through `decide`)
-//  limit         | 429                  | Limiting           (attempts here, work after `read`)
-//  read          | 413, 415, 400, 422,  | BodyReading, FieldSpelling
+//  trace         | -                    | Tracing/TraceContext
+//  route         | 404, 405, 400        | Policy/Model/RouteTable  (through DecideStage)
+//  authenticate  | 401                  | DecideStage
+//  authorize     | 403                  | Policy/PolicySet         (through DecideStage)
+//  limit         | 429                  | LimitStage               (attempts here, work after `read`)
+//  read          | 413, 415, 400, 422,  | ReadStage, Support/FieldSpelling
 //                | 408                  |
-//  lease         | 409, 503             | Leasing, LeaseJournal
-//  forward       | 502, 503, 504        | Forwarding, Remote/Relaying
-//  normalize     | -                    | Normalizing, Remote/Delivering
-//  record        | -                    | Recording
+//  lease         | 409, 503             | LeaseStage, Leases/
+//  forward       | 502, 503, 504        | ForwardStage, Remote/RequestRelay
+//  normalize     | -                    | NormalizeStage, Remote/ResponseRelay
+//  record        | -                    | RecordStage
 extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
     // Not inlined: its frame would be part of every connection's, idle ones included.
     @inline(never)
-    func answer(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) async {
+    func answer(_ connection: inout ServerConnection, _ memo: inout ConnectionCache) async {
         var exchange = begin(connection)
         let response: Response
         switch decide(connection, &exchange, &memo.credential) {
@@ -42,7 +42,7 @@ extension Worker {
     // What has nothing to wait for is not awaited: a read of the state goes from head to answer without a suspension point.
     private func pass(
         _ grant: Grant, _ connection: inout ServerConnection, _ exchange: inout Exchange,
-        _ caller: inout CallerLines
+        _ caller: inout IdentityFields
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let owner = grant.owner { connection.owner = owner }
@@ -70,7 +70,7 @@ extension Worker {
     ///
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
-    func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout ConnectionMemo) -> Bool {
+    func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout ConnectionCache) -> Bool {
         guard connection.head.framing.isNone, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
         else { return false }
         var exchange = begin(connection)

@@ -13,7 +13,7 @@ extension Worker {
             return await connection.closeGracefully()
         case .failed, .timedOut: return counts.add(to: .handshakesFailed)
         }
-        var memo = ConnectionMemo()
+        var memo = ConnectionCache()
         while true {
             switch await connection.nextRequest() {
             case .request: if !answerAtOnce(&connection, &memo) { await answer(&connection, &memo) }

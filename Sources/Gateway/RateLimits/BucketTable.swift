@@ -26,20 +26,20 @@ struct BucketTable: ~Copyable {
     }
 
     /// The bucket's theoretical arrival time, 0 when it is full.
-    func arrival(_ key: LimitKey) -> UInt64 {
+    func arrival(_ key: BucketKey) -> UInt64 {
         let index = find(key)
         return slots[index].arrival
     }
 
     /// Whether a bucket could be stored: it is there, there is room, or something not throttled can make room.
-    mutating func canStore(_ key: LimitKey, now: UInt64) -> Bool {
+    mutating func canStore(_ key: BucketKey, now: UInt64) -> Bool {
         if count < maximumCount { return true }
         if slots[find(key)].arrival != 0 { return true }
         return makeRoom(now: now)
     }
 
     /// Sets a bucket. `canStore` must have said yes under the same lock.
-    mutating func store(_ key: LimitKey, arrival: UInt64, tolerance: UInt64, now: UInt64) {
+    mutating func store(_ key: BucketKey, arrival: UInt64, tolerance: UInt64, now: UInt64) {
         var index = find(key)
         if arrival <= now {
             if slots[index].arrival != 0 { remove(at: index) }
@@ -68,7 +68,7 @@ struct BucketTable: ~Copyable {
         }
     }
 
-    private func find(_ key: LimitKey) -> Int {
+    private func find(_ key: BucketKey) -> Int {
         let mask = slots.count - 1
         var index = Int(truncatingIfNeeded: key.low) & mask
         while slots[index].arrival != 0, slots[index].low != key.low || slots[index].high != key.high {
@@ -100,7 +100,7 @@ struct BucketTable: ~Copyable {
         sweepCursor = 0
         count = 0
         for slot in old where slot.arrival > now {
-            slots[find(LimitKey(high: slot.high, low: slot.low))] = slot
+            slots[find(BucketKey(high: slot.high, low: slot.low))] = slot
             count += 1
         }
     }

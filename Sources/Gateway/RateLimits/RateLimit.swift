@@ -2,7 +2,7 @@
 ///
 /// Times are nanoseconds of a monotonic clock. The limit is a bucket of `burst` units that gains one unit each `interval`.
 package struct RateLimit: Sendable {
-    package internal(set) var key: LimitKey
+    package internal(set) var key: BucketKey
     /// Nanoseconds until one unit comes back: the period divided by the count, rounded up so that rounding never admits more.
     package let interval: UInt64
     /// Units the bucket holds when it is full; at least 1.
@@ -34,7 +34,7 @@ package struct RateLimit: Sendable {
 
     /// `count` units per `period` nanoseconds, at most `burst` at once.
     package init(
-        key: LimitKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true,
+        key: BucketKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true,
         isRefundable: Bool = true, isPerConnection: Bool = false, tag: Int = 0
     ) {
         self.key = key

@@ -31,7 +31,7 @@ package final class RateLimiter: Sendable {
     }
 
     /// Starts the key of a bucket; combine the rule's name and what it counts per.
-    package var keyHasher: LimitKeyHasher { LimitKeyHasher(key: hashKey) }
+    package var keyHasher: BucketKeyHasher { BucketKeyHasher(key: hashKey) }
 
     /// Whether the request would pass all enforced limits that are due. Charges nothing.
     package func peek(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
@@ -136,11 +136,11 @@ package final class RateLimiter: Sendable {
 
     private func isDue(_ limit: RateLimit, in shard: Int) -> Bool { limit.isDue && shardIndex(of: limit.key) == shard }
 
-    private func shardIndex(of key: LimitKey) -> Int {
+    private func shardIndex(of key: BucketKey) -> Int {
         Int(truncatingIfNeeded: key.high) & (shards.count - 1)
     }
 
-    private func shard(of key: LimitKey) -> Shard {
+    private func shard(of key: BucketKey) -> Shard {
         shards[shardIndex(of: key)]
     }
 

@@ -14,7 +14,7 @@ package final class GatewayServer: Sendable {
     private let workers: [Worker]
     private let admin: AdminServer?
     /// Looks after a remote upstream.
-    private let keeper: UpstreamKeeper?
+    private let keeper: UpstreamMonitor?
     private let threads: [WorkThread]
     private let say: @Sendable (String) -> Void
 
@@ -54,7 +54,7 @@ package final class GatewayServer: Sendable {
             shared.shows(cluster)
         }
         if let first = workers.first {
-            let jobs = RemoteJobs(leases: shared.leases, questions: JobQuestions(of: shared, over: first))
+            let jobs = JobObserver(leases: shared.leases, questions: JobStatusClient(of: shared, over: first))
             for worker in workers { worker.jobs = jobs }
         }
         for address in options.listen {
@@ -104,18 +104,18 @@ package final class GatewayServer: Sendable {
     /// What goes on beside the requests, on the first worker's loop.
     private static func beginUpkeep(
         on worker: Worker, _ shared: SharedState, _ options: GatewayOptions
-    ) -> UpstreamKeeper? {
+    ) -> UpstreamMonitor? {
         worker.loop.every(.seconds(5)) { [unowned worker] in worker.tellSuppressedLines() }
         switch options.upstream {
         case .inProcess(let upstream):
-            LeaseResolver(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
+            LocalLeaseReconciler(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
             return nil
         case .remote:
-            let keeper = UpstreamKeeper(
+            let keeper = UpstreamMonitor(
                 loop: worker.loop, client: { worker.remote }, resolver: NameResolver(), say: options.say)
             keeper.begin()
             if let jobs = worker.jobs {
-                let watcher = JobWatcher(
+                let watcher = RemoteLeaseReconciler(
                     loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
                     alarm: options.say)
                 watcher.begin()
@@ -147,7 +147,7 @@ package final class GatewayServer: Sendable {
 
     /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
     /// first: until then requests go where they went.
-    package func adopt(_ plan: UpstreamPlan) async {
+    package func adopt(_ plan: UpstreamConfiguration) async {
         let cluster = UpstreamCluster(plan, say: say)
         await keeper?.resolveNames(of: cluster)
         for worker in workers { await withTaskExecutorPreference(worker.loop) { worker.adopt(cluster) } }
@@ -201,11 +201,11 @@ package final class GatewayServer: Sendable {
     }
 }
 
-extension JobQuestions {
+extension JobStatusClient {
     /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
     fileprivate init(of shared: SharedState, over worker: Worker) {
         let policies = shared.policies
-        self.init(questions: OwnQuestions(loop: worker.loop) { worker.remote }) {
+        self.init(questions: InternalRequests(loop: worker.loop) { worker.remote }) {
             shown, family, start, organization, connection, job in
             policies.current.routes.path(showing: shown, family: family, near: start)?
                 .path(organization: organization, connection: connection, job: job)

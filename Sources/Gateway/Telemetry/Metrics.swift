@@ -22,7 +22,7 @@ package final class Metrics: Sendable {
         /// `nil` where the upstream is in this process, and remembers its jobs itself.
         var journal: LeaseJournal.Usage?
         /// How questions about leases were answered; `nil` where the upstream is in this process.
-        var questions: QuestionCounts?
+        var questions: PollCounts?
         /// The questions under way and due by organization.
         var questionShares: [ShareUsage] = []
         /// `nil` where the upstream is in this process.
@@ -74,13 +74,13 @@ package final class Metrics: Sendable {
             gauges.bodies, of: gauges, \.inUse, as: "gateway_body_bytes",
             "Memory of request bodies under way, by organization.", to: &out)
 
-        out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by outcome.")
-        out.sample("gateway_policy_reloads_total", ["outcome": "accepted"], reloadsAccepted.load(ordering: .relaxed))
-        out.sample("gateway_policy_reloads_total", ["outcome": "refused"], reloadsRefused.load(ordering: .relaxed))
-        out.beginMetric("gateway_reloads_total", "counter", "Attempts to take over what changed, by outcome.")
+        out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by result.")
+        out.sample("gateway_policy_reloads_total", ["result": "accepted"], reloadsAccepted.load(ordering: .relaxed))
+        out.sample("gateway_policy_reloads_total", ["result": "rejected"], reloadsRefused.load(ordering: .relaxed))
+        out.beginMetric("gateway_reloads_total", "counter", "Attempts to take over what changed, by result.")
         for (what, accepted, refused) in gauges.reloads {
-            out.sample("gateway_reloads_total", ["what": what, "outcome": "accepted"], UInt64(accepted))
-            out.sample("gateway_reloads_total", ["what": what, "outcome": "refused"], UInt64(refused))
+            out.sample("gateway_reloads_total", ["what": what, "result": "accepted"], UInt64(accepted))
+            out.sample("gateway_reloads_total", ["what": what, "result": "rejected"], UInt64(refused))
         }
         out.beginMetric("gateway_policy_info", "gauge", "The policy set in force.")
         out.sample("gateway_policy_info", ["version": gauges.policyVersion], 1)
@@ -115,7 +115,7 @@ package final class Metrics: Sendable {
         out.beginMetric(histogram, "histogram", "Time from the head to the last byte of the answer.")
         for (operation, totals) in operations {
             var sum: UInt64 = 0
-            for (index, bound) in OperationCounters.bounds.enumerated() {
+            for (index, bound) in OperationMetrics.bounds.enumerated() {
                 sum += totals.buckets[index]
                 out.sample("\(histogram)_bucket", ["operation": operation, "le": "\(Double(bound) / 1e6)"], sum)
             }
@@ -126,11 +126,16 @@ package final class Metrics: Sendable {
     }
 
     private func renderWorkers(to out: inout [UInt8]) {
+        var last = ""
         for count in WorkerMetrics.Count.allCases {
-            guard let (name, help) = count.description else { continue }
-            out.beginMetric(name, "counter", help)
+            guard let (name, kind, help) = count.description else { continue }
+            // Counts of one metric, which a label tells apart, stand side by side.
+            if name != last { out.beginMetric(name, "counter", help) }
+            last = name
             for (index, worker) in workers.enumerated() {
-                out.sample(name, ["worker": "\(index)"], worker.value(of: count))
+                var labels: KeyValuePairs<String, String> = ["worker": "\(index)"]
+                if let kind { labels = ["worker": "\(index)", kind.label: kind.value] }
+                out.sample(name, labels, worker.value(of: count))
             }
         }
         out.beginMetric("gateway_connections", "gauge", "Open connections.")
@@ -173,14 +178,14 @@ package final class Metrics: Sendable {
         out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
     }
 
-    private func renderQuestions(_ counts: QuestionCounts, _ gauges: Gauges, to out: inout [UInt8]) {
+    private func renderQuestions(_ counts: PollCounts, _ gauges: Gauges, to out: inout [UInt8]) {
         render(
-            gauges.questionShares, of: gauges, \.inUse, as: "gateway_job_questions_in_flight",
+            gauges.questionShares, of: gauges, \.inUse, as: "gateway_job_polls_in_flight",
             "Questions about leases under way, by organization.", to: &out)
         render(
-            gauges.questionShares, of: gauges, \.waiting, as: "gateway_job_questions_waiting",
+            gauges.questionShares, of: gauges, \.waiting, as: "gateway_job_polls_pending",
             "Questions about leases that wait for others, by organization.", to: &out)
-        let name = "gateway_job_questions_total"
+        let name = "gateway_job_polls_total"
         out.beginMetric(name, "counter", "Questions about leases, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)
         for doubt in DoubtfulAnswer.allCases {
@@ -217,23 +222,23 @@ package final class Metrics: Sendable {
     private func renderUpstream(_ usage: UpstreamUsage, _ gauges: Gauges, to out: inout [UInt8]) {
         out.beginMetric("gateway_upstream_requests_in_flight", "gauge", "Requests under way to the upstream.")
         out.sample("gateway_upstream_requests_in_flight", [:], UInt64(max(0, usage.inFlight)))
-        out.beginMetric("gateway_upstream_requests_waiting", "gauge", "Requests that wait for a place.")
-        out.sample("gateway_upstream_requests_waiting", [:], UInt64(usage.waiting))
+        out.beginMetric("gateway_upstream_requests_pending", "gauge", "Requests that wait for a place.")
+        out.sample("gateway_upstream_requests_pending", [:], UInt64(usage.waiting))
         render(
-            usage.shares, of: gauges, \.inUse, as: "gateway_upstream_places_in_use",
+            usage.shares, of: gauges, \.inUse, as: "gateway_upstream_permits_in_use",
             "Requests under way to the upstream, by organization.", to: &out)
         render(
-            usage.shares, of: gauges, \.waiting, as: "gateway_upstream_places_awaited",
+            usage.shares, of: gauges, \.waiting, as: "gateway_upstream_permits_pending",
             "Requests that wait for a place, by organization.", to: &out)
-        out.beginMetric("gateway_upstream_endpoint_well", "gauge", "Whether nothing speaks against an endpoint.")
+        out.beginMetric("gateway_upstream_endpoint_healthy", "gauge", "Whether nothing speaks against an endpoint.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
-            out.sample("gateway_upstream_endpoint_well", labels, endpoint.isWell ? 1 : 0)
+            out.sample("gateway_upstream_endpoint_healthy", labels, endpoint.isWell ? 1 : 0)
         }
-        out.beginMetric("gateway_upstream_endpoint_out", "gauge", "Whether an endpoint gets no requests.")
+        out.beginMetric("gateway_upstream_endpoint_ejected", "gauge", "Whether an endpoint gets no requests.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
-            out.sample("gateway_upstream_endpoint_out", labels, endpoint.isOut ? 1 : 0)
+            out.sample("gateway_upstream_endpoint_ejected", labels, endpoint.isOut ? 1 : 0)
         }
         out.beginMetric(
             "gateway_upstream_ejections_total", "counter", "How often requests put an endpoint out.")
@@ -246,7 +251,7 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_upstream_failures_total", "counter", "Requests without an answer, by what went wrong.")
         for failure in UpstreamFailure.allCases {
             guard let count = totals[failure] else { continue }
-            out.sample("gateway_upstream_failures_total", ["failure": "\(failure)"], count)
+            out.sample("gateway_upstream_failures_total", ["reason": "\(failure)"], count)
         }
     }
 

@@ -9,32 +9,45 @@ package final class WorkerMetrics: Sendable {
         case bytesIn, bytesOut, headsRefused
         case upstreamConnections, upstreamReuses, upstreamRetries, logLinesSuppressed
 
-        /// The metric's name and help, `nil` for those that are shown as a difference.
-        var description: (name: String, help: String)? {
+        /// The metric's name and help, and the label that tells it from others of that name; `nil` for those that are shown as a
+        /// difference.
+        var description: (name: String, kind: (label: String, value: String)?, help: String)? {
             switch self {
-            case .connectionsOpened: ("gateway_connections_total", "Connections accepted.")
+            case .connectionsOpened: ("gateway_connections_total", nil, "Connections accepted.")
             case .connectionsClosed: nil
-            case .connectionsShed: ("gateway_connections_shed_total", "Connections refused for want of room.")
+            case .connectionsShed: ("gateway_connections_shed_total", nil, "Connections refused for want of room.")
             case .connectionsEvicted:
-                ("gateway_connections_evicted_total", "Connections ended to make room for others.")
-            case .handshakesFull: ("gateway_tls_handshakes_full_total", "Full TLS handshakes.")
-            case .handshakesResumed: ("gateway_tls_handshakes_resumed_total", "Resumed TLS handshakes.")
-            case .handshakesFailed: ("gateway_tls_handshakes_failed_total", "TLS handshakes that failed.")
-            case .bytesIn: ("gateway_received_bytes_total", "Bytes of requests.")
-            case .bytesOut: ("gateway_sent_bytes_total", "Bytes of responses.")
-            case .upstreamConnections: ("gateway_upstream_connections_total", "Connections made to the upstream.")
-            case .upstreamReuses: ("gateway_upstream_reuses_total", "Requests sent over a kept connection.")
-            case .upstreamRetries: ("gateway_upstream_retries_total", "Requests sent to the upstream once more.")
+                ("gateway_connections_evicted_total", nil, "Connections ended to make room for others.")
+            case .handshakesFull: Self.handshakes("full")
+            case .handshakesResumed: Self.handshakes("resumed")
+            case .handshakesFailed: Self.handshakes("failed")
+            case .bytesIn: ("gateway_received_bytes_total", nil, "Bytes of requests.")
+            case .bytesOut: ("gateway_sent_bytes_total", nil, "Bytes of responses.")
+            case .upstreamConnections: Self.upstreamRequests("new")
+            case .upstreamReuses: Self.upstreamRequests("reused")
+            case .upstreamRetries: ("gateway_upstream_retries_total", nil, "Requests sent to the upstream once more.")
             case .logLinesSuppressed:
-                ("gateway_access_log_suppressed_lines_total", "Log lines left out by log.errorsPerOrganization.")
-            case .headsRefused: ("gateway_heads_refused_total", "Requests refused before a route was known.")
+                ("gateway_access_log_suppressed_lines_total", nil, "Log lines left out by log.errorsPerOrganization.")
+            case .headsRefused:
+                ("gateway_malformed_requests_total", nil, "Requests refused before a route was known.")
             }
+        }
+
+        private static func handshakes(_ result: String) -> (String, (String, String)?, String) {
+            ("gateway_tls_handshakes_total", ("result", result), "TLS handshakes by result.")
+        }
+
+        private static func upstreamRequests(_ connection: String) -> (String, (String, String)?, String) {
+            (
+                "gateway_upstream_requests_total", ("connection", connection),
+                "Requests sent over a new or a reused connection."
+            )
         }
     }
 
     /// One for each of `Count`.
     private let counts = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
-    private let operations = Mutex<[String: OperationCounters]>([:])
+    private let operations = Mutex<[String: OperationMetrics]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
     private let turns = Mutex<[UInt64: UInt64]>([:])
@@ -48,10 +61,10 @@ package final class WorkerMetrics: Sendable {
     }
 
     /// The counters of an operation. Look them up once per policy set and keep them by route index.
-    package func operation(_ name: String) -> OperationCounters {
+    package func operation(_ name: String) -> OperationMetrics {
         operations.withLock { operations in
             if let counters = operations[name] { return counters }
-            let counters = OperationCounters()
+            let counters = OperationMetrics()
             operations[name] = counters
             return counters
         }

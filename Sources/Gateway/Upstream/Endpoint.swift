@@ -23,8 +23,8 @@ final class Endpoint: Sendable {
     private let countsUntil = Atomic<UInt64>(0)
     private let served = ServedOrganizations()
     private let ejections = Atomic<Int>(0)
-    private let health: Mutex<EndpointHealth>
-    private let room: EndpointRoom
+    private let health: Mutex<CircuitBreaker>
+    private let room: EjectionLimit
     private let say: @Sendable (String) -> Void
 
     private enum Standing {
@@ -35,7 +35,7 @@ final class Endpoint: Sendable {
     }
 
     init(
-        url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings, room: EndpointRoom = EndpointRoom(),
+        url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings, room: EjectionLimit = EjectionLimit(),
         say: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.room = room
@@ -48,7 +48,7 @@ final class Endpoint: Sendable {
         var host = url.authority
         if case .named(let name) = settings.host { host = name }
         hostLines = Array(" HTTP/1.1\r\nHost: \(host)\r\n".utf8)
-        health = Mutex(EndpointHealth(breaker: settings.breaker, check: settings.health))
+        health = Mutex(CircuitBreaker(breaker: settings.breaker, check: settings.health))
     }
 
     /// How many requests are under way there, over all workers.
@@ -64,12 +64,12 @@ final class Endpoint: Sendable {
     var ejectionCount: Int { ejections.load(ordering: .relaxed) }
 
     /// Whether a request may go there now; if it is on trial, `ended` has to be told so.
-    func admission(now: Instant, isNeeded: Bool = false) -> EndpointHealth.Admission {
+    func admission(now: Instant, isNeeded: Bool = false) -> CircuitBreaker.Admission {
         guard !isWell else { return .admitted }
         return health.withLock { $0.admission(now: now, isNeeded: isNeeded) }
     }
 
-    /// When it can be tried again, if there is no other endpoint; see ``EndpointHealth``.
+    /// When it can be tried again, if there is no other endpoint; see ``CircuitBreaker``.
     var opensAt: Instant? { health.withLock { $0.opensAt(isNeeded: true) } }
 
     /// What a request told about the endpoint; organizations are told by their keys.
@@ -108,7 +108,7 @@ final class Endpoint: Sendable {
         case .good, .unreachable, .unanswered, .refusing, .unknown: break
         }
         let change = health.withLock { health in
-            let change = EndpointHealth.Report(outcome, onTrial: isTrial, now: now).judged(by: &health, of: self)
+            let change = CircuitBreaker.Report(outcome, onTrial: isTrial, now: now).judged(by: &health, of: self)
             noted(&health, now: now)
             return change
         }
@@ -116,11 +116,11 @@ final class Endpoint: Sendable {
     }
 
     /// What the reports of requests may ask.
-    func mayLeave(because sign: EndpointHealth.Sign) -> Bool { room.mayLeave(self, because: sign) }
+    func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { room.mayLeave(self, because: sign) }
     func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
     var goodAnswers: Int { good.load(ordering: .relaxed) }
 
-    private func noted(_ health: inout EndpointHealth, now: Instant?) {
+    private func noted(_ health: inout CircuitBreaker, now: Instant?) {
         if let now { health.forgetStatuses(now: now) }
         countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
         room.note(self, isOut: health.isOut)
@@ -129,7 +129,7 @@ final class Endpoint: Sendable {
         self.standing.store(standing, ordering: .relaxed)
     }
 
-    private func tell(_ change: EndpointHealth.Change) {
+    private func tell(_ change: CircuitBreaker.Change) {
         switch change {
         case .out(let time, let sign, let isTrial):
             ejections.wrappingAdd(1, ordering: .relaxed)
@@ -149,7 +149,7 @@ final class Endpoint: Sendable {
     }
 }
 
-extension EndpointHealth {
+extension CircuitBreaker {
     /// What a request told, and when.
     struct Report {
         private let outcome: Endpoint.Outcome
@@ -162,7 +162,7 @@ extension EndpointHealth {
             self.now = now
         }
 
-        func judged(by health: inout EndpointHealth, of endpoint: Endpoint) -> Change? {
+        func judged(by health: inout CircuitBreaker, of endpoint: Endpoint) -> Change? {
             switch outcome {
             case .good: return health.succeeded()
             case .unreachable(let failure):
@@ -185,7 +185,7 @@ extension EndpointHealth {
     }
 }
 
-extension EndpointHealth.Sign: CustomStringConvertible {
+extension CircuitBreaker.Sign: CustomStringConvertible {
     var description: String {
         switch self {
         case .unreachable(let failure), .unanswered(let failure): failure.explanation

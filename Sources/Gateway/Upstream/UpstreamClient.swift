@@ -15,8 +15,8 @@ final class UpstreamClient {
     private var version = UInt64.max
     /// What each request needs of the settings, without their strings.
     let timeouts: UpstreamSettings.Timeouts
-    private let answerPatience: Patience
-    private let totalPatience: Patience
+    private let answerPatience: Timeout
+    private let totalPatience: Timeout
     let passesHost: Bool
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
@@ -39,8 +39,8 @@ final class UpstreamClient {
         self.loop = loop
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
-        answerPatience = Patience(cluster.settings.timeouts.answer)
-        totalPatience = Patience(cluster.settings.timeouts.total)
+        answerPatience = Timeout(cluster.settings.timeouts.answer)
+        totalPatience = Timeout(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
@@ -58,13 +58,13 @@ final class UpstreamClient {
     static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
 
     /// An unused connection, where there is no choice of endpoints.
-    func linkAtOnce() -> UpstreamLink? {
+    func linkAtOnce() -> CheckedOutConnection? {
         takeChanges()
         guard sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) else {
             return nil
         }
         sites[0].endpoint.began()
-        return UpstreamLink(sites[0], connection, isReused: true, isTrial: false)
+        return CheckedOutConnection(sites[0], connection, isReused: true, isTrial: false)
     }
 
     /// A connection to the endpoint that has the least to do: an unused one, or a new one.
@@ -72,8 +72,8 @@ final class UpstreamClient {
     /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
     /// been sent to it. `reuses` false asks for a new connection.
     func link(
-        reuses: Bool, connectWithin patience: Duration? = nil, unlessClosing client: SocketWatch?
-    ) async throws(Failure) -> UpstreamLink {
+        reuses: Bool, connectWithin patience: Duration? = nil, unlessClosing client: SocketReadiness?
+    ) async throws(Failure) -> CheckedOutConnection {
         takeChanges()
         var refused: [Endpoint] = []
         var last: ConnectFailure?
@@ -84,7 +84,7 @@ final class UpstreamClient {
             }
             if reuses, let connection = site.pool.take(now: loop.now) {
                 site.endpoint.began()
-                return UpstreamLink(site, connection, isReused: true, isTrial: isTrial)
+                return CheckedOutConnection(site, connection, isReused: true, isTrial: isTrial)
             }
             do throws(ConnectFailure) {
                 return try await connect(
@@ -107,15 +107,15 @@ final class UpstreamClient {
     }
 
     private func connect(
-        to site: Site, onTrial isTrial: Bool, within patience: Duration, unlessClosing client: SocketWatch?
-    ) async throws(ConnectFailure) -> UpstreamLink {
+        to site: Site, onTrial isTrial: Bool, within patience: Duration, unlessClosing client: SocketReadiness?
+    ) async throws(ConnectFailure) -> CheckedOutConnection {
         let endpoint = site.endpoint
         endpoint.began()
         do throws(ConnectFailure) {
             let connection = try await ClientConnection.connect(
                 to: target(endpoint), on: loop, timeout: patience, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
-            return UpstreamLink(site, connection, isReused: false, isTrial: isTrial)
+            return CheckedOutConnection(site, connection, isReused: false, isTrial: isTrial)
         } catch {
             var outcome = Endpoint.Outcome.unknown
             if error.isEndpointsFault, case .upstream(let failure) = Failure(error).kind {
@@ -127,20 +127,20 @@ final class UpstreamClient {
     }
 
     /// Takes a place among the requests under way, if one is free.
-    func enterAtOnce(_ share: inout PlaceShare) -> UpstreamPlace? {
+    func enterAtOnce(_ share: inout PermitShare) -> UpstreamPermit? {
         cluster.gate.enterAtOnce(now: loop.now, &share)
     }
 
     /// Waits for a place, for who was not let in at once.
-    func waitForPlace(_ share: inout PlaceShare) async throws(Failure) -> UpstreamPlace {
+    func waitForPlace(_ share: inout PermitShare) async throws(Failure) -> UpstreamPermit {
         do throws(UpstreamFailure) {
             return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
     }
 
     /// Takes a place among the gateway's own questions, waiting for one as long as the policy allows.
-    func enterQuestion(for organization: String) async throws(Failure) -> UpstreamPlace {
-        var share = PlaceShare(ShareOwner(organization: organization))
+    func enterQuestion(for organization: String) async throws(Failure) -> UpstreamPermit {
+        var share = PermitShare(ShareOwner(organization: organization))
         do throws(UpstreamFailure) {
             return try await cluster.questionGate.enter(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
@@ -223,7 +223,7 @@ final class UpstreamClient {
 
 /// A connection to an endpoint for one exchange, which has begun there. What becomes of it is told to the endpoint when it is
 /// dropped.
-struct UpstreamLink: ~Copyable {
+struct CheckedOutConnection: ~Copyable {
     let connection: ClientConnection
     let isReused: Bool
     private let site: UpstreamClient.Site

@@ -5,7 +5,7 @@ internal import Synchronization
 internal import Transport
 
 /// A remote upstream as the policy describes it, with what had to be read from files.
-package struct UpstreamPlan: Sendable, Equatable {
+package struct UpstreamConfiguration: Sendable, Equatable {
     package let settings: UpstreamSettings
     /// For `https` endpoints.
     package let tls: TLSClientContext?
@@ -28,7 +28,7 @@ package struct UpstreamPlan: Sendable, Equatable {
     }
 
     /// Whether both mean the same: the same settings, and files with the same contents.
-    package static func == (one: UpstreamPlan, other: UpstreamPlan) -> Bool {
+    package static func == (one: UpstreamConfiguration, other: UpstreamConfiguration) -> Bool {
         one.settings == other.settings && one.fingerprint == other.fingerprint
     }
 }
@@ -73,12 +73,12 @@ struct EndpointUsage: Sendable {
 
 /// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
 final class UpstreamCluster: Sendable {
-    let plan: UpstreamPlan
-    let gate: UpstreamGate
+    let plan: UpstreamConfiguration
+    let gate: ConcurrencyLimiter
     /// For the gateway's own questions.
-    let questionGate: UpstreamGate
+    let questionGate: ConcurrencyLimiter
     private let endpoints = Mutex<[Endpoint]>([])
-    private let room = EndpointRoom()
+    private let room = EjectionLimit()
     private let say: @Sendable (String) -> Void
     private let changes = Atomic<UInt64>(0)
     /// Names that have no addresses yet, and why.
@@ -88,11 +88,11 @@ final class UpstreamCluster: Sendable {
     var settings: UpstreamSettings { plan.settings }
 
     /// `say` tells an operator which endpoints are out and which are back.
-    init(_ plan: UpstreamPlan, say: @escaping @Sendable (String) -> Void = { _ in }) {
+    init(_ plan: UpstreamConfiguration, say: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plan = plan
         self.say = say
-        gate = UpstreamGate(plan.settings)
-        questionGate = UpstreamGate(forQuestionsWith: plan.settings)
+        gate = ConcurrencyLimiter(plan.settings)
+        questionGate = ConcurrencyLimiter(forQuestionsWith: plan.settings)
         // Numeric addresses are there from the first request on.
         for url in plan.settings.endpoints {
             if let address = url.address { resolved(url, to: [address]) }

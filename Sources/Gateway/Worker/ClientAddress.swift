@@ -6,7 +6,8 @@ enum ClientAddress {
     /// The peer itself unless it is a trusted proxy; then the rightmost address that is none in `X-Forwarded-For`, or in
     /// `Forwarded` where there is no such field. Left of it stands what anybody can have written. A list that cannot be read so
     /// far says nothing: then it is the peer.
-    static func find(_ peer: String, _ policies: ActivePolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String {
+    static func find(_ peer: String, _ policies: CompiledPolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String
+    {
         guard !bytes.isEmpty, policies.trusts(peer) else { return peer }
         var text: [UInt8] = []
         let hasList = head.fields.contains { $0.name == .xForwardedFor }

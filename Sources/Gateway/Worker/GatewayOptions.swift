@@ -2,11 +2,11 @@ package import Crypto
 package import Transport
 
 /// Where granted requests go.
-package enum UpstreamChoice: Sendable {
+package enum UpstreamMode: Sendable {
     /// To the connector service of this process.
-    case inProcess(any Upstream)
+    case inProcess(any InProcessUpstream)
     /// To one behind HTTP; what runs there is remembered in the folder of `journal`.
-    case remote(UpstreamPlan, journal: any JournalDisk)
+    case remote(UpstreamConfiguration, journal: any JournalStorage)
 }
 
 /// What the gateway is started with; policies, certificates and a remote upstream can be replaced while it runs.
@@ -16,7 +16,7 @@ package struct GatewayOptions: Sendable {
     package var admin: SocketAddress?
     /// Threads, each with its own loop and its own socket on each address.
     package var workers: Int
-    package var upstream: UpstreamChoice
+    package var upstream: UpstreamMode
     package var policies: PolicyStore
     /// For the addresses of `listen`; the admin listener speaks plain HTTP.
     package var context: TLSContext
@@ -28,7 +28,7 @@ package struct GatewayOptions: Sendable {
     package var say: @Sendable (String) -> Void
 
     package init(
-        listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamChoice,
+        listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamMode,
         policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
         descriptors: Int = .max, say: @escaping @Sendable (String) -> Void = { _ in }
     ) {

@@ -10,8 +10,8 @@ final class SharedState: Sendable {
     /// Where leases outlive the process; `nil` where the upstream is in it, and remembers its jobs itself.
     let journal: LeaseJournal?
     /// The connector service of this process; `nil` where the upstream is remote.
-    let local: (any Upstream)?
-    let bodies: BodyBudget
+    let local: (any InProcessUpstream)?
+    let bodies: BodyMemoryBudget
     let connections: OpenConnections
     let metrics: Metrics
     let log: AccessLogQueue
@@ -19,11 +19,11 @@ final class SharedState: Sendable {
     let isDraining = Atomic<Bool>(false)
     /// The remote upstream in force, for metrics.
     private let cluster = Mutex<UpstreamCluster?>(nil)
-    private let watcher = Mutex<JobWatcher?>(nil)
+    private let watcher = Mutex<RemoteLeaseReconciler?>(nil)
 
     init(_ options: GatewayOptions) throws(GatewayStartError) {
         policies = options.policies
-        bodies = BodyBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
+        bodies = BodyMemoryBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         connections = OpenConnections(
             policies.current.settings, descriptors: options.descriptors, workers: options.workers, say: options.say)
         switch options.upstream {
@@ -46,7 +46,7 @@ final class SharedState: Sendable {
     /// Whose state the metrics show from now on.
     func shows(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
 
-    func shows(_ watcher: JobWatcher) { self.watcher.withLock { $0 = watcher } }
+    func shows(_ watcher: RemoteLeaseReconciler) { self.watcher.withLock { $0 = watcher } }
 
     /// Everything that is counted, and what can be asked for at this moment.
     func renderMetrics(into out: inout [UInt8]) {

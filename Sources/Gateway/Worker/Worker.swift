@@ -12,12 +12,12 @@ final class Worker: @unchecked Sendable {
     let hasher = SHA256()
     var random = FastRandom()
     /// The policy set for requests that begin now; replaced by a message to the loop.
-    var policies: ActivePolicies
+    var policies: CompiledPolicies
     var context: TLSContext
     /// The way to a remote upstream; `nil` where it is in this process.
     private(set) var remote: UpstreamClient?
     /// What is known of a remote upstream's jobs.
-    var jobs: RemoteJobs?
+    var jobs: JobObserver?
     /// `Date: ...` of this second, line end included.
     private(set) var dateLine: [UInt8] = []
     /// How nearly every answer begins: status 200, this second's date, and JSON of the length that follows.
@@ -27,14 +27,14 @@ final class Worker: @unchecked Sendable {
     let counts: WorkerMetrics
     var accessLog: AccessLogBuffer
     private(set) var isDraining = false
-    var heapTrim = HeapTrim()
+    var heapTrim = HeapTrimmer()
 
     init(loop: EventLoop, shared: SharedState, policies: PolicySet, context: TLSContext) {
         self.loop = loop
         self.shared = shared
         counts = shared.metrics[worker: loop.index]
         accessLog = AccessLogBuffer(queue: shared.log)
-        self.policies = ActivePolicies(policies, counts: counts)
+        self.policies = CompiledPolicies(policies, counts: counts)
         self.context = context
         loop.turns = FairTurns(counts: counts)
         tellTime()
@@ -77,7 +77,7 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Decides requests that begin from now on.
-    func adopt(_ set: PolicySet) { policies = ActivePolicies(set, counts: counts) }
+    func adopt(_ set: PolicySet) { policies = CompiledPolicies(set, counts: counts) }
 
     /// Where requests go that begin from now on; those under way keep their connections.
     func adopt(_ cluster: UpstreamCluster) { remote = UpstreamClient(loop: loop, cluster: cluster) }

@@ -28,8 +28,9 @@ enum ConnectorsCommand {
     private static func serve(_ arguments: Arguments, until signals: SignalThread) async throws(StartupError) {
         raiseDescriptorLimit()
         let options = ConnectorServer.Options(
-            listen: try Addresses.address(arguments.value("listen") ?? "127.0.0.1:8445", "--listen", isMisuse: true),
-            workers: try Addresses.workers(arguments) ?? availableProcessors())
+            listen: try ListenOptions.address(
+                arguments.value("listen") ?? "127.0.0.1:8445", "--listen", isMisuse: true),
+            workers: try ListenOptions.workers(arguments) ?? availableProcessors())
         let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
         let state: StateFolder
         do throws(StateFolder.Unusable) { state = try StateFolder(path: arguments.value("state") ?? "state") } catch {
@@ -42,7 +43,7 @@ enum ConnectorsCommand {
             await service.shutdown()
             throw error
         }
-        Welcome.say("listening on http://\(server.listening)")
+        StartupBanner.say("listening on http://\(server.listening)")
         if ["0.0.0.0", "::"].contains(server.listening.host) {
             Help.complain(
                 "warning: whoever reaches port \(server.listening.port) may act for every organization: see that only the gateway can"

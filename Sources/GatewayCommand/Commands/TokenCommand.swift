@@ -30,7 +30,7 @@ enum TokenCommand {
         let scopes = words.map { "\"\($0)\"" }.joined(separator: ", ")
         let expires = end.map { ", expires: \"\($0)\"" } ?? ""
 
-        let token = TokenText.fresh()
+        let token = APIToken.fresh()
         let hash = SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
         print(token)
         let entry = """
@@ -95,7 +95,7 @@ enum TokenCommand {
     }
 }
 
-extension TokenText {
+extension APIToken {
     /// A new token.
     static func fresh() -> String {
         let random = SecureRandom.bytes(32)

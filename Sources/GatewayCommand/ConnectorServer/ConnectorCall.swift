@@ -74,7 +74,7 @@ struct ConnectorAnswer {
         let error = ErrorResponse(.failure(failure))
         response = ConnectorResponse(status: error.status)
         if let seconds = error.retryAfterSeconds { response.headers.append(("Retry-After", "\(seconds)")) }
-        Envelope.append(
+        ErrorEnvelope.append(
             error, traceID: trace.traceID, epochMilliseconds: Int64(wallClockNanoseconds() / 1_000_000),
             addsDetail: isAirweave, to: &response.body)
         closesConnection = error.closesConnection

@@ -20,7 +20,7 @@ final class ConnectorServer: Sendable {
     private let threads: [WorkThread]
 
     init(_ service: ConnectorService, _ options: Options) throws(StartupError) {
-        let bodies = BodyBudget(limitBytes: options.bodyMemoryBytes)
+        let bodies = BodyMemoryBudget(limitBytes: options.bodyMemoryBytes)
         var address = options.listen
         var workers: [ConnectorWorker] = []
         do throws(SystemError) {

@@ -11,7 +11,7 @@ final class ConnectorWorker: @unchecked Sendable {
     let loop: EventLoop
     private let listener: Listener
     private let service: ConnectorService
-    private let bodies: BodyBudget
+    private let bodies: BodyMemoryBudget
     private var random = FastRandom()
     private var epochSeconds: Int64 = 0
     /// `Date: ...` of this second.
@@ -21,7 +21,7 @@ final class ConnectorWorker: @unchecked Sendable {
     private let drained = Atomic<Bool>(false)
 
     init(
-        index: Int, socket: consuming Socket, service: ConnectorService, bodies: BodyBudget,
+        index: Int, socket: consuming Socket, service: ConnectorService, bodies: BodyMemoryBudget,
         options: ConnectorServer.Options
     ) throws(SystemError) {
         loop = try EventLoop(index: index)
@@ -87,7 +87,7 @@ final class ConnectorWorker: @unchecked Sendable {
         let call = ConnectorCall(connection, random: &random)
         connection.owner = call.owner
         // Lives until the answer is written: so long the body may be in memory.
-        var allowance = BodyAllowance()
+        var allowance = BodyMemoryPermit()
         let answer: ConnectorAnswer
         // Who is refused for the head alone does not have to send the body.
         if let early = call.answerAtOnce(by: service) {
@@ -105,7 +105,7 @@ final class ConnectorWorker: @unchecked Sendable {
     }
 
     private func readBody(
-        of connection: inout ServerConnection, for owner: ShareOwner, _ allowance: inout BodyAllowance
+        of connection: inout ServerConnection, for owner: ShareOwner, _ allowance: inout BodyMemoryPermit
     ) async throws(Failure) -> [UInt8] {
         var count = 0
         return try await connection.readBody(

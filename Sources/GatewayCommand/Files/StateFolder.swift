@@ -122,7 +122,7 @@ struct StateFolder: Sendable {
     /// called before the token becomes valid, so that it is not lost when something fails later.
     func makeDemoToken(organization: String, show: (String) -> Void) throws(Unusable) -> String? {
         guard !FileManager.default.fileExists(atPath: demoTokenFile) else { return nil }
-        let token = TokenText.fresh()
+        let token = APIToken.fresh()
         let hash = SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
         let text = """
             // Made at the first start, for trying the gateway out. Delete this file and the token is void.

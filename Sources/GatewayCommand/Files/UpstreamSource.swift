@@ -8,7 +8,7 @@ struct UpstreamSource {
     let policyFolder: String
 
     /// The plan of a remote upstream; one line with the remedy where a file is not what it must be.
-    func load(_ settings: UpstreamSettings) throws(StartupError) -> UpstreamPlan {
+    func load(_ settings: UpstreamSettings) throws(StartupError) -> UpstreamConfiguration {
         // Before the files are read for use: one that changes in between differs from this then, and is read again.
         let fingerprint = fingerprint(settings)
         var credential: SecretField?
@@ -19,7 +19,7 @@ struct UpstreamSource {
         case .none: own = nil
         case .secret(let secret): own = try read(secret)
         }
-        return UpstreamPlan(
+        return UpstreamConfiguration(
             settings: settings, tls: settings.endpoints.contains(where: \.isTLS) ? try context(settings.tls) : nil,
             credential: credential, ownCredential: own, fingerprint: fingerprint)
     }

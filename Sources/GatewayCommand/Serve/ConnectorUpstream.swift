@@ -3,7 +3,7 @@ import Gateway
 import HTTP
 
 /// The connector service of this process as the gateway's upstream: no socket, no copy of the answer.
-struct ConnectorUpstream: Upstream {
+struct ConnectorUpstream: InProcessUpstream {
     let service: ConnectorService
 
     var answersReadsAtOnce: Bool { true }

@@ -44,10 +44,10 @@ actor Reloader {
 
     nonisolated let requests = Requests()
     private let parts: Parts
-    private var plan: UpstreamPlan?
+    private var plan: UpstreamConfiguration?
     private var warnings: [String]
 
-    init(_ parts: Parts, plan: UpstreamPlan?) {
+    init(_ parts: Parts, plan: UpstreamConfiguration?) {
         self.parts = parts
         self.plan = plan
         warnings = parts.policies.snapshot().warnings

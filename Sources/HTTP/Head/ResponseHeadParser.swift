@@ -1,4 +1,4 @@
-/// Reads response heads from the front of what an upstream sent: as strict as `HeadParser` and restartable like it, so
+/// Reads response heads from the front of what an upstream sent: as strict as `RequestHeadParser` and restartable like it, so
 /// that any split of the same bytes gives the same answer.
 package struct ResponseHeadParser: Sendable {
     /// How much head is read; there is no target.

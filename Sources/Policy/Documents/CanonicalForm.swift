@@ -1,6 +1,6 @@
 internal import JSON
 
-extension PolicySources {
+extension PolicyFiles {
     /// The same bytes for every way to write the same policy set: sections merged, names sorted, comments
     /// and spelling of numbers and strings gone.
     var canonicalForm: [UInt8] {

@@ -3,9 +3,9 @@ internal import JSON
 /// A rule of the section `errors` as written.
 struct ErrorRuleDocument {
     let name: String
-    let place: Place
+    let place: SourceSpan
     /// `nil`: every route whose requests reach the upstream.
-    private(set) var routes: [Placed<String>]?
+    private(set) var routes: [Located<String>]?
     private(set) var statuses = Self.errorStatuses
     private(set) var field: [String]?
     private(set) var pattern: String?
@@ -18,10 +18,11 @@ struct ErrorRuleDocument {
     /// The most rules a policy set may have.
     static let capacity = 256
 
-    init?(_ entry: Entry, _ report: PolicyReport) {
+    init?(_ entry: Entry, _ report: DiagnosticCollector) {
         let owner = "error rule \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "an error rule", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .errorRule, report: report) else {
+        IdentifierRule.check(entry.name, .identifier, "an error rule", at: entry.namePlace, report)
+        guard let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .errorRule, report: report)
+        else {
             return nil
         }
         name = entry.name
@@ -49,7 +50,7 @@ struct ErrorRuleDocument {
         route.answer == nil && (routes == nil || routeNames.contains(route.id))
     }
 
-    private mutating func readCondition(_ when: Fields) {
+    private mutating func readCondition(_ when: ObjectReader) {
         readStatuses(when)
         readField(when)
         guard let text = when.string("matches") else { return }
@@ -66,7 +67,7 @@ struct ErrorRuleDocument {
         }
     }
 
-    private mutating func readStatuses(_ when: Fields) {
+    private mutating func readStatuses(_ when: ObjectReader) {
         guard let value = when["status"] else { return }
         let help = "a status is 400, \"4xx\", \"5xx\", or the first and the last of a range: [500, 504]"
         if let text = value.string {
@@ -100,7 +101,7 @@ struct ErrorRuleDocument {
         statuses = first...last
     }
 
-    private mutating func readField(_ when: Fields) {
+    private mutating func readField(_ when: ObjectReader) {
         guard let texts = when.texts("field") else { return }
         let names: [String]
         if when["field"]?.string != nil, let text = texts.value.first {
@@ -128,7 +129,7 @@ struct ErrorRuleDocument {
         field = names
     }
 
-    private mutating func readAnswer(_ fields: Fields) {
+    private mutating func readAnswer(_ fields: ObjectReader) {
         let report = fields.report
         if ["status", "code", "message", "retryAfter"].allSatisfy({ fields[$0] == nil }) {
             report.error(
@@ -137,7 +138,7 @@ struct ErrorRuleDocument {
         }
         let status = fields.integer("status", in: 400...599)?.value
         let code = fields.string("code")
-        if let code { Name.check(code.value, .errorCode, "an error", at: code.place, report) }
+        if let code { IdentifierRule.check(code.value, .errorCode, "an error", at: code.place, report) }
         let message = fields.string("message")
         if let message, !(1...1000).contains(message.value.utf8.count) {
             report.error(

@@ -4,26 +4,26 @@ internal import JSON
 struct GatewayDocument {
     private(set) var settings = GatewaySettings()
     /// See ``UpstreamDocument``.
-    private(set) var anonymousQuestions: Place?
-    private let report: PolicyReport
+    private(set) var anonymousQuestions: SourceSpan?
+    private let report: DiagnosticCollector
 
     static let fields = [
         "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream", "trustedProxies",
         "adminNames",
     ]
 
-    init(_ entries: [Entry], _ report: PolicyReport) {
+    init(_ entries: [Entry], _ report: DiagnosticCollector) {
         self.report = report
         for entry in entries {
             // Each entry is one field; an object made of it gets the checks that objects get.
             let member = JSONMember(name: entry.name, nameRange: entry.namePlace.range, value: entry.value)
             let object = JSONValue(kind: .object([member]), range: entry.value.range)
-            let fields = Fields(object, at: entry.place, of: "\"gateway\"", shape: .gateway, report: report)
+            let fields = ObjectReader(object, at: entry.place, of: "\"gateway\"", shape: .gateway, report: report)
             if let fields { read(fields) }
         }
     }
 
-    private mutating func read(_ fields: Fields) {
+    private mutating func read(_ fields: ObjectReader) {
         readListeners(fields)
         if let workers = fields.integer("workers", in: 1...1024) { settings.workers = workers.value }
         if let tls = object("tls", fields, .tls) { readTLS(tls) }
@@ -58,15 +58,15 @@ struct GatewayDocument {
         }
     }
 
-    private static func hostName(_ text: String) throws(NotationError) -> String {
-        try Authority.name(text[...], .badHost)
+    private static func hostName(_ text: String) throws(UnitError) -> String {
+        try HostAndPort.name(text[...], .badHost)
     }
 
-    private func object(_ name: String, _ fields: Fields, _ shape: Shape) -> Fields? {
+    private func object(_ name: String, _ fields: ObjectReader, _ shape: Shape) -> ObjectReader? {
         fields.object(name, of: "\"gateway.\(name)\"", shape: shape)
     }
 
-    private mutating func readListeners(_ fields: Fields) {
+    private mutating func readListeners(_ fields: ObjectReader) {
         if let texts = fields.strings("listen") { settings.listen = texts.value.compactMap(address) }
         guard let admin = fields["admin"] else { return }
         if admin.isNull {
@@ -76,7 +76,7 @@ struct GatewayDocument {
         }
     }
 
-    private func address(_ text: Placed<String>) -> ListenAddress? {
+    private func address(_ text: Located<String>) -> ListenAddress? {
         if let address = ListenAddress(text.value) { return address }
         let colon = text.value.lastIndex(of: ":")
         let port = colon.map { text.value[text.value.index(after: $0)...] }
@@ -90,7 +90,7 @@ struct GatewayDocument {
         return nil
     }
 
-    private mutating func readTLS(_ tls: Fields) {
+    private mutating func readTLS(_ tls: ObjectReader) {
         let versions: [(String, GatewaySettings.TLS.MinimumVersion)] = [("1.2", .tls12), ("1.3", .tls13)]
         if let version = tls.word("minimumVersion", of: versions) { settings.tls.minimumVersion = version }
         if let lifetime = tls.duration("ticketLifetime", atLeast: .seconds(60)) {
@@ -103,7 +103,7 @@ struct GatewayDocument {
         }
         for element in elements {
             let place = tls.place(of: element)
-            let fields = Fields(
+            let fields = ObjectReader(
                 element, at: place, of: "a certificate of \"gateway.tls\"", shape: .certificate,
                 report: report)
             fields?.require("certificate", at: place)
@@ -117,7 +117,7 @@ struct GatewayDocument {
         }
     }
 
-    private mutating func readTimeouts(_ fields: Fields) {
+    private mutating func readTimeouts(_ fields: ObjectReader) {
         guard let timeouts = object("timeouts", fields, .timeouts) else { return }
         if let found = timeouts.duration("handshake") { settings.timeouts.handshake = found }
         if let found = timeouts.duration("head") { settings.timeouts.head = found }
@@ -129,7 +129,7 @@ struct GatewayDocument {
         if let found = timeouts.duration("drain", atLeast: .zero) { settings.timeouts.drain = found }
     }
 
-    private mutating func readSizes(_ fields: Fields) {
+    private mutating func readSizes(_ fields: ObjectReader) {
         guard let sizes = object("sizes", fields, .sizes) else { return }
         if let found = sizes.size("head", in: 1024...(1 << 20)) { settings.sizes.headBytes = found }
         if let found = sizes.size("target", in: 256...(1 << 16)) { settings.sizes.targetBytes = found }

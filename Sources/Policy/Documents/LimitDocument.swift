@@ -3,10 +3,10 @@ internal import JSON
 /// A rate limit as written.
 struct LimitDocument {
     let name: String
-    let place: Place
+    let place: SourceSpan
     /// `nil`: every route that asks who calls.
-    var classes: [Placed<String>]?
-    var per: LimitSubjects = []
+    var classes: [Located<String>]?
+    var per: LimitDimensions = []
     var rate: Rate
     /// `nil`: as many as the rate counts.
     var burst: Int?
@@ -15,14 +15,14 @@ struct LimitDocument {
 
     static let fields = ["on", "per", "allow", "burst", "mode", "charge", "description"]
 
-    static let subjects: [(String, LimitSubjects)] = [
+    static let subjects: [(String, LimitDimensions)] = [
         ("organization", .organization), ("connection", .connection), ("token", .token), ("operation", .operation),
     ]
 
-    init?(_ entry: Entry, _ report: PolicyReport) {
+    init?(_ entry: Entry, _ report: DiagnosticCollector) {
         let owner = "limit \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "a limit", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .limit, report: report) else {
+        IdentifierRule.check(entry.name, .identifier, "a limit", at: entry.namePlace, report)
+        guard let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .limit, report: report) else {
             return nil
         }
         name = entry.name
@@ -50,16 +50,16 @@ struct LimitDocument {
 
 /// What a plan or an override does to one limit.
 struct LimitChange {
-    let limit: Placed<String>
+    let limit: Located<String>
     var rate: Rate?
-    private(set) var ratePlace: Place?
+    private(set) var ratePlace: SourceSpan?
     var burst: Int?
     var mode: LimitRule.Mode?
     /// `nil`: for good.
-    var until: Placed<Int64>?
+    var until: Located<Int64>?
 
     /// Reads the fields that a plan and an override share.
-    init(_ limit: Placed<String>, _ fields: Fields) {
+    init(_ limit: Located<String>, _ fields: ObjectReader) {
         self.limit = limit
         let rate = fields.rate("allow")
         self.rate = rate?.value
@@ -105,12 +105,12 @@ struct LimitInForce: Equatable {
 /// A plan as written: changes to limits that many organizations share.
 struct PlanDocument {
     let name: String
-    let place: Place
+    let place: SourceSpan
     var changes: [LimitChange] = []
 
-    init?(_ entry: Entry, _ report: PolicyReport) {
+    init?(_ entry: Entry, _ report: DiagnosticCollector) {
         let owner = "plan \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "a plan", at: entry.namePlace, report)
+        IdentifierRule.check(entry.name, .identifier, "a plan", at: entry.namePlace, report)
         name = entry.name
         place = entry.namePlace
         guard let members = entry.value.object else {
@@ -118,11 +118,11 @@ struct PlanDocument {
             return nil
         }
         for member in members {
-            let fields = Fields(
-                member.value, at: Place(file: place.file, range: member.value.range),
+            let fields = ObjectReader(
+                member.value, at: SourceSpan(file: place.file, range: member.value.range),
                 of: "\"\(member.name)\" of \(owner)",
                 shape: .planChange, report: report)
-            let limit = Placed(value: member.name, place: Place(file: place.file, range: member.nameRange))
+            let limit = Located(value: member.name, place: SourceSpan(file: place.file, range: member.nameRange))
             if let fields { changes.append(LimitChange(limit, fields)) }
         }
     }
@@ -131,13 +131,13 @@ struct PlanDocument {
 /// A kind of lease as written.
 struct LeaseDocument {
     let name: String
-    let place: Place
-    var conflicts: [Placed<String>] = []
+    let place: SourceSpan
+    var conflicts: [Located<String>] = []
     var holds = LeaseKind.Hold.job
 
-    init?(_ entry: Entry, _ report: PolicyReport) {
-        Name.check(entry.name, .identifier, "a kind of lease", at: entry.namePlace, report)
-        let fields = Fields(
+    init?(_ entry: Entry, _ report: DiagnosticCollector) {
+        IdentifierRule.check(entry.name, .identifier, "a kind of lease", at: entry.namePlace, report)
+        let fields = ObjectReader(
             entry.value, at: entry.place, of: "lease \"\(entry.name)\"",
             shape: .lease, report: report)
         guard let fields else { return nil }
@@ -153,9 +153,9 @@ struct LeaseDocument {
 
 extension ScopeDocument {
     /// Reads the declaration of a scope.
-    init(_ entry: Entry, _ report: PolicyReport) {
-        Name.check(entry.name, .scope, "a scope", at: entry.namePlace, report)
-        let fields = Fields(
+    init(_ entry: Entry, _ report: DiagnosticCollector) {
+        IdentifierRule.check(entry.name, .scope, "a scope", at: entry.namePlace, report)
+        let fields = ObjectReader(
             entry.value, at: entry.place, of: "scope \"\(entry.name)\"", shape: .scope, report: report)
         _ = fields?.string("description")
         self.init(name: entry.name, place: entry.namePlace)

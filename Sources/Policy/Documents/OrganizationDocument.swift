@@ -3,24 +3,24 @@ internal import JSON
 /// An organization as written, in however many files.
 struct OrganizationDocument {
     let id: String
-    let place: Place
-    var plan: Placed<String>?
+    let place: SourceSpan
+    var plan: Located<String>?
     var tokens: [TokenDocument] = []
     var overrides: [LimitChange] = []
     /// Where an override of a limit has its end already.
-    private var ends: [OverrideEnd: Place] = [:]
+    private var ends: [OverrideEnd: SourceSpan] = [:]
 
     static let fields = ["plan", "tokens", "overrides", "description"]
 
     /// Reads the entries of one organization; they share its id.
-    init(_ entries: some Collection<Entry>, id: String, place: Place, _ report: PolicyReport) {
+    init(_ entries: some Collection<Entry>, id: String, place: SourceSpan, _ report: DiagnosticCollector) {
         let owner = "organization \"\(id)\""
         self.id = id
         self.place = place
-        Name.check(id, .segment, "an organization", at: place, report)
-        var tokenPlaces: [String: Place] = [:]
+        IdentifierRule.check(id, .segment, "an organization", at: place, report)
+        var tokenPlaces: [String: SourceSpan] = [:]
         for entry in entries {
-            let fields = Fields(entry.value, at: entry.place, of: owner, shape: .organization, report: report)
+            let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .organization, report: report)
             guard let fields else { continue }
             _ = fields.string("description")
             if let plan = fields.string("plan") {
@@ -43,14 +43,14 @@ struct OrganizationDocument {
         tokens.sort { $0.name < $1.name }
     }
 
-    private mutating func readOverrides(_ fields: Fields) {
+    private mutating func readOverrides(_ fields: ObjectReader) {
         guard let value = fields["overrides"] else { return }
         guard let elements = value.array else {
             fields.mismatch("overrides", value, "a list of objects")
             return
         }
         for element in elements {
-            let inner = Fields(
+            let inner = ObjectReader(
                 element, at: fields.place(of: element), of: "an override of \(fields.owner)",
                 shape: .override, report: fields.report)
             guard let inner else { continue }
@@ -84,26 +84,26 @@ private struct OverrideEnd: Hashable {
 /// A token as written.
 struct TokenDocument {
     let name: String
-    let place: Place
-    var digest: Placed<TokenDigest>?
-    var scopes: [Placed<String>] = []
-    var expires: Placed<Int64>?
+    let place: SourceSpan
+    var digest: Located<TokenDigest>?
+    var scopes: [Located<String>] = []
+    var expires: Located<Int64>?
     /// More organizations than the one it is listed under.
-    var organizations: [Placed<String>] = []
+    var organizations: [Located<String>] = []
 
     static let fields = ["sha256", "scopes", "expires", "organizations", "description"]
 
-    init?(_ entry: Entry, of organization: String, _ report: PolicyReport) {
+    init?(_ entry: Entry, of organization: String, _ report: DiagnosticCollector) {
         let owner = "token \"\(organization)/\(entry.name)\""
-        Name.check(entry.name, .identifier, "a token", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .token, report: report) else {
+        IdentifierRule.check(entry.name, .identifier, "a token", at: entry.namePlace, report)
+        guard let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .token, report: report) else {
             return nil
         }
         name = entry.name
         place = entry.namePlace
-        fields.require("sha256", at: place, help: [Notation.hashHelp])
+        fields.require("sha256", at: place, help: [Units.hashHelp])
         fields.require("scopes", at: place)
-        digest = fields.parsed("sha256", .badHash, "a SHA-256", help: Notation.hashHelp, Notation.digest)
+        digest = fields.parsed("sha256", .badHash, "a SHA-256", help: Units.hashHelp, Units.digest)
         scopes = fields.strings("scopes")?.value ?? []
         expires = fields.time("expires")
         organizations = fields.strings("organizations")?.value ?? []
@@ -111,7 +111,7 @@ struct TokenDocument {
     }
 }
 
-extension Fields {
+extension ObjectReader {
     /// The members of an object field.
     func objects(_ name: String) -> [Entry] {
         guard let value = self[name] else { return [] }
@@ -120,7 +120,7 @@ extension Fields {
             return []
         }
         return members.map {
-            Entry(name: $0.name, namePlace: Place(file: place.file, range: $0.nameRange), value: $0.value)
+            Entry(name: $0.name, namePlace: SourceSpan(file: place.file, range: $0.nameRange), value: $0.value)
         }
     }
 }

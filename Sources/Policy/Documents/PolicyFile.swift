@@ -50,7 +50,7 @@ package struct PolicyFile: Sendable {
     }
 }
 
-extension PolicySources {
+extension PolicyFiles {
     /// Warns of the files that are not read because of their names, but for those that the policies themselves name.
     func lintNames() {
         for file in misnamedFiles {
@@ -68,7 +68,7 @@ extension PolicySources {
             }
             report.warning(
                 .misnamedFile, "this file is not read: policy files have names that end in \".json5\"",
-                at: Place(file: file, range: SourceRange(lowerBound: 0, upperBound: 0)), help: [help])
+                at: SourceSpan(file: file, range: SourceRange(lowerBound: 0, upperBound: 0)), help: [help])
         }
     }
 }

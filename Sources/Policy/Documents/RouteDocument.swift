@@ -3,19 +3,19 @@ internal import JSON
 /// A scope as written.
 struct ScopeDocument {
     let name: String
-    let place: Place
+    let place: SourceSpan
 }
 
 /// A route as written.
 struct RouteDocument {
     let id: String
-    let place: Place
-    var patterns: [Placed<RoutePattern>] = []
+    let place: SourceSpan
+    var patterns: [Located<RoutePattern>] = []
     var family = RouteFamily.aitronos
     var isPublic = false
-    var scopes: [Placed<String>] = []
-    var limitClass: Placed<String>?
-    var lease: Placed<String>?
+    var scopes: [Located<String>] = []
+    var limitClass: Located<String>?
+    var lease: Located<String>?
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
     var answer: Int?
@@ -28,10 +28,10 @@ struct RouteDocument {
         "timeouts", "owner", "description",
     ]
 
-    init?(_ entry: Entry, _ report: PolicyReport) {
+    init?(_ entry: Entry, _ report: DiagnosticCollector) {
         let owner = "route \"\(entry.name)\""
-        Name.check(entry.name, .identifier, "a route", at: entry.namePlace, report)
-        guard let fields = Fields(entry.value, at: entry.place, of: owner, shape: .route, report: report) else {
+        IdentifierRule.check(entry.name, .identifier, "a route", at: entry.namePlace, report)
+        guard let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .route, report: report) else {
             return nil
         }
         id = entry.name
@@ -39,7 +39,7 @@ struct RouteDocument {
         fields.require("match", at: place, help: ["for example match: \"GET /v1/organizations/{organization}/things\""])
         for text in fields.strings("match")?.value ?? [] {
             guard let pattern = RoutePattern.read(text, of: owner, report) else { continue }
-            patterns.append(Placed(value: pattern, place: text.place))
+            patterns.append(Located(value: pattern, place: text.place))
         }
         family = fields.word("family", of: RouteFamily.allCases.map { ($0.rawValue, $0) }) ?? .aitronos
         isPublic = fields.bool("public")?.value ?? false
@@ -65,7 +65,7 @@ struct RouteDocument {
         readConnection(fields)
     }
 
-    private func checkAccess(_ fields: Fields) {
+    private func checkAccess(_ fields: ObjectReader) {
         if isPublic {
             for name in ["scope", "class", "lease", "connection"] where fields[name] != nil {
                 fields.report.error(
@@ -81,7 +81,7 @@ struct RouteDocument {
         }
     }
 
-    private func checkUpstreamFields(_ fields: Fields) {
+    private func checkUpstreamFields(_ fields: ObjectReader) {
         for name in ["shows", "timeouts"] where fields[name] != nil && answer != nil {
             fields.report.error(
                 .conflictingFields, "\(fields.owner) is answered by the gateway and cannot have \"\(name)\"",
@@ -97,7 +97,7 @@ struct RouteDocument {
     }
 
     /// Every pattern of a route must give the same facts.
-    private func checkCaptures(_ fields: Fields) {
+    private func checkCaptures(_ fields: ObjectReader) {
         guard let first = patterns.first else { return }
         for other in patterns.dropFirst() where other.value.captures != first.value.captures {
             fields.report.error(
@@ -106,7 +106,7 @@ struct RouteDocument {
         }
     }
 
-    private mutating func readConnection(_ fields: Fields) {
+    private mutating func readConnection(_ fields: ObjectReader) {
         let captures = patterns.first?.value.captures ?? []
         if captures.contains(.connection) { connection = .path }
         let help = "it is \"path\", \"job\", \"none\" or { body: [\"name\", ...] }"
@@ -127,7 +127,7 @@ struct RouteDocument {
                         at: fields.place(of: value), help: [help])
                 }
             } else if value.object != nil {
-                let inner = Fields(
+                let inner = ObjectReader(
                     value, at: fields.place(of: value), of: "\"connection\" of \(fields.owner)",
                     shape: .routeConnection,
                     report: fields.report)
@@ -147,7 +147,7 @@ struct RouteDocument {
 }
 
 /// What names may be made of.
-enum Name {
+enum IdentifierRule {
     /// Operations, classes, limits, plans, tokens, kinds of leases: they stand in logs and headers.
     case identifier
     /// Organizations: they stand in paths.
@@ -157,7 +157,9 @@ enum Name {
     /// Codes of errors, as the API has them.
     case errorCode
 
-    static func check(_ name: String, _ kind: Name, _ what: String, at place: Place, _ report: PolicyReport) {
+    static func check(
+        _ name: String, _ kind: IdentifierRule, _ what: String, at place: SourceSpan, _ report: DiagnosticCollector
+    ) {
         let allowed: (UInt8) -> Bool
         let help: String
         switch kind {
@@ -198,7 +200,7 @@ extension RoutePattern {
     }
 
     /// Reads `METHOD /path`.
-    static func read(_ text: Placed<String>, of owner: String, _ report: PolicyReport) -> RoutePattern? {
+    static func read(_ text: Located<String>, of owner: String, _ report: DiagnosticCollector) -> RoutePattern? {
         func refuse(_ message: String, _ help: [String] = []) -> RoutePattern? {
             report.error(.badPattern, "\"match\" of \(owner): \(message)", at: text.place, help: help)
             return nil

@@ -38,7 +38,7 @@ enum Shape: String, CaseIterable {
     /// The fields it may have, in the order in which they are explained.
     var fields: [String] {
         switch self {
-        case .file: PolicySources.sections
+        case .file: PolicyFiles.sections
         case .gateway: GatewayDocument.fields
         case .tls: ["certificates", "minimumVersion", "ticketLifetime"]
         case .certificate: ["certificate", "key"]
@@ -110,7 +110,7 @@ extension Shape {
     }
 }
 
-extension PolicyReport {
+extension DiagnosticCollector {
     /// The help for a field that an object does not have: the name it is a slip of, or where it belongs.
     func help(for member: JSONMember, in shape: Shape) -> [String] {
         let near = suggestion(for: member.name, among: shape.fields)

@@ -5,8 +5,8 @@ struct UpstreamDocument {
     private(set) var settings = UpstreamSettings(endpoints: [])
     /// Where the gateway's own questions are left without a credential; `nil` if they have one, or `"none"` says that this is
     /// meant.
-    private(set) var anonymousQuestions: Place?
-    private let report: PolicyReport
+    private(set) var anonymousQuestions: SourceSpan?
+    private let report: DiagnosticCollector
 
     static let fields = [
         "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "resolve", "health", "breaker",
@@ -16,7 +16,7 @@ struct UpstreamDocument {
     /// The most endpoints there can be.
     static let capacity = 64
 
-    init(_ fields: Fields) {
+    init(_ fields: ObjectReader) {
         report = fields.report
         readEndpoints(fields)
         readHost(fields)
@@ -45,11 +45,11 @@ struct UpstreamDocument {
         _ = fields.string("description")
     }
 
-    private func object(_ name: String, _ fields: Fields, _ shape: Shape) -> Fields? {
+    private func object(_ name: String, _ fields: ObjectReader, _ shape: Shape) -> ObjectReader? {
         fields.object(name, of: "\"gateway.upstream.\(name)\"", shape: shape)
     }
 
-    private mutating func readEndpoints(_ fields: Fields) {
+    private mutating func readEndpoints(_ fields: ObjectReader) {
         fields.require("url", at: fields.place, help: ["for example url: \"https://connectors.internal:8443/api\""])
         guard let texts = fields.texts("url") else { return }
         if texts.value.isEmpty {
@@ -60,7 +60,7 @@ struct UpstreamDocument {
                 .tooMany, "there are \(texts.value.count) endpoints, at most \(Self.capacity) are possible",
                 at: texts.value[Self.capacity].place)
         }
-        var places: [UpstreamURL: Place] = [:]
+        var places: [UpstreamURL: SourceSpan] = [:]
         for text in texts.value {
             guard let url = fields.read(text, of: "url", UpstreamURL.init(reading:)) else { continue }
             if let first = places[url] {
@@ -73,7 +73,7 @@ struct UpstreamDocument {
         }
     }
 
-    private mutating func readHost(_ fields: Fields) {
+    private mutating func readHost(_ fields: ObjectReader) {
         guard let text = fields.string("host") else { return }
         switch text.value {
         case "upstream": settings.host = .upstream
@@ -83,16 +83,16 @@ struct UpstreamDocument {
         }
     }
 
-    private static func hostField(_ text: String) throws(NotationError) -> String {
+    private static func hostField(_ text: String) throws(UnitError) -> String {
         guard !text.contains("@"), !text.contains("/") else {
-            throw NotationError(
+            throw UnitError(
                 .badHost, "this is more than a host and a port", "for example \"connectors.internal:8443\"",
                 isSecret: true)
         }
-        return try Authority(reading: text[...], .badHost).text
+        return try HostAndPort(reading: text[...], .badHost).text
     }
 
-    private mutating func readTLS(_ fields: Fields) {
+    private mutating func readTLS(_ fields: ObjectReader) {
         guard let tls = object("tls", fields, .upstreamTLS) else { return }
         if !settings.endpoints.isEmpty, !settings.endpoints.contains(where: \.isTLS) {
             report.error(
@@ -111,16 +111,16 @@ struct UpstreamDocument {
             certificate: certificate, key: key, source: report.location(of: tls.place))
     }
 
-    private func serverName(_ text: String) throws(NotationError) -> String {
+    private func serverName(_ text: String) throws(UnitError) -> String {
         // An address cannot be the name of SNI (RFC 6066, section 3).
         guard IPAddress.bytes(of: text) == nil else {
-            throw NotationError(
+            throw UnitError(
                 .badHost, "\"\(text)\" is an address, not a name", "write the name that the server's certificate has")
         }
-        return try Authority.name(text[...], .badHost)
+        return try HostAndPort.name(text[...], .badHost)
     }
 
-    private mutating func readTimeouts(_ fields: Fields) {
+    private mutating func readTimeouts(_ fields: ObjectReader) {
         guard let timeouts = object("timeouts", fields, .upstreamTimeouts) else { return }
         if let found = timeouts.duration("connect") { settings.timeouts.connect = found }
         if let found = timeouts.duration("answer") { settings.timeouts.answer = found }
@@ -130,7 +130,7 @@ struct UpstreamDocument {
         if let found = timeouts.duration("queue") { settings.timeouts.queue = found }
     }
 
-    private mutating func readHealth(_ fields: Fields) {
+    private mutating func readHealth(_ fields: ObjectReader) {
         guard let health = object("health", fields, .health) else { return }
         health.require("path", at: health.place, help: ["for example path: \"/healthz\""])
         let path = health.string("path").flatMap { health.read($0, of: "path", Self.healthPath) }
@@ -143,10 +143,10 @@ struct UpstreamDocument {
     }
 
     /// The path is written into a request line as it is.
-    private static func healthPath(_ text: String) throws(NotationError) -> String {
+    private static func healthPath(_ text: String) throws(UnitError) -> String {
         guard text.hasPrefix("/"), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") })
         else {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "this is not a path: \"\(text)\"",
                 "it begins with a slash and has no spaces: \"/healthz\"; the path of the URL is put in front of it")
         }
@@ -155,7 +155,7 @@ struct UpstreamDocument {
 }
 
 extension UpstreamDocument {
-    private mutating func findAnonymousQuestions(_ fields: Fields) {
+    private mutating func findAnonymousQuestions(_ fields: ObjectReader) {
         guard fields["ownCredential"] == nil, settings.tls.clientCertificate == nil else { return }
         switch settings.credential {
         case .secret: break
@@ -165,7 +165,7 @@ extension UpstreamDocument {
         }
     }
 
-    private mutating func readCredentials(_ fields: Fields) {
+    private mutating func readCredentials(_ fields: ObjectReader) {
         if fields["ownCredential"]?.string == "none" {
             settings.ownCredential = .none
         } else if let own = secret("ownCredential", fields) {
@@ -196,7 +196,7 @@ extension UpstreamDocument {
         }
     }
 
-    private func secret(_ name: String, _ fields: Fields) -> UpstreamSettings.Secret? {
+    private func secret(_ name: String, _ fields: ObjectReader) -> UpstreamSettings.Secret? {
         if let value = fields[name], value.string != nil { report.conceal(fields.place(of: value)) }
         guard let secret = object(name, fields, name == "credential" ? .credential : .ownCredential) else { return nil }
         secret.require("header", at: secret.place, help: ["for example header: \"Authorization\""])
@@ -218,11 +218,11 @@ enum OwnField {
     private static let prefixes = ["x-gateway-", "x-forwarded-"]
 
     /// Passes the name of a field that policies may set.
-    static func check(_ name: String) throws(NotationError) -> String {
+    static func check(_ name: String) throws(UnitError) -> String {
         let example = "for example \"Authorization\" or \"x-api-key\""
         guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(\.isTokenByte) else {
             // It may be a whole line with the credential in it.
-            throw NotationError(.badHeader, "this is not the name of a field", example, isSecret: true)
+            throw UnitError(.badHeader, "this is not the name of a field", example, isSecret: true)
         }
         // Servers that make variables of names see no difference between `-` and `_`.
         let read = String(name.lowercased().map { $0 == "_" ? "-" : $0 })
@@ -231,7 +231,7 @@ enum OwnField {
                 name.contains("_")
                 ? "some servers read \"\(name)\" as \"\(read)\", a field that the gateway itself writes"
                 : "\"\(name)\" is a field that the gateway itself writes"
-            throw NotationError(.badHeader, reason, example)
+            throw UnitError(.badHeader, reason, example)
         }
         return name
     }

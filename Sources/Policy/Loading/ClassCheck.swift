@@ -6,9 +6,9 @@ extension PolicyValidation {
     func checkClasses() {
         // What a file that could not be read may define is not judged.
         guard !report.isIncomplete else { return }
-        var limits: [String: [Placed<String>]] = [:]
+        var limits: [String: [Located<String>]] = [:]
         for name in documents.limits.flatMap({ $0.classes ?? [] }) { limits[name.value, default: []].append(name) }
-        var routes: [String: [Placed<String>]] = [:]
+        var routes: [String: [Located<String>]] = [:]
         for name in documents.routes.compactMap(\.limitClass) { routes[name.value, default: []].append(name) }
         var explained: Set<String> = []
         for (name, uses) in routes.sorted(by: { $0.key < $1.key }) where limits[name] == nil {
@@ -32,7 +32,7 @@ extension PolicyValidation {
 
     /// Where other routes have the class that was meant, the set can run, but that limit does not limit this route: a
     /// warning.
-    private func report(slip name: String, at uses: [Placed<String>], of meant: Placed<String>, isError: Bool) {
+    private func report(slip name: String, at uses: [Located<String>], of meant: Located<String>, isError: Bool) {
         let message = "no limit is on class \"\(name)\""
         let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(report.location(of: meant.place)))"]
         for use in uses {

@@ -1,7 +1,7 @@
 /// Turns checked documents into a policy set.
 struct PolicyCompiler {
     let documents: PolicyDocuments
-    let report: PolicyReport
+    let report: DiagnosticCollector
     private let scopes: [String: Int]
     private let plans: [String: PlanDocument]
     /// The limits as defined.
@@ -10,7 +10,7 @@ struct PolicyCompiler {
     private let applicable: [[Int]]
 
     /// The documents must have passed validation.
-    init(_ documents: PolicyDocuments, _ report: PolicyReport) {
+    init(_ documents: PolicyDocuments, _ report: DiagnosticCollector) {
         self.documents = documents
         self.report = report
         var scopes: [String: Int] = [:]
@@ -147,7 +147,7 @@ struct PolicyCompiler {
     }
 
     private static func rule(
-        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: PolicyReport
+        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: DiagnosticCollector
     ) -> LimitRule {
         LimitRule(
             name: document.name, index: index, per: document.per, count: limit.rate.count,

@@ -153,7 +153,7 @@ extension RouteDocument {
 }
 
 extension ScopeSet {
-    init(_ names: [Placed<String>], _ index: [String: Int]) {
+    init(_ names: [Located<String>], _ index: [String: Int]) {
         self.init(rawValue: names.reduce(0) { $0 | (index[$1.value].map { 1 << UInt64($0) } ?? 0) })
     }
 }

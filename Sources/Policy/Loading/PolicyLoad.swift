@@ -15,7 +15,7 @@ extension PolicySet {
         files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64,
         trouble: (_ path: String) -> FileTrouble? = { _ in nil }
     ) -> PolicyLoad {
-        let sources = PolicySources(files: files)
+        let sources = PolicyFiles(files: files)
         let documents = PolicyDocuments(sources)
         PolicyValidation(documents, sources.report, now: now).check()
         sources.lintNames()
@@ -36,7 +36,7 @@ extension PolicySet {
 struct PolicyDocuments {
     let settings: GatewaySettings
     /// See ``UpstreamDocument``.
-    let anonymousQuestions: Place?
+    let anonymousQuestions: SourceSpan?
     let scopes: [ScopeDocument]
     let routes: [RouteDocument]
     let limits: [LimitDocument]
@@ -47,7 +47,7 @@ struct PolicyDocuments {
     /// By id, each once.
     let organizations: [OrganizationDocument]
 
-    init(_ sources: PolicySources) {
+    init(_ sources: PolicyFiles) {
         let report = sources.report
         let gateway = GatewayDocument(sources["gateway"], report)
         settings = gateway.settings

@@ -3,13 +3,13 @@ internal import JSON
 /// Checks the documents of a policy set against each other.
 struct PolicyValidation {
     let documents: PolicyDocuments
-    let report: PolicyReport
+    let report: DiagnosticCollector
     let now: Int64
     let scopes: [String: Int]
     private let limitNames: Set<String>
     private let leaseNames: Set<String>
 
-    init(_ documents: PolicyDocuments, _ report: PolicyReport, now: Int64) {
+    init(_ documents: PolicyDocuments, _ report: DiagnosticCollector, now: Int64) {
         self.documents = documents
         self.report = report
         self.now = now
@@ -34,7 +34,7 @@ struct PolicyValidation {
     }
 
     private func checkNumbers() {
-        func check(_ places: [Place], _ what: String, most: Int) {
+        func check(_ places: [SourceSpan], _ what: String, most: Int) {
             guard places.count > most else { return }
             report.error(.tooMany, "there are \(places.count) \(what), at most \(most) are possible", at: places[most])
         }
@@ -59,7 +59,7 @@ struct PolicyValidation {
         }
     }
 
-    private func checkScope(_ scope: Placed<String>) {
+    private func checkScope(_ scope: Located<String>) {
         guard scopes[scope.value] == nil else { return }
         report.unknown(
             .unknownScope, "scope", scope, among: documents.scopes.map { ($0.name, $0.place) }, section: "scopes")
@@ -73,7 +73,7 @@ struct PolicyValidation {
         }
         struct Owner {
             let route: RouteDocument
-            let place: Place
+            let place: SourceSpan
         }
         var spelled: [Key: Owner] = [:]
         var starred: [[RoutePattern.Segment]: Owner] = [:]
@@ -116,7 +116,7 @@ struct PolicyValidation {
         }
     }
 
-    private func checkLimit(_ name: Placed<String>) {
+    private func checkLimit(_ name: Located<String>) {
         guard !limitNames.contains(name.value) else { return }
         report.unknown(
             .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.place) }, section: "limits")
@@ -135,7 +135,7 @@ struct PolicyValidation {
     private func checkOrganizations() {
         let plans = Set(documents.plans.map(\.name))
         let organizations = Set(documents.organizations.map(\.id))
-        var digests: [TokenDigest: (id: String, place: Place)] = [:]
+        var digests: [TokenDigest: (id: String, place: SourceSpan)] = [:]
         for organization in documents.organizations {
             if let plan = organization.plan, !plans.contains(plan.value) {
                 report.unknown(
@@ -173,7 +173,7 @@ struct PolicyValidation {
         }
     }
 
-    private func check(_ name: Placed<String>, isOneOf organizations: Set<String>, besides own: String) {
+    private func check(_ name: Located<String>, isOneOf organizations: Set<String>, besides own: String) {
         if name.value == own {
             report.error(
                 .badValue, "the token is listed under organization \"\(own)\" already", at: name.place,
@@ -186,13 +186,14 @@ struct PolicyValidation {
     }
 }
 
-extension PolicyReport {
+extension DiagnosticCollector {
     /// Where the first file starts.
-    var start: Place { Place(file: 0, range: .init(lowerBound: 0, upperBound: 1)) }
+    var start: SourceSpan { SourceSpan(file: 0, range: .init(lowerBound: 0, upperBound: 1)) }
 
     /// Reports the use of a name that no file defines.
     func unknown(
-        _ code: DiagnosticCode, _ what: String, _ name: Placed<String>, among known: [(name: String, place: Place)],
+        _ code: DiagnosticCode, _ what: String, _ name: Located<String>,
+        among known: [(name: String, place: SourceSpan)],
         section: String
     ) {
         guard !isIncomplete else { return }

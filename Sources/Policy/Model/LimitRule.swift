@@ -6,7 +6,7 @@ package final class LimitRule: Sendable {
     /// A number made of the name only, so that counters survive a reload.
     package let key: UInt64
     /// What a bucket is for: one for each combination.
-    package let per: LimitSubjects
+    package let per: LimitDimensions
     /// How many requests fit into `periodSeconds`.
     package let count: Int
     package let periodSeconds: Int
@@ -40,7 +40,8 @@ package final class LimitRule: Sendable {
     }
 
     package init(
-        name: String, index: Int, per: LimitSubjects, count: Int, periodSeconds: Int, burst: Int, mode: Mode = .enforce,
+        name: String, index: Int, per: LimitDimensions, count: Int, periodSeconds: Int, burst: Int,
+        mode: Mode = .enforce,
         charge: Charge = .work, source: String = ""
     ) {
         self.name = name
@@ -68,19 +69,19 @@ package func stableKey(of name: String) -> UInt64 {
 }
 
 /// What the buckets of a limit are counted by.
-package struct LimitSubjects: OptionSet, Hashable, Sendable {
+package struct LimitDimensions: OptionSet, Hashable, Sendable {
     package let rawValue: UInt8
 
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    package static let organization = LimitSubjects(rawValue: 1)
-    package static let connection = LimitSubjects(rawValue: 2)
-    package static let token = LimitSubjects(rawValue: 4)
+    package static let organization = LimitDimensions(rawValue: 1)
+    package static let connection = LimitDimensions(rawValue: 2)
+    package static let token = LimitDimensions(rawValue: 4)
     /// Each route by itself.
-    package static let operation = LimitSubjects(rawValue: 8)
+    package static let operation = LimitDimensions(rawValue: 8)
 
     /// The same as the protocol's, which would be asked by way of its witnesses.
-    package func contains(_ member: LimitSubjects) -> Bool { rawValue & member.rawValue == member.rawValue }
+    package func contains(_ member: LimitDimensions) -> Bool { rawValue & member.rawValue == member.rawValue }
 }
 
 /// The limits of one route for one plan and set of overrides.

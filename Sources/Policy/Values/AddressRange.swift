@@ -25,19 +25,19 @@ extension AddressRange {
     }
 
     /// Reads `10.0.0.0/8`, `2001:db8::/32` or a single address.
-    init(reading text: String) throws(NotationError) {
+    init(reading text: String) throws(UnitError) {
         let help = "a range is \"10.0.0.0/8\" or \"2001:db8::/32\", a single address \"10.1.2.3\" or \"::1\""
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = parts.first.flatMap({ IPAddress.bytes(of: $0) }) else {
-            throw NotationError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+            throw UnitError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
         }
         var bits = address.count * 8
         if parts.count == 2 {
             guard let written = UInt8(parts[1]), String(written) == parts[1] else {
-                throw NotationError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+                throw UnitError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
             }
             guard written <= bits else {
-                throw NotationError(
+                throw UnitError(
                     .outOfRange, "a prefix of this address has at most \(bits) bits, not \(written)", help)
             }
             bits = Int(written)
@@ -45,7 +45,7 @@ extension AddressRange {
         let first = address.enumerated().map { $1 & Self.mask(ofByte: $0, prefixBits: bits) }
         guard first == address else {
             let range = "\(IPAddress.text(of: first))/\(bits)"
-            throw NotationError(
+            throw UnitError(
                 .badAddressRange, "the address has bits set beyond its prefix of \(bits)",
                 "the range is \"\(range)\"; a single address is written without \"/\(bits)\"")
         }

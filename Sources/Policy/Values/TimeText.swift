@@ -3,12 +3,12 @@ package enum TimeText {
     /// Milliseconds since the epoch of an RFC 3339 time; what is finer is dropped. One without an offset, as Python writes it,
     /// is in UTC.
     package static func epochMilliseconds(_ text: String) -> Int64? {
-        guard text.utf8.count <= 40, let seconds = Notation.time(text) ?? Notation.time(text + "Z") else { return nil }
+        guard text.utf8.count <= 40, let seconds = Units.time(text) ?? Units.time(text + "Z") else { return nil }
         return seconds * 1000 + milliseconds(text)
     }
 
     /// Seconds since the epoch of a time as policies write it: with an offset, or the start of a day.
-    package static func epochSeconds(ofPolicy text: String) -> Int64? { Notation.time(text) }
+    package static func epochSeconds(ofPolicy text: String) -> Int64? { Units.time(text) }
 
     /// The fraction of a second of what is known to be a time: only there does a time have a full stop.
     private static func milliseconds(_ text: String) -> Int64 {

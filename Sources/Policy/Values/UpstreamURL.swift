@@ -26,55 +26,55 @@ package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
 
 extension UpstreamURL {
     /// Reads a URL as policies have it: no user, no query, no fragment, and a path that cannot be read in two ways.
-    init(reading text: String) throws(NotationError) {
+    init(reading text: String) throws(UnitError) {
         // First of all, so that no other message shows the password before it.
         guard !text.contains("@") else {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "a URL has no user and no password here",
                 "a credential is in a file: credential: { header: \"Authorization\", secretFile: \"secrets/upstream\" }",
                 isSecret: true)
         }
         guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "a URL has no spaces and is all ASCII",
                 "a name in another script is written as its resolver knows it: \"xn--...\"")
         }
         for (mark, name) in [("?", "query"), ("#", "fragment")] where text.contains(mark) {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "an endpoint has no \(name)",
                 "leave out \"\(mark)\" and what follows: the query is that of each request")
         }
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
-            throw NotationError(.badURL, "there is no scheme", "\"http://\" or \"https://\", then host and port")
+            throw UnitError(.badURL, "there is no scheme", "\"http://\" or \"https://\", then host and port")
         }
         let scheme = text[..<colon].lowercased()
         guard scheme == "http" || scheme == "https" else {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "the scheme is http or https, not \"\(scheme)\"",
                 "\"http://\" or \"https://\", then host and port")
         }
         let rest = text[colon...].dropFirst(3)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
-        let authority = try Authority(reading: rest[..<slash], .badURL)
+        let authority = try HostAndPort(reading: rest[..<slash], .badURL)
         let isTLS = scheme == "https"
         self.init(
             isTLS: isTLS, host: authority.host, port: authority.port ?? (isTLS ? 443 : 80),
             base: try Self.base(rest[slash...]))
     }
 
-    private static func base(_ path: Substring) throws(NotationError) -> String {
+    private static func base(_ path: Substring) throws(UnitError) -> String {
         guard !path.isEmpty else { return "" }
         guard !path.hasSuffix("/") else {
-            throw NotationError(
+            throw UnitError(
                 .badURL, "the URL ends with a slash", "leave it out: the path of each request begins with one")
         }
         for segment in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
-            guard !segment.isEmpty else { throw NotationError(.badURL, "the path has an empty segment (\"//\")") }
+            guard !segment.isEmpty else { throw UnitError(.badURL, "the path has an empty segment (\"//\")") }
             guard segment != ".", segment != ".." else {
-                throw NotationError(.badURL, "the path has the segment \"\(segment)\"", "write where it leads")
+                throw UnitError(.badURL, "the path has the segment \"\(segment)\"", "write where it leads")
             }
             guard segment.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }) else {
-                throw NotationError(
+                throw UnitError(
                     .badURL, "\"\(segment)\" is not a plain segment of a path",
                     "a segment is letters, digits, \"-\", \".\", \"_\", \"~\" and \":\"")
             }

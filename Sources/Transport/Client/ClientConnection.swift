@@ -28,7 +28,7 @@ package final class ClientConnection {
     package let loop: EventLoop
     private let socket: Socket
     /// Tells whether something comes while others are waited for.
-    package let watch: SocketWatch
+    package let watch: SocketReadiness
     private var stream: ByteStream
     private var state = ClientConnectionState()
     private var parser: ResponseHeadParser
@@ -42,7 +42,7 @@ package final class ClientConnection {
     package private(set) var headStart = 0
     private var start = 0
     private var end = 0
-    private var body = BodyReader(framing: .none)
+    private var body = BodyDecoder(framing: .none)
     private var method = HTTPMethod.get
     private var hasWholeRequest = false
     /// A head has come over this connection, so its handshake is not in doubt any more.
@@ -82,7 +82,7 @@ package final class ClientConnection {
     }
 
     /// Shakes hands; a plain connection has nothing to do.
-    func handshake(before deadline: Instant, unlessClosing client: SocketWatch?) async throws(ConnectFailure) {
+    func handshake(before deadline: Instant, unlessClosing client: SocketReadiness?) async throws(ConnectFailure) {
         while true {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.handshake() } catch { throw .tls(error) }
@@ -181,7 +181,7 @@ package final class ClientConnection {
     /// Sends the request as far as it is known; the upstream may take nothing for as long as `patience`. What it waits for ends
     /// when `client` closes its connection. Never `blocked`.
     package func flush(
-        within patience: Duration, unlessClosing client: SocketWatch? = nil
+        within patience: Duration, unlessClosing client: SocketReadiness? = nil
     ) async throws(ClientFailure) -> Sent {
         while true {
             let sent = try flushAtOnce()
@@ -213,7 +213,7 @@ package final class ClientConnection {
 
     /// Waits for the head of the next response, an interim one included.
     package func nextHead(
-        before deadline: Instant, unlessClosing client: SocketWatch? = nil
+        before deadline: Instant, unlessClosing client: SocketReadiness? = nil
     ) async throws(ClientFailure) {
         while try !headAtHand() { try await awaitBytes(before: deadline, unlessClosing: client) }
     }
@@ -227,7 +227,7 @@ package final class ClientConnection {
         hasReceivedHead = true
         headStart = start
         start += head.end
-        body = BodyReader(framing: head.framing, keepsTrailers: true)
+        body = BodyDecoder(framing: head.framing, keepsTrailers: true)
         guard state.receivedHead(head) != .giveUp else { throw .tooManyInterim }
         return true
     }
@@ -262,7 +262,7 @@ package final class ClientConnection {
     }
 
     /// A function of its own: with its reference to `input` still alive the next read would copy all of it.
-    private func decodeBody() throws(FramingError) -> BodyReader.Step {
+    private func decodeBody() throws(FramingError) -> BodyDecoder.Step {
         let received = input
         return try body.next(received.span, from: &start, to: end)
     }
@@ -300,7 +300,7 @@ package final class ClientConnection {
     }
 
     /// Waits for more of the response, unless `client`, for whom it is, closes its connection.
-    package func awaitBytes(before deadline: Instant, unlessClosing client: SocketWatch? = nil)
+    package func awaitBytes(before deadline: Instant, unlessClosing client: SocketReadiness? = nil)
         async throws(ClientFailure)
     {
         try pass(await watch.readable(before: deadline, unlessClosing: client))

@@ -36,7 +36,7 @@ extension ClientConnection {
     /// Connects and, with TLS, shakes hands; each may take `timeout`.
     package static func connect(
         to target: Target, on loop: EventLoop, timeout: Duration, limits: HeadLimits,
-        unlessClosing client: SocketWatch? = nil
+        unlessClosing client: SocketReadiness? = nil
     ) async throws(ConnectFailure) -> ClientConnection {
         let socket: Socket
         do throws(SystemError) { socket = try Socket.connecting(to: target.address) } catch {

@@ -2,12 +2,12 @@
 package final class ConnectionPool {
     private var idle: [ClientConnection] = []
     private let limit: Int
-    private let idleTime: Patience
+    private let idleTime: Timeout
 
     /// Keeps at most `limit` connections, none of them unused for longer than `idleTime`.
     package init(limit: Int, idleTime: Duration) {
         self.limit = limit
-        self.idleTime = Patience(idleTime)
+        self.idleTime = Timeout(idleTime)
     }
 
     /// How many are kept.

@@ -100,7 +100,7 @@ package final class ConnectionRoom: Sendable {
 /// The connections of one loop that can go, the first to go at the end of the array. One look at all connections finds
 /// several; they are used up one by one.
 struct Evictable {
-    private var watches: [SocketWatch] = []
+    private var watches: [SocketReadiness] = []
     /// No new look before this time.
     private var nextLook: Instant?
 
@@ -123,7 +123,7 @@ struct Evictable {
         return false
     }
 
-    private static func find(on loop: EventLoop, _ room: ConnectionRoom) -> [SocketWatch] {
+    private static func find(on loop: EventLoop, _ room: ConnectionRoom) -> [SocketReadiness] {
         let (counts, share) = room.usage()
         let ranked = loop.watchesThatCanGo().map { watch in
             let since = watch.idleness == .silent ? UInt64(watch.generation) : watch.deadline.nanoseconds
@@ -140,7 +140,7 @@ struct Evictable {
     struct Rank: Comparable {
         private let key: (Int, Int, Int, UInt64)
 
-        init(_ idleness: SocketWatch.Idleness, of count: Int, share: Int, since: UInt64) {
+        init(_ idleness: SocketReadiness.Idleness, of count: Int, share: Int, since: UInt64) {
             key = (count > share ? 0 : 1, idleness.rawValue, -count, since)
         }
 

@@ -8,14 +8,14 @@ internal import Synchronization
 @safe package final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var poller: Poller
     private var wheel: TimerWheel
-    private var watches: [SocketWatch?] = []
+    private var watches: [SocketReadiness?] = []
     /// Places with an entry in the wheel, by their generation.
-    private var parkings: [UInt32: Parking] = [:]
+    private var parkings: [UInt32: Parker] = [:]
     private var generation: UInt32 = 0
     private var due: [TimerWheel.Entry] = []
     private var ready: [UnownedJob] = []
     private var running: [UnownedJob] = []
-    private var chores: [Chore] = []
+    private var chores: [PeriodicTask] = []
     private var isStopping = false
     private var stretches = Stretches()
     /// The tasks that let others go first, in the order in which they go on.
@@ -39,7 +39,7 @@ internal import Synchronization
     var buffers = BufferPools()
     private var evictable = Evictable()
 
-    private struct Chore {
+    private struct PeriodicTask {
         let period: Duration
         var next: Instant
         let body: () -> Void
@@ -97,7 +97,7 @@ internal import Synchronization
 
     /// Calls `body` on the loop every `period`, first after one period. On the loop, or before `run`.
     package func every(_ period: Duration, _ body: @escaping () -> Void) {
-        chores.append(Chore(period: period, next: now + period, body: body))
+        chores.append(PeriodicTask(period: period, next: now + period, body: body))
     }
 
     /// Runs `body` on the loop, soon. From any thread.
@@ -171,7 +171,7 @@ internal import Synchronization
         now = .now()
     }
 
-    private func watch(at slot: Int, generation: UInt32) -> SocketWatch? {
+    private func watch(at slot: Int, generation: UInt32) -> SocketReadiness? {
         guard slot >= 0, slot < watches.count, let watch = watches[slot], watch.generation == generation else {
             return nil
         }
@@ -179,9 +179,9 @@ internal import Synchronization
     }
 
     /// Registers a non-blocking socket with the poller until `unwatch`.
-    package func watch(_ descriptor: Int32) throws(SystemError) -> SocketWatch {
+    package func watch(_ descriptor: Int32) throws(SystemError) -> SocketReadiness {
         generation &+= 1
-        let watch = SocketWatch(loop: self, descriptor: descriptor, generation: generation)
+        let watch = SocketReadiness(loop: self, descriptor: descriptor, generation: generation)
         try poller.register(descriptor, generation: generation)
         let slot = Int(descriptor)
         while watches.count <= slot { watches.append(nil) }
@@ -190,7 +190,7 @@ internal import Synchronization
     }
 
     /// Forgets a socket that is about to be closed.
-    package func unwatch(_ watch: SocketWatch) {
+    package func unwatch(_ watch: SocketReadiness) {
         // What outlived the loop is dropped by whoever had it last: nothing else touches the loop's things then.
         precondition(isOnLoop || hasEnded.load(ordering: .acquiring), "this belongs to the loop's own thread")
         poller.remove(watch.descriptor)
@@ -204,21 +204,21 @@ internal import Synchronization
     }
 
     /// The connections of clients for which nothing is under way.
-    func watchesThatCanGo() -> [SocketWatch] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
+    func watchesThatCanGo() -> [SocketReadiness] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
 
     /// Ends a connection of this loop in favour of `client`, whose place it is then, if one can go. On the loop.
     func evict(for client: UInt64, in room: ConnectionRoom) -> Bool {
         evictable.evict(from: self, for: client, in: room)
     }
 
-    func arm(_ watch: SocketWatch) {
+    func arm(_ watch: SocketReadiness) {
         let tick = wheel.tick(for: watch.deadline)
         guard tick < watch.armedTick else { return }
         watch.armedTick = tick
         wheel.insert(.init(slot: Int(watch.descriptor), generation: watch.generation, tick: tick))
     }
 
-    func arm(_ parking: Parking) {
+    func arm(_ parking: Parker) {
         let tick = wheel.tick(for: parking.deadline)
         guard tick < parking.armedTick else { return }
         if parking.armedTick == .max {
@@ -234,7 +234,7 @@ internal import Synchronization
     private static let parkingSlot = -1
 
     /// The soonest of its entries has come round. Later ones find nothing: it gets another generation when it is armed again.
-    private func expire(_ parking: Parking) {
+    private func expire(_ parking: Parker) {
         parking.armedTick = .max
         if parking.deadline <= now {
             parking.deadlinePassed()

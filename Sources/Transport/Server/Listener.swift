@@ -26,7 +26,7 @@ package final class Listener {
     private let loop: EventLoop
     /// `nil` once nothing more is accepted.
     private var socket: Socket?
-    private let watch: SocketWatch
+    private let watch: SocketReadiness
     private var isAccepting = true
     /// Open connections of this listener.
     package private(set) var connections = 0

@@ -6,23 +6,23 @@ package import HTTP
 /// Noncopyable and not `Sendable`: a local variable of its task, made, used and dropped on its loop. That way no reference
 /// is counted and no access checked on the path of a request.
 package struct ServerConnection: ~Copyable {
-    private let inPlace = InPlace()
+    private let inPlace = AddressPin()
     package let loop: EventLoop
     package let peer: String
     /// Whether the handshake came to TLS 1.3 and not 1.2; `nil` before it and on a plain connection.
     package private(set) var isTLS13: Bool?
     private let socket: Socket
     /// Tells whether the client is still there while others are waited for.
-    package let watch: SocketWatch
+    package let watch: SocketReadiness
     var stream: ByteStream
     package let timeouts: ServerTimeouts
-    private let idlePatience: Patience
+    private let idlePatience: Timeout
     private let context: TLSContext?
     /// After this the current request is the last one.
     private let endOfLife: Instant
 
-    package internal(set) var state: ConnectionState
-    private var parser: HeadParser
+    package internal(set) var state: ServerConnectionState
+    private var parser: RequestHeadParser
 
     /// The current request. Its ranges count from `headStart` in `input`.
     package private(set) var head = RequestHead()
@@ -31,7 +31,7 @@ package struct ServerConnection: ~Copyable {
     package private(set) var headStart = 0
     var start = 0
     var end = 0
-    var body: BodyReader = BodyReader(framing: .none)
+    var body: BodyDecoder = BodyDecoder(framing: .none)
 
     /// What is to be sent: responses are appended here, `flush` sends them. Responses to pipelined requests leave
     /// together.
@@ -67,10 +67,10 @@ package struct ServerConnection: ~Copyable {
         self.context = context
         peer = peerAddress(of: descriptor)
         timeouts = settings.timeouts
-        idlePatience = Patience(settings.timeouts.idle)
+        idlePatience = Timeout(settings.timeouts.idle)
         endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
-        state = ConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
-        parser = HeadParser(limits: settings.headLimits)
+        state = ServerConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
+        parser = RequestHeadParser(limits: settings.headLimits)
     }
 
     deinit {
@@ -188,7 +188,7 @@ package struct ServerConnection: ~Copyable {
     private mutating func beginExchange() {
         headStart = start
         start += head.end
-        body = BodyReader(framing: head.framing)
+        body = BodyDecoder(framing: head.framing)
         state.receivedHead(head)
         if watch.standing != .notAClients { watch.standing = .busy }
         if loop.now > endOfLife { state.mustClose() }
@@ -198,7 +198,7 @@ package struct ServerConnection: ~Copyable {
 
     /// Reads at least one byte to `input[end...]`.
     mutating func fill(
-        before deadline: Instant, interruptible: Bool, unlessReadable other: SocketWatch? = nil
+        before deadline: Instant, interruptible: Bool, unlessReadable other: SocketReadiness? = nil
     ) async -> Fill {
         while true {
             var progress = TLSProgress.wantsRead
@@ -312,8 +312,8 @@ package struct ServerConnection: ~Copyable {
     }
 
     /// The response is in `output`, whole.
-    package mutating func responseFinished() -> ConnectionState.AfterResponse {
-        body = BodyReader(framing: .none)
+    package mutating func responseFinished() -> ServerConnectionState.AfterResponse {
+        body = BodyDecoder(framing: .none)
         answerEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
         return state.responseFinished()
@@ -342,7 +342,7 @@ package struct ServerConnection: ~Copyable {
 
     /// This answer, or the one that ended last, is the last of the connection.
     @discardableResult
-    package mutating func drainBegan() -> ConnectionState.AfterDrain { state.drainBegan() }
+    package mutating func drainBegan() -> ServerConnectionState.AfterDrain { state.drainBegan() }
 
     /// The TLS session was resumed from a ticket.
     package var isResumed: Bool { mutating get { stream.isResumed() } }

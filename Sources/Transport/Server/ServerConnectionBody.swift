@@ -15,7 +15,7 @@ extension ServerConnection {
 
     /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
     /// that waits for `100 Continue` to go on.
-    package mutating func nextBodyPiece(unlessReadable upstream: SocketWatch? = nil) async -> BodyPiece {
+    package mutating func nextBodyPiece(unlessReadable upstream: SocketReadiness? = nil) async -> BodyPiece {
         // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
         if head.expectsContinue, !body.hasStarted, start == end {
             output.append(contentsOf: ServerConnection.continueLine)
@@ -65,7 +65,7 @@ extension ServerConnection {
         }
     }
 
-    private mutating func decodeBody() throws(FramingError) -> BodyReader.Step {
+    private mutating func decodeBody() throws(FramingError) -> BodyDecoder.Step {
         let received = input
         return try body.next(received.span, from: &start, to: end)
     }

@@ -25,12 +25,12 @@ package final class NameResolver: Sendable {
     /// `@unchecked Sendable`: but for `loop`, which never changes, it is touched on that loop's thread only.
     private final class Waiter: @unchecked Sendable {
         let loop: EventLoop
-        let parking: Parking
+        let parking: Parker
         var outcome = HostAddresses.timedOut
 
         init(loop: EventLoop) {
             self.loop = loop
-            parking = Parking(loop: loop)
+            parking = Parker(loop: loop)
         }
 
         func answer(_ outcome: HostAddresses) {

@@ -71,7 +71,7 @@ package struct Instant: Comparable, Hashable, Sendable {
     }
 
     /// For what is added for each request: a `Duration` costs divisions of 128-bit numbers.
-    package static func + (instant: Instant, patience: Patience) -> Instant {
+    package static func + (instant: Instant, patience: Timeout) -> Instant {
         Instant(nanoseconds: instant.nanoseconds &+ patience.nanoseconds)
     }
 
@@ -81,7 +81,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 }
 
 /// How long something may take, as a number of nanoseconds.
-package struct Patience: Sendable {
+package struct Timeout: Sendable {
     let nanoseconds: UInt64
 
     package init(_ duration: Duration) { nanoseconds = (Instant(nanoseconds: 0) + duration).nanoseconds }

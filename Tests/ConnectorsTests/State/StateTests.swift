@@ -76,7 +76,7 @@ import Testing
 
     @Test("Observers hear what becomes of a job, each change once, before a reader can see it")
     func observersFirst() {
-        let ledger = Ledger(ServiceState([], endedJobsKept: 10))
+        let ledger = StateStore(ServiceState([], endedJobsKept: 10))
         var job = job()
         let id = job.id
         let told = Mutex<[String]>([])

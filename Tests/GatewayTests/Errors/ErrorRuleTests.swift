@@ -17,9 +17,9 @@ struct ErrorRuleTests {
     private func read(
         _ status: Int, _ body: String, _ rules: [ErrorRule], fields: [(name: String, value: String)] = []
     ) -> ErrorResponse {
-        let error = UpstreamError(
+        let error = UpstreamErrorResponse(
             status: status, contentType: "application/json", body: Array(body.utf8), fields: fields)
-        return UpstreamErrorAnswer(error, rules: rules, showsUpstream: false, epochSeconds: 0).response
+        return NormalizedError(error, rules: rules, showsUpstream: false, epochSeconds: 0).response
     }
 
     private static let running = rule(

@@ -8,7 +8,7 @@ import Testing
 private func rendered(_ response: ErrorResponse, addsDetail: Bool = false) throws -> JSONValue {
     var bytes: [UInt8] = []
     let traceID = TraceID(high: 0x0123_4567_89AB_CDEF, low: 1)
-    Envelope.append(response, traceID: traceID, epochMilliseconds: 0, addsDetail: addsDetail, to: &bytes)
+    ErrorEnvelope.append(response, traceID: traceID, epochMilliseconds: 0, addsDetail: addsDetail, to: &bytes)
     return try JSONValue.read(bytes.span)
 }
 
@@ -197,12 +197,12 @@ struct FailureTests {
 }
 
 @Suite("Envelope")
-struct EnvelopeTests {
+struct ErrorEnvelopeTests {
     @Test("The envelope has exactly the documented shape")
     func shape() {
         var bytes: [UInt8] = []
         let response = ErrorResponse(.jobNotFound)
-        Envelope.append(
+        ErrorEnvelope.append(
             response, traceID: TraceID(high: 0xA, low: 0xB), epochMilliseconds: 1_709_251_199_999, addsDetail: false,
             to: &bytes)
         #expect(

@@ -41,7 +41,7 @@ struct JobListingTests {
         since: Int64 = 1_800_000_000_000, mayRestart: Bool = false
     ) -> (isProof: Bool, isFound: Bool, places: [String]) {
         let known = wanted.map { LeaseJob(id: $0, type: "sync", status: "running", startedAt: startedAt) }
-        let lease = WatchedLease(
+        let lease = PolledLease(
             serial: 1, key: LeaseKey(organization: "o", connection: "c1"), kind: "sync", family: family,
             state: known == nil ? .uncertain : .held, job: known, since: since, isAccepted: false,
             origin: LeaseOrigin(mayRestart: mayRestart))

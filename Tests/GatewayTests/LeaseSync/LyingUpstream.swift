@@ -32,7 +32,7 @@ struct Truth {
     /// By how much the upstream's clock is ahead.
     private let skew: Int
     /// What a cache before it remembers.
-    private var answers: [String: UpstreamAnswer] = [:]
+    private var answers: [String: InternalResponse] = [:]
 
     /// 2023-11-14T00:00:00Z.
     static let midnight = 1_699_920_000_000
@@ -108,22 +108,22 @@ extension Truth {
     }
 
     /// Answers a question of the gateway: `nil` is silence.
-    mutating func answer(_ target: String) -> UpstreamAnswer? {
+    mutating func answer(_ target: String) -> InternalResponse? {
         if !isHonest, chance(3) {
             lies += 1
             if chance(4) { return nil }
             let (status, body) = Self.garbage.randomElement(using: &random) ?? (404, "")
-            return UpstreamAnswer(status: status, body: Array(body.utf8))
+            return InternalResponse(status: status, body: Array(body.utf8))
         }
         if !isHonest, chance(12), let stored = answers[target] {
-            return UpstreamAnswer(status: stored.status, body: stored.body, isStored: true)
+            return InternalResponse(status: stored.status, body: stored.body, isStored: true)
         }
         let answer = read(target)
         answers[target] = answer
         return answer
     }
 
-    private mutating func read(_ target: String) -> UpstreamAnswer {
+    private mutating func read(_ target: String) -> InternalResponse {
         let (path, query) = target.split(separator: "?").first.map { ($0, target.dropFirst($0.count + 1)) } ?? ("", "")
         let parts = path.split(separator: "/")
         var fields: [Substring: Substring] = [:]
@@ -140,18 +140,18 @@ extension Truth {
         return listOfAll(offset: offset)
     }
 
-    private mutating func one(_ id: String) -> UpstreamAnswer {
+    private mutating func one(_ id: String) -> InternalResponse {
         guard let job = jobs[id] else {
             if old.values.contains(where: { $0.contains(id) }), chance(2) {
                 let connection = old.first { $0.value.contains(id) }?.key ?? ""
                 return good(object(id, connection, status: "succeeded", startedAt: nil))
             }
-            return UpstreamAnswer(status: 404, body: [])
+            return InternalResponse(status: 404, body: [])
         }
         if !isHonest {
             // Somebody else's job, or the job of somewhere else, says nothing.
             if chance(6) { return good(object(id, "elsewhere", status: "failed", startedAt: nil)) }
-            if chance(6) { return UpstreamAnswer(status: 404, body: []) }
+            if chance(6) { return InternalResponse(status: 404, body: []) }
             if chance(80) {
                 deny(id)
                 return good(object(id, job.connection, status: "cancelled", startedAt: nil))
@@ -160,7 +160,7 @@ extension Truth {
         return good(honest(job))
     }
 
-    private mutating func list(of connection: String, offset: Int, isBare: Bool) -> UpstreamAnswer {
+    private mutating func list(of connection: String, offset: Int, isBare: Bool) -> InternalResponse {
         var shown = (old[connection] ?? []).map { object($0, connection, status: "succeeded", startedAt: nil) }
         for job in running(on: connection) {
             if !isHonest, chance(40) { omit(job.id) } else { shown.append(honest(job)) }
@@ -173,7 +173,7 @@ extension Truth {
         return good(isBare ? body : #"{"data":\#(body),"total":\#(total)}"#)
     }
 
-    private mutating func listOfAll(offset: Int) -> UpstreamAnswer {
+    private mutating func listOfAll(offset: Int) -> InternalResponse {
         var shown: [String] = []
         for job in jobs.values.sorted(by: { $0.startedAt > $1.startedAt }) where isHonest || !chance(3) {
             shown.append(honest(job))
@@ -184,7 +184,7 @@ extension Truth {
     /// Shorter than what is asked for.
     private var pageLength: Int { 30 }
 
-    private func good(_ body: String) -> UpstreamAnswer { UpstreamAnswer(status: 200, body: Array(body.utf8)) }
+    private func good(_ body: String) -> InternalResponse { InternalResponse(status: 200, body: Array(body.utf8)) }
 
     /// Answers a trigger that started `job`.
     mutating func answer(toTriggerOf job: Job) -> (status: Int, body: String)? {
@@ -206,12 +206,12 @@ extension Truth {
     }
 }
 
-final class LyingUpstream: UpstreamQuestions {
+final class LyingUpstream: InternalRequesting {
     let truth: Mutex<Truth>
 
     init(_ truth: Truth) { self.truth = Mutex(truth) }
 
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer {
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
         guard let answer = truth.withLock({ $0.answer(target) }) else { throw .answerTimeout }
         return answer
     }

@@ -41,8 +41,8 @@ private struct LyingWorld {
     }
 
     private struct Pending {
-        let leases: [WatchedLease]
-        let answers: [JobAnswer]
+        let leases: [PolledLease]
+        let answers: [JobStatus]
         let moment: LeaseMoment
         let askedAt: Instant
         let at: Int
@@ -53,12 +53,12 @@ private struct LyingWorld {
     private static let connections = (0..<24).map { "c\($0)" }
 
     private let upstream: LyingUpstream
-    private let questions: JobQuestions
+    private let questions: JobStatusClient
     private var random: SeededRandom
     private var disk = MemoryDisk()
     private var journal: LeaseJournal
     private var table: LeaseTable
-    private var watches = JobWatches()
+    private var watches = JobPollSchedule()
     private var requests: [Request] = []
     private var pending: [Pending] = []
     private(set) var (refused, lost, crashes, mostLeases) = (0, 0, 0, 0)
@@ -70,7 +70,7 @@ private struct LyingWorld {
             truth.old[connection] = (0..<70).map { "old_\(connection)_\($0)" }
         }
         upstream = LyingUpstream(truth)
-        questions = JobQuestions(questions: upstream, path: ScriptedQuestions.path)
+        questions = JobStatusClient(questions: upstream, path: ScriptedQuestions.path)
         journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         journal.step()
@@ -166,7 +166,7 @@ private struct LyingWorld {
             }
             let started =
                 (200...299).contains(answer.status)
-                ? RemoteJobs(leases: table, questions: questions).started(
+                ? JobObserver(leases: table, questions: questions).started(
                     by: Array(answer.body.utf8).span, key(job.connection), kind: Self.sync,
                     family: family(job.connection))
                 : nil
@@ -232,7 +232,7 @@ private struct LyingWorld {
         for entry in entries { table.restore(entry, matrix: Self.matrix, now: Int64(now)) }
         journal.step()
         for request in before { request.lease = nil }
-        watches = JobWatches()
+        watches = JobPollSchedule()
         pending = []
     }
 

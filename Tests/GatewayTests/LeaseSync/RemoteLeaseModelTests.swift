@@ -63,10 +63,10 @@ private struct World {
     }
 
     struct Question {
-        let lease: WatchedLease
+        let lease: PolledLease
         let moment: LeaseMoment
         let askedAt: Instant
-        var answer: JobAnswer?
+        var answer: JobStatus?
     }
 
     /// A job object on its way to a client.
@@ -81,7 +81,7 @@ private struct World {
     var disk = MemoryDisk()
     var journal: LeaseJournal
     var table: LeaseTable
-    var watches = JobWatches()
+    var watches = JobPollSchedule()
     var jobs: [Job] = []
     var requests: [Request] = []
     var questions: [Question] = []
@@ -241,7 +241,7 @@ private struct World {
         journal.mend()
         // In an order that the seed alone decides.
         let watched = table.watched().sorted { $0.serial < $1.serial }
-        for lease in watches.due(watched, now: instant, room: JobWatches.mostQuestions - questions.count) {
+        for lease in watches.due(watched, now: instant, room: JobPollSchedule.mostQuestions - questions.count) {
             questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
         }
     }
@@ -253,7 +253,7 @@ private struct World {
         questions[index].answer = chance(8) ? .unknown(.failed) : truth(about: questions[index].lease)
     }
 
-    private func truth(about lease: WatchedLease) -> JobAnswer {
+    private func truth(about lease: PolledLease) -> JobStatus {
         let visible = jobs.filter { $0.connection == lease.key.connection && $0.visibleAt <= now }
         func shown(_ job: Job) -> LeaseJob {
             LeaseJob(id: job.id, type: "x", status: job.isRunning ? "running" : "succeeded")
@@ -272,7 +272,7 @@ private struct World {
         apply(answer, question)
     }
 
-    private mutating func apply(_ answer: JobAnswer, _ question: Question) {
+    private mutating func apply(_ answer: JobStatus, _ question: Question) {
         table.apply(
             answer, to: question.lease, question.moment, &watches, askedAt: question.askedAt, now: instant, jitter: 1.1)
     }
@@ -305,7 +305,7 @@ private struct World {
         for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
         journal.step()
         for request in before { request.lease = nil }
-        watches = JobWatches()
+        watches = JobPollSchedule()
         (questions, passing, momentOfClient) = ([], [], nil)
     }
 

@@ -5,14 +5,14 @@ import Transport
 @testable import Gateway
 
 /// An upstream that answers the gateway's questions as a test tells it, and remembers them.
-final class ScriptedQuestions: UpstreamQuestions {
+final class ScriptedQuestions: InternalRequesting {
     struct Question: Equatable {
         let target: String
         let organization: String
     }
 
     private struct State {
-        var answers: [String: UpstreamAnswer] = [:]
+        var answers: [String: InternalResponse] = [:]
         var asked: [Question] = []
         var underWay = 0
         var mostUnderWay = 0
@@ -23,7 +23,7 @@ final class ScriptedQuestions: UpstreamQuestions {
 
     /// What is said to whoever asks for `target`; everything else is answered with a failure.
     func answers(_ target: String, _ status: Int = 200, _ body: String = "") {
-        state.withLock { $0.answers[target] = UpstreamAnswer(status: status, body: Array(body.utf8)) }
+        state.withLock { $0.answers[target] = InternalResponse(status: status, body: Array(body.utf8)) }
     }
 
     /// Answers wait until `gate` is open.
@@ -36,7 +36,7 @@ final class ScriptedQuestions: UpstreamQuestions {
     /// How many questions there were at the same time.
     var mostUnderWay: Int { state.withLock { $0.mostUnderWay } }
 
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> UpstreamAnswer {
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
         let gate = state.withLock { state in
             state.asked.append(Question(target: target, organization: organization))
             state.underWay += 1
@@ -67,11 +67,11 @@ final class ScriptedQuestions: UpstreamQuestions {
     }
 }
 
-extension JobWatches {
+extension JobPollSchedule {
     /// The leases to ask about now, at most `room`.
-    mutating func due(_ leases: [WatchedLease], now: Instant, room: Int) -> [WatchedLease] {
+    mutating func due(_ leases: [PolledLease], now: Instant, room: Int) -> [PolledLease] {
         _ = note(leases, now: now)
-        var due: [WatchedLease] = []
+        var due: [PolledLease] = []
         while due.count < room {
             let leases = next(now: now)
             if leases.isEmpty { break }
@@ -81,6 +81,6 @@ extension JobWatches {
     }
 }
 
-extension JobAnswer {
+extension JobStatus {
     var isUnknown: Bool { if case .unknown = self { true } else { false } }
 }

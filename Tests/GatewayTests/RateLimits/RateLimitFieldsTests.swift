@@ -23,7 +23,7 @@ struct RateLimitFieldsTests {
         var batch = RateLimitBatch()
         limiter.fill(
             &batch, with: rules,
-            for: LimitSubject(organization: 1, connection: connection, token: token, operation: 3))
+            for: BucketSubject(organization: 1, connection: connection, token: token, operation: 3))
         return batch
     }
 
@@ -69,7 +69,7 @@ struct RateLimitFieldsTests {
             LimitRule(name: "o", index: 0, per: .token, count: 1, periodSeconds: 1, burst: 1, mode: .observe)
         ]
         var batch = RateLimitBatch()
-        limiter.fill(&batch, with: observed, for: LimitSubject(organization: 1, token: 2, operation: 3))
+        limiter.fill(&batch, with: observed, for: BucketSubject(organization: 1, token: 2, operation: 3))
         #expect(limiter.take(&batch, now: start))
         var bytes: [UInt8] = []
         RateLimitFields.append(batch, rules: observed, family: .aitronos, epochMilliseconds: 0, to: &bytes)
@@ -96,7 +96,7 @@ struct RateLimitFieldsTests {
         ]
         var after = RateLimitBatch()
         limiter.fill(
-            &after, with: reloaded, for: LimitSubject(organization: 1, connection: "conn_1", token: 2, operation: 3))
+            &after, with: reloaded, for: BucketSubject(organization: 1, connection: "conn_1", token: 2, operation: 3))
         #expect(!limiter.take(&after, now: start))
     }
 
@@ -108,7 +108,7 @@ struct RateLimitFieldsTests {
         ]
         var batch = RateLimitBatch()
         for _ in 0..<3 {
-            limiter.fill(&batch, with: rules, for: LimitSubject(organization: 1, token: 2, operation: 3))
+            limiter.fill(&batch, with: rules, for: BucketSubject(organization: 1, token: 2, operation: 3))
             #expect(limiter.take(&batch, now: start))
             limiter.refund(&batch, now: start)
             #expect(batch.limits[0].remaining == 3)

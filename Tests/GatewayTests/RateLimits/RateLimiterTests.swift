@@ -7,7 +7,7 @@ private let second: UInt64 = 1_000_000_000
 private let start: UInt64 = 1_000 * second
 
 extension RateLimiter {
-    fileprivate func key(_ parts: String...) -> LimitKey {
+    fileprivate func key(_ parts: String...) -> BucketKey {
         var hasher = keyHasher
         for part in parts { hasher.combine(part) }
         return hasher.finish()
@@ -324,11 +324,11 @@ struct RateLimiterTests {
     func tableModel() {
         var random = FastRandom()
         var table = BucketTable(maximumCount: 4096)
-        var model: [LimitKey: UInt64] = [:]
+        var model: [BucketKey: UInt64] = [:]
         var now = start
         for _ in 0..<50_000 {
             // Few home slots, so that chains collide and wrap.
-            let key = LimitKey(high: .random(in: 0..<64, using: &random), low: .random(in: 0..<16, using: &random))
+            let key = BucketKey(high: .random(in: 0..<64, using: &random), low: .random(in: 0..<16, using: &random))
             switch Int.random(in: 0..<4, using: &random) {
             case 0:
                 #expect(table.arrival(key) == 0 || table.arrival(key) == model[key])
@@ -347,7 +347,7 @@ struct RateLimiterTests {
     @Test("Keys of different parts differ, and equal parts agree")
     func keys() {
         let limiter = RateLimiter()
-        var seen: Set<LimitKey> = []
+        var seen: Set<BucketKey> = []
         let parts = ["", "a", "ab", "abc", "abcdefg", "abcdefgh", "abcdefghi", "abcdefgh\0"]
         for first in parts {
             for second in parts {
@@ -365,11 +365,11 @@ struct RateLimiterTests {
 
     @Test("Every bit of a part changes about half of the key")
     func avalanche() {
-        var hasher = LimitKeyHasher(key: (1, 2))
+        var hasher = BucketKeyHasher(key: (1, 2))
         hasher.combine(UInt64(0))
         let zero = hasher.finish()
         for bit in 0..<64 as Range<UInt64> {
-            var other = LimitKeyHasher(key: (1, 2))
+            var other = BucketKeyHasher(key: (1, 2))
             other.combine(1 << bit)
             let key = other.finish()
             let flipped = (key.high ^ zero.high).nonzeroBitCount + (key.low ^ zero.low).nonzeroBitCount

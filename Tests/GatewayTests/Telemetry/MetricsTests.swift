@@ -67,7 +67,7 @@ struct MetricsTests {
         #expect(lines.contains(#"gateway_rate_limit_buckets 9"#))
         #expect(lines.contains(#"gateway_rate_limit_exceeded_total{limit="a\"b\\c\nd",mode="enforce"} 1"#))
         #expect(lines.contains(#"gateway_rate_limit_exceeded_total{limit="calls",mode="observe"} 1"#))
-        #expect(lines.contains(#"gateway_policy_reloads_total{outcome="refused"} 1"#))
+        #expect(lines.contains(#"gateway_policy_reloads_total{result="rejected"} 1"#))
         #expect(lines.contains(#"gateway_policy_info{version="abc"} 1"#))
     }
 

@@ -8,26 +8,26 @@ import Testing
 struct EndpointProofTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
-    private var health: EndpointHealth {
+    private var health: CircuitBreaker {
         var breaker = UpstreamSettings.Breaker()
         breaker.failures = 5
         breaker.openFor = .seconds(5)
-        return EndpointHealth(breaker: breaker, check: nil)
+        return CircuitBreaker(breaker: breaker, check: nil)
     }
 
     /// Reports one status, and says whether that put the endpoint out.
     private func status(
-        _ health: inout EndpointHealth, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
+        _ health: inout CircuitBreaker, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
         onTrial isTrial: Bool = false, mayLeave: Bool = true
-    ) -> EndpointHealth.Change? {
+    ) -> CircuitBreaker.Change? {
         health.answered(
             status: 503, to: organization, good: good, onTrial: isTrial, now: Self.start + .seconds(seconds)
         ) { _ in mayLeave }
     }
 
     private func silence(
-        _ health: inout EndpointHealth, _ organization: UInt64, servesOthers: Bool
-    ) -> EndpointHealth.Change? {
+        _ health: inout CircuitBreaker, _ organization: UInt64, servesOthers: Bool
+    ) -> CircuitBreaker.Change? {
         health.gaveNoAnswer(.answerTimeout, to: organization, now: Self.start) { _ in
             servesOthers
         } mayLeave: { _ in
@@ -119,7 +119,7 @@ struct EndpointProofTests {
     func kept() {
         var health = health
         for _ in 0..<4 { _ = health.failed(now: Self.start) }
-        func fail(_ mayLeave: Bool) -> EndpointHealth.Change? {
+        func fail(_ mayLeave: Bool) -> CircuitBreaker.Change? {
             health.wasUnreachable(.connectionRefused, now: Self.start) { _ in mayLeave }
         }
         #expect(fail(false) == .kept(.unreachable(.connectionRefused)))

@@ -10,14 +10,14 @@ struct EndpointTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
     private func endpoint(
-        outAfter failures: Int, port: UInt16 = 1, room: EndpointRoom? = nil,
+        outAfter failures: Int, port: UInt16 = 1, room: EjectionLimit? = nil,
         say: @escaping @Sendable (String) -> Void = { _ in }
     ) -> Endpoint {
         var settings = UpstreamSettings(endpoints: [])
         settings.breaker.failures = failures
         return Endpoint(
             url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
-            address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room ?? EndpointRoom(),
+            address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room ?? EjectionLimit(),
             say: say)
     }
 
@@ -48,7 +48,7 @@ struct EndpointTests {
         let said = Mutex<[String]>([])
         for count in 1...5 {
             said.withLock { $0 = [] }
-            let room = EndpointRoom()
+            let room = EjectionLimit()
             let endpoints = (0..<count).map { index in
                 endpoint(outAfter: 1, port: UInt16(index + 1), room: room) { line in said.withLock { $0.append(line) } }
             }

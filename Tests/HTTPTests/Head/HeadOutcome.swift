@@ -38,14 +38,14 @@ typealias HeadOutcome = Outcome<ReadHead, HeadError>
 
 extension HeadOutcome {
     init(_ bytes: [UInt8], cuts: [Int] = [], limits: HeadLimits = HeadLimits()) {
-        var parser = HeadParser(limits: limits)
+        var parser = RequestHeadParser(limits: limits)
         var head = RequestHead()
         self.init(bytes, cuts: cuts) { HeadOutcome.next($0, &parser, &head) }
     }
 
     init(_ text: String, limits: HeadLimits = HeadLimits()) { self.init(Array(text.utf8), limits: limits) }
 
-    static func next(_ bytes: [UInt8], _ parser: inout HeadParser, _ head: inout RequestHead) -> HeadOutcome {
+    static func next(_ bytes: [UInt8], _ parser: inout RequestHeadParser, _ head: inout RequestHead) -> HeadOutcome {
         HeadOutcome { () throws(HeadError) in
             try parser.parse(bytes.span, into: &head) ? ReadHead(head, bytes) : nil
         }

@@ -53,7 +53,7 @@ struct HeadPropertyTests {
     @Test("The parser reads nothing behind the bytes it is given", arguments: samples + refused)
     func pageGuard(text: String) {
         expectNothingReadBehind(Array(text.utf8)) { bytes in
-            var parser = HeadParser(limits: Self.limits)
+            var parser = RequestHeadParser(limits: Self.limits)
             var head = RequestHead()
             _ = try? parser.parse(bytes, into: &head)
         }

@@ -7,7 +7,7 @@ struct HopByHopTests {
         _ fields: [String], dropping: FieldNameSet = [], droppingOther: (String) -> Bool = { _ in false }
     ) throws -> String {
         let bytes = Array(headText(fields).utf8)
-        var parser = HeadParser(limits: HeadLimits(headBytes: 65536, fields: 1000))
+        var parser = RequestHeadParser(limits: HeadLimits(headBytes: 65536, fields: 1000))
         var head = RequestHead()
         #expect(try parser.parse(bytes.span, into: &head))
         var output = Array("before|".utf8)

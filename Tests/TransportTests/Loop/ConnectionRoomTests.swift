@@ -48,7 +48,7 @@ import Testing
 
     @Test("Who has most goes first, there who is silent, then who is idle, and the longest first")
     func order() {
-        func rank(_ idleness: SocketWatch.Idleness, of count: Int, since: UInt64 = 0) -> Evictable.Rank {
+        func rank(_ idleness: SocketReadiness.Idleness, of count: Int, since: UInt64 = 0) -> Evictable.Rank {
             Evictable.Rank(idleness, of: count, share: 10, since: since)
         }
         let ranks = [

@@ -2,7 +2,7 @@ internal import Transport
 
 /// The journal's file, as its one writer has it. Blocks.
 struct JournalWriter: Sendable {
-    private let disk: any JournalDisk
+    private let disk: any JournalStorage
     /// `nil` while nobody knows what the file holds or whether its name is durable: only a new file helps.
     private var file: (any JournalFile)?
     /// How long the file is.
@@ -13,12 +13,12 @@ struct JournalWriter: Sendable {
     /// What the next file is called until it is whole.
     static let unfinishedName = "leases.journal.new"
 
-    init(disk: any JournalDisk) { self.disk = disk }
+    init(disk: any JournalStorage) { self.disk = disk }
 
     private var isSound: Bool { file != nil }
 
     /// Writes what a step hands over. A new file that is only wanted for its size need not succeed.
-    mutating func write(_ step: JournalQueue.Step) throws(SystemError) {
+    mutating func write(_ step: JournalState.Step) throws(SystemError) {
         if let image = step.image {
             do throws(SystemError) { return try rewrite(Array(image.values.joined())) } catch {
                 if step.needsImage || !isSound { throw error }

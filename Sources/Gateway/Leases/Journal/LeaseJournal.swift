@@ -13,7 +13,7 @@ package final class LeaseJournal: Sendable {
     package struct Unavailable: Error, Equatable {}
 
     fileprivate struct State {
-        var queue: JournalQueue
+        var queue: JournalState
         var isClosed = false
         /// The operator knows that the disk does not take leases.
         var isFailureTold = false
@@ -37,23 +37,23 @@ package final class LeaseJournal: Sendable {
     private static let patience = Duration.seconds(10)
 
     /// A file below `leastCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
-    init(disk: any JournalDisk, leastCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
-        state = Mutex(State(queue: JournalQueue(leastCompaction: leastCompaction)))
+    init(disk: any JournalStorage, leastCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
+        state = Mutex(State(queue: JournalState(leastCompaction: leastCompaction)))
         writer = Mutex(JournalWriter(disk: disk))
         self.warn = warn
     }
 
     /// The leases that `disk` remembers, in the order they began. An error means that nobody knows which there are.
     static func recover(
-        from disk: any JournalDisk, warn: @Sendable (String) -> Void
-    ) throws(SystemError) -> [LeaseEntry] {
+        from disk: any JournalStorage, warn: @Sendable (String) -> Void
+    ) throws(SystemError) -> [LeaseJournalRecord] {
         guard let file = try disk.contents(of: JournalWriter.name) else { return [] }
         let contents = JournalFrame.find(in: file)
         if contents.damagedBytes > 0 {
             warn("\(JournalWriter.name): \(contents.damagedBytes) damaged bytes passed over; leases may be missing")
         }
         if contents.tornBytes > 0 { warn("\(JournalWriter.name): \(contents.tornBytes) bytes of a torn write dropped") }
-        var leases: [UInt64: LeaseEntry] = [:]
+        var leases: [UInt64: LeaseJournalRecord] = [:]
         for payload in contents.payloads {
             switch LeaseChange(file.span.extracting(payload)) {
             case .held(let entry): leases[entry.serial] = entry

@@ -6,7 +6,7 @@ extension Worker {
     /// Appends the head of a request as the upstream gets it: target and end-to-end fields byte for byte, without what belongs
     /// to the client's connection and what only the gateway may say; then what the gateway says (RFC 9110, section 7.6).
     func appendForwardedHead(
-        of connection: borrowing ServerConnection, _ exchange: borrowing Exchange, _ caller: borrowing CallerLines,
+        of connection: borrowing ServerConnection, _ exchange: borrowing Exchange, _ caller: borrowing IdentityFields,
         to endpoint: Endpoint, _ client: UpstreamClient, _ framing: ForwardedFraming, _ output: inout [UInt8]
     ) {
         let head = connection.head

@@ -248,7 +248,7 @@ struct LeaseJournalTests {
     @Test("A compaction that fails before the new file has its name is put off, and no request fails")
     func failedCompaction() throws {
         let disk = MemoryDisk()
-        var queue = JournalQueue(leastCompaction: 100)
+        var queue = JournalState(leastCompaction: 100)
         var writer = JournalWriter(disk: disk)
         func step() -> Bool {
             let step = queue.beginStep()
@@ -279,8 +279,8 @@ struct LeaseJournalTests {
     func failedAppend() throws {
         let disk = MemoryDisk()
         var writer = JournalWriter(disk: disk)
-        let whole = JournalQueue.Step(records: [], image: [1: [1, 2]], needsImage: true, position: 1)
-        let more = JournalQueue.Step(records: [3], image: nil, needsImage: false, position: 2)
+        let whole = JournalState.Step(records: [], image: [1: [1, 2]], needsImage: true, position: 1)
+        let more = JournalState.Step(records: [3], image: nil, needsImage: false, position: 2)
         try writer.write(whole)
         try writer.write(more)
         #expect(disk.journal == [1, 2, 3])
@@ -295,11 +295,11 @@ struct LeaseJournalTests {
 
     @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
     func overflow() throws {
-        var queue = JournalQueue(leastCompaction: 1 << 20)
+        var queue = JournalState(leastCompaction: 1 << 20)
         queue.ended(queue.beginStep(), succeeded: true, fileBytes: 0)
         // The disk is busy with this for a long time.
         let slow = queue.beginStep()
-        let entry = LeaseEntry(
+        let entry = LeaseJournalRecord(
             serial: 1, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 0,
             job: nil)
         let frame = [UInt8](repeating: 1, count: 1 << 20)

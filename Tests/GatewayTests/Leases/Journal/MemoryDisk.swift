@@ -4,7 +4,7 @@ import Synchronization
 @testable import Transport
 
 /// A disk in memory that can fail, and that loses at a crash what was not synchronized: any part of it, or nothing.
-final class MemoryDisk: JournalDisk {
+final class MemoryDisk: JournalStorage {
     private struct Content {
         var written: [UInt8] = []
         var durableBytes = 0

@@ -86,7 +86,7 @@ struct ForwardedHeadTests {
 struct RelayedFramingTests {
     private func request(_ method: String, _ version: String) throws -> RequestHead {
         var head = RequestHead()
-        var parser = HeadParser()
+        var parser = RequestHeadParser()
         #expect(try parser.parse(Array("\(method) / HTTP/\(version)\r\nHost: a\r\n\r\n".utf8).span, into: &head))
         return head
     }
@@ -133,17 +133,17 @@ struct RelayedFramingTests {
 }
 
 @Suite("The copy of an answer")
-struct BodyCopyTests {
+struct BodyTapTests {
     @Test("Nothing is kept that nobody wants")
     func unwanted() {
-        var copy = BodyCopy(isWanted: false, holdsBack: false)
+        var copy = BodyTap(isWanted: false, holdsBack: false)
         #expect(copy.takes(1) == false)
         #expect(copy.plain == [])
     }
 
     @Test("What fits is kept to the last byte; one more, and nothing is held back for it any more")
     func limit() {
-        var copy = BodyCopy(isWanted: true, holdsBack: true)
+        var copy = BodyTap(isWanted: true, holdsBack: true)
         #expect(copy.takes(copy.limit) == true)
         #expect(copy.holdsBack)
         #expect(copy.takes(copy.limit + 1) == false)
@@ -154,17 +154,17 @@ struct BodyCopyTests {
 
     @Test("What cannot be decoded says nothing")
     func damaged() {
-        let copy = BodyCopy(isWanted: true, holdsBack: true, coding: .gzip)
+        let copy = BodyTap(isWanted: true, holdsBack: true, coding: .gzip)
         #expect(copy.plain == [])
     }
 }
 
 @Suite("Whom the gateway believes")
 struct TrustTests {
-    private func policies(_ ranges: String) throws -> ActivePolicies {
+    private func policies(_ ranges: String) throws -> CompiledPolicies {
         let worker = try TestPipeline.idleWorker()
         let set = try TestPipeline.policies("gateway: { trustedProxies: [\(ranges)] },")
-        return ActivePolicies(set, counts: worker.counts)
+        return CompiledPolicies(set, counts: worker.counts)
     }
 
     @Test("Nobody, where the policy names nobody")

@@ -1,0 +1,96 @@
+internal import JSON
+package import Policy
+
+/// What a client gets for an upstream's error: the documented envelope, and the fields that go with it.
+package struct NormalizedError {
+    package var response: ErrorResponse
+    /// The upstream's fields that are still true, in their order. `Retry-After`, and `WWW-Authenticate` where the upstream has
+    /// none, are in `response`.
+    package var fields: [(name: String, value: String)]
+    /// The upstream's own words, for the log only; `nil` where it has none.
+    package let upstreamText: String?
+
+    /// Keeps the status unless a rule changes it, and the code and message where the upstream brought some. The first rule
+    /// that matches decides. Of a failure of the upstream, 5xx, only a code is kept, unless policy shows its errors.
+    ///
+    /// `showsUpstream` is what `upstream.showsErrors` says. A status that is no error becomes 502.
+    package init(_ error: UpstreamErrorResponse, rules: [ErrorRule], showsUpstream: Bool, epochSeconds: Int64) {
+        let json = error.json
+        let rule = error.rule(of: rules, json)
+        let isShown = rule?.showsUpstream ?? showsUpstream
+        let whole = UpstreamErrorParser(json, status: error.status)
+        upstreamText = error.words(whole)
+        let body = isShown || (400...499).contains(error.status) ? whole : whole.ofFailure
+        let status = rule?.answer.status ?? error.status
+
+        response = ErrorResponse(upstreamStatus: (400...599).contains(status) ? status : 502)
+        if let code = rule?.answer.code ?? body.code { response.code = code }
+        if let message = rule?.answer.message ?? body.message { response.message = message }
+        if rule?.answer.message == nil { response.systemMessage = body.systemMessage }
+        response.details = body.details
+        if isShown { response.details.append(.init("upstream", error.original(json))) }
+        response.receivedStatus = error.status
+
+        fields = ErrorFieldFilter.kept(of: error.fields, status: response.status)
+        response.retryAfterSeconds = Self.wait(response.status, error, rule, epochSeconds)
+        // A 401 has a challenge (RFC 9110, section 15.5.2).
+        if response.status == 401, !fields.contains(where: { $0.name.spells("www-authenticate") }) {
+            response.authenticate = .missing
+        }
+    }
+
+    /// A 429 and a 503 always say when to come back: without that clients come back at once.
+    private static func wait(
+        _ status: Int, _ error: UpstreamErrorResponse, _ rule: ErrorRule?, _ epochSeconds: Int64
+    ) -> Int? {
+        let told = RetryAfter.told(by: error.fields, epochSeconds: epochSeconds)
+        let isBusy = status == 429 || status == 503
+        let reset = isBusy ? RetryAfter.limitReset(in: error.fields, epochSeconds: epochSeconds) : nil
+        let usual = isBusy ? (status == 429 ? 1 : 2) : nil
+        return told ?? reset ?? rule?.answer.retryAfterSeconds.map { max(1, $0) } ?? usual
+    }
+}
+
+extension ErrorResponse {
+    /// The catalogue's words for an upstream's status.
+    fileprivate init(upstreamStatus status: Int) {
+        self.init(ErrorCode.generic(forStatus: status))
+        self.status = status
+    }
+}
+
+extension UpstreamErrorResponse {
+    /// What it says, in one line and bounded, for the log: the message, or else the front of the body; then which proxy behind
+    /// the gateway failed (RFC 9209).
+    func words(_ body: UpstreamErrorParser) -> String? {
+        let text = body.message ?? String(decoding: self.body.prefix(Self.wordsBytes), as: UTF8.self)
+        let proxies = fields.filter { $0.name.spells("proxy-status") }.map(\.value).joined(separator: ", ")
+        guard !proxies.isEmpty else { return DisplayText.line(text, limit: Self.wordsBytes) }
+        let front = text.isEmpty ? "" : "\(DisplayText.front(of: text, limit: Self.wordsBytes / 2).text) "
+        return DisplayText.line("\(front)Proxy-Status: \(proxies)", limit: Self.wordsBytes)
+    }
+
+    private static let wordsBytes = 512
+
+    /// The original for `details.upstream`, bounded: an error page can be a book.
+    fileprivate func original(_ json: JSONValue?) -> ErrorDetail {
+        var members: [ErrorDetail.Member] = [
+            .init("status", .integer(status)),
+            .init("content_type", DisplayText.line(contentType, limit: 256).map { .string($0) } ?? .null),
+        ]
+        var writer = JSONWriter()
+        if let json { writer.value(json) }
+        if json != nil, writer.bytes.count <= Self.shownBytes {
+            members.append(.init("body", .json(writer.bytes)))
+        } else {
+            // Three bytes more, so that the character at the limit is whole; what is no text grows when it is replaced.
+            let front = DisplayText.front(
+                of: String(decoding: body.prefix(Self.shownBytes + 3), as: UTF8.self), limit: Self.shownBytes)
+            members.append(.init("body", .string(front.text)))
+            if isCut || front.isCut || body.count > Self.shownBytes { members.append(.init("truncated", .bool(true))) }
+        }
+        return .object(members)
+    }
+
+    private static let shownBytes = 8192
+}

@@ -1,0 +1,172 @@
+internal import JSON
+
+/// What the body of an upstream's error says in the envelope's terms; `nil` and empty where it says nothing.
+///
+/// Understands our envelope and other `error` objects, FastAPI's `detail` (text, list or object), lists of `errors`, problem
+/// details (RFC 9457), the errors of RFC 6749, and objects with a text under `message`, `msg` or `error`. Anything else -
+/// HTML, plain text, nothing, garbage - says nothing: such bodies are made for people at the upstream, not for its clients.
+struct UpstreamErrorParser: Equatable {
+    var code: String?
+    var message: String?
+    /// What the documented envelope may tell developers besides the message.
+    var systemMessage: String?
+    var details: [ErrorDetail.Member] = []
+
+    /// `status` is that of the status line.
+    init(_ json: JSONValue?, status: Int) {
+        guard let root = json, root.object != nil else { return }
+        if let error = root["error"], error.object != nil {
+            adoptEnvelope(error, status: status)
+        } else if let detail = root["detail"], !detail.isNull {
+            adoptDetail(detail, root)
+        } else if root["title"]?.string != nil {
+            adopt(code: root["code"], message: root["title"])
+            adoptProblem(root, except: ["title"])
+        } else if let description = root["error_description"]?.string {
+            adopt(code: root["error"])
+            adopt(message: description)
+        } else if let errors = root["errors"], errors.array != nil || errors.object != nil {
+            adoptErrors(errors, root)
+        } else {
+            adoptText(root)
+        }
+    }
+
+    private mutating func adoptEnvelope(_ error: JSONValue, status: Int) {
+        // One that contradicts the status line was written for another answer: its code would mislead whoever acts on it.
+        if error["status"]?.integer.map({ $0 == Int64(status) }) ?? true {
+            adopt(code: error["code"])
+            // Google's API errors have a number there, and the word in `status`.
+            if error["code"]?.integer != nil { adopt(code: error["status"]) }
+        }
+        adopt(message: error["message"]?.string ?? error["detail"]?.string ?? error["description"]?.string)
+        systemMessage = error["system_message"]?.string.flatMap(DisplayText.line)
+        guard let details = error["details"] else { return }
+        self.details = details.array == nil ? Self.members(of: details) : [.init("errors", Self.json(details))]
+    }
+
+    /// What a failure of the service may tell its clients: a code, if it has the form of one. The words are for its operators:
+    /// they have traces of the stack, queries and addresses in them.
+    var ofFailure: UpstreamErrorParser {
+        var body = UpstreamErrorParser(nil, status: 0)
+        body.code = code.flatMap { Self.isPlainCode($0) ? $0 : nil }
+        return body
+    }
+
+    private static func isPlainCode(_ text: String) -> Bool {
+        text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+            default: false
+            }
+        }
+    }
+
+    /// FastAPI's `detail`: a text, the list of a validation error, or an object of the application's own. A text is that of
+    /// problem details too.
+    private mutating func adoptDetail(_ detail: JSONValue, _ root: JSONValue) {
+        adopt(code: root["code"] ?? root["error_type"] ?? root["error_code"], message: detail)
+        if let list = detail.array {
+            adopt(message: list.first.flatMap(Self.message(of:)))
+            details = [.init("errors", Self.json(detail))]
+        } else if detail.object != nil {
+            adopt(code: detail["code"], message: detail["message"] ?? detail["detail"] ?? detail["error"])
+            details = Self.members(of: detail)
+        } else if root["title"] != nil || root["type"] != nil {
+            adoptProblem(root, except: ["detail"])
+        } else {
+            for name in ["errors", "meta"] { adoptMember(name, of: root) }
+        }
+        if message == nil { adopt(message: root["message"]?.string ?? root["title"]?.string) }
+    }
+
+    /// The members of problem details (RFC 9457, section 3), its extensions among them.
+    private mutating func adoptProblem(_ root: JSONValue, except told: [String]) {
+        let own = told + ["status", "code", "upstream"]
+        for member in root.object ?? [] where !own.contains(where: member.name.hasSameBytes(as:)) {
+            // This type says that the status says it all (section 4.2.1).
+            let isVoid = member.value.isNull || member.value.string?.hasSameBytes(as: "about:blank") == true
+            if !isVoid { details.append(.init(member.name, Self.json(member.value))) }
+        }
+    }
+
+    /// Airweave's list of objects, JSON:API's, or an object with a list per field.
+    private mutating func adoptErrors(_ errors: JSONValue, _ root: JSONValue) {
+        adopt(code: root["code"] ?? root["error_code"] ?? errors.array?.first?["code"])
+        adopt(message: root["message"]?.string)
+        if message == nil {
+            adopt(message: errors.array == nil ? Self.message(of: errors) : errors.array?.first.flatMap(Self.message))
+        }
+        details = [.init("errors", Self.json(errors))]
+    }
+
+    private mutating func adoptText(_ root: JSONValue) {
+        adopt(code: root["code"] ?? root["error_code"])
+        let message = root["message"] ?? root["msg"]
+        if let list = message?.array {
+            adopt(message: list.first?.string)
+            details = [.init("errors", Self.json(.init(kind: .array(list), range: root.range)))]
+        } else {
+            adopt(message: message?.string)
+        }
+        guard let error = root["error"]?.string else { return }
+        if self.message == nil { return adopt(message: error) }
+        // Beside a message it is a word for programs, or the phrase of the status.
+        if code == nil, error.utf8.contains(UInt8(ascii: "_")) { adopt(code: root["error"]) }
+    }
+
+    private mutating func adopt(code: JSONValue?, message: JSONValue?) {
+        adopt(code: code)
+        adopt(message: message?.string)
+    }
+
+    private mutating func adopt(code: JSONValue?) {
+        if let text = code?.string, Self.isCode(text) { self.code = text }
+    }
+
+    private mutating func adopt(message: String?) {
+        if let text = message.flatMap(DisplayText.line) { self.message = text }
+    }
+
+    private mutating func adoptMember(_ name: String, of root: JSONValue) {
+        if let value = root[name], !value.isNull { details.append(.init(name, Self.json(value))) }
+    }
+
+    /// `{"loc":["body","streams"],"msg":"field required"}`, `{"body.streams":"field required"}` or a text.
+    private static func message(of error: JSONValue) -> String? {
+        if let text = error.string { return text }
+        let told = error["msg"]?.string ?? error["message"]?.string ?? error["detail"]?.string ?? error["title"]?.string
+        guard let told else {
+            guard let first = error.object?.first, let text = first.value.string ?? first.value.array?.first?.string
+            else { return nil }
+            return first.name.isEmpty ? text : "\(first.name): \(text)"
+        }
+        let path = (error["loc"]?.array ?? []).compactMap { $0.string ?? $0.integer.map(String.init) }
+        return path.isEmpty ? told : "\(path.joined(separator: ".")): \(told)"
+    }
+
+    /// All but `upstream`: that name is for what policy lets through.
+    private static func members(of value: JSONValue) -> [ErrorDetail.Member] {
+        (value.object ?? []).filter { !$0.name.hasSameBytes(as: "upstream") }.map { .init($0.name, json($0.value)) }
+    }
+
+    private static func json(_ value: JSONValue) -> ErrorDetail {
+        var writer = JSONWriter()
+        writer.value(value)
+        return .json(writer.bytes)
+    }
+
+    /// A stable word such as `CONNECTOR_JOB_NOT_FOUND`, not a sentence or a number.
+    private static func isCode(_ text: String) -> Bool {
+        guard let first = text.utf8.first, first.lowered &- 0x61 < 26 else { return false }
+        return text.utf8.count <= 64
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                    true
+                default: false
+                }
+            }
+    }
+}

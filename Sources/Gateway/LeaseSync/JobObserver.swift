@@ -1,0 +1,82 @@
+internal import Policy
+
+/// What the gateway knows of the jobs of an upstream on other machines: from answers that pass by, and by asking.
+final class JobObserver: Sendable {
+    let leases: LeaseTable
+    let questions: JobStatusClient
+
+    init(leases: LeaseTable, questions: JobStatusClient) {
+        self.leases = leases
+        self.questions = questions
+    }
+
+    /// Longer answers say nothing about the job that they started.
+    static let mostBytes = 256 << 10
+    /// Longer answers are not read in passing: that would hold up the loop, and the watcher asks for itself.
+    static let mostBytesInPassing = 64 << 10
+
+    /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
+    func started(
+        by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily, near start: String = ""
+    ) -> LeaseJob? {
+        guard body.count <= Self.mostBytes, let job = JobPayload.read(body), job.mayRun(on: key.connection) else {
+            return nil
+        }
+        return job.job(type: kind.name, location: location(of: job, key, family, near: start))
+    }
+
+    /// The connection that a job belongs to; `nil` when the upstream says that the organization has no such job. Everything else
+    /// is a failure. Without the connection nothing goes upstream.
+    ///
+    /// What the upstream says is about the organization that was asked for, whoever the job belongs to.
+    func connection(
+        ofJob text: String, organization: String, family: RouteFamily, near start: String = ""
+    ) async throws(UpstreamFailure) -> String? {
+        let id = ConnectionID.canonical(text.utf8.span)
+        if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
+        guard let path = questions.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
+        let answer: InternalResponse
+        do throws(UpstreamFailure) { answer = try await questions.questions.ask(path, for: organization) } catch {
+            // The question took too long, not the request: the client must not hear that its work may have begun.
+            throw error.status == 504 ? .jobUnanswered : error
+        }
+        switch answer.status {
+        case 200...299:
+            guard let job = JobPayload.read(answer.body.span), job.id == id, let connection = job.connection else {
+                throw .invalidResponse
+            }
+            return connection
+        // Malformed, unknown, or known no more.
+        case 400, 404, 410, 422: return nil
+        case 401, 403, 407: throw .credentialRefused
+        case 429, 500...: throw .jobUnanswered
+        default: throw .invalidResponse
+        }
+    }
+
+    /// The moment to hand to `observed`, taken before the request goes upstream; `nil` where there is nothing to observe.
+    func momentToObserve(_ route: Route) -> LeaseMoment? {
+        route.shows == nil || leases.isEmpty ? nil : leases.moment()
+    }
+
+    /// A successful answer to a GET passes by on its way to a client of `organization`.
+    func observed(
+        _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
+    ) {
+        guard let shown = route.shows, body.count <= Self.mostBytesInPassing, !leases.isEmpty else { return }
+        let jobs: [JobPayload]
+        switch shown {
+        case .job: jobs = JobPayload.read(body).map { [$0] } ?? []
+        case .jobs: jobs = JobList.read(body)?.jobs ?? []
+        }
+        for job in jobs {
+            guard let connection = job.connection else { continue }
+            let key = LeaseKey(organization: organization, connection: connection)
+            leases.jobShown(key, job.job(type: "", location: nil), askedAt: moment, now: now)
+        }
+    }
+
+    private func location(of job: JobPayload, _ key: LeaseKey, _ family: RouteFamily, near start: String) -> String? {
+        questions.path(.job, family, start, key.organization, key.connection, job.spelling)
+    }
+}

@@ -1,0 +1,17 @@
+extension LeaseTable {
+    /// Asks the upstream for the jobs that run and makes the leases agree with the answer.
+    ///
+    /// Run it once after `observeJobs` at start, because a job may end between the list that leases were rebuilt from and
+    /// the first sign; then every second while ``hasUncertain`` and every half minute otherwise. A failure to answer changes
+    /// nothing: a job of unknown status counts as running.
+    package func reconcile(with upstream: any InProcessUpstream, now: @Sendable () -> Int64)
+        async throws(UpstreamFailure)
+    {
+        let moment = moment()
+        let running = try await upstream.runningJobs()
+        reconcile(running: running, askedAt: moment, now: now())
+    }
+
+    /// Whether a lease waits for the upstream to be asked.
+    package var hasUncertain: Bool { usage().uncertain > 0 }
+}

@@ -1,0 +1,71 @@
+/// How questions about leases were answered since the start.
+struct PollCounts: Equatable, Sendable {
+    /// What was asked for came, whatever it showed.
+    private(set) var answered: UInt64 = 0
+    private(set) var doubtful: [DoubtfulAnswer: UInt64] = [:]
+
+    mutating func count(_ doubt: DoubtfulAnswer?) {
+        if let doubt { doubtful[doubt, default: 0] += 1 } else { answered += 1 }
+    }
+}
+
+/// Tells the operator once when the answers about an organization's jobs stop proving anything, and once when they prove
+/// something again.
+///
+/// Without answers no lease ends, and nobody would know why.
+struct PollFailures {
+    private struct Row {
+        var count = 0
+        var isTold = false
+    }
+
+    /// Organizations whose last answer proved nothing.
+    private var rows: [String: Row] = [:]
+    private var told = 0
+
+    /// So many in a row are no accident.
+    static let enough = 3
+    /// Where an upstream answers nobody, a line for each organization says nothing new.
+    static let mostTold = 10
+
+    /// A question of an organization was answered, with `doubt` where that proved nothing. Returns a line for the operator.
+    mutating func answered(_ organization: String, _ doubt: DoubtfulAnswer?) -> String? {
+        guard let doubt else {
+            guard rows.removeValue(forKey: organization)?.isTold ?? false else { return nil }
+            told -= 1
+            return "questions about jobs of \(organization) are answered again"
+        }
+        rows[organization, default: Row()].count += 1
+        guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.mostTold else {
+            return nil
+        }
+        rows[organization]?.isTold = true
+        told += 1
+        return "\(row.count) questions in a row about jobs of \(organization) proved nothing: \(doubt.explanation). "
+            + "Its connections stay held until an answer proves something; \(doubt.advice)"
+    }
+}
+
+extension DoubtfulAnswer {
+    fileprivate var explanation: String {
+        switch self {
+        case .refused: "the upstream does not let the gateway look (401, 403 or 407)"
+        case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
+        case .failed: "no answer came in time, or the answer was 429 or 5xx"
+        case .unreadable: "the answers do not show the jobs that were asked for, or not all of them"
+        case .stored: "the answers come from a cache (their field Age is not 0)"
+        }
+    }
+
+    fileprivate var advice: String {
+        switch self {
+        case .refused:
+            "give gateway.upstream.ownCredential a secret with which the jobs of every organization can be read"
+        case .notFound:
+            "check that the routes with \"shows\" have the upstream's paths, and that ownCredential may see its jobs"
+        case .failed: "check whether the upstream is well"
+        case .unreadable: "look at what the upstream answers at the paths of the routes with \"shows\""
+        case .stored: "let the cache in front of the upstream pass these requests on: they have Cache-Control: no-cache"
+        }
+    }
+}

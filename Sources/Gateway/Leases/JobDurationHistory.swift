@@ -1,0 +1,21 @@
+/// How long the last jobs of one connection took, to tell a refused caller when to come back.
+struct JobDurationHistory: Sendable {
+    private var milliseconds = InlineArray<8, Int64>(repeating: 0)
+    private var count = 0
+    private var next = 0
+
+    mutating func append(_ duration: Int64) {
+        milliseconds[next] = max(duration, 0)
+        next = (next + 1) % 8
+        count = min(count + 1, 8)
+    }
+
+    /// The milliseconds a job of this age probably still needs: the shortest past duration, from the median up, that it has
+    /// not outlived; `nil` when there is none.
+    func remaining(age: Int64) -> Int64? {
+        var sorted: [Int64] = []
+        for index in 0..<count { sorted.append(milliseconds[index]) }
+        sorted.sort()
+        return sorted[(count / 2)...].first { $0 > age }.map { $0 - age }
+    }
+}

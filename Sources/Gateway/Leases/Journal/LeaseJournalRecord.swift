@@ -1,0 +1,143 @@
+internal import JSON
+internal import Policy
+
+/// A lease as the journal remembers it: enough to go on watching it after a crash.
+struct LeaseJournalRecord: Equatable, Sendable {
+    let serial: UInt64
+    let key: LeaseKey
+    /// The name of its kind, which the policy of another day may not have.
+    let kind: String
+    let family: RouteFamily
+    let since: Int64
+    /// `nil` until the answer that names it, and so, after a crash, for a job that may or may not be there.
+    let job: LeaseJob?
+    /// The request that took it; `nil` in what an older gateway wrote.
+    var traceID: TraceID?
+    /// See ``LeaseEntry``.
+    var isGuess = false
+    /// Its parts are missing in what an older gateway wrote.
+    var origin = LeaseOrigin()
+}
+
+/// One change of the journal. Each sets something whole, so that a record that is lost or read twice does no harm to others.
+enum LeaseChange: Equatable {
+    case held(LeaseJournalRecord)
+    case freed(UInt64)
+}
+
+extension LeaseChange {
+    /// The change as a whole record of the journal.
+    func frame() -> [UInt8] {
+        var payload = encode(withLocation: true)
+        // A path can be of any length; everything else is bounded.
+        if payload.count > JournalFrame.mostBytes { payload = encode(withLocation: false) }
+        return JournalFrame.encode(payload)
+    }
+
+    private func encode(withLocation: Bool) -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        switch self {
+        case .freed(let serial):
+            json.name("freed")
+            json.integer(serial)
+        case .held(let entry):
+            json.name("lease")
+            json.integer(entry.serial)
+            json.name("organization")
+            json.string(entry.key.organization)
+            json.name("connection")
+            json.string(entry.key.connection)
+            json.name("kind")
+            json.string(entry.kind)
+            json.name("family")
+            json.string(entry.family.rawValue)
+            json.name("since")
+            json.integer(entry.since)
+            if let traceID = entry.traceID {
+                json.name("trace_id")
+                json.string(traceID.text)
+            }
+            if withLocation, !entry.origin.pathStart.isEmpty {
+                json.name("path")
+                json.string(entry.origin.pathStart)
+            }
+            if let patience = entry.origin.patience {
+                json.name("patience")
+                json.integer(patience.wholeMilliseconds)
+            }
+            if entry.origin.mayRestart {
+                json.name("restarts")
+                json.bool(true)
+            }
+            if entry.isGuess {
+                json.name("guess")
+                json.bool(true)
+            }
+            if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
+        }
+        json.endObject()
+        return json.bytes
+    }
+
+    /// `nil` for what this version does not understand.
+    init?(_ payload: Span<UInt8>) {
+        guard let json = try? JSONValue.read(payload) else { return nil }
+        if let serial = json["freed"]?.integer.flatMap(UInt64.init(exactly:)) {
+            self = .freed(serial)
+            return
+        }
+        guard let serial = json["lease"]?.integer.flatMap(UInt64.init(exactly:)),
+            let organization = json["organization"]?.string, let connection = json["connection"]?.string,
+            let kind = json["kind"]?.string, let since = json["since"]?.integer
+        else { return nil }
+        // Whom to ask is then unknown, but not that there is a lease.
+        let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
+        let patience = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
+        let origin = LeaseOrigin(
+            pathStart: json["path"]?.string ?? "", patience: patience, mayRestart: json["restarts"]?.bool ?? false)
+        self = .held(
+            LeaseJournalRecord(
+                serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
+                family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
+                traceID: json["trace_id"]?.string.flatMap(TraceID.init), isGuess: json["guess"]?.bool ?? false,
+                origin: origin))
+    }
+}
+
+extension LeaseJob {
+    fileprivate func write(to json: inout JSONWriter, withLocation: Bool) {
+        json.name("job")
+        json.beginObject()
+        json.name("id")
+        json.string(id)
+        json.name("type")
+        json.string(type)
+        json.name("status")
+        json.string(status)
+        if let startedAt {
+            json.name("started_at")
+            json.integer(startedAt)
+        }
+        if withLocation, let location {
+            json.name("location")
+            json.string(location)
+        }
+        json.endObject()
+    }
+
+    fileprivate init?(_ json: JSONValue) {
+        guard let id = json["id"]?.string, let type = json["type"]?.string, let status = json["status"]?.string else {
+            return nil
+        }
+        self.init(
+            id: id, type: type, status: status, startedAt: json["started_at"]?.integer,
+            location: json["location"]?.string)
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,143 @@
+internal import Policy
+internal import Synchronization
+internal import Transport
+
+/// A lease that the upstream has to be asked about.
+struct PolledLease: Equatable, Sendable {
+    let serial: UInt64
+    let key: LeaseKey
+    let kind: String
+    let family: RouteFamily
+    let state: LeaseState
+    let job: LeaseJob?
+    /// Milliseconds since the epoch.
+    let since: Int64
+    /// See ``LeaseEntry``.
+    let isAccepted: Bool
+    var origin = LeaseOrigin()
+    var sentAt: Instant?
+    var isAwaited = false
+    /// Whether it lasts for a job, which can be asked about, or for its request only.
+    var holds = LeaseKind.Hold.job
+
+    /// Whether its job may be in a list of all jobs of its organization. Airweave only has lists of one connection's jobs.
+    var isListed: Bool { job != nil && family != .airweave }
+}
+
+// What the answers of a remote upstream change. An answer is about the time of its question: it does not change a lease whose
+// state is newer than that.
+extension LeaseTable {
+    /// The leases whose job runs or may run, in no order; not reservations, whose answer is on its way. Clears
+    /// ``LeaseEntry/isAwaited``.
+    func watched() -> [PolledLease] {
+        var watched: [PolledLease] = []
+        for shard in shards {
+            shard.records.withLock { records in
+                for (key, record) in records.leases {
+                    for (index, holder) in record.holders.enumerated() where holder.state != .reserved {
+                        watched.append(
+                            PolledLease(
+                                serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family,
+                                state: holder.state, job: holder.job, since: holder.since,
+                                isAccepted: holder.isAccepted, origin: holder.origin, sentAt: holder.sentAt,
+                                isAwaited: holder.isAwaited, holds: holder.kind.holds))
+                        if holder.isAwaited { records.leases[key]?.holders[index].isAwaited = false }
+                    }
+                }
+            }
+        }
+        return watched
+    }
+
+    /// Frees an uncertain lease that lasts for its request only: the request cannot be at work any more.
+    func endRequest(_ key: LeaseKey, _ serial: UInt64) {
+        shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
+                holder.kind.holds == .request
+            else { return }
+            records.remove(key, serial: serial)
+        }
+    }
+
+    /// The connection of an organization whose lease is held by this job.
+    func connection(ofJob jobID: String, organization: String) -> String? {
+        for shard in shards {
+            let found = shard.records.withLock { records in
+                records.leases.first { key, record in
+                    key.organization == organization && record.holders.contains { $0.job?.id == jobID }
+                }?.key.connection
+            }
+            if let found { return found }
+        }
+        return nil
+    }
+
+    /// The upstream was asked, at `moment`, and showed a job. Ends or updates the lease that has the job; makes none. Of
+    /// `job` only the status and the start are taken over.
+    func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
+        shard(of: key).records.withLock { records in
+            // The same job may run again, for another lease: an answer from before says nothing about now.
+            if job.hasEnded {
+                return records.endHolders(of: key, jobID: job.id, settledBefore: moment.serial, now: now)
+            }
+            _ = records.updateHolders(of: key, jobID: job.id) { holder in
+                guard let known = holder.job, holder.settledAt < moment.serial else { return }
+                holder.job = LeaseJob(
+                    id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
+                    location: known.location)
+            }
+        }
+    }
+
+    /// The upstream did not know the job at `moment`, nor when it was asked before: the job is over.
+    func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment, now: Int64) {
+        shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial),
+                holder.state == .held || holder.state == .draining,
+                holder.settledAt < moment.serial
+            else { return }
+            records.end(key, holder, askedAt: moment.serial, now: now)
+        }
+    }
+
+    /// What became of an uncertain lease.
+    enum Resolution: Equatable {
+        case held, freed
+        /// No job runs, but it is too early to believe that.
+        case idle
+        /// Jobs run, and it is open which of them is the lease's; or the lease is not uncertain any more.
+        case open
+    }
+
+    /// The upstream was asked, at `moment`, for all jobs of the connection. If one runs, the uncertain lease is bound to it;
+    /// that the job is the lease's own is a guess, see ``LeaseEntry/isGuess``. If none runs and `mayFree`, the lease is
+    /// freed.
+    ///
+    /// The lease stays as it is while several jobs run, while another lease surely has the one that runs, or while another
+    /// lease of the connection does not know its job yet.
+    func resolve(
+        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, askedAt moment: LeaseMoment, now: Int64
+    ) -> Resolution {
+        let settledAt = nextSerial()
+        return shard(of: key).records.withLock { records in
+            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
+                holder.kind.holds == .job, holder.settledAt < moment.serial
+            else { return .open }
+            let running = jobs.filter { !$0.hasEnded }
+            // A job that another lease only guesses to have may be this one's.
+            let candidates = running.filter { !records.hasSureHolder(of: key, jobID: $0.id) }
+            guard let job = candidates.first else {
+                // A job that another lease surely has may have been started again for this one.
+                guard running.isEmpty else { return .open }
+                guard mayFree else { return .idle }
+                records.remove(key, serial: serial)
+                return .freed
+            }
+            let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.holds == .job } ?? []
+            let isAlone = others.allSatisfy { $0.job != nil }
+            guard candidates.count == 1, isAlone else { return .open }
+            records.bind(key, serial: serial, to: job, isGuess: true, settledAt: settledAt, now: now)
+            return .held
+        }
+    }
+}

@@ -1,0 +1,104 @@
+internal import HTTP
+internal import JSON
+internal import Policy
+internal import Transport
+
+// The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory; else it is passed
+// on as it comes, once enough of it is here. It is capped by its route, and the cap is checked before the first byte where the
+// length is announced.
+extension Worker {
+    func takeBody(
+        of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
+    ) async throws(Failure) -> ForwardedBody {
+        if grant.needsConnection, case .body = grant.route.connection {
+            let head = connection.head
+            let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+            guard head.hasJSONBody(in: bytes) else { throw Failure(.unsupportedMediaType, at: .read) }
+        }
+        let framing = connection.head.framing
+        if framing.isNone { return .whole([]) }
+        let body = try await connection.readBody(
+            atMost: grant.route.maxBodyBytes, upTo: isPassedOn(grant) ? Worker.spooledBytes : .max,
+            &exchange.allowance, of: shared.bodies, for: grant.owner(from: connection.peer),
+            count: &exchange.bodyBytes)
+        if body.isWhole { return .whole(body.bytes) }
+        if case .length(let length) = framing { return .streamed(.length(Int(length)), begun: body.bytes) }
+        return .streamed(.chunked, begun: body.bytes)
+    }
+
+    /// Whether the rest of the body may follow while the request is under way. Not where it takes a lease: who is slow with its
+    /// body would keep others from the connection meanwhile.
+    private func isPassedOn(_ grant: Grant) -> Bool {
+        guard remote != nil, grant.route.lease == nil else { return false }
+        if case .body = grant.route.connection { return !grant.needsConnection }
+        return true
+    }
+
+    /// Bodies up to this size are not passed on before they are there, and larger ones not before so much of them is: a slow
+    /// client keeps no place among the requests under way.
+    private static let spooledBytes = 65_536
+
+    /// Finds out which connection the request is about, where a limit or a lease depends on it.
+    func findConnection(
+        in body: ForwardedBody, of connection: borrowing ServerConnection, for grant: Grant, _ exchange: inout Exchange
+    ) async throws(Failure) {
+        guard grant.needsConnection else { return }
+        let path = connection.bytes(connection.head.path)
+        switch grant.route.connection {
+        case .none: return
+        case .path:
+            guard let range = grant.captures.connection else { return }
+            guard let key = ConnectionID.canonical(path.span.extracting(range)) else {
+                throw Failure(.invalidIdentifier(name: "connection_id"), at: .read)
+            }
+            exchange.connection = key
+        case .body(let names):
+            guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .read) }
+            let head = connection.bytes(0..<connection.head.end)
+            if let query = connection.head.query, FieldSpelling.isNamed(names, inQuery: head.span.extracting(query)) {
+                throw Failure(.invalidField(name: names[0], reason: "belongs in the body, not in the query"), at: .read)
+            }
+            exchange.connection = try connectionID(in: bytes, names: names)
+        case .job:
+            guard let range = grant.captures.job, let organization = grant.organization else { return }
+            let job = path.span.text(range)
+            do throws(UpstreamFailure) {
+                exchange.connection = try await self.connection(
+                    ofJob: job, organization: organization.id, family: grant.route.family,
+                    near: pathStart(of: connection, for: grant))
+            } catch { throw Failure(error) }
+            // The upstream might have the job all the same, and start it without a lease.
+            guard exchange.connection != nil else { throw Failure(.noSuchJob, at: .read) }
+        }
+    }
+
+    /// The connection that a body names. The same field under two spellings must agree: the upstream may read either. A
+    /// spelling that only a lenient reader takes for the field is refused.
+    private func connectionID(in body: [UInt8], names: [String]) throws(Failure) -> String {
+        let value: JSONValue
+        do throws(JSONError) { value = try JSONValue.read(body.span) } catch {
+            throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
+        }
+        guard let members = value.object else {
+            throw Failure(.invalidField(name: names[0], reason: "the body must be a JSON object"), at: .read)
+        }
+        var found: String?
+        for name in names {
+            guard let member = value[name] else { continue }
+            guard let text = member.string else {
+                throw Failure(.invalidField(name: name, reason: "must be a string"), at: .read)
+            }
+            guard let key = ConnectionID.canonical(Array(text.utf8).span) else {
+                throw Failure(.invalidIdentifier(name: name), at: .read)
+            }
+            if let found, found != key { throw Failure(.conflictingFields(names), at: .read) }
+            found = key
+        }
+        for member in members where FieldSpelling.isAnother(of: names, member.name) {
+            throw Failure(
+                .invalidField(name: names[0], reason: "must be spelled \(names.joined(separator: " or "))"), at: .read)
+        }
+        guard let found else { throw Failure(.invalidField(name: names[0], reason: "is required"), at: .read) }
+        return found
+    }
+}

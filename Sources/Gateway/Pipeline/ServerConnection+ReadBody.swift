@@ -1,0 +1,85 @@
+internal import HTTP
+package import Transport
+
+/// What has been read of a body.
+package struct ReceivedBody {
+    package var bytes: [UInt8] = []
+    /// There is no more of it.
+    package var isWhole = true
+
+    package init() {}
+}
+
+extension ServerConnection {
+    /// Reads the request's body, or throws as soon as it is too large, too slow or malformed: all of it, or no more than a
+    /// piece beyond the first `enough` bytes.
+    ///
+    /// Its memory counts against `owner`'s share of `budget` for as long as `allowance` lives. `count` is how much of it has
+    /// come.
+    package mutating func readBody(
+        atMost limit: Int, upTo enough: Int = .max, _ allowance: inout BodyMemoryPermit, of budget: BodyMemoryBudget,
+        for owner: ShareOwner, count: inout Int
+    ) async throws(Failure) -> ReceivedBody {
+        var body = ReceivedBody()
+        switch head.framing {
+        case .none: return body
+        case .length(let length) where length > UInt64(limit):
+            throw Failure(.bodyTooLarge(limit: limit), at: .read)
+        case .length, .chunked, .untilClose: break
+        }
+        var pace = BodyPace(timeouts)
+        while body.bytes.count <= enough {
+            let asked = loop.now
+            switch await nextBodyPiece() {
+            case .bytes(let range):
+                let wanted = body.bytes.count + range.count
+                guard wanted <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
+                guard allowance.grow(to: wanted, for: owner, of: budget) else {
+                    throw Failure(.overloaded, at: .read)
+                }
+                copyBody(range, to: &body.bytes)
+                count = wanted
+                guard pace.received(range.count, after: loop.now - asked) else {
+                    throw Failure(.bodyTimeout, at: .read)
+                }
+            case .end: return body
+            case .malformed(let error): throw Failure(.framing(error), at: .read)
+            case .timedOut: throw Failure(.bodyTimeout, at: .read)
+            case .closed, .answered: throw Failure(.bodyIncomplete, at: .read)
+            }
+        }
+        body.isWhole = false
+        return body
+    }
+}
+
+/// Whether a body comes fast enough to be worth what is held for it: a byte now and then is progress, but not enough.
+///
+/// Only the time counts in which the client was waited for, so that nobody is blamed for a slow upstream.
+struct BodyPace {
+    private let span: Duration
+    private let leastBytes: Int
+    private var waited = Duration.zero
+    private var bytes = 0
+
+    /// Looks at spans as long as there may be between two pieces.
+    init(_ timeouts: ServerTimeouts) { self.init(span: timeouts.body) }
+
+    init(span: Duration) {
+        self.span = span
+        leastBytes = Int(span.components.seconds) * BodyPace.leastBytesPerSecond
+    }
+
+    static let leastBytesPerSecond = 1024
+
+    /// Whether so many bytes after so long a wait still make a pace that is fast enough.
+    mutating func received(_ count: Int, after wait: Duration) -> Bool {
+        waited += wait
+        bytes += count
+        guard waited >= span else { return true }
+        let isFastEnough = bytes >= leastBytes
+        waited = .zero
+        bytes = 0
+        return isFastEnough
+    }
+}

@@ -1,0 +1,129 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// Requests that the gateway makes itself: questions about jobs, and health checks.
+extension UpstreamClient {
+    /// Asks an endpoint whether it is well, over a connection of its own: an unused one would say nothing about new ones.
+    func isWell(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
+        let deadline = loop.now + check.timeout
+        guard
+            let connection = try? await ClientConnection.connect(
+                to: target(endpoint), on: loop, timeout: check.timeout, limits: UpstreamClient.headLimits)
+        else { return false }
+        let path = Array((endpoint.url.base + check.path).utf8)
+        let answer = try? await exchange(path, endpoint, [], over: connection, before: deadline)
+        return answer.map { (200...299).contains($0.status) } ?? false
+    }
+
+    /// GETs a target for an organization with the gateway's own credential and within 10 s. An unused connection that turns out
+    /// to be closed is replaced by a new one.
+    func ask(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
+        let deadline = loop.now + .seconds(10)
+        let place = try await enterQuestion(for: organization)
+        var answer = try await ask(target, for: organization, reuses: true, before: deadline)
+        if answer == nil { answer = try await ask(target, for: organization, reuses: false, before: deadline) }
+        _ = consume place
+        guard let answer else { throw Failure(.upstream(.closed), at: .forward) }
+        return answer
+    }
+
+    /// `nil` where the connection was an old one, and closed.
+    private func ask(
+        _ target: String, for organization: String, reuses: Bool, before deadline: Instant
+    ) async throws(Failure) -> InternalResponse? {
+        var link = try await link(reuses: reuses, unlessClosing: nil)
+        var fields = ForwardedFields.organization + Array(organization.utf8) + ForwardedFields.lineEnd
+        if let credential = cluster.plan.ownCredential { fields += credential.line }
+        let endpoint = link.endpoint
+        do throws(ClientFailure) {
+            let answer = try await exchange(
+                Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
+            link.outcome = RelayedFields.outcome(of: link.connection, for: stableKey(of: organization))
+            link.giveBack()
+            return answer
+        } catch {
+            if link.isReused, error == .closed { return nil }
+            // An answer that is too long is one.
+            if error != .truncated { link.outcome = Endpoint.Outcome(error, for: stableKey(of: organization)) }
+            throw Failure(error)
+        }
+    }
+
+    private func exchange(
+        _ target: [UInt8], _ endpoint: Endpoint, _ fields: [UInt8], over connection: ClientConnection,
+        before deadline: Instant
+    ) async throws(ClientFailure) -> InternalResponse {
+        connection.requestStarted(.get)
+        connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
+        connection.output += fields + ForwardedFields.via + ForwardedFields.ownFields
+        connection.requestFinished()
+        if try await connection.flush(within: deadline - loop.now) == .all {
+            try await connection.nextHead(before: deadline)
+        }
+        while connection.head.isInterim { try await connection.nextHead(before: deadline) }
+        let status = connection.head.status
+        let (isStored, goesOn) = (connection.isHeadStored, connection.hasNextLink)
+        var body: [UInt8] = []
+        while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
+            guard body.count + range.count <= UpstreamClient.answerBytes else { throw .truncated }
+            connection.copyBody(range, to: &body)
+        }
+        return InternalResponse(status: status, body: body, isStored: isStored, goesOn: goesOn)
+    }
+
+    /// The longest answer that is read.
+    private static let answerBytes = 1 << 20
+}
+
+extension ClientConnection {
+    /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1). Some caches write an age of zero
+    /// where they did ask.
+    var isHeadStored: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }
+
+    /// Whether the head says that the list goes on at another place (RFC 8288, section 3.3).
+    var hasNextLink: Bool {
+        hasValue(of: "link") { value in
+            let text = String(decoding: value, as: UTF8.self).lowercased()
+            return text.filter { $0 != " " && $0 != "\"" }.contains("rel=next")
+        }
+    }
+
+    /// Whether one of the fields of a name that is not well known has such a value.
+    private func hasValue(of name: String, _ isWanted: ([UInt8]) -> Bool) -> Bool {
+        let received = input
+        let bytes = received.span.extracting(headStart..<headStart + head.end)
+        return head.fields.contains { field in
+            guard case .other = field.name, bytes.spells(name, in: field.nameRange) else { return false }
+            return isWanted(bytes.array(field.value))
+        }
+    }
+}
+
+extension ForwardedFields {
+    /// What a cache before the upstream remembers is no answer (RFC 9111, section 5.2.1.4).
+    static let ownFields = Array(
+        "Accept: application/json\r\nCache-Control: no-cache\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
+}
+
+/// The questions of leases, asked from any task and carried out on one worker's loop.
+struct InternalRequests: InternalRequesting {
+    let loop: EventLoop
+    /// The way to the upstream in force, asked for on the loop.
+    let client: @Sendable () -> UpstreamClient?
+
+    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+        let outcome: Result<InternalResponse, Failure> = await withTaskExecutorPreference(loop) {
+            guard let client = client() else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
+            do throws(Failure) { return .success(try await client.ask(target, for: organization)) } catch {
+                return .failure(error)
+            }
+        }
+        switch outcome {
+        case .success(let answer): return answer
+        case .failure(let failure):
+            if case .upstream(let upstreamFailure) = failure.kind { throw upstreamFailure }
+            throw .closed
+        }
+    }
+}

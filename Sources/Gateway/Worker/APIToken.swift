@@ -1,0 +1,92 @@
+/// The text of a token: `cgw_`, 43 characters that carry 32 random bytes, and 6 of a checksum.
+///
+/// Base 62, so that a double click selects it whole; the prefix lets secret scanners find leaks, and the checksum lets a typing
+/// error be told from a revoked token without asking anybody.
+package enum APIToken {
+    package static let prefix = "cgw_"
+    /// How long every token is.
+    package static let count = 53
+
+    private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+    private static let bodyCount = 47
+
+    /// Makes the text for 32 bytes of a cryptographic random source; `nil` for any other number of bytes.
+    package static func create(random: Span<UInt8>) -> String? {
+        guard random.count == 32 else { return nil }
+        var number: [UInt8] = []
+        for index in random.indices { number.append(random[index]) }
+        var text = Array(prefix.utf8)
+        // 62^43 > 2^256: the digits, least significant first, hold every value.
+        for _ in 0..<43 {
+            var remainder = 0
+            for index in number.indices {
+                let value = remainder << 8 | Int(number[index])
+                number[index] = UInt8(truncatingIfNeeded: value / 62)
+                remainder = value % 62
+            }
+            text.append(alphabet[remainder])
+        }
+        let body = text
+        appendChecksum(of: body.span, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Whether `text` has the form of a token and its checksum is right. Says nothing of whether the token is known.
+    package static func isWellFormed(_ text: Span<UInt8>) -> Bool {
+        guard text.count == count, hasPrefix(text) else { return false }
+        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
+        var sum: [UInt8] = []
+        appendChecksum(of: text.extracting(first: bodyCount), to: &sum)
+        for index in sum.indices where sum[index] != text[bodyCount + index] { return false }
+        return true
+    }
+
+    /// Whether `text` looks like a token in all but its checksum: somebody has mistyped one. Texts of another length or
+    /// alphabet are tokens that were made elsewhere.
+    package static func isMistyped(_ text: Span<UInt8>) -> Bool {
+        guard text.count == count, hasPrefix(text) else { return false }
+        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
+        return !isWellFormed(text)
+    }
+
+    private static func hasPrefix(_ text: Span<UInt8>) -> Bool {
+        var index = 0
+        for byte in prefix.utf8 {
+            guard text[index] == byte else { return false }
+            index += 1
+        }
+        return true
+    }
+
+    private static func appendChecksum(of text: Span<UInt8>, to out: inout [UInt8]) {
+        var rest = CRC32.checksum(text)
+        // 62^6 > 2^32.
+        for _ in 0..<6 {
+            out.append(alphabet[Int(rest % 62)])
+            rest /= 62
+        }
+    }
+
+    private static func isBase62(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): true
+        default: false
+        }
+    }
+}
+
+/// The checksum of Ethernet, gzip and PNG.
+enum CRC32 {
+    private static let table: [UInt32] = (0..<256 as Range<UInt32>).map { index in
+        var value = index
+        for _ in 0..<8 { value = value & 1 == 1 ? 0xEDB8_8320 ^ value >> 1 : value >> 1 }
+        return value
+    }
+
+    static func checksum(_ bytes: Span<UInt8>) -> UInt32 {
+        var sum: UInt32 = .max
+        for index in bytes.indices { sum = table[Int((sum ^ UInt32(bytes[index])) & 0xFF)] ^ sum >> 8 }
+        return ~sum
+    }
+}

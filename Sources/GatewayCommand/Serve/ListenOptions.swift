@@ -1,0 +1,102 @@
+import Foundation
+import Policy
+import Transport
+
+/// Where the gateway listens: flags first, then variables, then the policy.
+struct ListenOptions {
+    let listen: [SocketAddress]
+    let admin: SocketAddress?
+    let workers: Int
+
+    /// What flags and variables say; `nil` where they say nothing.
+    struct Flags {
+        var listen: [SocketAddress]?
+        /// `.some(nil)`: there is to be none.
+        var admin: SocketAddress??
+        var workers: Int?
+
+        init(_ arguments: Arguments) throws(StartupError) {
+            if let text = arguments.value("listen") {
+                var addresses: [SocketAddress] = []
+                for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                    addresses.append(try ListenOptions.address(String(part), "--listen", isMisuse: true))
+                }
+                listen = addresses
+            }
+            if let text = arguments.value("admin") {
+                admin = text == "off" ? .some(nil) : try ListenOptions.address(text, "--admin", isMisuse: true)
+            }
+            workers = try ListenOptions.workers(arguments)
+        }
+    }
+
+    init(_ flags: Flags, _ settings: GatewaySettings) throws(StartupError) {
+        if let given = flags.listen {
+            listen = given
+        } else {
+            var addresses: [SocketAddress] = []
+            for address in settings.listen {
+                addresses.append(try ListenOptions.address(address.description, "gateway.listen in the policy"))
+            }
+            listen = addresses
+        }
+        if let given = flags.admin {
+            admin = given
+        } else if let address = settings.admin {
+            admin = try ListenOptions.address(address.description, "gateway.admin in the policy")
+        } else {
+            admin = nil
+        }
+        workers = flags.workers ?? settings.workers ?? availableProcessors()
+    }
+
+    /// What `--workers` says.
+    static func workers(_ arguments: Arguments) throws(StartupError) -> Int? {
+        guard let text = arguments.value("workers") else { return nil }
+        guard let number = Int(text), (1...1024).contains(number) else {
+            throw StartupError(
+                line: "--workers takes a whole number from 1 to 1024, not \"\(text)\"", isMisuse: true)
+        }
+        return number
+    }
+
+    /// `place` is where the text comes from, for the refusal.
+    static func address(
+        _ text: String, _ place: String, isMisuse: Bool = false
+    ) throws(StartupError) -> SocketAddress {
+        guard let address = SocketAddress(text) else {
+            throw StartupError(
+                line:
+                    "\(place): \"\(text)\" is not an address: write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443",
+                isMisuse: isMisuse)
+        }
+        return address
+    }
+}
+
+/// The settings of the policy that took effect with the start, and do not change before the next one.
+struct StartSettings: Sendable {
+    private let settings: GatewaySettings
+    /// Those that a flag or variable decides, whatever the policy says.
+    private let overridden: Set<String>
+
+    init(_ settings: GatewaySettings, without flags: ListenOptions.Flags) {
+        self.settings = settings
+        var overridden: Set<String> = []
+        if flags.listen != nil { overridden.insert("gateway.listen") }
+        if flags.admin != nil { overridden.insert("gateway.admin") }
+        if flags.workers != nil { overridden.insert("gateway.workers") }
+        self.overridden = overridden
+    }
+
+    /// The names of those that `new` would have otherwise.
+    func changed(in new: GatewaySettings) -> [String] {
+        let changes = [
+            ("gateway.listen", new.listen != settings.listen), ("gateway.admin", new.admin != settings.admin),
+            ("gateway.workers", new.workers != settings.workers),
+            ("gateway.sizes.bodyMemory", new.sizes.bodyMemoryBytes != settings.sizes.bodyMemoryBytes),
+            ("gateway.upstream", (new.upstream == nil) != (settings.upstream == nil)),
+        ]
+        return changes.filter { $0.1 && !overridden.contains($0.0) }.map(\.0)
+    }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import Gateway
+import Policy
+import Transport
+
+/// What a start prints: where the gateway is, what it serves, and a line to paste.
+struct StartupBanner {
+    let server: GatewayServer
+    let set: PolicySet
+    let state: StateFolder
+    let isNewAuthority: Bool
+    let isLocal: Bool
+
+    func say(demoToken: String?) {
+        for address in server.listening { StartupBanner.say("listening on https://\(address)") }
+        if let admin = server.adminListening { StartupBanner.say("admin on http://\(admin)") }
+        StartupBanner.say("policy version \(set.shortVersion)")
+        if isLocal {
+            StartupBanner.say(
+                "certificate authority \(absolute(state.authorityFile))\(isNewAuthority ? " (made just now)" : "")")
+        }
+        if set.organizations[GatewayService.demoOrganization] != nil, let address = server.listening.first {
+            let authority = isLocal ? "--cacert \(quoted(absolute(state.authorityFile))) " : ""
+            let token = demoToken ?? "$TOKEN"
+            let path =
+                "/v1/organizations/\(GatewayService.demoOrganization)/knowledge/connectors/connections/conn_abc123/state"
+            StartupBanner.say(
+                demoToken == nil
+                    ? "try, with TOKEN set to the demo token that the first start showed (to see a new one, delete \(absolute(state.demoTokenFile)) and start again):"
+                    : "try:")
+            StartupBanner.say(
+                "curl \(authority)-H \"Authorization: Bearer \(token)\" https://\(reachable(address))\(path)")
+        }
+    }
+
+    /// For people, and so not to standard output, which has JSON lines only.
+    static func say(_ line: String) { StandardError.say(line) }
+
+    /// As one word of a shell.
+    private func quoted(_ path: String) -> String {
+        let isPlain = path.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: "/._-+:,@%".utf8.contains(byte)
+            }
+        }
+        return isPlain ? path : "'\(path.replacingOccurrences(of: "'", with: "'\\''"))'"
+    }
+
+    private func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }
+
+    /// An address a client on this machine can use: a wildcard is reached as localhost, whose name is in the certificate.
+    private func reachable(_ address: SocketAddress) -> String {
+        ["0.0.0.0", "::", "127.0.0.1"].contains(address.host) ? "localhost:\(address.port)" : "\(address)"
+    }
+}

@@ -1,0 +1,193 @@
+internal import JSON
+
+/// Where something stands in the files of a policy set.
+struct SourceSpan: Hashable {
+    let file: Int
+    let range: SourceRange
+}
+
+/// A value together with the place it was read from.
+struct Located<Value> {
+    let value: Value
+    let place: SourceSpan
+}
+
+/// Collects what is found while a policy set is read and checked.
+final class DiagnosticCollector {
+    private let files: [SourceText]
+    private var found: [Finding] = []
+    private var concealed: [SourceSpan] = []
+    private(set) var namedFiles: [ReferencedFile] = []
+    private(set) var hasErrors = false
+    /// A file could not be read: what is not defined anywhere else may be defined in it, and is not judged.
+    var isIncomplete = false
+    private var suggestions = 0
+
+    private static let mostSuggestions = 100
+
+    private struct Finding {
+        let severity: Diagnostic.Severity
+        let code: DiagnosticCode
+        let message: String
+        let place: SourceSpan
+        let label: String
+        let help: [String]
+    }
+
+    init(files: [SourceText]) { self.files = files }
+
+    func error(_ code: DiagnosticCode, _ message: String, at place: SourceSpan, label: String = "", help: [String] = [])
+    {
+        hasErrors = true
+        found.append(
+            Finding(severity: .error, code: code, message: message, place: place, label: label, help: help))
+    }
+
+    func warning(
+        _ code: DiagnosticCode, _ message: String, at place: SourceSpan, label: String = "", help: [String] = []
+    ) {
+        found.append(
+            Finding(severity: .warning, code: code, message: message, place: place, label: label, help: help))
+    }
+
+    /// Keeps a text out of every source line that is shown: somebody may have written a secret where its hash or its file
+    /// belongs, and it must not get into a log. What looks like a token of the gateway is kept out wherever it stands.
+    func conceal(_ place: SourceSpan) { concealed.append(place) }
+
+    /// Remembers a file that the policies name.
+    func named(_ file: ReferencedFile) { namedFiles.append(file) }
+
+    /// `file:line:column` of a place.
+    func location(of place: SourceSpan) -> String {
+        "\(files[place.file].name):\(files[place.file].position(of: place.range.lowerBound))"
+    }
+
+    /// `file:line` of a place, the file without its folders.
+    func source(of place: SourceSpan) -> String {
+        let name = files[place.file].name.split(separator: "/").last.map(String.init) ?? ""
+        return "\(name):\(files[place.file].position(of: place.range.lowerBound).line)"
+    }
+
+    /// Everything found, in the order of the files and their lines; what cannot be read first.
+    var diagnostics: [Diagnostic] {
+        var concealed = files.map { _ in [SourceRange]() }
+        for place in self.concealed { concealed[place.file].append(place.range) }
+        for file in Set(found.map(\.place.file)) { concealed[file] += TokenMask.secrets(in: files[file].bytes) }
+        let hidden = concealed.map(ConcealedText.init)
+        return found.enumerated().sorted { one, other in
+            let (left, right) = (one.element.place, other.element.place)
+            // What cannot be read comes first: other findings may follow from it.
+            let (isLate, isOtherLate) = (one.element.code == .syntax ? 0 : 1, other.element.code == .syntax ? 0 : 1)
+            return (isLate, left.file, left.range.lowerBound, one.offset)
+                < (isOtherLate, right.file, right.range.lowerBound, other.offset)
+        }.map { diagnostic($0.element, hidden) }
+    }
+
+    /// The help for a name that nobody defined: the nearest one that somebody did.
+    func suggestion(
+        for name: String, among known: some Sequence<String>, definedAt place: (String) -> SourceSpan? = { _ in nil }
+    )
+        -> [String]
+    {
+        guard let nearest = nearestName(to: name, among: known) else { return [] }
+        guard let defined = place(nearest) else { return ["did you mean \"\(nearest)\"?"] }
+        return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
+    }
+
+    /// The name that `name` is most likely a slip of. Each call compares it with all names, so only the first hundred slips
+    /// of a policy set get this help.
+    func nearestName(to name: String, among known: some Sequence<String>) -> String? {
+        guard mayLookFurther else { return nil }
+        suggestions += 1
+        return nearest(to: name, among: known)
+    }
+
+    /// Whether there is still time for a look at all names.
+    var mayLookFurther: Bool { suggestions < Self.mostSuggestions }
+
+    /// The name of a file.
+    func name(of file: Int) -> String { files[file].name }
+
+    /// Whether one of the files has this name.
+    func hasFile(named name: String) -> Bool { files.contains { $0.name == name } }
+
+    private func diagnostic(_ finding: Finding, _ hidden: [ConcealedText]) -> Diagnostic {
+        let place = finding.place
+        let file = files[place.file]
+        let line = file.lineRange(at: place.range.lowerBound)
+        let start = min(max(place.range.lowerBound, line.lowerBound), line.upperBound)
+        let end = file.offset(
+            100, charactersFrom: start, in: start..<max(start, min(place.range.upperBound, line.upperBound)))
+        return Diagnostic(
+            severity: finding.severity, code: finding.code, message: TokenMask.starred(finding.message),
+            file: file.name,
+            position: file.position(of: place.range.lowerBound),
+            // A file that is empty, or not read, has no line to show.
+            excerpt: file.bytes.isEmpty
+                ? nil : SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
+            width: file.position(of: end).column - file.position(of: start).column,
+            label: TokenMask.starred(finding.label), help: finding.help.map(TokenMask.starred))
+    }
+}
+
+/// What is concealed in one file.
+private struct ConcealedText {
+    /// In order, and none within another.
+    private var ranges: [SourceRange] = []
+
+    init(_ places: [SourceRange]) {
+        for range in places.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = ranges.last, range.lowerBound <= last.upperBound {
+                ranges[ranges.count - 1].upperBound = max(last.upperBound, range.upperBound)
+            } else {
+                ranges.append(range)
+            }
+        }
+    }
+
+    func contains(_ offset: Int) -> Bool {
+        var low = 0
+        var high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= offset { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].lowerBound <= offset
+    }
+}
+
+/// The name that `name` is most likely a slip of, or `nil` if none is near.
+func nearest(to name: String, among known: some Sequence<String>) -> String? {
+    let target = Array(name.lowercased().unicodeScalars)
+    guard target.count <= 64 else { return nil }
+    var best: (name: String, distance: Int)?
+    for candidate in known where candidate.utf8.count <= 64 {
+        let scalars = Array(candidate.lowercased().unicodeScalars)
+        let limit = max(1, max(target.count, scalars.count) / 3)
+        guard abs(scalars.count - target.count) <= limit else { continue }
+        let distance = editDistance(target, scalars)
+        guard distance <= limit else { continue }
+        if let best, (best.distance, best.name) <= (distance, candidate) { continue }
+        best = (candidate, distance)
+    }
+    return best?.name
+}
+
+/// How many characters must be inserted, removed, replaced or swapped with their neighbour.
+private func editDistance(_ one: [Unicode.Scalar], _ other: [Unicode.Scalar]) -> Int {
+    var beforeLast: [Int] = []
+    var last = Array(0...other.count)
+    for row in 0..<one.count {
+        var current = [row + 1]
+        for column in 0..<other.count {
+            var cost = min(
+                last[column + 1] + 1, current[column] + 1, last[column] + (one[row] == other[column] ? 0 : 1))
+            if row > 0, column > 0, one[row] == other[column - 1], one[row - 1] == other[column] {
+                cost = min(cost, beforeLast[column - 1] + 1)
+            }
+            current.append(cost)
+        }
+        (beforeLast, last) = (last, current)
+    }
+    return last[other.count]
+}

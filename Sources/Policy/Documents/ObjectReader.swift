@@ -1,0 +1,206 @@
+internal import JSON
+
+/// The fields of one object: each is asked for by name and type, and every mistake is reported where it is.
+struct ObjectReader {
+    let report: DiagnosticCollector
+    /// What the object is, for messages: `route "jobs.read"`.
+    let owner: String
+    let place: SourceSpan
+    private let members: [JSONMember]
+
+    /// Reports and returns `nil` if `value` is no object; reports the names that its shape has not.
+    init?(_ value: JSONValue, at place: SourceSpan, of owner: String, shape: Shape, report: DiagnosticCollector) {
+        guard case .object(let members) = value.kind else {
+            report.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: place)
+            return nil
+        }
+        self.report = report
+        self.owner = owner
+        self.place = place
+        self.members = members
+        let known = shape.fields
+        for member in members where !known.contains(member.name) {
+            let help = report.help(for: member, in: shape)
+            report.error(
+                .unknownField, "unknown field \"\(member.name)\" in \(owner)", at: self[member.nameRange],
+                help: help.isEmpty ? ["its fields are \(known.joined(separator: ", "))"] : help)
+        }
+    }
+
+    private subscript(range: SourceRange) -> SourceSpan { SourceSpan(file: place.file, range: range) }
+
+    /// The place of a value inside the object.
+    func place(of value: JSONValue) -> SourceSpan { self[value.range] }
+
+    /// The place of a field's name, or that of the object where there is none.
+    func namePlace(of name: String) -> SourceSpan {
+        members.first { $0.name == name }.map { self[$0.nameRange] } ?? place
+    }
+
+    /// The value of a field, `nil` where it is absent.
+    subscript(name: String) -> JSONValue? {
+        for member in members where member.name == name { return member.value }
+        return nil
+    }
+
+    /// Reports that a field must be there.
+    func require(_ name: String, at place: SourceSpan, help: [String] = []) {
+        guard self[name] == nil else { return }
+        report.error(.missingField, "\(owner) needs the field \"\(name)\"", at: place, help: help)
+    }
+
+    func string(_ name: String) -> Located<String>? {
+        guard let value = self[name] else { return nil }
+        guard let text = value.string else {
+            mismatch(name, value, "a string")
+            return nil
+        }
+        return Located(value: text, place: self[value.range])
+    }
+
+    func bool(_ name: String) -> Located<Bool>? {
+        guard let value = self[name] else { return nil }
+        guard let flag = value.bool else {
+            mismatch(name, value, "true or false")
+            return nil
+        }
+        return Located(value: flag, place: self[value.range])
+    }
+
+    func integer(_ name: String, in range: ClosedRange<Int64>) -> Located<Int>? {
+        guard let value = self[name] else { return nil }
+        guard let number = value.integer else {
+            mismatch(name, value, "a whole number")
+            return nil
+        }
+        guard range.contains(number) else {
+            report.error(
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound)",
+                at: self[value.range])
+            return nil
+        }
+        return Located(value: Int(number), place: self[value.range])
+    }
+
+    /// A list of different strings, at least one unless `mayBeEmpty`; a single string is a list of one.
+    func strings(_ name: String, mayBeEmpty: Bool = false) -> Located<[Located<String>]>? {
+        guard let all = texts(name) else { return nil }
+        if !mayBeEmpty, self[name]?.array?.isEmpty == true {
+            report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: all.place)
+        }
+        var different: [Located<String>] = []
+        var places: [String: SourceSpan] = [:]
+        for text in all.value {
+            if let first = places[text.value] {
+                report.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.place, first: first)
+            } else {
+                places[text.value] = text.place
+                different.append(text)
+            }
+        }
+        return Located(value: different, place: all.place)
+    }
+
+    /// A list of any strings; a single string is a list of one.
+    func texts(_ name: String) -> Located<[Located<String>]>? {
+        guard let value = self[name] else { return nil }
+        let place = self[value.range]
+        if let text = value.string { return Located(value: [Located(value: text, place: place)], place: place) }
+        guard let elements = value.array else {
+            mismatch(name, value, "a list of strings")
+            return nil
+        }
+        var texts: [Located<String>] = []
+        for element in elements {
+            if let text = element.string {
+                texts.append(Located(value: text, place: self[element.range]))
+            } else {
+                mismatch(name, element, "strings")
+            }
+        }
+        return Located(value: texts, place: place)
+    }
+
+    /// An object of its own fields; `owner` is what messages call it.
+    func object(_ name: String, of owner: String, shape: Shape) -> ObjectReader? {
+        guard let value = self[name] else { return nil }
+        return ObjectReader(value, at: self[value.range], of: owner, shape: shape, report: report)
+    }
+
+    /// One of the words of a closed list.
+    func word<Word>(_ name: String, of words: [(String, Word)]) -> Word? {
+        guard let text = string(name) else { return nil }
+        if let word = words.first(where: { $0.0 == text.value }) { return word.1 }
+        let help = report.suggestion(for: text.value, among: words.map(\.0))
+        report.error(
+            .badValue, "\"\(name)\" of \(owner) cannot be \"\(text.value)\"", at: text.place,
+            help: help.isEmpty ? ["it is one of \(words.map { "\"\($0.0)\"" }.joined(separator: ", "))"] : help)
+        return nil
+    }
+
+    /// A text in a notation of its own.
+    func parsed<Value>(
+        _ name: String, _ code: DiagnosticCode, _ what: String, help: String, _ parse: (String) -> Value?
+    ) -> Located<Value>? {
+        guard let text = string(name) else { return nil }
+        guard let value = parse(text.value) else {
+            // What is written instead of a hash may well be the token.
+            if code == .badHash { report.conceal(text.place) }
+            let shown = code == .badHash ? "" : " \"\(text.value)\""
+            report.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.place, help: [help])
+            return nil
+        }
+        return Located(value: value, place: text.place)
+    }
+
+    func mismatch(_ name: String, _ value: JSONValue, _ expected: String) {
+        report.error(
+            .wrongType, "\"\(name)\" of \(owner) must be \(expected), not \(value.shortName)", at: self[value.range])
+    }
+}
+
+extension ObjectReader {
+    func duration(_ name: String, atLeast least: Duration = .milliseconds(1)) -> Duration? {
+        let found = parsed(name, .badDuration, "a duration", help: Units.durationHelp, Units.duration)
+        guard let found else { return nil }
+        guard (least...Duration.seconds(31 * 86_400)).contains(found.value) else {
+            report.error(
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(Units.text(of: least)) and 31d",
+                at: found.place)
+            return nil
+        }
+        return found.value
+    }
+
+    func rate(_ name: String) -> Located<Rate>? {
+        parsed(name, .badRate, "a rate", help: Units.rateHelp, Units.rate)
+    }
+
+    func time(_ name: String) -> Located<Int64>? {
+        parsed(name, .badTime, "a point in time", help: Units.timeHelp, Units.time)
+    }
+
+    /// A number of bytes, as a number or with a unit.
+    func size(_ name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let value = self[name] else { return nil }
+        let bytes: Int
+        if let number = value.integer {
+            bytes = Int(number)
+        } else if value.string == nil {
+            mismatch(name, value, "a number of bytes or a string with a unit")
+            return nil
+        } else if let found = parsed(name, .badSize, "a size", help: Units.sizeHelp, Units.size) {
+            bytes = found.value
+        } else {
+            return nil
+        }
+        guard range.contains(bytes) else {
+            report.error(
+                .outOfRange,
+                "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound) bytes",
+                at: self[value.range])
+            return nil
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,58 @@
+/// The one spelling of a connection's id that leases and buckets are keyed by.
+package enum ConnectionID {
+    /// The longest id there is.
+    package static let maxBytes = 128
+
+    /// Returns the id in its one spelling, or `nil` if it is no id: the answer is 400.
+    ///
+    /// Ids are opaque, but every upstream reads a UUID in any case and with or without hyphens, so that
+    /// two spellings would be two leases on one connection.
+    package static func canonical(_ raw: Span<UInt8>) -> String? {
+        guard (1...maxBytes).contains(raw.count) else { return nil }
+        for index in raw.indices where !raw[index].isUnreserved { return nil }
+        // A path segment of dots is a direction, not a name (RFC 3986, section 3.3).
+        if raw[0] == UInt8(ascii: "."), raw.count == 1 || (raw.count == 2 && raw[1] == UInt8(ascii: ".")) { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(max(raw.count, 36))
+        if isUUID(raw) {
+            var digits = 0
+            for index in raw.indices where raw[index] != UInt8(ascii: "-") {
+                if [8, 12, 16, 20].contains(digits) { bytes.append(UInt8(ascii: "-")) }
+                bytes.append(raw[index] | 0x20)
+                digits += 1
+            }
+        } else {
+            for index in raw.indices { bytes.append(raw[index]) }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func isUUID(_ raw: Span<UInt8>) -> Bool {
+        guard raw.count == 36 || raw.count == 32 else { return false }
+        for index in raw.indices {
+            let hyphen = raw.count == 36 && (index == 8 || index == 13 || index == 18 || index == 23)
+            guard hyphen ? raw[index] == UInt8(ascii: "-") : raw[index].isHexDigit else { return false }
+        }
+        return true
+    }
+}
+
+extension UInt8 {
+    /// RFC 3986, section 2.3.
+    var isUnreserved: Bool {
+        switch self {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
+        default: false
+        }
+    }
+
+    var isHexDigit: Bool {
+        switch self {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,279 @@
+@testable import Policy
+import Testing
+
+@testable import Gateway
+
+private let key = LeaseKey(organization: "o", connection: "c1")
+
+@Suite("Questions about leases")
+struct JobStatusClientTests {
+    private let upstream = ScriptedQuestions()
+
+    private func ask(
+        _ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil, since: Int64 = 0
+    )
+        async -> JobStatus
+    {
+        let job = id.map { LeaseJob(id: $0, type: "sync", status: "pending", location: location) }
+        let lease = PolledLease(
+            serial: 1, key: key, kind: "sync", family: family, state: job == nil ? .uncertain : .held, job: job,
+            since: since,
+            isAccepted: false)
+        return await JobStatusClient(questions: upstream, path: ScriptedQuestions.path).ask(about: lease)
+    }
+
+    @Test("A job is asked for at its own path, on behalf of its organization")
+    func job() async {
+        upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c1"}"#)
+        #expect(await ask() == .job(LeaseJob(id: "job_1", type: "sync", status: "succeeded")))
+        #expect(upstream.asked == [.init(target: "/orgs/o/jobs/job_1", organization: "o")])
+        upstream.answers("/elsewhere", 404)
+        #expect(await ask(location: "/elsewhere") == .unknown(.failed), "no list confirms it")
+        upstream.answers(ScriptedQuestions.listTarget("c1"), 404)
+        #expect(await ask(location: "/elsewhere") == .unknown(.notFound))
+        upstream.answers(ScriptedQuestions.listTarget("c1"), 200, #"{"data":[],"total":0}"#)
+        #expect(await ask(location: "/elsewhere") == .notFound)
+        upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200, #"{"data":[{"job_id":"job_1","status":"running"}],"total":1}"#)
+        #expect(await ask(location: "/elsewhere") != .notFound, "the list shows it")
+    }
+
+    @Test(
+        "An answer that is not about the job says nothing",
+        arguments: [
+            (200, #"{"job_id":"job_2","status":"succeeded"}"#),
+            (200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c2"}"#), (200, "<html>"), (200, ""),
+            (204, ""),
+            (301, ""), (401, ""), (403, ""), (429, ""), (500, #"{"job_id":"job_1","status":"succeeded"}"#), (503, ""),
+        ])
+    func notTheJob(status: Int, body: String) async {
+        upstream.answers("/orgs/o/jobs/job_1", status, body)
+        #expect(await ask().isUnknown)
+    }
+
+    @Test("Without an answer nothing is known")
+    func silence() async {
+        #expect(await ask() == .unknown(.failed))
+        #expect(await ask(.aitronos, nil) == .unknown(.failed))
+        #expect(await ask(.other).isUnknown)
+        #expect(await ask(.other, nil).isUnknown)
+    }
+
+    @Test("Where only a list shows jobs, the job is looked for there")
+    func listed() async {
+        let target = "/source-connections/c1/jobs?limit=100"
+        upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":"FAILED"}]"#)
+        #expect(await ask(.airweave) == .job(LeaseJob(id: "job_1", type: "sync", status: "FAILED")))
+        upstream.answers(target + "&offset=1", 200, "[]")
+        #expect(await ask(.airweave, "job_2") == .notFound)
+        upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":7}]"#)
+        #expect(await ask(.airweave, "job_2") == .unknown(.unreadable))
+        upstream.answers(target, 404)
+        #expect(await ask(.airweave) == .unknown(.notFound), "there is no list: that is no list without the job")
+        #expect(await ask(.airweave, nil) == .unknown(.notFound))
+        for status in [401, 403, 407] {
+            upstream.answers(target, status, "[]")
+            #expect(await ask(.airweave) == .unknown(.refused))
+        }
+        upstream.answers(target, 200, #"[{"id":"job_9","source_connection_id":"c9","status":"FAILED"}]"#)
+        #expect(await ask(.airweave) == .unknown(.unreadable), "it is another connection's list")
+    }
+
+    @Test("A lease without a job asks for the jobs of its connection")
+    func jobs() async {
+        upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200,
+            #"{"data":[{"job_id":"a","status":"running","connection_id":"c1","start_time":"2024-06-15T10:00:00Z"},"#
+                + #"{"job_id":"b","status":"failed","connection_id":"c2"},{"job_id":"c","status":"failed"}],"total":3}"#
+        )
+        let expected = [
+            LeaseJob(
+                id: "a", type: "sync", status: "running", startedAt: 1_718_445_600_000, location: "/orgs/o/jobs/a"),
+            LeaseJob(id: "c", type: "sync", status: "failed", location: "/orgs/o/jobs/c"),
+        ]
+        #expect(await ask(.aitronos, nil) == .jobs(expected))
+        #expect(upstream.targets.count == 1)
+        // The connection may have another name there.
+        upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200,
+            #"{"data":[{"job_id":"b","status":"running","connection_id":"C1"}],"total":1}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.unreadable))
+    }
+
+    @Test("A list that goes on is read to its end; without that nothing is known")
+    func pages() async {
+        let target = ScriptedQuestions.listTarget("c1")
+        upstream.answers(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.failed))
+        upstream.answers(target + "&offset=1", 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await ask(.aitronos, nil) == .unknown(.unreadable), "the same page again")
+        upstream.answers(
+            target + "&offset=1", 200,
+            #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"b","status":"failed"},{"job_id":"z","status":"running"}],"total":3}"#
+        )
+        guard case .jobs(let jobs) = await ask(.aitronos, nil) else {
+            Issue.record("no jobs")
+            return
+        }
+        #expect(jobs.map(\.id) == ["a", "b", "z"])
+        upstream.answers("/orgs/o/jobs/job_1", 404)
+        #expect(await ask() == .notFound)
+        upstream.answers("/orgs/o/jobs/z", 404)
+        #expect(await ask(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
+    }
+
+    @Test("One list answers for many leases of an organization, as far as it shows their jobs")
+    func shared() async {
+        let leases = (0..<300).map { number in
+            PolledLease(
+                serial: UInt64(number), key: LeaseKey(organization: "o", connection: "c\(number)"), kind: "sync",
+                family: .aitronos, state: .held, job: LeaseJob(id: "j\(number)", type: "sync", status: "pending"),
+                since: 0, isAccepted: false)
+        }
+        func page(_ numbers: Range<Int>) -> String {
+            let jobs = numbers.map {
+                // One of them belongs to another connection than the lease believes.
+                #"{"job_id":"j\#($0)","connection_id":"c\#($0 == 7 ? 8 : $0)","status":"succeeded","job_type":"sync"}"#
+            }
+            return #"{"data":["# + jobs.joined(separator: ",") + "]}"
+        }
+        let target = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
+        upstream.answers(target, 200, page(0..<100))
+        upstream.answers(target + "&offset=100", 200, page(100..<150))
+        let questions = JobStatusClient(questions: upstream, path: ScriptedQuestions.path)
+        let (answers, doubt) = await questions.ask(about: leases)
+        #expect(doubt == nil)
+        #expect(answers[149] == .job(LeaseJob(id: "j149", type: "sync", status: "succeeded")))
+        #expect(answers[7] == .notListed && answers[150...].allSatisfy { $0 == .notListed })
+        #expect(answers.filter { $0 == .notListed }.count == 151)
+        #expect(upstream.targets.count == 2)
+        for (status, expected) in [(400, DoubtfulAnswer.unreadable), (401, .refused), (503, .failed)] {
+            upstream.answers(target, status, "")
+            let (answers, doubt) = await questions.ask(about: leases)
+            #expect(doubt == expected && answers.allSatisfy { $0 == .notListed })
+        }
+    }
+
+    @Test(
+        "A list that cannot be read whole does not say that nothing runs",
+        arguments: [
+            (200, #"{"data":[{"x":1}],"total":1}"#), (200, "[1]"), (200, #"{"data":[],"total":1}"#), (200, ""),
+            (200, "{}"), (404, "[]"), (500, "[]"),
+        ])
+    func damagedLists(status: Int, body: String) async {
+        upstream.answers(ScriptedQuestions.listTarget("c1"), status, body)
+        #expect(await ask(.aitronos, nil).isUnknown)
+    }
+}
+
+@Suite("Jobs of a remote upstream")
+struct JobObserverTests {
+    private static let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+    private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
+    private let upstream = ScriptedQuestions()
+    private let leases = LeaseTable()
+
+    private var jobs: JobObserver {
+        JobObserver(leases: leases, questions: JobStatusClient(questions: upstream, path: ScriptedQuestions.path))
+    }
+
+    private func hold(_ id: String, _ key: LeaseKey = key) {
+        leases.rebuild(
+            key, kind: Self.sync, job: LeaseJob(id: id, type: "sync", status: "pending", location: "/x"), now: 0)
+    }
+
+    @Test("The job that an answer names is the lease's, with its place")
+    func started() {
+        func started(_ body: String) -> LeaseJob? {
+            jobs.started(by: Array(body.utf8).span, key, kind: Self.sync, family: .aitronos)
+        }
+        let id = "5F2504E04F8911D39A0C0305E82C3301"
+        let job = started(#"{"job_id":"\#(id)","status":"pending"}"#)
+        #expect(job?.id == "5f2504e0-4f89-11d3-9a0c-0305e82c3301" && job?.type == "sync")
+        // The upstream may know it only as it wrote it.
+        #expect(job?.location == "/orgs/o/jobs/\(id)")
+        #expect(started(#"{"status":"refreshing"}"#) == nil)
+        #expect(started(#"{"job_id":"j","connection_id":"c2"}"#) == nil)
+        #expect(started(#"{"job_id":"j","x":""# + String(repeating: "x", count: JobObserver.mostBytes) + #""}"#) == nil)
+    }
+
+    @Test("A job's connection is that of its lease, without a question, but never another organization's")
+    func connectionOfLease() async throws {
+        hold("job_1")
+        #expect(try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos) == "c1")
+        #expect(upstream.asked == [])
+        upstream.answers("/orgs/p/jobs/job_1", 404)
+        #expect(try await jobs.connection(ofJob: "job_1", organization: "p", family: .aitronos) == nil)
+        #expect(upstream.asked == [.init(target: "/orgs/p/jobs/job_1", organization: "p")])
+    }
+
+    @Test("A job's connection is asked for, and only a plain no is one")
+    func connectionAsked() async throws {
+        func connection() async throws(UpstreamFailure) -> String? {
+            try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos)
+        }
+        let target = "/orgs/o/jobs/job_1"
+        upstream.answers(target, 200, #"{"job_id":"job_1","status":"failed","connection_id":"C9"}"#)
+        #expect(try await connection() == "C9")
+        for status in [400, 404, 410, 422] {
+            upstream.answers(target, status)
+            #expect(try await connection() == nil)
+        }
+        // Without the connection there would be no lease: nothing else may pass for a no.
+        for (status, body, failure) in [
+            (200, #"{"job_id":"job_1","status":"failed"}"#, UpstreamFailure.invalidResponse),
+            (200, #"{"job_id":"job_2","connection_id":"C9"}"#, .invalidResponse), (200, "", .invalidResponse),
+            (302, "", .invalidResponse), (429, "", .jobUnanswered), (500, "", .jobUnanswered),
+            (503, "", .jobUnanswered),
+            (401, "", .credentialRefused), (403, "", .credentialRefused), (407, "", .credentialRefused),
+        ] {
+            upstream.answers(target, status, body)
+            await #expect(throws: failure) { try await connection() }
+        }
+        await #expect(throws: UpstreamFailure.jobUnanswered) {
+            try await jobs.connection(ofJob: "job_x", organization: "o", family: .aitronos)
+        }
+        await #expect(throws: UpstreamFailure.internalFailure) {
+            try await jobs.connection(ofJob: "job_1", organization: "o", family: .other)
+        }
+    }
+
+    @Test("A job object that passes by updates and ends the leases of its organization, from when it was asked for")
+    func observed() throws {
+        let route = Route.showing(.job)
+        let list = Route.showing(.jobs)
+        #expect(jobs.momentToObserve(route) == nil, "nothing is held")
+        hold("job_1")
+        hold("job_2", LeaseKey(organization: "p", connection: "c1"))
+        #expect(jobs.momentToObserve(Route.showing(nil)) == nil)
+        let moment = try #require(jobs.momentToObserve(route))
+        func observe(_ route: Route, _ body: String, organization: String = "o", _ moment: LeaseMoment) {
+            jobs.observed(Array(body.utf8).span, route, organization: organization, askedAt: moment, now: 9)
+        }
+        func held(_ organization: String) -> LeaseJob? {
+            leases.watched().first { $0.key.organization == organization }?.job
+        }
+        observe(route, #"{"job_id":"job_1","status":"running","connection_id":"c1"}"#, moment)
+        #expect(held("o") == LeaseJob(id: "job_1", type: "sync", status: "running", location: "/x"))
+        observe(route, #"{"job_id":"job_2","status":"failed","connection_id":"c1"}"#, moment)
+        observe(list, #"{"data":[{"job_id":"job_2","status":"failed","connection_id":"c1"}]}"#, moment)
+        #expect(held("p") != nil, "another organization's job")
+        observe(list, #"[{"x":1},{"job_id":"job_1","status":"failed","connection_id":"c1"}]"#, moment)
+        #expect(held("o") == nil)
+        // The same job runs again: what was asked before that says nothing.
+        hold("job_1")
+        observe(route, #"{"job_id":"job_1","status":"failed","connection_id":"c1"}"#, moment)
+        #expect(held("o") != nil)
+        let large = #"{"job_id":"job_1","status":"failed","connection_id":"c1","x":""#
+        observe(route, large + String(repeating: "x", count: JobObserver.mostBytesInPassing) + #""}"#, leases.moment())
+        #expect(held("o") != nil)
+        observe(route, large + #""}"#, leases.moment())
+        #expect(held("o") == nil)
+    }
+}
+
+extension Route {
+    fileprivate static func showing(_ shows: JobsShown?) -> Route {
+        Route(id: "r", index: 0, family: .aitronos, shows: shows)
+    }
+}

@@ -1,0 +1,46 @@
+import Testing
+
+@testable import Gateway
+
+@Suite("Questions that prove nothing")
+struct PollFailuresTests {
+    @Test("Three in a row are told of once, with what to do, and so is the first that proves something again")
+    func telling() {
+        var troubles = PollFailures()
+        #expect(troubles.answered("o", .refused) == nil && troubles.answered("o", .refused) == nil)
+        let line = troubles.answered("o", .refused)
+        #expect(line?.contains("ownCredential") == true && line?.contains(" o ") == true)
+        for _ in 0..<10 { #expect(troubles.answered("o", .failed) == nil) }
+        #expect(troubles.answered("o", nil)?.contains("again") == true)
+        #expect(troubles.answered("o", nil) == nil)
+        #expect(troubles.answered("o", .notFound) == nil && troubles.answered("o", nil) == nil, "one is none")
+    }
+
+    @Test("An upstream that answers nobody does not fill the log")
+    func manyOrganizations() {
+        var troubles = PollFailures()
+        var lines = 0
+        for _ in 0..<5 {
+            for organization in 0..<100 { lines += troubles.answered("o\(organization)", .failed) == nil ? 0 : 1 }
+        }
+        #expect(lines == PollFailures.mostTold)
+    }
+
+    @Test("Each way in which an answer proves nothing has its words")
+    func words() {
+        let lines = DoubtfulAnswer.allCases.map { doubt in
+            var troubles = PollFailures()
+            return (0..<3).compactMap { _ in troubles.answered("o", doubt) }.first
+        }
+        #expect(Set(lines).count == DoubtfulAnswer.allCases.count && !lines.contains(nil))
+    }
+
+    @Test("Statuses are told apart by what is to be done about them")
+    func statuses() {
+        let expected: [Int: DoubtfulAnswer] = [
+            401: .refused, 403: .refused, 407: .refused, 404: .notFound, 410: .notFound, 429: .failed, 500: .failed,
+            503: .failed, 302: .unreadable, 400: .unreadable,
+        ]
+        for (status, doubt) in expected { #expect(DoubtfulAnswer(status: status) == doubt) }
+    }
+}

@@ -1,0 +1,155 @@
+import Policy
+import Synchronization
+import Testing
+
+@testable import Gateway
+@testable import Transport
+
+private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
+
+/// A watcher on a running loop, whose seconds are a test's.
+private final class WatchedUpstream {
+    let upstream = ScriptedQuestions()
+    let leases = LeaseTable()
+    let lines = Lines()
+    private let watcher: RemoteLeaseReconciler
+    private let loop: EventLoop
+    private let thread: WorkThread
+    private let clock = Clock()
+
+    final class Lines: Sendable {
+        let all = Mutex<[String]>([])
+    }
+
+    final class Clock: Sendable {
+        let seconds = Atomic<Int>(1000)
+        var now: Instant { Instant(nanoseconds: UInt64(seconds.load(ordering: .relaxed)) * 1_000_000_000) }
+    }
+
+    init() throws {
+        let loop = try EventLoop(index: 0)
+        self.loop = loop
+        watcher = RemoteLeaseReconciler(
+            loop: loop, leases: leases, journal: nil,
+            questions: JobStatusClient(questions: upstream, path: ScriptedQuestions.path),
+            clock: { [clock] in clock.now },
+            alarm: { [lines] line in lines.all.withLock { $0.append(line) } })
+        thread = WorkThread(name: "watcher") { loop.run() }
+    }
+
+    deinit {
+        let loop = loop
+        loop.perform { loop.stop() }
+        thread.join()
+    }
+
+    /// A second passes, and everything that comes of it.
+    func second(epochMilliseconds: Int64 = 0) throws {
+        clock.seconds.wrappingAdd(1, ordering: .relaxed)
+        let isDone = Lines()
+        let watcher = watcher
+        loop.perform {
+            watcher.tick(epochMilliseconds: epochMilliseconds)
+            isDone.all.withLock { $0.append("") }
+        }
+        try waitUntil("the watcher has looked") { !isDone.all.withLock { $0.isEmpty } }
+    }
+
+    func hold(_ number: Int, family: RouteFamily = .aitronos) {
+        leases.restore(
+            LeaseJournalRecord(
+                serial: 0, key: LeaseKey(organization: "o", connection: "c\(number)"), kind: "sync", family: family,
+                since: 0, job: LeaseJob(id: "job_\(number)", type: "sync", status: "running")), matrix: matrix, now: 0)
+    }
+
+    var now: Instant { clock.now }
+
+    var overdueLeases: Int { watcher.overdueLeases }
+}
+
+@Suite("Job watcher")
+struct RemoteLeaseReconcilerTests {
+    @Test("The end of a job frees its connection")
+    func end() throws {
+        let watched = try WatchedUpstream()
+        watched.hold(1)
+        watched.upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"running"}"#)
+        for _ in 0..<3 { try watched.second() }
+        try waitUntil("the job was asked for") { watched.upstream.asked.count >= 1 }
+        #expect(watched.leases.usage().held == 1)
+        watched.upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded"}"#)
+        for _ in 0..<20 { try watched.second() }
+        try waitUntil("the connection is free") { watched.leases.isEmpty }
+        let count = watched.upstream.asked.count
+        for _ in 0..<20 { try watched.second() }
+        #expect(watched.upstream.asked.count == count, "nobody asks where nothing is held")
+    }
+
+    @Test("An upstream that does not answer frees nothing, and is not asked more things at once than there are places")
+    func silence() throws {
+        let watched = try WatchedUpstream()
+        for number in 0..<40 { watched.hold(number, family: .airweave) }
+        let gate = Gate()
+        watched.upstream.wait(for: gate)
+        for _ in 0..<10 { try watched.second() }
+        try waitUntil("questions are under way") { watched.upstream.asked.count == 28 }
+        gate.open()
+        try waitUntil("all are asked about") {
+            try watched.second()
+            return Set(watched.upstream.targets).count == 40
+        }
+        #expect(watched.upstream.mostUnderWay <= JobPollSchedule.mostQuestions)
+        #expect(watched.leases.usage().held == 40)
+    }
+
+    @Test("A lost answer is resolved: held where a job runs, free where none does")
+    func uncertain() throws {
+        let watched = try WatchedUpstream()
+        for number in 1...2 {
+            let key = LeaseKey(organization: "o", connection: "c\(number)")
+            var lease = try watched.leases.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
+            lease.forwarded(at: watched.now)
+        }
+        #expect(watched.leases.usage().uncertain == 2)
+        watched.upstream.answers(
+            ScriptedQuestions.listTarget("c1"), 200, #"{"data":[{"job_id":"j","status":"pending"}],"total":1}"#)
+        watched.upstream.answers(ScriptedQuestions.listTarget("c2"), 200, #"{"data":[],"total":0}"#)
+        for _ in 0..<2 { try watched.second() }
+        #expect(watched.upstream.asked == [], "not before two seconds")
+        for _ in 0..<4 { try watched.second() }
+        try waitUntil("both are resolved") { watched.leases.usage() == LeaseTable.Usage(held: 1) }
+        #expect(watched.leases.connection(ofJob: "j", organization: "o") == "c1")
+    }
+
+    @Test("A list for many that shows none of them does not hide that the questions about each are refused")
+    func troubles() throws {
+        let watched = try WatchedUpstream()
+        let list = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
+        for number in 0..<10 {
+            watched.hold(number)
+            watched.upstream.answers("/orgs/o/jobs/job_\(number)", 403, "{}")
+        }
+        watched.upstream.answers(list, 200, #"{"data":[],"total":0}"#)
+        try waitUntil("it is told") {
+            try watched.second()
+            return watched.lines.all.withLock { $0.contains { $0.contains("proved nothing") } }
+        }
+        for number in 10..<20 { watched.hold(number) }
+        for _ in 0..<10 { try watched.second() }
+        #expect(watched.lines.all.withLock { !$0.contains { $0.contains("answered again") } })
+        #expect(watched.upstream.targets.contains(list))
+    }
+
+    @Test("A lease of a day is an alarm and not a release")
+    func overdue() throws {
+        let watched = try WatchedUpstream()
+        watched.hold(1)
+        try watched.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds - 1)
+        #expect(watched.overdueLeases == 0)
+        for _ in 0..<3 { try watched.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds + 1) }
+        #expect(watched.overdueLeases == 1 && watched.leases.usage().held == 1)
+        let lines = watched.lines.all.withLock { $0 }
+        #expect(lines.count == 1 && lines[0].contains("c1") && lines[0].contains("24 hours"))
+    }
+}

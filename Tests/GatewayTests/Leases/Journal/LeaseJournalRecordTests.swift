@@ -1,0 +1,60 @@
+import Policy
+import Testing
+
+@testable import Gateway
+
+@Suite("Leases in the journal")
+struct LeaseJournalRecordTests {
+    private func read(_ text: String) -> LeaseJournalRecord? {
+        guard case .held(let entry) = LeaseChange(Array(text.utf8).span) else { return nil }
+        return entry
+    }
+
+    private func written(_ entry: LeaseJournalRecord) throws -> (text: String, entry: LeaseJournalRecord?) {
+        let frame = LeaseChange.held(entry).frame()
+        let start = try #require(frame.firstIndex(of: UInt8(ascii: "{")))
+        let end = try #require(frame.lastIndex(of: UInt8(ascii: "}")))
+        let text = String(decoding: frame[start...end], as: UTF8.self)
+        return (text, read(text))
+    }
+
+    @Test("Where its request went and how long it may be at work comes back")
+    func origin() throws {
+        for origin in [
+            LeaseOrigin(pathStart: "/v1/organizations/", patience: .seconds(75), mayRestart: true),
+            LeaseOrigin(pathStart: "", patience: .milliseconds(1)),
+            LeaseOrigin(pathStart: "/\u{e9}\"", patience: .zero), LeaseOrigin(pathStart: "/", patience: nil),
+        ] {
+            let entry = LeaseJournalRecord(
+                serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .airweave, since: 5,
+                job: LeaseJob(id: "j", type: "sync", status: "running"), origin: origin)
+            #expect(try written(entry).entry == entry)
+        }
+    }
+
+    @Test("A part of a millisecond is not lost: a lease that is held too long does no harm")
+    func rounding() throws {
+        let entry = LeaseJournalRecord(
+            serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 5,
+            job: nil,
+            origin: LeaseOrigin(patience: .nanoseconds(1_000_001)))
+        #expect(try written(entry).entry?.origin.patience == .milliseconds(2))
+    }
+
+    @Test("What an older gateway wrote is read, without them")
+    func older() {
+        let entry = read(
+            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","family":"airweave","since":9}"#)
+        #expect(entry?.serial == 3 && entry?.origin == LeaseOrigin() && entry?.traceID == nil && entry?.job == nil)
+    }
+
+    @Test(
+        "A patience that cannot be meant is not known, none or a day",
+        arguments: [("-1", 0), ("\"75s\"", nil), ("1e99", nil), ("9223372036854775807", 86400), ("1000", 1)])
+    func damaged(patience: String, seconds: Int?) {
+        let entry = read(
+            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(patience)}"#
+        )
+        #expect(entry?.origin == LeaseOrigin(patience: seconds.map { .seconds($0) }))
+    }
+}

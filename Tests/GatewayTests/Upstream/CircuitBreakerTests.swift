@@ -1,0 +1,166 @@
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("The health of an endpoint")
+struct CircuitBreakerTests {
+    private static let start = Instant(nanoseconds: 1_000_000_000_000)
+
+    private static func health(failures: Int = 3, checks: (healthy: Int, unhealthy: Int)? = nil) -> CircuitBreaker {
+        var breaker = UpstreamSettings.Breaker()
+        breaker.failures = failures
+        breaker.openFor = .seconds(5)
+        var check: UpstreamSettings.HealthCheck?
+        if let checks {
+            check = UpstreamSettings.HealthCheck(path: "/healthz")
+            check?.healthy = checks.healthy
+            check?.unhealthy = checks.unhealthy
+        }
+        return CircuitBreaker(breaker: breaker, check: check)
+    }
+
+    @Test("The breaker opens with the last of so many failures in a row, and a success in between begins anew")
+    func opens() {
+        var health = Self.health()
+        #expect(health.isWell)
+        for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
+        #expect(!health.isWell)
+        #expect(health.admission(now: Self.start) == .admitted)
+        _ = health.succeeded()
+        #expect(health.isWell)
+        for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
+        #expect(health.admission(now: Self.start) == .admitted)
+        _ = health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.opensAt() == Self.start + .seconds(5))
+    }
+
+    @Test("Once the time is over one request tries, and no other until that has ended")
+    func trial() {
+        var health = Self.health(failures: 1)
+        _ = health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start + .milliseconds(4999)) == .refused)
+        let later = Self.start + .seconds(5)
+        #expect(health.admission(now: later) == .onTrial)
+        #expect(health.admission(now: later) == .refused)
+        // One that takes too long keeps no other from trying.
+        #expect(health.admission(now: later + .milliseconds(4999)) == .refused)
+        #expect(health.admission(now: later + .seconds(5)) == .onTrial)
+        #expect(health.admission(now: later + .seconds(9)) == .refused)
+        #expect(health.succeeded() == .back)
+        #expect(health.isWell)
+        #expect(health.admission(now: later) == .admitted)
+    }
+
+    @Test("Each failed try doubles the time, up to sixteen times")
+    func doubling() {
+        var health = Self.health(failures: 1)
+        var now = Self.start
+        _ = health.failed(now: now)
+        for factor in [1, 2, 4, 8, 16, 16, 16] {
+            let opensAt = now + .seconds(5 * factor)
+            #expect(health.opensAt() == opensAt)
+            #expect(health.admission(now: Instant(nanoseconds: opensAt.nanoseconds - 1)) == .refused)
+            now = opensAt
+            #expect(health.admission(now: now) == .onTrial)
+            _ = health.failed(onTrial: true, now: now)
+        }
+        now = now + .seconds(80)
+        #expect(health.admission(now: now) == .onTrial)
+        _ = health.succeeded()
+        // After a success it is short again.
+        _ = health.failed(now: now)
+        #expect(health.opensAt() == now + .seconds(5))
+    }
+
+    @Test("A try that told nothing is made again at once")
+    func abandoned() {
+        var health = Self.health(failures: 1)
+        health.trialAbandoned(now: Self.start)
+        #expect(health.isWell)
+        _ = health.failed(now: Self.start)
+        let opensAt = health.opensAt()
+        health.trialAbandoned(now: Self.start)
+        #expect(health.opensAt() == opensAt)
+        let later = Self.start + .seconds(5)
+        #expect(health.admission(now: later) == .onTrial)
+        health.trialAbandoned(now: later)
+        #expect(health.admission(now: later) == .onTrial)
+        _ = health.failed(onTrial: true, now: later)
+        #expect(health.opensAt() == later + .seconds(10))
+    }
+
+    @Test("A failure of a request from before does not make an open breaker stay open for longer")
+    func lateFailure() {
+        var health = Self.health(failures: 1)
+        _ = health.failed(now: Self.start)
+        _ = health.failed(now: Self.start + .seconds(4))
+        #expect(health.opensAt() == Self.start + .seconds(5))
+        // Nor does it end the try of another one.
+        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
+        _ = health.failed(now: Self.start + .seconds(6))
+        #expect(health.opensAt() == Self.start + .seconds(10), "the next one tries when that one takes too long")
+        #expect(health.admission(now: Self.start + .seconds(9)) == .refused)
+        _ = health.succeeded()
+        #expect(health.isWell)
+    }
+
+    @Test("So many bad checks take it out, so many good ones bring it back, and each tells of it once")
+    func checks() {
+        var health = Self.health(checks: (healthy: 2, unhealthy: 3))
+        let bad = (0..<4).map { _ in health.checked(isGood: false) }
+        #expect(bad == [false, false, true, false])
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.opensAt() == nil)
+        let good = (0..<3).map { _ in health.checked(isGood: true) }
+        #expect(good == [false, true, false])
+        #expect(health.admission(now: Self.start) == .admitted)
+        #expect(health.isWell)
+        // Not in a row.
+        for isGood in [false, false, true, false, false, true] {
+            let hasChanged = health.checked(isGood: isGood)
+            #expect(!hasChanged)
+        }
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Requests do not bring back what the checks have taken out")
+    func checkedOut() {
+        var health = Self.health(failures: 1, checks: (healthy: 1, unhealthy: 1))
+        #expect(health.checked(isGood: false) == true)
+        _ = health.succeeded()
+        #expect(health.admission(now: Self.start) == .refused)
+        _ = health.failed(now: Self.start)
+        #expect(health.admission(now: Self.start + .seconds(100)) == .refused)
+        // The checks close the breaker as well.
+        #expect(health.checked(isGood: true) == true)
+        #expect(health.isWell)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Good checks from before the breaker opened do not close it")
+    func oldChecks() {
+        var health = Self.health(failures: 1, checks: (healthy: 2, unhealthy: 3))
+        for _ in 0..<10 { #expect(health.checked(isGood: true) == false) }
+        _ = health.failed(now: Self.start)
+        #expect(health.checked(isGood: true) == false)
+        #expect(health.admission(now: Self.start) == .refused)
+        #expect(health.checked(isGood: true) == true)
+        #expect(health.admission(now: Self.start) == .admitted)
+    }
+
+    @Test("Without checks their answers mean nothing")
+    func unchecked() {
+        var health = Self.health()
+        for _ in 0..<100 { #expect(health.checked(isGood: false) == false) }
+        #expect(health.isWell)
+    }
+}
+
+extension CircuitBreaker {
+    mutating func failed(onTrial isTrial: Bool = false, now: Instant) -> Change? {
+        wasUnreachable(.connectionRefused, onTrial: isTrial, now: now) { _ in true }
+    }
+}

@@ -1,0 +1,234 @@
+import Synchronization
+import Testing
+
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("The gate to the upstream")
+struct ConcurrencyLimiterTests {
+    private static func gate(places: Int, seats: Int) -> ConcurrencyLimiter {
+        var settings = UpstreamSettings(endpoints: [])
+        settings.connections.inFlight = places
+        settings.connections.queue = seats
+        return ConcurrencyLimiter(settings)
+    }
+
+    /// Gives `body` loops that run, and ends them.
+    private func withLoops(_ count: Int, _ body: ([EventLoop]) async throws -> Void) async throws {
+        let loops = try (0..<count).map { try EventLoop(index: $0) }
+        let threads = loops.map { loop in WorkThread(name: "loop") { loop.run() } }
+        let outcome: Result<Void, any Error>
+        do { outcome = .success(try await body(loops)) } catch { outcome = .failure(error) }
+        for loop in loops { loop.perform { loop.stop() } }
+        for thread in threads { thread.join() }
+        try outcome.get()
+    }
+
+    /// A place that is held until it is dropped.
+    private final class Holder: @unchecked Sendable {
+        private var place: UpstreamPermit?
+
+        init(_ place: consuming UpstreamPermit) { self.place = consume place }
+
+        func drop() { place = nil }
+    }
+
+    /// Each of another organization, so that no share is in the way.
+    private static func share(_ organization: Int) -> PermitShare {
+        PermitShare(ShareOwner(organization: UInt64(organization), token: 0))
+    }
+
+    private func enter(
+        _ gate: ConcurrencyLimiter, on loop: EventLoop, as organization: Int = 0, within: Duration = .seconds(20)
+    ) async throws -> Holder {
+        try await Task(executorPreference: loop) {
+            var share = Self.share(organization)
+            return Holder(try await gate.enter(on: loop, before: .now() + within, &share))
+        }.value
+    }
+
+    private final class Order: Sendable {
+        let numbers = Mutex<[Int]>([])
+    }
+
+    private final class Counts: Sendable {
+        let inside = Atomic<Int>(0)
+        let most = Atomic<Int>(0)
+        let admitted = Atomic<Int>(0)
+        let sentAway = Atomic<Int>(0)
+    }
+
+    @Test("There are never more inside than there are places, from eight threads")
+    func cap() async throws {
+        let gate = Self.gate(places: 5, seats: 1000)
+        let counts = Counts()
+        try await withLoops(8) { loops in
+            let tasks = (0..<80).map { index in
+                let loop = loops[index % loops.count]
+                return Task(executorPreference: loop) {
+                    var share = Self.share(index)
+                    for _ in 0..<50 {
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
+                        let count = counts.inside.wrappingAdd(1, ordering: .relaxed).newValue
+                        counts.most.max(count, ordering: .relaxed)
+                        await Task.yield()
+                        counts.inside.wrappingSubtract(1, ordering: .relaxed)
+                        _ = consume place
+                    }
+                }
+            }
+            for task in tasks { try await task.value }
+            #expect(counts.most.load(ordering: .relaxed) <= 5)
+            // How many met in there depends on the machine; that there is room for all of them does not.
+            var holders: [Holder] = []
+            for index in 0..<5 { holders.append(try await enter(gate, on: loops[index], as: 1000 + index)) }
+            #expect(gate.usage == (5, 0))
+            for holder in holders { holder.drop() }
+        }
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Who has waited longest is let in first, and nobody overtakes")
+    func order() async throws {
+        let gate = Self.gate(places: 1, seats: 20)
+        let order = Order()
+        try await withLoops(2) { loops in
+            let first = try await enter(gate, on: loops[0])
+            var waiting: [Task<Void, any Error>] = []
+            for index in 0..<20 {
+                let loop = loops[index % 2]
+                waiting.append(
+                    Task(executorPreference: loop) {
+                        var share = Self.share(0)
+                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
+                        order.numbers.withLock { $0.append(index) }
+                        _ = consume place
+                    })
+                try waitUntil("it waits") { gate.usage.waiting == index + 1 }
+            }
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            first.drop()
+            for task in waiting { try await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == Array(0..<20))
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Who waits in vain leaves the queue, and those behind move up")
+    func deadline() async throws {
+        let gate = Self.gate(places: 1, seats: 2)
+        try await withLoops(1) { loops in
+            let first = try await enter(gate, on: loops[0])
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], within: .milliseconds(20))
+            }
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], within: .zero)
+            }
+            #expect(gate.usage == (1, 0))
+            async let second = enter(gate, on: loops[0])
+            try waitUntil("it waits") { gate.usage == (1, 1) }
+            first.drop()
+            try await second.drop()
+        }
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("Without seats nobody waits")
+    func noSeats() async throws {
+        let gate = Self.gate(places: 2, seats: 0)
+        try await withLoops(1) { loops in
+            let holders = [try await enter(gate, on: loops[0], as: 1), try await enter(gate, on: loops[0], as: 2)]
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            holders[0].drop()
+            try await enter(gate, on: loops[0]).drop()
+            holders[1].drop()
+        }
+        #expect(gate.usage == (0, 0))
+    }
+
+    @Test("No place is lost where one is handed over just as its taker gives up")
+    func handOverAtDeadline() async throws {
+        let gate = Self.gate(places: 3, seats: 40)
+        let counts = Counts()
+        try await withLoops(4) { loops in
+            let tasks = (0..<40).map { index in
+                let loop = loops[index % loops.count]
+                return Task(executorPreference: loop) {
+                    var share = Self.share(index)
+                    var random = UInt64(index + 1)
+                    for _ in 0..<400 {
+                        random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                        // Most deadlines are over in the turn in which places are given back.
+                        let patience = Duration.microseconds(Int64(random >> 33 % 300))
+                        do throws(UpstreamFailure) {
+                            let place = try await gate.enter(on: loop, before: .now() + patience, &share)
+                            counts.admitted.wrappingAdd(1, ordering: .relaxed)
+                            if random >> 50 & 3 == 0 { await Task.yield() }
+                            _ = consume place
+                        } catch { counts.sentAway.wrappingAdd(1, ordering: .relaxed) }
+                    }
+                }
+            }
+            for task in tasks { await task.value }
+        }
+        #expect(gate.usage == (0, 0))
+        let (admitted, sentAway) = (counts.admitted.load(ordering: .relaxed), counts.sentAway.load(ordering: .relaxed))
+        #expect(admitted + sentAway == 16_000)
+        #expect(admitted > 0 && sentAway > 0, "both ways were gone: \(admitted), \(sentAway)")
+    }
+
+    @Test("An organization that takes all it can get leaves a place, and the next free one goes to who has less")
+    func shares() async throws {
+        let gate = Self.gate(places: 4, seats: 3)
+        let order = Order()
+        try await withLoops(1) { loops in
+            var hogs: [Holder] = []
+            for _ in 0..<3 { hogs.append(try await enter(gate, on: loops[0], as: 1)) }
+            await #expect(throws: UpstreamFailure.queueTimeout) {
+                _ = try await enter(gate, on: loops[0], as: 1, within: .zero)
+            }
+            let quiet = try await enter(gate, on: loops[0], as: 2)
+            #expect(gate.shares.count == 2)
+            var waiting: [Task<Void, any Error>] = []
+            for (index, organization) in [1, 3].enumerated() {
+                waiting.append(
+                    Task(executorPreference: loops[0]) {
+                        var share = Self.share(organization)
+                        let place = try await gate.enter(on: loops[0], before: .now() + .seconds(20), &share)
+                        order.numbers.withLock { $0.append(organization) }
+                        _ = consume place
+                    })
+                try waitUntil("it waits") { gate.usage == (4, index + 1) }
+            }
+            for holder in hogs + [quiet] { holder.drop() }
+            for task in waiting { try await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == [3, 1], "the one that came first has more")
+        #expect(gate.usage == (0, 0))
+        #expect(gate.shares.isEmpty)
+    }
+
+    @Test("Who has most of a full queue gives way at once")
+    func displaced() async throws {
+        let gate = Self.gate(places: 1, seats: 2)
+        let order = Order()
+        try await withLoops(2) { loops in
+            let hog = try await enter(gate, on: loops[0], as: 1)
+            let waiting = [1, 1, 2].map { organization in
+                Task(executorPreference: loops[1]) {
+                    var share = Self.share(organization)
+                    do throws(UpstreamFailure) {
+                        _ = try await gate.enter(on: loops[1], before: .now() + .seconds(20), &share)
+                    } catch { order.numbers.withLock { $0.append(error == .queueFull ? organization : -1) } }
+                }
+            }
+            try waitUntil("one has given way") { order.numbers.withLock { $0 } == [1] && gate.usage == (1, 2) }
+            hog.drop()
+            for task in waiting { await task.value }
+        }
+        #expect(order.numbers.withLock { $0 } == [1])
+        #expect(gate.usage == (0, 0))
+    }
+}
