@@ -13,8 +13,8 @@
 ///
 /// Not more than `jobsKept` jobs are kept per connection, and an eighth more until they are trimmed.
 package final class ConnectorService: Sendable {
-    let ledger: StateStore
-    let desk: JournalCommitter
+    let store: StateStore
+    let committer: JournalCommitter
     let runner: JobRunner
     let now: @Sendable () -> Timestamp
     let random: @Sendable () -> UInt64
@@ -51,16 +51,16 @@ package final class ConnectorService: Sendable {
         var state = ServiceState(definitions, endedJobsKept: options.jobsKept)
         for record in recovery.records { state.apply(record) }
         let (kept, entries) = (state, state.entries)
-        ledger = StateStore(kept)
+        store = StateStore(kept)
         now = { [clock = options.now] in Timestamp(milliseconds: clock()) }
         random = options.random
         started = now()
         let journal = try Journal(
             files, recovery, storage: storage, compactAfter: options.compactionBytes, random: options.random,
-            warn: options.warn, apply: { [ledger] in ledger.apply($0) },
-            snapshot: { [ledger] in ledger.withState { $0 }.snapshot() })
-        desk = JournalCommitter(journal, timeout: options.commitTimeout)
-        runner = JobRunner(ledger: ledger, desk: desk, storage: storage, threads: options.workThreads, now: now)
+            warn: options.warn, apply: { [store] in store.apply($0) },
+            snapshot: { [store] in store.withState { $0 }.snapshot() })
+        committer = JournalCommitter(journal, timeout: options.commitTimeout)
+        runner = JobRunner(store: store, committer: committer, storage: storage, threads: options.workThreads, now: now)
         for entry in entries { recover(entry, storage: storage, warn: options.warn) }
     }
 
@@ -71,7 +71,7 @@ package final class ConnectorService: Sendable {
             else {
                 return
             }
-            ledger.withState { $0.apply(.job(job)) }
+            store.withState { $0.apply(.job(job)) }
             return
         }
         let destination = FileDestination(folder: definition.destinationFolder, storage: storage)
@@ -104,7 +104,7 @@ package final class ConnectorService: Sendable {
 extension ConnectorService {
     /// The jobs that have not ended, one per connection at most.
     package func runningJobs() -> [JobReference] {
-        ledger.withState { state in
+        store.withState { state in
             state.entries.compactMap { entry in
                 guard let definition = entry.definition, let active = entry.activeJob else { return nil }
                 return JobReference(active.job, family: definition.family)
@@ -114,20 +114,20 @@ extension ConnectorService {
 
     /// The connection of a job, or `nil` if the organization has no such job.
     package func connection(ofJob id: String, organization: String) -> String? {
-        ledger.withState { $0.job(id, of: organization)?.job.connection.id }
+        store.withState { $0.job(id, of: organization)?.job.connection.id }
     }
 
     /// Calls `observer` when a job began or ended, after that is durable and before the client hears of it.
     ///
     /// It is called on the journal's thread: it must be short, and must not wait.
-    package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { ledger.observe(observer) }
+    package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { store.observe(observer) }
 
     /// Stops the jobs at their last checkpoint, flushes the journal and gives the state directory back. The jobs go on
     /// after the next start; reads are still answered.
     package func shutdown() async {
-        desk.prepareToStop()
+        committer.prepareToStop()
         await runner.stop()
-        await threads.run { [desk] in desk.close() }
+        await threads.run { [committer] in committer.close() }
         lock.unlock()
     }
 }

@@ -120,7 +120,7 @@ import Testing
     /// With no job running, a destination file has what the journal says and nothing else, and no row twice.
     private func checkLengths(_ bench: Bench, _ moment: Moment) throws {
         let key = ConnectionKey(organization: Bench.organization, id: "conn_abc123")
-        let positions = bench.service.ledger.withState { state in state.index(of: key).map { state[$0].positions } }
+        let positions = bench.service.store.withState { state in state.index(of: key).map { state[$0].positions } }
         for (stream, position) in try #require(positions) {
             let rows = bench.smallRows(stream)
             #expect(Set(rows).count == rows.count, "\(stream) before \(moment.operation)")

@@ -171,10 +171,10 @@ extension EndToEnd {
                 #expect(try client.call("GET", Path.state).status == 200)
                 isWell.value = false
                 try waitUntil("it is out") { try client.call("GET", Path.state).status == 503 }
-                #expect(gateway.said.contains { $0.contains("does not pass its checks") })
+                #expect(gateway.said.contains { $0.contains("failed its health checks") })
                 isWell.value = true
                 try waitUntil("it is back") { try client.call("GET", Path.state).status == 200 }
-                #expect(gateway.said.contains { $0.contains("is well again") })
+                #expect(gateway.said.contains { $0.contains("is healthy") })
                 let check = try #require(upstream.answered.first { $0.target == "/base/healthz?x" })
                 #expect(check.values("authorization") == [])
                 #expect(check.values("host") == ["127.0.0.1:\(upstream.port)"])

@@ -16,7 +16,7 @@ extension ConnectorService {
         do throws(APIError) {
             if let answer = try read(route, request) { return answer }
             guard request.method == "GET" || request.method == "HEAD" else { return try await write(route, request) }
-            let list = try JobList(route, request, ledger)
+            let list = try JobList(route, request, store)
             return await sideThreads.run { list.answer() }
         } catch { return refuse(error, route, request) }
     }
@@ -39,7 +39,7 @@ extension ConnectorService {
         }
         guard isRead else { return nil }
         switch route.operation {
-        case .jobs: return try JobList(route, request, ledger).answerAtOnce()
+        case .jobs: return try JobList(route, request, store).answerAtOnce()
         case .job(let id):
             let job = try job(id, request)
             return ok { $0.job(job) }
@@ -90,7 +90,7 @@ extension ConnectorService {
 
     private func state(of id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectorResponse {
         let key = ConnectionKey(organization: request.organization, id: id)
-        let body = ledger.withState { state in state.index(of: key).map { state[$0].renderedCursors } }
+        let body = store.withState { state in state.index(of: key).map { state[$0].renderedCursors } }
         guard let body else { throw .connectionNotFound }
         return ConnectorResponse(status: 200, body: body)
     }
@@ -98,14 +98,14 @@ extension ConnectorService {
     /// A connection of the request's organization.
     func entry(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ServiceState.Entry {
         let key = ConnectionKey(organization: request.organization, id: id)
-        let entry = ledger.withState { state in state.index(of: key).map { state[$0] } }
+        let entry = store.withState { state in state.index(of: key).map { state[$0] } }
         guard let entry else { throw .connectionNotFound }
         return entry
     }
 
     func definition(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectionDefinition {
         let key = ConnectionKey(organization: request.organization, id: id)
-        let definition = ledger.withState { state in state.index(of: key).flatMap { state[$0].definition } }
+        let definition = store.withState { state in state.index(of: key).flatMap { state[$0].definition } }
         guard let definition else { throw .connectionNotFound }
         return definition
     }
@@ -119,7 +119,7 @@ extension ConnectorService {
 
     func job(_ id: String, _ request: ConnectorRequest) throws(APIError) -> Job {
         let organization = request.organization
-        guard let job = ledger.withState({ $0.job(id, of: organization)?.job }) else { throw .jobNotFound }
+        guard let job = store.withState({ $0.job(id, of: organization)?.job }) else { throw .jobNotFound }
         return job
     }
 
@@ -163,6 +163,6 @@ extension ConnectorService {
     }
 
     private func entries(of organization: String) -> [ServiceState.Entry] {
-        ledger.withState { state in state.indexes(of: organization).map { state[$0] } }
+        store.withState { state in state.indexes(of: organization).map { state[$0] } }
     }
 }

@@ -9,12 +9,12 @@ struct JobList: Sendable {
     /// One history per connection.
     private let histories: [[JobHistory.Snapshot]]
 
-    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ ledger: StateStore) throws(APIError) {
+    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ store: StateStore) throws(APIError) {
         let query = try JobQuery(QueryParameters(request.target, from: route.query))
         let organization = request.organization
         let wanted = query.connection.map { ConnectionKey(organization: organization, id: $0) }
         self.query = query
-        histories = ledger.withState { state in
+        histories = store.withState { state in
             let indexes = wanted.map { state.index(of: $0).map { [$0] } ?? [] } ?? state.indexes(of: organization)
             return indexes.map { state[$0].jobs.all }
         }

@@ -58,10 +58,11 @@ extension ConnectorService {
         var refusal = APIError.unavailable
         let committed = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
-            let problem = ledger.withState { [runner, desk] state -> APIError? in
+            let problem = store.withState { [runner, committer] state -> APIError? in
                 guard let job = state.job(id, of: organization)?.job else { return .jobNotFound }
                 guard !job.status.isEnd else { return .hasEnded(job, isAirweave: isAirweave) }
-                let isAppended = desk.append([.cancel(job: job.id, at: moment)], reply) { [id = job.id] committed in
+                let isAppended = committer.append([.cancel(job: job.id, at: moment)], reply) {
+                    [id = job.id] committed in
                     if committed { runner.cancel(id) }
                 }
                 return isAppended ? nil : .unavailable
@@ -104,15 +105,15 @@ extension ConnectorService {
         var refusal = APIError.unavailable
         let committed = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
-            let problem = ledger.withState { [ledger, desk, runner] state -> APIError? in
+            let problem = store.withState { [store, committer, runner] state -> APIError? in
                 guard let index = state.index(of: job.connection) else { return .connectionNotFound }
                 if let active = state[index].activeJob?.job {
                     let wait = state[index].jobs.expectedWait(for: active, at: moment)
                     return .alreadyRunning(active, retryAfterSeconds: wait)
                 }
-                let isAppended = desk.append([.job(job)], reply) { committed in
+                let isAppended = committer.append([.job(job)], reply) { committed in
                     if committed { return runner.start(job) }
-                    ledger.withState { $0[index].activeJob = nil }
+                    store.withState { $0[index].activeJob = nil }
                 }
                 if isAppended { state[index].activeJob = .init(job) }
                 return isAppended ? nil : .unavailable

@@ -16,13 +16,13 @@ extension ConnectorService {
         let committed = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
             // Under the lock, so that no job starts between the look and the record.
-            let problem = ledger.withState { [desk] service -> APIError? in
+            let problem = store.withState { [committer] service -> APIError? in
                 guard let index = service.index(of: key) else { return .connectionNotFound }
                 if let active = service[index].activeJob?.job {
                     let wait = service[index].jobs.expectedWait(for: active, at: moment)
                     return .stateLocked(active, retryAfterSeconds: wait)
                 }
-                return desk.append(records, reply) ? nil : .unavailable
+                return committer.append(records, reply) ? nil : .unavailable
             }
             guard let problem else { return }
             refusal = problem

@@ -3,8 +3,8 @@
 /// Straight-line code: it waits for disks on the work threads, for the journal, and for its pace. Whenever it is
 /// stopped, what it has committed is whole, and a later run goes on from there.
 struct JobRun {
-    private let ledger: StateStore
-    private let desk: JournalCommitter
+    private let store: StateStore
+    private let committer: JournalCommitter
     private let threads: BlockingThreadPool
     private let now: @Sendable () -> Timestamp
     private let source: FolderSource
@@ -19,13 +19,13 @@ struct JobRun {
 
     init(
         _ job: Job, of definition: ConnectionDefinition, cursors: CursorState, positions: [String: StreamPosition],
-        ledger: StateStore, desk: JournalCommitter,
+        store: StateStore, committer: JournalCommitter,
         threads: BlockingThreadPool, storage: any Storage, now: @escaping @Sendable () -> Timestamp
     ) {
         self.job = job
         self.definition = definition
-        self.ledger = ledger
-        self.desk = desk
+        self.store = store
+        self.committer = committer
         self.threads = threads
         self.now = now
         source = definition.source
@@ -54,7 +54,7 @@ struct JobRun {
         } catch {
             let id = job.id
             let organization = job.connection.organization
-            let isCancelled = ledger.withState { $0.job(id, of: organization)?.job.isCancelRequested ?? false }
+            let isCancelled = store.withState { $0.job(id, of: organization)?.job.isCancelRequested ?? false }
             if isCancelled { await end(.cancelled) }
         }
     }
@@ -64,7 +64,7 @@ struct JobRun {
         let isFirstStart = job.started(at: now())
         guard job.kind != .sync else {
             // Nothing depends on this record, so nothing waits for it.
-            if isFirstStart { desk.post([.job(job)]) }
+            if isFirstStart { committer.post([.job(job)]) }
             return
         }
         if isFirstStart {
@@ -102,8 +102,8 @@ struct JobRun {
     /// Throws only when the service stops meanwhile.
     private func commit(_ records: [JournalRecord]) async throws {
         var delay = Duration.milliseconds(50)
-        while !(await desk.commit(records)) {
-            guard !desk.isStopping else { throw CancellationError() }
+        while !(await committer.commit(records)) {
+            guard !committer.isStopping else { throw CancellationError() }
             // Not the job's own task: cancelling it must not turn this wait into a spin.
             await Task { [delay] in try? await Task.sleep(for: delay) }.value
             delay = min(delay * 2, .seconds(2))
@@ -183,7 +183,7 @@ extension JobRun {
             replacement.counters.rows += batch.count
             replacement.counters.bytes += next.length - current.length
             let (id, shown) = (job.id, replacement.counters)
-            ledger.withState { $0.show(shown, of: id) }
+            store.withState { $0.show(shown, of: id) }
             try await keepPace(batch.count)
         }
         let finished = replacement.position

@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// Runs jobs in the background, one task each, with the blocking parts on threads of its own.
 final class JobRunner: Sendable {
-    private let ledger: StateStore
-    private let desk: JournalCommitter
+    private let store: StateStore
+    private let committer: JournalCommitter
     private let storage: any Storage
     private let now: @Sendable () -> Timestamp
     private let threads: BlockingThreadPool
@@ -16,11 +16,11 @@ final class JobRunner: Sendable {
     }
 
     init(
-        ledger: StateStore, desk: JournalCommitter, storage: any Storage, threads: Int,
+        store: StateStore, committer: JournalCommitter, storage: any Storage, threads: Int,
         now: @escaping @Sendable () -> Timestamp
     ) {
-        self.ledger = ledger
-        self.desk = desk
+        self.store = store
+        self.committer = committer
         self.storage = storage
         self.now = now
         self.threads = BlockingThreadPool(count: threads, name: "connector")
@@ -28,12 +28,13 @@ final class JobRunner: Sendable {
 
     /// Starts or resumes a job that the ledger knows as not ended. Returns at once.
     func start(_ job: Job) {
-        let found = ledger.withState { state in
+        let found = store.withState { state in
             state.index(of: job.connection).map { (state[$0].definition, state[$0].cursors, state[$0].positions) }
         }
         guard let (known, cursors, positions) = found, let definition = known else { return }
         let prepared = JobRun(
-            job, of: definition, cursors: cursors, positions: positions, ledger: ledger, desk: desk, threads: threads,
+            job, of: definition, cursors: cursors, positions: positions, store: store, committer: committer,
+            threads: threads,
             storage: storage, now: now)
         running.withLock { running in
             guard !running.isStopped else { return }

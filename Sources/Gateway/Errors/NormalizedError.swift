@@ -11,7 +11,7 @@ package struct NormalizedError {
     package let upstreamText: String?
 
     /// Keeps the status unless a rule changes it, and the code and message where the upstream brought some. The first rule
-    /// that matches decides. Of a failure of the upstream, 5xx, only a code is kept, unless policy shows its errors.
+    /// that matches decides. For 5xx only the code is kept, unless policy shows the upstream's errors.
     ///
     /// `showsUpstream` is what `upstream.showsErrors` says. A status that is no error becomes 502.
     package init(_ error: UpstreamErrorResponse, rules: [ErrorRule], showsUpstream: Bool, epochSeconds: Int64) {

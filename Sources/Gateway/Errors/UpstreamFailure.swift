@@ -106,9 +106,9 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     /// What the operator reads.
     package var explanation: String {
         switch self {
-        case .noEndpoint: "no endpoint is well"
+        case .noEndpoint: "no healthy endpoint"
         case .queueFull: "too many requests wait for the upstream"
-        case .queueTimeout: "no place at the upstream became free in time"
+        case .queueTimeout: "no permit for the upstream became free in time"
         case .nameNotFound: "the host name does not resolve"
         case .nameTimeout: "the host name did not resolve in time"
         case .connectionRefused: "the connection was refused"

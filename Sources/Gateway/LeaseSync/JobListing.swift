@@ -78,7 +78,7 @@ struct JobListing {
 
     private mutating func rest(after page: JobList, new: Int) -> Rest {
         offset += page.count
-        // Whoever heeds the limit has pages, and the one that came again may be the first of many.
+        // A page below the limit shows that the upstream has pages, so the repeated one may be only the first.
         if let repeated { return page.count < repeated ? .unknown : .none }
         if asksForMore(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }

@@ -77,7 +77,7 @@ struct JobPollSchedule {
     /// The leases to ask about, by organization; the next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
     /// A waiter stands for one turn of an organization; which of its leases gets the turn is decided when it comes.
-    private var shares = FairShares<String>(capacity: JobPollSchedule.mostQuestions, seats: .max)
+    private var shares = FairShares<String>(capacity: JobPollSchedule.mostQuestions, maxWaiting: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [Question: ShareSlot] = [:]
 
@@ -90,7 +90,7 @@ struct JobPollSchedule {
     static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
     static let longestDelay = Duration.seconds(15)
-    /// At least this long apart, two questions must not find the job: one that was just started may not be visible yet.
+    /// A job counts as gone only after two polls, at least this far apart, both missed it: a new job may not be visible yet.
     static let missingTime = Duration.seconds(5)
     /// After the time that a request may take, its work may still be on its way to become a job.
     static let settlingTime = Duration.seconds(2)

@@ -13,7 +13,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     private let clock: @Sendable () -> Instant
     private let alarm: @Sendable (String) -> Void
     private let overdue = Atomic<Int>(0)
-    private var watches = JobPollSchedule()
+    private var schedule = JobPollSchedule()
     private var troubles = PollFailures()
     private let counts = Mutex(PollCounts())
     private let shares = Mutex<[ShareUsage]>([])
@@ -48,20 +48,20 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
         let now = clock()
         journal?.sendAway(now: now)
         guard !leases.isEmpty || leases.hasLingering else {
-            watches.removeAll()
-            shares.withLock { $0 = watches.usage }
+            schedule.removeAll()
+            shares.withLock { $0 = schedule.usage }
             return overdue.store(0, ordering: .relaxed)
         }
         let watched = leases.watched()
-        for lease in watches.note(watched, now: now) { leases.endRequest(lease.key, lease.serial) }
+        for lease in schedule.note(watched, now: now) { leases.endRequest(lease.key, lease.serial) }
         askNext(now)
-        shares.withLock { $0 = watches.usage }
+        shares.withLock { $0 = schedule.usage }
         tellOverdue(watched, epochMilliseconds)
     }
 
     private func askNext(_ now: Instant) {
         while true {
-            let leases = watches.next(now: now)
+            let leases = schedule.next(now: now)
             if leases.isEmpty { return }
             ask(about: leases, now: now)
         }
@@ -93,11 +93,11 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 
     private func apply(_ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, askedAt: Instant) {
         let jitter = Double.random(in: 0.9...1.1, using: &random)
-        leases.apply(answer, to: lease, moment, &watches, askedAt: askedAt, now: clock(), jitter: jitter)
+        leases.apply(answer, to: lease, moment, &schedule, askedAt: askedAt, now: clock(), jitter: jitter)
     }
 
     private func tellOverdue(_ watched: [PolledLease], _ epochMilliseconds: Int64) {
-        let (new, count) = watches.overdue(watched, epochMilliseconds: epochMilliseconds)
+        let (new, count) = schedule.overdue(watched, epochMilliseconds: epochMilliseconds)
         overdue.store(count, ordering: .relaxed)
         for lease in new {
             let hours = (epochMilliseconds - lease.since) / 3_600_000
@@ -112,17 +112,17 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 extension LeaseTable {
     /// Does what an answer is worth.
     func apply(
-        _ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, _ watches: inout JobPollSchedule,
+        _ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, _ schedule: inout JobPollSchedule,
         askedAt: Instant, now: Instant, jitter: Double
     ) {
         let time = milliseconds()
-        switch watches.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
+        switch schedule.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
         case .nothing: break
         case .shown(let job): jobShown(lease.key, job, askedAt: moment, now: time)
         case .vanished: jobVanished(lease.key, lease.serial, askedAt: moment, now: time)
         case .resolve(let jobs, let mayFree):
             let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment, now: time)
-            watches.resolved(lease, resolution, askedAt: askedAt, now: now)
+            schedule.resolved(lease, resolution, askedAt: askedAt, now: now)
         }
     }
 }

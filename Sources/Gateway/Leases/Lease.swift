@@ -86,10 +86,10 @@ package struct Lease: ~Copyable, Sendable {
         // With an error of its own a service has finished with a state update.
         case 500, 501, 503, 505:
             if holds == .request { return release() }
-            // A list without a job is then believed at once.
+            // As if it had been sent long ago: a list without a job then frees it at the first poll.
             if status == 503, isTurnedAway { sentAt = Instant(nanoseconds: 0) }
             leaveUncertain()
-        // The work may still go on: these come from a proxy that stopped waiting, or point to where the result will be.
+        // The work may go on: timeouts come from proxies that stopped waiting, and redirects point to a later result.
         case 300...399 where holds == .job: leaveUncertain()
         case 408, 460, 499, 500...599: leaveUncertain()
         default: release()

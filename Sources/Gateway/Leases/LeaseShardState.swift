@@ -31,7 +31,7 @@ struct ConnectionLeases: Sendable {
     var holders: [LeaseEntry] = []
     /// Jobs whose end was learnt while the answer that names them was still on its way.
     var endedEarly: [String] = []
-    /// Jobs that were seen to run before the answer that names them, as they were seen.
+    /// The last known state of jobs that were seen to run before the response that names them arrived.
     var seenEarly: [LeaseJob] = []
 }
 
@@ -40,17 +40,17 @@ struct LeaseShardState: Sendable {
     var leases: [LeaseKey: ConnectionLeases] = [:]
     private var histories: [LeaseKey: JobDurationHistory] = [:]
     private let maximumHistories: Int
-    private let ledger: LeaseRecorder
+    private let recorder: LeaseRecorder
 
-    init(maximumHistories: Int, ledger: LeaseRecorder) {
+    init(maximumHistories: Int, recorder: LeaseRecorder) {
         self.maximumHistories = maximumHistories
-        self.ledger = ledger
+        self.recorder = recorder
     }
 
     /// A lease begins. Returns the journal's position.
     mutating func add(_ key: LeaseKey, _ holder: LeaseEntry) -> UInt64 {
         leases[key, default: ConnectionLeases()].holders.append(holder)
-        return ledger.began(key, holder)
+        return recorder.began(key, holder)
     }
 
     /// The conflict that refuses an operation. Marks the leases of the connection: somebody waits for them.
@@ -88,12 +88,12 @@ struct LeaseShardState: Sendable {
             holder.isGuess = isGuess
             holder.settledAt = settledAt
         }
-        if let holder = holder(of: key, serial: serial) { ledger.changed(key, holder) }
+        if let holder = holder(of: key, serial: serial) { recorder.changed(key, holder) }
     }
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], askedAt moment: LeaseMoment, now: Int64) {
         for job in running where !hasHolder(of: key, jobID: job.id) {
-            // A lease that became uncertain after the question has another job: this one may be over by now.
+            // A lease that became uncertain after the poll is skipped: the listed job is not necessarily its own.
             let lost = leases[key]?.holders.first {
                 $0.state == .uncertain && $0.kind.holds == .job && $0.settledAt < moment.serial
             }
@@ -141,10 +141,10 @@ struct LeaseShardState: Sendable {
             holder.state = .uncertain
             holder.job = nil
             holder.isGuess = false
-            // Without a moment the upstream said it unasked: then there is no question that could be too old.
+            // `.max`: the upstream said it without being asked, so there is no poll that could be too old.
             if serial < .max { holder.settledAt = max(holder.settledAt, serial) }
         }
-        if let holder = self.holder(of: key, serial: holder.serial) { ledger.changed(key, holder) }
+        if let holder = self.holder(of: key, serial: holder.serial) { recorder.changed(key, holder) }
     }
 
     /// A job was seen to run. The lease that has it takes it over; if none has it yet, the one that gets it will.
@@ -185,7 +185,7 @@ struct LeaseShardState: Sendable {
             let holder = leases[key]?.holders.remove(at: index)
         else { return }
         if leases[key]?.holders.isEmpty ?? false { leases[key] = nil }
-        ledger.ended(holder)
+        recorder.ended(holder)
     }
 
     func holder(of key: LeaseKey, serial: UInt64) -> LeaseEntry? {

@@ -24,8 +24,8 @@ struct PolledLease: Equatable, Sendable {
     var isListed: Bool { job != nil && family != .airweave }
 }
 
-// What the answers of a remote upstream change. An answer is about the time of its question: it does not change a lease whose
-// state is newer than that.
+// What a remote upstream's responses change. A response describes the state at the time of its poll: leases that changed since
+// then are left alone.
 extension LeaseTable {
     /// The leases whose job runs or may run, in no order; not reservations, whose answer is on its way. Clears
     /// ``LeaseEntry/isAwaited``.

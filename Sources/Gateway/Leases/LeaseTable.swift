@@ -17,23 +17,23 @@ package final class LeaseTable: Sendable {
 
     let shards: [LeaseShard]
     private let serials = Atomic<UInt64>(1)
-    private let ledger: LeaseRecorder
+    private let recorder: LeaseRecorder
 
     /// With a journal, leases of jobs outlive the process.
     package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
-        let ledger = LeaseRecorder(journal: journal)
-        self.ledger = ledger
+        let recorder = LeaseRecorder(journal: journal)
+        self.recorder = recorder
         shards = (0..<shardCount).map { _ in
-            LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), ledger: ledger)
+            LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), recorder: recorder)
         }
     }
 
     /// Whether there are leases that last for their request only, and whose lost request may still be at work.
-    var hasLingering: Bool { ledger.hasLingering }
+    var hasLingering: Bool { recorder.hasLingering }
 
     /// Whether no job holds anything. Costs one load.
-    package var isEmpty: Bool { ledger.isEmpty }
+    package var isEmpty: Bool { recorder.isEmpty }
 
     /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
     /// `family` is whose API the operation belongs to, and so whom to ask for its job.
@@ -55,7 +55,7 @@ package final class LeaseTable: Sendable {
 
     /// Suspends until the journal has what is at `position`.
     func secure(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
-        try await ledger.journal?.durable(position)
+        try await recorder.journal?.durable(position)
     }
 
     /// A job has ended, by whatever sign. The sign may come before the answer that names the job: it is remembered until then.
@@ -79,7 +79,7 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// The point in the table's own time before a question to the upstream. Ask for it first, then the upstream.
+    /// A logical timestamp. Take it before the upstream is polled, and hand it over with the response.
     ///
     /// Not a clock: steps of the system's time must not make an old answer look new.
     package func moment() -> LeaseMoment {
@@ -153,7 +153,7 @@ package final class LeaseTable: Sendable {
                     holder.isAccepted = settlement == .accepted
                     holder.settledAt = settledAt
                 }
-                if let holder = records.holder(of: key, serial: serial) { ledger.lingers(holder) }
+                if let holder = records.holder(of: key, serial: serial) { recorder.lingers(holder) }
             }
         }
     }
@@ -179,7 +179,7 @@ package struct LeaseMoment: Sendable {
 final class LeaseShard: Sendable {
     let records: Mutex<LeaseShardState>
 
-    init(maximumHistories: Int, ledger: LeaseRecorder) {
-        records = Mutex(LeaseShardState(maximumHistories: maximumHistories, ledger: ledger))
+    init(maximumHistories: Int, recorder: LeaseRecorder) {
+        records = Mutex(LeaseShardState(maximumHistories: maximumHistories, recorder: recorder))
     }
 }

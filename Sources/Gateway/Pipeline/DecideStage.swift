@@ -48,12 +48,12 @@ struct CredentialCache {
 
 extension Worker {
     /// Route, authenticate, authorize: one pure decision over what the head says.
-    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ memo: inout CredentialCache)
+    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ cache: inout CredentialCache)
         -> Decision
     {
         let head = connection.head
         let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
-        let credential = credential(of: head, in: bytes, &exchange, &memo)
+        let credential = credential(of: head, in: bytes, &exchange, &cache)
         let organizationHeader = head.organizationID.map { bytes.text($0) }
         let method = head.method.bytes
         let decision = exchange.policies.set.decide(
@@ -81,7 +81,7 @@ extension Worker {
     /// send a dummy key beside it, and some send their key beside an empty token. Two that count must be of one principal:
     /// the upstream, or who reads its log, could go by the other one.
     private func credential(
-        of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ memo: inout CredentialCache
+        of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ cache: inout CredentialCache
     ) -> Credential {
         let policies = exchange.policies.set
         var bearer = Credential.missing
@@ -89,7 +89,7 @@ extension Worker {
             bearer = .malformed
             if value.count > 7, bytes.spells("bearer ", in: value.lowerBound..<value.lowerBound + 7) {
                 let token = bytes.trimmed(value.lowerBound + 7..<value.upperBound)
-                bearer = memo.credential(bytes.extracting(token), hasher)
+                bearer = cache.credential(bytes.extracting(token), hasher)
             }
         }
         guard let value = head.apiKey, !value.isEmpty else { return bearer }
@@ -98,7 +98,7 @@ extension Worker {
             guard case .principal(let other) = policies.authenticate(key, now: epochSeconds) else { return bearer }
             return other == principal ? bearer : .ambiguous
         }
-        let key = memo.credential(bytes.extracting(value), hasher)
+        let key = cache.credential(bytes.extracting(value), hasher)
         // Where neither counts, the answer is about the bearer token: it is the one that comes first.
         if bearer != .missing, case .failure = policies.authenticate(key, now: epochSeconds) { return bearer }
         exchange.credentialField = .apiKey

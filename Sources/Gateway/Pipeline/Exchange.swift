@@ -30,7 +30,7 @@ struct Exchange: ~Copyable {
     /// What the body takes of the memory for all bodies.
     var allowance = BodyMemoryPermit()
     /// Its place among the requests under way to a remote upstream.
-    var place: UpstreamPermit?
+    var permit: UpstreamPermit?
     /// Where it went last.
     var endpoint: Endpoint?
     /// How often it was sent upstream.

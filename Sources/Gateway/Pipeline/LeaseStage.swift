@@ -54,7 +54,7 @@ extension Worker {
         let path = connection.bytes(connection.head.path)
         // Leases know jobs by their one spelling, which need not be the client's.
         let id = ConnectionID.canonical(path.span.extracting(job)) ?? path.span.text(job)
-        // Of a remote upstream's jobs only those with a lease matter, and those are known.
+        // Of a remote upstream's jobs only those with a lease matter, and the table knows them: nothing is asked.
         let name =
             if let local = shared.local {
                 try? await local.connection(ofJob: id, organization: organization.id)

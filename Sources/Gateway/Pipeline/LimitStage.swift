@@ -6,7 +6,8 @@ internal import Transport
 // charged when it is known who calls, whatever becomes of the request. Those on work, and those per connection, are charged
 // when the body has been read; before that they are looked at, so that a client which is refused anyway does not send one.
 extension Worker {
-    /// Charges the limits that count attempts, and refuses at once what another one would refuse later.
+    /// Charges the limits that count attempts. Also looks at the other limits, so that a request which is bound to be refused is
+    /// refused before its body is read.
     func takeAttempt(_ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange)
         throws(Failure)
     {
@@ -57,7 +58,7 @@ extension Worker {
         return limitFailure(exchange)
     }
 
-    /// Once for each step: what an earlier one exceeded is not due any more.
+    /// Counts only the limits that are due in this step, so that none is counted twice.
     private func countExceeded(_ exchange: borrowing Exchange) {
         for limit in exchange.batch.limits where limit.isDue && limit.isExceeded {
             counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)

@@ -2,7 +2,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The order of a request. Each line of `pass` is a stage, with a file of its own.
+// The stages of a request, in order. `begin` does trace, `decide` does route to authorize, `pass` does limit to forward; forward
+// and relay call normalize; `answer` records.
 //
 //  stage         | refuses with         | file
 //  ------------- | -------------------- | --------------------------------------
@@ -21,19 +22,19 @@ extension Worker {
     /// Answers the request whose head `connection` holds, with exactly one response.
     // Not inlined: its frame would be part of every connection's, idle ones included.
     @inline(never)
-    func answer(_ connection: inout ServerConnection, _ memo: inout ConnectionCache) async {
+    func answer(_ connection: inout ServerConnection, _ cache: inout ConnectionCache) async {
         var exchange = begin(connection)
         let response: Response
-        switch decide(connection, &exchange, &memo.credential) {
+        switch decide(connection, &exchange, &cache.credential) {
         case .forward(let grant):
-            do throws(Failure) { response = try await pass(grant, &connection, &exchange, &memo.caller) } catch {
+            do throws(Failure) { response = try await pass(grant, &connection, &exchange, &cache.caller) } catch {
                 response = answer(to: error, &exchange)
             }
         case let decision: response = answer(to: decision, &exchange)
         }
         if !response.isRelayed, !write(response, for: &exchange, to: &connection) {
             // The upstream has nothing to do with what is left.
-            exchange.place = nil
+            exchange.permit = nil
             await finish(response, exchange, to: &connection)
         }
         record(exchange, connection, response)
@@ -70,12 +71,12 @@ extension Worker {
     ///
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
-    func answerAtOnce(_ connection: inout ServerConnection, _ memo: inout ConnectionCache) -> Bool {
+    func answerAtOnce(_ connection: inout ServerConnection, _ cache: inout ConnectionCache) -> Bool {
         guard connection.head.framing.isNone, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
         else { return false }
         var exchange = begin(connection)
         let response: Response
-        switch decide(connection, &exchange, &memo.credential) {
+        switch decide(connection, &exchange, &cache.credential) {
         case .forward(let grant):
             guard grant.route.lease == nil, !grant.needsConnection else { return false }
             if let owner = grant.owner { connection.owner = owner }

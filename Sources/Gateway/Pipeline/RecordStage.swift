@@ -4,7 +4,7 @@ internal import Transport
 
 // The last stage: the request is counted and logged, whatever became of it.
 extension Worker {
-    /// A stage is over. Costs a look at the clock, and so nothing where no log line will show it.
+    /// A stage is over. Reads the clock only if the access log shows it.
     func mark(_ stage: Stage, _ exchange: inout Exchange) {
         if exchange.policies.accessLog == .all { exchange.times.ended(stage, at: Instant.now().nanoseconds) }
     }
@@ -113,6 +113,7 @@ extension AccessRecord {
         case .refusal: break
         case .failure(let failure):
             cause = failure.cause ?? cause
+            retryAfterSeconds = failure.retryAfterSeconds ?? retryAfterSeconds
             switch failure.kind {
             case .rateLimited(let name, let seconds):
                 limit = name

@@ -12,7 +12,7 @@ struct Response {
     var errorCode: String?
     /// The connection must not carry another request.
     var closesConnection = false
-    /// Head and body are with the client already, or as much of them as there was.
+    /// Head and body were already written to the connection's output; they must not be written again.
     var isRelayed = false
 }
 

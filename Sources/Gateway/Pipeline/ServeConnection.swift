@@ -13,10 +13,10 @@ extension Worker {
             return await connection.closeGracefully()
         case .failed, .timedOut: return counts.add(to: .handshakesFailed)
         }
-        var memo = ConnectionCache()
+        var cache = ConnectionCache()
         while true {
             switch await connection.nextRequest() {
-            case .request: if !answerAtOnce(&connection, &memo) { await answer(&connection, &memo) }
+            case .request: if !answerAtOnce(&connection, &cache) { await answer(&connection, &cache) }
             case .malformed(let error): await refuse(&connection, Failure(.head(error), at: .head))
             case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return
@@ -24,7 +24,7 @@ extension Worker {
             switch connection.responseFinished() {
             // The drain may have begun after the answer said that the connection goes on, while a body was read away.
             case .readNextRequest:
-                if isDraining, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
+                if isStopping, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
             case .closeGracefully: return await connection.closeGracefully()
             case .cut: return
             }

@@ -125,7 +125,7 @@ package struct RateLimitBatch: Sendable {
     }
 
     /// The steps of a request: the limits on attempts, a look at the others as far as they can be judged without the
-    /// connection, and then those others. Each limit is charged in one step only. The answer is whether a step is about any.
+    /// connection, and then those others. Each limit is charged in one step only. Returns `false` if a step has no limit.
     mutating func beginAttempt() -> Bool { choose { $0.isOnAttempts } }
     mutating func beginLook() -> Bool { choose { !$0.isOnAttempts && !$0.isPerConnection } }
     mutating func beginWork() -> Bool { choose { !$0.isOnAttempts } }

@@ -14,7 +14,7 @@ package final class GatewayServer: Sendable {
     private let workers: [Worker]
     private let admin: AdminServer?
     /// Looks after a remote upstream.
-    private let keeper: UpstreamMonitor?
+    private let monitor: UpstreamMonitor?
     private let threads: [WorkThread]
     private let say: @Sendable (String) -> Void
 
@@ -32,7 +32,7 @@ package final class GatewayServer: Sendable {
             } catch { throw .upstream(error) }
         }
         let server = try GatewayServer(options, shared)
-        if let cluster = server.workers.first?.remote?.cluster { await server.keeper?.resolveNames(of: cluster) }
+        if let cluster = server.workers.first?.remote?.cluster { await server.monitor?.resolveNames(of: cluster) }
         return server
     }
 
@@ -82,7 +82,7 @@ package final class GatewayServer: Sendable {
         }
         self.listening = listening
         self.workers = workers
-        keeper = workers.first.flatMap { GatewayServer.beginUpkeep(on: $0, shared, options) }
+        monitor = workers.first.flatMap { GatewayServer.beginUpkeep(on: $0, shared, options) }
         var threads: [WorkThread] = []
         for worker in workers {
             threads.append(
@@ -111,17 +111,17 @@ package final class GatewayServer: Sendable {
             LocalLeaseReconciler(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
             return nil
         case .remote:
-            let keeper = UpstreamMonitor(
+            let monitor = UpstreamMonitor(
                 loop: worker.loop, client: { worker.remote }, resolver: NameResolver(), say: options.say)
-            keeper.begin()
+            monitor.begin()
             if let jobs = worker.jobs {
-                let watcher = RemoteLeaseReconciler(
+                let reconciler = RemoteLeaseReconciler(
                     loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
                     alarm: options.say)
-                watcher.begin()
-                shared.shows(watcher)
+                reconciler.begin()
+                shared.shows(reconciler)
             }
-            return keeper
+            return monitor
         }
     }
 
@@ -149,7 +149,7 @@ package final class GatewayServer: Sendable {
     /// first: until then requests go where they went.
     package func adopt(_ plan: UpstreamConfiguration) async {
         let cluster = UpstreamCluster(plan, say: say)
-        await keeper?.resolveNames(of: cluster)
+        await monitor?.resolveNames(of: cluster)
         for worker in workers { await withTaskExecutorPreference(worker.loop) { worker.adopt(cluster) } }
         shared.shows(cluster)
     }

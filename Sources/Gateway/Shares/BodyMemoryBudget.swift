@@ -9,13 +9,13 @@ internal import Transport
 package final class BodyMemoryBudget: Sendable {
     private let limit: Int
     private let shares: Mutex<FairShares<Never>>
-    /// Somebody within its share was refused, or might soon be.
+    /// Memory is nearly used up: owners above their share are refused at their next piece.
     private let isShort = Atomic<Bool>(false)
 
     package init(limitBytes: Int) {
         limit = limitBytes
         // Nobody waits for memory with a body that is half here.
-        shares = Mutex(FairShares(capacity: limitBytes, seats: 0))
+        shares = Mutex(FairShares(capacity: limitBytes, maxWaiting: 0))
     }
 
     /// Beginnings of bodies up to this size are not counted: a connection costs more.

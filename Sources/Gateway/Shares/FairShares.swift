@@ -19,7 +19,7 @@ struct ShareSlot: Equatable, Sendable {
     fileprivate init(index: Int) { self.index = index }
 }
 
-/// A waiter's seat in the queue of some shares.
+/// A waiter in the queue of some shares.
 struct ShareTicket: Sendable {
     fileprivate let slot: ShareSlot
     fileprivate let serial: UInt64
@@ -30,11 +30,11 @@ struct ShareTicket: Sendable {
 /// An organization may use all of it while nobody else wants any, but for a reserve. Once somebody waits, what becomes free
 /// goes to the organization that has the least in use, and there to the token that has the least; equals take turns, and
 /// within a token the first to come is the first to be served. So the shares approach max-min fairness as fast as things
-/// are given back, and a newcomer waits behind as many grants as there are organizations with as little as it has.
+/// are given back, and a newcomer waits for at most one grant to each organization that holds no more than it does.
 ///
 /// Nothing can be taken back from a request under way. Therefore the last eighth (1 at least, where there is more than 1)
 /// is for owners that are below their share: a half of it for organizations, the other half for tokens within their
-/// organization. An organization's share is what is left for it if one more came than hold or wait now. One that is alone
+/// organization. An organization's share is the capacity divided by the busy organizations and one more. One that is alone
 /// gets seven eighths, and another one that comes then has something at once.
 ///
 /// The queue is bounded, and shared the same way: where it is full, the newest waiter of the organization that has most of
@@ -73,7 +73,7 @@ struct FairShares<Waiter> {
 
     let capacity: Int
     /// How many may wait.
-    let seats: Int
+    let maxWaiting: Int
     private let organizationReserve: Int
     private let tokenReserve: Int
     /// What is in use by all.
@@ -87,15 +87,15 @@ struct FairShares<Waiter> {
     private var freeTokens: [Int] = []
     private var organizationIndex: [UInt64: Int] = [:]
     private var tokenIndex: [ShareOwner: Int] = [:]
-    /// Tokens of whom somebody waits. Each turn looks at all of them: there are no more than seats, or than open connections.
+    /// Tokens of whom somebody waits. Each turn looks at all of them: there are no more than may wait, or than open connections.
     private var waitingTokens: [Int] = []
     private var busyOrganizations = 0
     private var busyTokens = 0
     private var serial: UInt64 = 0
 
-    init(capacity: Int, seats: Int) {
+    init(capacity: Int, maxWaiting: Int) {
         self.capacity = capacity
-        self.seats = seats
+        self.maxWaiting = maxWaiting
         let reserve = capacity > 1 ? max(1, capacity / 8) : 0
         // Where it cannot be halved, the organizations' half comes first.
         tokenReserve = reserve == 1 ? (capacity > 7 ? 1 : 0) : reserve / 2
@@ -122,13 +122,13 @@ struct FairShares<Waiter> {
     mutating func wait(
         for amount: Int, of owner: ShareOwner, _ slot: inout ShareSlot, _ waiter: Waiter
     ) -> Queueing {
-        guard amount <= capacity, seats > 0 else { return .refused }
+        guard amount <= capacity, maxWaiting > 0 else { return .refused }
         let index = find(owner, slot)
         slot = ShareSlot(index: index)
         serial += 1
         let ticket = ShareTicket(slot: slot, serial: serial)
         append(Wait(serial: serial, amount: amount, waiter: waiter), index)
-        if waiting <= seats || isSomebodyServed { return .waits(ticket, displaced: nil) }
+        if waiting <= maxWaiting || isSomebodyServed { return .waits(ticket, displaced: nil) }
         let last = tokens[leastDeserving(index)].queue.count - 1
         let displaced = remove(at: last, of: leastDeserving(index))
         return displaced.serial == ticket.serial ? .refused : .waits(ticket, displaced: displaced.waiter)

@@ -40,7 +40,7 @@ package final class WorkerMetrics: Sendable {
         private static func upstreamRequests(_ connection: String) -> (String, (String, String)?, String) {
             (
                 "gateway_upstream_requests_total", ("connection", connection),
-                "Requests sent over a new or a reused connection."
+                "Requests begun over a new or a reused connection, retries included."
             )
         }
     }

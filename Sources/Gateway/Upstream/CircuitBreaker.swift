@@ -19,7 +19,7 @@ struct CircuitBreaker: Sendable {
     private struct Opening: Equatable, Sendable {
         let at: Instant
         let until: Instant
-        /// How often it was opened in a row, but for the first time.
+        /// Failed probes since it first opened; 0 at first.
         let tries: Int
         let sign: Sign
     }
@@ -64,7 +64,7 @@ struct CircuitBreaker: Sendable {
     /// No request goes there but one that tries.
     var isOut: Bool { circuit != .closed || isCheckedOut }
 
-    /// Until when good answers are to be counted, because some were not.
+    /// The end of the current failure window, until which good responses are counted; `nil` without recent failures.
     var countsUntil: Instant? { statuses.map { $0.began + StatusWindow.length } }
 
     /// What a request meets that wants to go there.
@@ -73,7 +73,7 @@ struct CircuitBreaker: Sendable {
     /// Whether a request may go there now. If it is the one that finds out, no other may until it has ended, or takes too long:
     /// one slow request must not keep an endpoint out that is well again.
     ///
-    /// `isNeeded`: there is no other endpoint, so that it is tried after the shortest time already.
+    /// `isNeeded`: no other endpoint is left, so the back-off is ignored: a probe may go there after `openFor`.
     mutating func admission(now: Instant, isNeeded: Bool = false) -> Admission {
         guard !isCheckedOut else { return .refused }
         switch circuit {
@@ -91,14 +91,14 @@ struct CircuitBreaker: Sendable {
 
     private var trialPatience: Duration { max(breaker.openFor, .seconds(1)) }
 
-    /// When it can be tried again; `nil` where a request may go there now or only a check can bring it back.
+    /// When it can be tried again; `nil` where a request may go there now, is there to find out, or only a check can bring it
+    /// back.
     ///
     /// `isNeeded`: see ``admission(now:isNeeded:)``.
     func opensAt(isNeeded: Bool = false) -> Instant? {
         guard !isCheckedOut else { return nil }
         return switch circuit {
-        case .closed: nil
-        case .trying(_, let patience): patience
+        case .closed, .trying: nil
         case .open(let opening): earliestTrial(after: opening, isNeeded: isNeeded)
         }
     }
@@ -118,8 +118,8 @@ struct CircuitBreaker: Sendable {
         return wasOut ? .back : nil
     }
 
-    /// No connection, or no handshake. A report of a request that began before the breaker opened says nothing about the one
-    /// that tries. `mayLeave` is asked last of all, and takes the place among those that are out.
+    /// No connection, or no handshake. Failures of requests that began before the breaker opened do not fail the
+    /// probe. `mayLeave` is asked last of all: it counts the endpoint as ejected.
     mutating func wasUnreachable(
         _ failure: UpstreamFailure, onTrial isTrial: Bool = false, now: Instant, mayLeave: (Sign) -> Bool
     ) -> Change? {
@@ -157,7 +157,7 @@ struct CircuitBreaker: Sendable {
 
     /// A server is there, and says that a service behind it is not: 502, 503 or 504.
     ///
-    /// `good` counts the good answers that came while ``countsUntil`` was not over; only differences matter.
+    /// `good` is the running total of good responses within ``countsUntil``; it is compared with its value at the window's start.
     mutating func answered(
         status: Int, to organization: UInt64, good: Int, onTrial isTrial: Bool = false, now: Instant,
         mayLeave: (Sign) -> Bool

@@ -2,20 +2,20 @@ internal import Policy
 internal import Synchronization
 internal import Transport
 
-/// One place among the requests under way to the upstream. Dropping it gives the place back, whichever way the request ends.
+/// The right to one request in flight to the upstream. Dropping it releases the permit, whichever way the request ends.
 struct UpstreamPermit: ~Copyable {
-    private let gate: ConcurrencyLimiter
+    private let limiter: ConcurrencyLimiter
     private let slot: ShareSlot
 
-    fileprivate init(_ gate: ConcurrencyLimiter, _ slot: ShareSlot) {
-        self.gate = gate
+    fileprivate init(_ limiter: ConcurrencyLimiter, _ slot: ShareSlot) {
+        self.limiter = limiter
         self.slot = slot
     }
 
-    deinit { gate.leave(slot) }
+    deinit { limiter.release(slot) }
 }
 
-/// Whose share of the places requests count against, and where the gate found it last: the next request of a connection does
+/// Whose share of the permits a request counts against, and where the limiter found it last: the next request of a connection does
 /// not search for it again.
 struct PermitShare {
     var owner = ShareOwner(organization: 0, token: 0)
@@ -26,22 +26,22 @@ struct PermitShare {
     init(_ owner: ShareOwner) { self.owner = owner }
 }
 
-/// The cap on requests under way to the upstream, with a short queue, shared by every worker and divided fairly.
+/// The limit of requests in flight to the upstream, with a short queue, shared by every worker and divided fairly.
 final class ConcurrencyLimiter: Sendable {
     private struct State {
         var shares: FairShares<Ticket>
         var retries: RetryBudget
     }
 
-    /// One request that waits. It is handed a place under the gate's lock, or leaves the queue under it.
+    /// One request that waits. It is handed a permit under the limiter's lock, or leaves the queue under it.
     ///
-    /// `@unchecked Sendable`: `place` and `isDisplaced` are touched under the lock, `parking` on its loop only.
+    /// `@unchecked Sendable`: `permit` and `isDisplaced` are touched under the lock, `parking` on its loop only.
     private final class Ticket: @unchecked Sendable {
         let loop: EventLoop
         let parking: Parker
-        /// Where its place counts.
-        var place: ShareSlot?
-        /// It had to leave the queue for one that has less of it.
+        /// Where its permit counts.
+        var permit: ShareSlot?
+        /// It was displaced from the full queue by a waiter whose organization has fewer waiters.
         var isDisplaced = false
 
         init(loop: EventLoop) {
@@ -60,67 +60,67 @@ final class ConcurrencyLimiter: Sendable {
     init(_ settings: UpstreamSettings) {
         state = Mutex(
             State(
-                shares: FairShares(capacity: settings.connections.inFlight, seats: settings.connections.queue),
+                shares: FairShares(capacity: settings.connections.inFlight, maxWaiting: settings.connections.queue),
                 retries: RetryBudget(settings.retries)))
     }
 
-    /// The gate of the gateway's own questions: however many requests of clients are under way, it can learn which jobs run.
-    init(forQuestionsWith settings: UpstreamSettings) {
+    /// The limiter of status polls: however many requests of clients are in flight, the gateway can learn which jobs run.
+    init(forPollsWith settings: UpstreamSettings) {
         state = Mutex(
             State(
-                shares: FairShares(capacity: ConcurrencyLimiter.questions, seats: 8 * ConcurrencyLimiter.questions),
+                shares: FairShares(capacity: ConcurrencyLimiter.maxPolls, maxWaiting: 8 * ConcurrencyLimiter.maxPolls),
                 retries: RetryBudget(settings.retries)))
     }
 
-    /// How many questions may be under way at once, beside the requests of clients.
-    static let questions = 32
+    /// How many polls may be in flight at once, besides the requests of clients.
+    static let maxPolls = 32
 
-    /// Takes a place, waiting for one until `deadline` behind those whose turn is before.
-    func enter(
+    /// Acquires a permit; waits until `deadline`, behind those whose turn comes first.
+    func acquire(
         on loop: EventLoop, before deadline: Instant, _ share: inout PermitShare
     ) async throws(UpstreamFailure) -> UpstreamPermit {
-        if let place = enterAtOnce(now: loop.now, &share) { return place }
-        return try await wait(on: loop, before: deadline, &share)
+        if let permit = tryAcquire(now: loop.now, &share) { return permit }
+        return try await waitForPermit(on: loop, before: deadline, &share)
     }
 
-    /// Waits for a place until `deadline`. For who was not let in at once.
-    func wait(
+    /// Waits for a permit until `deadline`. Call it after ``tryAcquire(now:_:)`` returned `nil`.
+    func waitForPermit(
         on loop: EventLoop, before deadline: Instant, _ share: inout PermitShare
     ) async throws(UpstreamFailure) -> UpstreamPermit {
         let ticket = Ticket(loop: loop)
-        guard let seat = takeSeat(ticket, &share) else { throw .queueFull }
-        // A place may have become free between the two locks.
+        guard let queued = enqueue(ticket, &share) else { throw .queueFull }
+        // A permit may have become free between the two locks.
         handOver()
         _ = await ticket.parking.wait(before: deadline)
-        let (place, isDisplaced) = state.withLock { state in
-            if ticket.place == nil, !ticket.isDisplaced { state.shares.leave(seat) }
-            return (ticket.place, ticket.isDisplaced)
+        let (permit, isDisplaced) = state.withLock { state in
+            if ticket.permit == nil, !ticket.isDisplaced { state.shares.leave(queued) }
+            return (ticket.permit, ticket.isDisplaced)
         }
-        guard let place else {
+        guard let permit else {
             // It may have stood before others for whom there is enough.
             handOver()
             throw isDisplaced ? .queueFull : .queueTimeout
         }
-        return UpstreamPermit(self, place)
+        return UpstreamPermit(self, permit)
     }
 
-    private func takeSeat(_ ticket: Ticket, _ share: inout PermitShare) -> ShareTicket? {
-        var seat: ShareTicket?
+    private func enqueue(_ ticket: Ticket, _ share: inout PermitShare) -> ShareTicket? {
+        var queued: ShareTicket?
         let displaced: Ticket? = state.withLock { state in
             switch state.shares.wait(for: 1, of: share.owner, &share.slot, ticket) {
             case .refused: return nil
             case .waits(let ticket, let displaced):
-                seat = ticket
+                queued = ticket
                 displaced?.isDisplaced = true
                 return displaced
             }
         }
         displaced?.wake()
-        return seat
+        return queued
     }
 
-    /// Takes a place if one is free for this owner and nobody waits; `nil` where the caller has to wait.
-    func enterAtOnce(now: Instant, _ share: inout PermitShare) -> UpstreamPermit? {
+    /// Acquires a permit if one is free for this owner and nobody waits; `nil` if the caller has to wait.
+    func tryAcquire(now: Instant, _ share: inout PermitShare) -> UpstreamPermit? {
         let isIn = state.withLock { state in
             state.retries.requestBegan(now: now)
             return state.shares.take(1, for: share.owner, &share.slot)
@@ -128,7 +128,7 @@ final class ConcurrencyLimiter: Sendable {
         return isIn ? UpstreamPermit(self, share.slot) : nil
     }
 
-    fileprivate func leave(_ slot: ShareSlot) {
+    fileprivate func release(_ slot: ShareSlot) {
         let isAwaited = state.withLock { state in
             state.shares.give(1, of: slot)
             return state.shares.waiting > 0
@@ -136,12 +136,12 @@ final class ConcurrencyLimiter: Sendable {
         if isAwaited { handOver() }
     }
 
-    /// Gives free places to those whose turn it is.
+    /// Gives free permits to those whose turn it is.
     private func handOver() {
         while true {
             let next: Ticket? = state.withLock { state in
                 guard let (ticket, slot) = state.shares.next() else { return nil }
-                ticket.place = slot
+                ticket.permit = slot
                 return ticket
             }
             guard let next else { return }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// How many of an upstream's endpoints may be out at once: when most of them look bad, it is not them, or there is nothing better
-/// than to go on with them.
+/// How many of an upstream's endpoints may be out at once: if most of them look bad, the cause is probably
+/// elsewhere; and if it is not, sending on is still better than refusing everything.
 ///
 /// Half of them may be, rounded down. A single one may be out where no connection to it, or no answer from it, can be had: its
 /// clients then learn at once what they would learn late. Statuses of a live server never take out the only one.
@@ -21,7 +21,7 @@ final class EjectionLimit: Sendable {
         }
     }
 
-    /// Whether `endpoint` may be out because of that; if so it has a place among them.
+    /// Whether `endpoint` may be ejected because of `sign`. If so, it counts as ejected from now on.
     func mayLeave(_ endpoint: Endpoint, because sign: CircuitBreaker.Sign) -> Bool {
         let identity = ObjectIdentifier(endpoint)
         return state.withLock { state in

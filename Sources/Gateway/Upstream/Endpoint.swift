@@ -14,7 +14,7 @@ final class Endpoint: Sendable {
     /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
     let hostLines: [UInt8]
     /// Which URLs of its answers are its own.
-    let places: OwnPlaces
+    let locations: UpstreamLocations
     private let outstanding = Atomic<Int>(0)
     /// What `health` has to say; nearly always nothing, and no lock is taken.
     private let standing = Atomic<UInt8>(Standing.calm)
@@ -24,7 +24,7 @@ final class Endpoint: Sendable {
     private let served = ServedOrganizations()
     private let ejections = Atomic<Int>(0)
     private let health: Mutex<CircuitBreaker>
-    private let room: EjectionLimit
+    private let ejectionLimit: EjectionLimit
     private let say: @Sendable (String) -> Void
 
     private enum Standing {
@@ -35,15 +35,16 @@ final class Endpoint: Sendable {
     }
 
     init(
-        url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings, room: EjectionLimit = EjectionLimit(),
+        url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings,
+        ejectionLimit: EjectionLimit = EjectionLimit(),
         say: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        self.room = room
+        self.ejectionLimit = ejectionLimit
         self.say = say
         self.url = url
         self.address = address
         name = "\(address)"
-        places = OwnPlaces(url, settings)
+        locations = UpstreamLocations(url, settings)
         lineStarts = HTTPMethod.allCases.map { Array("\($0.name) \(url.base)".utf8) }
         var host = url.authority
         if case .named(let name) = settings.host { host = name }
@@ -116,14 +117,14 @@ final class Endpoint: Sendable {
     }
 
     /// What the reports of requests may ask.
-    func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { room.mayLeave(self, because: sign) }
+    func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { ejectionLimit.mayLeave(self, because: sign) }
     func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
     var goodAnswers: Int { good.load(ordering: .relaxed) }
 
     private func noted(_ health: inout CircuitBreaker, now: Instant?) {
         if let now { health.forgetStatuses(now: now) }
         countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
-        room.note(self, isOut: health.isOut)
+        ejectionLimit.note(self, isOut: health.isOut)
         let standing =
             !health.isWell ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
         self.standing.store(standing, ordering: .relaxed)

@@ -20,10 +20,10 @@ extension UpstreamClient {
     /// to be closed is replaced by a new one.
     func ask(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
         let deadline = loop.now + .seconds(10)
-        let place = try await enterQuestion(for: organization)
+        let permit = try await acquirePollPermit(for: organization)
         var answer = try await ask(target, for: organization, reuses: true, before: deadline)
         if answer == nil { answer = try await ask(target, for: organization, reuses: false, before: deadline) }
-        _ = consume place
+        _ = consume permit
         guard let answer else { throw Failure(.upstream(.closed), at: .forward) }
         return answer
     }

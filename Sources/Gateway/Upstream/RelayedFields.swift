@@ -10,11 +10,11 @@ enum RelayedFields {
 
     /// The same for a name that is not well known.
     static func isDropped(_ bytes: Span<UInt8>, _ name: Range<Int>, isMapped: Bool) -> Bool {
-        bytes.spells("proxy-authentication-info", in: name) || (isMapped && OwnPlaces.Field(bytes, name) != nil)
+        bytes.spells("proxy-authentication-info", in: name) || (isMapped && UpstreamLocations.Field(bytes, name) != nil)
     }
 
     /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
-    /// is not there; all others are answers. A 503 that says when to come back is one as well: it was said to whom it was said.
+    /// is not there; all others are responses of the service. So is a 503 with `Retry-After`: it may be meant for this caller only.
     static func outcome(of upstream: ClientConnection, for organization: UInt64) -> Endpoint.Outcome {
         switch upstream.status {
         case 502, 504: .refusing(status: upstream.status, organization: organization)

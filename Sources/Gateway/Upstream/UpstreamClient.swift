@@ -92,7 +92,8 @@ final class UpstreamClient {
             } catch {
                 refused.append(site.endpoint)
                 last = error
-                guard error.isEndpointsFault, refused.count < sites.count, cluster.gate.mayRetry(now: loop.now) else {
+                guard error.isEndpointsFault, refused.count < sites.count, cluster.limiter.mayRetry(now: loop.now)
+                else {
                     throw Failure(error)
                 }
             }
@@ -126,23 +127,23 @@ final class UpstreamClient {
         }
     }
 
-    /// Takes a place among the requests under way, if one is free.
-    func enterAtOnce(_ share: inout PermitShare) -> UpstreamPermit? {
-        cluster.gate.enterAtOnce(now: loop.now, &share)
+    /// Acquires a permit for a request in flight, if one is free.
+    func tryAcquire(_ share: inout PermitShare) -> UpstreamPermit? {
+        cluster.limiter.tryAcquire(now: loop.now, &share)
     }
 
-    /// Waits for a place, for who was not let in at once.
-    func waitForPlace(_ share: inout PermitShare) async throws(Failure) -> UpstreamPermit {
+    /// Waits for a permit; call it after `tryAcquire` returned `nil`.
+    func waitForPermit(_ share: inout PermitShare) async throws(Failure) -> UpstreamPermit {
         do throws(UpstreamFailure) {
-            return try await cluster.gate.wait(on: loop, before: loop.now + timeouts.queue, &share)
+            return try await cluster.limiter.waitForPermit(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
     }
 
-    /// Takes a place among the gateway's own questions, waiting for one as long as the policy allows.
-    func enterQuestion(for organization: String) async throws(Failure) -> UpstreamPermit {
+    /// Acquires a permit for a status poll; waits as long as the policy allows.
+    func acquirePollPermit(for organization: String) async throws(Failure) -> UpstreamPermit {
         var share = PermitShare(ShareOwner(organization: organization))
         do throws(UpstreamFailure) {
-            return try await cluster.questionGate.enter(on: loop, before: loop.now + timeouts.queue, &share)
+            return try await cluster.pollLimiter.acquire(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
     }
 

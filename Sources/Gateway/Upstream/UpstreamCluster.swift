@@ -11,7 +11,7 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     package let tls: TLSClientContext?
     /// Instead of the client's credential; `nil` where there is none to send.
     package let credential: SecretField?
-    /// For the gateway's own questions.
+    /// For the gateway's status polls.
     package let ownCredential: SecretField?
     /// What tells the contents of the files apart.
     private let fingerprint: [UInt8]
@@ -74,11 +74,11 @@ struct EndpointUsage: Sendable {
 /// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
 final class UpstreamCluster: Sendable {
     let plan: UpstreamConfiguration
-    let gate: ConcurrencyLimiter
-    /// For the gateway's own questions.
-    let questionGate: ConcurrencyLimiter
+    let limiter: ConcurrencyLimiter
+    /// For the gateway's status polls.
+    let pollLimiter: ConcurrencyLimiter
     private let endpoints = Mutex<[Endpoint]>([])
-    private let room = EjectionLimit()
+    private let ejectionLimit = EjectionLimit()
     private let say: @Sendable (String) -> Void
     private let changes = Atomic<UInt64>(0)
     /// Names that have no addresses yet, and why.
@@ -91,8 +91,8 @@ final class UpstreamCluster: Sendable {
     init(_ plan: UpstreamConfiguration, say: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plan = plan
         self.say = say
-        gate = ConcurrencyLimiter(plan.settings)
-        questionGate = ConcurrencyLimiter(forQuestionsWith: plan.settings)
+        limiter = ConcurrencyLimiter(plan.settings)
+        pollLimiter = ConcurrencyLimiter(forPollsWith: plan.settings)
         // Numeric addresses are there from the first request on.
         for url in plan.settings.endpoints {
             if let address = url.address { resolved(url, to: [address]) }
@@ -118,10 +118,10 @@ final class UpstreamCluster: Sendable {
             guard known.map(\.address) != addresses else { return }
             let new = addresses.map { address in
                 known.first { $0.address == address }
-                    ?? Endpoint(url: url, address: address, settings: settings, room: room, say: say)
+                    ?? Endpoint(url: url, address: address, settings: settings, ejectionLimit: ejectionLimit, say: say)
             }
             endpoints = endpoints.filter { $0.url != url } + new
-            room.hasOnly(endpoints)
+            ejectionLimit.hasOnly(endpoints)
             changes.wrappingAdd(1, ordering: .releasing)
         }
     }
@@ -131,12 +131,12 @@ final class UpstreamCluster: Sendable {
 
     /// How the upstream stands, for metrics.
     func usage() -> UpstreamUsage {
-        let (inFlight, waiting) = gate.usage
+        let (inFlight, waiting) = limiter.usage
         let endpoints = current.map {
             EndpointUsage(
                 url: "\($0.url)", address: $0.name, isWell: $0.isWell, isOut: $0.isOut, ejections: $0.ejectionCount)
         }
-        return UpstreamUsage(inFlight: inFlight, waiting: waiting, shares: gate.shares, endpoints: endpoints)
+        return UpstreamUsage(inFlight: inFlight, waiting: waiting, shares: limiter.shares, endpoints: endpoints)
     }
 
     /// Why a request finds no endpoint.

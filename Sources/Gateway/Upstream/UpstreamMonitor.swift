@@ -89,7 +89,7 @@ final class UpstreamMonitor: @unchecked Sendable {
             self.rounds?.checks.answered(endpoint)
             guard endpoint.checked(isGood: isGood) else { return }
             self.say(
-                "upstream \(endpoint.url) at \(endpoint.address) \(isGood ? "is well again" : "does not pass its checks")"
+                "upstream \(endpoint.url) at \(endpoint.address) \(isGood ? "is healthy" : "failed its health checks")"
             )
         }
     }

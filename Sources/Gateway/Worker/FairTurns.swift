@@ -3,7 +3,7 @@ package import Transport
 /// The turns of a loop, divided by organization and token: one with many busy connections gets no more turns than one with a
 /// single connection.
 package final class FairTurns: TurnQueue {
-    private var shares = FairShares<Turn>(capacity: 1, seats: .max)
+    private var shares = FairShares<Turn>(capacity: 1, maxWaiting: .max)
     private var current: ShareSlot?
     private let counts: WorkerMetrics?
 
@@ -16,7 +16,7 @@ package final class FairTurns: TurnQueue {
         counts?.turnAwaited(by: owner.organization)
         var slot = ShareSlot.unknown
         guard case .waits(_, nil) = shares.wait(for: 1, of: owner, &slot, turn) else {
-            preconditionFailure("every task has a seat")
+            preconditionFailure("every task may wait")
         }
     }
 

@@ -19,7 +19,7 @@ final class SharedState: Sendable {
     let isDraining = Atomic<Bool>(false)
     /// The remote upstream in force, for metrics.
     private let cluster = Mutex<UpstreamCluster?>(nil)
-    private let watcher = Mutex<RemoteLeaseReconciler?>(nil)
+    private let reconciler = Mutex<RemoteLeaseReconciler?>(nil)
 
     init(_ options: GatewayOptions) throws(GatewayStartError) {
         policies = options.policies
@@ -46,7 +46,7 @@ final class SharedState: Sendable {
     /// Whose state the metrics show from now on.
     func shows(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
 
-    func shows(_ watcher: RemoteLeaseReconciler) { self.watcher.withLock { $0 = watcher } }
+    func shows(_ reconciler: RemoteLeaseReconciler) { self.reconciler.withLock { $0 = reconciler } }
 
     /// Everything that is counted, and what can be asked for at this moment.
     func renderMetrics(into out: inout [UInt8]) {
@@ -70,10 +70,10 @@ final class SharedState: Sendable {
         for organization in status.set.organizations.values {
             gauges.organizations[organization.key] = organization.id
         }
-        let watcher = watcher.withLock { $0 }
-        gauges.overdueLeases = watcher?.overdueLeases ?? 0
-        gauges.questions = watcher?.questionCounts
-        gauges.questionShares = watcher?.questionShares ?? []
+        let reconciler = reconciler.withLock { $0 }
+        gauges.overdueLeases = reconciler?.overdueLeases ?? 0
+        gauges.questions = reconciler?.questionCounts
+        gauges.questionShares = reconciler?.questionShares ?? []
         metrics.render(gauges, to: &out)
     }
 

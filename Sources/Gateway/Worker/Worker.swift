@@ -26,7 +26,10 @@ final class Worker: @unchecked Sendable {
     private var listeners: [Listener] = []
     let counts: WorkerMetrics
     var accessLog: AccessLogBuffer
+    /// Each answer is the last one of its connection.
     private(set) var isDraining = false
+    /// Connections end as soon as nothing is under way on them.
+    private(set) var isStopping = false
     var heapTrim = HeapTrimmer()
 
     init(loop: EventLoop, shared: SharedState, policies: PolicySet, context: TLSContext) {
@@ -91,6 +94,7 @@ final class Worker: @unchecked Sendable {
     /// Stops accepting, closes idle connections and lets requests finish.
     func drain() {
         announceDrain()
+        isStopping = true
         for listener in listeners { listener.stopAccepting() }
         loop.interruptIdle()
     }

@@ -64,7 +64,7 @@ actor Reloader {
 
     /// What is wrong stays out, and what was good stays in force.
     private func reload(because causes: Set<Cause>) async {
-        // First, so that a certificate of the gateway's own that is made anew is told as what it is.
+        // First, so that a renewal is not reported as a reload.
         renewCertificate()
         let isAsked = causes.contains(.signal)
         guard isAsked || causes.contains(.changedFile) else { return }

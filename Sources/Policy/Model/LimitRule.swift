@@ -21,7 +21,8 @@ package final class LimitRule: Sendable {
     /// How its member of a `RateLimit` field begins: the name as a structured-field String (RFC 9651, section 3.3.3), and what
     /// stands before the number that is left.
     package let standingStart: [UInt8]
-    /// The older `X-RateLimit-*` fields up to the number that is left, with the line ends around the first.
+    /// The older fields `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each with the line end before it; the caller appends
+    /// the number that remains.
     package let olderStart: [UInt8]
 
     /// Whether the limit refuses.

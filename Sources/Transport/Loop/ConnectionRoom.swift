@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// How many connections may be open at once over all listeners that share it, and how many each client has.
 ///
-/// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may have seven times as
-/// many places as are free. So one alone can have seven eighths of the room, and however many clients take all they can, some
+/// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may hold up to seven
+/// times the free places. So one alone can have seven eighths of the room, and however many clients take all they can, some
 /// places are left for the next one. A client that gets no free place may get that of a connection with nothing under way, if
 /// it is its own, or another client's that has more.
 ///

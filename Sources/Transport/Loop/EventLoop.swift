@@ -115,13 +115,14 @@ internal import Synchronization
 
     private func runReadyJobs() {
         let executor = unsafe asUnownedTaskExecutor()
-        // A bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting.
-        var hasPolled = true
-        while !ready.isEmpty || !turns.isEmpty, hasPolled || Instant.now() - now < EventLoop.longestRounds {
-            stretches.beginRound(hasPolled: hasPolled, isNobodyWaiting: turns.isEmpty)
-            hasPolled = false
-            // One of those that let others go first, besides all that were woken.
-            turns.next()?.begin()
+        // A bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting. There is
+        // time for one turn in any case.
+        var rounds = 0
+        while !ready.isEmpty || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.longestRounds {
+            stretches.beginRound(hasPolled: rounds == 0)
+            // Those that were woken come first; then one after the other that let them go first.
+            if rounds > 0 { turns.next()?.begin() }
+            rounds += 1
             swap(&ready, &running)
             for job in running { unsafe job.runSynchronously(on: executor) }
             running.removeAll(keepingCapacity: true)
@@ -142,6 +143,7 @@ internal import Synchronization
         stretches.waits(owner)
         // SAFETY: the queue hands each turn out once, and the loop begins it.
         unsafe await withUnsafeContinuation { unsafe turns.add(Turn($0), of: owner) }
+        stretches.goesOn(owner)
     }
 
     private func doChores() {

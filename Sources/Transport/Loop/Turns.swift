@@ -34,8 +34,8 @@ final class TurnsInOrder: TurnQueue {
 ///
 /// The first few steps in a round are free, without a look at the clock: they are short, and most requests take no more.
 ///
-/// An organization some of whose tasks wait works in its turns only, besides its free steps: those that come from the sockets
-/// would else overtake the waiting ones each time.
+/// While a task of an organization is queued, its other tasks may only use free steps. Otherwise tasks that sockets wake would
+/// always overtake the queued ones.
 struct Stretches {
     private struct Stretch {
         var organization: UInt64 = 0
@@ -43,22 +43,22 @@ struct Stretches {
         var steps = 0
         /// When its first step was taken that is not free, in nanoseconds; zero before that.
         var begunAt: UInt64 = 0
-        /// The queue in which a task of it last waited, see `queue`.
-        var waitedIn: UInt64 = 0
     }
 
     private var stretches = Array(repeating: Stretch(), count: Self.places)
     private var round: UInt64 = 1
-    /// Tasks in this round come from the sockets.
+    /// The tasks of this round come from the sockets; those of other rounds have waited for their turn.
     private var hasPolled = false
-    /// Another one each time nobody waits.
-    private var queue: UInt64 = 1
+    /// How many tasks of each organization wait for their turn.
+    private var waiting: [UInt64: Int] = [:]
     /// How many organizations have worked in this round.
     private var organizations: UInt64 = 0
+    /// The same of the last round whose tasks came from the sockets.
+    private var busyOrganizations: UInt64 = 0
     /// The nanoseconds for which each of them may work in this round.
     private var share = Self.longestWait / Self.leastShares
-    /// The steps of all in this round, and when so many were taken that somebody looked at the clock, in nanoseconds; zero
-    /// before that.
+    /// All steps of this round; and when the clock was first read after `mostFreeSteps` of them, in nanoseconds, zero before
+    /// that.
     private var steps = 0
     private var lookedAt: UInt64 = 0
     /// Free steps that are left for any organization, once its own are used up.
@@ -76,12 +76,12 @@ struct Stretches {
     private static let longestWait: UInt64 = 8_000_000
     private static let leastShares: UInt64 = 8
 
-    mutating func beginRound(hasPolled: Bool, isNobodyWaiting: Bool) {
+    mutating func beginRound(hasPolled: Bool) {
         round &+= 1
+        if self.hasPolled { busyOrganizations = organizations }
         self.hasPolled = hasPolled
-        if isNobodyWaiting { queue &+= 1 }
-        // There will be about as many as in the round before.
-        share = Self.longestWait / max(organizations, Self.leastShares)
+        // There will be about as many as there were when the sockets were last looked at.
+        share = Self.longestWait / max(busyOrganizations, Self.leastShares)
         organizations = 0
         spareSteps = Self.mostSpareSteps
         steps = 0
@@ -96,23 +96,21 @@ struct Stretches {
         let organization = organization(of: owner)
         let place = place(of: organization)
         if stretches[place].round != round {
-            let isSame = stretches[place].organization == organization
-            let waitedIn = isSame ? stretches[place].waitedIn : 0
-            stretches[place] = Stretch(organization: organization, round: round, waitedIn: waitedIn)
+            stretches[place] = Stretch(organization: organization, round: round)
             organizations += 1
         }
         stretches[place].steps += steps
         self.steps += steps
         let isFree = stretches[place].steps <= Self.freeSteps
-        return !(isFree && self.steps <= Self.mostFreeSteps) && isTimeOver(at: place, steps, isFree)
+        return !(isFree && self.steps <= Self.mostFreeSteps) && isTimeOver(of: organization, at: place, steps, isFree)
     }
 
-    private mutating func isTimeOver(at place: Int, _ steps: Int, _ isFree: Bool) -> Bool {
+    private mutating func isTimeOver(of organization: UInt64, at place: Int, _ steps: Int, _ isFree: Bool) -> Bool {
         if !isFree, spareSteps >= steps {
             spareSteps -= steps
             return false
         }
-        if hasPolled, stretches[place].waitedIn == queue { return true }
+        if hasPolled, !isFree, waiting[organization] != nil { return true }
         let time = Instant.now().nanoseconds
         if self.steps > Self.mostFreeSteps {
             if lookedAt == 0 { lookedAt = time }
@@ -124,10 +122,13 @@ struct Stretches {
     }
 
     /// A task of this owner, whose turn is over, waits for the next one.
-    mutating func waits(_ owner: ShareOwner) {
+    mutating func waits(_ owner: ShareOwner) { waiting[organization(of: owner), default: 0] += 1 }
+
+    /// A task of this owner has its next turn.
+    mutating func goesOn(_ owner: ShareOwner) {
         let organization = organization(of: owner)
-        let place = place(of: organization)
-        if stretches[place].organization == organization { stretches[place].waitedIn = queue }
+        let left = (waiting[organization] ?? 1) - 1
+        waiting[organization] = left > 0 ? left : nil
     }
 
     private func organization(of owner: ShareOwner) -> UInt64 {
@@ -135,7 +136,8 @@ struct Stretches {
     }
 
     private func place(of organization: UInt64) -> Int {
-        let place = Int(truncatingIfNeeded: organization) & (Self.places - 1)
+        // Spread by a multiplication (Fibonacci hashing): an unknown caller is its address, and could choose the low bits.
+        let place = Int(truncatingIfNeeded: (organization &* 0x9E37_79B9_7F4A_7C15) >> 56)
         let isTaken = stretches[place].round == round && stretches[place].organization != organization
         return isTaken ? place ^ 1 : place
     }

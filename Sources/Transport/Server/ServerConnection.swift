@@ -342,7 +342,11 @@ package struct ServerConnection: ~Copyable {
 
     /// This answer, or the one that ended last, is the last of the connection.
     @discardableResult
-    package mutating func drainBegan() -> ServerConnectionState.AfterDrain { state.drainBegan() }
+    package mutating func drainBegan() -> ServerConnectionState.AfterDrain {
+        // The next request is here already: it gets its answer, which says that it is the last.
+        if end > start, state.isIdle { state.receivedBytes() }
+        return state.drainBegan()
+    }
 
     /// The TLS session was resumed from a ticket.
     package var isResumed: Bool { mutating get { stream.isResumed() } }

@@ -6,7 +6,7 @@ struct ByteStream: ~Copyable {
     /// `nil` on a plain connection.
     private var session: TLSSession?
     private let descriptor: Int32
-    /// What `SocketState` says of a TLS connection's socket, of a plain one's.
+    /// For plain sockets: the two flags that `SocketState` keeps for those with TLS.
     private var isDrained = false
     private var isPeerClosing = false
 

@@ -76,25 +76,25 @@ import Testing
 
     @Test("Observers hear what becomes of a job, each change once, before a reader can see it")
     func observersFirst() {
-        let ledger = StateStore(ServiceState([], endedJobsKept: 10))
+        let store = StateStore(ServiceState([], endedJobsKept: 10))
         var job = job()
         let id = job.id
         let told = Mutex<[String]>([])
-        ledger.observe { event in
-            let visible = ledger.withState { $0.status(ofJob: id)?.rawValue ?? "nothing" }
+        store.observe { event in
+            let visible = store.withState { $0.status(ofJob: id)?.rawValue ?? "nothing" }
             told.withLock { $0.append("\(event.job.status), where \(visible) is visible") }
         }
-        ledger.apply([[.job(job)]])
+        store.apply([[.job(job)]])
         _ = job.started(at: Self.moment)
-        ledger.apply([[.job(job)], [.job(job)]])
+        store.apply([[.job(job)], [.job(job)]])
         _ = job.ended(.succeeded, at: Self.moment)
-        ledger.apply([[.job(job), .job(job)]])
+        store.apply([[.job(job), .job(job)]])
         #expect(
             told.withLock { $0 } == [
                 "pending, where nothing is visible", "running, where pending is visible",
                 "succeeded, where running is visible",
             ])
-        #expect(ledger.withState { $0.status(ofJob: id) } == .succeeded)
+        #expect(store.withState { $0.status(ofJob: id) } == .succeeded)
     }
 
     @Test("A snapshot of a state sets the same state")

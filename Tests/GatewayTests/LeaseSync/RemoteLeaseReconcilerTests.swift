@@ -13,7 +13,7 @@ private final class WatchedUpstream {
     let upstream = ScriptedQuestions()
     let leases = LeaseTable()
     let lines = Lines()
-    private let watcher: RemoteLeaseReconciler
+    private let reconciler: RemoteLeaseReconciler
     private let loop: EventLoop
     private let thread: WorkThread
     private let clock = Clock()
@@ -30,7 +30,7 @@ private final class WatchedUpstream {
     init() throws {
         let loop = try EventLoop(index: 0)
         self.loop = loop
-        watcher = RemoteLeaseReconciler(
+        reconciler = RemoteLeaseReconciler(
             loop: loop, leases: leases, journal: nil,
             questions: JobStatusClient(questions: upstream, path: ScriptedQuestions.path),
             clock: { [clock] in clock.now },
@@ -48,9 +48,9 @@ private final class WatchedUpstream {
     func second(epochMilliseconds: Int64 = 0) throws {
         clock.seconds.wrappingAdd(1, ordering: .relaxed)
         let isDone = Lines()
-        let watcher = watcher
+        let reconciler = reconciler
         loop.perform {
-            watcher.tick(epochMilliseconds: epochMilliseconds)
+            reconciler.tick(epochMilliseconds: epochMilliseconds)
             isDone.all.withLock { $0.append("") }
         }
         try waitUntil("the watcher has looked") { !isDone.all.withLock { $0.isEmpty } }
@@ -65,7 +65,7 @@ private final class WatchedUpstream {
 
     var now: Instant { clock.now }
 
-    var overdueLeases: Int { watcher.overdueLeases }
+    var overdueLeases: Int { reconciler.overdueLeases }
 }
 
 @Suite("Job watcher")

@@ -65,7 +65,7 @@ struct AuthenticationTests {
     }
 
     @Test("On one connection each request is judged by its own token")
-    func memo() throws {
+    func cache() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
         let tokens = ["token-a", "token-a", "token-b", "token-x", "token-a", "token", "token-aa", "token-b", "token-b"]

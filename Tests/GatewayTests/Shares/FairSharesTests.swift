@@ -29,7 +29,7 @@ struct FairSharesTests {
         private var serial = 0
         private var slots: [ShareOwner: ShareSlot] = [:]
 
-        init(capacity: Int, seats: Int) { shares = FairShares(capacity: capacity, seats: seats) }
+        init(capacity: Int, maxWaiting: Int) { shares = FairShares(capacity: capacity, maxWaiting: maxWaiting) }
 
         /// The id of the request if it waits.
         @discardableResult
@@ -86,7 +86,7 @@ struct FairSharesTests {
             hold(shares.inUse == inUse, "in use are \(shares.inUse), given were \(inUse)")
             hold(shares.waiting == waiting.count, "\(shares.waiting) wait, not \(waiting.count)")
             hold(inUse <= shares.capacity, "more is given than there is")
-            hold(waiting.count <= shares.seats, "more wait than there are seats")
+            hold(waiting.count <= shares.maxWaiting, "more wait than may")
             var usage: [UInt64: (Int, Int)] = [:]
             for grant in grants { usage[grant.owner.organization, default: (0, 0)].0 += grant.amount }
             for waiter in waiting { usage[waiter.owner.organization, default: (0, 0)].1 += 1 }
@@ -115,7 +115,7 @@ struct FairSharesTests {
         var random = SeededRandom(state: UInt64(seed))
         let capacity = Int.random(in: 1...40, using: &random)
         let largest = Int.random(in: 1...min(4, capacity), using: &random)
-        var model = Model(capacity: capacity, seats: Int.random(in: 0...12, using: &random))
+        var model = Model(capacity: capacity, maxWaiting: Int.random(in: 0...12, using: &random))
         let organizations = Int.random(in: 1...6, using: &random)
         for _ in 0..<600 {
             switch Int.random(in: 0..<10, using: &random) {
@@ -146,7 +146,7 @@ struct FairSharesTests {
         var random = SeededRandom(state: UInt64(seed))
         let hogs = Int.random(in: 1...6, using: &random)
         let capacity = Int.random(in: 2...32, using: &random)
-        var model = Model(capacity: capacity, seats: Int.random(in: 2 * hogs + 2...24, using: &random))
+        var model = Model(capacity: capacity, maxWaiting: Int.random(in: 2 * hogs + 2...24, using: &random))
         let quiet = Self.owner(99)
         for _ in 0..<25 {
             for _ in 0..<60 {
@@ -155,7 +155,7 @@ struct FairSharesTests {
             }
             let refusedBefore = model.refused
             let id = model.ask(for: quiet)
-            #expect(model.refused == refusedBefore, "there is a seat for it")
+            #expect(model.refused == refusedBefore, "there is room for it")
             var releases = 0
             while let id, !model.served.contains(id) {
                 guard let index = model.grants.indices.randomElement(using: &random) else { break }
@@ -172,7 +172,7 @@ struct FairSharesTests {
 
     @Test("A newcomer beside one that takes all it can get has something at once", arguments: [2, 3, 4, 8, 64, 1024])
     func reserve(capacity: Int) {
-        var model = Model(capacity: capacity, seats: 16)
+        var model = Model(capacity: capacity, maxWaiting: 16)
         for token in 0..<3 * capacity { model.ask(for: Self.owner(1, token % 3)) }
         let grants = model.grants.count
         #expect(grants >= capacity - max(1, capacity / 8) - 1)
@@ -183,7 +183,7 @@ struct FairSharesTests {
 
     @Test("Another token of the same organization has something at once, too", arguments: [8, 64, 1024])
     func reserveOfTokens(capacity: Int) {
-        var model = Model(capacity: capacity, seats: 16)
+        var model = Model(capacity: capacity, maxWaiting: 16)
         for _ in 0..<2 * capacity { model.ask(for: Self.owner(1, 1)) }
         let grants = model.grants.count
         #expect(grants < capacity)
@@ -194,7 +194,7 @@ struct FairSharesTests {
 
     @Test("Where there is one only, whoever comes first has it")
     func one() {
-        var model = Model(capacity: 1, seats: 2)
+        var model = Model(capacity: 1, maxWaiting: 2)
         #expect(model.ask(for: Self.owner(1)) == nil)
         let second = model.ask(for: Self.owner(2))
         #expect(second != nil)
@@ -206,7 +206,7 @@ struct FairSharesTests {
     func converges(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
         let organizations = 2 + seed % 4
-        var model = Model(capacity: 64, seats: 64)
+        var model = Model(capacity: 64, maxWaiting: 64)
         // The first one is alone at first.
         for _ in 0..<80 { model.ask(for: Self.owner(0)) }
         for _ in 0..<400 {
@@ -224,7 +224,7 @@ struct FairSharesTests {
 
     @Test("The tokens of an organization share alike")
     func tokensShare() {
-        var model = Model(capacity: 32, seats: 32)
+        var model = Model(capacity: 32, maxWaiting: 32)
         for _ in 0..<60 { model.ask(for: Self.owner(1, 0)) }
         for _ in 0..<60 {
             for token in 0..<4 { model.ask(for: Self.owner(1, token)) }
@@ -235,9 +235,11 @@ struct FairSharesTests {
         }
     }
 
-    @Test("A full queue has a seat for who has less of it, and takes it from the newest of who has most")
+    @Test(
+        "A full queue takes in the owner that has less of it, in exchange for the newest waiter of the one that has most"
+    )
     func queue() {
-        var model = Model(capacity: 1, seats: 4)
+        var model = Model(capacity: 1, maxWaiting: 4)
         model.ask(for: Self.owner(1))
         let hogs = (0..<6).map { _ in model.ask(for: Self.owner(1)) }
         #expect(model.refused == 2)
@@ -253,14 +255,14 @@ struct FairSharesTests {
 
     @Test("What is more than there is is refused at once")
     func tooMuch() {
-        var model = Model(capacity: 4, seats: 4)
+        var model = Model(capacity: 4, maxWaiting: 4)
         model.ask(5, for: Self.owner(1))
         #expect(model.refused == 1)
     }
 
     @Test("Owners that hold nothing and wait for nothing are dropped; an old hint leads nobody astray")
     func owners() {
-        var shares = FairShares<Int>(capacity: 8, seats: 0)
+        var shares = FairShares<Int>(capacity: 8, maxWaiting: 0)
         var held = ShareSlot.unknown
         #expect(shares.take(2, for: Self.owner(0), &held))
         var first = ShareSlot.unknown
@@ -279,7 +281,7 @@ struct FairSharesTests {
 
     @Test("Who has more than its share while others want some is known")
     func beyondShare() {
-        var shares = FairShares<Int>(capacity: 80, seats: 0)
+        var shares = FairShares<Int>(capacity: 80, maxWaiting: 0)
         var (hog, quiet) = (ShareSlot.unknown, ShareSlot.unknown)
         #expect(shares.take(60, for: Self.owner(1), &hog))
         #expect(!shares.isBeyondShare(hog), "it is alone")

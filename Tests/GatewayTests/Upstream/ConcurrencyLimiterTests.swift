@@ -5,12 +5,12 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("The gate to the upstream")
+@Suite("Concurrency limiter")
 struct ConcurrencyLimiterTests {
-    private static func gate(places: Int, seats: Int) -> ConcurrencyLimiter {
+    private static func limiter(permits: Int, maxWaiting: Int) -> ConcurrencyLimiter {
         var settings = UpstreamSettings(endpoints: [])
-        settings.connections.inFlight = places
-        settings.connections.queue = seats
+        settings.connections.inFlight = permits
+        settings.connections.queue = maxWaiting
         return ConcurrencyLimiter(settings)
     }
 
@@ -40,11 +40,11 @@ struct ConcurrencyLimiterTests {
     }
 
     private func enter(
-        _ gate: ConcurrencyLimiter, on loop: EventLoop, as organization: Int = 0, within: Duration = .seconds(20)
+        _ limiter: ConcurrencyLimiter, on loop: EventLoop, as organization: Int = 0, within: Duration = .seconds(20)
     ) async throws -> Holder {
         try await Task(executorPreference: loop) {
             var share = Self.share(organization)
-            return Holder(try await gate.enter(on: loop, before: .now() + within, &share))
+            return Holder(try await limiter.acquire(on: loop, before: .now() + within, &share))
         }.value
     }
 
@@ -61,7 +61,7 @@ struct ConcurrencyLimiterTests {
 
     @Test("There are never more inside than there are places, from eight threads")
     func cap() async throws {
-        let gate = Self.gate(places: 5, seats: 1000)
+        let limiter = Self.limiter(permits: 5, maxWaiting: 1000)
         let counts = Counts()
         try await withLoops(8) { loops in
             let tasks = (0..<80).map { index in
@@ -69,7 +69,7 @@ struct ConcurrencyLimiterTests {
                 return Task(executorPreference: loop) {
                     var share = Self.share(index)
                     for _ in 0..<50 {
-                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
+                        let place = try await limiter.acquire(on: loop, before: .now() + .seconds(20), &share)
                         let count = counts.inside.wrappingAdd(1, ordering: .relaxed).newValue
                         counts.most.max(count, ordering: .relaxed)
                         await Task.yield()
@@ -82,75 +82,77 @@ struct ConcurrencyLimiterTests {
             #expect(counts.most.load(ordering: .relaxed) <= 5)
             // How many met in there depends on the machine; that there is room for all of them does not.
             var holders: [Holder] = []
-            for index in 0..<5 { holders.append(try await enter(gate, on: loops[index], as: 1000 + index)) }
-            #expect(gate.usage == (5, 0))
+            for index in 0..<5 { holders.append(try await enter(limiter, on: loops[index], as: 1000 + index)) }
+            #expect(limiter.usage == (5, 0))
             for holder in holders { holder.drop() }
         }
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
     }
 
     @Test("Who has waited longest is let in first, and nobody overtakes")
     func order() async throws {
-        let gate = Self.gate(places: 1, seats: 20)
+        let limiter = Self.limiter(permits: 1, maxWaiting: 20)
         let order = Order()
         try await withLoops(2) { loops in
-            let first = try await enter(gate, on: loops[0])
+            let first = try await enter(limiter, on: loops[0])
             var waiting: [Task<Void, any Error>] = []
             for index in 0..<20 {
                 let loop = loops[index % 2]
                 waiting.append(
                     Task(executorPreference: loop) {
                         var share = Self.share(0)
-                        let place = try await gate.enter(on: loop, before: .now() + .seconds(20), &share)
+                        let place = try await limiter.acquire(on: loop, before: .now() + .seconds(20), &share)
                         order.numbers.withLock { $0.append(index) }
                         _ = consume place
                     })
-                try waitUntil("it waits") { gate.usage.waiting == index + 1 }
+                try waitUntil("it waits") { limiter.usage.waiting == index + 1 }
             }
-            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(limiter, on: loops[0]) }
             first.drop()
             for task in waiting { try await task.value }
         }
         #expect(order.numbers.withLock { $0 } == Array(0..<20))
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
     }
 
     @Test("Who waits in vain leaves the queue, and those behind move up")
     func deadline() async throws {
-        let gate = Self.gate(places: 1, seats: 2)
+        let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         try await withLoops(1) { loops in
-            let first = try await enter(gate, on: loops[0])
+            let first = try await enter(limiter, on: loops[0])
             await #expect(throws: UpstreamFailure.queueTimeout) {
-                _ = try await enter(gate, on: loops[0], within: .milliseconds(20))
+                _ = try await enter(limiter, on: loops[0], within: .milliseconds(20))
             }
             await #expect(throws: UpstreamFailure.queueTimeout) {
-                _ = try await enter(gate, on: loops[0], within: .zero)
+                _ = try await enter(limiter, on: loops[0], within: .zero)
             }
-            #expect(gate.usage == (1, 0))
-            async let second = enter(gate, on: loops[0])
-            try waitUntil("it waits") { gate.usage == (1, 1) }
+            #expect(limiter.usage == (1, 0))
+            async let second = enter(limiter, on: loops[0])
+            try waitUntil("it waits") { limiter.usage == (1, 1) }
             first.drop()
             try await second.drop()
         }
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
     }
 
-    @Test("Without seats nobody waits")
+    @Test("Without a queue nobody waits")
     func noSeats() async throws {
-        let gate = Self.gate(places: 2, seats: 0)
+        let limiter = Self.limiter(permits: 2, maxWaiting: 0)
         try await withLoops(1) { loops in
-            let holders = [try await enter(gate, on: loops[0], as: 1), try await enter(gate, on: loops[0], as: 2)]
-            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(gate, on: loops[0]) }
+            let holders = [
+                try await enter(limiter, on: loops[0], as: 1), try await enter(limiter, on: loops[0], as: 2),
+            ]
+            await #expect(throws: UpstreamFailure.queueFull) { _ = try await enter(limiter, on: loops[0]) }
             holders[0].drop()
-            try await enter(gate, on: loops[0]).drop()
+            try await enter(limiter, on: loops[0]).drop()
             holders[1].drop()
         }
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
     }
 
     @Test("No place is lost where one is handed over just as its taker gives up")
     func handOverAtDeadline() async throws {
-        let gate = Self.gate(places: 3, seats: 40)
+        let limiter = Self.limiter(permits: 3, maxWaiting: 40)
         let counts = Counts()
         try await withLoops(4) { loops in
             let tasks = (0..<40).map { index in
@@ -163,7 +165,7 @@ struct ConcurrencyLimiterTests {
                         // Most deadlines are over in the turn in which places are given back.
                         let patience = Duration.microseconds(Int64(random >> 33 % 300))
                         do throws(UpstreamFailure) {
-                            let place = try await gate.enter(on: loop, before: .now() + patience, &share)
+                            let place = try await limiter.acquire(on: loop, before: .now() + patience, &share)
                             counts.admitted.wrappingAdd(1, ordering: .relaxed)
                             if random >> 50 & 3 == 0 { await Task.yield() }
                             _ = consume place
@@ -173,7 +175,7 @@ struct ConcurrencyLimiterTests {
             }
             for task in tasks { await task.value }
         }
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
         let (admitted, sentAway) = (counts.admitted.load(ordering: .relaxed), counts.sentAway.load(ordering: .relaxed))
         #expect(admitted + sentAway == 16_000)
         #expect(admitted > 0 && sentAway > 0, "both ways were gone: \(admitted), \(sentAway)")
@@ -181,54 +183,54 @@ struct ConcurrencyLimiterTests {
 
     @Test("An organization that takes all it can get leaves a place, and the next free one goes to who has less")
     func shares() async throws {
-        let gate = Self.gate(places: 4, seats: 3)
+        let limiter = Self.limiter(permits: 4, maxWaiting: 3)
         let order = Order()
         try await withLoops(1) { loops in
             var hogs: [Holder] = []
-            for _ in 0..<3 { hogs.append(try await enter(gate, on: loops[0], as: 1)) }
+            for _ in 0..<3 { hogs.append(try await enter(limiter, on: loops[0], as: 1)) }
             await #expect(throws: UpstreamFailure.queueTimeout) {
-                _ = try await enter(gate, on: loops[0], as: 1, within: .zero)
+                _ = try await enter(limiter, on: loops[0], as: 1, within: .zero)
             }
-            let quiet = try await enter(gate, on: loops[0], as: 2)
-            #expect(gate.shares.count == 2)
+            let quiet = try await enter(limiter, on: loops[0], as: 2)
+            #expect(limiter.shares.count == 2)
             var waiting: [Task<Void, any Error>] = []
             for (index, organization) in [1, 3].enumerated() {
                 waiting.append(
                     Task(executorPreference: loops[0]) {
                         var share = Self.share(organization)
-                        let place = try await gate.enter(on: loops[0], before: .now() + .seconds(20), &share)
+                        let place = try await limiter.acquire(on: loops[0], before: .now() + .seconds(20), &share)
                         order.numbers.withLock { $0.append(organization) }
                         _ = consume place
                     })
-                try waitUntil("it waits") { gate.usage == (4, index + 1) }
+                try waitUntil("it waits") { limiter.usage == (4, index + 1) }
             }
             for holder in hogs + [quiet] { holder.drop() }
             for task in waiting { try await task.value }
         }
         #expect(order.numbers.withLock { $0 } == [3, 1], "the one that came first has more")
-        #expect(gate.usage == (0, 0))
-        #expect(gate.shares.isEmpty)
+        #expect(limiter.usage == (0, 0))
+        #expect(limiter.shares.isEmpty)
     }
 
     @Test("Who has most of a full queue gives way at once")
     func displaced() async throws {
-        let gate = Self.gate(places: 1, seats: 2)
+        let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         let order = Order()
         try await withLoops(2) { loops in
-            let hog = try await enter(gate, on: loops[0], as: 1)
+            let hog = try await enter(limiter, on: loops[0], as: 1)
             let waiting = [1, 1, 2].map { organization in
                 Task(executorPreference: loops[1]) {
                     var share = Self.share(organization)
                     do throws(UpstreamFailure) {
-                        _ = try await gate.enter(on: loops[1], before: .now() + .seconds(20), &share)
+                        _ = try await limiter.acquire(on: loops[1], before: .now() + .seconds(20), &share)
                     } catch { order.numbers.withLock { $0.append(error == .queueFull ? organization : -1) } }
                 }
             }
-            try waitUntil("one has given way") { order.numbers.withLock { $0 } == [1] && gate.usage == (1, 2) }
+            try waitUntil("one has given way") { order.numbers.withLock { $0 } == [1] && limiter.usage == (1, 2) }
             hog.drop()
             for task in waiting { await task.value }
         }
         #expect(order.numbers.withLock { $0 } == [1])
-        #expect(gate.usage == (0, 0))
+        #expect(limiter.usage == (0, 0))
     }
 }

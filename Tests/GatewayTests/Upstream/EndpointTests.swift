@@ -10,14 +10,15 @@ struct EndpointTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
     private func endpoint(
-        outAfter failures: Int, port: UInt16 = 1, room: EjectionLimit? = nil,
+        outAfter failures: Int, port: UInt16 = 1, ejectionLimit: EjectionLimit? = nil,
         say: @escaping @Sendable (String) -> Void = { _ in }
     ) -> Endpoint {
         var settings = UpstreamSettings(endpoints: [])
         settings.breaker.failures = failures
         return Endpoint(
             url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
-            address: SocketAddress(host: "127.0.0.1", port: port), settings: settings, room: room ?? EjectionLimit(),
+            address: SocketAddress(host: "127.0.0.1", port: port), settings: settings,
+            ejectionLimit: ejectionLimit ?? EjectionLimit(),
             say: say)
     }
 
@@ -44,15 +45,17 @@ struct EndpointTests {
     }
 
     @Test("At most half of the endpoints are out, and statuses never take the only one")
-    func room() {
+    func ejectionLimit() {
         let said = Mutex<[String]>([])
         for count in 1...5 {
             said.withLock { $0 = [] }
-            let room = EjectionLimit()
+            let ejectionLimit = EjectionLimit()
             let endpoints = (0..<count).map { index in
-                endpoint(outAfter: 1, port: UInt16(index + 1), room: room) { line in said.withLock { $0.append(line) } }
+                endpoint(outAfter: 1, port: UInt16(index + 1), ejectionLimit: ejectionLimit) { line in
+                    said.withLock { $0.append(line) }
+                }
             }
-            room.hasOnly(endpoints)
+            ejectionLimit.hasOnly(endpoints)
             for round in 1...3 {
                 for endpoint in endpoints {
                     endpoint.began()

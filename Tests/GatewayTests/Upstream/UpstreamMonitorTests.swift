@@ -70,7 +70,7 @@ struct UpstreamClusterTests {
     }
 
     @Test("The keeper follows a name as it appears, changes and goes, and tells of it once")
-    func keeper() async throws {
+    func monitor() async throws {
         let service = Service()
         let said = Mutex<[String]>([])
         let worker = try TestPipeline.idleWorker()
@@ -78,16 +78,16 @@ struct UpstreamClusterTests {
         settings.resolveEvery = .zero
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: settings))
         worker.adopt(cluster)
-        let keeper = UpstreamMonitor(
+        let monitor = UpstreamMonitor(
             loop: worker.loop, client: { worker.remote }, resolver: NameResolver(lookup: service.lookUp),
             say: { line in said.withLock { $0.append(line) } })
-        keeper.begin()
+        monitor.begin()
         let thread = WorkThread(name: "keeper") { worker.loop.run() }
         defer {
             worker.loop.perform { worker.loop.stop() }
             thread.join()
         }
-        await keeper.resolveNames(of: cluster)
+        await monitor.resolveNames(of: cluster)
         // A tick may have asked, too.
         #expect(service.count >= 1)
         #expect(cluster.current.isEmpty)

@@ -118,19 +118,37 @@ struct EventLoopTests {
         let owner = ShareOwner(organization: 1, token: 1)
         var stretches = Stretches()
         /// Whether the first step that is not free is too many.
-        func isOverAfterFreeSteps(hasPolled: Bool, isNobodyWaiting: Bool) -> Bool {
-            stretches.beginRound(hasPolled: hasPolled, isNobodyWaiting: isNobodyWaiting)
+        func isOverAfterFreeSteps(hasPolled: Bool) -> Bool {
+            stretches.beginRound(hasPolled: hasPolled)
             let isOver = (0..<13).map { _ in stretches.isOver(for: owner) }
             #expect(!isOver.dropLast().contains(true))
             return isOver[12]
         }
-        #expect(!isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: true))
+        #expect(!isOverAfterFreeSteps(hasPolled: true))
         stretches.waits(owner)
-        #expect(isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: false))
+        stretches.waits(owner)
+        #expect(isOverAfterFreeSteps(hasPolled: true))
         // It is the turn of one that waited.
-        #expect(!isOverAfterFreeSteps(hasPolled: false, isNobodyWaiting: false))
-        #expect(isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: false))
-        #expect(!isOverAfterFreeSteps(hasPolled: true, isNobodyWaiting: true))
+        stretches.goesOn(owner)
+        #expect(!isOverAfterFreeSteps(hasPolled: false))
+        #expect(isOverAfterFreeSteps(hasPolled: true))
+        stretches.goesOn(owner)
+        #expect(!isOverAfterFreeSteps(hasPolled: true))
+    }
+
+    @Test("Who has waited is as free as anybody again, however long others wait")
+    func pastWaits() {
+        let (busy, quiet) = (ShareOwner(organization: 1, token: 1), ShareOwner(organization: 2, token: 2))
+        var stretches = Stretches()
+        stretches.beginRound(hasPolled: true)
+        stretches.waits(quiet)
+        stretches.waits(busy)
+        stretches.goesOn(quiet)
+        stretches.beginRound(hasPolled: true)
+        // A handshake is longer than all free steps.
+        let isOver = (busy: stretches.isOver(for: busy, steps: 16), quiet: stretches.isOver(for: quiet, steps: 16))
+        #expect(isOver.busy)
+        #expect(!isOver.quiet)
     }
 
     @Test("Tasks from other threads wake a loop that waits for nothing")

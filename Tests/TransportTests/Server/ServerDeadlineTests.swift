@@ -171,6 +171,26 @@ struct ServerDeadlineTests {
         busy.expectEnd()
     }
 
+    @Test("A request that is here when a drain begins gets its answer, which says that it is the last")
+    func drainBeforePipelined() throws {
+        let server = try TestServer { server, connection in
+            #expect(await connection.nextRequest() == .request)
+            connection.respond(200, "ok")
+            #expect(connection.responseFinished() == .readNextRequest)
+            #expect(connection.drainBegan() == .finishExchange)
+            #expect(await connection.nextRequest() == .request)
+            connection.respond(200, "ok")
+            #expect(connection.responseFinished() == .closeGracefully)
+            await connection.closeGracefully()
+        }
+        defer { server.stop() }
+        let client = try TestClient(port: server.port)
+        client.send(get + get)
+        client.expect(response(200, "ok"))
+        client.expect(response(200, "ok", closes: true))
+        client.expectEnd()
+    }
+
     @Test("An idle connection holds no buffer")
     func idleBuffer() throws {
         let server = try TestServer { server, connection in

@@ -4,7 +4,7 @@ internal import Transport
 /// What is kept of an answer that goes by: the bodies that tell of jobs are read when they are through.
 struct BodyTap {
     private var isWanted: Bool
-    /// The answer waits until the copy is whole: what it says decides about a lease, and must hold before the client acts on it.
+    /// The response is held back until the copy is whole: its job must be bound to the lease before the client sees it.
     private(set) var holdsBack: Bool
     private let coding: ContentCoding?
     private var bytes: [UInt8] = []

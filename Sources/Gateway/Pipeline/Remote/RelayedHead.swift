@@ -6,25 +6,25 @@ extension Worker {
     /// Appends the head of the upstream's answer as the client gets it: status and end-to-end fields byte for byte, without
     /// what belongs to the upstream's connection; then what the gateway says itself.
     ///
-    /// `places` are the lines of what names places, as clients reach them; `nil` where they may go on as they are.
+    /// `locations` are the lines that name locations, as clients reach them; `nil` where they may go on as they are.
     func appendRelayedHead(
         _ head: borrowing ResponseHead, of upstream: ClientConnection, as framing: RelayedFraming,
         _ marks: RelayedMarks,
-        _ places: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
+        _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
     ) {
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The length stays where it is, if there is one and it is still true.
         let keepsLength = framing.isLength && head.hasOneLength
         let dropped = keepsLength ? RelayedFields.dropped : RelayedFields.droppedWithLength
-        if !marks.hasOddName && places == nil {
+        if !marks.hasOddName && locations == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
-            let isMapped = places != nil
+            let isMapped = locations != nil
             head.appendStatusAndEndToEndFields(
                 of: bytes, dropping: isMapped ? dropped.union([.location]) : dropped,
                 droppingOther: { RelayedFields.isDropped($0, $1, isMapped: isMapped) }, to: &output)
-            if let places { output += places }
+            if let locations { output += locations }
         }
         if !marks.hasDate { output += dateLine }
         switch framing {
@@ -40,20 +40,20 @@ extension Worker {
         appendOwnFields(for: exchange, marks.limits, persistence, to: &output)
     }
 
-    /// The lines of all fields that name places, if one of them names a place of the upstream's own; else `nil`.
+    /// The lines of all fields that name locations, if one of them names a location of the upstream's own; else `nil`.
     // Not inlined: few answers have any.
     @inline(never)
-    func mappedPlaces(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8]? {
-        guard let places = exchange.endpoint?.places else { return nil }
+    func mappedLocations(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8]? {
+        guard let locations = exchange.endpoint?.locations else { return nil }
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         var lines: [UInt8] = []
         var isAnyMapped = false
         for field in head.endToEndFields(of: bytes) {
-            guard let kind = OwnPlaces.Field(field, bytes) else { continue }
+            guard let kind = UpstreamLocations.Field(field, bytes) else { continue }
             var value = bytes.array(field.value)
-            switch places.place(of: value, in: kind, host: host) {
+            switch locations.location(of: value, in: kind, host: host) {
             case .elsewhere: break
             case .mapped(let mapped):
                 isAnyMapped = true
@@ -120,8 +120,8 @@ extension Span<UInt8> {
 /// What the names of an answer's fields tell, found out in one pass.
 struct RelayedMarks {
     var hasDate = false
-    /// A `Location`, or what may be another field that names places.
-    var hasPlace = false
+    /// A `Location`, or what may be another field that names locations.
+    var hasLocation = false
     /// What may be a `Proxy-Authentication-Info`.
     var hasOddName = false
     /// The upstream's own limit fields win: two values of one field would be two answers to one question.
@@ -133,10 +133,10 @@ struct RelayedMarks {
             switch field.name {
             // By their lengths: hardly another name has them.
             case .other:
-                if OwnPlaces.Field.isPossible(field.nameRange.count) { hasPlace = true }
+                if UpstreamLocations.Field.isPossible(field.nameRange.count) { hasLocation = true }
                 if field.nameRange.count == 25 { hasOddName = true }
             case .date: hasDate = true
-            case .location: hasPlace = true
+            case .location: hasLocation = true
             case let name: if limitFields.contains(name) { limits = .upstreams }
             }
         }

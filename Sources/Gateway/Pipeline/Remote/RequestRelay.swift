@@ -23,8 +23,8 @@ enum RelayFailure: Error {
 //
 // What seldom happens is not inlined: a connection keeps the frame of `relay` for as long as it lives.
 extension Worker {
-    /// Sends the request upstream and relays the answer. It is with the client when this returns, unless it is an error, which
-    /// has to become an envelope first.
+    /// Sends the request upstream and relays the response. On success the response has been appended to the connection's output,
+    /// and partly sent; an error is returned for the caller to write.
     func relay(
         _ body: ForwardedBody, for grant: Grant, over client: UpstreamClient, _ lease: consuming Lease?,
         _ caller: inout IdentityFields, _ connection: inout ServerConnection, _ exchange: inout Exchange
@@ -41,8 +41,8 @@ extension Worker {
         // A client that goes away cancels its request, but not one that takes a lease: that is followed to its answer, so
         // that it is known what runs.
         let watch = lease == nil ? connection.watch : nil
-        exchange.place = client.enterAtOnce(&caller.share)
-        if exchange.place == nil { exchange.place = try await client.waitForPlace(&caller.share) }
+        exchange.permit = client.tryAcquire(&caller.share)
+        if exchange.permit == nil { exchange.permit = try await client.waitForPermit(&caller.share) }
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if connection.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let askedAt = jobs?.momentToObserve(grant.route)
@@ -87,7 +87,7 @@ extension Worker {
                     lease?.recalled()
                     exchange.isForwarded = false
                 }
-                // The request's own time says nothing of the endpoint: the client may have used it up.
+                // The total deadline has passed. The client may have used it up, so the endpoint is not blamed.
                 if failure == .deadlinePassed, loop.now >= connection.answerEnd {
                     throw Failure(.upstream(.totalTimeout), at: .forward)
                 }
@@ -96,7 +96,8 @@ extension Worker {
                 if !(link.isReused && failure == .closed) {
                     link.outcome = Endpoint.Outcome(failure, for: exchange.organization?.key ?? 0)
                 }
-                guard failure == .closed, retry != .no, body.isRepeatable, client.cluster.gate.mayRetry(now: loop.now)
+                guard failure == .closed, retry != .no, body.isRepeatable,
+                    client.cluster.limiter.mayRetry(now: loop.now)
                 else { throw Failure(failure) }
                 counts.add(to: .upstreamRetries)
                 reuses = false

@@ -15,7 +15,7 @@ extension Worker {
         let upstream = link.connection
         if upstream.status >= 400 {
             var answer = await collectError(over: upstream, for: grant, client)
-            if let endpoint = exchange.endpoint { answer.map(endpoint.places) }
+            if let endpoint = exchange.endpoint { answer.map(endpoint.locations) }
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
                 status: answer.status, credential: client.settings.credential)
@@ -50,7 +50,7 @@ extension Worker {
                 copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
         }
         if connection.hasUnreadBody, connection.canDiscardBody {
-            exchange.place = nil
+            exchange.permit = nil
             await connection.discardBody()
         }
         return Response(status: status, isRelayed: true)
@@ -80,12 +80,13 @@ extension Worker {
         let persistence: Persistence =
             connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
         let marks = RelayedMarks(head)
-        let places =
-            marks.hasPlace
-            ? mappedPlaces(of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
+        let locations =
+            marks.hasLocation
+            ? mappedLocations(
+                of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
             : nil
         appendRelayedHead(
-            head, of: upstream, as: framing, marks, places, for: exchange, persistence, to: &connection.output)
+            head, of: upstream, as: framing, marks, locations, for: exchange, persistence, to: &connection.output)
         return start
     }
 

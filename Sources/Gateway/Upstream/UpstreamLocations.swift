@@ -5,7 +5,7 @@ internal import Policy
 ///
 /// A URL that names a host of the upstream, but nothing that clients can reach through the gateway (another port, a path
 /// outside the endpoint's), is internal, and clients do not get it.
-struct OwnPlaces: Sendable {
+struct UpstreamLocations: Sendable {
     private struct Root: Sendable {
         /// A name in lower case, or an address; IPv6 in brackets.
         let host: [UInt8]
@@ -36,7 +36,7 @@ struct OwnPlaces: Sendable {
     }
 
     /// What becomes of a URL.
-    enum Place: Equatable {
+    enum Location: Equatable {
         /// It is not the upstream's, or names no host: it stays.
         case elsewhere
         /// The URL by which clients reach it.
@@ -45,11 +45,11 @@ struct OwnPlaces: Sendable {
         case inside
     }
 
-    /// `host` is the authority of the client's request; without one a mapped place is a path.
+    /// `host` is the authority of the client's request; without one a mapped location is a path.
     ///
     /// Either scheme will do: services that are told that their client speaks TLS write `https` where the gateway speaks plain
     /// HTTP to them.
-    func place(of value: [UInt8], host: [UInt8]) -> Place {
+    func location(of value: [UInt8], host: [UInt8]) -> Location {
         // Browsers leave out tabs, read a backslash as a slash, and take any number of them, none included, behind a scheme.
         let value = value.contains(0x09) ? value.filter { $0 != 0x09 } : value
         let text = value.span
@@ -116,11 +116,11 @@ struct OwnPlaces: Sendable {
     }
 }
 
-/// The fields of an answer that name places.
-extension OwnPlaces {
+/// The fields of a response that name locations.
+extension UpstreamLocations {
     enum Field {
         /// `Location` and `Content-Location`: one URL.
-        case place
+        case location
         /// `Link` (RFC 8288): several, in angle brackets.
         case link
         /// `Refresh`: one, behind a number of seconds.
@@ -128,7 +128,7 @@ extension OwnPlaces {
 
         init?(_ field: HeadField, _ bytes: Span<UInt8>) {
             if field.name == .location {
-                self = .place
+                self = .location
             } else {
                 guard field.name == .other else { return nil }
                 self.init(bytes, field.nameRange)
@@ -140,7 +140,7 @@ extension OwnPlaces {
             switch name.count {
             case 4 where bytes.spells("link", in: name): self = .link
             case 7 where bytes.spells("refresh", in: name): self = .refresh
-            case 16 where bytes.spells("content-location", in: name): self = .place
+            case 16 where bytes.spells("content-location", in: name): self = .location
             default: return nil
             }
         }
@@ -150,15 +150,15 @@ extension OwnPlaces {
     }
 
     /// The value as clients get it: as it is, mapped, or not at all.
-    func place(of value: [UInt8], in field: Field, host: [UInt8]) -> Place {
+    func location(of value: [UInt8], in field: Field, host: [UInt8]) -> Location {
         switch field {
-        case .place: place(of: value, host: host)
+        case .location: location(of: value, host: host)
         case .link: links(value, host)
         case .refresh: refresh(value, host)
         }
     }
 
-    private func links(_ value: [UInt8], _ host: [UInt8]) -> Place {
+    private func links(_ value: [UInt8], _ host: [UInt8]) -> Location {
         var kept: [[UInt8]] = []
         var isSame = true
         for link in Self.elements(of: value) {
@@ -169,12 +169,12 @@ extension OwnPlaces {
                 if names(link) { isSame = false } else { kept.append(Array(link)) }
                 continue
             }
-            // Its parameters may name places, too: `anchor` does.
+            // Its parameters may name locations, too: `anchor` does.
             if names(link[close...]) {
                 isSame = false
                 continue
             }
-            switch place(of: Array(link[open + 1..<close]), host: host) {
+            switch location(of: Array(link[open + 1..<close]), host: host) {
             case .elsewhere: kept.append(Array(link))
             case .mapped(let url):
                 isSame = false
@@ -218,23 +218,25 @@ extension OwnPlaces {
     }
 
     /// `5; url=http://...`, in quotes or not.
-    private func refresh(_ value: [UInt8], _ host: [UInt8]) -> Place {
+    private func refresh(_ value: [UInt8], _ host: [UInt8]) -> Location {
         guard let equals = value.firstIndex(of: UInt8(ascii: "=")) else { return .elsewhere }
         var start = equals + 1
         func isAround(_ byte: UInt8) -> Bool { byte == 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
         while start < value.count, isAround(value[start]) { start += 1 }
         guard let last = value[start...].lastIndex(where: { !isAround($0) }) else { return .elsewhere }
-        let place = place(of: Array(value[start...last]), host: host)
-        guard case .mapped(let url) = place else { return place }
+        let location = location(of: Array(value[start...last]), host: host)
+        guard case .mapped(let url) = location else { return location }
         return .mapped(value[..<start] + url + value[(last + 1)...])
     }
 }
 
 extension UpstreamResponse {
     /// Places of the upstream become paths of the gateway's.
-    mutating func map(_ places: OwnPlaces) {
+    mutating func map(_ locations: UpstreamLocations) {
         for index in fields.indices where fields[index].name.spells("location") {
-            guard case .mapped(let path) = places.place(of: Array(fields[index].value.utf8), host: []) else { continue }
+            guard case .mapped(let path) = locations.location(of: Array(fields[index].value.utf8), host: []) else {
+                continue
+            }
             fields[index].value = String(decoding: path, as: UTF8.self)
         }
     }

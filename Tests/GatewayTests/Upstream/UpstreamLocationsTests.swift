@@ -4,15 +4,15 @@ import Testing
 @testable import Policy
 
 @Suite("Places of an upstream")
-struct OwnPlacesTests {
+struct UpstreamLocationsTests {
     private static let inside = "(inside)"
 
     /// The value as clients get it; "(inside)" where they do not.
     private func told(
-        _ value: String, in field: OwnPlaces.Field = .place, _ settings: UpstreamSettings, host: String
+        _ value: String, in field: UpstreamLocations.Field = .location, _ settings: UpstreamSettings, host: String
     ) -> String {
-        let places = OwnPlaces(settings.endpoints[0], settings)
-        return switch places.place(of: Array(value.utf8), in: field, host: Array(host.utf8)) {
+        let locations = UpstreamLocations(settings.endpoints[0], settings)
+        return switch locations.location(of: Array(value.utf8), in: field, host: Array(host.utf8)) {
         case .elsewhere: value
         case .mapped(let bytes): String(decoding: bytes, as: UTF8.self)
         case .inside: Self.inside
@@ -82,7 +82,7 @@ struct OwnPlacesTests {
         #expect(told(value, Self.settings, host: "gw:8443") == value)
     }
 
-    @Test("The gateway's own places are not those of the inside, also on a host of the upstream")
+    @Test("The gateway's own locations are not those of the inside, also on a host of the upstream")
     func sameHost() {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "localhost", port: 9000)])
         #expect(told("https://localhost:8443/x", settings, host: "LOCALHOST:8443") == "https://localhost:8443/x")
