@@ -40,7 +40,8 @@ let package = Package(
         // `Lifetimes`: the head reader is a struct that holds a span of the bytes it reads.
         module("HTTP", experimental: ["Lifetimes"]),
         module("Crypto", ["COpenSSL"]),
-        module("Transport", ["HTTP", "Crypto", "CLinux"]),
+        // A connection lends the bytes of its head.
+        module("Transport", ["HTTP", "Crypto", "CLinux"], experimental: ["Lifetimes"]),
         module("Policy", ["JSON"]),
         module("Gateway", ["Policy", "HTTP", "Transport", "Crypto", "JSON"]),
         module("Connectors", ["HTTP", "JSON"]),

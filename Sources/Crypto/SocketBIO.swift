@@ -25,7 +25,7 @@ struct SocketState {
 /// connections that is a third of all system calls.
 enum SocketBIO {
     /// Others stop at 32 key updates; of each the callback tells more than once.
-    static let mostMessagesWithoutData = 128
+    static let maxMessagesWithoutData = 128
 
     /// The method table, made once for the process. OpenSSL does not change it after this.
     nonisolated(unsafe) static let method: OpaquePointer = {
@@ -54,7 +54,7 @@ enum SocketBIO {
     }
     // A peer may change keys now and then; one that does nothing else only makes work. OpenSSL goes on with records without
     // data for as long as there are any, and asks here for more.
-    guard unsafe state.pointee.messagesWithoutData <= SocketBIO.mostMessagesWithoutData else { return 0 }
+    guard unsafe state.pointee.messagesWithoutData <= SocketBIO.maxMessagesWithoutData else { return 0 }
     var received = 0
     repeat {
         received = unsafe recv(state.pointee.descriptor, buffer, capacity, 0)

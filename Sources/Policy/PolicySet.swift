@@ -37,7 +37,7 @@ package final class PolicySet: Sendable {
     package var tokenCount: Int { tokens.count }
 
     /// The longest time that the head of an answer may take on any route; zero where the upstream is in this process.
-    package var longestAnswer: Duration {
+    package var maxAnswer: Duration {
         guard let upstream = settings.upstream else { return .zero }
         return routes.routes.compactMap(\.timeouts.answer).reduce(upstream.timeouts.answer, max)
     }

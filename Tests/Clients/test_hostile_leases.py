@@ -154,7 +154,7 @@ def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):
     def shown(name):
         return total(metrics(gateway), f"gateway_job_polls_{name}", '"org_xyz789"')
 
-    wait_for(lambda: shown("in_flight") >= 20 and shown("waiting") > 0, "metrics tell whose questions hang", 10)
+    wait_for(lambda: shown("in_flight") >= 20 and shown("pending") > 0, "metrics tell whose questions hang", 10)
 
     def trigger(job):
         return gateway.call("POST", jobs, {"connection_id": "mine"}, token=tokens["quiet"],

@@ -158,8 +158,10 @@ extension EndToEnd {
         @Test("A failed health check takes an endpoint out, and good ones bring it back")
         func healthCheck() async throws {
             let upstream = try RawUpstream()
-            let isWell = Flag(true)
-            upstream.answer { $0.target == "/base/healthz?x" ? answer(isWell.value ? 204 : 500, body: "") : answer() }
+            let isHealthy = Flag(true)
+            upstream.answer {
+                $0.target == "/base/healthz?x" ? answer(isHealthy.value ? 204 : 500, body: "") : answer()
+            }
             defer { upstream.stopAnswering() }
             var setup = GatewaySetup()
             setup.upstream = #"""
@@ -169,10 +171,10 @@ extension EndToEnd {
             try await withGateway(setup) { gateway in
                 let client = try TLSClient(gateway)
                 #expect(try client.call("GET", Path.state).status == 200)
-                isWell.value = false
+                isHealthy.value = false
                 try waitUntil("it is out") { try client.call("GET", Path.state).status == 503 }
                 #expect(gateway.said.contains { $0.contains("failed its health checks") })
-                isWell.value = true
+                isHealthy.value = true
                 try waitUntil("it is back") { try client.call("GET", Path.state).status == 200 }
                 #expect(gateway.said.contains { $0.contains("is healthy") })
                 let check = try #require(upstream.answered.first { $0.target == "/base/healthz?x" })

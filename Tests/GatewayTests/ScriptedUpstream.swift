@@ -52,7 +52,7 @@ final class ScriptedUpstream: InProcessUpstream {
 
     var requests: [UpstreamRequest] { state.withLock { $0.requests } }
 
-    func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse? { nil }
+    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse? { nil }
 
     func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
         let script = state.withLock { state in

@@ -144,13 +144,13 @@ final class PlainClient {
 
     init(_ pipeline: TestPipeline) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var answerTimeout = timeval(tv_sec: 20, tv_usec: 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = pipeline.port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         // SAFETY: the kernel reads the option and the address from our stack.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
         let result = unsafe withUnsafeBytes(of: &address) { bytes in
             unsafe connect(
                 descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))

@@ -39,7 +39,7 @@ extension ConnectorService {
         }
         guard isRead else { return nil }
         switch route.operation {
-        case .jobs: return try JobList(route, request, store).answerAtOnce()
+        case .jobs: return try JobList(route, request, store).tryAnswer()
         case .job(let id):
             let job = try job(id, request)
             return ok { $0.job(job) }

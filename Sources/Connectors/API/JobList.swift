@@ -3,7 +3,7 @@ internal import JSON
 /// "List jobs": what was asked for, and the jobs to choose from as they were at one moment.
 struct JobList: Sendable {
     /// More jobs than these are not looked through on a caller's event loop.
-    private static let jobsAtOnce = 2000
+    private static let maxJobsFromMemory = 2000
 
     private let query: JobQuery
     /// One history per connection.
@@ -21,8 +21,8 @@ struct JobList: Sendable {
     }
 
     /// `nil` where that would take too long for others.
-    func answerAtOnce() -> ConnectorResponse? {
-        histories.reduce(0) { $0 + $1.count } <= Self.jobsAtOnce ? answer() : nil
+    func tryAnswer() -> ConnectorResponse? {
+        histories.reduce(0) { $0 + $1.count } <= Self.maxJobsFromMemory ? answer() : nil
     }
 
     func answer() -> ConnectorResponse {

@@ -3,7 +3,7 @@ internal import JSON
 /// The parameters of a query, percent-decoded. Unknown ones are ignored, as clients send their own.
 struct QueryParameters {
     /// No parameter of the API has more to say.
-    private static let longestValue = 512
+    private static let maxValue = 512
 
     private var pairs: [(name: String, value: String)] = []
 
@@ -23,7 +23,7 @@ struct QueryParameters {
         let names = [name] + (other.map { [$0] } ?? [])
         let given = names.flatMap { name in pairs.filter { $0.name.hasSameBytes(as: name) }.map(\.value) }
         guard let first = given.first, !first.isEmpty else { return nil }
-        guard given.allSatisfy({ $0.utf8.count <= Self.longestValue }) else { throw .invalid(name, "is too long") }
+        guard given.allSatisfy({ $0.utf8.count <= Self.maxValue }) else { throw .invalid(name, "is too long") }
         guard given.allSatisfy({ $0 == first }) else { throw .invalid(name, "is given twice with different values") }
         return first
     }

@@ -16,7 +16,7 @@ final class Journal: Sendable {
     }
 
     /// How much one fsync may cover, so that a frame stays far below its limit.
-    private static let mostEntries = 8192
+    private static let maxEntries = 8192
 
     private let mailbox = BlockingQueue<Entry>()
     private let ended = BlockingQueue<Void>()
@@ -36,7 +36,7 @@ final class Journal: Sendable {
         let thread = Thread { [mailbox, ended] in
             var writer = opened
             while true {
-                let entries = mailbox.receive(atMost: Self.mostEntries)
+                let entries = mailbox.receive(atMost: Self.maxEntries)
                 guard !entries.isEmpty else { break }
                 var rest = entries[...]
                 while !rest.isEmpty {

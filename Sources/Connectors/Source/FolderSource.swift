@@ -9,7 +9,7 @@ struct FolderSource: Equatable, Sendable {
     }
 
     /// More rows than this are not held in one job: what is known of each stays in memory until it is synced.
-    static let mostRows = 1_000_000
+    static let maxRows = 1_000_000
 
     let folder: String
     let format: Format
@@ -55,7 +55,7 @@ struct FolderSource: Equatable, Sendable {
                     throw JobFailure("record \(number): \(failure)")
                 }
             }
-            guard rows.count <= Self.mostRows else { throw JobFailure("there are more than \(Self.mostRows) rows") }
+            guard rows.count <= Self.maxRows else { throw JobFailure("there are more than \(Self.maxRows) rows") }
         }
         return rows
     }

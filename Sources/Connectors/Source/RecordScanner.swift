@@ -10,7 +10,7 @@ struct RecordScanner {
 
     private static let pieceBytes = 256 << 10
     /// A longer record is refused: it would be held in memory whole.
-    static let longestRecord = 16 << 20
+    static let maxRecord = 16 << 20
 
     private let file: any StorageFile
     private let end: Int
@@ -44,8 +44,8 @@ struct RecordScanner {
                 defer { next = buffer.count }
                 return Record(offset: bufferOffset + next, bytes: buffer[next...], isTerminated: false)
             }
-            guard buffer.count - next < Self.longestRecord else {
-                throw JobFailure("a record is longer than \(Self.longestRecord) bytes")
+            guard buffer.count - next < Self.maxRecord else {
+                throw JobFailure("a record is longer than \(Self.maxRecord) bytes")
             }
             searched -= next
             try fill()

@@ -29,20 +29,20 @@ package enum RetryAfter {
         in fields: [(name: String, value: String)], epochSeconds now: Int64
     ) -> Int? {
         // Documented for this API, and like the others on every answer.
-        if let wait = number("x-ratelimit-retry-after", fields), wait > 0 { return min(wait, longestReset) }
+        if let wait = number("x-ratelimit-retry-after", fields), wait > 0 { return min(wait, maxReset) }
         var reset: Int?
         for field in fields where field.name.spells("ratelimit") {
-            if let wait = StandingLimit.longestWait(in: field.value) { reset = max(reset ?? 0, wait) }
+            if let wait = StandingLimit.maxWait(in: field.value) { reset = max(reset ?? 0, wait) }
         }
         for prefix in ["ratelimit", "x-ratelimit", "x-rate-limit"] where reset == nil {
             if let remaining = number(prefix + "-remaining", fields), remaining > 0 { continue }
             reset = number(prefix + "-reset", fields)
         }
-        return reset.map { max(1, min(delta($0, now), longestReset)) }
+        return reset.map { max(1, min(delta($0, now), maxReset)) }
     }
 
     /// No limit's window is longer than a day; what says so is mistaken, or means something else.
-    private static let longestReset = 86_400
+    private static let maxReset = 86_400
 
     /// The older fields hold an instant as often as a span (API.md, section 5). No span is thirty years, and no instant in
     /// seconds is beyond the year 5138: larger ones are in milliseconds.
@@ -83,7 +83,7 @@ private struct StandingLimit {
 
     /// The longest wait for a limit with nothing left. Reads `"a";r=0;t=30, "b";r=9;t=1`, and the form of older drafts,
     /// `limit=10, remaining=0, reset=30`, where one limit has several members.
-    static func longestWait(in value: String) -> Int? {
+    static func maxWait(in value: String) -> Int? {
         var wait: Int?
         var older = StandingLimit()
         for member in value.splitOutsideQuotes(at: .comma) {

@@ -32,11 +32,11 @@ struct JobListing {
 
     static let pageLength = 100
     /// No service is believed to have shorter ones.
-    private static let shortestPage = 10
+    private static let minPage = 10
     /// Airweave has no offset, but longer lists.
-    private static let longestPage = 1000
+    private static let maxPage = 1000
     /// So many pages have more jobs than any connection is believed to have.
-    static let mostPages = 20
+    static let maxPages = 20
     /// Milliseconds by which the clocks of gateway and upstream may differ.
     private static let clockTolerance: Int64 = 60_000
 
@@ -68,7 +68,7 @@ struct JobListing {
         guard page.unreadable == 0, !isForeign else { return doubted() }
         switch rest(after: page, new: new.count) {
         case .none: return .end
-        case .some where pages < Self.mostPages: return .ask
+        case .some where pages < Self.maxPages: return .ask
         case .some, .unknown: return doubted()
         }
     }
@@ -87,7 +87,7 @@ struct JobListing {
         if total != nil { return new > 0 ? .some : .unknown }
         if page.count == 0 || page.goesOn == false || goesBack(page) { return .none }
         if new > 0 { return .some }
-        if limit == Self.longestPage, offset == page.count, page.count >= Self.pageLength {
+        if limit == Self.maxPage, offset == page.count, page.count >= Self.pageLength {
             // The upstream does not show longer pages, but an offset may still work.
             isCapped = true
             return .some
@@ -96,7 +96,7 @@ struct JobListing {
         // is whole if it is shorter than the limit, and than the upstream's own limit, which is a round number.
         guard page.count < limit, !isCapped else { return .unknown }
         // Airweave shows as many as it is asked for.
-        guard lease.family != .airweave, page.count >= Self.shortestPage, page.count % 5 == 0 else { return .none }
+        guard lease.family != .airweave, page.count >= Self.minPage, page.count % 5 == 0 else { return .none }
         repeated = page.count
         (limit, offset) = (page.count - 1, 0)
         return .some
@@ -108,7 +108,7 @@ struct JobListing {
             total != seen.count, !goesBack(page)
         else { return false }
         hasAskedForMore = true
-        (limit, offset) = (Self.longestPage, 0)
+        (limit, offset) = (Self.maxPage, 0)
         return true
     }
 
@@ -127,7 +127,7 @@ struct JobListing {
         // A job that is started again keeps its place among the old ones.
         guard !lease.origin.mayRestart else { return false }
         if goesBack(page.jobs.map(\.createdAt)) { return true }
-        guard lease.job?.startedAt != nil || page.count >= Self.longestPage else { return false }
+        guard lease.job?.startedAt != nil || page.count >= Self.maxPage else { return false }
         return goesBack(page.jobs.map(\.startedAt))
     }
 

@@ -11,15 +11,15 @@ final class JobObserver: Sendable {
     }
 
     /// Longer answers say nothing about the job that they started.
-    static let mostBytes = 256 << 10
+    static let maxBytes = 256 << 10
     /// Longer answers are not read in passing: that would hold up the loop, and the watcher asks for itself.
-    static let mostBytesInPassing = 64 << 10
+    static let maxBytesInPassing = 64 << 10
 
     /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
     func started(
         by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily, near start: String = ""
     ) -> LeaseJob? {
-        guard body.count <= Self.mostBytes, let job = JobPayload.read(body), job.mayRun(on: key.connection) else {
+        guard body.count <= Self.maxBytes, let job = JobPayload.read(body), job.mayRun(on: key.connection) else {
             return nil
         }
         return job.job(type: kind.name, location: location(of: job, key, family, near: start))
@@ -63,7 +63,7 @@ final class JobObserver: Sendable {
     func observed(
         _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
     ) {
-        guard let shown = route.shows, body.count <= Self.mostBytesInPassing, !leases.isEmpty else { return }
+        guard let shown = route.shows, body.count <= Self.maxBytesInPassing, !leases.isEmpty else { return }
         let jobs: [JobPayload]
         switch shown {
         case .job: jobs = JobPayload.read(body).map { [$0] } ?? []

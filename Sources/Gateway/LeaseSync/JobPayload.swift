@@ -18,7 +18,7 @@ struct JobPayload: Equatable, Sendable {
     let createdAt: Int64?
 
     /// The longest status or type that is believed to be one.
-    private static let mostBytes = 64
+    private static let maxBytes = 64
 
     /// Whether what the object says of its connection agrees with `connection`.
     func mayRun(on connection: String) -> Bool { self.connection == nil || self.connection == connection }
@@ -100,7 +100,7 @@ extension JobPayload {
         var found: String?
         for name in [name, other].compactMap({ $0 }) {
             guard let member = value[name], !member.isNull else { continue }
-            guard let text = member.string, (1...mostBytes).contains(text.utf8.count) else { return nil }
+            guard let text = member.string, (1...maxBytes).contains(text.utf8.count) else { return nil }
             if let found, found != text { return nil }
             found = text
         }

@@ -77,19 +77,19 @@ struct JobPollSchedule {
     /// The leases to ask about, by organization; the next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
     /// A waiter stands for one turn of an organization; which of its leases gets the turn is decided when it comes.
-    private var shares = FairShares<String>(capacity: JobPollSchedule.mostQuestions, maxWaiting: .max)
+    private var shares = FairShares<String>(capacity: JobPollSchedule.maxQuestions, maxWaiting: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [Question: ShareSlot] = [:]
 
     /// Questions that may be under way at once.
-    static let mostQuestions = 32
+    static let maxQuestions = 32
     /// The fewest leases for which one list is asked. Fewer are asked about one by one, which says more.
-    static let leastListed = 8
-    static let mostListed = 500
+    static let minListed = 8
+    static let maxListed = 500
     /// Between two questions about a lease that somebody waits for.
     static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
-    static let longestDelay = Duration.seconds(15)
+    static let maxDelay = Duration.seconds(15)
     /// A job counts as gone only after two polls, at least this far apart, both missed it: a new job may not be visible yet.
     static let missingTime = Duration.seconds(5)
     /// After the time that a request may take, its work may still be on its way to become a job.
@@ -139,8 +139,8 @@ struct JobPollSchedule {
 
     /// Has an organization wait for as many questions as it has leases to ask about.
     private mutating func queue(_ organization: String) {
-        let wanted = min(ready[organization]?.count ?? 0, Self.mostQuestions)
-        let owner = ShareOwner(organization: stableKey(of: organization), token: 0)
+        let wanted = min(ready[organization]?.count ?? 0, Self.maxQuestions)
+        let owner = ShareOwner(organization: processKey(of: organization), token: 0)
         while turns[organization, default: 0] < wanted {
             var slot = ShareSlot.unknown
             guard case .waits = shares.wait(for: 1, of: owner, &slot, organization) else { return }
@@ -183,8 +183,8 @@ struct JobPollSchedule {
                     && other.lease.origin.pathStart == first.lease.origin.pathStart
                     && watches[other.lease.serial]?.askedAt == nil
             }
-            let others = ready[organization]?.filter(isShown).suffix(Self.mostListed - 1) ?? []
-            guard others.count >= Self.leastListed - 1 else { return [first.lease] }
+            let others = ready[organization]?.filter(isShown).suffix(Self.maxListed - 1) ?? []
+            guard others.count >= Self.minListed - 1 else { return [first.lease] }
             let serials = Set(others.map(\.lease.serial))
             ready[organization]?.removeAll { serials.contains($0.lease.serial) }
             return [first.lease] + others.map(\.lease)
@@ -194,7 +194,7 @@ struct JobPollSchedule {
 
     /// The watch of a lease whose state is new; `known` is its watch from the state before.
     private func first(of lease: PolledLease, after known: Watch?, _ now: Instant) -> Watch {
-        let sent = (lease.sentAt ?? now) + (lease.origin.patience ?? .zero) + Self.settlingTime
+        let sent = (lease.sentAt ?? now) + (lease.origin.answerTimeout ?? .zero) + Self.settlingTime
         let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
@@ -208,7 +208,7 @@ struct JobPollSchedule {
     }
 
     /// What to make of an answer.
-    enum Verdict: Equatable {
+    enum Action: Equatable {
         case nothing
         case shown(LeaseJob)
         case vanished
@@ -222,7 +222,7 @@ struct JobPollSchedule {
     /// The question about `lease` was asked at `askedAt` and is answered. `jitter` is about 1.
     mutating func answered(
         _ lease: PolledLease, _ answer: JobStatus, askedAt: Instant, now: Instant, jitter: Double
-    ) -> Verdict {
+    ) -> Action {
         if let slot = underWay.removeValue(forKey: Question(serial: lease.serial, askedAt: askedAt)) {
             shares.give(1, of: slot)
         }
@@ -239,7 +239,7 @@ struct JobPollSchedule {
             watch.due = now
             return .nothing
         }
-        watch.delay = min(watch.delay * 1.5, Self.longestDelay)
+        watch.delay = min(watch.delay * 1.5, Self.maxDelay)
         switch (answer, lease.state) {
         case (.job(let job), .held), (.job(let job), .draining):
             watch.missingSince = nil

@@ -56,7 +56,7 @@ struct JobStatusClient: Sendable {
             if let job = lease.job { wanted[job.id, default: []].append(index) }
         }
         var count = 0
-        for _ in 0..<Self.mostSharedPages where !wanted.isEmpty {
+        for _ in 0..<Self.maxSharedPages where !wanted.isEmpty {
             let place = count == 0 ? "" : "&offset=\(count)"
             let target = "\(path)?\(Self.newestFirst)limit=\(JobListing.pageLength)\(place)"
             let answer: InternalResponse
@@ -128,7 +128,7 @@ struct JobStatusClient: Sendable {
 
     private static let newestFirst = "order_by=createdAt%7CDESC&"
     /// Pages that are read of a list for many leases. Older jobs are asked about one by one.
-    private static let mostSharedPages = 5
+    private static let maxSharedPages = 5
 
     private func listTarget(of lease: PolledLease) -> String? {
         let key = lease.key

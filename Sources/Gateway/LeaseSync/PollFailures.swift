@@ -26,7 +26,7 @@ struct PollFailures {
     /// So many in a row are no accident.
     static let enough = 3
     /// Where an upstream answers nobody, a line for each organization says nothing new.
-    static let mostTold = 10
+    static let maxTold = 10
 
     /// A question of an organization was answered, with `doubt` where that proved nothing. Returns a line for the operator.
     mutating func answered(_ organization: String, _ doubt: DoubtfulAnswer?) -> String? {
@@ -36,7 +36,7 @@ struct PollFailures {
             return "questions about jobs of \(organization) are answered again"
         }
         rows[organization, default: Row()].count += 1
-        guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.mostTold else {
+        guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.maxTold else {
             return nil
         }
         rows[organization]?.isTold = true

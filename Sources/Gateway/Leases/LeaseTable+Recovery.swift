@@ -6,25 +6,25 @@ package import Transport
 extension LeaseTable {
     /// The leases that `disk` remembers, kept there from now on. An error means that nobody knows which there are.
     ///
-    /// `patience` is how long a request may take where an older gateway did not write that down.
+    /// `answerTimeout` is how long a request may take where an older gateway did not write that down.
     ///
     /// Where the disk does not take leases the table begins all the same, and refuses new ones until it does. `warn` gets
     /// lines for the operator, from any thread. Close the table's journal at the end.
     package static func restored(
-        from disk: any JournalStorage, matrix: ConcurrencyMatrix, patience: Duration, now: Int64,
+        from disk: any JournalStorage, matrix: ConcurrencyMatrix, answerTimeout: Duration, now: Int64,
         warn: @escaping @Sendable (String) -> Void
     ) throws(SystemError) -> (leases: LeaseTable, journal: LeaseJournal) {
         let entries = try LeaseJournal.recover(from: disk, warn: warn)
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
-        for entry in entries { leases.restore(entry, matrix: matrix, patience: patience, now: now) }
+        for entry in entries { leases.restore(entry, matrix: matrix, answerTimeout: answerTimeout, now: now) }
         // The first thing in the new file is what was in the old one, which stays until then.
         try journal.start()
         return (leases, journal)
     }
 
     /// A lease with a job is held; of one without nobody knows whether its job began.
-    func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, patience: Duration = .zero, now: Int64) {
+    func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, answerTimeout: Duration = .zero, now: Int64) {
         let serial = nextSerial()
         // A kind that the policy does not name is kept apart from everything: see `ConcurrencyMatrix.excludes`.
         let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, holds: .job)
@@ -37,7 +37,7 @@ extension LeaseTable {
             holder.traceID = entry.traceID
             holder.isAccepted = entry.job == nil
             holder.origin = entry.origin
-            holder.origin.patience = entry.origin.patience ?? patience
+            holder.origin.answerTimeout = entry.origin.answerTimeout ?? answerTimeout
             holder.isGuess = entry.isGuess
             _ = records.add(entry.key, holder)
         }

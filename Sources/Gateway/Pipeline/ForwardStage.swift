@@ -24,7 +24,7 @@ extension Worker {
         let request = upstreamRequest(connection, bytes, grant, exchange)
         lease?.forwarded(at: loop.now)
         let answer: UpstreamResponse
-        if let atOnce = upstream.answerAtOnce(request) {
+        if let atOnce = upstream.tryAnswer(request) {
             answer = atOnce
         } else {
             // Answers to earlier requests of a pipeline must not wait for this one.

@@ -35,7 +35,7 @@ struct IdentityFields {
         self.source = isTrusted ? nil : source
         share.owner = grant.owner(from: connection.peer)
         let head = connection.head
-        let request = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+        let request = connection.headBytes
         host = head.host.map { request.array($0) } ?? []
         bytes.removeAll(keepingCapacity: true)
         bytes += client.constantFields

@@ -33,7 +33,7 @@ extension Worker {
         of connection: borrowing ServerConnection, for grant: Grant, over client: UpstreamClient
     ) -> LeaseOrigin {
         LeaseOrigin(
-            pathStart: pathStart(of: connection, for: grant), patience: client.patience(for: grant.route),
+            pathStart: pathStart(of: connection, for: grant), answerTimeout: client.answerTimeout(for: grant.route),
             mayRestart: grant.captures.job != nil)
     }
 
@@ -71,6 +71,3 @@ extension Worker {
         return try await jobs?.connection(ofJob: job, organization: organization, family: family, near: start)
     }
 }
-
-/// The time of day for leases, whose jobs know it too.
-@Sendable func milliseconds() -> Int64 { Int64(wallClockNanoseconds() / 1_000_000) }

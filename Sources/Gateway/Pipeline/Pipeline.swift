@@ -71,8 +71,9 @@ extension Worker {
     ///
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB.
-    func answerAtOnce(_ connection: inout ServerConnection, _ cache: inout ConnectionCache) -> Bool {
-        guard connection.head.framing.isNone, connection.head.method.isSafe, shared.local?.answersReadsAtOnce ?? false
+    func tryAnswer(_ connection: inout ServerConnection, _ cache: inout ConnectionCache) -> Bool {
+        guard connection.head.framing.isNone, connection.head.method.isSafe,
+            shared.local?.answersReadsFromMemory ?? false
         else { return false }
         var exchange = begin(connection)
         let response: Response
@@ -99,7 +100,7 @@ extension Worker {
         try takeWork(grant, &exchange)
         mark(.limit, &exchange)
         let request = upstreamRequest(connection, [], grant, exchange)
-        guard let answer = shared.local?.answerAtOnce(request) else { throw Failure(.internalError, at: .forward) }
+        guard let answer = shared.local?.tryAnswer(request) else { throw Failure(.internalError, at: .forward) }
         mark(.forward, &exchange)
         return normalize(answer, settling: nil, &exchange)
     }

@@ -12,7 +12,7 @@ extension Worker {
     ) async throws(Failure) -> ForwardedBody {
         if grant.needsConnection, case .body = grant.route.connection {
             let head = connection.head
-            let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+            let bytes = connection.headBytes
             guard head.hasJSONBody(in: bytes) else { throw Failure(.unsupportedMediaType, at: .read) }
         }
         let framing = connection.head.framing

@@ -58,7 +58,7 @@ extension ServerConnection {
 /// Only the time counts in which the client was waited for, so that nobody is blamed for a slow upstream.
 struct BodyPace {
     private let span: Duration
-    private let leastBytes: Int
+    private let minBytes: Int
     private var waited = Duration.zero
     private var bytes = 0
 
@@ -67,17 +67,17 @@ struct BodyPace {
 
     init(span: Duration) {
         self.span = span
-        leastBytes = Int(span.components.seconds) * BodyPace.leastBytesPerSecond
+        minBytes = Int(span.components.seconds) * BodyPace.minBytesPerSecond
     }
 
-    static let leastBytesPerSecond = 1024
+    static let minBytesPerSecond = 1024
 
     /// Whether so many bytes after so long a wait still make a pace that is fast enough.
     mutating func received(_ count: Int, after wait: Duration) -> Bool {
         waited += wait
         bytes += count
         guard waited >= span else { return true }
-        let isFastEnough = bytes >= leastBytes
+        let isFastEnough = bytes >= minBytes
         waited = .zero
         bytes = 0
         return isFastEnough

@@ -19,18 +19,18 @@ package struct RateLimit: Sendable {
     /// Whether the limiter's next step is about this limit.
     var isDue = true
     /// Whether a step has looked at it, so that there is something to tell.
-    package fileprivate(set) var isKnown = false
+    package internal(set) var isKnown = false
 
     /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too little in the bucket.
-    package fileprivate(set) var isExceeded = false
+    package internal(set) var isExceeded = false
     /// Whether a unit is charged and could be refunded.
-    package fileprivate(set) var isCharged = false
+    package internal(set) var isCharged = false
     /// Units left after the request.
-    package fileprivate(set) var remaining: UInt64 = 0
+    package internal(set) var remaining: UInt64 = 0
     /// Nanoseconds until the bucket is full again.
-    package fileprivate(set) var fullAfter: UInt64 = 0
+    package internal(set) var fullAfter: UInt64 = 0
     /// Nanoseconds until a refused request could pass this limit; 0 when it was not refused.
-    package fileprivate(set) var retryAfter: UInt64 = 0
+    package internal(set) var retryAfter: UInt64 = 0
 
     /// `count` units per `period` nanoseconds, at most `burst` at once.
     package init(
@@ -66,43 +66,6 @@ package struct RateLimit: Sendable {
     /// Seconds as clients are told them: rounded up, because coming back a moment early means another refusal.
     package static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
         nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1)
-    }
-}
-
-extension RateLimit {
-    /// Compares the bucket with the request, where `arrival` is the bucket's theoretical arrival time.
-    mutating func check(arrival: UInt64, now: UInt64) {
-        let debt = arrival > now ? arrival - now : 0
-        isCharged = false
-        isKnown = true
-        isExceeded = debt + interval > capacity
-        retryAfter = isExceeded ? debt + interval - capacity : 0
-        report(debt: debt)
-    }
-
-    /// The bucket's new theoretical arrival time once the unit is taken.
-    mutating func charge(arrival: UInt64, now: UInt64) -> UInt64 {
-        isCharged = true
-        let charged = max(arrival, now) + interval
-        report(debt: charged - now)
-        return charged
-    }
-
-    /// The table is full of buckets that are all refusing: admitting uncounted would let whoever filled it go free.
-    mutating func refusedForRoom() {
-        isExceeded = true
-        retryAfter = 1_000_000_000
-    }
-
-    mutating func refunded(debt: UInt64) {
-        isCharged = false
-        report(debt: debt)
-    }
-
-    /// After a refusal nothing was taken: what is left is what was there.
-    private mutating func report(debt: UInt64) {
-        fullAfter = debt
-        remaining = debt < capacity ? (capacity - debt) / interval : 0
     }
 }
 

@@ -60,17 +60,14 @@ package final class RateLimiter: Sendable {
     }
 
     /// Gives back what `take` charged to refundable limits, when the work never began.
-    ///
-    /// Time that passed since the charge is not given back: a bucket that was full would not have gained it.
     package func refund(_ batch: inout RateLimitBatch, now: UInt64) {
-        let elapsed = now > batch.takenAt ? now - batch.takenAt : 0
         for index in batch.limits.indices where batch.limits[index].isCharged && batch.limits[index].isRefundable {
             let limit = batch.limits[index]
-            let amount = limit.interval > elapsed ? limit.interval - elapsed : 0
             let debt = shard(of: limit.key).table.withLock { table in
                 let arrival = table.arrival(limit.key)
-                guard arrival > now else { return UInt64(0) }
-                let refunded = max(now, arrival - min(arrival, amount))
+                guard let refunded = limit.refund(arrival: arrival, takenAt: batch.takenAt, now: now) else {
+                    return UInt64(0)
+                }
                 table.store(limit.key, arrival: refunded, tolerance: limit.capacity - limit.interval, now: now)
                 return refunded - now
             }

@@ -129,8 +129,8 @@ struct FairShares<Waiter> {
         let ticket = ShareTicket(slot: slot, serial: serial)
         append(Wait(serial: serial, amount: amount, waiter: waiter), index)
         if waiting <= maxWaiting || isSomebodyServed { return .waits(ticket, displaced: nil) }
-        let last = tokens[leastDeserving(index)].queue.count - 1
-        let displaced = remove(at: last, of: leastDeserving(index))
+        let last = tokens[leastEntitled(index)].queue.count - 1
+        let displaced = remove(at: last, of: leastEntitled(index))
         return displaced.serial == ticket.serial ? .refused : .waits(ticket, displaced: displaced.waiter)
     }
 
@@ -234,7 +234,7 @@ struct FairShares<Waiter> {
     }
 
     /// The token whose newest waiter gives way in a full queue; `newcomer` where no other has more of it.
-    private func leastDeserving(_ newcomer: Int) -> Int {
+    private func leastEntitled(_ newcomer: Int) -> Int {
         var worst = newcomer
         for index in waitingTokens where deservesLess(index, worst) { worst = index }
         return worst

@@ -14,8 +14,8 @@ extension Grant {
 
 extension ShareOwner {
     /// An organization as a whole, without a token.
-    package init(organization: String) { self.init(organization: stableKey(of: organization), token: 0) }
+    package init(organization: String) { self.init(organization: processKey(of: organization), token: 0) }
 
     /// A caller of whom only the address is known. All of them share as the organization 0.
-    init(address: String) { self.init(organization: 0, token: stableKey(of: address)) }
+    init(address: String) { self.init(organization: 0, token: processKey(of: address)) }
 }

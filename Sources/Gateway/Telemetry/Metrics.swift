@@ -233,12 +233,12 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_upstream_endpoint_healthy", "gauge", "Whether nothing speaks against an endpoint.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
-            out.sample("gateway_upstream_endpoint_healthy", labels, endpoint.isWell ? 1 : 0)
+            out.sample("gateway_upstream_endpoint_healthy", labels, endpoint.isHealthy ? 1 : 0)
         }
         out.beginMetric("gateway_upstream_endpoint_ejected", "gauge", "Whether an endpoint gets no requests.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
-            out.sample("gateway_upstream_endpoint_ejected", labels, endpoint.isOut ? 1 : 0)
+            out.sample("gateway_upstream_endpoint_ejected", labels, endpoint.isEjected ? 1 : 0)
         }
         out.beginMetric(
             "gateway_upstream_ejections_total", "counter", "How often requests put an endpoint out.")

@@ -13,14 +13,14 @@ struct CircuitBreaker: Sendable {
         /// Nothing goes there for a while.
         case open(Opening)
         /// One request finds out how it is; if it takes long, another one may try.
-        case trying(Opening, patience: Instant)
+        case halfOpen(Opening, probeUntil: Instant)
     }
 
     private struct Opening: Equatable, Sendable {
         let at: Instant
         let until: Instant
         /// Failed probes since it first opened; 0 at first.
-        let tries: Int
+        let failedProbes: Int
         let sign: Sign
     }
 
@@ -33,7 +33,7 @@ struct CircuitBreaker: Sendable {
 
     /// What a report has changed, for the operator.
     enum Change: Equatable, Sendable {
-        case out(Duration, Sign, isTrial: Bool)
+        case out(Duration, Sign, isProbe: Bool)
         /// It would be out, but too many are.
         case kept(Sign)
         case back
@@ -57,18 +57,18 @@ struct CircuitBreaker: Sendable {
     }
 
     /// Nothing speaks against it: no failure since the last success, and no bad check. Statuses are no failures.
-    var isWell: Bool {
+    var isHealthy: Bool {
         circuit == .closed && unreachableInRow == 0 && unansweredInRow == 0 && badChecks == 0 && !isCheckedOut
     }
 
     /// No request goes there but one that tries.
-    var isOut: Bool { circuit != .closed || isCheckedOut }
+    var isEjected: Bool { circuit != .closed || isCheckedOut }
 
     /// The end of the current failure window, until which good responses are counted; `nil` without recent failures.
     var countsUntil: Instant? { statuses.map { $0.began + StatusWindow.length } }
 
     /// What a request meets that wants to go there.
-    enum Admission: Equatable { case admitted, refused, onTrial }
+    enum Admission: Equatable { case admitted, refused, probe }
 
     /// Whether a request may go there now. If it is the one that finds out, no other may until it has ended, or takes too long:
     /// one slow request must not keep an endpoint out that is well again.
@@ -78,18 +78,18 @@ struct CircuitBreaker: Sendable {
         guard !isCheckedOut else { return .refused }
         switch circuit {
         case .closed: return .admitted
-        case .trying(let opening, let patience):
-            guard now >= patience else { return .refused }
-            circuit = .trying(opening, patience: now + trialPatience)
-            return .onTrial
+        case .halfOpen(let opening, let probeUntil):
+            guard now >= probeUntil else { return .refused }
+            circuit = .halfOpen(opening, probeUntil: now + probeTimeout)
+            return .probe
         case .open(let opening):
-            guard now >= earliestTrial(after: opening, isNeeded: isNeeded) else { return .refused }
-            circuit = .trying(opening, patience: now + trialPatience)
-            return .onTrial
+            guard now >= earliestProbe(after: opening, isNeeded: isNeeded) else { return .refused }
+            circuit = .halfOpen(opening, probeUntil: now + probeTimeout)
+            return .probe
         }
     }
 
-    private var trialPatience: Duration { max(breaker.openFor, .seconds(1)) }
+    private var probeTimeout: Duration { max(breaker.openFor, .seconds(1)) }
 
     /// When it can be tried again; `nil` where a request may go there now, is there to find out, or only a check can bring it
     /// back.
@@ -98,12 +98,12 @@ struct CircuitBreaker: Sendable {
     func opensAt(isNeeded: Bool = false) -> Instant? {
         guard !isCheckedOut else { return nil }
         return switch circuit {
-        case .closed, .trying: nil
-        case .open(let opening): earliestTrial(after: opening, isNeeded: isNeeded)
+        case .closed, .halfOpen: nil
+        case .open(let opening): earliestProbe(after: opening, isNeeded: isNeeded)
         }
     }
 
-    private func earliestTrial(after opening: Opening, isNeeded: Bool) -> Instant {
+    private func earliestProbe(after opening: Opening, isNeeded: Bool) -> Instant {
         isNeeded ? min(opening.until, opening.at + breaker.openFor) : opening.until
     }
 
@@ -121,37 +121,38 @@ struct CircuitBreaker: Sendable {
     /// No connection, or no handshake. Failures of requests that began before the breaker opened do not fail the
     /// probe. `mayLeave` is asked last of all: it counts the endpoint as ejected.
     mutating func wasUnreachable(
-        _ failure: UpstreamFailure, onTrial isTrial: Bool = false, now: Instant, mayLeave: (Sign) -> Bool
+        _ failure: UpstreamFailure, asProbe isProbe: Bool = false, now: Instant, mayLeave: (Sign) -> Bool
     ) -> Change? {
         unreachableInRow += 1
-        return judge(.unreachable(failure), onTrial: isTrial, now: now, mayLeave)
+        return judge(.unreachable(failure), asProbe: isProbe, now: now, mayLeave)
     }
 
     /// A request was sent, and no answer came, or none that can be read.
     ///
     /// `servesOthers` tells whether others than these organizations were served there lately.
     mutating func gaveNoAnswer(
-        _ failure: UpstreamFailure, to organization: UInt64, onTrial isTrial: Bool = false, now: Instant,
+        _ failure: UpstreamFailure, to organization: UInt64, asProbe isProbe: Bool = false, now: Instant,
         servesOthers: (FewOrganizations) -> Bool, mayLeave: (Sign) -> Bool
     ) -> Change? {
         unansweredInRow += 1
         unanswered.insert(organization)
         // Connections that could not be made prove enough by themselves.
         let isProven = unreachableInRow >= breaker.failures || unanswered.isFull || !servesOthers(unanswered)
-        return judge(.unanswered(failure), isProven: isProven, onTrial: isTrial, now: now, mayLeave)
+        return judge(.unanswered(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
     }
 
     private mutating func judge(
-        _ sign: Sign, isProven: Bool = true, onTrial isTrial: Bool, now: Instant, _ mayLeave: (Sign) -> Bool
+        _ sign: Sign, isProven: Bool = true, asProbe isProbe: Bool, now: Instant, _ mayLeave: (Sign) -> Bool
     ) -> Change? {
         switch circuit {
         case .closed where isProven && unreachableInRow + unansweredInRow >= breaker.failures:
-            if mayLeave(sign) { return open(sign, now: now, tries: 0) }
+            if mayLeave(sign) { return open(sign, now: now, failedProbes: 0) }
             if isKept { return nil }
             isKept = true
             return .kept(sign)
-        case .trying(let opening, _) where isTrial: return open(sign, now: now, tries: opening.tries + 1)
-        case .closed, .open, .trying: return nil
+        case .halfOpen(let opening, _) where isProbe:
+            return open(sign, now: now, failedProbes: opening.failedProbes + 1)
+        case .closed, .open, .halfOpen: return nil
         }
     }
 
@@ -159,7 +160,7 @@ struct CircuitBreaker: Sendable {
     ///
     /// `good` is the running total of good responses within ``countsUntil``; it is compared with its value at the window's start.
     mutating func answered(
-        status: Int, to organization: UInt64, good: Int, onTrial isTrial: Bool = false, now: Instant,
+        status: Int, to organization: UInt64, good: Int, asProbe isProbe: Bool = false, now: Instant,
         mayLeave: (Sign) -> Bool
     ) -> Change? {
         var window = statuses ?? StatusWindow(began: now, goodBefore: good)
@@ -172,12 +173,12 @@ struct CircuitBreaker: Sendable {
             guard window.failures >= breaker.failures, window.organizations.isFull,
                 window.failures >= good - window.goodBefore, mayLeave(.status(status))
             else { return nil }
-            return open(.status(status), now: now, tries: 0)
-        case .trying(let opening, _) where isTrial:
+            return open(.status(status), now: now, failedProbes: 0)
+        case .halfOpen(let opening, _) where isProbe:
             // What could not be reached, or did not answer, does.
             guard case .status = opening.sign else { return succeeded() }
-            return open(.status(status), now: now, tries: opening.tries + 1)
-        case .open, .trying: return nil
+            return open(.status(status), now: now, failedProbes: opening.failedProbes + 1)
+        case .open, .halfOpen: return nil
         }
     }
 
@@ -187,9 +188,9 @@ struct CircuitBreaker: Sendable {
     }
 
     /// The request that tried ended without telling anything, for example because its client went away.
-    mutating func trialAbandoned(now: Instant) {
-        if case .trying(let opening, _) = circuit {
-            circuit = .open(Opening(at: opening.at, until: now, tries: opening.tries, sign: opening.sign))
+    mutating func probeAbandoned(now: Instant) {
+        if case .halfOpen(let opening, _) = circuit {
+            circuit = .open(Opening(at: opening.at, until: now, failedProbes: opening.failedProbes, sign: opening.sign))
         }
     }
 
@@ -211,13 +212,13 @@ struct CircuitBreaker: Sendable {
         return true
     }
 
-    private mutating func open(_ sign: Sign, now: Instant, tries: Int) -> Change {
+    private mutating func open(_ sign: Sign, now: Instant, failedProbes: Int) -> Change {
         // Checks that were good before say nothing about now.
         goodChecks = 0
         statuses = nil
-        let time = breaker.openFor * (1 << min(tries, 4))
-        circuit = .open(Opening(at: now, until: now + time, tries: tries, sign: sign))
-        return .out(time, sign, isTrial: tries > 0)
+        let time = breaker.openFor * (1 << min(failedProbes, 4))
+        circuit = .open(Opening(at: now, until: now + time, failedProbes: failedProbes, sign: sign))
+        return .out(time, sign, isProbe: failedProbes > 0)
     }
 }
 

@@ -37,10 +37,10 @@ final class EjectionLimit: Sendable {
     }
 
     /// `endpoint` is out, or in use again, whoever decided it.
-    func note(_ endpoint: Endpoint, isOut: Bool) {
+    func note(_ endpoint: Endpoint, isEjected: Bool) {
         let identity = ObjectIdentifier(endpoint)
         state.withLock { state in
-            if !isOut {
+            if !isEjected {
                 state.out.remove(identity)
             } else if state.present.contains(identity) {
                 state.out.insert(identity)

@@ -56,17 +56,17 @@ final class Endpoint: Sendable {
     var load: Int { outstanding.load(ordering: .relaxed) }
 
     /// Nothing speaks against it. Costs one load.
-    var isWell: Bool { standing.load(ordering: .relaxed) != Standing.troubled }
+    var isHealthy: Bool { standing.load(ordering: .relaxed) != Standing.troubled }
 
     /// No request goes there but one that tries.
-    var isOut: Bool { !isWell && health.withLock { $0.isOut } }
+    var isEjected: Bool { !isHealthy && health.withLock { $0.isEjected } }
 
     /// How often its requests have put it out, or kept it out.
     var ejectionCount: Int { ejections.load(ordering: .relaxed) }
 
-    /// Whether a request may go there now; if it is on trial, `ended` has to be told so.
+    /// Whether a request may go there now; if it is a probe, `ended` has to be told so.
     func admission(now: Instant, isNeeded: Bool = false) -> CircuitBreaker.Admission {
-        guard !isWell else { return .admitted }
+        guard !isHealthy else { return .admitted }
         return health.withLock { $0.admission(now: now, isNeeded: isNeeded) }
     }
 
@@ -89,27 +89,27 @@ final class Endpoint: Sendable {
     func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
 
     /// A request that began there is over, or came to nothing.
-    func ended(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
+    func ended(_ outcome: Outcome, asProbe isProbe: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if case .good(let organization) = outcome {
             served.note(organization, now: now)
             if standing.load(ordering: .relaxed) == Standing.calm { return }
         }
-        judge(outcome, onTrial: isTrial, now: now)
+        judge(outcome, asProbe: isProbe, now: now)
     }
 
     // Not inlined: nearly every request is over before this.
     @inline(never)
-    private func judge(_ outcome: Outcome, onTrial isTrial: Bool, now: Instant) {
+    private func judge(_ outcome: Outcome, asProbe isProbe: Bool, now: Instant) {
         switch outcome {
-        case .unknown where !isTrial: return
-        case .good where isWell:
+        case .unknown where !isProbe: return
+        case .good where isHealthy:
             good.wrappingAdd(1, ordering: .relaxed)
             guard now.nanoseconds >= countsUntil.load(ordering: .relaxed) else { return }
         case .good, .unreachable, .unanswered, .refusing, .unknown: break
         }
         let change = health.withLock { health in
-            let change = CircuitBreaker.Report(outcome, onTrial: isTrial, now: now).judged(by: &health, of: self)
+            let change = CircuitBreaker.Report(outcome, asProbe: isProbe, now: now).judged(by: &health, of: self)
             noted(&health, now: now)
             return change
         }
@@ -124,17 +124,17 @@ final class Endpoint: Sendable {
     private func noted(_ health: inout CircuitBreaker, now: Instant?) {
         if let now { health.forgetStatuses(now: now) }
         countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
-        ejectionLimit.note(self, isOut: health.isOut)
+        ejectionLimit.note(self, isEjected: health.isEjected)
         let standing =
-            !health.isWell ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
+            !health.isHealthy ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
         self.standing.store(standing, ordering: .relaxed)
     }
 
     private func tell(_ change: CircuitBreaker.Change) {
         switch change {
-        case .out(let time, let sign, let isTrial):
+        case .out(let time, let sign, let isProbe):
             ejections.wrappingAdd(1, ordering: .relaxed)
-            say("upstream \(url) at \(name) is \(isTrial ? "still " : "")out for \(time): \(sign)")
+            say("upstream \(url) at \(name) is \(isProbe ? "still " : "")out for \(time): \(sign)")
         case .kept(let sign): say("upstream \(url) at \(name) stays in use, as too few others are left: \(sign)")
         case .back: say("upstream \(url) at \(name) is in use again")
         }
@@ -154,12 +154,12 @@ extension CircuitBreaker {
     /// What a request told, and when.
     struct Report {
         private let outcome: Endpoint.Outcome
-        private let isTrial: Bool
+        private let isProbe: Bool
         private let now: Instant
 
-        init(_ outcome: Endpoint.Outcome, onTrial isTrial: Bool, now: Instant) {
+        init(_ outcome: Endpoint.Outcome, asProbe isProbe: Bool, now: Instant) {
             self.outcome = outcome
-            self.isTrial = isTrial
+            self.isProbe = isProbe
             self.now = now
         }
 
@@ -167,19 +167,19 @@ extension CircuitBreaker {
             switch outcome {
             case .good: return health.succeeded()
             case .unreachable(let failure):
-                return health.wasUnreachable(failure, onTrial: isTrial, now: now) { endpoint.mayLeave(because: $0) }
+                return health.wasUnreachable(failure, asProbe: isProbe, now: now) { endpoint.mayLeave(because: $0) }
             case .unanswered(let failure, let organization):
-                return health.gaveNoAnswer(failure, to: organization, onTrial: isTrial, now: now) {
+                return health.gaveNoAnswer(failure, to: organization, asProbe: isProbe, now: now) {
                     endpoint.servesOthers(than: $0, now: now)
                 } mayLeave: {
                     endpoint.mayLeave(because: $0)
                 }
             case .refusing(let status, let organization):
                 return health.answered(
-                    status: status, to: organization, good: endpoint.goodAnswers, onTrial: isTrial, now: now
+                    status: status, to: organization, good: endpoint.goodAnswers, asProbe: isProbe, now: now
                 ) { endpoint.mayLeave(because: $0) }
             case .unknown:
-                if isTrial { health.trialAbandoned(now: now) }
+                if isProbe { health.probeAbandoned(now: now) }
                 return nil
             }
         }

@@ -2,18 +2,18 @@ package import HTTP
 
 /// The connector service of this process, as the gateway sees it.
 package protocol InProcessUpstream: JobDirectory {
-    /// Whether `answerAtOnce` answers every GET and HEAD.
-    var answersReadsAtOnce: Bool { get }
+    /// Whether `tryAnswer` answers every GET and HEAD.
+    var answersReadsFromMemory: Bool { get }
 
     /// Answers a request that can be answered from memory without waiting, or returns `nil`.
-    func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse?
+    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse?
 
     /// Answers a request; waits as long as that takes, but not beyond the request's deadline.
     func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
 }
 
 extension InProcessUpstream {
-    package var answersReadsAtOnce: Bool { false }
+    package var answersReadsFromMemory: Bool { false }
 }
 
 /// What leases have to know of the upstream's jobs.

@@ -5,7 +5,7 @@ internal import Transport
 // Requests that the gateway makes itself: questions about jobs, and health checks.
 extension UpstreamClient {
     /// Asks an endpoint whether it is well, over a connection of its own: an unused one would say nothing about new ones.
-    func isWell(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
+    func isHealthy(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
         let deadline = loop.now + check.timeout
         guard
             let connection = try? await ClientConnection.connect(
@@ -39,13 +39,13 @@ extension UpstreamClient {
         do throws(ClientFailure) {
             let answer = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = RelayedFields.outcome(of: link.connection, for: stableKey(of: organization))
+            link.outcome = RelayedFields.outcome(of: link.connection, for: processKey(of: organization))
             link.giveBack()
             return answer
         } catch {
             if link.isReused, error == .closed { return nil }
             // An answer that is too long is one.
-            if error != .truncated { link.outcome = Endpoint.Outcome(error, for: stableKey(of: organization)) }
+            if error != .truncated { link.outcome = Endpoint.Outcome(error, for: processKey(of: organization)) }
             throw Failure(error)
         }
     }

@@ -15,8 +15,8 @@ final class UpstreamClient {
     private var version = UInt64.max
     /// What each request needs of the settings, without their strings.
     let timeouts: UpstreamSettings.Timeouts
-    private let answerPatience: Timeout
-    private let totalPatience: Timeout
+    private let answerTimeout: Timeout
+    private let totalTimeout: Timeout
     let passesHost: Bool
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
@@ -39,8 +39,8 @@ final class UpstreamClient {
         self.loop = loop
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
-        answerPatience = Timeout(cluster.settings.timeouts.answer)
-        totalPatience = Timeout(cluster.settings.timeouts.total)
+        answerTimeout = Timeout(cluster.settings.timeouts.answer)
+        totalTimeout = Timeout(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
         credentialName = cluster.plan.credential?.name ?? []
@@ -58,13 +58,13 @@ final class UpstreamClient {
     static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
 
     /// An unused connection, where there is no choice of endpoints.
-    func linkAtOnce() -> CheckedOutConnection? {
+    func tryLink() -> CheckedOutConnection? {
         takeChanges()
-        guard sites.count == 1, sites[0].endpoint.isWell, let connection = sites[0].pool.take(now: loop.now) else {
+        guard sites.count == 1, sites[0].endpoint.isHealthy, let connection = sites[0].pool.take(now: loop.now) else {
             return nil
         }
         sites[0].endpoint.began()
-        return CheckedOutConnection(sites[0], connection, isReused: true, isTrial: false)
+        return CheckedOutConnection(sites[0], connection, isReused: true, isProbe: false)
     }
 
     /// A connection to the endpoint that has the least to do: an unused one, or a new one.
@@ -72,23 +72,23 @@ final class UpstreamClient {
     /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
     /// been sent to it. `reuses` false asks for a new connection.
     func link(
-        reuses: Bool, connectWithin patience: Duration? = nil, unlessClosing client: SocketReadiness?
+        reuses: Bool, connectWithin timeout: Duration? = nil, unlessClosing client: SocketReadiness?
     ) async throws(Failure) -> CheckedOutConnection {
         takeChanges()
         var refused: [Endpoint] = []
         var last: ConnectFailure?
         while true {
-            guard let (site, isTrial) = choose(avoiding: refused) else {
+            guard let (site, isProbe) = choose(avoiding: refused) else {
                 throw last.map { Failure($0) }
-                    ?? Failure(.upstream(cluster.reasonForNone), at: .forward, retryAfterSeconds: secondsToNextTrial)
+                    ?? Failure(.upstream(cluster.reasonForNone), at: .forward, retryAfterSeconds: secondsToNextProbe)
             }
             if reuses, let connection = site.pool.take(now: loop.now) {
                 site.endpoint.began()
-                return CheckedOutConnection(site, connection, isReused: true, isTrial: isTrial)
+                return CheckedOutConnection(site, connection, isReused: true, isProbe: isProbe)
             }
             do throws(ConnectFailure) {
                 return try await connect(
-                    to: site, onTrial: isTrial, within: patience ?? timeouts.connect, unlessClosing: client)
+                    to: site, asProbe: isProbe, within: timeout ?? timeouts.connect, unlessClosing: client)
             } catch {
                 refused.append(site.endpoint)
                 last = error
@@ -101,28 +101,28 @@ final class UpstreamClient {
     }
 
     /// How long until a request may find out how one of the endpoints is, which are all out.
-    private var secondsToNextTrial: Int? {
+    private var secondsToNextProbe: Int? {
         guard let soonest = sites.compactMap(\.endpoint.opensAt).min() else { return nil }
         let left = soonest > loop.now ? soonest.nanoseconds - loop.now.nanoseconds : 0
         return min(max(1, Int((left + 999_999_999) / 1_000_000_000)), 60)
     }
 
     private func connect(
-        to site: Site, onTrial isTrial: Bool, within patience: Duration, unlessClosing client: SocketReadiness?
+        to site: Site, asProbe isProbe: Bool, within timeout: Duration, unlessClosing client: SocketReadiness?
     ) async throws(ConnectFailure) -> CheckedOutConnection {
         let endpoint = site.endpoint
         endpoint.began()
         do throws(ConnectFailure) {
             let connection = try await ClientConnection.connect(
-                to: target(endpoint), on: loop, timeout: patience, limits: UpstreamClient.headLimits,
+                to: target(endpoint), on: loop, timeout: timeout, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
-            return CheckedOutConnection(site, connection, isReused: false, isTrial: isTrial)
+            return CheckedOutConnection(site, connection, isReused: false, isProbe: isProbe)
         } catch {
             var outcome = Endpoint.Outcome.unknown
             if error.isEndpointsFault, case .upstream(let failure) = Failure(error).kind {
                 outcome = .unreachable(failure)
             }
-            endpoint.ended(outcome, onTrial: isTrial, now: loop.now)
+            endpoint.ended(outcome, asProbe: isProbe, now: loop.now)
             throw error
         }
     }
@@ -154,15 +154,15 @@ final class UpstreamClient {
 
     /// When the head of an answer to a request that is through now must be there.
     func answerDeadline(of route: Route) -> Instant {
-        if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerPatience }
+        if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerTimeout }
     }
 
     /// How long the head of an answer may take, for a lease to remember.
-    func patience(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
+    func answerTimeout(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
 
     /// When the answer to a request that began at `start` must have ended.
     func end(of route: Route, from start: Instant) -> Instant {
-        if let own = route.timeouts.total { start + own } else { start + totalPatience }
+        if let own = route.timeouts.total { start + own } else { start + totalTimeout }
     }
 
     /// How long a body may stand still, in either direction.
@@ -175,26 +175,26 @@ final class UpstreamClient {
     }
 
     /// The endpoint with the least to do. Where all are out, one of them is tried as soon as that makes sense.
-    private func choose(avoiding refused: [Endpoint]) -> (site: Site, isTrial: Bool)? {
+    private func choose(avoiding refused: [Endpoint]) -> (site: Site, isProbe: Bool)? {
         turn &+= 1
         return choose(avoiding: refused, isNeeded: false) ?? choose(avoiding: refused, isNeeded: true)
     }
 
-    private func choose(avoiding refused: [Endpoint], isNeeded: Bool) -> (site: Site, isTrial: Bool)? {
+    private func choose(avoiding refused: [Endpoint], isNeeded: Bool) -> (site: Site, isProbe: Bool)? {
         var best: Site?
-        var leastLoad = Int.max
+        var minLoad = Int.max
         for offset in sites.indices {
             let site = sites[(turn + offset) % sites.count]
             let endpoint = site.endpoint
             let load = endpoint.load
-            guard load < leastLoad || !endpoint.isWell, !refused.contains(where: { $0 === endpoint }) else { continue }
+            guard load < minLoad || !endpoint.isHealthy, !refused.contains(where: { $0 === endpoint }) else { continue }
             switch endpoint.admission(now: loop.now, isNeeded: isNeeded) {
             case .refused: continue
             // One request has to find out how an endpoint is that was out; it goes there whatever the load.
-            case .onTrial: return (site, true)
-            case .admitted where load < leastLoad:
+            case .probe: return (site, true)
+            case .admitted where load < minLoad:
                 best = site
-                leastLoad = load
+                minLoad = load
             case .admitted: continue
             }
         }
@@ -229,18 +229,18 @@ struct CheckedOutConnection: ~Copyable {
     let isReused: Bool
     private let site: UpstreamClient.Site
     /// The request finds out how the endpoint is.
-    private let isTrial: Bool
+    private let isProbe: Bool
     /// What the exchange tells about the endpoint.
     var outcome = Endpoint.Outcome.unknown
 
-    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool, isTrial: Bool) {
+    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool, isProbe: Bool) {
         self.site = site
-        self.isTrial = isTrial
+        self.isProbe = isProbe
         self.connection = connection
         self.isReused = isReused
     }
 
-    deinit { site.endpoint.ended(outcome, onTrial: isTrial, now: connection.loop.now) }
+    deinit { site.endpoint.ended(outcome, asProbe: isProbe, now: connection.loop.now) }
 
     var endpoint: Endpoint { site.endpoint }
 

@@ -66,8 +66,8 @@ struct UpstreamUsage: Sendable {
 struct EndpointUsage: Sendable {
     let url: String
     let address: String
-    let isWell: Bool
-    let isOut: Bool
+    let isHealthy: Bool
+    let isEjected: Bool
     let ejections: Int
 }
 
@@ -134,7 +134,8 @@ final class UpstreamCluster: Sendable {
         let (inFlight, waiting) = limiter.usage
         let endpoints = current.map {
             EndpointUsage(
-                url: "\($0.url)", address: $0.name, isWell: $0.isWell, isOut: $0.isOut, ejections: $0.ejectionCount)
+                url: "\($0.url)", address: $0.name, isHealthy: $0.isHealthy, isEjected: $0.isEjected,
+                ejections: $0.ejectionCount)
         }
         return UpstreamUsage(inFlight: inFlight, waiting: waiting, shares: limiter.shares, endpoints: endpoints)
     }

@@ -85,7 +85,7 @@ final class UpstreamMonitor: @unchecked Sendable {
     private func ask(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) {
         Task(executorPreference: loop) {
             guard let client = self.rounds?.client else { return }
-            let isGood = await client.isWell(endpoint, check)
+            let isGood = await client.isHealthy(endpoint, check)
             self.rounds?.checks.answered(endpoint)
             guard endpoint.checked(isGood: isGood) else { return }
             self.say(

@@ -19,11 +19,11 @@ enum ClientAddress {
     }
 
     /// At most so many proxies are looked through.
-    private static let mostHops = 32
+    private static let maxHops = 32
 
     static func client(in list: [UInt8], isForwarded: Bool, isTrusted: (String) -> Bool) -> String? {
         var rest = list[...]
-        for _ in 0..<mostHops {
+        for _ in 0..<maxHops {
             guard !rest.isEmpty else { return nil }
             let comma = lastComma(in: rest)
             let member = comma.map { rest[($0 + 1)...] } ?? rest

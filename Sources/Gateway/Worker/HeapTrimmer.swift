@@ -11,10 +11,10 @@ struct HeapTrimmer {
     private var notBefore = Instant(nanoseconds: 0)
 
     /// So few handshakes leave too little to look for.
-    private static let leastHandshakes: UInt64 = 128
+    private static let minHandshakes: UInt64 = 128
     /// A trim looks at all that is free while everybody who allocates waits: some milliseconds for this many connections, but
     /// hundreds for ten times as many.
-    private static let mostConnections: UInt64 = 4096
+    private static let maxConnections: UInt64 = 4096
     private static let distance = Duration.seconds(30)
 
     /// Call it regularly. Whether to trim now, when there have been `total` handshakes so far.
@@ -22,8 +22,8 @@ struct HeapTrimmer {
         let (sinceTrim, sinceLast) = (total - trimmedAt, total - seen)
         seen = total
         // A burst is over when the last moment brought little of it.
-        guard sinceTrim >= HeapTrimmer.leastHandshakes, sinceLast <= sinceTrim / 16, now >= notBefore,
-            connections <= HeapTrimmer.mostConnections
+        guard sinceTrim >= HeapTrimmer.minHandshakes, sinceLast <= sinceTrim / 16, now >= notBefore,
+            connections <= HeapTrimmer.maxConnections
         else { return false }
         trimmedAt = total
         notBefore = now + HeapTrimmer.distance

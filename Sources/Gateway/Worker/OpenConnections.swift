@@ -33,7 +33,7 @@ final class OpenConnections: Sendable {
     /// Where descriptors are few, a quarter of them is for clients, whatever else needs them.
     static func limit(_ settings: GatewaySettings, descriptors: Int, workers: Int) -> Int {
         // Files, the journal, the log, and what each worker has.
-        var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors) + ConnectionRoom.mostAsking
+        var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors) + ConnectionRoom.maxAsking
         if let upstream = settings.upstream {
             kept += upstream.connections.inFlight + upstream.connections.idle * workers
         }

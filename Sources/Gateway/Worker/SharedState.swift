@@ -35,7 +35,7 @@ final class SharedState: Sendable {
             local = nil
             do throws(SystemError) {
                 (leases, journal) = try LeaseTable.restored(
-                    from: disk, matrix: policies.current.concurrency, patience: policies.current.longestAnswer,
+                    from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxAnswer,
                     now: milliseconds(), warn: options.say)
             } catch { throw .journal(error) }
         }

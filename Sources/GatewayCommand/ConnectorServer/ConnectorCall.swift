@@ -19,7 +19,7 @@ struct ConnectorCall {
 
     init(_ connection: borrowing ServerConnection, random: inout FastRandom) {
         let head = connection.head
-        let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+        let bytes = connection.headBytes
         method = head.method
         target = bytes.array(head.originForm)
         if let range = head.traceparent {
@@ -45,7 +45,7 @@ struct ConnectorCall {
     }
 
     /// The answer to a read, a refusal for the head alone, or `nil` where the body or the disk is needed.
-    func answerAtOnce(by service: ConnectorService) -> ConnectorAnswer? {
+    func tryAnswer(by service: ConnectorService) -> ConnectorAnswer? {
         if isHealthProbe { return ConnectorAnswer(ConnectorResponse(status: 200, body: ConnectorCall.alive)) }
         if isDoubtful { return answer(to: Failure(.invalidIdentifier(name: "X-Gateway-Organization"), at: .authorize)) }
         return service.respond(to: request(with: [])).map { ConnectorAnswer($0) }

@@ -90,7 +90,7 @@ final class ConnectorWorker: @unchecked Sendable {
         var allowance = BodyMemoryPermit()
         let answer: ConnectorAnswer
         // Who is refused for the head alone does not have to send the body.
-        if let early = call.answerAtOnce(by: service) {
+        if let early = call.tryAnswer(by: service) {
             answer = early
         } else {
             do throws(Failure) {

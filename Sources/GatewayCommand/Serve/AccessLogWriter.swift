@@ -24,8 +24,8 @@ final class AccessLogWriter: Sendable {
     }
 
     /// Waits until everything is written; the queue must have been closed. `false` when it is not in time.
-    func finish(within patience: Duration) async -> Bool {
-        let deadline = Instant.now() + patience
+    func finish(within timeout: Duration) async -> Bool {
+        let deadline = Instant.now() + timeout
         while !isDone.load(ordering: .acquiring) {
             guard Instant.now() < deadline else { return false }
             try? await Task.sleep(for: .milliseconds(5))

@@ -6,9 +6,9 @@ import HTTP
 struct ConnectorUpstream: InProcessUpstream {
     let service: ConnectorService
 
-    var answersReadsAtOnce: Bool { true }
+    var answersReadsFromMemory: Bool { true }
 
-    func answerAtOnce(_ request: UpstreamRequest) -> UpstreamResponse? {
+    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse? {
         service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)
     }
 

@@ -55,7 +55,7 @@ actor Reloader {
 
     /// Begins to answer requests. The thread ends with the process.
     nonisolated func begin() throws(SystemError) {
-        let loop = try EventLoop(index: -3)
+        let loop = try EventLoop(index: -4)
         Task(executorPreference: loop) {
             for await _ in self.requests.stream { await self.reload(because: self.requests.take()) }
         }

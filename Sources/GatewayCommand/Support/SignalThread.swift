@@ -64,8 +64,8 @@ final class SignalThread: Sendable {
     }
 
     /// Ends the process when it has not ended by itself in time, because a disk does not answer or a thread hangs.
-    private static func end(within patience: Duration, _ signals: Signals) -> Never {
-        if !signals.wait(until: .now() + patience) { _ = signals.wait(until: .now() + .seconds(1)) }
+    private static func end(within timeout: Duration, _ signals: Signals) -> Never {
+        if !signals.wait(until: .now() + timeout) { _ = signals.wait(until: .now() + .seconds(1)) }
         Help.complain("not all of it stopped in time: the rest was cut off")
         _exit(1)
     }

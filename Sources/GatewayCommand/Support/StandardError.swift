@@ -9,8 +9,8 @@ enum StandardError {
     static func say(_ line: String) {
         isStalled.withLock { isStalled in
             // A reader that has kept one line waiting keeps no other one.
-            let patience: Duration = isStalled ? .zero : .milliseconds(100)
-            isStalled = !StandardStream.error.write(Array("\(line)\n".utf8), patience: patience)
+            let timeout: Duration = isStalled ? .zero : .milliseconds(100)
+            isStalled = !StandardStream.error.write(Array("\(line)\n".utf8), timeout: timeout)
         }
     }
 

@@ -26,7 +26,7 @@ package struct ClientConnectionState: Equatable, Sendable {
     private var hasCarriedRequest = false
 
     /// More heads than these before the final one are no progress but a way to keep somebody waiting.
-    private static let mostInterimHeads = 16
+    private static let maxInterimHeads = 16
 
     /// The state of a connection that was just made.
     package init() {}
@@ -100,7 +100,7 @@ package struct ClientConnectionState: Equatable, Sendable {
             exchange.responseIsRead = head.framing.isNone
         }
         phase = .exchange(exchange)
-        if head.isInterim { return exchange.interimHeads > Self.mostInterimHeads ? .giveUp : .readNextHead }
+        if head.isInterim { return exchange.interimHeads > Self.maxInterimHeads ? .giveUp : .readNextHead }
         return exchange.responseIsRead ? .finish : .readBody
     }
 

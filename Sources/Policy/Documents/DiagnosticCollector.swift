@@ -23,7 +23,7 @@ final class DiagnosticCollector {
     var isIncomplete = false
     private var suggestions = 0
 
-    private static let mostSuggestions = 100
+    private static let maxSuggestions = 100
 
     private struct Finding {
         let severity: Diagnostic.Severity
@@ -103,7 +103,7 @@ final class DiagnosticCollector {
     }
 
     /// Whether there is still time for a look at all names.
-    var mayLookFurther: Bool { suggestions < Self.mostSuggestions }
+    var mayLookFurther: Bool { suggestions < Self.maxSuggestions }
 
     /// The name of a file.
     func name(of file: Int) -> String { files[file].name }

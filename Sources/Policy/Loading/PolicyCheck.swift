@@ -26,8 +26,8 @@ package struct PolicyCheck: Sendable {
         }
         findings = diagnostics.map(\.rendered).joined(separator: "\n")
         let errors = diagnostics.count { $0.severity == .error }
-        let verdict = "\(Self.count(errors, "error")), \(Self.count(diagnostics.count - errors, "warning"))"
-        summary = "\(folder): \(Self.count(fileCount, "file")), \(contents)\(verdict)"
+        let problems = "\(Self.count(errors, "error")), \(Self.count(diagnostics.count - errors, "warning"))"
+        summary = "\(folder): \(Self.count(fileCount, "file")), \(contents)\(problems)"
     }
 
     private static func count(_ number: Int, _ noun: String) -> String {

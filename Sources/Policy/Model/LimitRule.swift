@@ -57,13 +57,13 @@ package final class LimitRule: Sendable {
         olderStart = Array("\r\nX-RateLimit-Limit: \(count)\r\nX-RateLimit-Remaining: ".utf8)
         standingStart = Array("\"\(name)\";r=".utf8)
         policyMember = Array("\"\(name)\";q=\(count);w=\(periodSeconds)".utf8)
-        key = stableKey(of: name)
+        key = processKey(of: name)
     }
 }
 
 /// A number for a name in the policy, the same in each set of this process. It is made with a seed that is the process's own:
 /// nobody can look for a name with the number of another one.
-package func stableKey(of name: String) -> UInt64 {
+package func processKey(of name: String) -> UInt64 {
     var hasher = Hasher()
     hasher.combine(name)
     return UInt64(bitPattern: Int64(hasher.finalize()))

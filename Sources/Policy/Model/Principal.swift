@@ -15,7 +15,7 @@ package final class Principal: Sendable, Equatable {
         self.organizations = organizations
         self.scopes = scopes
         self.expiresAt = expiresAt
-        key = stableKey(of: tokenID)
+        key = processKey(of: tokenID)
     }
 
     package static func == (one: Principal, other: Principal) -> Bool { one === other }
@@ -45,7 +45,7 @@ package final class Organization: Sendable, Equatable {
         self.plan = plan
         self.limits = limits
         idBytes = Array(id.utf8)
-        key = stableKey(of: id)
+        key = processKey(of: id)
     }
 
     package static func == (one: Organization, other: Organization) -> Bool { one === other }

@@ -62,7 +62,7 @@ package final class Route: Sendable, Equatable {
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
         self.id = id
-        key = stableKey(of: id)
+        key = processKey(of: id)
         self.index = index
         self.family = family
         self.isPublic = isPublic

@@ -138,7 +138,7 @@ package final class ClientConnection {
     }
 
     /// Sends as much of the request as the kernel takes now, which nearly always is all of it.
-    package func flushAtOnce() throws(ClientFailure) -> Sent {
+    package func tryFlush() throws(ClientFailure) -> Sent {
         let sent = try write(output, from: &outputSent)
         guard sent == .all else { return sent }
         outputSent = 0
@@ -164,7 +164,7 @@ package final class ClientConnection {
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
                 // The upstream does not read any more; it may have said why, and the poller not yet have told.
                 stream.socketBecameReadable(closing: watch.isPeerClosing)
-                guard state.hasSentBytes, try headAtHand() else { throw .closed }
+                guard state.hasSentBytes, try tryHead() else { throw .closed }
                 return .answered
             }
             // Also where the kernel took no more for now: a part of a TLS record may have left.
@@ -178,24 +178,24 @@ package final class ClientConnection {
         return .all
     }
 
-    /// Sends the request as far as it is known; the upstream may take nothing for as long as `patience`. What it waits for ends
+    /// Sends the request as far as it is known; the upstream may take nothing for as long as `timeout`. What it waits for ends
     /// when `client` closes its connection. Never `blocked`.
     package func flush(
-        within patience: Duration, unlessClosing client: SocketReadiness? = nil
+        within timeout: Duration, unlessClosing client: SocketReadiness? = nil
     ) async throws(ClientFailure) -> Sent {
         while true {
-            let sent = try flushAtOnce()
+            let sent = try tryFlush()
             guard sent == .blocked else { return sent }
-            try pass(await watch.ready(before: loop.now + patience, unlessClosing: client))
+            try pass(await watch.ready(before: loop.now + timeout, unlessClosing: client))
             // One of the two, and which one is not told.
             stream.socketBecameReadable(closing: watch.isPeerClosing)
-            if try headAtHand() { return .answered }
+            if try tryHead() { return .answered }
         }
     }
 
     /// Whether the head of the next response, an interim one included, is here; where not, it has to be waited for with
     /// `awaitBytes`.
-    package func headAtHand() throws(ClientFailure) -> Bool {
+    package func tryHead() throws(ClientFailure) -> Bool {
         // While a request is being sent nobody waits for what is to be read.
         if watch.isReadable {
             watch.forgetReadable()
@@ -215,7 +215,7 @@ package final class ClientConnection {
     package func nextHead(
         before deadline: Instant, unlessClosing client: SocketReadiness? = nil
     ) async throws(ClientFailure) {
-        while try !headAtHand() { try await awaitBytes(before: deadline, unlessClosing: client) }
+        while try !tryHead() { try await awaitBytes(before: deadline, unlessClosing: client) }
     }
 
     private func parseHead() throws(ClientFailure) -> Bool {
@@ -240,7 +240,7 @@ package final class ClientConnection {
     }
 
     /// The next piece of the response's body; `nil` where it has to be waited for with `awaitBytes`.
-    package func bodyPieceAtHand() throws(ClientFailure) -> BodyPiece? {
+    package func tryBodyPiece() throws(ClientFailure) -> BodyPiece? {
         while true {
             do throws(FramingError) {
                 switch try decodeBody() {
@@ -270,7 +270,7 @@ package final class ClientConnection {
     /// The next piece of the response's body.
     package func nextBodyPiece(before deadline: Instant) async throws(ClientFailure) -> BodyPiece {
         while true {
-            if let piece = try bodyPieceAtHand() { return piece }
+            if let piece = try tryBodyPiece() { return piece }
             try await awaitBytes(before: deadline)
         }
     }

@@ -78,7 +78,7 @@ package final class ConnectionRoom: Sendable {
     }
 
     /// How many newcomers may be open beyond the limit while other loops are asked to end a connection for them.
-    package static let mostAsking = 16
+    package static let maxAsking = 16
 
     /// Whether to ask the other loops to end a connection for a new one of this client: not if the client has its share, and
     /// only for a few newcomers at once. Counts as one of them until ``endsAsking()``.
@@ -86,7 +86,7 @@ package final class ConnectionRoom: Sendable {
         state.withLock { state in
             let own = state.counts[client] ?? 0
             let clients = state.counts.count + (own == 0 ? 1 : 0)
-            guard state.loops.count > 1, state.asking < ConnectionRoom.mostAsking,
+            guard state.loops.count > 1, state.asking < ConnectionRoom.maxAsking,
                 own < max(1, state.limit / clients)
             else { return false }
             state.asking += 1

@@ -15,7 +15,7 @@ internal import Synchronization
     private var due: [TimerWheel.Entry] = []
     private var ready: [UnownedJob] = []
     private var running: [UnownedJob] = []
-    private var chores: [PeriodicTask] = []
+    private var periodicTasks: [PeriodicTask] = []
     private var isStopping = false
     private var stretches = Stretches()
     /// The tasks that let others go first, in the order in which they go on.
@@ -76,7 +76,7 @@ internal import Synchronization
         while !isStopping {
             takeMail()
             runReadyJobs()
-            doChores()
+            runPeriodicTasks()
             expireDeadlines()
             poll()
         }
@@ -85,7 +85,7 @@ internal import Synchronization
         while let turn = turns.next() { turn.begin() }
         runReadyJobs()
         // Chores may hold who holds this loop.
-        chores.removeAll()
+        periodicTasks.removeAll()
         hasEnded.store(true, ordering: .releasing)
     }
 
@@ -97,7 +97,7 @@ internal import Synchronization
 
     /// Calls `body` on the loop every `period`, first after one period. On the loop, or before `run`.
     package func every(_ period: Duration, _ body: @escaping () -> Void) {
-        chores.append(PeriodicTask(period: period, next: now + period, body: body))
+        periodicTasks.append(PeriodicTask(period: period, next: now + period, body: body))
     }
 
     /// Runs `body` on the loop, soon. From any thread.
@@ -118,7 +118,7 @@ internal import Synchronization
         // A bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting. There is
         // time for one turn in any case.
         var rounds = 0
-        while !ready.isEmpty || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.longestRounds {
+        while !ready.isEmpty || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.maxRounds {
             stretches.beginRound(hasPolled: rounds == 0)
             // Those that were woken come first; then one after the other that let them go first.
             if rounds > 0 { turns.next()?.begin() }
@@ -130,7 +130,7 @@ internal import Synchronization
     }
 
     /// The sockets are looked at after this, whoever is ready.
-    private static let longestRounds = Duration.milliseconds(2)
+    private static let maxRounds = Duration.milliseconds(2)
 
     /// Whether this owner has to let others go first before its next step. A step is as short as a read or a write.
     package func isTurnOver(of owner: ShareOwner, steps: Int = 1) -> Bool {
@@ -146,10 +146,10 @@ internal import Synchronization
         stretches.goesOn(owner)
     }
 
-    private func doChores() {
-        for index in chores.indices where chores[index].next <= now {
-            chores[index].next = now + chores[index].period
-            chores[index].body()
+    private func runPeriodicTasks() {
+        for index in periodicTasks.indices where periodicTasks[index].next <= now {
+            periodicTasks[index].next = now + periodicTasks[index].period
+            periodicTasks[index].body()
         }
     }
 
@@ -159,7 +159,7 @@ internal import Synchronization
             milliseconds = 0
         } else {
             var wake = Instant.distantFuture
-            for chore in chores { wake = min(wake, chore.next) }
+            for task in periodicTasks { wake = min(wake, task.next) }
             if let tick = wheel.nextTick() { wake = min(wake, tick) }
             if wake != .distantFuture {
                 let left = wake > now ? wake.nanoseconds - now.nanoseconds : 0

@@ -54,17 +54,17 @@ package final class Listener {
     }
 
     /// Connections that are accepted before others have their turn.
-    private static let mostAtOnce = 64
+    private static let maxAccepted = 64
     /// Handshakes that may wait for their turn while more connections are accepted: each takes a descriptor. Whoever keeps many
     /// other connections busy does not keep new ones out.
-    private static let mostWaiting = 1000
+    private static let maxWaiting = 1000
 
     /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
     package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
-            while taken < Listener.mostAtOnce, loop.waitingHandshakes < Listener.mostWaiting {
+            while taken < Listener.maxAccepted, loop.waitingHandshakes < Listener.maxWaiting {
                 guard case .socket(let descriptor) = acceptConnection(on: watch.descriptor) else {
                     isWaiting = true
                     break

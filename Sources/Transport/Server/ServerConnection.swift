@@ -16,7 +16,7 @@ package struct ServerConnection: ~Copyable {
     package let watch: SocketReadiness
     var stream: ByteStream
     package let timeouts: ServerTimeouts
-    private let idlePatience: Timeout
+    private let idleTimeout: Timeout
     private let context: TLSContext?
     /// After this the current request is the last one.
     private let endOfLife: Instant
@@ -67,7 +67,7 @@ package struct ServerConnection: ~Copyable {
         self.context = context
         peer = peerAddress(of: descriptor)
         timeouts = settings.timeouts
-        idlePatience = Timeout(settings.timeouts.idle)
+        idleTimeout = Timeout(settings.timeouts.idle)
         endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
         state = ServerConnectionState(maximumRequests: settings.maximumRequestsPerConnection)
         parser = RequestHeadParser(limits: settings.headLimits)
@@ -135,10 +135,10 @@ package struct ServerConnection: ~Copyable {
     package mutating func nextRequest() async -> NextRequest {
         var isInHead = false
         var hasRead = false
-        var deadline = loop.now + idlePatience
+        var deadline = loop.now + idleTimeout
         // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
         // many and reads none.
-        if output.count >= ServerConnection.recordBytes, !sendAtOnce() {
+        if output.count >= ServerConnection.recordBytes, !trySend() {
             guard await flush() else { return .closed }
         }
         while true {
@@ -158,7 +158,7 @@ package struct ServerConnection: ~Copyable {
                     return .malformed(error)
                 }
             }
-            if !sendAtOnce() {
+            if !trySend() {
                 guard await flush() else { return .closed }
             }
             if !state.isIdle, !isInHead {
@@ -346,6 +346,11 @@ package struct ServerConnection: ~Copyable {
         // The next request is here already: it gets its answer, which says that it is the last.
         if end > start, state.isIdle { state.receivedBytes() }
         return state.drainBegan()
+    }
+
+    /// The bytes of the current head, from which its ranges count. Good until the body is read.
+    package var headBytes: Span<UInt8> {
+        @_lifetime(borrow self) get { input.span.extracting(headStart..<headStart + head.end) }
     }
 
     /// The TLS session was resumed from a ticket.

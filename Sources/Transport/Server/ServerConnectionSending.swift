@@ -5,7 +5,7 @@ internal import HTTP
 extension ServerConnection {
     /// Sends `output`. `false` when the client is gone or took too long.
     package mutating func flush() async -> Bool {
-        if sendAtOnce() { return true }
+        if trySend() { return true }
         let isSent = await send(output, in: outputSent..<output.count)
         if !isSent { failedToSend() }
         outputSent = 0
@@ -16,7 +16,7 @@ extension ServerConnection {
     /// Sends what of `output` fills TLS records; the rest waits for what comes after it.
     package mutating func flushFullRecords() async -> Bool {
         let end = output.count - output.count % ServerConnection.recordBytes
-        if !sendAtOnce(to: end) {
+        if !trySend(to: end) {
             guard await send(output, in: outputSent..<end) else {
                 failedToSend()
                 return false
@@ -37,14 +37,14 @@ extension ServerConnection {
     package static let recordBytes = 16_384
 
     /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
-    mutating func sendAtOnce() -> Bool {
-        guard sendAtOnce(to: output.count) else { return false }
+    mutating func trySend() -> Bool {
+        guard trySend(to: output.count) else { return false }
         outputSent = 0
         output.removeAll(keepingCapacity: output.capacity <= 65_536)
         return true
     }
 
-    private mutating func sendAtOnce(to end: Int) -> Bool {
+    private mutating func trySend(to end: Int) -> Bool {
         guard !hasFailedToSend else { return false }
         while outputSent < end {
             guard case .done(let count)? = try? stream.write(output, from: outputSent, to: end) else { return false }

@@ -28,7 +28,7 @@ package func lookUpHost(_ host: String) -> HostAddresses {
     }
     var found: [SocketAddress] = []
     var next = unsafe list
-    while let entry = unsafe next, found.count < HostLookup.mostAddresses {
+    while let entry = unsafe next, found.count < HostLookup.maxAddresses {
         // SAFETY: entries and their addresses live until the list is freed.
         if let address = unsafe numericAddress(entry.pointee.ai_addr), !found.contains(address) {
             found.append(address)
@@ -43,7 +43,7 @@ private enum HostLookup {
     static let noData: Int32 = -5
     static let noSuchFamily: Int32 = -9
     /// What a name service says is not trusted to be short.
-    static let mostAddresses = 32
+    static let maxAddresses = 32
 }
 
 /// The address with port 0; `nil` when it is neither IPv4 nor IPv6.

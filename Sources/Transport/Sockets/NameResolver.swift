@@ -9,7 +9,7 @@ package final class NameResolver: Sendable {
     package typealias Lookup = @Sendable (_ host: String) -> HostAddresses
 
     private let lookup: Lookup
-    private let mostThreads: Int
+    private let maxThreads: Int
     private let state = Mutex(State())
 
     private struct State {
@@ -42,10 +42,10 @@ package final class NameResolver: Sendable {
     }
 
     /// Names that may wait for a thread; more fail at once.
-    static let mostQueued = 64
+    static let maxQueued = 64
 
     package init(threads: Int = 2, lookup: @escaping Lookup = lookUpHost) {
-        mostThreads = threads
+        maxThreads = threads
         self.lookup = lookup
     }
 
@@ -77,11 +77,11 @@ package final class NameResolver: Sendable {
         enum Step { case waits, startsThread, isRefused }
         let step = state.withLock { state -> Step in
             if state.waiting[name] == nil {
-                guard state.queue.count < NameResolver.mostQueued else { return .isRefused }
+                guard state.queue.count < NameResolver.maxQueued else { return .isRefused }
                 state.queue.append(name)
             }
             state.waiting[name, default: []].append(waiter)
-            guard !state.queue.isEmpty, state.threads < mostThreads else { return .waits }
+            guard !state.queue.isEmpty, state.threads < maxThreads else { return .waits }
             state.threads += 1
             return .startsThread
         }

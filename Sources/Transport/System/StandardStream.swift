@@ -26,11 +26,11 @@ package enum StandardStream: Int32, Sendable {
         return written
     }
 
-    /// Writes `bytes` unless the reader keeps it waiting for longer than `patience` at a time. `false` when something is lost.
-    package func write(_ bytes: [UInt8], patience: Duration) -> Bool {
+    /// Writes `bytes` unless the reader keeps it waiting for longer than `timeout` at a time. `false` when something is lost.
+    package func write(_ bytes: [UInt8], timeout: Duration) -> Bool {
         var written = 0
         while written < bytes.count {
-            guard isReady(within: Int32(patience / .milliseconds(1))),
+            guard isReady(within: Int32(timeout / .milliseconds(1))),
                 // What a pipe is ready for is never less than this, so that the call does not block.
                 let count = piece(of: bytes, from: written, atMost: Int(PIPE_BUF)), count > 0
             else { return false }

@@ -71,8 +71,8 @@ package struct Instant: Comparable, Hashable, Sendable {
     }
 
     /// For what is added for each request: a `Duration` costs divisions of 128-bit numbers.
-    package static func + (instant: Instant, patience: Timeout) -> Instant {
-        Instant(nanoseconds: instant.nanoseconds &+ patience.nanoseconds)
+    package static func + (instant: Instant, timeout: Timeout) -> Instant {
+        Instant(nanoseconds: instant.nanoseconds &+ timeout.nanoseconds)
     }
 
     package static func - (later: Instant, earlier: Instant) -> Duration {

@@ -195,7 +195,7 @@ struct JobListingTests {
     @Test("A list that never ends proves nothing, and is left")
     func endless() {
         let look = look(Service(jobs: jobs(0..<5000), cap: 100))
-        #expect(!look.isProof && look.places.count == JobListing.mostPages)
+        #expect(!look.isProof && look.places.count == JobListing.maxPages)
     }
 }
 

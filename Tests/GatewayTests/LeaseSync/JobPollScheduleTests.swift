@@ -29,7 +29,7 @@ private final class Watches {
 
     func asks(_ lease: PolledLease, _ seconds: Double) -> Bool { due([lease], now: at(seconds), room: 8) == [lease] }
 
-    func answered(_ lease: PolledLease, _ answer: JobStatus, _ seconds: Double) -> JobPollSchedule.Verdict {
+    func answered(_ lease: PolledLease, _ answer: JobStatus, _ seconds: Double) -> JobPollSchedule.Action {
         watches.answered(lease, answer, askedAt: at(seconds), now: at(seconds), jitter: 1)
     }
 
@@ -91,14 +91,14 @@ struct JobPollScheduleTests {
     @Test("A job is gone when it was not found twice, five seconds apart, and not seen in between")
     func notFound() {
         let watches = Watches()
-        var verdicts: [Double: JobPollSchedule.Verdict] = [:]
+        var actions: [Double: JobPollSchedule.Action] = [:]
         for tick in 0..<20 where watches.asks(lease(), Double(tick)) {
-            verdicts[Double(tick)] = watches.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
+            actions[Double(tick)] = watches.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
         }
-        #expect(verdicts[1] == .nothing && verdicts[2] == .shown(job))
-        let missing = verdicts.filter { $0.key > 2 }.sorted { $0.key < $1.key }
+        #expect(actions[1] == .nothing && actions[2] == .shown(job))
+        let missing = actions.filter { $0.key > 2 }.sorted { $0.key < $1.key }
         let first = missing[0].key
-        for (time, verdict) in missing { #expect(verdict == (time >= first + 5 ? .vanished : .nothing), "\(time)") }
+        for (time, action) in missing { #expect(action == (time >= first + 5 ? .vanished : .nothing), "\(time)") }
         #expect(missing.contains { $0.value == .vanished })
     }
 
@@ -155,17 +155,17 @@ struct JobPollScheduleTests {
     }
 
     @Test("While a request may be at work only a list that names its job counts")
-    func patience() {
+    func answerTimeout() {
         let watches = Watches()
         var lease = lease(1, .uncertain)
-        lease.origin.patience = .seconds(10)
+        lease.origin.answerTimeout = .seconds(10)
         lease.sentAt = at(0)
         // Its answer was lost a second later.
         _ = watches.asks(lease, 1)
         var freed: Double?
         for tick in 2..<40 where freed == nil && watches.asks(lease, Double(tick)) {
-            let verdict = watches.answered(lease, .jobs([]), Double(tick))
-            if verdict == .resolve([], mayFree: true) { freed = Double(tick) }
+            let action = watches.answered(lease, .jobs([]), Double(tick))
+            if action == .resolve([], mayFree: true) { freed = Double(tick) }
             watches.resolved(lease, .idle, Double(tick))
         }
         #expect(freed == 12, "ten seconds after it was sent, and two to settle")
@@ -175,7 +175,7 @@ struct JobPollScheduleTests {
     func patienceAfterRestart() {
         let watches = Watches()
         var lease = lease(1, .uncertain)
-        lease.origin.patience = .seconds(10)
+        lease.origin.answerTimeout = .seconds(10)
         _ = watches.asks(lease, 0)
         #expect(watches.asks(lease, 11) && watches.answered(lease, .jobs([]), 11) == .resolve([], mayFree: false))
         #expect(watches.asks(lease, 12) && watches.answered(lease, .jobs([]), 12) == .resolve([], mayFree: true))
@@ -186,7 +186,7 @@ struct JobPollScheduleTests {
         var watches = JobPollSchedule()
         var lease = lease(1, .uncertain)
         lease.holds = .request
-        lease.origin.patience = .seconds(10)
+        lease.origin.answerTimeout = .seconds(10)
         lease.sentAt = at(0)
         for tick in 0..<12 {
             #expect(watches.note([lease], now: at(Double(tick))) == [] && watches.next(now: at(Double(tick))).isEmpty)
@@ -204,7 +204,7 @@ struct JobPollScheduleTests {
             job: job, since: 0, isAccepted: false)
         _ = watches.note(others, now: at(0))
         let hanging = watches.due(others, now: at(1), room: .max)
-        #expect(hanging.count > JobPollSchedule.mostQuestions / 2 && hanging.count < JobPollSchedule.mostQuestions)
+        #expect(hanging.count > JobPollSchedule.maxQuestions / 2 && hanging.count < JobPollSchedule.maxQuestions)
         _ = watches.note(others + [mine], now: at(2))
         #expect(watches.due(others + [mine], now: at(3), room: .max).contains(mine))
     }
@@ -261,8 +261,8 @@ struct JobPollScheduleTests {
         #expect(watches.answered(leases[3], .job(job), askedAt: at(3), now: at(3), jitter: 1) == .shown(job))
         // What the list says of it then is older.
         for lease in asked {
-            let verdict = watches.answered(lease, .job(job), askedAt: at(1), now: at(9), jitter: 1)
-            #expect(verdict == (lease.serial == 4 ? .nothing : .shown(job)))
+            let action = watches.answered(lease, .job(job), askedAt: at(1), now: at(9), jitter: 1)
+            #expect(action == (lease.serial == 4 ? .nothing : .shown(job)))
         }
     }
 
@@ -271,7 +271,7 @@ struct JobPollScheduleTests {
         let watches = Watches()
         let held = lease(1)
         var lost = lease(1, .uncertain)
-        lost.origin.patience = .seconds(10)
+        lost.origin.answerTimeout = .seconds(10)
         _ = watches.asks(lost, 0)
         #expect(watches.asks(lost, 2) && watches.answered(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
         #expect(!watches.asks(held, 3) && watches.asks(held, 9))
@@ -286,7 +286,7 @@ struct JobPollScheduleTests {
         for round in 0..<20 {
             let leases = (0..<40).map { lease(UInt64(round * 100 + $0), .draining) }
             let asked = watches.due(leases, now: at(Double(round)), room: .max)
-            #expect(asked.count > JobPollSchedule.mostQuestions / 2)
+            #expect(asked.count > JobPollSchedule.maxQuestions / 2)
             _ = watches.note([], now: at(Double(round)))
             for lease in asked {
                 _ = watches.answered(

@@ -194,7 +194,7 @@ struct JobObserverTests {
         #expect(job?.location == "/orgs/o/jobs/\(id)")
         #expect(started(#"{"status":"refreshing"}"#) == nil)
         #expect(started(#"{"job_id":"j","connection_id":"c2"}"#) == nil)
-        #expect(started(#"{"job_id":"j","x":""# + String(repeating: "x", count: JobObserver.mostBytes) + #""}"#) == nil)
+        #expect(started(#"{"job_id":"j","x":""# + String(repeating: "x", count: JobObserver.maxBytes) + #""}"#) == nil)
     }
 
     @Test("A job's connection is that of its lease, without a question, but never another organization's")
@@ -265,7 +265,7 @@ struct JobObserverTests {
         observe(route, #"{"job_id":"job_1","status":"failed","connection_id":"c1"}"#, moment)
         #expect(held("o") != nil)
         let large = #"{"job_id":"job_1","status":"failed","connection_id":"c1","x":""#
-        observe(route, large + String(repeating: "x", count: JobObserver.mostBytesInPassing) + #""}"#, leases.moment())
+        observe(route, large + String(repeating: "x", count: JobObserver.maxBytesInPassing) + #""}"#, leases.moment())
         #expect(held("o") != nil)
         observe(route, large + #""}"#, leases.moment())
         #expect(held("o") == nil)

@@ -37,7 +37,7 @@ struct Truth {
     /// 2023-11-14T00:00:00Z.
     static let midnight = 1_699_920_000_000
     /// Milliseconds that a request may take, and those after which a job that was not found is gone.
-    static let patience = 8000
+    static let answerTimeout = 8000
     static let missing = 5000
 
     init(seed: UInt64) {
@@ -72,7 +72,7 @@ struct Truth {
         job.omittedAt.append(now)
         jobs[id] = job
         let isTwice = job.omittedAt.contains { now - $0 >= Truth.missing }
-        if isTwice || now - (job.sentAt ?? 0) >= Truth.patience { deny(id) }
+        if isTwice || now - (job.sentAt ?? 0) >= Truth.answerTimeout { deny(id) }
     }
 
     mutating func end(_ id: String) {

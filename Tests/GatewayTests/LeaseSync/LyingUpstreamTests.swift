@@ -18,7 +18,7 @@ struct LyingUpstreamTests {
         let truth = world.truth
         // The run was one worth making.
         #expect(truth.started > 50 && world.refused > 100 && world.lost > 20 && world.crashes > 3, "\(world.summary)")
-        #expect(truth.others > 20 && truth.denials > 5 && truth.lies > 500 && world.mostLeases > 8, "\(world.summary)")
+        #expect(truth.others > 20 && truth.denials > 5 && truth.lies > 500 && world.maxLeases > 8, "\(world.summary)")
     }
 }
 
@@ -61,7 +61,7 @@ private struct LyingWorld {
     private var watches = JobPollSchedule()
     private var requests: [Request] = []
     private var pending: [Pending] = []
-    private(set) var (refused, lost, crashes, mostLeases) = (0, 0, 0, 0)
+    private(set) var (refused, lost, crashes, maxLeases) = (0, 0, 0, 0)
 
     init(seed: UInt64) throws {
         random = SeededRandom(state: seed)
@@ -71,7 +71,7 @@ private struct LyingWorld {
         }
         upstream = LyingUpstream(truth)
         questions = JobStatusClient(questions: upstream, path: ScriptedQuestions.path)
-        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         journal.step()
     }
@@ -80,7 +80,7 @@ private struct LyingWorld {
 
     var summary: String {
         "\(truth.started) started, \(truth.others) by others, \(refused) refused, \(lost) lost, \(crashes) crashes, \(truth.denials) denied, "
-            + "\(truth.lies) lies, \(mostLeases) leases"
+            + "\(truth.lies) lies, \(maxLeases) leases"
     }
 
     private var now: Int { truth.now }
@@ -133,13 +133,14 @@ private struct LyingWorld {
         do throws(LeaseConflict) {
             var lease = try table.reserve(
                 key(connection), kind: Self.sync, family: family(connection),
-                from: LeaseOrigin(pathStart: "/", patience: .milliseconds(Truth.patience)), matrix: Self.matrix,
+                from: LeaseOrigin(pathStart: "/", answerTimeout: .milliseconds(Truth.answerTimeout)),
+                matrix: Self.matrix,
                 now: Int64(now))
             while !journal.isDurableForTest(lease.position) { journal.step() }
             lease.forwarded(at: instant)
             // Most are at once with the upstream; one whose answer is lost may take as long as it may.
             let isLost = chance(4)
-            let delay = Int.random(in: 0..<(isLost ? Truth.patience : 300), using: &random)
+            let delay = Int.random(in: 0..<(isLost ? Truth.answerTimeout : 300), using: &random)
             requests.append(
                 Request(lease, connection: connection, sentAt: now, arrivesAt: now + delay, isLost: isLost))
             if isLost { lose(requests[requests.count - 1]) }
@@ -192,7 +193,7 @@ private struct LyingWorld {
     private mutating func tick() async {
         pass(1000)
         let watched = table.watched()
-        mostLeases = max(mostLeases, watched.count)
+        maxLeases = max(maxLeases, watched.count)
         for lease in watches.note(watched, now: instant) { table.endRequest(lease.key, lease.serial) }
         await ask()
     }
@@ -226,7 +227,7 @@ private struct LyingWorld {
         crashes += 1
         disk = chance(2) ? disk.killed() : disk.crashed(&random)
         let entries = try LeaseJournal.recover(from: disk) { _ in }
-        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         let before = requests
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: Self.matrix, now: Int64(now)) }

@@ -23,7 +23,7 @@ struct PollFailuresTests {
         for _ in 0..<5 {
             for organization in 0..<100 { lines += troubles.answered("o\(organization)", .failed) == nil ? 0 : 1 }
         }
-        #expect(lines == PollFailures.mostTold)
+        #expect(lines == PollFailures.maxTold)
     }
 
     @Test("Each way in which an answer proves nothing has its words")

@@ -92,7 +92,7 @@ private struct World {
 
     init(seed: UInt64) throws {
         random = SeededRandom(state: seed)
-        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         journal.step()
     }
@@ -139,7 +139,7 @@ private struct World {
         let kind = [sync, sync, refresh, export].randomElement(using: &random) ?? sync
         do throws(LeaseConflict) {
             let lease = try table.reserve(
-                key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(patience: .milliseconds(400)),
+                key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(answerTimeout: .milliseconds(400)),
                 matrix: matrix, now: Int64(now))
             requests.append(Request(lease, connection: connection, kind: kind))
         } catch { refused += 1 }
@@ -241,7 +241,7 @@ private struct World {
         journal.mend()
         // In an order that the seed alone decides.
         let watched = table.watched().sorted { $0.serial < $1.serial }
-        for lease in watches.due(watched, now: instant, room: JobPollSchedule.mostQuestions - questions.count) {
+        for lease in watches.due(watched, now: instant, room: JobPollSchedule.maxQuestions - questions.count) {
             questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
         }
     }
@@ -300,7 +300,7 @@ private struct World {
         requests = before.filter { if case .sent = $0.progress { true } else { false } }
         disk = chance(2) ? disk.killed() : disk.crashed(&random)
         let entries = try LeaseJournal.recover(from: disk) { _ in }
-        journal = LeaseJournal(disk: disk, leastCompaction: 4000) { _ in }
+        journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
         journal.step()

@@ -99,7 +99,7 @@ struct RemoteLeaseReconcilerTests {
             try watched.second()
             return Set(watched.upstream.targets).count == 40
         }
-        #expect(watched.upstream.mostUnderWay <= JobPollSchedule.mostQuestions)
+        #expect(watched.upstream.maxUnderWay <= JobPollSchedule.maxQuestions)
         #expect(watched.leases.usage().held == 40)
     }
 

@@ -15,7 +15,7 @@ final class ScriptedQuestions: InternalRequesting {
         var answers: [String: InternalResponse] = [:]
         var asked: [Question] = []
         var underWay = 0
-        var mostUnderWay = 0
+        var maxUnderWay = 0
         var gate: Gate?
     }
 
@@ -34,13 +34,13 @@ final class ScriptedQuestions: InternalRequesting {
     var targets: [String] { asked.map(\.target) }
 
     /// How many questions there were at the same time.
-    var mostUnderWay: Int { state.withLock { $0.mostUnderWay } }
+    var maxUnderWay: Int { state.withLock { $0.maxUnderWay } }
 
     func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
         let gate = state.withLock { state in
             state.asked.append(Question(target: target, organization: organization))
             state.underWay += 1
-            state.mostUnderWay = max(state.mostUnderWay, state.underWay)
+            state.maxUnderWay = max(state.maxUnderWay, state.underWay)
             return state.gate
         }
         await gate?.pass()

@@ -104,7 +104,7 @@ struct RateLimiterTests {
     }
 
     @Test("The longest wait of all refusing limits is the one told")
-    func longestWait() {
+    func maxWait() {
         let limiter = RateLimiter()
         let short = RateLimit(key: limiter.key("short"), count: 60, period: 60 * second, burst: 1)
         let long = RateLimit(key: limiter.key("long"), count: 2, period: 60 * second, burst: 1)

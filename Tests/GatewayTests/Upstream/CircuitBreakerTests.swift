@@ -24,12 +24,12 @@ struct CircuitBreakerTests {
     @Test("The breaker opens with the last of so many failures in a row, and a success in between begins anew")
     func opens() {
         var health = Self.health()
-        #expect(health.isWell)
+        #expect(health.isHealthy)
         for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
-        #expect(!health.isWell)
+        #expect(!health.isHealthy)
         #expect(health.admission(now: Self.start) == .admitted)
         _ = health.succeeded()
-        #expect(health.isWell)
+        #expect(health.isHealthy)
         for _ in 0..<2 { #expect(health.failed(now: Self.start) == nil) }
         #expect(health.admission(now: Self.start) == .admitted)
         _ = health.failed(now: Self.start)
@@ -43,14 +43,14 @@ struct CircuitBreakerTests {
         _ = health.failed(now: Self.start)
         #expect(health.admission(now: Self.start + .milliseconds(4999)) == .refused)
         let later = Self.start + .seconds(5)
-        #expect(health.admission(now: later) == .onTrial)
+        #expect(health.admission(now: later) == .probe)
         #expect(health.admission(now: later) == .refused)
         // One that takes too long keeps no other from trying.
         #expect(health.admission(now: later + .milliseconds(4999)) == .refused)
-        #expect(health.admission(now: later + .seconds(5)) == .onTrial)
+        #expect(health.admission(now: later + .seconds(5)) == .probe)
         #expect(health.admission(now: later + .seconds(9)) == .refused)
         #expect(health.succeeded() == .back)
-        #expect(health.isWell)
+        #expect(health.isHealthy)
         #expect(health.admission(now: later) == .admitted)
     }
 
@@ -64,11 +64,11 @@ struct CircuitBreakerTests {
             #expect(health.opensAt() == opensAt)
             #expect(health.admission(now: Instant(nanoseconds: opensAt.nanoseconds - 1)) == .refused)
             now = opensAt
-            #expect(health.admission(now: now) == .onTrial)
-            _ = health.failed(onTrial: true, now: now)
+            #expect(health.admission(now: now) == .probe)
+            _ = health.failed(asProbe: true, now: now)
         }
         now = now + .seconds(80)
-        #expect(health.admission(now: now) == .onTrial)
+        #expect(health.admission(now: now) == .probe)
         _ = health.succeeded()
         // After a success it is short again.
         _ = health.failed(now: now)
@@ -78,17 +78,17 @@ struct CircuitBreakerTests {
     @Test("A try that told nothing is made again at once")
     func abandoned() {
         var health = Self.health(failures: 1)
-        health.trialAbandoned(now: Self.start)
-        #expect(health.isWell)
+        health.probeAbandoned(now: Self.start)
+        #expect(health.isHealthy)
         _ = health.failed(now: Self.start)
         let opensAt = health.opensAt()
-        health.trialAbandoned(now: Self.start)
+        health.probeAbandoned(now: Self.start)
         #expect(health.opensAt() == opensAt)
         let later = Self.start + .seconds(5)
-        #expect(health.admission(now: later) == .onTrial)
-        health.trialAbandoned(now: later)
-        #expect(health.admission(now: later) == .onTrial)
-        _ = health.failed(onTrial: true, now: later)
+        #expect(health.admission(now: later) == .probe)
+        health.probeAbandoned(now: later)
+        #expect(health.admission(now: later) == .probe)
+        _ = health.failed(asProbe: true, now: later)
         #expect(health.opensAt() == later + .seconds(10))
     }
 
@@ -99,12 +99,12 @@ struct CircuitBreakerTests {
         _ = health.failed(now: Self.start + .seconds(4))
         #expect(health.opensAt() == Self.start + .seconds(5))
         // Nor does it end the try of another one.
-        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
+        #expect(health.admission(now: Self.start + .seconds(5)) == .probe)
         _ = health.failed(now: Self.start + .seconds(6))
         #expect(health.opensAt() == nil, "one finds out")
         #expect(health.admission(now: Self.start + .seconds(9)) == .refused)
         _ = health.succeeded()
-        #expect(health.isWell)
+        #expect(health.isHealthy)
     }
 
     @Test("So many bad checks take it out, so many good ones bring it back, and each tells of it once")
@@ -117,7 +117,7 @@ struct CircuitBreakerTests {
         let good = (0..<3).map { _ in health.checked(isGood: true) }
         #expect(good == [false, true, false])
         #expect(health.admission(now: Self.start) == .admitted)
-        #expect(health.isWell)
+        #expect(health.isHealthy)
         // Not in a row.
         for isGood in [false, false, true, false, false, true] {
             let hasChanged = health.checked(isGood: isGood)
@@ -136,7 +136,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start + .seconds(100)) == .refused)
         // The checks close the breaker as well.
         #expect(health.checked(isGood: true) == true)
-        #expect(health.isWell)
+        #expect(health.isHealthy)
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
@@ -155,12 +155,12 @@ struct CircuitBreakerTests {
     func unchecked() {
         var health = Self.health()
         for _ in 0..<100 { #expect(health.checked(isGood: false) == false) }
-        #expect(health.isWell)
+        #expect(health.isHealthy)
     }
 }
 
 extension CircuitBreaker {
-    mutating func failed(onTrial isTrial: Bool = false, now: Instant) -> Change? {
-        wasUnreachable(.connectionRefused, onTrial: isTrial, now: now) { _ in true }
+    mutating func failed(asProbe isProbe: Bool = false, now: Instant) -> Change? {
+        wasUnreachable(.connectionRefused, asProbe: isProbe, now: now) { _ in true }
     }
 }

@@ -163,9 +163,9 @@ struct ConcurrencyLimiterTests {
                     for _ in 0..<400 {
                         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                         // Most deadlines are over in the turn in which places are given back.
-                        let patience = Duration.microseconds(Int64(random >> 33 % 300))
+                        let answerTimeout = Duration.microseconds(Int64(random >> 33 % 300))
                         do throws(UpstreamFailure) {
-                            let place = try await limiter.acquire(on: loop, before: .now() + patience, &share)
+                            let place = try await limiter.acquire(on: loop, before: .now() + answerTimeout, &share)
                             counts.admitted.wrappingAdd(1, ordering: .relaxed)
                             if random >> 50 & 3 == 0 { await Task.yield() }
                             _ = consume place

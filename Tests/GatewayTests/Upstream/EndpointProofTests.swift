@@ -18,10 +18,10 @@ struct EndpointProofTests {
     /// Reports one status, and says whether that put the endpoint out.
     private func status(
         _ health: inout CircuitBreaker, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
-        onTrial isTrial: Bool = false, mayLeave: Bool = true
+        asProbe isProbe: Bool = false, mayLeave: Bool = true
     ) -> CircuitBreaker.Change? {
         health.answered(
-            status: 503, to: organization, good: good, onTrial: isTrial, now: Self.start + .seconds(seconds)
+            status: 503, to: organization, good: good, asProbe: isProbe, now: Self.start + .seconds(seconds)
         ) { _ in mayLeave }
     }
 
@@ -41,7 +41,7 @@ struct EndpointProofTests {
         for index in 0..<10_000 {
             #expect(status(&health, UInt64(index % 3)) == nil)
         }
-        #expect(health.isWell && !health.isOut)
+        #expect(health.isHealthy && !health.isEjected)
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
@@ -51,8 +51,8 @@ struct EndpointProofTests {
         for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
         // The good answers are counted from the first status on.
         #expect(status(&health, 2, good: 106) == nil)
-        #expect(status(&health, 2, good: 106) == .out(.seconds(5), .status(503), isTrial: false))
-        #expect(health.isOut)
+        #expect(status(&health, 2, good: 106) == .out(.seconds(5), .status(503), isProbe: false))
+        #expect(health.isEjected)
     }
 
     @Test("Statuses that came long ago do not count")
@@ -63,37 +63,37 @@ struct EndpointProofTests {
         for organization in [1, 2, 3, 4] as [UInt64] { #expect(status(&health, organization, at: 10) == nil) }
         health.forgetStatuses(now: Self.start + .seconds(20))
         #expect(health.countsUntil == nil)
-        #expect(health.isWell)
+        #expect(health.isHealthy)
     }
 
     @Test("Without room statuses change nothing")
     func noRoom() {
         var health = health
         for index in 0..<100 { #expect(status(&health, UInt64(index), mayLeave: false) == nil) }
-        #expect(health.isWell)
+        #expect(health.isHealthy)
     }
 
     @Test("A status shows that what did not answer is there again, but not that what answered so is well")
     func trials() {
         var health = health
         for _ in 0..<5 { _ = health.failed(now: Self.start) }
-        #expect(health.admission(now: Self.start + .seconds(5)) == .onTrial)
-        #expect(status(&health, 1, at: 5, onTrial: true) == .back)
+        #expect(health.admission(now: Self.start + .seconds(5)) == .probe)
+        #expect(status(&health, 1, at: 5, asProbe: true) == .back)
         for organization in [1, 2, 3, 4, 5] as [UInt64] { _ = status(&health, organization, at: 6) }
-        #expect(health.isOut)
-        #expect(health.admission(now: Self.start + .seconds(11)) == .onTrial)
-        #expect(status(&health, 1, at: 11, onTrial: true) == .out(.seconds(10), .status(503), isTrial: true))
+        #expect(health.isEjected)
+        #expect(health.admission(now: Self.start + .seconds(11)) == .probe)
+        #expect(status(&health, 1, at: 11, asProbe: true) == .out(.seconds(10), .status(503), isProbe: true))
     }
 
     @Test("Requests of one organization that get no answer prove nothing while others are served")
     func silence() {
         var health = health
         for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
-        #expect(!health.isOut && !health.isWell)
+        #expect(!health.isEjected && !health.isHealthy)
         #expect(silence(&health, 2, servesOthers: true) == nil)
         #expect(silence(&health, 0, servesOthers: true) == nil, "who has no token is no organization")
         #expect(
-            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isProbe: false))
     }
 
     @Test("Whoever asks without a token is not one of those that are served")
@@ -112,7 +112,7 @@ struct EndpointProofTests {
         var health = health
         for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
         #expect(
-            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .unanswered(.answerTimeout), isTrial: false))
+            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .unanswered(.answerTimeout), isProbe: false))
     }
 
     @Test("What may not leave is told once, and leaves when it may")
@@ -125,7 +125,7 @@ struct EndpointProofTests {
         #expect(fail(false) == .kept(.unreachable(.connectionRefused)))
         #expect(fail(false) == nil)
         #expect(health.admission(now: Self.start) == .admitted)
-        #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isTrial: false))
+        #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isProbe: false))
     }
 
     @Test("The only one left is tried after the shortest time, however often it failed")
@@ -136,8 +136,8 @@ struct EndpointProofTests {
         for _ in 0..<4 {
             now = now + .seconds(5)
             #expect(health.admission(now: Instant(nanoseconds: now.nanoseconds - 1), isNeeded: true) == .refused)
-            #expect(health.admission(now: now, isNeeded: true) == .onTrial)
-            _ = health.failed(onTrial: true, now: now)
+            #expect(health.admission(now: now, isNeeded: true) == .probe)
+            _ = health.failed(asProbe: true, now: now)
         }
         #expect(health.admission(now: now + .seconds(79)) == .refused)
     }

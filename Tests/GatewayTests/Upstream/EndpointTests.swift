@@ -27,20 +27,20 @@ struct EndpointTests {
         let endpoint = self.endpoint(outAfter: 1)
         for _ in 0..<3 { endpoint.began() }
         #expect(endpoint.load == 3)
-        endpoint.ended(.good(organization: 1), onTrial: false, now: Self.start)
-        endpoint.ended(.unknown, onTrial: false, now: Self.start)
+        endpoint.ended(.good(organization: 1), asProbe: false, now: Self.start)
+        endpoint.ended(.unknown, asProbe: false, now: Self.start)
         #expect(endpoint.load == 1)
-        #expect(endpoint.isWell)
-        endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+        #expect(endpoint.isHealthy)
+        endpoint.ended(.unreachable(.connectionRefused), asProbe: false, now: Self.start)
         #expect(endpoint.load == 0)
-        #expect(!endpoint.isWell)
+        #expect(!endpoint.isHealthy)
         #expect(endpoint.admission(now: Self.start) == .refused)
-        #expect(endpoint.admission(now: Self.start + .seconds(5)) == .onTrial)
+        #expect(endpoint.admission(now: Self.start + .seconds(5)) == .probe)
         for _ in 0..<2 { endpoint.began() }
-        endpoint.ended(.unknown, onTrial: false, now: Self.start)
+        endpoint.ended(.unknown, asProbe: false, now: Self.start)
         #expect(endpoint.admission(now: Self.start + .seconds(9)) == .refused)
-        endpoint.ended(.good(organization: 1), onTrial: true, now: Self.start)
-        #expect(endpoint.isWell)
+        endpoint.ended(.good(organization: 1), asProbe: true, now: Self.start)
+        #expect(endpoint.isHealthy)
         #expect(endpoint.opensAt == nil)
     }
 
@@ -60,22 +60,22 @@ struct EndpointTests {
                 for endpoint in endpoints {
                     endpoint.began()
                     endpoint.ended(
-                        .refusing(status: 503, organization: UInt64(round)), onTrial: false, now: Self.start)
+                        .refusing(status: 503, organization: UInt64(round)), asProbe: false, now: Self.start)
                 }
             }
-            #expect(endpoints.count(where: \.isOut) == count / 2)
+            #expect(endpoints.count(where: \.isEjected) == count / 2)
             for endpoint in endpoints {
                 endpoint.began()
-                endpoint.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
+                endpoint.ended(.unreachable(.connectionRefused), asProbe: false, now: Self.start)
             }
-            #expect(endpoints.count(where: \.isOut) == max(1, count / 2))
+            #expect(endpoints.count(where: \.isEjected) == max(1, count / 2))
             // One that is back makes room for one that fails.
-            if let back = endpoints.first(where: \.isOut), let next = endpoints.first(where: { !$0.isOut }) {
+            if let back = endpoints.first(where: \.isEjected), let next = endpoints.first(where: { !$0.isEjected }) {
                 back.began()
-                back.ended(.good(organization: 1), onTrial: false, now: Self.start)
+                back.ended(.good(organization: 1), asProbe: false, now: Self.start)
                 next.began()
-                next.ended(.unreachable(.connectionRefused), onTrial: false, now: Self.start)
-                #expect(!back.isOut && next.isOut)
+                next.ended(.unreachable(.connectionRefused), asProbe: false, now: Self.start)
+                #expect(!back.isEjected && next.isEjected)
                 #expect(said.withLock { $0.contains { $0.hasSuffix("is in use again") } })
             }
             #expect(
@@ -91,14 +91,14 @@ struct EndpointTests {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
             endpoint.began()
-            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+            endpoint.ended(outcome, asProbe: false, now: Self.start + .seconds(seconds))
         }
         for organization in [7, 1, 1, 1] as [UInt64] { ended(.good(organization: organization)) }
         for _ in 0..<20 { ended(.unanswered(.answerTimeout, organization: 1)) }
-        #expect(!endpoint.isOut)
+        #expect(!endpoint.isEjected)
         // Long after that nobody else is there any more.
         ended(.unanswered(.answerTimeout, organization: 1), at: 601)
-        #expect(endpoint.isOut)
+        #expect(endpoint.isEjected)
     }
 
     @Test("Good answers are counted only while some are none")
@@ -106,12 +106,12 @@ struct EndpointTests {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {
             endpoint.began()
-            endpoint.ended(outcome, onTrial: false, now: Self.start + .seconds(seconds))
+            endpoint.ended(outcome, asProbe: false, now: Self.start + .seconds(seconds))
         }
         ended(.good(organization: 1), at: 0)
         #expect(endpoint.goodAnswers == 0)
         ended(.refusing(status: 502, organization: 1), at: 1)
-        #expect(endpoint.isWell)
+        #expect(endpoint.isHealthy)
         for second in 2...4 { ended(.good(organization: 1), at: second) }
         #expect(endpoint.goodAnswers == 3)
         for second in 12...20 { ended(.good(organization: 1), at: second) }

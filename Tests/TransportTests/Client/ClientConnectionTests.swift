@@ -25,7 +25,7 @@ struct ClientConnectionTests {
                 #expect(try peer.request() == "GET / HTTP/1.1\r\n\r\n")
                 try peer.send(Array(text.utf8.prefix(cut)))
                 // Takes what has come already.
-                let isInterim = try await rig.run { try $0.headAtHand() && $0.head.isInterim }
+                let isInterim = try await rig.run { try $0.tryHead() && $0.head.isInterim }
                 try peer.send(Array(text.utf8.dropFirst(cut)))
                 let answer = try await rig.answer()
                 #expect(answer.status == 200)
@@ -127,8 +127,8 @@ struct ClientConnectionTests {
     func slowPeer() async throws {
         try await connected { rig, peer in
             let size = 16 << 20
-            let patience = Duration.milliseconds(400)
-            async let sent = rig.send(.post, body: String(repeating: "x", count: size), within: patience)
+            let timeout = Duration.milliseconds(400)
+            async let sent = rig.send(.post, body: String(repeating: "x", count: size), within: timeout)
             let start = Instant.now()
             var received = 0
             for step in 1...8 {
@@ -373,7 +373,7 @@ struct ConnectionPoolTests {
                 }
                 try await waitUntilAsync { try await rig.run { $0.watch.isReadable } }
                 if isUpload {
-                    let hasHead = try await rig.run { try $0.headAtHand() }
+                    let hasHead = try await rig.run { try $0.tryHead() }
                     #expect(!hasHead)
                     let rest = try await rig.run { connection in
                         connection.output += Array("cd".utf8)

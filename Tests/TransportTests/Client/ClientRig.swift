@@ -81,13 +81,13 @@ final class ClientRig: @unchecked Sendable {
     /// Sends a whole request.
     @discardableResult
     func send(
-        _ method: HTTPMethod = .get, body: String = "", within patience: Duration = .seconds(20)
+        _ method: HTTPMethod = .get, body: String = "", within timeout: Duration = .seconds(20)
     ) async throws -> ClientConnection.Sent {
         try await run { connection in
             connection.requestStarted(method)
             connection.output += Array("\(method.name) / HTTP/1.1\r\n\r\n".utf8)
             connection.requestFinished(with: Array(body.utf8))
-            return try await connection.flush(within: patience)
+            return try await connection.flush(within: timeout)
         }
     }
 
@@ -162,10 +162,10 @@ final class Peer: Sendable {
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        var patience = timeval(tv_sec: 20, tv_usec: 0)
+        var timeout = timeval(tv_sec: 20, tv_usec: 0)
         var one: Int32 = 1
         // SAFETY: the kernel reads the options from our stack.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
 

@@ -166,18 +166,18 @@ struct NameResolverTests {
             #expect(Set(service.names) == ["a.test", "b.test"])
 
             let outcomes = try await withThrowingTaskGroup(of: HostAddresses.self) { group in
-                for index in 0..<NameResolver.mostQueued + 5 {
+                for index in 0..<NameResolver.maxQueued + 5 {
                     group.addTask { try await ask("n\(index).test", seconds: 20) }
                 }
                 var outcomes: [HostAddresses] = []
                 while outcomes.count < 5, let outcome = try await group.next() { outcomes.append(outcome) }
-                for index in 0..<NameResolver.mostQueued + 5 { service.answer("n\(index).test", .notFound) }
+                for index in 0..<NameResolver.maxQueued + 5 { service.answer("n\(index).test", .notFound) }
                 for name in ["a.test", "b.test"] { service.answer(name, .notFound) }
                 while let outcome = try await group.next() { outcomes.append(outcome) }
                 return outcomes
             }
             #expect(outcomes.prefix(5) == .init(repeating: .temporaryFailure, count: 5))
-            #expect(outcomes.dropFirst(5) == .init(repeating: .notFound, count: NameResolver.mostQueued))
+            #expect(outcomes.dropFirst(5) == .init(repeating: .notFound, count: NameResolver.maxQueued))
             try waitUntil { resolver.threadsForTest == 0 && resolver.namesForTest == 0 }
         }
     }

@@ -2,12 +2,12 @@
 enum JournalFrame {
     private static let headBytes = 8
     /// The longest payload: a lease with its job, all names at their longest.
-    static let mostBytes = 16_384
+    static let maxBytes = 16_384
 
     /// The bytes of a record. The checksum covers the length, too.
     static func encode(_ payload: [UInt8]) -> [UInt8] {
         precondition(
-            (1...mostBytes).contains(payload.count), "a record of \(payload.count) bytes could not be read again")
+            (1...maxBytes).contains(payload.count), "a record of \(payload.count) bytes could not be read again")
         let length = bytes(of: UInt32(payload.count))
         var frame = length
         frame.reserveCapacity(headBytes + payload.count)
@@ -48,7 +48,7 @@ enum JournalFrame {
 
     private static func payload(in file: [UInt8], at offset: Int) -> Range<Int>? {
         let length = Int(word(file, at: offset))
-        guard (1...mostBytes).contains(length), offset + headBytes + length <= file.count else { return nil }
+        guard (1...maxBytes).contains(length), offset + headBytes + length <= file.count else { return nil }
         let payload = offset + headBytes..<offset + headBytes + length
         let checksum = CRC32C.checksum(Array(file[offset..<offset + 4]), file.span.extracting(payload))
         return word(file, at: offset + 4) == checksum ? payload : nil

@@ -30,17 +30,17 @@ struct JournalState {
     private var durable: UInt64 = 0
     private var nextCompaction: Int
     private(set) var fileBytes = 0
-    private let leastCompaction: Int
+    private let minCompaction: Int
 
     /// No file grows beyond this.
-    static let mostFileBytes = 256 << 20
+    static let maxFileBytes = 256 << 20
     /// More than this does not wait for a disk that hangs.
-    static let mostPending = 16 << 20
+    static let maxPending = 16 << 20
 
-    /// A file below `leastCompaction` bytes is not worth writing anew.
-    init(leastCompaction: Int) {
-        self.leastCompaction = leastCompaction
-        nextCompaction = leastCompaction
+    /// A file below `minCompaction` bytes is not worth writing anew.
+    init(minCompaction: Int) {
+        self.minCompaction = minCompaction
+        nextCompaction = minCompaction
     }
 
     /// Whether changes find their way to the disk.
@@ -64,7 +64,7 @@ struct JournalState {
         }
         appended += 1
         if isAvailable { pending += frame }
-        if pending.count > Self.mostPending { breakOff() }
+        if pending.count > Self.maxPending { breakOff() }
         return appended
     }
 
@@ -72,7 +72,7 @@ struct JournalState {
     mutating func mend() { if case .broken = mode { isMendingDue = true } }
 
     mutating func beginStep() -> Step {
-        var needsImage = fileBytes > Self.mostFileBytes
+        var needsImage = fileBytes > Self.maxFileBytes
         if case .broken = mode {
             mode = .mending
             isMendingDue = false
@@ -91,7 +91,7 @@ struct JournalState {
         durable = step.position
         self.fileBytes = fileBytes
         // Twice what it is, so that a file of live leases alone is not written again and again.
-        if step.image != nil { nextCompaction = max(leastCompaction, 2 * fileBytes) }
+        if step.image != nil { nextCompaction = max(minCompaction, 2 * fileBytes) }
         // Not where an overflow has broken it meanwhile: what came since is not in the file.
         if case .mending = mode { mode = .sound }
     }

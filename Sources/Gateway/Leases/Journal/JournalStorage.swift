@@ -26,12 +26,12 @@ package struct JournalFolder: JournalStorage {
     private let path: String
 
     /// No more leases than fit here could be of use to anyone.
-    private static let mostBytes = 1 << 30
+    private static let maxBytes = 1 << 30
 
     package init(path: String) { self.path = path }
 
     package func contents(of name: String) throws(SystemError) -> [UInt8]? {
-        try FileSystem.contents(of: "\(path)/\(name)", atMost: Self.mostBytes)
+        try FileSystem.contents(of: "\(path)/\(name)", atMost: Self.maxBytes)
     }
 
     package func create(_ name: String) throws(SystemError) -> any JournalFile {

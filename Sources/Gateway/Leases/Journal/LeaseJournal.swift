@@ -34,11 +34,11 @@ package final class LeaseJournal: Sendable {
     private let thread = Mutex<WorkThread?>(nil)
 
     /// How long a request waits for the disk.
-    private static let patience = Duration.seconds(10)
+    private static let maxWait = Duration.seconds(10)
 
-    /// A file below `leastCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
-    init(disk: any JournalStorage, leastCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
-        state = Mutex(State(queue: JournalState(leastCompaction: leastCompaction)))
+    /// A file below `minCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
+    init(disk: any JournalStorage, minCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
+        state = Mutex(State(queue: JournalState(minCompaction: minCompaction)))
         writer = Mutex(JournalWriter(disk: disk))
         self.warn = warn
     }
@@ -96,7 +96,7 @@ package final class LeaseJournal: Sendable {
                 if state.queue.isDurable(position) { return true }
                 guard state.queue.isAvailable, !state.isClosed else { return false }
                 state.waiters.append(
-                    Waiter(position: position, deadline: .now() + Self.patience, continuation: continuation))
+                    Waiter(position: position, deadline: .now() + Self.maxWait, continuation: continuation))
                 return nil
             }
             if let outcome { continuation.resume(returning: outcome) }

@@ -30,7 +30,7 @@ extension LeaseChange {
     func frame() -> [UInt8] {
         var payload = encode(withLocation: true)
         // A path can be of any length; everything else is bounded.
-        if payload.count > JournalFrame.mostBytes { payload = encode(withLocation: false) }
+        if payload.count > JournalFrame.maxBytes { payload = encode(withLocation: false) }
         return JournalFrame.encode(payload)
     }
 
@@ -62,9 +62,9 @@ extension LeaseChange {
                 json.name("path")
                 json.string(entry.origin.pathStart)
             }
-            if let patience = entry.origin.patience {
+            if let answerTimeout = entry.origin.answerTimeout {
                 json.name("patience")
-                json.integer(patience.wholeMilliseconds)
+                json.integer(answerTimeout.wholeMilliseconds)
             }
             if entry.origin.mayRestart {
                 json.name("restarts")
@@ -93,9 +93,10 @@ extension LeaseChange {
         else { return nil }
         // Whom to ask is then unknown, but not that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
-        let patience = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
+        let answerTimeout = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
         let origin = LeaseOrigin(
-            pathStart: json["path"]?.string ?? "", patience: patience, mayRestart: json["restarts"]?.bool ?? false)
+            pathStart: json["path"]?.string ?? "", answerTimeout: answerTimeout,
+            mayRestart: json["restarts"]?.bool ?? false)
         self = .held(
             LeaseJournalRecord(
                 serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,

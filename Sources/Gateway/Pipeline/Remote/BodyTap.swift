@@ -16,7 +16,7 @@ struct BodyTap {
         self.isWanted = isWanted
         self.holdsBack = holdsBack
         self.coding = coding
-        limit = holdsBack ? JobObserver.mostBytes : JobObserver.mostBytesInPassing
+        limit = holdsBack ? JobObserver.maxBytes : JobObserver.maxBytesInPassing
     }
 
     mutating func append(_ range: Range<Int>, of upstream: ClientConnection) {

@@ -10,7 +10,7 @@ extension Worker {
         to endpoint: Endpoint, _ client: UpstreamClient, _ framing: ForwardedFraming, _ output: inout [UInt8]
     ) {
         let head = connection.head
-        let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+        let bytes = connection.headBytes
         let isTrusted = exchange.policies.trusts(connection.peer)
 
         output += endpoint.lineStarts[Int(head.method.rawValue)]

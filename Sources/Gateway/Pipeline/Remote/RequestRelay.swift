@@ -50,7 +50,7 @@ extension Worker {
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? connection.watch : watch
-            let unused = reuses ? client.linkAtOnce() : nil
+            let unused = reuses ? client.tryLink() : nil
             var link: CheckedOutConnection
             switch consume unused {
             case .some(let unused): link = unused
@@ -111,7 +111,7 @@ extension Worker {
 
     private func isLoop(_ connection: borrowing ServerConnection) -> Bool {
         let head = connection.head
-        let bytes = connection.input.span.extracting(connection.headStart..<connection.headStart + head.end)
+        let bytes = connection.headBytes
         return ForwardedFields.isLoop(head, bytes)
     }
 
@@ -121,7 +121,7 @@ extension Worker {
     ) throws(RelayFailure) -> ClientConnection.Sent {
         guard case .whole(let bytes) = body else { return .blocked }
         upstream.requestFinished(with: bytes)
-        do throws(ClientFailure) { return try upstream.flushAtOnce() } catch { throw .upstream(error) }
+        do throws(ClientFailure) { return try upstream.tryFlush() } catch { throw .upstream(error) }
     }
 
     /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
@@ -194,9 +194,9 @@ extension Worker {
         _ connection: inout ServerConnection
     ) async throws(RelayFailure) -> Bool {
         while true {
-            let patience = min(client.bodyProgress(of: grant.route), connection.answerEnd - loop.now)
+            let timeout = min(client.bodyProgress(of: grant.route), connection.answerEnd - loop.now)
             do throws(ClientFailure) {
-                guard try await upstream.flush(within: patience, unlessClosing: watch) == .answered else {
+                guard try await upstream.flush(within: timeout, unlessClosing: watch) == .answered else {
                     return false
                 }
             } catch { throw .upstream(error) }
@@ -209,7 +209,7 @@ extension Worker {
         _ upstream: ClientConnection, _ watch: SocketReadiness?, _ connection: inout ServerConnection
     ) async throws(RelayFailure) -> Bool {
         while true {
-            do throws(ClientFailure) { guard try upstream.headAtHand() else { return false } } catch {
+            do throws(ClientFailure) { guard try upstream.tryHead() else { return false } } catch {
                 throw .upstream(error)
             }
             guard try await passOnInterim(upstream, watch, &connection) else { return true }
@@ -237,7 +237,7 @@ extension Worker {
     ) async throws(RelayFailure) {
         while true {
             do throws(ClientFailure) {
-                while try !upstream.headAtHand() {
+                while try !upstream.tryHead() {
                     try await upstream.awaitBytes(before: deadline, unlessClosing: watch)
                 }
             } catch { throw .upstream(error) }

@@ -97,7 +97,7 @@ extension Worker {
         do throws(ClientFailure) {
             while true {
                 guard loop.now < connection.answerEnd else { throw .deadlinePassed }
-                switch try relayAtHand(over: upstream, as: framing, &copy, &connection.output) {
+                switch try tryRelay(over: upstream, as: framing, &copy, &connection.output) {
                 case .end: return
                 case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(
@@ -136,11 +136,11 @@ extension Worker {
     }
 
     /// Appends what is here of the body.
-    private func relayAtHand(
+    private func tryRelay(
         over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyTap, _ output: inout [UInt8]
     ) throws(ClientFailure) -> Stop {
         while output.count < ServerConnection.recordBytes || copy.holdsBack {
-            switch try upstream.bodyPieceAtHand() {
+            switch try upstream.tryBodyPiece() {
             case .bytes(let range)?:
                 copy.append(range, of: upstream)
                 if framing == .chunked {

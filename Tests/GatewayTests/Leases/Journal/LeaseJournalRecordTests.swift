@@ -21,9 +21,9 @@ struct LeaseJournalRecordTests {
     @Test("Where its request went and how long it may be at work comes back")
     func origin() throws {
         for origin in [
-            LeaseOrigin(pathStart: "/v1/organizations/", patience: .seconds(75), mayRestart: true),
-            LeaseOrigin(pathStart: "", patience: .milliseconds(1)),
-            LeaseOrigin(pathStart: "/\u{e9}\"", patience: .zero), LeaseOrigin(pathStart: "/", patience: nil),
+            LeaseOrigin(pathStart: "/v1/organizations/", answerTimeout: .seconds(75), mayRestart: true),
+            LeaseOrigin(pathStart: "", answerTimeout: .milliseconds(1)),
+            LeaseOrigin(pathStart: "/\u{e9}\"", answerTimeout: .zero), LeaseOrigin(pathStart: "/", answerTimeout: nil),
         ] {
             let entry = LeaseJournalRecord(
                 serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .airweave, since: 5,
@@ -37,8 +37,8 @@ struct LeaseJournalRecordTests {
         let entry = LeaseJournalRecord(
             serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 5,
             job: nil,
-            origin: LeaseOrigin(patience: .nanoseconds(1_000_001)))
-        #expect(try written(entry).entry?.origin.patience == .milliseconds(2))
+            origin: LeaseOrigin(answerTimeout: .nanoseconds(1_000_001)))
+        #expect(try written(entry).entry?.origin.answerTimeout == .milliseconds(2))
     }
 
     @Test("What an older gateway wrote is read, without them")
@@ -51,10 +51,10 @@ struct LeaseJournalRecordTests {
     @Test(
         "A patience that cannot be meant is not known, none or a day",
         arguments: [("-1", 0), ("\"75s\"", nil), ("1e99", nil), ("9223372036854775807", 86400), ("1000", 1)])
-    func damaged(patience: String, seconds: Int?) {
+    func damaged(answerTimeout: String, seconds: Int?) {
         let entry = read(
-            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(patience)}"#
+            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(answerTimeout)}"#
         )
-        #expect(entry?.origin == LeaseOrigin(patience: seconds.map { .seconds($0) }))
+        #expect(entry?.origin == LeaseOrigin(answerTimeout: seconds.map { .seconds($0) }))
     }
 }

@@ -16,10 +16,10 @@ private struct Kept {
     let journal: LeaseJournal
     let table: LeaseTable
 
-    init(_ disk: MemoryDisk, leastCompaction: Int = 1 << 20) throws(SystemError) {
+    init(_ disk: MemoryDisk, minCompaction: Int = 1 << 20) throws(SystemError) {
         self.disk = disk
         let entries = try LeaseJournal.recover(from: disk) { _ in }
-        journal = LeaseJournal(disk: disk, leastCompaction: leastCompaction) { _ in }
+        journal = LeaseJournal(disk: disk, minCompaction: minCompaction) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: 100) }
         journal.step()
@@ -215,7 +215,7 @@ struct LeaseJournalTests {
     @Test("A crash before any operation of a compaction finds every lease")
     func compaction() throws {
         let disk = MemoryDisk()
-        let kept = try Kept(disk, leastCompaction: 20_000)
+        let kept = try Kept(disk, minCompaction: 20_000)
         for number in 0..<20 { try kept.hold(number) }
         kept.journal.step()
         let lost = Mutex<[Int]>([])
@@ -248,7 +248,7 @@ struct LeaseJournalTests {
     @Test("A compaction that fails before the new file has its name is put off, and no request fails")
     func failedCompaction() throws {
         let disk = MemoryDisk()
-        var queue = JournalState(leastCompaction: 100)
+        var queue = JournalState(minCompaction: 100)
         var writer = JournalWriter(disk: disk)
         func step() -> Bool {
             let step = queue.beginStep()
@@ -295,7 +295,7 @@ struct LeaseJournalTests {
 
     @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
     func overflow() throws {
-        var queue = JournalState(leastCompaction: 1 << 20)
+        var queue = JournalState(minCompaction: 1 << 20)
         queue.ended(queue.beginStep(), succeeded: true, fileBytes: 0)
         // The disk is busy with this for a long time.
         let slow = queue.beginStep()
@@ -323,7 +323,8 @@ struct LeaseJournalThreadTests {
     @Test("Many requests are secured together, and found after a kill", .timeLimit(.minutes(1)))
     func groups() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<100 {
                 group.addTask {
@@ -346,7 +347,8 @@ struct LeaseJournalThreadTests {
     func fullDisk() async throws {
         let disk = MemoryDisk()
         let lines = Mutex<[String]>([])
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { line in
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) {
+            line in
             lines.withLock { $0.append(line) }
         }
         let key = LeaseKey(organization: "org", connection: "conn_1")
@@ -375,7 +377,8 @@ struct LeaseJournalThreadTests {
     @Test("A request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
     func hangingDisk() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in
+        }
         let hangs = Atomic(true)
         let isWaiting = Atomic(false)
         disk.before { _ in
@@ -406,7 +409,9 @@ struct LeaseJournalThreadTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let disk = JournalFolder(path: folder.path)
         for round in 0..<3 {
-            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
+            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) {
+                _ in
+            }
             #expect(table.usage().uncertain == round)
             let key = LeaseKey(organization: "org", connection: "conn_\(round)")
             let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
@@ -417,14 +422,14 @@ struct LeaseJournalThreadTests {
         let file = folder.appending(path: JournalWriter.name).path
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
         let absent = JournalFolder(path: folder.path + "/absent")
-        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, patience: .zero, now: 0) { _ in }
+        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
         #expect(!journal.isAvailable)
         journal.close()
         // A folder in place of the file: nobody knows which leases there are.
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
         #expect(throws: SystemError.self) {
-            try LeaseTable.restored(from: disk, matrix: matrix, patience: .zero, now: 0) { _ in }
+            try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
         }
     }
 }

@@ -1,0 +1,206 @@
+internal import HTTP
+internal import Policy
+
+/// An error answer before it is bytes.
+package struct ErrorResponse: Equatable, Sendable {
+    package var status: Int
+    package var code: String
+    package var message: String
+    package var details: [ErrorDetail.Member] = []
+    /// The value of `Retry-After`; `nil`: there is none.
+    package var retryAfterSeconds: Int?
+    /// The challenge that a 401 must have (RFC 9110, section 15.5.2).
+    package var authenticate: BearerChallenge?
+    /// The value of `Allow`, which a 405 must have (RFC 9110, section 15.5.6).
+    package var allow: String?
+    /// The value of `Location`: of a 409, the job that is in the way.
+    package var location: String?
+    /// The `error` of `Proxy-Status` (RFC 9209, section 2.3), where not the client but a layer behind it is at fault.
+    package var proxyError: String?
+    /// What the upstream answered, where this is its error in our words.
+    package var receivedStatus: Int?
+    /// What an upstream tells developers besides the message.
+    package var systemMessage: String?
+    /// Whether the connection cannot be used after this answer: where the next request begins is in doubt.
+    package var closesConnection = false
+
+    init(_ code: ErrorCode, message: String? = nil, details: [ErrorDetail.Member] = []) {
+        let entry = code.entry
+        status = entry.status
+        self.code = entry.code
+        self.message = message ?? entry.message
+        self.details = details
+    }
+
+    /// The answer to a rejection. The only place where a refusal or failure gets its status, code, headers and fate of the
+    /// connection.
+    package init(_ rejection: Rejection) {
+        switch rejection {
+        case .refusal(.noRoute, _): self.init(.notFound)
+        case .refusal(.methodNotAllowed(let allow, _), _):
+            self.init(.methodNotAllowed)
+            self.allow = allow
+        case .refusal(.ambiguousPath, _): self.init(.ambiguousPath)
+        case .refusal(.unauthenticated(_, let reason), let field):
+            self.init(.unauthenticated(reason, in: field))
+            // The one code that is no 401: a challenge would ask for a third credential.
+            if reason != .ambiguous { authenticate = reason == .missing ? .missing : .invalidToken }
+        case .refusal(.organizationDenied(_, _, let asked), _):
+            self.init(.organizationAccessDenied, details: [.init("organization_id", .string(asked))])
+        case .refusal(.ambiguousOrganization, _): self.init(.ambiguousOrganization)
+        case .refusal(.insufficientScope(_, _, _, let required), _):
+            self.init(.insufficientPermissions, details: [.init("required_scope", .string(required))])
+            authenticate = .insufficientScope(required)
+
+        case .failure(let failure):
+            self.init(for: failure.kind)
+            if let seconds = failure.retryAfterSeconds { retryAfterSeconds = seconds }
+        }
+    }
+
+    private init(for kind: Failure.Kind) {
+        switch kind {
+        case .plainHTTP: self.init(.tlsRequired, closes: true)
+        case .head(let error): self.init(for: error)
+        case .framing(let error):
+            self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
+        case .headTimeout, .bodyTimeout: self.init(.requestTimeout, closes: true)
+        case .bodyIncomplete:
+            self.init(.badRequest, closes: true, details: [.init("reason", .string("the body ended early"))])
+        case .clientGone: self.init(.clientClosedRequest, closes: true)
+        case .bodyTooLarge(let limit):
+            self.init(.payloadTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .unsupportedMediaType:
+            self.init(
+                .unsupportedMediaType,
+                details: [
+                    .init("accept", .string("application/json")), .init("charset", .string("utf-8")),
+                    .init("content_encoding", .string("identity")),
+                ])
+        case .invalidJSON(let reason, let offset):
+            self.init(.invalidJSON, details: [.init("reason", .string(reason)), .init("offset", .integer(offset))])
+        case .invalidField(let name, let reason):
+            self.init(
+                .validationError, message: "\(name): \(reason)",
+                details: [.init("field", .string(name)), .init("reason", .string(reason))])
+        case .conflictingFields(let names):
+            self.init(.conflictingFields, details: [.init("fields", .strings(names))])
+        case .invalidIdentifier(let name):
+            self.init(.invalidIdentifier, details: [.init("field", .string(name))])
+        case .noSuchJob: self.init(.jobNotFound)
+
+        case .rateLimited(let limit, let seconds):
+            let seconds = max(1, seconds)
+            self.init(
+                .rateLimitExceeded,
+                message: "Rate limit exceeded. Retry after \(seconds) \(seconds == 1 ? "second" : "seconds").",
+                details: [.init("limit", .string(limit)), .init("retry_after", .integer(seconds))])
+            retryAfterSeconds = seconds
+        case .jobRunning(let conflict, let connection):
+            self.init(
+                .jobAlreadyRunning, message: "\(conflict.subject) is already running for: \(connection)", conflict,
+                connection)
+        case .stateLocked(let conflict, let connection):
+            self.init(.stateLocked, message: nil, conflict, connection)
+
+        case .upstream(let failure): self.init(for: failure)
+
+        case .storeUnavailable:
+            self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_error")
+        case .overloaded: self.init(.serviceUnavailable, retry: 2, proxyError: "proxy_internal_response")
+        case .internalError:
+            self.init(.internalError, closes: true)
+            proxyError = "proxy_internal_error"
+        }
+    }
+
+    /// After any head that could not be read, where the next request would begin is anyone's guess.
+    private init(for error: HeadError) {
+        switch error {
+        case .unknownMethod: self.init(.notImplemented, closes: true)
+        case .unsupportedVersion: self.init(.versionNotSupported, closes: true)
+        case .targetTooLong(let limit):
+            self.init(.targetTooLong, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .headTooLong(let limit):
+            self.init(.headTooLarge, closes: true, details: [.init("limit_bytes", .integer(limit))])
+        case .tooManyFields(let limit):
+            self.init(.headTooLarge, closes: true, details: [.init("limit_fields", .integer(limit))])
+        case .unknownExpectation: self.init(.expectationFailed, closes: true)
+        case .unknownTransferCoding:
+            self.init(.notImplemented, closes: true, details: [.init("reason", .string(error.reason))])
+        case .invalidMethod(let offset), .invalidTarget(let offset), .invalidVersion(let offset),
+            .invalidLineEnd(let offset), .invalidFieldName(let offset), .invalidFieldValue(let offset),
+            .foldedLine(let offset):
+            self.init(
+                .badRequest, closes: true,
+                details: [.init("reason", .string(error.reason)), .init("offset", .integer(offset))])
+        case .missingHost, .repeatedHost, .invalidHost, .invalidContentLength, .differingContentLengths,
+            .contentLengthWithTransferEncoding, .transferEncodingInHTTP10, .chunkedNotFinal, .repeatedField:
+            self.init(.badRequest, closes: true, details: [.init("reason", .string(error.reason))])
+        }
+    }
+
+    /// Which layer failed is in `Proxy-Status`, and in `details` for clients that show only those.
+    private init(for failure: UpstreamFailure) {
+        self.init(
+            ErrorCode.generic(forStatus: failure.status),
+            details: [.init("reason", .string(failure.proxyError))])
+        proxyError = failure.proxyError
+        if failure.status == 503 { retryAfterSeconds = 2 }
+    }
+
+    private init(_ code: ErrorCode, message: String?, _ conflict: LeaseConflict, _ connection: String) {
+        let job = conflict.job
+        self.init(
+            code, message: message,
+            details: [
+                .init("connection_id", .string(connection)),
+                .init(
+                    "active_job",
+                    .object([
+                        .init("id", job.map { .string($0.id) } ?? .null),
+                        .init("type", .string(job?.type ?? conflict.kind)),
+                        .init("status", .string(job?.status ?? "pending")),
+                        .init("started_at", job?.startedAt.map { .timestamp($0) } ?? .null),
+                    ])),
+                .init("held_since", .timestamp(conflict.heldSince)),
+                .init("retry_after", .integer(conflict.retryAfterSeconds)),
+            ])
+        retryAfterSeconds = max(1, conflict.retryAfterSeconds)
+        location = job?.location
+    }
+
+    private init(_ code: ErrorCode, closes: Bool, details: [ErrorDetail.Member] = []) {
+        self.init(code, details: details)
+        closesConnection = closes
+    }
+
+    private init(_ code: ErrorCode, retry seconds: Int, proxyError: String) {
+        self.init(code)
+        retryAfterSeconds = seconds
+        self.proxyError = proxyError
+    }
+}
+
+extension ErrorCode {
+    /// The documented words differ by the kind of credential.
+    fileprivate static func unauthenticated(_ reason: CredentialFailure, in field: CredentialField) -> ErrorCode {
+        switch (reason, field) {
+        case (.missing, _): .authenticationRequired
+        case (.ambiguous, _): .ambiguousCredentials
+        case (.malformed, .bearer), (.unknown, .bearer): .tokenInvalid
+        case (.malformed, .apiKey), (.unknown, .apiKey): .invalidAPIKey
+        case (.expired, .bearer): .tokenExpired
+        case (.expired, .apiKey): .apiKeyExpired
+        }
+    }
+}
+
+extension LeaseConflict {
+    /// `A sync`, `An upload`: what runs, by the job's own type where it is known.
+    fileprivate var subject: String {
+        let name = job?.type ?? kind
+        let isVowel = name.utf8.first.map { "aeiouAEIOU".utf8.contains($0) } ?? false
+        return "\(isVowel ? "An" : "A") \(name)"
+    }
+}
