@@ -9,23 +9,11 @@ import time
 import pytest
 
 from gateway import CONNECTION, JOBS, STATE, wait_for
+from metrics import metrics, processor_seconds, resident, total
 from raw import head
-from test_admin import metrics, total
 from wire import envelope
 
 pytestmark = pytest.mark.lifecycle
-
-
-def resident(gateway):
-    """Resident memory of the gateway in MiB."""
-    with open(f"/proc/{gateway.process.pid}/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:")) / 1024
-
-
-def processor_seconds(gateway):
-    with open(f"/proc/{gateway.process.pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 class Callers:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wire import Wire
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ORGANIZATION = "org_xyz789"
 CONNECTION = "conn_abc123"
 SOURCE_CONNECTION = "550e8400-e29b-41d4-a716-446655440000"
@@ -48,6 +48,14 @@ def run(*arguments, deadline=30, cwd=None, **more):
     return subprocess.run(
         [binary(), *map(str, arguments)], capture_output=True, text=True, timeout=deadline,
         stdin=subprocess.DEVNULL, env=environment(**more), cwd=cwd or ROOT)
+
+
+def one_clear_line(text, *words):
+    """Exactly one complaint, in one line, that names what is wrong."""
+    lines = [line for line in text.splitlines() if line.startswith("gateway: ") and "warning" not in line]
+    assert len(lines) == 1, text
+    for word in words:
+        assert word in lines[0], text
 
 
 def wait_for(condition, what, deadline=20):

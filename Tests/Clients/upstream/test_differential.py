@@ -18,9 +18,9 @@ from aitronos.core.api_error import ApiError
 import upstreams
 from faulty import Upstream
 from gateway import BASE, CONNECTION, ORGANIZATION, SOURCE_CONNECTION, environment, wait_for
+from metrics import resident
 from proxied import THING, behind
 from shapes import pattern
-from test_pressure import resident
 from wire import Wire
 
 pytestmark = pytest.mark.upstream

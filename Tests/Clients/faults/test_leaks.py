@@ -12,10 +12,9 @@ import pytest
 import expected
 from faulty import Upstream
 from gateway import JOBS, wait_for
+from metrics import metrics, resident, total
 from outcome import Outcome, new_id, request
 from proxied import CALM, THING, behind, well
-from test_admin import metrics, total
-from test_pressure import resident
 from wire import envelope
 
 pytestmark = pytest.mark.upstream

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from wire import envelope
+
 CODES = {
     400: "BAD_REQUEST", 401: "AUTHENTICATION_REQUIRED", 403: "ACCESS_DENIED", 404: "NOT_FOUND", 409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE", 422: "VALIDATION_ERROR", 429: "RATE_LIMIT_EXCEEDED", 502: "BAD_GATEWAY",
@@ -170,3 +172,25 @@ EARLY = {
     "body-never-read": failed("http_response_timeout", 504),
     "read-slowly": good(),
 }
+
+
+def check_answer(outcome, row, identity):
+    """What the client got is what the row says, and nothing of another response."""
+    answer = outcome.answer
+    assert answer.status == row.status, answer
+    assert tuple(interim.status for interim in outcome.interims) == row.interims
+    assert b"LEAK" not in answer.body and answer["x-leak"] is None, answer.raw_head
+    assert outcome.cut == row.cut, "broken off" if outcome.cut else "ends as if it were whole"
+    if row.code is None:
+        assert answer["x-id"] == identity, "another request's answer"
+        assert "error" not in outcome.proxy_status
+        return
+    error = envelope(answer, row.status, row.code)
+    assert row.message in (None, error["message"])
+    if row.error == "received":
+        assert outcome.proxy_status == {"received-status": str(row.status)}, answer.raw_head
+    else:
+        errors = (row.error,) if isinstance(row.error, str) else row.error
+        assert outcome.proxy_status in [{"error": error} for error in errors], answer.raw_head
+    if row.status == 503:
+        assert int(answer["retry-after"]) >= 1

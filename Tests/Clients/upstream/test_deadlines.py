@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import expected
+from certificates import server_context
+from expected import check_answer
 from faulty import Deaf, Upstream
 from gateway import BASE, ROOT, wait_for
+from metrics import metrics, total
 from outcome import Outcome, new_id, request
 from proxied import QUICK, THING, behind, play, well
-from test_admin import metrics, total
-from test_faults import check_answer, server_context
 from wire import envelope
 
 pytestmark = pytest.mark.upstream

@@ -4,9 +4,9 @@ import pytest
 
 from faulty import Upstream
 from gateway import CONNECTION, JOBS, wait_for
+from metrics import metrics, total
 from outcome import Outcome, new_id, request
 from proxied import QUICK, THING, play, well
-from test_admin import metrics, total
 from wire import envelope
 
 pytestmark = pytest.mark.upstream

@@ -1,6 +1,5 @@
 """What goes through the gateway, and what does not: fields both ways, who speaks for whom, loops."""
 
-import json
 import re
 
 import pytest

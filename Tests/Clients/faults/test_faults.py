@@ -7,10 +7,11 @@ import pytest
 
 import catalogue
 import expected
+from certificates import server_context
+from expected import check_answer
 from faulty import Deaf, Refusing, Upstream
 from gateway import wait_for
 from proxied import behind, play, well
-from wire import envelope
 
 pytestmark = pytest.mark.upstream
 BODIES = {"GET": None, "POST": b'{"name": "thing"}'}
@@ -28,28 +29,6 @@ def gateway(upstream, tmp_path_factory):
     gateway = behind(tmp_path_factory.mktemp("faults"), upstream)
     yield gateway
     gateway.kill()
-
-
-def check_answer(outcome, row, identity):
-    """What the client got is what the row says, and nothing of another response."""
-    answer = outcome.answer
-    assert answer.status == row.status, answer
-    assert tuple(interim.status for interim in outcome.interims) == row.interims
-    assert b"LEAK" not in answer.body and answer["x-leak"] is None, answer.raw_head
-    assert outcome.cut == row.cut, "broken off" if outcome.cut else "ends as if it were whole"
-    if row.code is None:
-        assert answer["x-id"] == identity, "another request's answer"
-        assert "error" not in outcome.proxy_status
-        return
-    error = envelope(answer, row.status, row.code)
-    assert row.message in (None, error["message"])
-    if row.error == "received":
-        assert outcome.proxy_status == {"received-status": str(row.status)}, answer.raw_head
-    else:
-        errors = (row.error,) if isinstance(row.error, str) else row.error
-        assert outcome.proxy_status in [{"error": error} for error in errors], answer.raw_head
-    if row.status == 503:
-        assert int(answer["retry-after"]) >= 1
 
 
 def check_received(upstream, identity, row, method, body):
@@ -123,15 +102,6 @@ def authority(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     subprocess.run([ROOT / "Tests/Scripts/make-certs.sh", folder], check=True, stdin=subprocess.DEVNULL)
     return folder
-
-
-def server_context(folder, name, client=None):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
-    if client:
-        context.load_verify_locations(client)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def exchange(folder, upstream, method="GET", **settings):

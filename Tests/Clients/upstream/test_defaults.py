@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import expected
+from expected import check_answer
 from faulty import Deaf, Upstream
 from gateway import CONNECTION, JOBS, wait_for
 from proxied import THING, behind, play, well
-from test_faults import check_answer
 
 pytestmark = pytest.mark.upstream
 TRIGGER = b'{"connection_id": "%s", "job_type": "sync"}' % CONNECTION.encode()

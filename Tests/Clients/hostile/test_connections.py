@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gateway import Gateway, JOBS, Policies, wait_for
-from test_admin import metrics, total
+from metrics import metrics, total
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import subprocess
 import pytest
 
 import expected
+from certificates import server_context
+from expected import check_answer
 from faulty import Upstream
 from gateway import BASE, JOBS, ROOT, free_port
 from proxied import THING, play, well
-from test_faults import check_answer, server_context
 from upstreams import Server
 from wire import envelope
 

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from gateway import CONNECTION, ENDED, JOBS, STATE, binary, environment, free_port, wait_for
+from gateway import CONNECTION, ENDED, JOBS, STATE, binary, environment, free_port, one_clear_line, wait_for
 from wire import envelope
 
 pytestmark = pytest.mark.lifecycle
@@ -27,14 +27,6 @@ def refuses_to_start(tmp_path, *arguments, policies=None, status=1, **variables)
     assert done.returncode in (status if isinstance(status, tuple) else (status,)), done
     assert "Fatal error" not in done.stderr and "Trace" not in done.stderr
     return done.stderr + done.stdout
-
-
-def one_clear_line(text, *words):
-    """Exactly one complaint, in one line, that names what is wrong."""
-    lines = [line for line in text.splitlines() if line.startswith("gateway: ") and "warning" not in line]
-    assert len(lines) == 1, text
-    for word in words:
-        assert word in lines[0], text
 
 
 def test_a_busy_port(tmp_path, policies):

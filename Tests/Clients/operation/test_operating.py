@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import STATE, Gateway, binary, environment, wait_for
-from test_lifecycle import one_clear_line
+from gateway import STATE, Gateway, binary, environment, one_clear_line, wait_for
 
 pytestmark = pytest.mark.lifecycle
 

@@ -9,9 +9,9 @@ import pytest
 
 from faulty import FAULTS, Refusing, Upstream, answer
 from gateway import wait_for
+from metrics import metrics, total
 from outcome import new_id, request
 from proxied import QUICK, THING
-from test_admin import metrics, total
 
 pytestmark = pytest.mark.upstream
 OTHER = "org_b"

@@ -8,9 +8,9 @@ import pytest
 from connectors import Connectors
 from gateway import CONNECTION, JOBS, STATE, wait_for
 from jobs_upstream import Caller, JobUpstream
+from metrics import metrics, total
 from outcome import new_id, request
 from proxied import THING
-from test_admin import metrics, total
 
 pytestmark = pytest.mark.upstream
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway import CONNECTION, JOBS, SOURCE_CONNECTION, wait_for
 from jobs_upstream import AirweaveCaller, Caller, JobUpstream, run_id, start_many
-from test_admin import metrics, total
+from metrics import metrics, total
 from wire import envelope
 
 pytestmark = pytest.mark.upstream

@@ -11,7 +11,7 @@ import pytest
 from attacks import ATTACKS
 from faulty import Upstream
 from gateway import BASE, Gateway, Policies
-from test_admin import metrics, total
+from metrics import metrics, total
 
 pytestmark = pytest.mark.access
 
