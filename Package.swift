@@ -36,21 +36,23 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
-        module("JSON"),
+        module("Bytes"),
+        module("JSON", ["Bytes"]),
         // `Lifetimes`: the head reader is a struct that holds a span of the bytes it reads.
-        module("HTTP", experimental: ["Lifetimes"]),
+        module("HTTP", ["Bytes"], experimental: ["Lifetimes"]),
         module("Crypto", ["COpenSSL"]),
         // A connection lends the bytes of its head.
         module("Transport", ["HTTP", "Crypto", "CLinux"], experimental: ["Lifetimes"]),
-        module("Policy", ["JSON"]),
-        module("Gateway", ["Policy", "HTTP", "Transport", "Crypto", "JSON"]),
-        module("Connectors", ["HTTP", "JSON"]),
+        module("Policy", ["Bytes", "JSON"]),
+        module("Gateway", ["Bytes", "Policy", "HTTP", "Transport", "Crypto", "JSON"]),
+        module("Connectors", ["Bytes", "HTTP", "JSON"]),
         .executableTarget(
             name: "GatewayCommand",
             dependencies: ["JSON", "HTTP", "Crypto", "Transport", "Policy", "Gateway", "Connectors"],
             swiftSettings: settings,
             // One file to deploy, and calls of the runtime without a jump through a table: 4 to 8 % of a request.
             linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
+        tests(of: "Bytes"),
         tests(of: "JSON"),
         tests(of: "HTTP"),
         tests(of: "Crypto", ["COpenSSL"]),

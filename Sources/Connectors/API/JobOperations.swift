@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// The operations that start or cancel a job.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The first bytes of a journal or snapshot file.
 ///
 /// `salt` is random and goes into every checksum of the file, so that no client can smuggle in, as the value of some
@@ -26,9 +28,7 @@ struct JournalHeader: Equatable {
     init(salt: UInt64) { self.salt = salt }
 
     private static func checksum(_ bytes: [UInt8]) -> UInt32 {
-        var checksum = CRC32C()
-        checksum.add(bytes.span)
-        return checksum.value
+        CRC32C.checksum(of: bytes.span)
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// A source: a folder with one file per stream, `users.ndjson` or `users.csv`.
@@ -108,9 +109,7 @@ struct FolderSource: Equatable, Sendable {
     private func fileName(of stream: StreamDefinition) -> String { "\(stream.name).\(format.rawValue)" }
 
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        var checksum = CRC32C()
-        checksum.add(bytes.span)
-        return checksum.value
+        CRC32C.checksum(of: bytes.span)
     }
 }
 

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The text of a token: `cgw_`, 43 characters that carry 32 random bytes, and 6 of a checksum.
 ///
 /// Base 62, so that a double click selects it whole; the prefix lets secret scanners find leaks, and the checksum lets a typing
@@ -59,7 +61,7 @@ package enum APIToken {
     }
 
     private static func appendChecksum(of text: Span<UInt8>, to out: inout [UInt8]) {
-        var rest = CRC32.checksum(text)
+        var rest = CRC32.checksum(of: text)
         // 62^6 > 2^32.
         for _ in 0..<6 {
             out.append(alphabet[Int(rest % 62)])
@@ -73,20 +75,5 @@ package enum APIToken {
         case UInt8(ascii: "a")...UInt8(ascii: "z"): true
         default: false
         }
-    }
-}
-
-/// The checksum of Ethernet, gzip and PNG.
-enum CRC32 {
-    private static let table: [UInt32] = (0..<256 as Range<UInt32>).map { index in
-        var value = index
-        for _ in 0..<8 { value = value & 1 == 1 ? 0xEDB8_8320 ^ value >> 1 : value >> 1 }
-        return value
-    }
-
-    static func checksum(_ bytes: Span<UInt8>) -> UInt32 {
-        var sum: UInt32 = .max
-        for index in bytes.indices { sum = table[Int((sum ^ UInt32(bytes[index])) & 0xFF)] ^ sum >> 8 }
-        return ~sum
     }
 }

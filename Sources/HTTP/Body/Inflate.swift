@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The content codings that the gateway can take off: what it has to read of an upstream is small and rarely compressed.
 package enum ContentCoding: Sendable {
     /// RFC 1952; `x-gzip` is the same.
@@ -55,12 +57,12 @@ extension Inflater {
             while try byte() != 0 {}
         }
         if flags & 0x02 != 0 {
-            let sum = Checksum.crc32(input, memberStart..<index) & 0xFFFF
+            let sum = CRC32.checksum(of: input.extracting(memberStart..<index)) & 0xFFFF
             guard try littleEndian(bytes: 2) == sum else { throw Damage() }
         }
         try readBlocks(from: contentStart)
         let content = contentStart..<output.count
-        guard try littleEndian(bytes: 4) == Checksum.crc32(output.span, content),
+        guard try littleEndian(bytes: 4) == CRC32.checksum(of: output.span.extracting(content)),
             try littleEndian(bytes: 4) == UInt32(truncatingIfNeeded: content.count)
         else { throw Damage() }
     }
@@ -71,7 +73,7 @@ extension Inflater {
         // A preset dictionary is one that nobody here has.
         guard try byte() & 0x20 == 0 else { throw Damage() }
         try readBlocks(from: 0)
-        guard try littleEndian(bytes: 4).byteSwapped == Checksum.adler32(output.span) else { throw Damage() }
+        guard try littleEndian(bytes: 4).byteSwapped == Adler32.checksum(of: output.span) else { throw Damage() }
     }
 
     /// Method 8 with a window of at most 32 KiB, and the check bits (RFC 1950, section 2.2). Bare deflate that begins with

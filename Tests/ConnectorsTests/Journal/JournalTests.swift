@@ -112,13 +112,6 @@ private struct MemoryFile: StorageFile {
         }
     }
 
-    @Test("The checksum is CRC-32C")
-    func checksum() {
-        var checksum = CRC32C()
-        checksum.add(Array("123456789".utf8).span)
-        #expect(checksum.value == 0xE306_9283)
-    }
-
     /// A journal file of `frames` frames of one record each, and where each frame ends.
     private func file(frames: Int) -> (bytes: [UInt8], ends: [Int]) {
         var bytes = JournalHeader(salt: 42).encoded()

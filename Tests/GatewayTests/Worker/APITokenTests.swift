@@ -85,10 +85,4 @@ struct APITokenTests {
         #expect(!isMistyped(text.dropLast()))
         #expect(!isMistyped(Array("xyz_".utf8) + text.dropFirst(4)))
     }
-
-    @Test("The checksum is the CRC-32 everybody knows")
-    func crc() {
-        let check = Array("123456789".utf8)
-        #expect(CRC32.checksum(check.span) == 0xCBF4_3926)
-    }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// One record of the journal as it stands in the file: length, checksum, payload.
 enum JournalFrame {
     private static let headBytes = 8
@@ -8,10 +10,10 @@ enum JournalFrame {
     static func encode(_ payload: [UInt8]) -> [UInt8] {
         precondition(
             (1...maxBytes).contains(payload.count), "a record of \(payload.count) bytes could not be read again")
-        let length = bytes(of: UInt32(payload.count))
+        let length = UInt32(payload.count).littleEndianBytes
         var frame = length
         frame.reserveCapacity(headBytes + payload.count)
-        frame += bytes(of: CRC32C.checksum(length, payload.span))
+        frame += checksum(length, payload.span).littleEndianBytes
         frame += payload
         return frame
     }
@@ -47,34 +49,17 @@ enum JournalFrame {
     }
 
     private static func payload(in file: [UInt8], at offset: Int) -> Range<Int>? {
-        let length = Int(word(file, at: offset))
+        let length = Int(UInt32(littleEndian: file, at: offset))
         guard (1...maxBytes).contains(length), offset + headBytes + length <= file.count else { return nil }
         let payload = offset + headBytes..<offset + headBytes + length
-        let checksum = CRC32C.checksum(Array(file[offset..<offset + 4]), file.span.extracting(payload))
-        return word(file, at: offset + 4) == checksum ? payload : nil
+        let expected = UInt32(littleEndian: file, at: offset + 4)
+        return checksum(Array(file[offset..<offset + 4]), file.span.extracting(payload)) == expected ? payload : nil
     }
 
-    private static func bytes(of word: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
-    }
-
-    private static func word(_ file: [UInt8], at offset: Int) -> UInt32 {
-        (0..<4).reduce(0) { $0 | UInt32(file[offset + $1]) << (UInt32($1) * 8) }
-    }
-}
-
-/// The Castagnoli checksum, which finds every burst of errors up to 32 bits.
-private enum CRC32C {
-    static func checksum(_ head: [UInt8], _ body: Span<UInt8>) -> UInt32 {
-        var state: UInt32 = ~0
-        for byte in head { state = table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ (state >> 8) }
-        for index in body.indices { state = table[Int(UInt8(truncatingIfNeeded: state) ^ body[index])] ^ (state >> 8) }
-        return ~state
-    }
-
-    private static let table: [UInt32] = (0..<256).map { index in
-        var value = UInt32(index)
-        for _ in 0..<8 { value = value & 1 == 1 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
-        return value
+    private static func checksum(_ length: [UInt8], _ payload: Span<UInt8>) -> UInt32 {
+        var sum = CRC32C()
+        sum.add(length.span)
+        sum.add(payload)
+        return sum.value
     }
 }

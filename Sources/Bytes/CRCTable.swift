@@ -1,0 +1,21 @@
+/// A cyclic redundancy check of 32 bits, bit-reversed as all that are in use: what each byte does to the remainder.
+struct CRCTable: Sendable {
+    private let entries: [UInt32]
+
+    /// `polynomial` has its lowest power in the highest bit.
+    init(polynomial: UInt32) {
+        entries = (0..<256).map { index in
+            (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? value >> 1 ^ polynomial : value >> 1 }
+        }
+    }
+
+    /// The remainder after more bytes.
+    func remainder(_ start: UInt32, adding bytes: Span<UInt8>) -> UInt32 {
+        let entries = entries.span
+        var remainder = start
+        for index in bytes.indices {
+            remainder = entries[Int(UInt8(truncatingIfNeeded: remainder) ^ bytes[index])] ^ remainder >> 8
+        }
+        return remainder
+    }
+}
