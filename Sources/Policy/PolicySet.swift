@@ -37,9 +37,9 @@ package final class PolicySet: Sendable {
     package var tokenCount: Int { tokens.count }
 
     /// The longest time that the head of an answer may take on any route; zero where the upstream is in this process.
-    package var maxAnswer: Duration {
+    package var maxResponseHead: Duration {
         guard let upstream = settings.upstream else { return .zero }
-        return routes.routes.compactMap(\.timeouts.answer).reduce(upstream.timeouts.answer, max)
+        return routes.routes.compactMap(\.timeouts.responseHead).reduce(upstream.timeouts.responseHead, max)
     }
 
     /// The first 16 digits of the version, for headers and logs.

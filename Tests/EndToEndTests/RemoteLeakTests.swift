@@ -21,7 +21,7 @@ extension EndToEnd {
         @Test("After exchanges that ended in every way no descriptor is open and no place is taken")
         func descriptors() async throws {
             let settings = #"""
-                connections: { inFlight: 3, queue: 0 }, breaker: { failures: 10000 }, timeouts: { idle: "100ms" },
+                connections: { inFlight: 3, queue: 0 }, breaker: { consecutiveFailures: 10000 }, timeouts: { idle: "100ms" },
                 """#
             try await withRawUpstream(settings) { gateway, upstream in
                 upstream.answer { request in

@@ -151,7 +151,7 @@ extension EndToEnd {
             arguments: ["Content-Length: 99\r\n\r\n{\"job", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"job\r\nzz\r\n"])
         func cutAnswer(rest: String) async throws {
             let jobs = Jobs()
-            try await withRawUpstream(#"timeouts: { answer: "1s" },"#) { gateway, upstream in
+            try await withRawUpstream(#"timeouts: { responseHead: "1s" },"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
                 try client.send(request("POST", Path.jobs, body: trigger()))
                 let (peer, _) = try upstream.acceptRequest()
@@ -196,7 +196,7 @@ extension EndToEnd {
 
         @Test("The gateway's own questions are no sign that a failing endpoint is well")
         func ownQuestions() async throws {
-            try await withRawUpstream(#"breaker: { failures: 3, open: "20s" },"#) { gateway, upstream in
+            try await withRawUpstream(#"breaker: { consecutiveFailures: 3, openFor: "20s" },"#) { gateway, upstream in
                 upstream.answer { request in
                     request.method == "POST" ? answer(body: Self.job("job_1", "running")) : nil
                 }

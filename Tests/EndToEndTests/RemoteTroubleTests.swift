@@ -6,7 +6,7 @@ extension EndToEnd {
     struct RemoteTroubleTests {
         @Test("A GET on a connection that had died is sent once more, a POST never is")
         func deadConnection() async throws {
-            try await withRawUpstream("breaker: { failures: 1 },") { gateway, upstream in
+            try await withRawUpstream("breaker: { consecutiveFailures: 1 },") { gateway, upstream in
                 let client = try TLSClient(gateway)
                 try client.send(request("GET", Path.state))
                 var peer = try upstream.acceptRequest().peer
@@ -57,7 +57,7 @@ extension EndToEnd {
 
         @Test("The breaker opens after failures in a row, and closes when a try succeeds")
         func breaker() async throws {
-            try await withRawUpstream(#"breaker: { failures: 3, open: "200ms" },"#) { gateway, upstream in
+            try await withRawUpstream(#"breaker: { consecutiveFailures: 3, openFor: "200ms" },"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
                 try client.send(request("GET", Path.state))
                 let (peer, _) = try upstream.acceptRequest()
@@ -110,7 +110,7 @@ extension EndToEnd {
 
         @Test("Clients that give up do not let others through to an endpoint that is being tried")
         func abandonedBeside() async throws {
-            try await withRawUpstream(#"breaker: { failures: 1, open: "50ms" },"#) { gateway, upstream in
+            try await withRawUpstream(#"breaker: { consecutiveFailures: 1, openFor: "50ms" },"#) { gateway, upstream in
                 var first: TLSClient? = try TLSClient(gateway)
                 let (second, third) = (try TLSClient(gateway), try TLSClient(gateway))
                 try first?.send(request("GET", Path.state))
@@ -136,7 +136,7 @@ extension EndToEnd {
 
         @Test("Connections that all end at once say nothing about the endpoint")
         func restartedEndpoint() async throws {
-            try await withRawUpstream("breaker: { failures: 2 },") { gateway, upstream in
+            try await withRawUpstream("breaker: { consecutiveFailures: 2 },") { gateway, upstream in
                 let clients = try (0..<4).map { _ in try TLSClient(gateway) }
                 var peers: [RawPeer] = []
                 for client in clients {

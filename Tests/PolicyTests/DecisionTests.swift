@@ -11,7 +11,7 @@ struct DecisionTests {
             {
               scopes: { read: {}, write: {}, admin: {} },
               routes: {
-                open: { match: "GET /open", public: true, answer: 204 },
+                open: { match: "GET /open", public: true, respond: 204 },
                 read: { match: "GET /v1/organizations/{organization}/things/{connection}", scope: "read" },
                 write: { match: "POST /v1/organizations/{organization}/things/{connection}", scope: ["write", "admin"],
                          class: "write", lease: "sync" },
@@ -162,7 +162,7 @@ struct DecisionTests {
         for credential in [Credential.missing, .malformed, credential(99), credential(1)] {
             let grant = try grant("HEAD", "/open", credential)
             #expect(grant.principal == nil && grant.organization == nil && grant.limits.isEmpty)
-            #expect(grant.route.answer == 204)
+            #expect(grant.route.respondStatus == 204)
         }
     }
 

@@ -58,7 +58,7 @@ struct ShippedPoliciesTests {
             #expect(names.contains("starts-per-connection") == starts.contains(route.id), "\(route.id)")
             #expect(names.contains("starts-per-organization") == starts.contains(route.id), "\(route.id)")
             if starts.contains(route.id) {
-                #expect(route.lease?.holds == .job)
+                #expect(route.lease?.lifetime == .job)
                 #expect(route.connection != .none)
             }
         }
@@ -73,7 +73,7 @@ struct ShippedPoliciesTests {
                 #expect(matrix.conflict(of: one, with: other) == !(one == state && other == state))
             }
         }
-        #expect(state.holds == .request)
+        #expect(state.lifetime == .request)
     }
 
     @Test("What Airweave says instead of 409 becomes 409, on the run only")
@@ -82,8 +82,8 @@ struct ShippedPoliciesTests {
         let detail = "Cannot start new sync: a sync job is already running"
         let rule = try #require(rules.first { $0.matches(status: 400, text: detail) })
         #expect(rule.field == ["detail"] && rule.showsUpstream == nil)
-        #expect(rule.answer.status == 409 && rule.answer.code == "CONNECTOR_JOB_ALREADY_RUNNING")
-        #expect(rule.answer.retryAfterSeconds == 5)
+        #expect(rule.replacement.status == 409 && rule.replacement.code == "CONNECTOR_JOB_ALREADY_RUNNING")
+        #expect(rule.replacement.retryAfterSeconds == 5)
         #expect(!rule.matches(status: 400, text: "Organization context required (X-Organization-ID header missing)"))
         #expect(!rule.matches(status: 500, text: detail) && !rule.matches(status: 400, text: nil))
         let others = set.routes.routes.filter { $0.id != "source_connections.run" }
@@ -98,9 +98,9 @@ struct ShippedPoliciesTests {
         ])
     func nginxAndOurTLS(reason: String) throws {
         let page = "<html>\r\n<head><title>400 \(reason)</title></head>\r\n<body>\r\n</body></html>"
-        for route in set.routes.routes where route.answer == nil {
+        for route in set.routes.routes where route.respondStatus == nil {
             let rule = try #require(route.errors.first { $0.matches(status: 400, text: page) })
-            #expect(rule.field == [] && rule.answer.status == 502 && rule.answer.code == "BAD_GATEWAY")
+            #expect(rule.field == [] && rule.replacement.status == 502 && rule.replacement.code == "BAD_GATEWAY")
             #expect(!rule.matches(status: 400, text: "<title>400 Bad Request</title>"))
         }
     }
@@ -114,7 +114,7 @@ struct ShippedPoliciesTests {
         let airweave = try #require(set.routes.path(showing: .jobs, family: .airweave))
         #expect(!airweave.hasOrganization && airweave.path(connection: "c_1") == "/v1/source-connections/c_1/jobs")
         #expect(set.routes.path(showing: .job, family: .airweave) == nil)
-        let showing = set.routes.routes.filter { $0.shows != nil }.map(\.id)
+        let showing = set.routes.routes.filter { $0.jobStatus != nil }.map(\.id)
         #expect(showing == ["jobs.list", "jobs.read", "source_connections.jobs"])
     }
 

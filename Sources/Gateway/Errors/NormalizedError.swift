@@ -21,12 +21,12 @@ package struct NormalizedError {
         let whole = UpstreamErrorParser(json, status: error.status)
         upstreamText = error.words(whole)
         let body = isShown || (400...499).contains(error.status) ? whole : whole.ofFailure
-        let status = rule?.answer.status ?? error.status
+        let status = rule?.replacement.status ?? error.status
 
         response = ErrorResponse(upstreamStatus: (400...599).contains(status) ? status : 502)
-        if let code = rule?.answer.code ?? body.code { response.code = code }
-        if let message = rule?.answer.message ?? body.message { response.message = message }
-        if rule?.answer.message == nil { response.systemMessage = body.systemMessage }
+        if let code = rule?.replacement.code ?? body.code { response.code = code }
+        if let message = rule?.replacement.message ?? body.message { response.message = message }
+        if rule?.replacement.message == nil { response.systemMessage = body.systemMessage }
         response.details = body.details
         if isShown { response.details.append(.init("upstream", error.original(json))) }
         response.receivedStatus = error.status
@@ -47,7 +47,7 @@ package struct NormalizedError {
         let isBusy = status == 429 || status == 503
         let reset = isBusy ? RetryAfter.limitReset(in: error.fields, epochSeconds: epochSeconds) : nil
         let usual = isBusy ? (status == 429 ? 1 : 2) : nil
-        return told ?? reset ?? rule?.answer.retryAfterSeconds.map { max(1, $0) } ?? usual
+        return told ?? reset ?? rule?.replacement.retryAfterSeconds.map { max(1, $0) } ?? usual
     }
 }
 

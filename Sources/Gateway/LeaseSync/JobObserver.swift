@@ -56,14 +56,14 @@ final class JobObserver: Sendable {
 
     /// The moment to hand to `observed`, taken before the request goes upstream; `nil` where there is nothing to observe.
     func momentToObserve(_ route: Route) -> LeaseMoment? {
-        route.shows == nil || leases.isEmpty ? nil : leases.moment()
+        route.jobStatus == nil || leases.isEmpty ? nil : leases.moment()
     }
 
     /// A successful answer to a GET passes by on its way to a client of `organization`.
     func observed(
         _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
     ) {
-        guard let shown = route.shows, body.count <= Self.maxBytesInPassing, !leases.isEmpty else { return }
+        guard let shown = route.jobStatus, body.count <= Self.maxBytesInPassing, !leases.isEmpty else { return }
         let jobs: [JobPayload]
         switch shown {
         case .job: jobs = JobPayload.read(body).map { [$0] } ?? []

@@ -120,7 +120,7 @@ struct JobPollSchedule {
                 watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due)
             }
             kept[lease.serial] = watch
-            if lease.holds == .request {
+            if lease.lifetime == .request {
                 if watch.believesFrom <= now { ended.append(lease) }
             } else if watch.canBeAsked, watch.due <= now {
                 ready[lease.key.organization, default: []].append(

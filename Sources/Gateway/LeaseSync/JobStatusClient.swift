@@ -5,7 +5,8 @@ package import Policy
 /// begins.
 package typealias JobPath =
     @Sendable (
-        _ shown: Route.JobsShown, _ family: RouteFamily, _ near: String, _ organization: String, _ connection: String?,
+        _ shown: Route.JobStatusBody, _ family: RouteFamily, _ near: String, _ organization: String,
+        _ connection: String?,
         _ job: String?
     ) -> String?
 

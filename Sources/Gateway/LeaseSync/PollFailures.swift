@@ -62,9 +62,9 @@ extension DoubtfulAnswer {
         case .refused:
             "give gateway.upstream.ownCredential a secret with which the jobs of every organization can be read"
         case .notFound:
-            "check that the routes with \"shows\" have the upstream's paths, and that ownCredential may see its jobs"
+            "check that the routes with \"jobStatus\" have the upstream's paths, and that ownCredential may see its jobs"
         case .failed: "check whether the upstream is well"
-        case .unreadable: "look at what the upstream answers at the paths of the routes with \"shows\""
+        case .unreadable: "look at what the upstream answers at the paths of the routes with \"jobStatus\""
         case .stored: "let the cache in front of the upstream pass these requests on: they have Cache-Control: no-cache"
         }
     }

@@ -11,18 +11,18 @@ package struct Lease: ~Copyable, Sendable {
     package let key: LeaseKey
     private let table: LeaseTable
     private let serial: UInt64
-    private let holds: LeaseKind.Hold
+    private let lifetime: LeaseKind.Lifetime
     /// The moment of ``forwarded(at:)``.
     private var sentAt: Instant?
     /// Where the journal has the reservation.
     let position: UInt64
     private var isSettled = false
 
-    init(key: LeaseKey, table: LeaseTable, serial: UInt64, holds: LeaseKind.Hold, position: UInt64) {
+    init(key: LeaseKey, table: LeaseTable, serial: UInt64, lifetime: LeaseKind.Lifetime, position: UInt64) {
         self.key = key
         self.table = table
         self.serial = serial
-        self.holds = holds
+        self.lifetime = lifetime
         self.position = position
     }
 
@@ -38,12 +38,12 @@ package struct Lease: ~Copyable, Sendable {
     /// Suspends until the reservation would outlive a crash; at once where nothing is kept. Before anything goes upstream: a
     /// job that a lost process started must not find its connection free.
     package func secure() async throws(LeaseJournal.Unavailable) {
-        guard holds == .job else { return }
+        guard lifetime == .job else { return }
         try await table.secure(position)
     }
 
     /// Whether it lives as long as the job that the request starts.
-    package var isForJob: Bool { holds == .job }
+    package var isForJob: Bool { lifetime == .job }
 
     /// From here on the upstream may have started the work.
     package mutating func forwarded(at now: Instant = .now()) { sentAt = now }
@@ -76,7 +76,7 @@ package struct Lease: ~Copyable, Sendable {
         case 200...299:
             // Without the job's id the lease is uncertain until the upstream has been asked what runs. Work that was only
             // accepted (RFC 9110, section 15.3.3) has not ended: a 202 that shows an ended job shows it as it was before.
-            if holds == .request {
+            if lifetime == .request {
                 release()
             } else if let job, status != 202 || !job.hasEnded {
                 bind(job, now: now)
@@ -85,12 +85,12 @@ package struct Lease: ~Copyable, Sendable {
             }
         // With an error of its own a service has finished with a state update.
         case 500, 501, 503, 505:
-            if holds == .request { return release() }
+            if lifetime == .request { return release() }
             // As if it had been sent long ago: a list without a job then frees it at the first poll.
             if status == 503, isTurnedAway { sentAt = Instant(nanoseconds: 0) }
             leaveUncertain()
         // The work may go on: timeouts come from proxies that stopped waiting, and redirects point to a later result.
-        case 300...399 where holds == .job: leaveUncertain()
+        case 300...399 where lifetime == .job: leaveUncertain()
         case 408, 460, 499, 500...599: leaveUncertain()
         default: release()
         }

@@ -19,24 +19,24 @@ final class LeaseRecorder: Sendable {
 
     /// A lease became uncertain: if it lasts for its request only, that request may still be at work.
     func lingers(_ holder: LeaseEntry) {
-        if holder.kind.holds == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
+        if holder.kind.lifetime == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
     }
 
     /// Returns the journal's position.
     func began(_ key: LeaseKey, _ holder: LeaseEntry) -> UInt64 {
-        guard holder.kind.holds == .job else { return 0 }
+        guard holder.kind.lifetime == .job else { return 0 }
         count.wrappingAdd(1, ordering: .relaxed)
         return journal?.append(.held(LeaseJournalRecord(key, holder))) ?? 0
     }
 
     /// The lease has another job than before, or none.
     func changed(_ key: LeaseKey, _ holder: LeaseEntry) {
-        guard holder.kind.holds == .job else { return }
+        guard holder.kind.lifetime == .job else { return }
         _ = journal?.append(.held(LeaseJournalRecord(key, holder)))
     }
 
     func ended(_ holder: LeaseEntry) {
-        guard holder.kind.holds == .job else {
+        guard holder.kind.lifetime == .job else {
             if holder.state == .uncertain { lingering.wrappingSubtract(1, ordering: .relaxed) }
             return
         }

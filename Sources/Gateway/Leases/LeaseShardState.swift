@@ -95,7 +95,7 @@ struct LeaseShardState: Sendable {
         for job in running where !hasHolder(of: key, jobID: job.id) {
             // A lease that became uncertain after the poll is skipped: the listed job is not necessarily its own.
             let lost = leases[key]?.holders.first {
-                $0.state == .uncertain && $0.kind.holds == .job && $0.settledAt < moment.serial
+                $0.state == .uncertain && $0.kind.lifetime == .job && $0.settledAt < moment.serial
             }
             if let lost { bind(key, serial: lost.serial, to: job, settledAt: moment.serial, now: now) }
         }
@@ -206,7 +206,7 @@ struct LeaseShardState: Sendable {
 
     /// What this connection's own jobs took, less the age of the one that runs; a few seconds when that says nothing.
     private func retryAfter(_ key: LeaseKey, _ holder: LeaseEntry, now: Int64) -> Int {
-        guard holder.kind.holds == .job else { return 1 }
+        guard holder.kind.lifetime == .job else { return 1 }
         let remaining = histories[key]?.remaining(age: now - holder.since) ?? 3000
         return Int(min(max((remaining + 999) / 1000, 1), 60))
     }

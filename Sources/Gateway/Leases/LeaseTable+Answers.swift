@@ -18,7 +18,7 @@ struct PolledLease: Equatable, Sendable {
     var sentAt: Instant?
     var isAwaited = false
     /// Whether it lasts for a job, which can be asked about, or for its request only.
-    var holds = LeaseKind.Hold.job
+    var lifetime = LeaseKind.Lifetime.job
 
     /// Whether its job may be in a list of all jobs of its organization. Airweave only has lists of one connection's jobs.
     var isListed: Bool { job != nil && family != .airweave }
@@ -40,7 +40,7 @@ extension LeaseTable {
                                 serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family,
                                 state: holder.state, job: holder.job, since: holder.since,
                                 isAccepted: holder.isAccepted, origin: holder.origin, sentAt: holder.sentAt,
-                                isAwaited: holder.isAwaited, holds: holder.kind.holds))
+                                isAwaited: holder.isAwaited, lifetime: holder.kind.lifetime))
                         if holder.isAwaited { records.leases[key]?.holders[index].isAwaited = false }
                     }
                 }
@@ -53,7 +53,7 @@ extension LeaseTable {
     func endRequest(_ key: LeaseKey, _ serial: UInt64) {
         shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
-                holder.kind.holds == .request
+                holder.kind.lifetime == .request
             else { return }
             records.remove(key, serial: serial)
         }
@@ -121,7 +121,7 @@ extension LeaseTable {
         let settledAt = nextSerial()
         return shard(of: key).records.withLock { records in
             guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
-                holder.kind.holds == .job, holder.settledAt < moment.serial
+                holder.kind.lifetime == .job, holder.settledAt < moment.serial
             else { return .open }
             let running = jobs.filter { !$0.hasEnded }
             // A job that another lease only guesses to have may be this one's.
@@ -133,7 +133,7 @@ extension LeaseTable {
                 records.remove(key, serial: serial)
                 return .freed
             }
-            let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.holds == .job } ?? []
+            let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
             let isAlone = others.allSatisfy { $0.job != nil }
             guard candidates.count == 1, isAlone else { return .open }
             records.bind(key, serial: serial, to: job, isGuess: true, settledAt: settledAt, now: now)

@@ -27,10 +27,11 @@ extension LeaseTable {
     func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, answerTimeout: Duration = .zero, now: Int64) {
         let serial = nextSerial()
         // A kind that the policy does not name is kept apart from everything: see `ConcurrencyMatrix.excludes`.
-        let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, holds: .job)
+        let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, lifetime: .job)
         shard(of: entry.key).records.withLock { records in
             var holder = LeaseEntry(
-                serial: serial, kind: LeaseKind(index: kind.index, name: kind.name, holds: .job), family: entry.family,
+                serial: serial, kind: LeaseKind(index: kind.index, name: kind.name, lifetime: .job),
+                family: entry.family,
                 state: entry.job == nil ? .uncertain : .held, job: entry.job, since: min(entry.since, now),
                 settledAt: serial)
             // The answer may have come, and the process died before it was noted.

@@ -50,7 +50,7 @@ package final class LeaseTable: Sendable {
             return (nil, records.add(key, holder))
         }
         if let conflict { throw conflict }
-        return Lease(key: key, table: self, serial: serial, holds: kind.holds, position: position)
+        return Lease(key: key, table: self, serial: serial, lifetime: kind.lifetime, position: position)
     }
 
     /// Suspends until the journal has what is at `position`.

@@ -21,7 +21,7 @@ extension Worker {
                 traceID: exchange.trace.traceID)
         } catch {
             // A lease that lasts for the request only is that of a state update.
-            let isStateUpdate = kind.holds == .request
+            let isStateUpdate = kind.lifetime == .request
             throw Failure(
                 isStateUpdate
                     ? .stateLocked(error, connection: name) : .jobRunning(error, connection: name),

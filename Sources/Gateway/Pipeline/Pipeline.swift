@@ -47,7 +47,7 @@ extension Worker {
     ) async throws(Failure) -> Response {
         mark(.authorize, &exchange)
         if let owner = grant.owner { connection.owner = owner }
-        if let status = grant.route.answer { return Response(status: status) }
+        if let status = grant.route.respondStatus { return Response(status: status) }
         try takeAttempt(grant, connection, &exchange)
         let body = try await takeBody(of: &connection, for: grant, &exchange)
         if grant.needsConnection { try await findConnection(in: body, of: connection, for: grant, &exchange) }
@@ -95,7 +95,7 @@ extension Worker {
         _ grant: Grant, _ connection: borrowing ServerConnection, _ exchange: inout Exchange
     ) throws(Failure) -> Response {
         mark(.authorize, &exchange)
-        if let status = grant.route.answer { return Response(status: status) }
+        if let status = grant.route.respondStatus { return Response(status: status) }
         try takeAttempt(grant, connection, &exchange)
         try takeWork(grant, &exchange)
         mark(.limit, &exchange)

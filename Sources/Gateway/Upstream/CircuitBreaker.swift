@@ -137,7 +137,7 @@ struct CircuitBreaker: Sendable {
         unansweredInRow += 1
         unanswered.insert(organization)
         // Connections that could not be made prove enough by themselves.
-        let isProven = unreachableInRow >= breaker.failures || unanswered.isFull || !servesOthers(unanswered)
+        let isProven = unreachableInRow >= breaker.consecutiveFailures || unanswered.isFull || !servesOthers(unanswered)
         return judge(.unanswered(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
     }
 
@@ -145,7 +145,7 @@ struct CircuitBreaker: Sendable {
         _ sign: Sign, isProven: Bool = true, asProbe isProbe: Bool, now: Instant, _ mayLeave: (Sign) -> Bool
     ) -> Change? {
         switch circuit {
-        case .closed where isProven && unreachableInRow + unansweredInRow >= breaker.failures:
+        case .closed where isProven && unreachableInRow + unansweredInRow >= breaker.consecutiveFailures:
             if mayLeave(sign) { return open(sign, now: now, failedProbes: 0) }
             if isKept { return nil }
             isKept = true
@@ -170,7 +170,7 @@ struct CircuitBreaker: Sendable {
         statuses = window
         switch circuit {
         case .closed:
-            guard window.failures >= breaker.failures, window.organizations.isFull,
+            guard window.failures >= breaker.consecutiveFailures, window.organizations.isFull,
                 window.failures >= good - window.goodBefore, mayLeave(.status(status))
             else { return nil }
             return open(.status(status), now: now, failedProbes: 0)

@@ -61,7 +61,7 @@ final class ConcurrencyLimiter: Sendable {
         state = Mutex(
             State(
                 shares: FairShares(capacity: settings.connections.inFlight, maxWaiting: settings.connections.queue),
-                retries: RetryBudget(settings.retries)))
+                retries: RetryBudget(settings.retryBudget)))
     }
 
     /// The limiter of status polls: however many requests of clients are in flight, the gateway can learn which jobs run.
@@ -69,7 +69,7 @@ final class ConcurrencyLimiter: Sendable {
         state = Mutex(
             State(
                 shares: FairShares(capacity: ConcurrencyLimiter.maxPolls, maxWaiting: 8 * ConcurrencyLimiter.maxPolls),
-                retries: RetryBudget(settings.retries)))
+                retries: RetryBudget(settings.retryBudget)))
     }
 
     /// How many polls may be in flight at once, besides the requests of clients.

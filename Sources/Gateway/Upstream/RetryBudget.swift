@@ -4,7 +4,7 @@ internal import Transport
 /// How many requests may be sent once more: a share of all requests, and a few per second whatever the traffic, so that
 /// retries cannot become the load that keeps an upstream down.
 struct RetryBudget: Sendable {
-    private let settings: UpstreamSettings.Retries
+    private let settings: UpstreamSettings.RetryBudget
     private var window: UInt64 = 0
     private var requests = 0
     private var retries = 0
@@ -13,7 +13,7 @@ struct RetryBudget: Sendable {
     private static let windowNanoseconds: UInt64 = 10_000_000_000
     private static let windowSeconds = 10
 
-    init(_ settings: UpstreamSettings.Retries) { self.settings = settings }
+    init(_ settings: UpstreamSettings.RetryBudget) { self.settings = settings }
 
     mutating func requestBegan(now: Instant) {
         turn(now)
@@ -23,7 +23,7 @@ struct RetryBudget: Sendable {
     /// Counts a retry if it is within the budget.
     mutating func take(now: Instant) -> Bool {
         turn(now)
-        let allowed = max(requests * settings.percent / 100, settings.least * RetryBudget.windowSeconds)
+        let allowed = max(requests * settings.percent / 100, settings.minPerSecond * RetryBudget.windowSeconds)
         guard retries < allowed else { return false }
         retries += 1
         return true

@@ -39,7 +39,7 @@ final class UpstreamClient {
         self.loop = loop
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
-        answerTimeout = Timeout(cluster.settings.timeouts.answer)
+        answerTimeout = Timeout(cluster.settings.timeouts.responseHead)
         totalTimeout = Timeout(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
@@ -154,11 +154,11 @@ final class UpstreamClient {
 
     /// When the head of an answer to a request that is through now must be there.
     func answerDeadline(of route: Route) -> Instant {
-        if let own = route.timeouts.answer { loop.now + own } else { loop.now + answerTimeout }
+        if let own = route.timeouts.responseHead { loop.now + own } else { loop.now + answerTimeout }
     }
 
     /// How long the head of an answer may take, for a lease to remember.
-    func answerTimeout(for route: Route) -> Duration { route.timeouts.answer ?? timeouts.answer }
+    func answerTimeout(for route: Route) -> Duration { route.timeouts.responseHead ?? timeouts.responseHead }
 
     /// When the answer to a request that began at `start` must have ended.
     func end(of route: Route, from start: Instant) -> Instant {

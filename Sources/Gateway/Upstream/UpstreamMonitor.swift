@@ -60,7 +60,7 @@ final class UpstreamMonitor: @unchecked Sendable {
     private func resolveIfDue(_ url: UpstreamURL, _ cluster: UpstreamCluster) {
         guard let rounds, !rounds.resolving.contains(url) else { return }
         // A name that does not resolve is tried again soon.
-        let usual = cluster.settings.resolveEvery
+        let usual = cluster.settings.dnsRefresh
         let period = rounds.unresolved.contains(url) ? min(usual, .seconds(2)) : usual
         if let last = rounds.resolvedAt[url], last + period > loop.now { return }
         self.rounds?.resolving.insert(url)

@@ -35,7 +35,7 @@ final class SharedState: Sendable {
             local = nil
             do throws(SystemError) {
                 (leases, journal) = try LeaseTable.restored(
-                    from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxAnswer,
+                    from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxResponseHead,
                     now: milliseconds(), warn: options.say)
             } catch { throw .journal(error) }
         }

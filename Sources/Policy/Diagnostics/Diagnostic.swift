@@ -46,6 +46,7 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case duplicateName = "duplicate-name"
     case unknownSection = "unknown-section"
     case unknownField = "unknown-field"
+    case outdatedField = "outdated-field"
     case missingField = "missing-field"
     case conflictingFields = "conflicting-fields"
     case wrongType = "wrong-type"

@@ -9,11 +9,11 @@ struct ErrorRuleDocument {
     private(set) var statuses = Self.errorStatuses
     private(set) var field: [String]?
     private(set) var pattern: String?
-    private(set) var answer = ErrorRule.Answer(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
+    private(set) var replacement = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
     private(set) var showsUpstream: Bool?
     private let routeNames: Set<String>
 
-    static let fields = ["on", "when", "answer", "upstream", "description"]
+    static let fields = ["on", "when", "replaceWith", "upstream", "description"]
     static let errorStatuses = 400...599
     /// The most rules a policy set may have.
     static let capacity = 256
@@ -34,20 +34,20 @@ struct ErrorRuleDocument {
         if let when = fields.object("when", of: "\"when\" of \(owner)", shape: .errorCondition) {
             readCondition(when)
         }
-        if let answer = fields.object("answer", of: "\"answer\" of \(owner)", shape: .errorAnswer) {
-            readAnswer(answer)
+        if let replacement = fields.object("replaceWith", of: "\"replaceWith\" of \(owner)", shape: .errorReplacement) {
+            readReplacement(replacement)
         }
         showsUpstream = fields.word("upstream", of: [("hide", false), ("show", true)])
-        if fields["answer"] == nil, fields["upstream"] == nil {
+        if fields["replaceWith"] == nil, fields["upstream"] == nil {
             report.error(
-                .missingField, "\(owner) changes nothing", at: place, help: ["give \"answer\" or \"upstream\""])
+                .missingField, "\(owner) changes nothing", at: place, help: ["give \"replaceWith\" or \"upstream\""])
         }
         _ = fields.string("description")
     }
 
     /// Whether upstream errors of this route come before the rule.
     func applies(to route: RouteDocument) -> Bool {
-        route.answer == nil && (routes == nil || routeNames.contains(route.id))
+        route.respondStatus == nil && (routes == nil || routeNames.contains(route.id))
     }
 
     private mutating func readCondition(_ when: ObjectReader) {
@@ -129,11 +129,11 @@ struct ErrorRuleDocument {
         field = names
     }
 
-    private mutating func readAnswer(_ fields: ObjectReader) {
+    private mutating func readReplacement(_ fields: ObjectReader) {
         let report = fields.report
         if ["status", "code", "message", "retryAfter"].allSatisfy({ fields[$0] == nil }) {
             report.error(
-                .missingField, "\(fields.owner) says nothing", at: fields.place,
+                .missingField, "\(fields.owner) replaces nothing", at: fields.place,
                 help: ["give \"status\", \"code\", \"message\" or \"retryAfter\""])
         }
         let status = fields.integer("status", in: 400...599)?.value
@@ -146,7 +146,7 @@ struct ErrorRuleDocument {
         }
         // Retry-After counts whole seconds; sooner than asked for is what must not be.
         let wait = fields.duration("retryAfter", atLeast: .seconds(1))?.components
-        answer = ErrorRule.Answer(
+        replacement = ErrorRule.Replacement(
             status: status, code: code?.value, message: message?.value,
             retryAfterSeconds: wait.map { Int($0.seconds) + ($0.attoseconds > 0 ? 1 : 0) })
     }

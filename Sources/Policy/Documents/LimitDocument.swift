@@ -133,7 +133,7 @@ struct LeaseDocument {
     let name: String
     let place: SourceSpan
     var conflicts: [Located<String>] = []
-    var holds = LeaseKind.Hold.job
+    var lifetime = LeaseKind.Lifetime.job
 
     init?(_ entry: Entry, _ report: DiagnosticCollector) {
         IdentifierRule.check(entry.name, .identifier, "a kind of lease", at: entry.namePlace, report)
@@ -145,8 +145,7 @@ struct LeaseDocument {
         place = entry.namePlace
         fields.require("conflicts", at: place)
         conflicts = fields.strings("conflicts")?.value ?? []
-        holds = fields.word("holds", of: [("job", .job), ("request", .request)]) ?? .job
-        _ = fields.word("onConflict", of: [("fail", true)])
+        lifetime = fields.word("lifetime", of: [("job", .job), ("request", .request)]) ?? .job
         _ = fields.string("description")
     }
 }

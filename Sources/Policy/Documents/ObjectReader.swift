@@ -17,9 +17,9 @@ struct ObjectReader {
         self.report = report
         self.owner = owner
         self.place = place
-        self.members = members
+        self.members = Self.current(members, file: place.file, of: owner, shape: shape, report)
         let known = shape.fields
-        for member in members where !known.contains(member.name) {
+        for member in self.members where !known.contains(member.name) {
             let help = report.help(for: member, in: shape)
             report.error(
                 .unknownField, "unknown field \"\(member.name)\" in \(owner)", at: self[member.nameRange],

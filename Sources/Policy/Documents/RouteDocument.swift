@@ -18,14 +18,14 @@ struct RouteDocument {
     var lease: Located<String>?
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
-    var answer: Int?
-    var shows: Route.JobsShown?
+    var respondStatus: Int?
+    var jobStatus: Route.JobStatusBody?
     var timeouts = Route.UpstreamTimeouts()
     var owner: String?
 
     static let fields = [
-        "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "answer", "shows",
-        "timeouts", "owner", "description",
+        "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "respond",
+        "jobStatus", "timeouts", "owner", "description",
     ]
 
     init?(_ entry: Entry, _ report: DiagnosticCollector) {
@@ -47,13 +47,13 @@ struct RouteDocument {
         limitClass = fields.string("class")
         lease = fields.string("lease")
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
-        answer = fields.integer("answer", in: 200...204)?.value
-        shows = fields.word("shows", of: Route.JobsShown.allCases.map { ($0.rawValue, $0) })
+        respondStatus = fields.integer("respond", in: 200...204)?.value
+        jobStatus = fields.word("jobStatus", of: Route.JobStatusBody.allCases.map { ($0.rawValue, $0) })
         if let fields = fields.object(
             "timeouts", of: "\"timeouts\" of \(owner)", shape: .routeTimeouts)
         {
             timeouts.connect = fields.duration("connect")
-            timeouts.answer = fields.duration("answer")
+            timeouts.responseHead = fields.duration("responseHead")
             timeouts.bodyProgress = fields.duration("bodyProgress")
             timeouts.total = fields.duration("total")
         }
@@ -74,25 +74,27 @@ struct RouteDocument {
             }
         } else {
             fields.require("scope", at: place, help: ["name the scope a token needs, or write public: true"])
-            if fields["answer"] != nil {
+            if fields["respond"] != nil {
                 fields.report.error(
-                    .conflictingFields, "only a public route can have \"answer\"", at: fields.namePlace(of: "answer"))
+                    .conflictingFields, "only a public route can have \"respond\"", at: fields.namePlace(of: "respond"))
             }
         }
     }
 
     private func checkUpstreamFields(_ fields: ObjectReader) {
-        for name in ["shows", "timeouts"] where fields[name] != nil && answer != nil {
+        for name in ["jobStatus", "timeouts"] where fields[name] != nil && respondStatus != nil {
             fields.report.error(
-                .conflictingFields, "\(fields.owner) is answered by the gateway and cannot have \"\(name)\"",
-                at: fields.namePlace(of: name), help: ["the upstream is not asked: remove \"\(name)\" or \"answer\""])
+                .conflictingFields, "\(fields.owner) has \"respond\" and cannot have \"\(name)\"",
+                at: fields.namePlace(of: name),
+                help: ["the gateway responds without the upstream: remove \"\(name)\" or \"respond\""])
         }
-        if shows != nil, answer == nil, !patterns.isEmpty,
+        if jobStatus != nil, respondStatus == nil, !patterns.isEmpty,
             !patterns.contains(where: { $0.value.methods.contains(.get) })
         {
             fields.report.error(
-                .conflictingFields, "\(fields.owner) does not match GET and cannot have \"shows\"",
-                at: fields.namePlace(of: "shows"), help: ["leases learn of jobs from answers to GET only"])
+                .conflictingFields, "\(fields.owner) does not match GET and cannot have \"jobStatus\"",
+                at: fields.namePlace(of: "jobStatus"),
+                help: ["the gateway reads the status of jobs in responses to GET only"])
         }
     }
 

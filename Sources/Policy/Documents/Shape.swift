@@ -20,7 +20,7 @@ enum Shape: String, CaseIterable {
     case upstreamConnections = "gateway.upstream.connections"
     case health = "gateway.upstream.health"
     case breaker = "gateway.upstream.breaker"
-    case retries = "gateway.upstream.retries"
+    case retryBudget = "gateway.upstream.retryBudget"
     case scope = "scopes.*"
     case route = "routes.*"
     case routeTimeouts = "routes.*.timeouts"
@@ -33,7 +33,7 @@ enum Shape: String, CaseIterable {
     case lease = "concurrency.*"
     case errorRule = "errors.*"
     case errorCondition = "errors.*.when"
-    case errorAnswer = "errors.*.answer"
+    case errorReplacement = "errors.*.replaceWith"
 
     /// The fields it may have, in the order in which they are explained.
     var fields: [String] {
@@ -49,24 +49,24 @@ enum Shape: String, CaseIterable {
         case .upstream: UpstreamDocument.fields
         case .credential, .ownCredential: ["header", "secretFile"]
         case .upstreamTLS: ["authorities", "serverName", "certificate", "key"]
-        case .upstreamTimeouts: ["connect", "answer", "bodyProgress", "total", "idle", "queue"]
+        case .upstreamTimeouts: ["connect", "responseHead", "bodyProgress", "total", "idle", "queue"]
         case .upstreamConnections: ["inFlight", "queue", "idle"]
         case .health: ["path", "interval", "timeout", "healthy", "unhealthy"]
-        case .breaker: ["failures", "open"]
-        case .retries: ["percent", "least"]
+        case .breaker: ["consecutiveFailures", "openFor"]
+        case .retryBudget: ["percent", "minPerSecond"]
         case .scope: ["description"]
         case .route: RouteDocument.fields
-        case .routeTimeouts: ["connect", "answer", "bodyProgress", "total"]
+        case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]
         case .routeConnection: ["body"]
         case .limit: LimitDocument.fields
         case .planChange: ["allow", "burst", "mode"]
         case .organization: OrganizationDocument.fields
         case .token: TokenDocument.fields
         case .override: ["limit", "allow", "burst", "mode", "until", "reason"]
-        case .lease: ["conflicts", "holds", "onConflict", "description"]
+        case .lease: ["conflicts", "lifetime", "description"]
         case .errorRule: ErrorRuleDocument.fields
         case .errorCondition: ["status", "field", "matches"]
-        case .errorAnswer: ["status", "code", "message", "retryAfter"]
+        case .errorReplacement: ["status", "code", "message", "retryAfter"]
         }
     }
 }

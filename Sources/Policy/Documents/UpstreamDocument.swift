@@ -9,8 +9,9 @@ struct UpstreamDocument {
     private let report: DiagnosticCollector
 
     static let fields = [
-        "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "resolve", "health", "breaker",
-        "retries", "errors", "description",
+        "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "dnsRefresh", "health",
+        "breaker",
+        "retryBudget", "errors", "description",
     ]
 
     /// The most endpoints there can be.
@@ -31,15 +32,19 @@ struct UpstreamDocument {
             if let found = connections.integer("queue", in: 0...1_000_000) { settings.connections.queue = found.value }
             if let found = connections.integer("idle", in: 0...100_000) { settings.connections.idle = found.value }
         }
-        if let found = fields.duration("resolve", atLeast: .seconds(1)) { settings.resolveEvery = found }
+        if let found = fields.duration("dnsRefresh", atLeast: .seconds(1)) { settings.dnsRefresh = found }
         readHealth(fields)
         if let breaker = object("breaker", fields, .breaker) {
-            if let found = breaker.integer("failures", in: 1...10_000) { settings.breaker.failures = found.value }
-            if let found = breaker.duration("open") { settings.breaker.openFor = found }
+            if let found = breaker.integer("consecutiveFailures", in: 1...10_000) {
+                settings.breaker.consecutiveFailures = found.value
+            }
+            if let found = breaker.duration("openFor") { settings.breaker.openFor = found }
         }
-        if let retries = object("retries", fields, .retries) {
-            if let found = retries.integer("percent", in: 0...100) { settings.retries.percent = found.value }
-            if let found = retries.integer("least", in: 0...10_000) { settings.retries.least = found.value }
+        if let retryBudget = object("retryBudget", fields, .retryBudget) {
+            if let found = retryBudget.integer("percent", in: 0...100) { settings.retryBudget.percent = found.value }
+            if let found = retryBudget.integer("minPerSecond", in: 0...10_000) {
+                settings.retryBudget.minPerSecond = found.value
+            }
         }
         if let shows = fields.word("errors", of: [("hide", false), ("show", true)]) { settings.showsErrors = shows }
         _ = fields.string("description")
@@ -123,7 +128,7 @@ struct UpstreamDocument {
     private mutating func readTimeouts(_ fields: ObjectReader) {
         guard let timeouts = object("timeouts", fields, .upstreamTimeouts) else { return }
         if let found = timeouts.duration("connect") { settings.timeouts.connect = found }
-        if let found = timeouts.duration("answer") { settings.timeouts.answer = found }
+        if let found = timeouts.duration("responseHead") { settings.timeouts.responseHead = found }
         if let found = timeouts.duration("bodyProgress") { settings.timeouts.bodyProgress = found }
         if let found = timeouts.duration("total") { settings.timeouts.total = found }
         if let found = timeouts.duration("idle") { settings.timeouts.idle = found }

@@ -41,7 +41,7 @@ struct PolicyCompiler {
     private func compileConcurrency() -> ConcurrencyMatrix {
         let leases = documents.leases
         return ConcurrencyMatrix(
-            kinds: leases.enumerated().map { LeaseKind(index: $0, name: $1.name, holds: $1.holds) },
+            kinds: leases.enumerated().map { LeaseKind(index: $0, name: $1.name, lifetime: $1.lifetime) },
             conflicts: leases.map { lease in
                 lease.conflicts.compactMap { other in leases.firstIndex { $0.name == other.value } }
             })
@@ -58,8 +58,9 @@ struct PolicyCompiler {
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
                 scopeNames: route.scopes.map { ($0.value, ScopeSet([$0], scopes)) },
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
-                connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes, answer: route.answer,
-                shows: route.shows, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
+                connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
+                respondStatus: route.respondStatus,
+                jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
                 source: report.source(of: route.place)
             )
         }
@@ -69,7 +70,8 @@ struct PolicyCompiler {
     private func compileErrors() -> [[ErrorRule]] {
         let rules = documents.errors.map { rule in
             ErrorRule(
-                name: rule.name, statuses: rule.statuses, field: rule.field, pattern: rule.pattern, answer: rule.answer,
+                name: rule.name, statuses: rule.statuses, field: rule.field, pattern: rule.pattern,
+                replacement: rule.replacement,
                 showsUpstream: rule.showsUpstream, source: report.source(of: rule.place))
         }
         var lists: [[Int]: [ErrorRule]] = [[]: []]

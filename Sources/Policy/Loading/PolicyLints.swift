@@ -112,7 +112,7 @@ extension PolicyValidation {
     /// Finds the families whose jobs a gateway in front of a remote upstream would never see end.
     private func lintLeases() {
         guard documents.settings.upstream != nil else { return }
-        let lasting = Set(documents.leases.filter { $0.holds == .job }.map(\.name))
+        let lasting = Set(documents.leases.filter { $0.lifetime == .job }.map(\.name))
         if let place = documents.anonymousQuestions,
             documents.routes.contains(where: { $0.lease.map { lasting.contains($0.value) } ?? false })
         {
@@ -135,7 +135,7 @@ extension PolicyValidation {
                 "leases of family \"\(route.family.rawValue)\" may never end: the gateway cannot ask the upstream for jobs",
                 at: lease.place,
                 help: [
-                    "a GET route of the family needs shows: \"jobs\", "
+                    "a GET route of the family needs jobStatus: \"jobs\", "
                         + "and no other variables than {organization} and {connection} in its path"
                 ])
         }
@@ -145,7 +145,7 @@ extension PolicyValidation {
 extension RouteDocument {
     /// Whether the gateway can ask there which jobs of a connection run.
     fileprivate var showsJobs: Bool {
-        guard shows == .jobs, let asked = patterns.first(where: { $0.value.methods.contains(.get) }) else {
+        guard jobStatus == .jobs, let asked = patterns.first(where: { $0.value.methods.contains(.get) }) else {
             return false
         }
         return PathTemplate(asked.value).map { !$0.hasJob } ?? false

@@ -3,20 +3,20 @@ package struct LeaseKind: Hashable, Sendable {
     /// The position among the kinds of a policy set; another set may have another one.
     package let index: Int
     package let name: String
-    package let holds: Hold
+    package let lifetime: Lifetime
 
     /// How long the lease lasts.
-    package enum Hold: Hashable, Sendable {
+    package enum Lifetime: Hashable, Sendable {
         /// Until the job that the request started has ended.
         case job
         /// Until the request is answered.
         case request
     }
 
-    package init(index: Int, name: String, holds: Hold) {
+    package init(index: Int, name: String, lifetime: Lifetime) {
         self.index = index
         self.name = name
-        self.holds = holds
+        self.lifetime = lifetime
     }
 
     package static func == (one: LeaseKind, other: LeaseKind) -> Bool { one.index == other.index }

@@ -11,7 +11,7 @@ package struct ErrorRule: Equatable, Sendable {
     /// What the text there must be: `*` stands for any characters, upper and lower case of ASCII are the same. `nil`: any
     /// text, but there must be one.
     package let pattern: String?
-    package let answer: Answer
+    package let replacement: Replacement
     /// Whether the original goes into `details.upstream`; `nil`: as `upstream.showsErrors` says.
     package let showsUpstream: Bool?
     /// `file:line` of the definition.
@@ -19,7 +19,7 @@ package struct ErrorRule: Equatable, Sendable {
     private let glob: Glob?
 
     /// What the client gets. `nil` keeps what the upstream sent, or what the catalogue has for the status.
-    package struct Answer: Equatable, Sendable {
+    package struct Replacement: Equatable, Sendable {
         package let status: Int?
         package let code: String?
         package let message: String?
@@ -35,14 +35,15 @@ package struct ErrorRule: Equatable, Sendable {
     }
 
     package init(
-        name: String, statuses: ClosedRange<Int>, field: [String]? = nil, pattern: String? = nil, answer: Answer,
+        name: String, statuses: ClosedRange<Int>, field: [String]? = nil, pattern: String? = nil,
+        replacement: Replacement,
         showsUpstream: Bool? = nil, source: String = ""
     ) {
         self.name = name
         self.statuses = statuses
         self.field = field
         self.pattern = pattern
-        self.answer = answer
+        self.replacement = replacement
         self.showsUpstream = showsUpstream
         self.source = source
         glob = pattern.map(Glob.init)

@@ -56,14 +56,14 @@ struct JobPaths: Sendable {
     private var templates: [Key: [PathTemplate]] = [:]
 
     private struct Key: Hashable {
-        let shown: Route.JobsShown
+        let shown: Route.JobStatusBody
         let family: RouteFamily
     }
 
     /// `patterns[i]` are those of `routes[i]`.
     init(routes: [Route], patterns: [[RoutePattern]]) {
         for (route, patterns) in zip(routes, patterns).sorted(by: { $0.0.id < $1.0.id }) {
-            guard let shown = route.shows else { continue }
+            guard let shown = route.jobStatus else { continue }
             let asked = patterns.filter { $0.methods.contains(.get) }.compactMap(PathTemplate.init)
                 .filter { shown == .job || !$0.hasJob }
             guard let most = asked.map(\.gaps).max() else { continue }
@@ -75,7 +75,7 @@ struct JobPaths: Sendable {
     }
 
     /// The template that begins most like `start`; the first of several.
-    subscript(_ shown: Route.JobsShown, _ family: RouteFamily, near start: String) -> PathTemplate? {
+    subscript(_ shown: Route.JobStatusBody, _ family: RouteFamily, near start: String) -> PathTemplate? {
         guard let known = templates[Key(shown: shown, family: family)] else { return nil }
         var best = known.first
         var most = best?.agreement(with: start) ?? 0

@@ -22,9 +22,9 @@ package final class Route: Sendable, Equatable {
     /// Of the route itself, or else of `gateway.sizes`.
     package let maxBodyBytes: Int
     /// The status with which the gateway answers itself, without asking the upstream.
-    package let answer: Int?
-    /// What answers of the upstream show of jobs.
-    package let shows: JobsShown?
+    package let respondStatus: Int?
+    /// What successful responses of the upstream to a GET hold; `nil`: no job.
+    package let jobStatus: JobStatusBody?
     /// Deadlines of its own for the upstream.
     package let timeouts: UpstreamTimeouts
     /// What upstream errors become.
@@ -34,21 +34,22 @@ package final class Route: Sendable, Equatable {
     /// `file:line` of the definition.
     package let source: String
 
-    /// Successful answers to a GET hold one job or several, from which leases learn how far jobs are.
-    package enum JobsShown: String, CaseIterable, Sendable { case job, jobs }
+    /// The status of one job, or of several. Leases learn from it which jobs have ended.
+    package enum JobStatusBody: String, CaseIterable, Sendable { case job, jobs }
 
     /// Deadlines that a route has instead of `upstream.timeouts`; `nil` where it has none.
     package struct UpstreamTimeouts: Equatable, Sendable {
         package var connect: Duration?
-        package var answer: Duration?
+        package var responseHead: Duration?
         package var bodyProgress: Duration?
         package var total: Duration?
 
         package init(
-            connect: Duration? = nil, answer: Duration? = nil, bodyProgress: Duration? = nil, total: Duration? = nil
+            connect: Duration? = nil, responseHead: Duration? = nil, bodyProgress: Duration? = nil,
+            total: Duration? = nil
         ) {
             self.connect = connect
-            self.answer = answer
+            self.responseHead = responseHead
             self.bodyProgress = bodyProgress
             self.total = total
         }
@@ -58,7 +59,7 @@ package final class Route: Sendable, Equatable {
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
         scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
         limitClass: String? = nil, lease: LeaseKind? = nil, connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
-        answer: Int? = nil, shows: JobsShown? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
+        respondStatus: Int? = nil, jobStatus: JobStatusBody? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
         self.id = id
@@ -73,8 +74,8 @@ package final class Route: Sendable, Equatable {
         self.lease = lease
         self.connection = connection
         self.maxBodyBytes = maxBodyBytes
-        self.answer = answer
-        self.shows = shows
+        self.respondStatus = respondStatus
+        self.jobStatus = jobStatus
         self.timeouts = timeouts
         self.errors = errors
         self.owner = owner

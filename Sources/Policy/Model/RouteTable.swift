@@ -83,7 +83,7 @@ package struct RouteTable: Sendable {
     /// that begins most like `start`, which is a request's path up to its first variable: an upstream that was sent a request
     /// without `/v1` is asked without it. Of equal ones it is the first.
     package func path(
-        showing shown: Route.JobsShown, family: RouteFamily, near start: String = ""
+        showing shown: Route.JobStatusBody, family: RouteFamily, near start: String = ""
     ) -> PathTemplate? { jobPaths[shown, family, near: start] }
 }
 

@@ -12,11 +12,11 @@ package struct UpstreamSettings: Equatable, Sendable {
     package var timeouts = Timeouts()
     package var connections = Connections()
     /// How often host names are resolved again.
-    package var resolveEvery = Duration.seconds(30)
+    package var dnsRefresh = Duration.seconds(30)
     /// `nil`: endpoints are only judged by the requests they get.
     package var health: HealthCheck?
     package var breaker = Breaker()
-    package var retries = Retries()
+    package var retryBudget = RetryBudget()
     /// Whether the upstream's own error goes into `details.upstream`; a rule of `errors` may say otherwise for its answers.
     package var showsErrors = false
 
@@ -77,14 +77,14 @@ package struct UpstreamSettings: Equatable, Sendable {
         package init() {}
     }
 
-    /// The deadlines of one exchange with the upstream; routes may have their own for `connect`, `answer`, `bodyProgress` and
-    /// `total`.
+    /// The deadlines of one exchange with the upstream; routes may have their own for `connect`, `responseHead`, `bodyProgress`
+    /// and `total`.
     package struct Timeouts: Equatable, Sendable {
         /// For the TCP connection and for the TLS handshake, each.
         package var connect = Duration.seconds(2)
         /// From the end of the request to the end of the response's head. Longer than the 60 s after which SDKs give up: they
         /// send a POST again when they get a 504.
-        package var answer = Duration.seconds(75)
+        package var responseHead = Duration.seconds(75)
         /// Between two pieces of a body, in either direction.
         package var bodyProgress = Duration.seconds(30)
         /// From the request's head to the end of its answer, even if data keeps moving: what was granted has to end at some
@@ -131,7 +131,7 @@ package struct UpstreamSettings: Equatable, Sendable {
     package struct Breaker: Equatable, Sendable {
         /// So many failures in a row take an endpoint out: no connection, no valid head of an answer in time, or 502, 503, 504.
         /// 409, 429 and every other answer is none.
-        package var failures = 5
+        package var consecutiveFailures = 5
         /// For how long; then one request tries whether it is well again. Doubled with each failed try, up to 16 times.
         package var openFor = Duration.seconds(5)
 
@@ -140,10 +140,10 @@ package struct UpstreamSettings: Equatable, Sendable {
 
     /// When a request that failed is sent once more: only where no byte of it was sent, or where it is idempotent and went
     /// over a connection that had died unnoticed.
-    package struct Retries: Equatable, Sendable {
-        /// At most so many retries per hundred requests, and `least` per second whatever the traffic.
+    package struct RetryBudget: Equatable, Sendable {
+        /// At most so many retries per hundred requests, and `minPerSecond` whatever the traffic.
         package var percent = 20
-        package var least = 3
+        package var minPerSecond = 3
 
         package init() {}
     }

@@ -133,7 +133,7 @@ def settled(gateway, upstream):
 
 
 def test_nothing_stays_behind(tmp_path):
-    timeouts = {"connect": "2s", "answer": "300ms", "bodyProgress": "300ms", "idle": "1s", "queue": "2s"}
+    timeouts = {"connect": "2s", "responseHead": "300ms", "bodyProgress": "300ms", "idle": "1s", "queue": "2s"}
     with Upstream() as upstream:
         gateway = behind(tmp_path, upstream, workers=2, timeouts=timeouts, **{
             **CALM, "connections": {"inFlight": PLACES, "queue": CALLERS, "idle": CALLERS}})

@@ -27,7 +27,7 @@ def upstream():
 def start(front, upstream):
     """A gateway whose requests may take so long, and a caller of it."""
     def start(seconds):
-        gateway = front(upstream, timeouts={**QUICK, "answer": f"{seconds}s"})
+        gateway = front(upstream, timeouts={**QUICK, "responseHead": f"{seconds}s"})
         return gateway, Caller(gateway)
 
     return start

@@ -100,7 +100,7 @@ def pair(front, *upstreams, **settings):
 def test_the_503_of_one_organization_is_nobody_elses(front, upstream):
     """An organization whose tenant is in maintenance asks again and again; another one is served all the time."""
     upstream.faults = {"org_xyz789": maintenance}
-    gateway, token = pair(front, upstream, breaker={"failures": 5, "open": "30s"})
+    gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 5, "openFor": "30s"})
     with Beside(gateway, 6) as attack:
         wait_for(lambda: len(attack.statuses) > 50, "the attack")
         statuses = served(gateway, token, 3)
@@ -113,7 +113,7 @@ def test_a_503_that_says_when_reaches_who_it_is_for(front, upstream):
     """`Retry-After` is passed to the organization it was said to, and nobody else waits."""
     upstream.faults = {"org_xyz789": lambda link, request: answer(
         link, request, b"{}", "503 Service Unavailable", "Retry-After: 7")}
-    gateway, token = pair(front, upstream, breaker={"failures": 1, "open": "30s"})
+    gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 1, "openFor": "30s"})
     with gateway.wire() as wire:
         for _ in range(20):
             wire.send(request(gateway, "GET", THING))
@@ -125,7 +125,7 @@ def test_a_503_that_says_when_reaches_who_it_is_for(front, upstream):
 def test_the_slow_reports_of_one_organization_are_nobody_elses(front, upstream):
     """Requests that all end in a timeout at once do not take the endpoint from another organization."""
     upstream.faults = {"org_xyz789": never}
-    gateway, token = pair(front, upstream, breaker={"failures": 5, "open": "30s"}, timeouts={**QUICK, "answer": "300ms"})
+    gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 5, "openFor": "30s"}, timeouts={**QUICK, "responseHead": "300ms"})
     assert set(served(gateway, token, 0.2)) == {200}
     with Beside(gateway, 8) as attack:
         wait_for(lambda: len(attack.statuses) > 16, "the attack")
@@ -137,7 +137,7 @@ def test_the_slow_reports_of_one_organization_are_nobody_elses(front, upstream):
 def test_what_ejects_is_told(front, upstream):
     """Of two endpoints one refuses connections: it is left alone, that is said and shown, and all requests are served."""
     with Refusing() as dead:
-        gateway = front(upstream, dead, breaker={"failures": 2, "open": "1s"})
+        gateway = front(upstream, dead, breaker={"consecutiveFailures": 2, "openFor": "1s"})
         with gateway.wire() as wire:
             assert {get(gateway, wire, THING) for _ in range(30)} == {200}
             line = rf"upstream {re.escape(dead.url)} at 127\.0\.0\.1:{dead.port} is out for 1\.0 seconds: the connection was refused"
@@ -169,7 +169,7 @@ def greet(listener):
 def test_half_of_the_endpoints_stay(front):
     """With all endpoints refusing connections, and with one of two, no more than half are left alone."""
     with Refusing() as one, Refusing() as other:
-        gateway = front(one, other, breaker={"failures": 2, "open": "30s"})
+        gateway = front(one, other, breaker={"consecutiveFailures": 2, "openFor": "30s"})
         with gateway.wire() as wire:
             assert {get(gateway, wire, THING) for _ in range(20)} == {502}
         assert total(metrics(gateway), "gateway_upstream_endpoint_ejected") == 1

@@ -18,7 +18,7 @@ QUIET = "org_quiet"
 QUIET_JOBS = JOBS.replace("org_xyz789", QUIET)
 # Few places, so that a few connections are enough to take them all.
 SMALL = {"connections": {"inFlight": 8, "queue": 4}}
-PATIENT = {"connect": "2s", "answer": "30s", "bodyProgress": "30s", "idle": "30s", "queue": "700ms"}
+PATIENT = {"connect": "2s", "responseHead": "30s", "bodyProgress": "30s", "idle": "30s", "queue": "700ms"}
 
 
 @pytest.fixture

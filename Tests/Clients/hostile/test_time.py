@@ -78,7 +78,7 @@ def test_a_route_has_a_total_of_its_own(front, upstream):
 
 def test_the_end_of_a_requests_own_time_is_not_blamed_on_the_endpoint(front, upstream):
     """Requests whose total is over before the upstream had the time to answer that it is given: its health is not touched."""
-    gateway = front(upstream, timeouts={**QUICK, "answer": "30s", "total": "500ms"}, breaker={"failures": 2, "open": "60s"})
+    gateway = front(upstream, timeouts={**QUICK, "responseHead": "30s", "total": "500ms"}, breaker={"consecutiveFailures": 2, "openFor": "60s"})
     with gateway.wire() as wire:
         for _ in range(4):
             _, outcome = play(gateway, wire, "silence")

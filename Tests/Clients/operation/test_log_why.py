@@ -204,7 +204,7 @@ def test_an_upstream_that_does_not_answer(tmp_path):
 def test_no_place_at_the_upstream(tmp_path):
     """503 of the gateway: that the places at the upstream were taken is in the line."""
     with Silent() as upstream:
-        gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "8s"})
+        gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "responseHead": "8s"})
         try:
             with gateway.wire() as wire:
                 wire.send(request(gateway, "GET", f"{BASE}/things", []))

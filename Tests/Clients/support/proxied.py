@@ -9,9 +9,9 @@ from outcome import Outcome, new_id, request
 # A path that takes no lease and has no meaning to the gateway.
 THING = f"{BASE}/things"
 assert catalogue.NAMES, "what upstreams can play has to be known to them"
-QUICK = {"connect": "700ms", "answer": "700ms", "bodyProgress": "700ms", "idle": "30s", "queue": "700ms"}
+QUICK = {"connect": "700ms", "responseHead": "700ms", "bodyProgress": "700ms", "idle": "30s", "queue": "700ms"}
 # Faults come in rows here; one of them must not take the endpoint out, or keep the next from being retried.
-CALM = {"breaker": {"failures": 10_000}, "retries": {"percent": 100, "least": 1000}}
+CALM = {"breaker": {"consecutiveFailures": 10_000}, "retryBudget": {"percent": 100, "minPerSecond": 1000}}
 
 
 def behind(folder, *upstreams, gateway=None, start=True, workers=1, **settings):

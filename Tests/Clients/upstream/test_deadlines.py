@@ -19,11 +19,11 @@ from wire import envelope
 
 pytestmark = pytest.mark.upstream
 
-USUAL = {"connect": "1500ms", "answer": "1500ms", "bodyProgress": "1500ms"}
+USUAL = {"connect": "1500ms", "responseHead": "1500ms", "bodyProgress": "1500ms"}
 HASTY = dict.fromkeys(USUAL, "300ms")
 PATIENT = dict.fromkeys(USUAL, "3s")
 # Routes by what they say, and how long each thing then takes at least and at most.
-OWN = {"hasty": HASTY, "patient": PATIENT, "answers": {"answer": "3s"}, "bodies": {"bodyProgress": "3s"},
+OWN = {"hasty": HASTY, "patient": PATIENT, "answers": {"responseHead": "3s"}, "bodies": {"bodyProgress": "3s"},
        "connects": {"connect": "3s"}, "usual": None}
 BOUNDS = {"300ms": (0.3, 1.4), "1500ms": (1.5, 2.9), "3s": (3, 6)}
 
@@ -80,7 +80,7 @@ LATE = expected.failed("http_response_timeout", 504)
 
 def test_the_head_of_the_answer(tmp_path):
     with Upstream() as upstream, timed(tmp_path, upstream) as gateway:
-        check_times("answer", [fails(gateway, upstream, fault, method, LATE) for method in ("GET", "POST")
+        check_times("responseHead", [fails(gateway, upstream, fault, method, LATE) for method in ("GET", "POST")
                                for fault in ("hang-before-head", "hang-mid-head")])
         wait_for(lambda: not upstream.open_links, "the end of the connections that were given up", 5)
 
@@ -141,7 +141,7 @@ def test_the_connection(tmp_path, encrypted):
 
 def test_the_queue(tmp_path):
     """Who waits for a place waits so long and no longer, and is told when to come again; who finds no room is told at once."""
-    timeouts = {**QUICK, "answer": "20s", "queue": "800ms"}
+    timeouts = {**QUICK, "responseHead": "20s", "queue": "800ms"}
     with Upstream() as upstream:
         gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 2}, timeouts=timeouts)
         try:

@@ -48,7 +48,7 @@ def pairs(folder):
         if name not in made:
             upstream = kinds[name](folder)
             made[name] = upstream, None
-            idle = {"connect": "5s", "answer": "20s", "bodyProgress": "10s", "queue": "5s", "idle": "3s"}
+            idle = {"connect": "5s", "responseHead": "20s", "bodyProgress": "10s", "queue": "5s", "idle": "3s"}
             made[name] = upstream, behind(folder / name, upstream, timeouts=idle)
         return made[name]
 

@@ -25,7 +25,7 @@ def refused(outcome, reason):
 
 
 def test_a_breaker_opens_and_closes(front, upstream):
-    gateway = front(upstream, breaker={"failures": 3, "open": "1s"})
+    gateway = front(upstream, breaker={"consecutiveFailures": 3, "openFor": "1s"})
     with gateway.wire() as wire:
         for _ in range(3):
             assert play(gateway, wire, "close-mid-head")[1].answer.status == 502
@@ -38,7 +38,7 @@ def test_a_breaker_opens_and_closes(front, upstream):
 
 
 def test_a_503_says_when_the_endpoint_is_tried_again(front, upstream):
-    gateway = front(upstream, breaker={"failures": 3, "open": "20s"})
+    gateway = front(upstream, breaker={"consecutiveFailures": 3, "openFor": "20s"})
     with gateway.wire() as wire:
         for _ in range(3):
             assert play(gateway, wire, "close-mid-head")[1].answer.status == 502
@@ -50,7 +50,7 @@ def test_a_503_says_when_the_endpoint_is_tried_again(front, upstream):
 @pytest.mark.parametrize("fault", ["error-401", "error-detail-object", "error-429", "error-500", "error-418", "error-empty"])
 def test_answers_are_no_failures(front, upstream, fault):
     """409, 429 and every other answer that is not 502, 503 or 504."""
-    gateway = front(upstream, breaker={"failures": 2, "open": "10s"})
+    gateway = front(upstream, breaker={"consecutiveFailures": 2, "openFor": "10s"})
     with gateway.wire() as wire:
         for _ in range(6):
             assert play(gateway, wire, fault)[1].proxy_status.get("received-status")
@@ -58,7 +58,7 @@ def test_answers_are_no_failures(front, upstream, fault):
 
 
 def test_a_success_forgets_failures(front, upstream):
-    gateway = front(upstream, breaker={"failures": 3, "open": "10s"})
+    gateway = front(upstream, breaker={"consecutiveFailures": 3, "openFor": "10s"})
     with gateway.wire() as wire:
         for _ in range(4):
             for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_success_forgets_failures(front, upstream):
 def test_one_bad_endpoint_of_two(front, upstream):
     """It fails some requests, then it is out and the other serves them all."""
     with Upstream(accept="accept-then-close") as bad:
-        gateway = front(upstream, bad, breaker={"failures": 2, "open": "30s"})
+        gateway = front(upstream, bad, breaker={"consecutiveFailures": 2, "openFor": "30s"})
         with gateway.wire() as wire:
             statuses = [play(gateway, wire, "well", "POST", b"{}")[1].answer.status for _ in range(30)]
         assert statuses.count(502) <= 2 and statuses[-20:] == [200] * 20, statuses
@@ -101,7 +101,7 @@ def test_health_checks(front, upstream):
 
 
 def test_places_and_the_queue_for_them(front, upstream):
-    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "10s", "queue": "3s"})
+    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "responseHead": "10s", "queue": "3s"})
     first, second, third = gateway.wire(), gateway.wire(), gateway.wire()
     with first, second, third:
         first.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: first"]))
@@ -115,7 +115,7 @@ def test_places_and_the_queue_for_them(front, upstream):
 
 
 def test_a_trigger_whose_client_left_before_it_was_sent_is_not_sent(front, upstream):
-    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "answer": "10s", "queue": "10s"})
+    gateway = front(upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "responseHead": "10s", "queue": "10s"})
     identity, body = new_id(), b'{"connection_id": "%s"}' % CONNECTION.encode()
     with gateway.wire() as first, gateway.wire() as third:
         first.send(request(gateway, "GET", THING, ["X-Fault: hang-before-head", "X-Id: first"]))
@@ -131,7 +131,7 @@ def test_a_trigger_whose_client_left_before_it_was_sent_is_not_sent(front, upstr
 
 
 def test_a_client_that_leaves_cancels_its_request(front, upstream):
-    gateway = front(upstream, timeouts={**QUICK, "answer": "60s", "bodyProgress": "60s"})
+    gateway = front(upstream, timeouts={**QUICK, "responseHead": "60s", "bodyProgress": "60s"})
     for fault in ("hang-before-head", "hang-mid-head", "hang-after-head", "hang-mid-body", "hang-mid-chunk"):
         identity = new_id()
         with gateway.wire() as wire:

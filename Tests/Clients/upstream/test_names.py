@@ -65,7 +65,7 @@ def unresolved(outcome, status, error):
 def test_requests_follow_the_name(named, pair):
     """To another address and back without a restart, and no request fails on the way; a name that is gone changes nothing."""
     first, second = pair
-    gateway, etc = named(first.port, FIRST, resolve="1s")
+    gateway, etc = named(first.port, FIRST, dnsRefresh="1s")
     with gateway.wire() as wire:
         for _ in range(5):
             assert answers(gateway, wire, *pair) is first
@@ -88,7 +88,7 @@ def test_requests_follow_the_name(named, pair):
 def test_an_address_stays_until_the_interval_has_passed(named, pair):
     """Another lookup than that of the interval would bring the second address at once."""
     first, second = pair
-    gateway, etc = named(first.port, FIRST, resolve="4s")
+    gateway, etc = named(first.port, FIRST, dnsRefresh="4s")
     begun = time.monotonic()
     with gateway.wire() as wire:
         assert answers(gateway, wire, *pair) is first
@@ -104,7 +104,7 @@ def test_an_address_stays_until_the_interval_has_passed(named, pair):
 def test_a_name_that_never_resolved(named, pair, method):
     """Says so at once instead of hanging; and it is tried again soon, however long the interval is."""
     first, _ = pair
-    gateway, etc = named(first.port, resolve="1h")
+    gateway, etc = named(first.port, dnsRefresh="1h")
     with gateway.wire() as wire:
         for _ in range(3):
             begun = time.monotonic()
@@ -120,7 +120,7 @@ def test_a_name_that_never_resolved(named, pair, method):
 
 def test_all_addresses_of_a_name_are_used_and_one_may_be_dead(named, pair):
     first, second = pair
-    gateway, _ = named(first.port, FIRST, SECOND, resolve="1s")
+    gateway, _ = named(first.port, FIRST, SECOND, dnsRefresh="1s")
     with gateway.wire() as wire:
         for _ in range(20):
             answers(gateway, wire, *pair)
@@ -135,7 +135,7 @@ def test_all_addresses_of_a_name_are_used_and_one_may_be_dead(named, pair):
 def test_an_address_is_added_and_taken_away(named, pair):
     """What stays keeps its connections."""
     first, second = pair
-    gateway, etc = named(first.port, FIRST, resolve="1s")
+    gateway, etc = named(first.port, FIRST, dnsRefresh="1s")
     with gateway.wire() as wire:
         answers(gateway, wire, *pair)
         link = first.links[0]
@@ -164,7 +164,7 @@ class Patient(Upstream):
 def test_a_request_outlives_its_address(named):
     """An answer that is on its way when the name moves comes to its end."""
     with Patient() as first, Upstream(host=SECOND, port=first.port) as second:
-        gateway, etc = named(first.port, FIRST, resolve="1s", timeouts={"bodyProgress": "30s"})
+        gateway, etc = named(first.port, FIRST, dnsRefresh="1s", timeouts={"bodyProgress": "30s"})
         with gateway.wire() as wire, gateway.wire() as other:
             wire.send(request(gateway, "GET", THING))
             wait_for(first.received, "the request")

@@ -11,7 +11,7 @@ struct ErrorRuleTests {
     ) -> ErrorRule {
         ErrorRule(
             name: name, statuses: statuses, field: field, pattern: pattern,
-            answer: .init(status: status, code: code, message: message, retryAfterSeconds: retry))
+            replacement: .init(status: status, code: code, message: message, retryAfterSeconds: retry))
     }
 
     private func read(

@@ -261,7 +261,8 @@ struct UpstreamErrorResponseTests {
         func rule(_ message: String?, shows: Bool?) -> ErrorRule {
             ErrorRule(
                 name: "r", statuses: 500...599,
-                answer: .init(status: 503, code: nil, message: message, retryAfterSeconds: nil), showsUpstream: shows)
+                replacement: .init(status: 503, code: nil, message: message, retryAfterSeconds: nil),
+                showsUpstream: shows)
         }
         let told = try ErrorEnvelope(500, body, rules: [rule("Down for maintenance.", shows: nil)])
         #expect(told.status == 503 && told.message == "Down for maintenance." && told.details == "{}")
@@ -303,7 +304,8 @@ struct UpstreamErrorResponseTests {
         #expect(
             try ErrorEnvelope(400, #"{"message":"m","system_message":"s"}"#).json["error"]?["system_message"] == nil)
         let rule = ErrorRule(
-            name: "r", statuses: 400...400, answer: .init(status: nil, code: nil, message: "n", retryAfterSeconds: nil))
+            name: "r", statuses: 400...400,
+            replacement: .init(status: nil, code: nil, message: "n", retryAfterSeconds: nil))
         #expect(try ErrorEnvelope(400, body, rules: [rule]).json["error"]?["system_message"] == nil)
     }
 
@@ -386,8 +388,8 @@ struct UpstreamOriginalTests {
     @Test("It is shown only where policy allows it, and the rule has the last word")
     func isAllowed() throws {
         func rule(_ shows: Bool?) -> [ErrorRule] {
-            let none = ErrorRule.Answer(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
-            return [ErrorRule(name: "r", statuses: 400...599, answer: none, showsUpstream: shows)]
+            let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
+            return [ErrorRule(name: "r", statuses: 400...599, replacement: none, showsUpstream: shows)]
         }
         for (rules, standard, isShown) in [
             ([], false, false), ([], true, true), (rule(nil), false, false), (rule(nil), true, true),

@@ -185,7 +185,7 @@ struct JobPollScheduleTests {
     func requests() {
         var watches = JobPollSchedule()
         var lease = lease(1, .uncertain)
-        lease.holds = .request
+        lease.lifetime = .request
         lease.origin.answerTimeout = .seconds(10)
         lease.sentAt = at(0)
         for tick in 0..<12 {

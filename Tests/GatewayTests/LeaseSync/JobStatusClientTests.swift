@@ -168,7 +168,7 @@ struct JobStatusClientTests {
 
 @Suite("Jobs of a remote upstream")
 struct JobObserverTests {
-    private static let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+    private static let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
     private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
     private let upstream = ScriptedQuestions()
     private let leases = LeaseTable()
@@ -273,7 +273,7 @@ struct JobObserverTests {
 }
 
 extension Route {
-    fileprivate static func showing(_ shows: JobsShown?) -> Route {
-        Route(id: "r", index: 0, family: .aitronos, shows: shows)
+    fileprivate static func showing(_ jobStatus: JobStatusBody?) -> Route {
+        Route(id: "r", index: 0, family: .aitronos, jobStatus: jobStatus)
     }
 }

@@ -48,7 +48,7 @@ private struct LyingWorld {
         let at: Int
     }
 
-    private static let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+    private static let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
     private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
     private static let connections = (0..<24).map { "c\($0)" }
 

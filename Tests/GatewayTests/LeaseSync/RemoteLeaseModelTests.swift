@@ -22,10 +22,10 @@ struct RemoteLeaseModelTests {
     }
 }
 
-private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
-private let refresh = LeaseKind(index: 1, name: "refresh", holds: .job)
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
+private let refresh = LeaseKind(index: 1, name: "refresh", lifetime: .job)
 /// Runs beside the others.
-private let export = LeaseKind(index: 2, name: "export", holds: .job)
+private let export = LeaseKind(index: 2, name: "export", lifetime: .job)
 private let matrix = ConcurrencyMatrix(kinds: [sync, refresh, export], conflicts: [[0, 1], [0, 1], [2]])
 
 private struct World {

@@ -5,7 +5,7 @@ import Testing
 @testable import Gateway
 @testable import Transport
 
-private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
 private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
 
 /// A watcher on a running loop, whose seconds are a test's.

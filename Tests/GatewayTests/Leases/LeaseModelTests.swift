@@ -6,7 +6,7 @@ import Testing
 /// Random interleavings of requests, upstream work and events on one connection, against the truth.
 @Suite("Lease model")
 struct LeaseModelTests {
-    private static let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+    private static let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
     private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
     private static let key = LeaseKey(organization: "o", connection: "c")
 

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Gateway
 
-private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
-private let export = LeaseKind(index: 1, name: "export", holds: .job)
-private let state = LeaseKind(index: 2, name: "state", holds: .request)
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
+private let export = LeaseKind(index: 1, name: "export", lifetime: .job)
+private let state = LeaseKind(index: 2, name: "state", lifetime: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, export, state], conflicts: [[0], [1], []])
 private let key = LeaseKey(organization: "o", connection: "c")
 

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Gateway
 
-private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
-private let refresh = LeaseKind(index: 1, name: "refresh", holds: .job)
-private let state = LeaseKind(index: 2, name: "state", holds: .request)
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
+private let refresh = LeaseKind(index: 1, name: "refresh", lifetime: .job)
+private let state = LeaseKind(index: 2, name: "state", lifetime: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, refresh, state], conflicts: [[0, 1], [0, 1], [0, 1]])
 private let key = LeaseKey(organization: "org_xyz789", connection: "conn_abc123")
 
@@ -201,11 +201,11 @@ struct LeaseTableTests {
     func kindGone() {
         let table = LeaseTable()
         table.tryReserve()?.bind(job("job_1"), now: 0)
-        let renamed = LeaseKind(index: 0, name: "export", holds: .job)
+        let renamed = LeaseKind(index: 0, name: "export", lifetime: .job)
         let other = ConcurrencyMatrix(kinds: [renamed], conflicts: [[]])
         #expect(table.conflict(key, kind: renamed, matrix: other, now: 0) != nil)
         // The same kinds in another order are still the same kinds.
-        let sync2 = LeaseKind(index: 1, name: "sync", holds: .job)
+        let sync2 = LeaseKind(index: 1, name: "sync", lifetime: .job)
         let reordered = ConcurrencyMatrix(kinds: [renamed, sync2], conflicts: [[], [1]])
         #expect(table.conflict(key, kind: renamed, matrix: reordered, now: 0) == nil)
         #expect(table.conflict(key, kind: sync2, matrix: reordered, now: 0) != nil)

@@ -7,7 +7,7 @@ import Testing
 /// Whoever is refused because of a lease is told which request took it, after a restart too.
 @Suite("The trace id of a lease in the journal")
 struct LeaseTraceTests {
-    private static let sync = LeaseKind(index: 0, name: "sync", holds: .job)
+    private static let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
     private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
     private static let key = LeaseKey(organization: "org", connection: "conn")
     private static let traceID = TraceID(high: 0x0AF7_6519_16CD_43DD, low: 0x8448_EB21_1C80_319C)

@@ -10,7 +10,7 @@ struct CircuitBreakerTests {
 
     private static func health(failures: Int = 3, checks: (healthy: Int, unhealthy: Int)? = nil) -> CircuitBreaker {
         var breaker = UpstreamSettings.Breaker()
-        breaker.failures = failures
+        breaker.consecutiveFailures = failures
         breaker.openFor = .seconds(5)
         var check: UpstreamSettings.HealthCheck?
         if let checks {

@@ -10,7 +10,7 @@ struct EndpointProofTests {
 
     private var health: CircuitBreaker {
         var breaker = UpstreamSettings.Breaker()
-        breaker.failures = 5
+        breaker.consecutiveFailures = 5
         breaker.openFor = .seconds(5)
         return CircuitBreaker(breaker: breaker, check: nil)
     }

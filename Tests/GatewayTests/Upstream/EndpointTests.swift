@@ -14,7 +14,7 @@ struct EndpointTests {
         say: @escaping @Sendable (String) -> Void = { _ in }
     ) -> Endpoint {
         var settings = UpstreamSettings(endpoints: [])
-        settings.breaker.failures = failures
+        settings.breaker.consecutiveFailures = failures
         return Endpoint(
             url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
             address: SocketAddress(host: "127.0.0.1", port: port), settings: settings,

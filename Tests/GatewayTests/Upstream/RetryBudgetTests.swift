@@ -6,10 +6,10 @@ import Testing
 
 @Suite("The budget of retries")
 struct RetryBudgetTests {
-    private func budget(percent: Int, least: Int) -> RetryBudget {
-        var settings = UpstreamSettings.Retries()
+    private func budget(percent: Int, minPerSecond: Int) -> RetryBudget {
+        var settings = UpstreamSettings.RetryBudget()
         settings.percent = percent
-        settings.least = least
+        settings.minPerSecond = minPerSecond
         return RetryBudget(settings)
     }
 
@@ -22,8 +22,8 @@ struct RetryBudgetTests {
     private func second(_ second: UInt64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
 
     @Test("Without traffic there are so many per second, counted over ten of them")
-    func least() {
-        var budget = budget(percent: 20, least: 3)
+    func minimum() {
+        var budget = budget(percent: 20, minPerSecond: 3)
         #expect(count(&budget, now: second(100)) == 30)
         #expect(count(&budget, now: second(109)) == 0)
         #expect(count(&budget, now: second(110)) == 30)
@@ -31,7 +31,7 @@ struct RetryBudgetTests {
 
     @Test("With traffic there is a share of it, whichever is more")
     func share() {
-        var budget = budget(percent: 20, least: 1)
+        var budget = budget(percent: 20, minPerSecond: 1)
         for _ in 0..<49 { budget.requestBegan(now: second(100)) }
         #expect(count(&budget, now: second(100)) == 10)
         for _ in 0..<951 { budget.requestBegan(now: second(105)) }
@@ -41,7 +41,7 @@ struct RetryBudgetTests {
 
     @Test("Both can be nothing: no request is then sent twice")
     func none() {
-        var budget = budget(percent: 0, least: 0)
+        var budget = budget(percent: 0, minPerSecond: 0)
         for _ in 0..<1000 { budget.requestBegan(now: second(100)) }
         #expect(count(&budget, now: second(100)) == 0)
     }

@@ -75,7 +75,7 @@ struct UpstreamClusterTests {
         let said = Mutex<[String]>([])
         let worker = try TestPipeline.idleWorker()
         var settings = UpstreamSettings(endpoints: [Self.named])
-        settings.resolveEvery = .zero
+        settings.dnsRefresh = .zero
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: settings))
         worker.adopt(cluster)
         let monitor = UpstreamMonitor(

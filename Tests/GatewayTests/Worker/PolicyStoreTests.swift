@@ -49,7 +49,7 @@ struct PolicyStoreTests {
 
     private func store(_ load: @escaping @Sendable () -> PolicyLoad) throws -> PolicyStore {
         let source =
-            #"{ scopes: { "a": { description: "a" } }, routes: { r: { match: "GET /", public: true, answer: 204 } } }"#
+            #"{ scopes: { "a": { description: "a" } }, routes: { r: { match: "GET /", public: true, respond: 204 } } }"#
         let loaded = PolicySet.load(
             files: [PolicyFile(name: "a.json5", bytes: Array(source.utf8))], sha256: { _ in [1, 2] }, now: 0)
         guard case .loaded(let set, _) = loaded else {

@@ -6,7 +6,7 @@ struct ErrorRuleTests {
     private static func rule(_ pattern: String?, field: [String]? = ["detail"]) -> ErrorRule {
         ErrorRule(
             name: "rule", statuses: 400...409, field: field, pattern: pattern,
-            answer: .init(status: 409, code: nil, message: nil, retryAfterSeconds: nil))
+            replacement: .init(status: 409, code: nil, message: nil, retryAfterSeconds: nil))
     }
 
     private static func matches(_ pattern: String, _ text: String) -> Bool {
@@ -98,35 +98,36 @@ struct ErrorRuleTests {
               scopes: { s: {} },
               routes: {
                 a: { match: "GET /a", scope: "s" }, b: { match: "GET /b", scope: "s" }, c: { match: "GET /c", scope: "s" },
-                open: { match: "GET /", public: true }, ping: { match: "GET /ping", public: true, answer: 204 },
+                open: { match: "GET /", public: true }, ping: { match: "GET /ping", public: true, respond: 204 },
               },
               errors: {
                 "2": {
                   on: ["a", "c"], when: { status: "4xx", field: "error.message", matches: "*x*" },
-                  answer: { status: 409, code: "CODE_1", message: "Wait.", retryAfter: "1500ms" }, upstream: "show",
+                  replaceWith: { status: 409, code: "CODE_1", message: "Wait.", retryAfter: "1500ms" }, upstream: "show",
                 },
                 "1": { on: "a", when: { status: [500, 503], field: ["a.b"] }, upstream: "hide" },
-                "3": { on: "*", when: { status: 599, field: "" , matches: "" }, answer: { status: 502 } },
-                "4": { on: "b", answer: { code: "OTHER" }, description: "x" },
+                "3": { on: "*", when: { status: 599, field: "" , matches: "" }, replaceWith: { status: 502 } },
+                "4": { on: "b", replaceWith: { code: "OTHER" }, description: "x" },
               },
             }
             """)
         let names = Dictionary(uniqueKeysWithValues: set.routes.routes.map { ($0.id, $0.errors.map(\.name)) })
         #expect(names == ["a": ["1", "2", "3"], "b": ["3", "4"], "c": ["2", "3"], "open": ["3"], "ping": []])
         let errors = set.routes.routes[0].errors
-        let none = ErrorRule.Answer(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
+        let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
         #expect(
             errors == [
                 ErrorRule(
-                    name: "1", statuses: 500...503, field: ["a.b"], answer: none, showsUpstream: false,
+                    name: "1", statuses: 500...503, field: ["a.b"], replacement: none, showsUpstream: false,
                     source: "0.json5:12"),
                 ErrorRule(
                     name: "2", statuses: 400...499, field: ["error", "message"], pattern: "*x*",
-                    answer: .init(status: 409, code: "CODE_1", message: "Wait.", retryAfterSeconds: 2),
+                    replacement: .init(status: 409, code: "CODE_1", message: "Wait.", retryAfterSeconds: 2),
                     showsUpstream: true, source: "0.json5:8"),
                 ErrorRule(
                     name: "3", statuses: 599...599, field: [], pattern: "",
-                    answer: .init(status: 502, code: nil, message: nil, retryAfterSeconds: nil), source: "0.json5:13"),
+                    replacement: .init(status: 502, code: nil, message: nil, retryAfterSeconds: nil),
+                    source: "0.json5:13"),
             ])
         #expect(set.routes.routes[1].errors.last?.statuses == 400...599)
     }
@@ -136,9 +137,9 @@ struct ErrorRuleTests {
         func version(_ errors: String) throws -> String {
             try policySet("{ routes: { a: { match: \"GET /\", public: true } }, errors: { \(errors) } }").version
         }
-        let one = try version("x: { on: \"*\", answer: { status: 409 } }")
-        #expect(try version("\"x\": { answer: { status: 0x199 }, on: '*' }") == one)
-        #expect(try version("x: { on: \"*\", answer: { status: 410 } }") != one)
+        let one = try version("x: { on: \"*\", replaceWith: { status: 409 } }")
+        #expect(try version("\"x\": { replaceWith: { status: 0x199 }, on: '*' }") == one)
+        #expect(try version("x: { on: \"*\", replaceWith: { status: 410 } }") != one)
         #expect(try version("") != one)
     }
 }

@@ -12,9 +12,9 @@ struct PathTemplateTests {
         let table = try routes(
             """
             job: { match: ["POST /x/{organization}/{job}", "GET,HEAD /v1/{organization}/jobs/{job}", "GET /{organization}/j/{job}"],
-                   scope: "s", shows: "job" },
-            jobs: { match: "* /v1/{organization}/c/{connection}/jobs", scope: "s", shows: "jobs", family: "airweave" },
-            root: { match: "GET /", scope: "s", shows: "jobs", family: "other" },
+                   scope: "s", jobStatus: "job" },
+            jobs: { match: "* /v1/{organization}/c/{connection}/jobs", scope: "s", jobStatus: "jobs", family: "airweave" },
+            root: { match: "GET /", scope: "s", jobStatus: "jobs", family: "other" },
             """)
         let job = try #require(table.path(showing: .job, family: .aitronos))
         #expect(job.hasOrganization && !job.hasConnection && job.hasJob)
@@ -34,7 +34,7 @@ struct PathTemplateTests {
         let table = try routes(
             """
             jobs: { match: ["GET /v1/c/{connection}/jobs", "GET /c/{connection}/jobs", "GET /v1/beta/c/{connection}/jobs"],
-                    scope: "s", shows: "jobs", family: "airweave" },
+                    scope: "s", jobStatus: "jobs", family: "airweave" },
             """)
         func path(_ start: String) -> String? {
             table.path(showing: .jobs, family: .airweave, near: start)?.path(connection: "x")
@@ -50,7 +50,7 @@ struct PathTemplateTests {
         "A text that would lead the request elsewhere fills no gap",
         arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
     func hostile(text: String) throws {
-        let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", shows: \"job\" }")
+        let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", jobStatus: \"job\" }")
         let template = try #require(table.path(showing: .job, family: .aitronos))
         #expect(template.path(job: text) == nil)
         #expect(template.path(job: "...") == "/jobs/...")
@@ -61,11 +61,11 @@ struct PathTemplateTests {
     func choice() throws {
         let table = try routes(
             """
-            a: { match: "GET /a", scope: "s", shows: "jobs" },
-            b: { match: "GET /b/{organization}/{connection}/**", scope: "s", shows: "jobs" },
-            c: { match: "GET /c/{organization}/{connection}/*", scope: "s", shows: "jobs" },
-            e: { match: "GET /e/{connection}", scope: "s", shows: "jobs" },
-            d: { match: "GET /d/{organization}", scope: "s", shows: "jobs" },
+            a: { match: "GET /a", scope: "s", jobStatus: "jobs" },
+            b: { match: "GET /b/{organization}/{connection}/**", scope: "s", jobStatus: "jobs" },
+            c: { match: "GET /c/{organization}/{connection}/*", scope: "s", jobStatus: "jobs" },
+            e: { match: "GET /e/{connection}", scope: "s", jobStatus: "jobs" },
+            d: { match: "GET /d/{organization}", scope: "s", jobStatus: "jobs" },
             """)
         #expect(table.path(showing: .jobs, family: .aitronos)?.path(organization: "o") == "/d/o")
     }
@@ -74,14 +74,14 @@ struct PathTemplateTests {
     func fields() throws {
         let table = try routes(
             """
-            a: { match: "GET /a", scope: "s", shows: "job", timeouts: { answer: "10min" } },
+            a: { match: "GET /a", scope: "s", jobStatus: "job", timeouts: { responseHead: "10min" } },
             b: { match: "POST /b", scope: "s", timeouts: { connect: "5s", bodyProgress: "60s", total: "6h" } },
             c: { match: "GET /c", scope: "s" },
             """)
-        #expect(table.routes.map(\.shows) == [.job, nil, nil])
+        #expect(table.routes.map(\.jobStatus) == [.job, nil, nil])
         #expect(
             table.routes.map(\.timeouts) == [
-                .init(answer: .seconds(600)),
+                .init(responseHead: .seconds(600)),
                 .init(connect: .seconds(5), bodyProgress: .seconds(60), total: .seconds(21_600)), .init(),
             ])
     }

@@ -29,12 +29,12 @@ struct UpstreamSettingsTests {
               credential: { header: "Authorization", secretFile: "secrets/upstream" },
               ownCredential: { header: "x-api-key", secretFile: "/own" },
               tls: { authorities: "ca.pem", serverName: "Real.example", certificate: "c.pem", key: "c.key" },
-              timeouts: { connect: "1ms", answer: "2ms", bodyProgress: "3ms", total: "18ms", idle: "4ms", queue: "5ms" },
+              timeouts: { connect: "1ms", responseHead: "2ms", bodyProgress: "3ms", total: "18ms", idle: "4ms", queue: "5ms" },
               connections: { inFlight: 6, queue: 7, idle: 8 },
-              resolve: "9s",
+              dnsRefresh: "9s",
               health: { path: "/h?x", interval: "10s", timeout: "11s", healthy: 12, unhealthy: 13 },
-              breaker: { failures: 14, open: "15s" },
-              retries: { percent: 16, least: 17 },
+              breaker: { consecutiveFailures: 14, openFor: "15s" },
+              retryBudget: { percent: 16, minPerSecond: 17 },
               errors: "show",
             }
             """
@@ -52,7 +52,7 @@ struct UpstreamSettingsTests {
         expected.tls.serverName = "real.example"
         expected.tls.clientCertificate = .init(certificate: "c.pem", key: "c.key", source: "policies/0.json5:6:8")
         expected.timeouts.connect = .milliseconds(1)
-        expected.timeouts.answer = .milliseconds(2)
+        expected.timeouts.responseHead = .milliseconds(2)
         expected.timeouts.bodyProgress = .milliseconds(3)
         expected.timeouts.total = .milliseconds(18)
         expected.timeouts.idle = .milliseconds(4)
@@ -60,16 +60,16 @@ struct UpstreamSettingsTests {
         expected.connections.inFlight = 6
         expected.connections.queue = 7
         expected.connections.idle = 8
-        expected.resolveEvery = .seconds(9)
+        expected.dnsRefresh = .seconds(9)
         expected.health = .init(path: "/h?x")
         expected.health?.interval = .seconds(10)
         expected.health?.timeout = .seconds(11)
         expected.health?.healthy = 12
         expected.health?.unhealthy = 13
-        expected.breaker.failures = 14
+        expected.breaker.consecutiveFailures = 14
         expected.breaker.openFor = .seconds(15)
-        expected.retries.percent = 16
-        expected.retries.least = 17
+        expected.retryBudget.percent = 16
+        expected.retryBudget.minPerSecond = 17
         expected.showsErrors = true
         #expect(found == expected)
         #expect(

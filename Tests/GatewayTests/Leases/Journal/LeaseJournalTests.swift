@@ -6,8 +6,8 @@ import Testing
 @testable import Gateway
 @testable import Transport
 
-private let sync = LeaseKind(index: 0, name: "sync", holds: .job)
-private let state = LeaseKind(index: 1, name: "state", holds: .request)
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
+private let state = LeaseKind(index: 1, name: "state", lifetime: .request)
 private let matrix = ConcurrencyMatrix(kinds: [sync, state], conflicts: [[0], [0]])
 
 /// A table with a journal whose thread is the test's.
@@ -86,7 +86,7 @@ struct LeaseJournalTests {
         try first.hold(1)
         first.journal.step()
         let table = LeaseTable()
-        let renamed = LeaseKind(index: 0, name: "export", holds: .job)
+        let renamed = LeaseKind(index: 0, name: "export", lifetime: .job)
         let other = ConcurrencyMatrix(kinds: [renamed], conflicts: [[]])
         for entry in try LeaseJournal.recover(from: first.disk.killed(), warn: { _ in }) {
             table.restore(entry, matrix: other, now: 9)

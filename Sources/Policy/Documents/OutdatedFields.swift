@@ -1,0 +1,54 @@
+internal import JSON
+
+/// What became of a field that policy files had in an earlier version.
+enum OutdatedField {
+    case renamed(to: String)
+    /// The field had no effect; the text says what holds without it.
+    case removed(because: String)
+}
+
+extension Shape {
+    /// What became of a field that this object had earlier; `nil` for every other name.
+    func outdatedField(_ name: String) -> OutdatedField? {
+        switch (self, name) {
+        case (.route, "answer"): .renamed(to: "respond")
+        case (.route, "shows"): .renamed(to: "jobStatus")
+        case (.routeTimeouts, "answer"), (.upstreamTimeouts, "answer"): .renamed(to: "responseHead")
+        case (.upstream, "resolve"): .renamed(to: "dnsRefresh")
+        case (.upstream, "retries"): .renamed(to: "retryBudget")
+        case (.retryBudget, "least"): .renamed(to: "minPerSecond")
+        case (.breaker, "failures"): .renamed(to: "consecutiveFailures")
+        case (.breaker, "open"): .renamed(to: "openFor")
+        case (.errorRule, "answer"): .renamed(to: "replaceWith")
+        case (.lease, "holds"): .renamed(to: "lifetime")
+        case (.lease, "onConflict"): .removed(because: "a request that meets a conflict always gets 409")
+        default: nil
+        }
+    }
+}
+
+extension ObjectReader {
+    /// Reports the fields that have their names of an earlier version, and returns the members with the names of this one: the
+    /// values are then checked like all others, and no field is reported as missing that only has its earlier name.
+    static func current(
+        _ members: [JSONMember], file: Int, of owner: String, shape: Shape, _ report: DiagnosticCollector
+    ) -> [JSONMember] {
+        members.compactMap { member in
+            guard let outdated = shape.outdatedField(member.name) else { return member }
+            let place = SourceSpan(file: file, range: member.nameRange)
+            switch outdated {
+            case .renamed(let name):
+                report.error(
+                    .outdatedField, "\"\(member.name)\" of \(owner) is called \"\(name)\"", at: place,
+                    help: ["write \(name) instead of \(member.name)"])
+                guard !members.contains(where: { $0.name == name }) else { return nil }
+                return JSONMember(name: name, nameRange: member.nameRange, value: member.value)
+            case .removed(let reason):
+                report.error(
+                    .outdatedField, "\(owner) has no field \"\(member.name)\" any more", at: place,
+                    help: ["remove it: \(reason)"])
+                return nil
+            }
+        }
+    }
+}
