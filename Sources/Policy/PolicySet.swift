@@ -13,6 +13,8 @@ package final class PolicySet: Sendable {
     package let organizations: [String: Organization]
     /// The limits as defined, without plans and overrides, in the order of their index.
     package let limits: [LimitRule]
+    /// Every rule that any organization has for any limit, in the order of their positions.
+    package let limitRules: [LimitRule]
     package let concurrency: ConcurrencyMatrix
     /// The scopes that are declared.
     package let scopes: [String]
@@ -20,7 +22,7 @@ package final class PolicySet: Sendable {
 
     init(
         version: String, settings: GatewaySettings, routes: RouteTable, organizations: [String: Organization],
-        limits: [LimitRule], concurrency: ConcurrencyMatrix, scopes: [String],
+        limits: [LimitRule], limitRules: [LimitRule], concurrency: ConcurrencyMatrix, scopes: [String],
         tokens: TokenTable
     ) {
         self.version = version
@@ -28,6 +30,7 @@ package final class PolicySet: Sendable {
         self.routes = routes
         self.organizations = organizations
         self.limits = limits
+        self.limitRules = limitRules
         self.concurrency = concurrency
         self.scopes = scopes
         self.tokens = tokens

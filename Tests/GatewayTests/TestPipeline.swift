@@ -46,7 +46,8 @@ final class TestPipeline {
                 log: AccessLogQueue()))
         upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: milliseconds()) }
         let loop = try EventLoop(index: 0)
-        let worker = Worker(loop: loop, shared: shared, policies: set, context: context)
+        let worker = Worker(
+            loop: loop, shared: shared, policies: set, limitTexts: RateLimitTexts(set.limitRules), context: context)
         let socket = try Socket.listening(on: local, sharingPort: false)
         port = socket.localPort
         let listener = try Listener(
@@ -81,7 +82,8 @@ final class TestPipeline {
             context: context,
             log: AccessLogQueue())
         return Worker(
-            loop: try EventLoop(index: 0), shared: try SharedState(options), policies: set, context: context)
+            loop: try EventLoop(index: 0), shared: try SharedState(options), policies: set,
+            limitTexts: RateLimitTexts(set.limitRules), context: context)
     }
 
     /// Two organizations with a token each; one with a token that has expired.

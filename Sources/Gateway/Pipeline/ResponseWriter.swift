@@ -97,8 +97,8 @@ extension Worker {
         exchange.trace.traceID.append(to: &output)
         if limits == .ours, !exchange.batch.isEmpty {
             RateLimitFields.append(
-                exchange.batch, rules: exchange.limits, family: exchange.family, epochMilliseconds: milliseconds(),
-                to: &output)
+                exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts, family: exchange.family,
+                epochMilliseconds: milliseconds(), to: &output)
         }
         switch persistence {
         case .implied: output += Worker.endOfHead

@@ -8,17 +8,18 @@ package import Policy
 package enum RateLimitFields {
     /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies.
     ///
-    /// `rules` are those the batch was filled from; one that was not looked at is not told. `family` adds the `RateLimit-Limit` group Airweave's clients know.
+    /// `rules` are those the batch was filled from, and `texts` are those of their policy set. A limit that was not looked at is
+    /// left out. `family` adds the `RateLimit-Limit` group that Airweave's clients know.
     package static func append(
-        _ batch: RateLimitBatch, rules: [LimitRule], family: RouteFamily, epochMilliseconds: Int64,
-        to buffer: inout [UInt8]
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, family: RouteFamily,
+        epochMilliseconds: Int64, to buffer: inout [UInt8]
     ) {
         guard let tightest = batch.tightest, rules.indices.contains(tightest.tag) else { return }
-        appendPolicies(batch, rules: rules, to: &buffer)
-        appendStanding(batch, rules: rules, to: &buffer)
+        appendPolicies(batch, rules: rules, texts: texts, to: &buffer)
+        appendStanding(batch, rules: rules, texts: texts, to: &buffer)
 
         let reset = Int(epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
-        buffer += rules[tightest.tag].olderStart
+        buffer += texts[rules[tightest.tag]].olderStart
         buffer.append(decimal: tightest.remaining)
         buffer += olderReset
         buffer.append(decimal: reset)
@@ -53,23 +54,27 @@ package enum RateLimitFields {
         }
     }
 
-    private static func appendPolicies(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
+    private static func appendPolicies(
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to buffer: inout [UInt8]
+    ) {
         buffer += policy
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
             if !isFirst { buffer += comma }
             isFirst = false
-            buffer += rules[batch.limits[index].tag].policyMember
+            buffer += texts[rules[batch.limits[index].tag]].policyMember
         }
     }
 
-    private static func appendStanding(_ batch: RateLimitBatch, rules: [LimitRule], to buffer: inout [UInt8]) {
+    private static func appendStanding(
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to buffer: inout [UInt8]
+    ) {
         buffer += standing
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
             if !isFirst { buffer += comma }
             isFirst = false
-            buffer += rules[batch.limits[index].tag].standingStart
+            buffer += texts[rules[batch.limits[index].tag]].standingStart
             buffer.append(decimal: batch.limits[index].remaining)
             buffer += time
             buffer.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))

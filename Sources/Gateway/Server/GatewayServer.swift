@@ -40,12 +40,16 @@ package final class GatewayServer: Sendable {
         self.shared = shared
         say = options.say
         let policies = options.policies.current
+        let limitTexts = RateLimitTexts(policies.limitRules)
         var listening: [SocketAddress] = []
         var workers: [Worker] = []
         for index in 0..<options.workers {
             do throws(SystemError) {
                 let loop = try EventLoop(index: index)
-                workers.append(Worker(loop: loop, shared: shared, policies: policies, context: options.context))
+                workers.append(
+                    Worker(
+                        loop: loop, shared: shared, policies: policies, limitTexts: limitTexts, context: options.context
+                    ))
             } catch { throw .system(error) }
         }
         if case .remote(let plan, _) = options.upstream {
@@ -142,7 +146,8 @@ package final class GatewayServer: Sendable {
     package func adopt(_ set: PolicySet) {
         shared.metrics.reloaded(accepted: true)
         shared.connections.adopt(set.settings)
-        for worker in workers { worker.loop.perform { worker.adopt(set) } }
+        let limitTexts = RateLimitTexts(set.limitRules)
+        for worker in workers { worker.loop.perform { worker.adopt(set, limitTexts) } }
     }
 
     /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved

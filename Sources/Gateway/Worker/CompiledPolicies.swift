@@ -10,14 +10,17 @@ final class CompiledPolicies {
     /// `X-Policy-Version: ...` with its line end, and what stands before the trace id.
     let beforeTraceID: [UInt8]
     let shortVersion: String
+    /// Shared with the other workers.
+    let limitTexts: RateLimitTexts
     let listenerSettings: Listener.Settings
     let accessLog: GatewaySettings.AccessLog
     /// The worker's counters by the index of the route.
     private let counters: [OperationMetrics]
     private let unrouted: OperationMetrics
 
-    init(_ set: PolicySet, counts: WorkerMetrics) {
+    init(_ set: PolicySet, limitTexts: RateLimitTexts, counts: WorkerMetrics) {
         self.set = set
+        self.limitTexts = limitTexts
         shortVersion = set.shortVersion
         beforeTraceID = Array("X-Policy-Version: \(shortVersion)\r\nX-Trace-Id: ".utf8)
         accessLog = set.settings.accessLog

@@ -32,12 +32,12 @@ final class Worker: @unchecked Sendable {
     private(set) var isStopping = false
     var heapTrim = HeapTrimmer()
 
-    init(loop: EventLoop, shared: SharedState, policies: PolicySet, context: TLSContext) {
+    init(loop: EventLoop, shared: SharedState, policies: PolicySet, limitTexts: RateLimitTexts, context: TLSContext) {
         self.loop = loop
         self.shared = shared
         counts = shared.metrics[worker: loop.index]
         accessLog = AccessLogBuffer(queue: shared.log)
-        self.policies = CompiledPolicies(policies, counts: counts)
+        self.policies = CompiledPolicies(policies, limitTexts: limitTexts, counts: counts)
         self.context = context
         loop.turns = FairTurns(counts: counts)
         tellTime()
@@ -80,7 +80,9 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Decides requests that begin from now on.
-    func adopt(_ set: PolicySet) { policies = CompiledPolicies(set, counts: counts) }
+    func adopt(_ set: PolicySet, _ limitTexts: RateLimitTexts) {
+        policies = CompiledPolicies(set, limitTexts: limitTexts, counts: counts)
+    }
 
     /// Where requests go that begin from now on; those under way keep their connections.
     func adopt(_ cluster: UpstreamCluster) { remote = UpstreamClient(loop: loop, cluster: cluster) }

@@ -6,6 +6,7 @@ struct PolicyCompiler {
     private let plans: [String: PlanDocument]
     /// The limits as defined.
     private let base: [(limit: LimitInForce, rule: LimitRule)]
+    private let rules: LimitRuleList
     /// By the index of a route: the indices of the limits that it uses up.
     private let applicable: [[Int]]
 
@@ -19,8 +20,10 @@ struct PolicyCompiler {
         var plans: [String: PlanDocument] = [:]
         for plan in documents.plans { plans[plan.name] = plan }
         self.plans = plans
+        let rules = LimitRuleList()
+        self.rules = rules
         base = documents.limits.enumerated().map { index, limit in
-            (LimitInForce(limit), Self.rule(LimitInForce(limit), limit, index, report))
+            (LimitInForce(limit), rules.add(LimitInForce(limit), limit, index, report))
         }
         applicable = documents.routes.map { route in
             documents.limits.indices.filter { documents.limits[$0].applies(to: route) }
@@ -34,7 +37,7 @@ struct PolicyCompiler {
         return PolicySet(
             version: version, settings: documents.settings,
             routes: RouteTable(routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }),
-            organizations: organizations, limits: base.map(\.rule), concurrency: concurrency,
+            organizations: organizations, limits: base.map(\.rule), limitRules: rules.all, concurrency: concurrency,
             scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }
 
@@ -145,16 +148,7 @@ struct PolicyCompiler {
 
     /// What is as it was defined is shared by all that have it.
     private func rule(_ limit: LimitInForce, _ index: Int) -> LimitRule {
-        limit == base[index].limit ? base[index].rule : Self.rule(limit, documents.limits[index], index, report)
-    }
-
-    private static func rule(
-        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: DiagnosticCollector
-    ) -> LimitRule {
-        LimitRule(
-            name: document.name, index: index, per: document.per, count: limit.rate.count,
-            periodSeconds: limit.rate.periodSeconds, burst: limit.burst ?? limit.rate.count, mode: limit.mode,
-            charge: document.charge, source: report.source(of: document.place))
+        limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, report)
     }
 
     private func compileTokens(_ organizations: [String: Organization]) -> TokenTable {
@@ -172,5 +166,22 @@ struct PolicyCompiler {
             }
         }
         return table
+    }
+}
+
+/// The rules that the compiler has made, each with its position among them.
+private final class LimitRuleList {
+    private(set) var all: [LimitRule] = []
+
+    /// Makes the rule for a limit as it is in force for somebody.
+    func add(
+        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: DiagnosticCollector
+    ) -> LimitRule {
+        let rule = LimitRule(
+            name: document.name, index: index, per: document.per, count: limit.rate.count,
+            periodSeconds: limit.rate.periodSeconds, burst: limit.burst ?? limit.rate.count, mode: limit.mode,
+            charge: document.charge, source: report.source(of: document.place), position: all.count)
+        all.append(rule)
+        return rule
     }
 }

@@ -16,14 +16,9 @@ package final class LimitRule: Sendable {
     package let charge: Charge
     /// `file:line` of the definition.
     package let source: String
-    /// The limit's member of a `RateLimit-Policy` field: quoted name, quota and window.
-    package let policyMember: [UInt8]
-    /// How its member of a `RateLimit` field begins: the name as a structured-field String (RFC 9651, section 3.3.3), and what
-    /// stands before the number that is left.
-    package let standingStart: [UInt8]
-    /// The older fields `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each with the line end before it; the caller appends
-    /// the number that remains.
-    package let olderStart: [UInt8]
+    /// The position in ``PolicySet/limitRules``: of one limit there is a rule as it is defined, and one for each way in which a
+    /// plan or an override changes it.
+    package let position: Int
 
     /// Whether the limit refuses.
     package enum Mode: Equatable, Sendable {
@@ -43,7 +38,7 @@ package final class LimitRule: Sendable {
     package init(
         name: String, index: Int, per: LimitDimensions, count: Int, periodSeconds: Int, burst: Int,
         mode: Mode = .enforce,
-        charge: Charge = .work, source: String = ""
+        charge: Charge = .work, source: String = "", position: Int = 0
     ) {
         self.name = name
         self.index = index
@@ -54,9 +49,7 @@ package final class LimitRule: Sendable {
         self.mode = mode
         self.charge = charge
         self.source = source
-        olderStart = Array("\r\nX-RateLimit-Limit: \(count)\r\nX-RateLimit-Remaining: ".utf8)
-        standingStart = Array("\"\(name)\";r=".utf8)
-        policyMember = Array("\"\(name)\";q=\(count);w=\(periodSeconds)".utf8)
+        self.position = position
         key = processKey(of: name)
     }
 }

@@ -91,12 +91,13 @@ struct AnsweringTests {
     @Test("An upstream's own standing replaces ours")
     func limits() throws {
         let worker = try TestPipeline.idleWorker()
+        let rule = LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
+        let policies = CompiledPolicies(
+            worker.policies.set, limitTexts: RateLimitTexts([rule]), counts: worker.counts)
         var exchange = Exchange(
-            trace: TraceContext(random: &worker.random), policies: worker.policies, startedAt: .now())
+            trace: TraceContext(random: &worker.random), policies: policies, startedAt: .now())
         exchange.family = .airweave
-        exchange.limits = [
-            LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
-        ]
+        exchange.limits = [rule]
         exchange.batch.append(
             RateLimit(
                 key: BucketKey(high: 1, low: 1), count: 5, period: 1_000_000_000, burst: 1, isEnforced: true,

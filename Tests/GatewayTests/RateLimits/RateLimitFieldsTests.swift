@@ -13,10 +13,11 @@ struct RateLimitFieldsTests {
         LimitRule(
             name: "trigger-per-connection", index: 0, per: [.organization, .connection], count: 6, periodSeconds: 60,
             burst: 3),
-        LimitRule(name: "trigger-per-org", index: 1, per: .organization, count: 60, periodSeconds: 60, burst: 20),
+        LimitRule(
+            name: "trigger-per-org", index: 1, per: .organization, count: 60, periodSeconds: 60, burst: 20, position: 1),
         LimitRule(
             name: "calls", index: 2, per: .token, count: 600, periodSeconds: 60, burst: 1, mode: .observe,
-            charge: .calls),
+            charge: .calls, position: 2),
     ]
 
     private func batch(connection: String = "conn_1", token: UInt64 = 2) -> RateLimitBatch {
@@ -31,7 +32,8 @@ struct RateLimitFieldsTests {
         -> [String]
     {
         var bytes: [UInt8] = []
-        RateLimitFields.append(batch, rules: rules, family: family, epochMilliseconds: epoch, to: &bytes)
+        RateLimitFields.append(
+            batch, rules: rules, texts: RateLimitTexts(rules), family: family, epochMilliseconds: epoch, to: &bytes)
         return String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").map(String.init)
     }
 
@@ -72,7 +74,9 @@ struct RateLimitFieldsTests {
         limiter.fill(&batch, with: observed, for: BucketSubject(organization: 1, token: 2, operation: 3))
         #expect(limiter.take(&batch, now: start))
         var bytes: [UInt8] = []
-        RateLimitFields.append(batch, rules: observed, family: .aitronos, epochMilliseconds: 0, to: &bytes)
+        RateLimitFields.append(
+            batch, rules: observed, texts: RateLimitTexts(observed), family: .aitronos, epochMilliseconds: 0, to: &bytes
+        )
         #expect(bytes.isEmpty)
     }
 

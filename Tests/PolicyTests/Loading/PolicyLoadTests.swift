@@ -183,6 +183,30 @@ struct PolicyLoadTests {
         }
     }
 
+    @Test("Each rule of a limit has its own position, whoever has it")
+    func positions() throws {
+        let set = try policySet(
+            """
+            { scopes: { s: {} }, routes: { a: { match: "GET /a", scope: "s" } },
+              limits: { x: { on: "*", per: "token", allow: "1/s" }, y: { on: "*", per: "token", allow: "9/min" } },
+              plans: { p: { x: { allow: "2/s" } } },
+              organizations: {
+                o: { tokens: { t: { sha256: "\(hex(1))", scopes: "s" } } },
+                q: { plan: "p", tokens: { t: { sha256: "\(hex(2))", scopes: "s" } } },
+                r: { plan: "p", tokens: { t: { sha256: "\(hex(3))", scopes: "s" } },
+                     overrides: [{ limit: "y", allow: "3/s", until: "2099-01-01" }] },
+              } }
+            """)
+        #expect(set.limitRules.map(\.position) == Array(set.limitRules.indices))
+        let route = set.routes.routes[0]
+        for organization in set.organizations.values {
+            for rule in organization.limits(on: route, now: testNow) {
+                #expect(set.limitRules[rule.position] === rule)
+            }
+        }
+        #expect(set.limits.allSatisfy { set.limitRules[$0.position] === $0 })
+    }
+
     @Test("Many organizations and tokens are all found, and only they")
     func scale() throws {
         let organizations = 500

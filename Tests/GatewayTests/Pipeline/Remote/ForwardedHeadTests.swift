@@ -164,7 +164,7 @@ struct TrustTests {
     private func policies(_ ranges: String) throws -> CompiledPolicies {
         let worker = try TestPipeline.idleWorker()
         let set = try TestPipeline.policies("gateway: { trustedProxies: [\(ranges)] },")
-        return CompiledPolicies(set, counts: worker.counts)
+        return CompiledPolicies(set, limitTexts: RateLimitTexts(set.limitRules), counts: worker.counts)
     }
 
     @Test("Nobody, where the policy names nobody")
