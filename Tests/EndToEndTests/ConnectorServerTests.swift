@@ -1,3 +1,4 @@
+import ConnectorServer
 import Foundation
 import Glibc
 import JSON

@@ -1,3 +1,4 @@
+import ConnectorServer
 import Connectors
 import Testing
 import Transport

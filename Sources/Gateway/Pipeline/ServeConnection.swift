@@ -21,10 +21,8 @@ extension Worker {
             case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return
             }
-            switch connection.responseFinished() {
-            // The drain may have begun after the answer said that the connection goes on, while a body was read away.
-            case .readNextRequest:
-                if isStopping, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
+            switch connection.responseFinished(isStopping: isStopping) {
+            case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
             case .cut: return
             }

@@ -1,3 +1,4 @@
+import ConnectorServer
 import Connectors
 import Foundation
 import Transport
@@ -29,7 +30,7 @@ enum ConnectorsCommand {
         raiseDescriptorLimit()
         let options = ConnectorServer.Options(
             listen: try ListenOptions.address(
-                arguments.value("listen") ?? "127.0.0.1:8445", "--listen", isMisuse: true),
+                arguments.value("listen") ?? "127.0.0.1:8445", "--listen"),
             workers: try ListenOptions.workers(arguments) ?? availableProcessors())
         let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
         let state: StateFolder
@@ -39,9 +40,9 @@ enum ConnectorsCommand {
         defer { state.release() }
         let service = try ConnectorService.start(in: state, at: pace)
         let server: ConnectorServer
-        do throws(StartupError) { server = try ConnectorServer(service, options) } catch {
+        do throws(ConnectorServer.StartError) { server = try ConnectorServer(service, options) } catch {
             await service.shutdown()
-            throw error
+            throw StartupError(line: error.description)
         }
         StartupBanner.say("listening on http://\(server.listening)")
         if ["0.0.0.0", "::"].contains(server.listening.host) {

@@ -19,12 +19,12 @@ struct ListenOptions {
             if let text = arguments.value("listen") {
                 var addresses: [SocketAddress] = []
                 for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                    addresses.append(try ListenOptions.address(String(part), "--listen", isMisuse: true))
+                    addresses.append(try ListenOptions.address(String(part), "--listen"))
                 }
                 listen = addresses
             }
             if let text = arguments.value("admin") {
-                admin = text == "off" ? .some(nil) : try ListenOptions.address(text, "--admin", isMisuse: true)
+                admin = text == "off" ? .some(nil) : try ListenOptions.address(text, "--admin")
             }
             workers = try ListenOptions.workers(arguments)
         }
@@ -36,14 +36,14 @@ struct ListenOptions {
         } else {
             var addresses: [SocketAddress] = []
             for address in settings.listen {
-                addresses.append(try ListenOptions.address(address.description, "gateway.listen in the policy"))
+                addresses.append(try ListenOptions.resolved(address, "gateway.listen in the policy"))
             }
             listen = addresses
         }
         if let given = flags.admin {
             admin = given
         } else if let address = settings.admin {
-            admin = try ListenOptions.address(address.description, "gateway.admin in the policy")
+            admin = try ListenOptions.resolved(address, "gateway.admin in the policy")
         } else {
             admin = nil
         }
@@ -60,18 +60,33 @@ struct ListenOptions {
         return number
     }
 
-    /// `place` is where the text comes from, for the refusal.
-    static func address(
-        _ text: String, _ place: String, isMisuse: Bool = false
-    ) throws(StartupError) -> SocketAddress {
-        guard let address = SocketAddress(text) else {
-            throw StartupError(
-                line:
-                    "\(place): \"\(text)\" is not an address: write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443",
-                isMisuse: isMisuse)
-        }
-        return address
+    /// The address that a flag or variable gives; `:PORT` stands for all addresses. `flag` is its name, for the refusal.
+    static func address(_ text: String, _ flag: String) throws(StartupError) -> SocketAddress {
+        guard let address = ListenAddress(text.hasPrefix(":") ? "*\(text)" : text),
+            let resolved = SocketAddress(address)
+        else { throw noAddress(text, flag, isMisuse: true) }
+        return resolved
     }
+
+    /// The policy's address as the system knows it. `field` is where it stands, for the refusal.
+    private static func resolved(_ address: ListenAddress, _ field: String) throws(StartupError) -> SocketAddress {
+        guard let resolved = SocketAddress(address) else {
+            throw noAddress(address.description, field, isMisuse: false)
+        }
+        return resolved
+    }
+
+    private static func noAddress(_ text: String, _ place: String, isMisuse: Bool) -> StartupError {
+        StartupError(
+            line:
+                "\(place): \"\(text)\" is not an address: write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443",
+            isMisuse: isMisuse)
+    }
+}
+
+extension SocketAddress {
+    /// `nil` for a name other than `localhost`.
+    fileprivate init?(_ address: ListenAddress) { self.init(listeningOn: address.host, port: address.port) }
 }
 
 /// The settings of the policy that took effect with the start, and do not change before the next one.

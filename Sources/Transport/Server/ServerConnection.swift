@@ -311,12 +311,15 @@ package struct ServerConnection: ~Copyable {
         state.mustCut()
     }
 
-    /// The response is in `output`, whole.
-    package mutating func responseFinished() -> ServerConnectionState.AfterResponse {
+    /// The response is in `output`, whole. With `isStopping` no further request is read, but one that has arrived is answered.
+    package mutating func responseFinished(isStopping: Bool = false) -> ServerConnectionState.AfterResponse {
         body = BodyDecoder(framing: .none)
         answerEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
-        return state.responseFinished()
+        let next = state.responseFinished()
+        // The drain may have begun after the response said that the connection goes on, while a body was read away.
+        if isStopping, next == .readNextRequest, drainBegan() == .closeNow { return .closeGracefully }
+        return next
     }
 
     /// Ends the connection so that the last response arrives: close_notify, FIN, then a bounded wait for the client's,

@@ -11,17 +11,13 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// `nil` when the text is not `HOST:PORT` with a numeric address (`localhost` stands for 127.0.0.1).
-    package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
+    /// An address to listen on: `localhost` stands for 127.0.0.1, and `*` for all addresses of IPv4. `nil` for other names.
+    package init?(listeningOn host: String, port: UInt16) {
+        switch host {
+        case "localhost": self.init(host: "127.0.0.1", port: port)
+        case "*": self.init(host: "0.0.0.0", port: port)
+        default: self.init(host: host, port: port)
         }
-        var host = String(text[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        if host == "localhost" { host = "127.0.0.1" }
-        if host.isEmpty || host == "*" { host = "0.0.0.0" }
-        self.host = host
-        self.port = port
         guard family != nil else { return nil }
     }
 

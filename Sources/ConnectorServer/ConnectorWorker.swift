@@ -1,8 +1,8 @@
-import Connectors
-import Gateway
-import HTTP
-import Synchronization
-import Transport
+internal import Connectors
+internal import Gateway
+internal import HTTP
+internal import Synchronization
+internal import Transport
 
 /// One core's part of the standalone connector service: a loop, a listening socket, and the connections it accepts.
 ///
@@ -74,9 +74,8 @@ final class ConnectorWorker: @unchecked Sendable {
             case .timedOut: refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return
             }
-            switch connection.responseFinished() {
-            case .readNextRequest:
-                if isDraining, connection.drainBegan() == .closeNow { return await connection.closeGracefully() }
+            switch connection.responseFinished(isStopping: isDraining) {
+            case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
             case .cut: return
             }

@@ -1,25 +1,46 @@
-import Connectors
-import Gateway
-import Transport
+package import Connectors
+internal import Gateway
+package import Transport
 
 /// The connector service served over plain HTTP/1.1: its address, its workers, and their life from start to drained.
-final class ConnectorServer: Sendable {
-    struct Options: Sendable {
-        var listen: SocketAddress
-        var workers: Int
+package final class ConnectorServer: Sendable {
+    package struct Options: Sendable {
+        package var listen: SocketAddress
+        /// Threads, each with its own loop and its own socket.
+        package var workers: Int
         /// Connections stay idle for longer than a gateway keeps one in its pool: the side that sends the next request has to
         /// be the one that closes, or the request meets a connection that is just going away.
-        var timeouts = ServerTimeouts(idle: .seconds(120))
+        package var timeouts = ServerTimeouts(idle: .seconds(120))
         /// For the bodies of all requests under way.
-        var bodyMemoryBytes = 256 << 20
+        package var bodyMemoryBytes = 256 << 20
+
+        package init(listen: SocketAddress, workers: Int) {
+            self.listen = listen
+            self.workers = workers
+        }
+    }
+
+    /// Why the server did not start. Its description is the one line a person needs.
+    package enum StartError: Error, CustomStringConvertible {
+        case addressInUse(SocketAddress)
+        case cannotListen(SocketAddress, SystemError)
+
+        package var description: String {
+            switch self {
+            case .addressInUse(let address):
+                "\(address) is in use: stop what listens there, or choose another address with --listen"
+            case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
+            }
+        }
     }
 
     /// With the port that was chosen, where the system was to choose one.
-    let listening: SocketAddress
+    package let listening: SocketAddress
     private let workers: [ConnectorWorker]
     private let threads: [WorkThread]
 
-    init(_ service: ConnectorService, _ options: Options) throws(StartupError) {
+    /// Binds the address and starts the workers. Requests are answered when it returns.
+    package init(_ service: ConnectorService, _ options: Options) throws(StartError) {
         let bodies = BodyMemoryBudget(limitBytes: options.bodyMemoryBytes)
         var address = options.listen
         var workers: [ConnectorWorker] = []
@@ -34,10 +55,7 @@ final class ConnectorServer: Sendable {
                         index: index, socket: socket, service: service, bodies: bodies, options: options))
             }
         } catch {
-            throw StartupError(
-                line: error.isAddressInUse
-                    ? "\(address) is in use: stop what listens there, or choose another address with --listen"
-                    : "cannot listen on \(address): \(error)")
+            throw error.isAddressInUse ? .addressInUse(address) : .cannotListen(address, error)
         }
         listening = address
         self.workers = workers
@@ -50,15 +68,15 @@ final class ConnectorServer: Sendable {
     }
 
     /// Stops accepting, closes idle connections, and lets every request finish.
-    func beginDrain() {
+    package func beginDrain() {
         for worker in workers { worker.loop.perform { worker.drain() } }
     }
 
     /// Nothing is accepted any more, and the last connection has ended.
-    var isDrained: Bool { workers.allSatisfy(\.isDrained) }
+    package var isDrained: Bool { workers.allSatisfy(\.isDrained) }
 
     /// Stops the loops, whatever they hold, and waits for their threads.
-    func stop() {
+    package func stop() {
         for worker in workers { worker.loop.perform { worker.loop.stop() } }
         for thread in threads { thread.join() }
     }

@@ -1,7 +1,7 @@
-import Connectors
-import Gateway
-import HTTP
-import Transport
+internal import Connectors
+internal import Gateway
+internal import HTTP
+internal import Transport
 
 /// A request to the standalone connector service: who asks, for what, in which trace.
 ///
@@ -60,52 +60,4 @@ struct ConnectorCall {
     }
 
     private static let alive = Array(#"{"status":"ok"}"#.utf8)
-}
-
-/// What is answered, and whether the connection can go on after it.
-struct ConnectorAnswer {
-    var response: ConnectorResponse
-    var closesConnection = false
-
-    init(_ response: ConnectorResponse) { self.response = response }
-
-    /// A failure outside the service, in the envelope that the service uses.
-    init(_ failure: Failure, trace: TraceContext, isAirweave: Bool) {
-        let error = ErrorResponse(.failure(failure))
-        response = ConnectorResponse(status: error.status)
-        if let seconds = error.retryAfterSeconds { response.headers.append(("Retry-After", "\(seconds)")) }
-        ErrorEnvelope.append(
-            error, traceID: trace.traceID, epochMilliseconds: Int64(wallClockNanoseconds() / 1_000_000),
-            addsDetail: isAirweave, to: &response.body)
-        closesConnection = error.closesConnection
-    }
-}
-
-extension ConnectorResponse {
-    /// Appends the response as HTTP/1.1 to a request with `head`.
-    func append(dateLine: [UInt8], closes: Bool, head: borrowing RequestHead, to output: inout [UInt8]) {
-        output += HTTPStatus.line(status)
-        output += dateLine
-        let hasBody = !HTTPStatus.hasNoBody(status)
-        if hasBody {
-            output += ConnectorResponse.jsonLine
-            output.append(decimal: body.count)
-            output += ConnectorResponse.lineEnd
-        }
-        for (name, value) in headers { output += Array("\(name): \(value)\r\n".utf8) }
-        if closes {
-            output += ConnectorResponse.closeLine
-        } else if head.isHTTP10 {
-            // Such a client closes unless it is told (RFC 9112, section 9.3).
-            output += ConnectorResponse.keepAliveLine
-        }
-        output += ConnectorResponse.lineEnd
-        // The length of what a GET would get is told to a HEAD, and nothing more (RFC 9110, section 9.3.2).
-        if hasBody, head.method != .head { output += body }
-    }
-
-    private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
-    private static let closeLine = Array("Connection: close\r\n".utf8)
-    private static let keepAliveLine = Array("Connection: keep-alive\r\n".utf8)
-    private static let lineEnd = Array("\r\n".utf8)
 }
