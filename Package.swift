@@ -55,20 +55,22 @@ let package = Package(
             swiftSettings: settings,
             // One file to deploy, and calls of the runtime without a jump through a table: 4 to 8 % of a request.
             linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
+        // What several test targets use: certificates, programs, sockets, random sequences.
+        .target(name: "TestSupport", dependencies: ["Crypto"], path: "Tests/TestSupport", swiftSettings: settings),
         tests(of: "Bytes"),
         tests(of: "JSON"),
         tests(of: "HTTP"),
-        tests(of: "Crypto", ["COpenSSL"]),
-        tests(of: "Transport", ["HTTP", "Crypto"]),
+        tests(of: "Crypto", ["COpenSSL", "TestSupport"]),
+        tests(of: "Transport", ["HTTP", "Crypto", "TestSupport"]),
         tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
-        tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto", "Transport"]),
+        tests(of: "Gateway", ["Policy", "HTTP", "JSON", "Crypto", "Transport", "TestSupport"]),
         tests(of: "Connectors", ["JSON", "HTTP"]),
         // The whole gateway in the test's process, behind real sockets; `COpenSSL` for a client that sends any bytes.
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 "GatewayCommand", "Gateway", "Connectors", "ConnectorServer", "Policy", "Transport", "Crypto", "JSON",
-                "COpenSSL",
+                "COpenSSL", "TestSupport",
             ],
             swiftSettings: settings),
     ]

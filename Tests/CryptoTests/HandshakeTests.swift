@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Crypto
@@ -19,9 +20,9 @@ struct HandshakeTests {
             "-ciphersuites", "TLS_AES_128_GCM_SHA256")
         #expect(outcome.status == 0)
         #expect(outcome.session == session)
-        #expect(outcome.output.contains("Verification: OK"))
-        #expect(outcome.output.contains("\nhello\n"))
-        #expect(outcome.output.contains("Secure Renegotiation IS") || option == "-tls1_3")
+        #expect(outcome.text.contains("Verification: OK"))
+        #expect(outcome.text.contains("\nhello\n"))
+        #expect(outcome.text.contains("Secure Renegotiation IS") || option == "-tls1_3")
         let version = option == "-tls1_3" ? "TLSv1.3" : "TLSv1.2"
         #expect(try server.outcome() == .served(version: version, isResumed: false))
     }
@@ -38,8 +39,7 @@ struct HandshakeTests {
     func refused(options: [String]) throws {
         let server = try TLSServer(TestCertificates.context("localhost"))
         defer { server.stop() }
-        let outcome = try Tool.run(
-            "/usr/bin/env", ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)"] + options, input: "x\n")
+        let outcome = try Tool.openssl(["s_client", "-connect", "127.0.0.1:\(server.port)"] + options, input: "x\n")
         #expect(outcome.status != 0)
         #expect(outcome.session.contains("Cipher is (NONE)"))
         #expect(try server.outcome() == .failed(isPlainText: false))
@@ -50,10 +50,9 @@ struct HandshakeTests {
         let server = try TLSServer(TestCertificates.context("localhost"))
         defer { server.stop() }
         // `R` on a line of its own makes s_client ask for a new handshake.
-        let outcome = try Tool.run(
-            "/usr/bin/env", ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-tls1_2"], input: "R\n")
-        #expect(outcome.output.contains("RENEGOTIATING"))
-        #expect(outcome.output.contains("no renegotiation"))
+        let outcome = try Tool.openssl(["s_client", "-connect", "127.0.0.1:\(server.port)", "-tls1_2"], input: "R\n")
+        #expect(outcome.text.contains("RENEGOTIATING"))
+        #expect(outcome.text.contains("no renegotiation"))
         #expect(try server.outcome() == .failed(isPlainText: false))
     }
 
@@ -70,12 +69,11 @@ struct HandshakeTests {
         let server = try TLSServer(TestCertificates.context("localhost", "other"))
         defer { server.stop() }
         for version in ["-tls1_2", "-tls1_3"] {
-            let outcome = try Tool.run(
-                "/usr/bin/env",
-                ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", version] + options,
+            let outcome = try Tool.openssl(
+                ["s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", version] + options,
                 input: "x\n")
             #expect(outcome.commonName == commonName)
-            #expect(outcome.output.contains("\nhello\n"))
+            #expect(outcome.text.contains("\nhello\n"))
         }
     }
 
@@ -91,8 +89,8 @@ struct HandshakeTests {
         defer { server.stop() }
         for name in ["localhost", "other.example.com"] {
             let outcome = try OpenSSLClient(port: server.port).connect("-alpn", offered, "-servername", name)
-            #expect(outcome.output.contains(line))
-            #expect(outcome.output.contains("\nhello\n"))
+            #expect(outcome.text.contains(line))
+            #expect(outcome.text.contains("\nhello\n"))
         }
     }
 
@@ -144,7 +142,7 @@ struct HandshakeTests {
         let server = try TLSServer(TestCertificates.context("localhost"), answer: Array(text.utf8))
         defer { server.stop() }
         let outcome = try OpenSSLClient(port: server.port).connect("-quiet")
-        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = outcome.text.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count { $0 == line.dropLast() } == 60_000)
     }
 

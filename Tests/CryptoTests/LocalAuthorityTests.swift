@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Crypto
@@ -25,27 +26,24 @@ struct LocalAuthorityTests {
         let keyFile = try file("server.key", identity.key)
 
         for name in ["-verify_hostname", "-verify_ip"] {
-            let verified = try Tool.run(
-                "/usr/bin/env",
-                [
-                    "openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", authorityFile, name,
-                    name == "-verify_ip" ? "127.0.0.1" : "localhost", certificateFile,
-                ])
-            #expect(verified.status == 0, "\(verified.output)")
+            let verified = try Tool.openssl([
+                "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", authorityFile, name,
+                name == "-verify_ip" ? "127.0.0.1" : "localhost", certificateFile,
+            ])
+            #expect(verified.status == 0, "\(verified.text)")
         }
         let context = try TLSContext(
             identities: [TLSIdentity(certificateFile: certificateFile, keyFile: keyFile)], keys: TicketKeys())
         #expect(context.certificateNames == ["localhost"])
         let server = try TLSServer(context)
         defer { server.stop() }
-        let outcome = try Tool.run(
-            "/usr/bin/env",
+        let outcome = try Tool.openssl(
             [
-                "openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", "-CAfile", authorityFile,
+                "s_client", "-connect", "127.0.0.1:\(server.port)", "-ign_eof", "-CAfile", authorityFile,
                 "-verify_return_error", "-verify_hostname", "localhost",
             ], input: "x\n")
-        #expect(outcome.output.contains("Verification: OK"))
-        #expect(outcome.output.contains("\nhello\n"))
+        #expect(outcome.text.contains("Verification: OK"))
+        #expect(outcome.text.contains("\nhello\n"))
     }
 
     @Test("A server certificate lives 90 days, its authority longer")
@@ -74,10 +72,8 @@ struct LocalAuthorityTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         try Data(authority.certificate).write(to: folder.appending(path: "ca.pem"))
         try Data(server.certificate).write(to: folder.appending(path: "server.pem"))
-        let verified = try Tool.run(
-            "/usr/bin/env",
-            ["openssl", "verify", "-CAfile", folder.path + "/ca.pem", folder.path + "/server.pem"])
-        #expect((verified.status == 0) == isGood, "\(verified.output)")
+        let verified = try Tool.openssl(["verify", "-CAfile", folder.path + "/ca.pem", folder.path + "/server.pem"])
+        #expect((verified.status == 0) == isGood, "\(verified.text)")
     }
 
     @Test("An authority that is none signs nothing")

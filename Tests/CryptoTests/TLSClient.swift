@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Crypto
@@ -33,22 +34,9 @@ struct TLSClient {
 
     /// Sends a line and reads to the end.
     func connect(to port: UInt16, as name: String, line: String = "hello?\n") throws -> Outcome {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = try connectToLoopback(port: port)
         defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        // SAFETY: the kernel reads the address on our stack.
-        let result = unsafe withUnsafeBytes(of: &address) { bytes in
-            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
-            return unsafe Glibc.connect(descriptor, pointer, socklen_t(bytes.count))
-        }
-        try #require(result == 0)
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-        var noDelay: Int32 = 1
-        // SAFETY: the kernel reads one Int32. Without it the line would wait for the handshake's acknowledgement.
-        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, 4)
         do throws(TLSError) {
             var session = try TLSSession(client: context, socket: descriptor, serverName: name)
             return try talk(descriptor, &session, Array(line.utf8))

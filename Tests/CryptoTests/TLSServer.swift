@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Crypto
@@ -32,11 +33,7 @@ final class TLSServer: Sendable {
 
     /// How the last client fared; waits until there were `count`.
     func outcome(_ count: Int = 1) throws -> Outcome {
-        let deadline = Date() + 20
-        while outcomes.withLock({ $0.count < count }) {
-            try #require(Date() < deadline, "no client came")
-            usleep(500)
-        }
+        try waitUntil("a client comes") { outcomes.withLock { $0.count >= count } }
         return outcomes.withLock { $0[count - 1] }
     }
 
@@ -107,33 +104,15 @@ final class TLSServer: Sendable {
     }
 }
 
-/// A listening socket on a port that the system chose.
-func listenOnLoopback() throws -> (descriptor: Int32, port: UInt16) {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    // SAFETY: the kernel reads and then fills the address on our stack.
-    let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
-        let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
-        return unsafe bind(descriptor, pointer, length) | listen(descriptor, 16)
-            | getsockname(descriptor, pointer, &length)
-    }
-    try #require(result == 0)
-    return (descriptor, UInt16(bigEndian: address.sin_port))
-}
-
 /// `openssl s_client` against a server of the test.
 struct OpenSSLClient {
     let port: UInt16
 
     /// Sends a line, reads to the end, and returns what the program has to say about the connection.
     func connect(_ options: String...) throws -> Tool.Outcome {
-        try Tool.run(
-            "/usr/bin/env",
+        try Tool.openssl(
             [
-                "openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-ign_eof", "-CAfile",
+                "s_client", "-connect", "127.0.0.1:\(port)", "-ign_eof", "-CAfile",
                 try TestCertificates.file("ca.pem"),
             ]
                 + options,
@@ -141,16 +120,23 @@ struct OpenSSLClient {
     }
 }
 
+extension Tool {
+    /// Runs `openssl`; `output` has what it wrote to both outputs.
+    static func openssl(_ arguments: [String], input: String = "") throws -> Outcome {
+        try run("openssl", arguments, input: input, joinsErrors: true)
+    }
+}
+
 extension Tool.Outcome {
     /// The line of the session's summary, such as `New, TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256`.
     var session: String {
-        output.split(separator: "\n").first { $0.hasPrefix("New, ") || $0.hasPrefix("Reused, ") }.map(String.init)
-            ?? output
+        text.split(separator: "\n").first { $0.hasPrefix("New, ") || $0.hasPrefix("Reused, ") }.map(String.init)
+            ?? text
     }
 
     /// The common name of the certificate that was served.
     var commonName: String {
-        output.split(separator: "\n").first { $0.hasPrefix("subject=") }?.split(separator: " ").last.map(String.init)
-            ?? output
+        text.split(separator: "\n").first { $0.hasPrefix("subject=") }?.split(separator: " ").last.map(String.init)
+            ?? text
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Crypto
@@ -31,28 +32,3 @@ enum TestCertificates {
 }
 
 private func removeTestCertificates() { TestCertificates.remove() }
-
-/// A program of the system.
-enum Tool {
-    struct Outcome: Sendable {
-        let status: Int32
-        let output: String
-    }
-
-    /// Runs it to its end; `output` is what it wrote to both outputs.
-    static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Outcome {
-        let process = Process()
-        process.executableURL = URL(filePath: program)
-        process.arguments = arguments
-        let (toProcess, fromProcess) = (Pipe(), Pipe())
-        process.standardInput = toProcess
-        process.standardOutput = fromProcess
-        process.standardError = fromProcess
-        try process.run()
-        try? toProcess.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try? toProcess.fileHandleForWriting.close()
-        let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(status: process.terminationStatus, output: String(decoding: output, as: UTF8.self))
-    }
-}

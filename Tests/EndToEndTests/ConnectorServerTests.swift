@@ -2,6 +2,7 @@ import ConnectorServer
 import Foundation
 import Glibc
 import JSON
+import TestSupport
 import Testing
 import Transport
 

@@ -1,6 +1,7 @@
 import Gateway
 import Glibc
 import JSON
+import TestSupport
 import Testing
 import Transport
 

@@ -1,49 +1,30 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// An upstream that does byte for byte what the test does: the test accepts its connections, and reads and writes them itself.
 final class RawUpstream: Sendable {
-    let port: UInt16
-    private let descriptor: Int32
+    private let listener: LoopbackListener
     private let isAnswering = Atomic<Bool>(false)
     private let requests = Mutex<[RawRequest]>([])
 
     /// Port 0 lets the system choose.
-    init(port: UInt16 = 0) throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var one: Int32 = 1
-        // SAFETY: the kernel reads an Int32.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: the kernel reads and then fills the address on our stack.
-        let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
-            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
-            return unsafe bind(descriptor, pointer, length) | listen(descriptor, 128)
-                | getsockname(descriptor, pointer, &length)
-        }
-        try #require(result == 0, "no port to listen on")
-        self.port = UInt16(bigEndian: address.sin_port)
-        self.descriptor = descriptor
-    }
+    init(port: UInt16 = 0) throws { listener = try LoopbackListener(port: port) }
 
-    deinit { close(descriptor) }
+    var port: UInt16 { listener.port }
 
     /// Members of `gateway.upstream` for this one.
     func settings(_ more: String = "") -> String { #"url: "http://127.0.0.1:\#(port)", \#(more)"# }
 
     /// From now on connections are refused.
-    func refuse() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    func refuse() { listener.refuse() }
 
     /// The next connection; fails when none comes.
     func accept(sourceLocation: SourceLocation = #_sourceLocation) throws -> RawPeer {
         try RawPeer(
-            #require(acceptWithin(milliseconds: 20_000), "no connection came", sourceLocation: sourceLocation))
+            #require(listener.accept(), "no connection came", sourceLocation: sourceLocation))
     }
 
     /// The first request on the next connection.
@@ -54,22 +35,10 @@ final class RawUpstream: Sendable {
     }
 
     /// Nobody connects, as far as that shows at once.
-    var isLeftAlone: Bool { acceptWithin(milliseconds: 0).map { close($0) } == nil }
+    var isLeftAlone: Bool { listener.accept(within: 0) == nil }
 
     /// No connection waits to be accepted.
-    var isIdle: Bool {
-        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        // SAFETY: the kernel fills one structure on our stack.
-        return unsafe poll(&wanted, 1, 0) == 0
-    }
-
-    private func acceptWithin(milliseconds: Int32) -> Int32? {
-        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        // SAFETY: the kernel fills one structure on our stack.
-        guard unsafe poll(&wanted, 1, milliseconds) == 1, wanted.revents & Int16(POLLIN) != 0 else { return nil }
-        let peer = Glibc.accept(descriptor, nil, nil)
-        return peer < 0 ? nil : peer
-    }
+    var isIdle: Bool { listener.isIdle }
 
     /// Answers whatever comes, on threads of its own, until `stopAnswering`; `nil` ends the connection without an answer, as the
     /// answer to a path that ends with `/last` does after it.
@@ -77,8 +46,8 @@ final class RawUpstream: Sendable {
         isAnswering.store(true, ordering: .relaxed)
         Thread.detachNewThread { [self] in
             while isAnswering.load(ordering: .relaxed) {
-                guard let descriptor = acceptWithin(milliseconds: 20) else { continue }
-                Thread.detachNewThread { [self] in serve(RawPeer(descriptor), script) }
+                guard let socket = listener.accept(within: 20) else { continue }
+                Thread.detachNewThread { [self] in serve(RawPeer(socket), script) }
             }
         }
     }
@@ -119,51 +88,27 @@ struct RawRequest: Sendable {
 
 /// The upstream's end of a connection of the gateway. Blocks, with a deadline.
 final class RawPeer: WireClient {
-    private let descriptor: Int32
+    private let socket: PlainSocket
     var received: [UInt8] = []
 
-    init(_ descriptor: Int32) {
-        self.descriptor = descriptor
-        var answerTimeout = timeval(tv_sec: 20, tv_usec: 0)
-        var one: Int32 = 1
-        // SAFETY: the kernel reads the options from our stack.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
-        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    }
+    init(_ socket: PlainSocket) { self.socket = socket }
 
-    deinit { close() }
+    func close() { socket.close() }
 
-    private let isClosed = Atomic<Bool>(false)
-
-    func close() {
-        if !isClosed.exchange(true, ordering: .relaxed) { Glibc.close(descriptor) }
-    }
-
-    func send(_ bytes: [UInt8]) throws {
-        var sent = 0
-        while sent < bytes.count {
-            // SAFETY: the kernel reads the rest of the array.
-            let count = unsafe bytes[sent...].withUnsafeBytes {
-                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            guard count > 0 else { throw TLSClient.Broken(reason: "the gateway does not read any more") }
-            sent += count
-        }
-    }
+    func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
 
     /// Sends as much as the gateway takes until it has taken nothing for a while; returns how much that was.
     func sendUntilStuck(_ byte: UInt8, atMost limit: Int) -> Int {
         let piece = [UInt8](repeating: byte, count: 65_536)
         var sent = 0
         while sent < limit {
-            var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            var wanted = pollfd(fd: socket.descriptor, events: Int16(POLLOUT), revents: 0)
             // SAFETY: the kernel fills one structure on our stack.
             guard unsafe poll(&wanted, 1, 300) == 1 else { return sent }
             // SAFETY: the kernel reads the array.
             let count = unsafe piece.withUnsafeBytes {
                 unsafe Glibc.send(
-                    descriptor, $0.baseAddress, min($0.count, limit - sent),
+                    socket.descriptor, $0.baseAddress, min($0.count, limit - sent),
                     Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
             }
             guard count > 0 else { return sent }
@@ -172,21 +117,13 @@ final class RawPeer: WireClient {
         return sent
     }
 
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    func finishSending() { socket.finishSending() }
 
-    func receive() throws -> Bool {
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        // SAFETY: the kernel writes at most the array's bytes.
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-        if count < 0, errno == ECONNRESET { return false }
-        guard count >= 0 else { throw TLSClient.Broken(reason: "nothing came (\(errno))") }
-        received += bytes[..<count]
-        return count > 0
-    }
+    func receive() throws -> Bool { try socket.receive(into: &received, endsByReset: true) }
 
     /// Something has come that nobody has read, or the end.
     var isReadable: Bool {
-        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var wanted = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
         // SAFETY: the kernel fills one structure on our stack.
         return unsafe !received.isEmpty || poll(&wanted, 1, 0) == 1
     }

@@ -3,6 +3,7 @@ import Foundation
 import Gateway
 import Synchronization
 import Policy
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -78,7 +79,7 @@ extension EndToEnd {
                 // Clients that trust both authorities must not notice anything.
                 var address = gateway.address
                 address.authorityFile = gateway.folder.path + "/both.pem"
-                let certificate = try TestCertificate()
+                let certificate = try LocalCertificate()
                 try gateway.folder.write(
                     try gateway.folder.read("policies/tls/ca.pem")
                         + String(decoding: certificate.authority.certificate, as: UTF8.self), to: "both.pem")
@@ -102,7 +103,7 @@ extension EndToEnd {
             try await withGateway(setup) { gateway in
                 let serial = try TLSClient(gateway).serial
                 try gateway.folder.write(
-                    String(decoding: try TestCertificate().server.key, as: UTF8.self), to: "policies/tls/key.pem")
+                    String(decoding: try LocalCertificate().server.key, as: UTF8.self), to: "policies/tls/key.pem")
                 #expect(throws: (any Error).self) { try gateway.reload() }
                 #expect(try TLSClient(gateway).serial == serial)
                 #expect(try gateway.curl(Path.state).status == 200)

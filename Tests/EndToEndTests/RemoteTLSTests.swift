@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -16,7 +17,7 @@ extension EndToEnd {
                 outer.workers = 1
                 outer.settings = inner.settings
                 try await withTestFolder { folder in
-                    let stranger = try TestCertificate()
+                    let stranger = try LocalCertificate()
                     try stranger.write(to: folder, withAuthority: true)
                     let authority = trusts ? upstream.folder.authorityFile : folder.policies + "/tls/ca.pem"
                     outer.upstream = #"""

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// Sends bytes over a client from a thread of its own, which may have to wait for the gateway to take them.

@@ -1,6 +1,7 @@
 import COpenSSL
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// One TLS connection that sends any bytes, in any pieces, and reads any answer. Blocks, with a deadline.
@@ -46,9 +47,7 @@ import Testing
         close(descriptor)
     }
 
-    struct Broken: Error {
-        let reason: String
-    }
+    typealias Broken = BrokenConnection
 
     func send(_ bytes: [UInt8]) throws {
         guard !bytes.isEmpty else { return }
@@ -112,27 +111,4 @@ import Testing
         unsafe ASN1_INTEGER_get_uint64(&value, number)
         return Int(truncatingIfNeeded: value)
     }
-}
-
-/// A blocking socket with a deadline for everything.
-func connectToLoopback(port: UInt16) throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var answerTimeout = timeval(tv_sec: 20, tv_usec: 0)
-    var one: Int32 = 1
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    // SAFETY: the kernel reads the options and the address from our stack.
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
-    unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    let result = unsafe withUnsafeBytes(of: &address) { bytes in
-        unsafe connect(descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
-    }
-    guard result == 0 else {
-        close(descriptor)
-        throw TLSClient.Broken(reason: "the connection is refused")
-    }
-    return descriptor
 }

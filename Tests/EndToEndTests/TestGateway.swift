@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import Policy
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -53,7 +54,7 @@ final class TestGateway {
         var setup = setup
         if setup.namesCertificate {
             setup.settings += #"tls: { certificates: [{ certificate: "tls/server.pem", key: "tls/key.pem" }] },"#
-            try TestCertificate().write(to: folder, withAuthority: true)
+            try LocalCertificate().write(to: folder, withAuthority: true)
         }
         try TestPolicies.write(setup, to: folder)
         let state = try StateFolder(path: folder.state)
@@ -201,18 +202,7 @@ func withTestFolder(_ body: (TestFolder) async throws -> Void) async throws {
     try await body(folder)
 }
 
-/// A certificate for this machine's own names, with an authority of its own.
-struct TestCertificate {
-    let authority: PEMIdentity
-    let server: PEMIdentity
-
-    init() throws {
-        let now = Int(Date().timeIntervalSince1970)
-        authority = try LocalAuthority.makeAuthority(commonName: "authority of a test", now: now)
-        server = try LocalAuthority.issueServerCertificate(
-            commonName: "localhost", names: ["DNS:localhost", "IP:127.0.0.1"], signedBy: authority, now: now)
-    }
-
+extension LocalCertificate {
     func write(to folder: TestFolder, withAuthority: Bool = false) throws {
         try folder.write(String(decoding: server.key, as: UTF8.self), to: "policies/tls/key.pem")
         try folder.write(
@@ -252,16 +242,4 @@ struct TestFolder: Sendable {
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: path) }
-}
-
-/// Waits for a condition that another thread brings about.
-func waitUntil(
-    _ what: String, seconds: Int = 20, sourceLocation: SourceLocation = #_sourceLocation,
-    _ condition: () throws -> Bool
-) throws {
-    let deadline = ContinuousClock.now + .seconds(seconds)
-    while try !condition() {
-        try #require(ContinuousClock.now < deadline, "waited in vain: \(what)", sourceLocation: sourceLocation)
-        usleep(1000)
-    }
 }

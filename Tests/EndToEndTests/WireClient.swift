@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// One connection of a test that sends any bytes, in any pieces, and reads any answer. Blocks, with a deadline.
@@ -50,33 +51,14 @@ extension WireClient {
 
 /// A connection without TLS.
 final class PlainClient: WireClient {
-    private let descriptor: Int32
+    private let socket: PlainSocket
     var received: [UInt8] = []
 
-    init(port: UInt16) throws { descriptor = try connectToLoopback(port: port) }
+    init(port: UInt16) throws { socket = try PlainSocket(port: port) }
 
-    deinit { close(descriptor) }
+    func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
 
-    func send(_ bytes: [UInt8]) throws {
-        var sent = 0
-        while sent < bytes.count {
-            // SAFETY: the kernel reads the rest of the array.
-            let count = unsafe bytes[sent...].withUnsafeBytes {
-                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            guard count > 0 else { throw TLSClient.Broken(reason: "the server does not read any more") }
-            sent += count
-        }
-    }
+    func finishSending() { socket.finishSending() }
 
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
-
-    func receive() throws -> Bool {
-        var bytes = [UInt8](repeating: 0, count: 16_384)
-        // SAFETY: the kernel writes at most the array's bytes.
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count >= 0 else { throw TLSClient.Broken(reason: "no answer came, or the connection broke (\(errno))") }
-        received += bytes[..<count]
-        return count > 0
-    }
+    func receive() throws -> Bool { try socket.receive(into: &received) }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import HTTP
 import JSON
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -126,48 +127,16 @@ final class TestPipeline {
     }
 
     /// A worker wants a certificate, which plain connections do not use.
-    private static let context = Result { () throws -> TLSContext in
-        let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-tests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let now = Int(Date().timeIntervalSince1970)
-        let identity = try LocalAuthority.makeAuthority(commonName: "pipeline tests", now: now)
-        let files = ["certificate.pem", "key.pem"].map { folder.appending(path: $0) }
-        try Data(identity.certificate).write(to: files[0])
-        try Data(identity.key).write(to: files[1])
-        return try TLSContext(
-            identities: [.init(certificateFile: files[0].path, keyFile: files[1].path)], keys: TicketKeys())
-    }
+    private static let context = Result { try LocalCertificateFiles().context }
 }
 
 /// A plain connection to a test's pipeline.
 final class PlainClient {
-    private let descriptor: Int32
+    private let socket: PlainSocket
 
-    init(_ pipeline: TestPipeline) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var answerTimeout = timeval(tv_sec: 20, tv_usec: 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = pipeline.port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        // SAFETY: the kernel reads the option and the address from our stack.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &answerTimeout, socklen_t(MemoryLayout<timeval>.size))
-        let result = unsafe withUnsafeBytes(of: &address) { bytes in
-            unsafe connect(
-                descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
-        }
-        try #require(result == 0)
-    }
+    init(_ pipeline: TestPipeline) throws { socket = try PlainSocket(port: pipeline.port) }
 
-    deinit { Glibc.close(descriptor) }
-
-    func send(_ bytes: [UInt8]) {
-        // SAFETY: the kernel reads the array.
-        _ = unsafe bytes.withUnsafeBytes {
-            unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-        }
-    }
+    func send(_ bytes: [UInt8]) { try? socket.send(bytes) }
 
     /// Sends a request; `fields` are whole lines.
     func send(
@@ -211,11 +180,8 @@ final class PlainClient {
                     return Answer(status: status, head: head, body: Array(received[start...]))
                 }
             }
-            var bytes = [UInt8](repeating: 0, count: 65_536)
-            // SAFETY: the kernel writes at most the array's bytes.
-            let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-            try #require(count > 0, "no answer came: \(text)")
-            received += bytes[..<count]
+            let goesOn = try socket.receive(into: &received)
+            try #require(goesOn, "no answer came: \(text)")
         }
     }
 
@@ -233,15 +199,4 @@ final class PlainClient {
 
     static let base = "/v1/organizations/org_a/knowledge/connectors"
     static let jobs = base + "/jobs"
-}
-
-/// Waits for a condition that another thread brings about.
-func waitUntil(
-    _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
-) throws {
-    let deadline = ContinuousClock.now + .seconds(20)
-    while try !condition() {
-        try #require(ContinuousClock.now < deadline, "waited in vain: \(what)", sourceLocation: sourceLocation)
-        usleep(500)
-    }
 }

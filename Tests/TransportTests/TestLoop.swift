@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -38,22 +39,6 @@ final class TestLoop: Sendable {
     func stop() async throws {
         try await run { $0.stop() }
         try waitUntil { hasEnded.withLock { $0 } }
-    }
-}
-
-struct Expired: Error {}
-
-/// Waits for a condition that another thread brings about.
-func waitUntil(
-    seconds: Int = 20, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
-) throws {
-    let deadline = Instant.now() + .seconds(seconds)
-    while try !condition() {
-        guard Instant.now() < deadline else {
-            Issue.record("the condition did not come true in time", sourceLocation: sourceLocation)
-            throw Expired()
-        }
-        usleep(500)
     }
 }
 

@@ -1,5 +1,6 @@
 import Policy
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Gateway

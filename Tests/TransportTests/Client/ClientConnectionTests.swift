@@ -1,5 +1,6 @@
 import Crypto
 import HTTP
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -10,7 +11,7 @@ struct ClientConnectionTests {
     private func connected(_ body: (ClientRig, Peer) async throws -> Void) async throws {
         try await ClientRig.with(try ClientRig()) { rig in
             try await rig.connect()
-            try await body(rig, try rig.listener.accept())
+            try await body(rig, try rig.listener.peer())
         }
     }
 
@@ -232,12 +233,12 @@ struct ClientConnectionTests {
     @Test("Nobody there is told at once, and nobody who answers within the time")
     func connecting() async throws {
         // A port that nobody listens on any more.
-        let port = try PeerListener().port
+        let port = try LoopbackListener().port
         try await ClientRig.with(try ClientRig(port: port)) { rig in
             await #expect(throws: ConnectFailure.refused) { try await rig.connect() }
         }
         // A full queue takes no more connections.
-        let full = try PeerListener(backlog: 0)
+        let full = try LoopbackListener(backlog: 0)
         let first = try TestClient(port: full.port)
         try await ClientRig.with(try ClientRig(port: full.port)) { rig in
             await #expect(throws: ConnectFailure.deadlinePassed) { try await rig.connect(timeout: .milliseconds(50)) }
@@ -246,7 +247,7 @@ struct ClientConnectionTests {
         try await ClientRig.with(try ClientRig(tls: try TLSClientContext(.init()))) { rig in
             // The peer never begins to shake hands.
             await #expect(throws: ConnectFailure.deadlinePassed) { try await rig.connect(timeout: .milliseconds(50)) }
-            try rig.listener.accept().expectEnd()
+            try rig.listener.peer().expectEnd()
         }
     }
 }
@@ -266,7 +267,7 @@ struct ConnectionPoolTests {
     {
         try await ClientRig.with(try ClientRig(idleTime: idleTime)) { rig in
             try await rig.connect()
-            let peer = try rig.listener.accept()
+            let peer = try rig.listener.peer()
             try await exchange(rig, peer)
             #expect(try await rig.pooled == 1)
             try await body(rig, peer)
@@ -290,13 +291,13 @@ struct ConnectionPoolTests {
             var peers: [Peer] = []
             for _ in 0..<2 {
                 try await rig.connect()
-                peers.append(try rig.listener.accept())
+                peers.append(try rig.listener.peer())
                 try await exchange(rig, peers[peers.count - 1])
             }
             #expect(try await rig.take())
             try await exchange(rig, peers[1])
             try await rig.connect()
-            peers.append(try rig.listener.accept())
+            peers.append(try rig.listener.peer())
             try await exchange(rig, peers[2])
             #expect(try await rig.pooled == 2)
             try peers[2].expectEnd()
@@ -352,7 +353,7 @@ struct ConnectionPoolTests {
 
     @Test("Over TLS the tickets that come later make a connection neither useless nor answered")
     func tickets() async throws {
-        let certificate = try ServerTLSTests.Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context) { server, connection in
             guard await connection.handshake() == .done else { return }
             await server.echo(&connection)
@@ -395,10 +396,10 @@ struct ConnectionPoolTests {
 
     @Test("A server whose name or authority is another is refused")
     func untrusted() async throws {
-        let certificate = try ServerTLSTests.Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context) { _, connection in _ = await connection.handshake() }
         defer { server.stop() }
-        let other = try ServerTLSTests.Certificate()
+        let other = try LocalCertificateFiles()
         let tls = try TLSClientContext(.init(authorityFile: other.authorityFile))
         try await ClientRig.with(try ClientRig(port: server.port, tls: tls)) { rig in
             await #expect { try await rig.connect() } throws: { error in
@@ -415,7 +416,7 @@ struct ConnectionPoolTests {
                 group.addTask {
                     try await ClientRig.with(rig) { rig in
                         try await rig.connect()
-                        let peer = try rig.listener.accept()
+                        let peer = try rig.listener.peer()
                         for _ in 0..<100 {
                             try await self.exchange(rig, peer)
                             #expect(try await rig.take())

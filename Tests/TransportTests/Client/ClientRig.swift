@@ -2,6 +2,7 @@ import Crypto
 import Glibc
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -11,7 +12,7 @@ import Testing
 /// `@unchecked Sendable`: the connection and the pool are touched on the loop only.
 final class ClientRig: @unchecked Sendable {
     let loop: TestLoop
-    let listener: PeerListener
+    let listener: LoopbackListener
     private var connection: ClientConnection?
     private let pool: ConnectionPool
     private let target: ClientConnection.Target
@@ -22,7 +23,7 @@ final class ClientRig: @unchecked Sendable {
     ) throws {
         loop = try TestLoop()
         loop.start()
-        listener = try PeerListener()
+        listener = try LoopbackListener()
         pool = ConnectionPool(limit: idle, idleTime: idleTime)
         target = ClientConnection.Target(
             address: SocketAddress(host: "127.0.0.1", port: port ?? listener.port), tls: tls, serverName: "localhost")
@@ -123,85 +124,30 @@ final class ClientRig: @unchecked Sendable {
     }
 }
 
-/// Where the client connections of a test arrive.
-final class PeerListener: Sendable {
-    let port: UInt16
-    private let descriptor: Int32
-
-    init(backlog: Int32 = 64) throws {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: the kernel reads and then fills the address on our stack.
-        let result = unsafe withUnsafeMutableBytes(of: &address) { bytes in
-            let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
-            return unsafe bind(descriptor, pointer, length) | listen(descriptor, backlog)
-                | getsockname(descriptor, pointer, &length)
-        }
-        try #require(result == 0)
-        self.descriptor = descriptor
-        port = UInt16(bigEndian: address.sin_port)
-    }
-
-    deinit { close(descriptor) }
-
-    func accept() throws -> Peer {
-        var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        // SAFETY: the kernel fills one structure on our stack.
-        try #require(unsafe poll(&wanted, 1, 20_000) == 1, "nobody connects")
-        return Peer(Glibc.accept(descriptor, nil, nil))
-    }
+extension LoopbackListener {
+    func peer() throws -> Peer { Peer(try #require(accept(), "nobody connects")) }
 }
 
 /// The other end of a client connection: a plain blocking socket.
 final class Peer: Sendable {
-    private let descriptor: Int32
-    private let isClosed = Atomic<Bool>(false)
+    private let socket: PlainSocket
 
-    init(_ descriptor: Int32) {
-        self.descriptor = descriptor
-        var timeout = timeval(tv_sec: 20, tv_usec: 0)
-        var one: Int32 = 1
-        // SAFETY: the kernel reads the options from our stack.
-        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    }
-
-    deinit { close() }
+    init(_ socket: PlainSocket) { self.socket = socket }
 
     func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) throws {
-        var sent = 0
-        while sent < bytes.count {
-            // SAFETY: the kernel reads the rest of the array.
-            let count = unsafe bytes[sent...].withUnsafeBytes {
-                unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            try #require(count > 0, "the client does not read any more")
-            sent += count
-        }
-    }
+    func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
 
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    func finishSending() { socket.finishSending() }
 
     /// Closes with bytes in it that nobody has read: the client gets a reset.
-    func reset() { close() }
-
-    private func close() {
-        if !isClosed.exchange(true, ordering: .relaxed) { Glibc.close(descriptor) }
-    }
+    func reset() { socket.close() }
 
     /// What comes next; empty at the end.
     func receive() throws -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 65_536)
-        // SAFETY: the kernel writes at most the array's bytes.
-        let count = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
-        if count < 0, errno == ECONNRESET { return [] }
-        try #require(count >= 0, "nothing came (\(errno))")
-        return Array(bytes[..<count])
+        var received: [UInt8] = []
+        _ = try socket.receive(into: &received, endsByReset: true)
+        return received
     }
 
     /// Reads to the empty line of a head, and what came with it.

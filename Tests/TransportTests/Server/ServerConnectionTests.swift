@@ -1,5 +1,6 @@
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -86,7 +87,7 @@ struct ServerConnectionTests {
 
     @Test("Many requests with bodies, however they are cut, are answered in order", arguments: 1...8)
     func manyRequests(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(state: seed)
         var requests = ""
         var responses = ""
         for number in 0..<200 {
@@ -329,18 +330,5 @@ struct ServerConnectionTests {
         client.finishSending()
         client.expectEnd()
         #expect(!server.told.contains("request"))
-    }
-}
-
-/// A random sequence that is the same each time.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

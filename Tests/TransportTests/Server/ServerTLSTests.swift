@@ -1,45 +1,22 @@
 import Crypto
 import Foundation
 import HTTP
+import TestSupport
 import Testing
 
 @testable import Transport
 
 @Suite("A connection over TLS")
 struct ServerTLSTests {
-    /// A certificate for `localhost` that a client can check.
-    final class Certificate: Sendable {
-        let context: TLSContext
-        let authorityFile: String
-        let folder: URL
-
-        init() throws {
-            let now = Int(Date().timeIntervalSince1970)
-            let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
-            let server = try LocalAuthority.issueServerCertificate(
-                commonName: "localhost", names: ["DNS:localhost"], signedBy: authority, now: now)
-            folder = try FileManager.default.url(
-                for: .itemReplacementDirectory, in: .userDomainMask,
-                appropriateFor: FileManager.default.temporaryDirectory, create: true)
-            let paths = ["ca.pem", "server.pem", "server.key"].map { [folder] in folder.appending(path: $0).path }
-            for (path, bytes) in zip(paths, [authority.certificate, server.certificate, server.key]) {
-                try Data(bytes).write(to: URL(filePath: path))
-            }
-            authorityFile = paths[0]
-            context = try TLSContext(
-                identities: [TLSIdentity(certificateFile: paths[1], keyFile: paths[2])], keys: TicketKeys())
-        }
-
-        deinit { try? FileManager.default.removeItem(at: folder) }
-    }
-
     private func settings(_ change: (inout ServerTimeouts) -> Void = { _ in }) -> Listener.Settings {
         var timeouts = ServerTimeouts()
         change(&timeouts)
         return .init(timeouts: timeouts)
     }
 
-    private func server(_ certificate: Certificate, _ settings: Listener.Settings = .init()) throws -> TestServer {
+    private func server(_ certificate: LocalCertificateFiles, _ settings: Listener.Settings = .init()) throws
+        -> TestServer
+    {
         try TestServer(settings, context: certificate.context) { server, connection in
             let outcome = await connection.handshake()
             switch outcome {
@@ -51,35 +28,23 @@ struct ServerTLSTests {
         }
     }
 
-    /// The output of a program that is given `input`.
-    private func run(_ arguments: [String], input: String = "") throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = arguments
-        let (toProcess, fromProcess) = (Pipe(), Pipe())
-        process.standardInput = toProcess
-        process.standardOutput = fromProcess
-        try process.run()
-        try? toProcess.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try? toProcess.fileHandleForWriting.close()
-        let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: output, as: UTF8.self)
-    }
-
-    private func curl(_ certificate: Certificate, _ server: TestServer, _ arguments: [String]) throws -> String {
+    private func curl(_ certificate: LocalCertificateFiles, _ server: TestServer, _ arguments: [String]) throws
+        -> String
+    {
         let address = "localhost:\(server.port)"
-        return try run(
+        return try Tool.run(
+            "curl",
             [
-                "curl", "-sS", "--max-time", "20", "--cacert", certificate.authorityFile, "--resolve",
+                "-sS", "--max-time", "20", "--cacert", certificate.authorityFile, "--resolve",
                 "\(address):127.0.0.1",
             ]
-                + arguments.map { $0.replacingOccurrences(of: "BASE", with: "https://\(address)") })
+                + arguments.map { $0.replacingOccurrences(of: "BASE", with: "https://\(address)") }
+        ).text
     }
 
     @Test("One connection carries several requests")
     func keepAlive() throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
         let output = try curl(
@@ -89,7 +54,7 @@ struct ServerTLSTests {
 
     @Test("Large bodies pass in both directions", arguments: [[], ["-H", "Transfer-Encoding: chunked"]])
     func largeBodies(options: [String]) throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
         let body = String((0..<2_000_000).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
@@ -102,14 +67,16 @@ struct ServerTLSTests {
 
     @Test("Requests in one record are answered in order, and the connection ends in order")
     func pipelining() throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
         let requests = (0..<3).map { "GET /\($0) HTTP/1.1\r\nHost: a\r\n\($0 == 2 ? "Connection: close\r\n" : "")\r\n" }
         for version in ["-tls1_2", "-tls1_3"] {
-            let output = try run(
-                ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-quiet", "-ign_eof", version],
-                input: requests.joined())
+            let output = try Tool.run(
+                "openssl",
+                ["s_client", "-connect", "127.0.0.1:\(server.port)", "-quiet", "-ign_eof", version],
+                input: requests.joined()
+            ).text
             let expected = (0..<3).map { response(200, "GET /\($0)", closes: $0 == 2) }
             #expect(output == expected.joined())
         }
@@ -118,7 +85,7 @@ struct ServerTLSTests {
 
     @Test("Somebody who speaks plain HTTP can be told so")
     func plainText() throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
         let client = try TestClient(port: server.port)
@@ -129,7 +96,7 @@ struct ServerTLSTests {
 
     @Test("A handshake that does not end in time is given up", arguments: ["", "\u{16}\u{3}\u{1}\u{1}"])
     func slowHandshake(text: String) throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate, settings { $0.handshake = .milliseconds(100) })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
@@ -140,7 +107,7 @@ struct ServerTLSTests {
 
     @Test("A client that leaves within the handshake is no harm")
     func abandonedHandshake() throws {
-        let certificate = try Certificate()
+        let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
         for text in ["", "\u{16}\u{3}\u{1}", "\u{16}\u{3}\u{1}\u{0}\u{2}ab"] {

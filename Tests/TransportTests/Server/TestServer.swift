@@ -2,6 +2,7 @@ import Crypto
 import Glibc
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transport

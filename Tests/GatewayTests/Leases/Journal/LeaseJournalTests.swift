@@ -1,6 +1,7 @@
 import Foundation
 import Policy
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Gateway

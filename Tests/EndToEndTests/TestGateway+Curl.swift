@@ -1,35 +1,5 @@
 import Foundation
-
-/// A program of the system.
-enum Tool {
-    struct Outcome: Sendable {
-        let status: Int32
-        let output: [UInt8]
-        let complaints: String
-
-        var text: String { String(decoding: output, as: UTF8.self) }
-    }
-
-    /// Runs it to its end.
-    static func run(_ program: String, _ arguments: [String], input: String = "") throws -> Outcome {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [program] + arguments
-        let (toProcess, fromProcess, complaints) = (Pipe(), Pipe(), Pipe())
-        process.standardInput = toProcess
-        process.standardOutput = fromProcess
-        process.standardError = complaints
-        try process.run()
-        try? toProcess.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-        try? toProcess.fileHandleForWriting.close()
-        let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
-        // What it complains about is short, and so fits into the pipe.
-        let text = complaints.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return Outcome(
-            status: process.terminationStatus, output: Array(output), complaints: String(decoding: text, as: UTF8.self))
-    }
-}
+import TestSupport
 
 extension TestGateway {
     /// The answer that `curl` gets, interim answers left out.
