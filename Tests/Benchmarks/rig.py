@@ -21,11 +21,14 @@ class BenchError(Exception):
 
 
 CONGESTION_CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control"
+ALLOWED_CONGESTION_CONTROLS = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
+# What runs have without being told. Where a namespace may not choose the first, the second is the nearest: neither sends by timers.
+USUAL_CONGESTION_CONTROLS = ["cubic", "reno"]
 
 
-def enter_own_network(congestion_control):
+def enter_own_network(congestion_control=None):
     """From here on this process and all it starts have a network of their own: a loopback that nobody else uses, with that
-    congestion control. Returns what the network is.
+    congestion control, or else the first of the usual ones that is permitted there. Returns what the network is.
 
     A machine may pace its connections by timers (bbr): their interrupts are charged to whoever runs, a server that sends in
     pieces pays for more of them, and how many there are changes from run to run. See NOTES.md.
@@ -35,12 +38,19 @@ def enter_own_network(congestion_control):
         return f"the machine's network ({os.strerror(ctypes.get_errno())}), congestion control {read(CONGESTION_CONTROL).strip()}"
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up))
-    try:
-        with open(CONGESTION_CONTROL, "w") as setting:
-            setting.write(congestion_control)
-    except OSError as error:
-        raise BenchError(f"the kernel has no congestion control {congestion_control}: {error}")
-    return f"a network of its own, congestion control {congestion_control}"
+    refused = []
+    for name in [congestion_control] if congestion_control else USUAL_CONGESTION_CONTROLS:
+        try:
+            with open(CONGESTION_CONTROL, "w") as setting:
+                setting.write(name)
+            break
+        except OSError as error:
+            refused.append(f"{name} is not to be had: {os.strerror(error.errno)}")
+    allowed = f"allowed are {', '.join(read(ALLOWED_CONGESTION_CONTROLS).split())}"
+    if congestion_control and refused:
+        raise BenchError(f"congestion control {refused[0]}; {allowed}")
+    return (f"a network of its own, congestion control {read(CONGESTION_CONTROL).strip()}"
+            + (f" ({'; '.join(refused)}; {allowed})" if refused else ""))
 
 
 def free_port():

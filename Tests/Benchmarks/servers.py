@@ -183,8 +183,14 @@ class Bench:
         return text
 
 
+# Programs that are not the installed ones, by name.
+TOOLS = {}
+
+
 def tool(name):
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if name in TOOLS and not os.access(TOOLS[name], os.X_OK):
+        raise rig.BenchError(f"{TOOLS[name]} is no program")
+    found = TOOLS.get(name) or shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if not found:
         raise rig.BenchError(f"{name} is not installed")
     return found
@@ -198,6 +204,8 @@ def install(names):
         try:
             tool(name)
         except rig.BenchError:
+            if name in TOOLS:
+                raise
             missing.append(package)
     if not os.path.exists("/usr/include/openssl/ssl.h"):
         missing.append("libssl-dev")
