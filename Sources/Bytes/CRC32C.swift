@@ -16,6 +16,8 @@ package struct CRC32C: Equatable, Sendable {
     }
 
     /// Adds the bytes of a number, the lowest first.
+    // Inlinable, as it is compiled for each type of number only where it is called.
+    @inlinable
     package mutating func add(_ number: some FixedWidthInteger) { add(number.littleEndianBytes.span) }
 
     /// The checksum of `bytes`.
