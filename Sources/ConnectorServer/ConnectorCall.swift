@@ -17,9 +17,9 @@ struct ConnectorCall {
     /// The gateway's field says nothing, or two things.
     private let isDoubtful: Bool
 
-    init(_ connection: borrowing ServerConnection, random: inout FastRandom) {
-        let head = connection.head
-        let bytes = connection.headBytes
+    init(_ request: borrowing Request, random: inout FastRandom) {
+        let head = request.head
+        let bytes = request.headBytes
         method = head.method
         target = bytes.array(head.originForm)
         if let range = head.traceparent {

@@ -83,7 +83,7 @@ final class ConnectorWorker: @unchecked Sendable {
     }
 
     private func answer(_ connection: inout ServerConnection) async {
-        let call = ConnectorCall(connection, random: &random)
+        let call = ConnectorCall(connection.currentRequest, random: &random)
         connection.owner = call.owner
         // Lives until the answer is written: so long the body may be in memory.
         var allowance = BodyMemoryPermit()
@@ -125,6 +125,7 @@ final class ConnectorWorker: @unchecked Sendable {
         if answer.closesConnection { connection.mustClose() }
         connection.responseStarted(discardsBody: !answer.closesConnection && connection.canDiscardBody)
         answer.response.append(
-            dateLine: dateLine, closes: connection.state.announcesClose, head: connection.head, to: &connection.output)
+            dateLine: dateLine, closes: connection.state.announcesClose, head: connection.request.head,
+            to: &connection.output)
     }
 }

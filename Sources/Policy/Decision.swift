@@ -1,6 +1,8 @@
 /// What the gateway must do with one request.
 package enum Decision: Sendable {
     case forward(Grant)
+    /// Answered by the gateway with this status: the route says so.
+    case respond(status: Int, Grant)
     /// `OPTIONS`: answered by the gateway with 204 and this `Allow`, whoever asks.
     case options(allow: String, RouteFamily)
     case refuse(Refusal)

@@ -64,7 +64,7 @@ extension PolicySet {
         case .ambiguousPath(let family): return .refuse(.ambiguousPath(family))
         case .options(let allow, let family): return .options(allow: allow, family)
         case .route(let route, let captures):
-            guard !route.isPublic else { return .forward(grant(route, captures)) }
+            guard !route.isPublic else { return allow(grant(route, captures)) }
             switch authenticate(credential, now: now) {
             case .failure(let failure):
                 return .refuse(.unauthenticated(route, failure))
@@ -135,10 +135,15 @@ extension PolicySet {
         guard principal.scopes.isSuperset(of: route.scopes) else {
             return .refuse(.insufficientScope(route, principal, organization, required: route.scopeText))
         }
-        return .forward(
+        return allow(
             Grant(
                 route: route, captures: captures, principal: principal, organization: organization,
                 limits: organization.routeLimits(on: route, now: now)))
+    }
+
+    private func allow(_ grant: consuming Grant) -> Decision {
+        if let status = grant.route.respondStatus { return .respond(status: status, grant) }
+        return .forward(grant)
     }
 
     private func text(of bytes: Span<UInt8>) -> String {

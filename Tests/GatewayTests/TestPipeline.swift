@@ -45,7 +45,7 @@ final class TestPipeline {
                 listen: [local], admin: nil, workers: 1, upstream: .inProcess(upstream), policies: store,
                 context: context,
                 log: AccessLogQueue()))
-        upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: milliseconds()) }
+        upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: WallClock.system.milliseconds) }
         let loop = try EventLoop(index: 0)
         let worker = Worker(
             loop: loop, shared: shared, policies: set, limitTexts: RateLimitTexts(set.limitRules), context: context)
@@ -55,7 +55,7 @@ final class TestPipeline {
             loop: loop, socket: socket, settings: { Listener.Settings() }, context: { nil })
         let parts = Parts(loop, worker, listener)
         Task(executorPreference: loop) {
-            await parts.listener.accept { connection in await parts.worker.serve(&connection) }
+            await parts.listener.accept { connection in await parts.worker.pipeline.serve(&connection) }
         }
         self.shared = shared
         self.parts = parts
@@ -70,7 +70,7 @@ final class TestPipeline {
 
     /// Asks the upstream what runs, as the gateway does every second while an answer is lost.
     func reconcile() async throws {
-        try await shared.leases.reconcile(with: upstream, now: milliseconds)
+        try await shared.leases.reconcile(with: upstream, now: .system)
     }
 
     /// A worker whose loop does not run, for what needs no connection.
@@ -85,6 +85,13 @@ final class TestPipeline {
         return Worker(
             loop: try EventLoop(index: 0), shared: try SharedState(options), policies: set,
             limitTexts: RateLimitTexts(set.limitRules), context: context)
+    }
+
+    /// The policies as a worker has them, without the worker.
+    static func compiledPolicies(_ more: String = "") throws -> CompiledPolicies {
+        let set = try policies(more)
+        return CompiledPolicies(
+            set, limitTexts: RateLimitTexts(set.limitRules), counts: Metrics(workerCount: 1)[worker: 0])
     }
 
     /// Two organizations with a token each; one with a token that has expired.

@@ -59,12 +59,12 @@ struct DecisionTests {
     private func grant(
         _ method: String, _ path: String, _ credential: Credential, organization: String? = nil, now: Int64 = testNow
     ) throws -> Grant {
-        guard case .forward(let grant) = set.decide(method, path, credential, organization: organization, now: now)
-        else {
-            Issue.record("\(method) \(path) is not forwarded")
+        switch set.decide(method, path, credential, organization: organization, now: now) {
+        case .forward(let grant), .respond(_, let grant): return grant
+        case .options, .refuse:
+            Issue.record("\(method) \(path) is not granted")
             throw Unloaded()
         }
-        return grant
     }
 
     private static let thing = "/v1/organizations/org_a/things/c"
@@ -163,6 +163,10 @@ struct DecisionTests {
             let grant = try grant("HEAD", "/open", credential)
             #expect(grant.principal == nil && grant.organization == nil && grant.limits.isEmpty)
             #expect(grant.route.respondStatus == 204)
+            guard case .respond(status: 204, _) = set.decide("HEAD", "/open", credential) else {
+                Issue.record("the route's own answer is not given")
+                continue
+            }
         }
     }
 

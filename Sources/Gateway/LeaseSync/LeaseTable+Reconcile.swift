@@ -4,12 +4,12 @@ extension LeaseTable {
     /// Run it once after `observeJobs` at start, because a job may end between the list that leases were rebuilt from and
     /// the first sign; then every second while ``hasUncertain`` and every half minute otherwise. A failure to answer changes
     /// nothing: a job of unknown status counts as running.
-    package func reconcile(with upstream: any InProcessUpstream, now: @Sendable () -> Int64)
+    package func reconcile(with upstream: any InProcessUpstream, now clock: WallClock)
         async throws(UpstreamFailure)
     {
         let moment = moment()
         let running = try await upstream.runningJobs()
-        reconcile(running: running, askedAt: moment, now: now())
+        reconcile(running: running, askedAt: moment, now: clock.milliseconds)
     }
 
     /// Whether a lease waits for the upstream to be asked.

@@ -8,16 +8,18 @@ final class LocalLeaseReconciler: @unchecked Sendable {
     private let loop: EventLoop
     private let leases: LeaseTable
     private let upstream: any InProcessUpstream
+    private let clock: WallClock
     private var isAsking = false
     private var secondsSinceAsked = 0
 
     /// How often the upstream is asked although no answer is known to be lost.
     private static let quietSeconds = 30
 
-    init(loop: EventLoop, leases: LeaseTable, upstream: any InProcessUpstream) {
+    init(loop: EventLoop, leases: LeaseTable, upstream: any InProcessUpstream, clock: WallClock) {
         self.loop = loop
         self.leases = leases
         self.upstream = upstream
+        self.clock = clock
     }
 
     /// Looks every second. Before the loop runs.
@@ -31,7 +33,7 @@ final class LocalLeaseReconciler: @unchecked Sendable {
             secondsSinceAsked = 0
             Task(executorPreference: loop) {
                 // Without an answer nothing is known, so nothing is freed; the next second asks again.
-                try? await self.leases.reconcile(with: self.upstream, now: milliseconds)
+                try? await self.leases.reconcile(with: self.upstream, now: self.clock)
                 self.isAsking = false
             }
         }

@@ -11,6 +11,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     private let journal: LeaseJournal?
     private let questions: JobStatusClient
     private let clock: @Sendable () -> Instant
+    private let wallClock: WallClock
     private let alarm: @Sendable (String) -> Void
     private let overdue = Atomic<Int>(0)
     private var schedule = JobPollSchedule()
@@ -22,13 +23,15 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     /// `alarm` gets a line for the operator when a lease is older than any job should be. It is not freed.
     init(
         loop: EventLoop, leases: LeaseTable, journal: LeaseJournal?, questions: JobStatusClient,
-        clock: @escaping @Sendable () -> Instant = Instant.now, alarm: @escaping @Sendable (String) -> Void
+        clock: @escaping @Sendable () -> Instant = Instant.now, wallClock: WallClock = .system,
+        alarm: @escaping @Sendable (String) -> Void
     ) {
         self.loop = loop
         self.leases = leases
         self.journal = journal
         self.questions = questions
         self.clock = clock
+        self.wallClock = wallClock
         self.alarm = alarm
     }
 
@@ -42,7 +45,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     var questionShares: [ShareUsage] { shares.withLock { $0 } }
 
     /// Looks every second. Before the loop runs.
-    func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: milliseconds()) } }
+    func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: wallClock.milliseconds) } }
 
     func tick(epochMilliseconds: Int64) {
         let now = clock()
@@ -93,7 +96,9 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 
     private func apply(_ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, askedAt: Instant) {
         let jitter = Double.random(in: 0.9...1.1, using: &random)
-        leases.apply(answer, to: lease, moment, &schedule, askedAt: askedAt, now: clock(), jitter: jitter)
+        leases.apply(
+            answer, to: lease, moment, &schedule, askedAt: askedAt, now: clock(), time: wallClock.milliseconds,
+            jitter: jitter)
     }
 
     private func tellOverdue(_ watched: [PolledLease], _ epochMilliseconds: Int64) {
@@ -113,9 +118,8 @@ extension LeaseTable {
     /// Does what an answer is worth.
     func apply(
         _ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, _ schedule: inout JobPollSchedule,
-        askedAt: Instant, now: Instant, jitter: Double
+        askedAt: Instant, now: Instant, time: Int64, jitter: Double
     ) {
-        let time = milliseconds()
         switch schedule.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
         case .nothing: break
         case .shown(let job): jobShown(lease.key, job, askedAt: moment, now: time)

@@ -1,7 +1,7 @@
 internal import HTTP
 internal import Transport
 
-extension Worker {
+extension Pipeline {
     /// Serves one connection from handshake to close.
     func serve(_ connection: inout ServerConnection) async {
         counts.add(to: .connectionsOpened)
@@ -9,7 +9,7 @@ extension Worker {
         switch await connection.handshake() {
         case .done: counts.add(to: connection.isResumed ? .handshakesResumed : .handshakesFull)
         case .plainText:
-            connection.sendPlainText(answerToPlainText())
+            connection.sendPlainText(responseToPlainText())
             return await connection.closeGracefully()
         case .failed, .timedOut: return counts.add(to: .handshakesFailed)
         }
@@ -27,5 +27,13 @@ extension Worker {
             case .cut: return
             }
         }
+    }
+    /// What somebody gets who speaks plain HTTP on the TLS port: the envelope, and no hint whether a token was good.
+    func responseToPlainText() -> [UInt8] {
+        let exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
+        let response = ErrorResponse(.failure(Failure(.plainHTTP, at: .connect))).rendered(for: exchange, clock)
+        var bytes: [UInt8] = []
+        HTTP1Head.append(response, for: exchange, .close, heads, to: &bytes)
+        return bytes + response.body
     }
 }

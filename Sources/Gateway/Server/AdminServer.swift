@@ -57,10 +57,10 @@ final class AdminServer: @unchecked Sendable {
     }
 
     private func answer(_ connection: borrowing ServerConnection) -> Page {
-        let head = connection.head
+        let head = connection.request.head
         if let refusal = refusal(connection) { return refusal }
         guard head.method == .get || head.method == .head else { return Page(status: 405, text: "GET only\n") }
-        switch connection.text(head.path) {
+        switch connection.request.text(head.path) {
         case "/healthz": return Page(text: "ok\n")
         case "/readyz":
             return shared.isDraining.load(ordering: .relaxed)
@@ -72,13 +72,13 @@ final class AdminServer: @unchecked Sendable {
     }
 
     private func refusal(_ connection: borrowing ServerConnection) -> Page? {
-        let head = connection.head
+        let head = connection.request.head
         var origins: [String] = []
         for field in head.fields where field.name == .other && field.nameRange.count == AdminAccess.origin.utf8.count {
-            guard connection.text(field.nameRange).spells(AdminAccess.origin) else { continue }
-            origins.append(connection.text(field.value))
+            guard connection.request.text(field.nameRange).spells(AdminAccess.origin) else { continue }
+            origins.append(connection.request.text(field.value))
         }
-        let host = head.host.map { connection.text($0) }
+        let host = head.host.map { connection.request.text($0) }
         switch AdminAccess.refusal(host: host, origins: origins, names: shared.policies.current.settings.adminNames) {
         case .foreignHost?:
             return Page(status: 421, text: "ask by address, as localhost, or by a name in gateway.adminNames\n")
@@ -151,7 +151,7 @@ final class AdminServer: @unchecked Sendable {
         connection.output += Array("Cache-Control: no-store\r\n".utf8)
         if connection.state.announcesClose { connection.output += Array("Connection: close\r\n".utf8) }
         connection.output += Array("\r\n".utf8)
-        if connection.head.method != .head { connection.output += page.body }
+        if connection.request.head.method != .head { connection.output += page.body }
     }
 }
 

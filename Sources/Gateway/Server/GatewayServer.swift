@@ -15,6 +15,8 @@ package final class GatewayServer: Sendable {
     private let admin: AdminServer?
     /// Looks after a remote upstream.
     private let monitor: UpstreamMonitor?
+    /// What is known of a remote upstream's jobs.
+    private let jobs: JobObserver?
     private let threads: [WorkThread]
     private let say: @Sendable (String) -> Void
 
@@ -23,16 +25,18 @@ package final class GatewayServer: Sendable {
         let shared = try SharedState(options)
         if case .inProcess(let upstream) = options.upstream {
             // Observed before the list is read, and compared once after: a job that ends in between is not missed.
-            upstream.observeJobs { [weak shared] job in
-                shared?.leases.jobObserved(job.key, job.job, now: milliseconds())
+            upstream.observeJobs { [weak shared, clock = options.clock] job in
+                shared?.leases.jobObserved(job.key, job.job, now: clock.milliseconds)
             }
             do throws(UpstreamFailure) {
                 for job in try await upstream.runningJobs() { shared.restore(job) }
-                try await shared.leases.reconcile(with: upstream, now: milliseconds)
+                try await shared.leases.reconcile(with: upstream, now: options.clock)
             } catch { throw .upstream(error) }
         }
         let server = try GatewayServer(options, shared)
-        if let cluster = server.workers.first?.remote?.cluster { await server.monitor?.resolveNames(of: cluster) }
+        if let cluster = server.workers.first?.pipeline.client?.cluster {
+            await server.monitor?.resolveNames(of: cluster)
+        }
         return server
     }
 
@@ -52,14 +56,13 @@ package final class GatewayServer: Sendable {
                     ))
             } catch { throw .system(error) }
         }
+        jobs = workers.first.map {
+            JobObserver(leases: shared.leases, questions: JobStatusClient(of: shared, over: $0))
+        }
         if case .remote(let plan, _) = options.upstream {
             let cluster = UpstreamCluster(plan, say: options.say)
-            for worker in workers { worker.adopt(cluster) }
+            for worker in workers { worker.adopt(cluster, jobs) }
             shared.shows(cluster)
-        }
-        if let first = workers.first {
-            let jobs = JobObserver(leases: shared.leases, questions: JobStatusClient(of: shared, over: first))
-            for worker in workers { worker.jobs = jobs }
         }
         for address in options.listen {
             // With port 0 the first worker's socket chooses, and the others share its port.
@@ -86,7 +89,7 @@ package final class GatewayServer: Sendable {
         }
         self.listening = listening
         self.workers = workers
-        monitor = workers.first.flatMap { GatewayServer.beginUpkeep(on: $0, shared, options) }
+        monitor = workers.first.flatMap { [jobs] in GatewayServer.beginUpkeep(on: $0, shared, jobs, options) }
         var threads: [WorkThread] = []
         for worker in workers {
             threads.append(
@@ -107,21 +110,23 @@ package final class GatewayServer: Sendable {
 
     /// What goes on beside the requests, on the first worker's loop.
     private static func beginUpkeep(
-        on worker: Worker, _ shared: SharedState, _ options: GatewayOptions
+        on worker: Worker, _ shared: SharedState, _ jobs: JobObserver?, _ options: GatewayOptions
     ) -> UpstreamMonitor? {
-        worker.loop.every(.seconds(5)) { [unowned worker] in worker.tellSuppressedLines() }
+        worker.loop.every(.seconds(5)) { [unowned worker] in worker.pipeline.recorder.recordSuppressedLines() }
         switch options.upstream {
         case .inProcess(let upstream):
-            LocalLeaseReconciler(loop: worker.loop, leases: shared.leases, upstream: upstream).begin()
+            LocalLeaseReconciler(
+                loop: worker.loop, leases: shared.leases, upstream: upstream, clock: options.clock
+            ).begin()
             return nil
         case .remote:
             let monitor = UpstreamMonitor(
-                loop: worker.loop, client: { worker.remote }, resolver: NameResolver(), say: options.say)
+                loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(), say: options.say)
             monitor.begin()
-            if let jobs = worker.jobs {
+            if let jobs {
                 let reconciler = RemoteLeaseReconciler(
                     loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
-                    alarm: options.say)
+                    wallClock: options.clock, alarm: options.say)
                 reconciler.begin()
                 shared.shows(reconciler)
             }
@@ -155,7 +160,9 @@ package final class GatewayServer: Sendable {
     package func adopt(_ plan: UpstreamConfiguration) async {
         let cluster = UpstreamCluster(plan, say: say)
         await monitor?.resolveNames(of: cluster)
-        for worker in workers { await withTaskExecutorPreference(worker.loop) { worker.adopt(cluster) } }
+        for worker in workers {
+            await withTaskExecutorPreference(worker.loop) { [jobs] in worker.adopt(cluster, jobs) }
+        }
         shared.shows(cluster)
     }
 
@@ -164,7 +171,7 @@ package final class GatewayServer: Sendable {
 
     /// New connections meet the new certificates; open ones keep theirs.
     package func adopt(_ context: TLSContext) {
-        for worker in workers { worker.loop.perform { worker.context = context } }
+        for worker in workers { worker.loop.perform { worker.adopt(context) } }
     }
 
     /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere. Requests are still served, also on new
@@ -199,8 +206,8 @@ package final class GatewayServer: Sendable {
         }
         if let admin { admin.loop.perform { admin.loop.stop() } }
         for thread in threads { thread.join() }
-        workers.first?.tellSuppressedLines()
-        for worker in workers { worker.accessLog.flush() }
+        workers.first?.pipeline.recorder.recordSuppressedLines()
+        for worker in workers { worker.pipeline.recorder.flush() }
         shared.journal?.close()
         shared.log.close()
     }
@@ -210,7 +217,7 @@ extension JobStatusClient {
     /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
     fileprivate init(of shared: SharedState, over worker: Worker) {
         let policies = shared.policies
-        self.init(questions: InternalRequests(loop: worker.loop) { worker.remote }) {
+        self.init(questions: InternalRequests(loop: worker.loop) { worker.pipeline.client }) {
             shown, family, start, organization, connection, job in
             policies.current.routes.path(showing: shown, family: family, near: start)?
                 .path(organization: organization, connection: connection, job: job)

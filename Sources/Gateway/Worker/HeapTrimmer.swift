@@ -30,18 +30,3 @@ struct HeapTrimmer {
         return true
     }
 }
-
-extension Worker {
-    /// Gives back to the kernel what handshakes have left, those of all workers. One worker does it for the process.
-    func trimHeap() {
-        guard loop.index == 0 else { return }
-        let metrics = shared.metrics
-        let handshakes =
-            metrics.total(of: .handshakesFull) + metrics.total(of: .handshakesResumed)
-            + metrics.total(of: .handshakesFailed)
-        // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
-        let closed = metrics.total(of: .connectionsClosed)
-        let connections = metrics.total(of: .connectionsOpened) - closed
-        if heapTrim.isDue(handshakes: handshakes, connections: connections, now: loop.now) { trimHeapOfProcess() }
-    }
-}

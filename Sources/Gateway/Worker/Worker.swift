@@ -3,65 +3,41 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// What one core has for itself: its loop, and everything a request needs without asking another thread.
+/// One core's share of the gateway: its loop, its listeners, its timers, and the pipeline that answers its requests.
 ///
 /// `@unchecked Sendable` so that tasks of its loop can refer to it: all of it is touched on the loop's thread only.
 final class Worker: @unchecked Sendable {
     let loop: EventLoop
-    let shared: SharedState
-    let hasher = SHA256()
-    var random = FastRandom()
-    /// The policy set for requests that begin now; replaced by a message to the loop.
-    var policies: CompiledPolicies
-    var context: TLSContext
-    /// The way to a remote upstream; `nil` where it is in this process.
-    private(set) var remote: UpstreamClient?
-    /// What is known of a remote upstream's jobs.
-    var jobs: JobObserver?
-    /// `Date: ...` of this second, line end included.
-    private(set) var dateLine: [UInt8] = []
-    /// How nearly every answer begins: status 200, this second's date, and JSON of the length that follows.
-    private(set) var usualPrefix: [UInt8] = []
-    private(set) var epochSeconds: Int64 = 0
+    let pipeline: Pipeline
+    private let shared: SharedState
+    private let counts: WorkerMetrics
+    private var context: TLSContext
     private var listeners: [Listener] = []
-    let counts: WorkerMetrics
-    var accessLog: AccessLogBuffer
-    /// Each answer is the last one of its connection.
-    private(set) var isDraining = false
-    /// Connections end as soon as nothing is under way on them.
-    private(set) var isStopping = false
-    var heapTrim = HeapTrimmer()
+    private var heapTrimmer = HeapTrimmer()
 
     init(loop: EventLoop, shared: SharedState, policies: PolicySet, limitTexts: RateLimitTexts, context: TLSContext) {
         self.loop = loop
         self.shared = shared
-        counts = shared.metrics[worker: loop.index]
-        accessLog = AccessLogBuffer(queue: shared.log)
-        self.policies = CompiledPolicies(policies, limitTexts: limitTexts, counts: counts)
+        let counts = shared.metrics[worker: loop.index]
+        self.counts = counts
+        pipeline = Pipeline(
+            loop: loop, shared: shared, policies: CompiledPolicies(policies, limitTexts: limitTexts, counts: counts),
+            counts: counts)
         self.context = context
         loop.turns = FairTurns(counts: counts)
-        tellTime()
         loop.every(.milliseconds(100)) { [unowned self] in
-            tellTime()
-            accessLog.flush()
+            pipeline.tick()
+            pipeline.recorder.flush()
             trimHeap()
         }
-        loop.every(.seconds(1)) { [unowned self] in remote?.sweep() }
-    }
-
-    private func tellTime() {
-        let seconds = Int64(wallClockNanoseconds() / 1_000_000_000)
-        guard seconds != epochSeconds else { return }
-        epochSeconds = seconds
-        dateLine = HTTPDate.fieldLine(epochSeconds: Int(seconds))
-        usualPrefix = HTTPStatus.line(200) + dateLine + Worker.jsonLine
+        loop.every(.seconds(1)) { [unowned self] in pipeline.client?.sweep() }
     }
 
     /// Before the loop runs.
     func listen(on socket: consuming Socket) throws(SystemError) {
         let listener = try Listener(
             loop: loop, socket: socket, room: shared.connections.room,
-            settings: { [unowned self] in policies.listenerSettings },
+            settings: { [unowned self] in pipeline.policies.listenerSettings },
             context: { [unowned self] in context })
         listener.ranShort = { [unowned self] evicted in
             counts.add(to: evicted ? .connectionsEvicted : .connectionsShed)
@@ -74,30 +50,48 @@ final class Worker: @unchecked Sendable {
     func begin() {
         for index in listeners.indices {
             Task(executorPreference: loop) {
-                await self.listeners[index].accept { connection in await self.serve(&connection) }
+                await self.listeners[index].accept { connection in await self.pipeline.serve(&connection) }
             }
         }
     }
 
     /// Decides requests that begin from now on.
     func adopt(_ set: PolicySet, _ limitTexts: RateLimitTexts) {
-        policies = CompiledPolicies(set, limitTexts: limitTexts, counts: counts)
+        pipeline.policies = CompiledPolicies(set, limitTexts: limitTexts, counts: counts)
     }
 
+    /// New connections meet the new certificates.
+    func adopt(_ context: TLSContext) { self.context = context }
+
     /// Where requests go that begin from now on; those under way keep their connections.
-    func adopt(_ cluster: UpstreamCluster) { remote = UpstreamClient(loop: loop, cluster: cluster) }
+    func adopt(_ cluster: UpstreamCluster, _ jobs: JobObserver?) {
+        pipeline.adopt(UpstreamClient(loop: loop, cluster: cluster), jobs)
+    }
 
     /// Closes the connections that nobody uses: when the loop is about to end.
-    func closeUnused() { remote = nil }
+    func closeUnused() { pipeline.adopt(nil, nil) }
 
-    /// From now on each answer is the last one of its connection, so that clients go elsewhere and lose no request.
-    func announceDrain() { isDraining = true }
+    /// From now on each response is the last one of its connection, so that clients go elsewhere and lose no request.
+    func announceDrain() { pipeline.heads.isDraining = true }
 
     /// Stops accepting, closes idle connections and lets requests finish.
     func drain() {
         announceDrain()
-        isStopping = true
+        pipeline.isStopping = true
         for listener in listeners { listener.stopAccepting() }
         loop.interruptIdle()
+    }
+
+    /// Gives back to the kernel what handshakes have left, those of all workers. One worker does it for the process.
+    private func trimHeap() {
+        guard loop.index == 0 else { return }
+        let metrics = shared.metrics
+        let handshakes =
+            metrics.total(of: .handshakesFull) + metrics.total(of: .handshakesResumed)
+            + metrics.total(of: .handshakesFailed)
+        // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
+        let closed = metrics.total(of: .connectionsClosed)
+        let connections = metrics.total(of: .connectionsOpened) - closed
+        if heapTrimmer.isDue(handshakes: handshakes, connections: connections, now: loop.now) { trimHeapOfProcess() }
     }
 }

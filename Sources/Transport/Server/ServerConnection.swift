@@ -8,9 +8,7 @@ package import HTTP
 package struct ServerConnection: ~Copyable {
     private let inPlace = AddressPin()
     package let loop: EventLoop
-    package let peer: String
-    /// Whether the handshake came to TLS 1.3 and not 1.2; `nil` before it and on a plain connection.
-    package private(set) var isTLS13: Bool?
+    package var now: Instant { loop.now }
     private let socket: Socket
     /// Tells whether the client is still there while others are waited for.
     package let watch: SocketReadiness
@@ -24,11 +22,9 @@ package struct ServerConnection: ~Copyable {
     package internal(set) var state: ServerConnectionState
     private var parser: RequestHeadParser
 
-    /// The current request. Its ranges count from `headStart` in `input`.
-    package private(set) var head = RequestHead()
-    /// Received bytes in `start..<end`; given back to the loop while nothing is in it.
-    package private(set) var input: [UInt8] = []
-    package private(set) var headStart = 0
+    /// The current request. Its input is given back to the loop while nothing is in it.
+    package internal(set) var currentRequest: Request
+    /// What has been received and not used yet is `start..<end` of the request's input.
     var start = 0
     var end = 0
     var body: BodyDecoder = BodyDecoder(framing: .none)
@@ -65,7 +61,7 @@ package struct ServerConnection: ~Copyable {
         self.socket = socket
         self.stream = stream
         self.context = context
-        peer = peerAddress(of: descriptor)
+        currentRequest = Request(peer: peerAddress(of: descriptor))
         timeouts = settings.timeouts
         idleTimeout = Timeout(settings.timeouts.idle)
         endOfLife = settings.maximumAge.map { loop.now + $0 } ?? .distantFuture
@@ -75,7 +71,7 @@ package struct ServerConnection: ~Copyable {
 
     deinit {
         loop.unwatch(watch)
-        loop.buffers.giveBack(input)
+        loop.buffers.giveBack(currentRequest.input)
     }
 
     package enum HandshakeOutcome: Equatable {
@@ -105,7 +101,7 @@ package struct ServerConnection: ~Copyable {
                 }
                 switch try stream.handshake() {
                 case .done:
-                    isTLS13 = stream.isTLS13()
+                    currentRequest.isTLS13 = stream.isTLS13()
                     return .done
                 case .wantsRead, .closedByPeer:
                     readiness = await watch.readable(before: deadline)
@@ -153,7 +149,7 @@ package struct ServerConnection: ~Copyable {
                     }
                 } catch {
                     parser.reset()
-                    headStart = start
+                    currentRequest.headStart = start
                     state.receivedGarbage()
                     return .malformed(error)
                 }
@@ -181,15 +177,15 @@ package struct ServerConnection: ~Copyable {
 
     private mutating func parseHead() throws(HeadError) -> Bool {
         // The array's own reference: a span of `self` could not be read while `head` is written.
-        let received = input
-        return try parser.parse(received.span.extracting(start..<end), into: &head)
+        let received = currentRequest.input
+        return try parser.parse(received.span.extracting(start..<end), into: &currentRequest.head)
     }
 
     private mutating func beginExchange() {
-        headStart = start
-        start += head.end
-        body = BodyDecoder(framing: head.framing)
-        state.receivedHead(head)
+        currentRequest.headStart = start
+        start += currentRequest.head.end
+        body = BodyDecoder(framing: currentRequest.head.framing)
+        state.receivedHead(currentRequest.head)
         if watch.standing != .notAClients { watch.standing = .busy }
         if loop.now > endOfLife { state.mustClose() }
     }
@@ -204,7 +200,9 @@ package struct ServerConnection: ~Copyable {
             var progress = TLSProgress.wantsRead
             if !stream.isKnownEmpty() {
                 makeRoom()
-                do throws(TLSError) { progress = try stream.read(into: &input, from: end) } catch { return .broken }
+                do throws(TLSError) { progress = try stream.read(into: &currentRequest.input, from: end) } catch {
+                    return .broken
+                }
             }
             switch progress {
             case .done(let bytes):
@@ -239,62 +237,61 @@ package struct ServerConnection: ~Copyable {
     /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
     /// exchange the head stays, and the room behind it is used for the body again and again.
     private mutating func makeRoom() {
-        if input.isEmpty {
-            input = loop.buffers.takeSmall()
-            head.lend(loop.buffers.takeFields())
+        if currentRequest.input.isEmpty {
+            currentRequest.input = loop.buffers.takeSmall()
+            currentRequest.head.lend(loop.buffers.takeFields())
             start = 0
             end = 0
         }
         let isExchange = !state.isIdle && body.isActive
         if isExchange {
-            if input.count < BufferPools.largeBytes { moveToLargeBuffer() }
+            if currentRequest.input.count < BufferPools.largeBytes { moveToLargeBuffer() }
             if start == end {
                 // A head that ends near the buffer's end would leave room for a byte at a time.
-                if headStart > 0, input.count - headStart - head.end < BufferPools.smallBytes {
-                    input.moveToFront(headStart..<headStart + head.end)
-                    headStart = 0
+                if currentRequest.headStart > 0,
+                    currentRequest.input.count - currentRequest.headStart - currentRequest.head.end
+                        < BufferPools.smallBytes
+                {
+                    currentRequest.input.moveToFront(
+                        currentRequest.headStart..<currentRequest.headStart + currentRequest.head.end)
+                    currentRequest.headStart = 0
                 }
-                start = headStart + head.end
+                start = currentRequest.headStart + currentRequest.head.end
                 end = start
-                if input.count - end < BufferPools.smallBytes {
-                    input.append(contentsOf: repeatElement(0, count: BufferPools.largeBytes))
+                if currentRequest.input.count - end < BufferPools.smallBytes {
+                    currentRequest.input.append(contentsOf: repeatElement(0, count: BufferPools.largeBytes))
                 }
             }
         } else if start == end {
             start = 0
             end = 0
-        } else if start > 0, input.count - end < 4096 {
-            input.moveToFront(start..<end)
+        } else if start > 0, currentRequest.input.count - end < 4096 {
+            currentRequest.input.moveToFront(start..<end)
             end -= start
             start = 0
         }
-        if end == input.count { input.append(contentsOf: repeatElement(0, count: input.count)) }
+        if end == currentRequest.input.count {
+            currentRequest.input.append(contentsOf: repeatElement(0, count: currentRequest.input.count))
+        }
     }
 
     /// There is more of the body than came with the head.
     private mutating func moveToLargeBuffer() {
         var buffer = loop.buffers.takeLarge()
-        buffer.replaceSubrange(0..<end, with: input[0..<end])
-        loop.buffers.giveBack(input)
-        input = buffer
+        buffer.replaceSubrange(0..<end, with: currentRequest.input[0..<end])
+        loop.buffers.giveBack(currentRequest.input)
+        currentRequest.input = buffer
     }
 
     private mutating func giveBackBuffers() {
         loop.buffers.giveBack(output: &output)
-        guard !input.isEmpty else { return }
-        loop.buffers.giveBack(input)
-        loop.buffers.giveBack(fields: head.takeRoom())
-        input = []
+        guard !currentRequest.input.isEmpty else { return }
+        loop.buffers.giveBack(currentRequest.input)
+        loop.buffers.giveBack(fields: currentRequest.head.takeRoom())
+        currentRequest.input = []
         start = 0
         end = 0
     }
-
-    /// A copy of a part of the head.
-    package func bytes(_ range: Range<Int>) -> [UInt8] {
-        Array(input[headStart + range.lowerBound..<headStart + range.upperBound])
-    }
-
-    package func text(_ range: Range<Int>) -> String { String(decoding: bytes(range), as: UTF8.self) }
 
     /// A response is about to be appended to `output`.
     package mutating func responseStarted(discardsBody: Bool = false) {
@@ -349,11 +346,6 @@ package struct ServerConnection: ~Copyable {
         // The next request is here already: it gets its answer, which says that it is the last.
         if end > start, state.isIdle { state.receivedBytes() }
         return state.drainBegan()
-    }
-
-    /// The bytes of the current head, from which its ranges count. Good until the body is read.
-    package var headBytes: Span<UInt8> {
-        @_lifetime(borrow self) get { input.span.extracting(headStart..<headStart + head.end) }
     }
 
     /// The TLS session was resumed from a ticket.

@@ -1,23 +1,24 @@
 package import HTTP
 
+/// A step of reading a request's body.
+package enum RequestBodyPiece: Equatable {
+    /// Bytes, as a range for `Request.appendBody`; good until the next call.
+    case bytes(Range<Int>)
+    case end
+    case malformed(FramingError)
+    case timedOut
+    case closed
+    /// There is something to read at the upstream.
+    case answered
+}
+
 // The body of a request, as it comes.
 extension ServerConnection {
-    package enum BodyPiece: Equatable {
-        /// Body bytes, as a range of `input`; good until the next call.
-        case bytes(Range<Int>)
-        case end
-        case malformed(FramingError)
-        case timedOut
-        case closed
-        /// There is something to read at the upstream.
-        case answered
-    }
-
     /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
     /// that waits for `100 Continue` to go on.
-    package mutating func nextBodyPiece(unlessReadable upstream: SocketReadiness? = nil) async -> BodyPiece {
+    package mutating func nextBodyPiece(unlessReadable upstream: SocketReadiness? = nil) async -> RequestBodyPiece {
         // A client that has begun to send does not need to be told (RFC 9110, section 10.1.1).
-        if head.expectsContinue, !body.hasStarted, start == end {
+        if currentRequest.head.expectsContinue, !body.hasStarted, start == end {
             output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
@@ -66,20 +67,18 @@ extension ServerConnection {
     }
 
     private mutating func decodeBody() throws(FramingError) -> BodyDecoder.Step {
-        let received = input
+        let received = currentRequest.input
         return try body.next(received.span, from: &start, to: end)
     }
 
     private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
-    /// Appends a piece that `nextBodyPiece` gave.
-    package func copyBody(_ range: Range<Int>, to body: inout [UInt8]) { body += input[range] }
-
     /// Whether a body that nobody wanted is short enough to be read away after the response, so that the connection can
     /// go on. A client that waits for `100 Continue` may never send it.
     package var canDiscardBody: Bool {
         guard body.isActive else { return true }
-        return (!head.expectsContinue || body.hasStarted) && (body.announced ?? 0) <= ServerConnection.discardLimit
+        return (!currentRequest.head.expectsContinue || body.hasStarted)
+            && (body.announced ?? 0) <= ServerConnection.discardLimit
     }
 
     /// Part of the request's body has not been read.

@@ -3,6 +3,9 @@ internal import HTTP
 
 // What goes to the client: gathered in `output`, sent in as few system calls and TLS records as it fits.
 extension ServerConnection {
+    /// Bytes that were written so far, sent or not.
+    package var bytesWritten: Int { bytesSent + output.count - outputSent }
+
     /// Sends `output`. `false` when the client is gone or took too long.
     package mutating func flush() async -> Bool {
         if trySend() { return true }

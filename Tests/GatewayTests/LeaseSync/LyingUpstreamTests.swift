@@ -218,7 +218,8 @@ private struct LyingWorld {
         for answered in pending where answered.at <= time {
             for (lease, answer) in zip(answered.leases, answered.answers) {
                 table.apply(
-                    answer, to: lease, answered.moment, &watches, askedAt: answered.askedAt, now: instant, jitter: 1.1)
+                    answer, to: lease, answered.moment, &watches, askedAt: answered.askedAt, now: instant,
+                    time: WallClock.system.milliseconds, jitter: 1.1)
             }
         }
         pending.removeAll { $0.at <= time }

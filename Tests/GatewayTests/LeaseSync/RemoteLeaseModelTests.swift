@@ -275,7 +275,8 @@ private struct World {
 
     private mutating func apply(_ answer: JobStatus, _ question: Question) {
         table.apply(
-            answer, to: question.lease, question.moment, &watches, askedAt: question.askedAt, now: instant, jitter: 1.1)
+            answer, to: question.lease, question.moment, &watches, askedAt: question.askedAt, now: instant,
+            time: WallClock.system.milliseconds, jitter: 1.1)
     }
 
     /// A client looks at a job; the answer comes at some time, or twice.

@@ -78,9 +78,9 @@ struct UpstreamClusterTests {
         var settings = UpstreamSettings(endpoints: [Self.named])
         settings.dnsRefresh = .zero
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: settings))
-        worker.adopt(cluster)
+        worker.adopt(cluster, nil)
         let monitor = UpstreamMonitor(
-            loop: worker.loop, client: { worker.remote }, resolver: NameResolver(lookup: service.lookUp),
+            loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(lookup: service.lookUp),
             say: { line in said.withLock { $0.append(line) } })
         monitor.begin()
         let thread = WorkThread(name: "keeper") { worker.loop.run() }

@@ -144,7 +144,7 @@ struct ServerDeadlineTests {
         let server = try TestServer { server, connection in
             var next = await connection.nextRequest()
             while next == .request {
-                if connection.text(connection.head.target) == "/slow" {
+                if connection.currentRequest.text(connection.currentRequest.head.target) == "/slow" {
                     server.tell("slow")
                     while !server.told.contains("drained") { await Task.yield() }
                     #expect(connection.drainBegan() == .finishExchange)

@@ -63,11 +63,13 @@ final class TestServer: Sendable {
             let next = await connection.nextRequest()
             switch next {
             case .request:
-                var text = connection.head.method.name + " " + connection.text(connection.head.target)
+                var text =
+                    connection.currentRequest.head.method.name + " "
+                    + connection.currentRequest.text(connection.currentRequest.head.target)
                 reading: while true {
                     switch await connection.nextBodyPiece() {
                     case .bytes(let range):
-                        let piece = String(decoding: connection.input[range], as: UTF8.self)
+                        let piece = String(decoding: connection.currentRequest.input[range], as: UTF8.self)
                         tell("piece \(piece.prefix(20))")
                         text += (text.contains("\n") ? "" : "\n") + piece
                     case .end: break reading

@@ -2,16 +2,17 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-extension Worker {
+/// The head of a request as HTTP/1.1 writes it to the upstream.
+enum ForwardedHead {
     /// Appends the head of a request as the upstream gets it: target and end-to-end fields byte for byte, without what belongs
     /// to the client's connection and what only the gateway may say; then what the gateway says (RFC 9110, section 7.6).
-    func appendForwardedHead(
-        of connection: borrowing ServerConnection, _ exchange: borrowing Exchange, _ caller: borrowing IdentityFields,
+    static func append(
+        _ request: borrowing Request, _ exchange: borrowing Exchange, _ identity: borrowing IdentityFields,
         to endpoint: Endpoint, _ client: UpstreamClient, _ framing: ForwardedFraming, _ output: inout [UInt8]
     ) {
-        let head = connection.head
-        let bytes = connection.headBytes
-        let isTrusted = exchange.policies.trusts(connection.peer)
+        let head = request.head
+        let bytes = request.headBytes
+        let isTrusted = exchange.policies.trusts(request.peer)
 
         output += endpoint.lineStarts[Int(head.method.rawValue)]
         output.append(bytes, head.originForm)
@@ -37,7 +38,7 @@ extension Worker {
                 return ForwardedFields.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
-        output += caller.bytes
+        output += identity.bytes
         appendTrace(head, bytes, exchange, to: &output)
         switch framing {
         // A POST without a body says so; a GET has nothing to say (RFC 9110, section 8.6).
@@ -51,7 +52,7 @@ extension Worker {
         output += ForwardedFields.lineEnd
     }
 
-    private func appendTrace(
+    private static func appendTrace(
         _ head: RequestHead, _ bytes: Span<UInt8>, _ exchange: borrowing Exchange, to output: inout [UInt8]
     ) {
         output += ForwardedFields.traceparent

@@ -4,17 +4,18 @@ internal import Transport
 
 // The way back of a relayed request. Success bytes reach the client as they are, at the pace at which it takes them; an error
 // is read whole, within bounds, and becomes an envelope.
-extension Worker {
+extension Relay {
     /// Relays the answer whose head `link` holds, or reads it where it is an error; settles the lease by what it says.
     ///
     /// Throws while nothing of the answer has left. An answer that ends early after that is cut, and noted for the log.
     func deliver(
-        _ link: consuming CheckedOutConnection, for grant: Grant, _ client: UpstreamClient, _ lease: consuming Lease?,
-        _ askedAt: LeaseMoment?, _ connection: inout ServerConnection, _ exchange: inout Exchange
+        _ link: consuming CheckedOutConnection, for grant: Grant, _ lease: consuming Lease?,
+        _ askedAt: LeaseMoment?, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         let upstream = link.connection
         if upstream.status >= 400 {
-            var answer = await collectError(over: upstream, for: grant, client)
+            var answer = await UpstreamErrorReader.read(
+                over: upstream, within: client.bodyProgress(of: grant.route), now: loop.now)
             if let endpoint = exchange.endpoint { answer.map(endpoint.locations) }
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
@@ -27,31 +28,33 @@ extension Worker {
                 exchange.upstreamText = error.words(UpstreamErrorParser(error.json, status: error.status))
                 throw Failure(refused)
             }
-            return normalize(answer, settling: lease, &exchange)
+            return normalizer.normalize(answer, settling: lease, &exchange, now: loop.now)
         }
         let status = upstream.status
-        let start = begin(upstream, &connection, exchange)
+        let start = stream.bytesWritten
+        let framing = stream.begin(relaying: upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
         let isStored = askedAt != nil && upstream.isHeadStored
         var copy = BodyTap(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         do throws(RelayFailure) {
-            try await relayBody(over: upstream, as: start.framing, for: grant, client, &copy, &connection)
+            try await relayBody(over: upstream, as: framing, for: grant, &copy, &stream)
         } catch {
-            return try giveUp(after: error, start, status, &connection, &exchange)
+            return try giveUp(after: error, start, status, &stream, &exchange)
         }
         link.giveBack()
-        exchange.bytesOut = connection.bytesSent - start.bytesSent + connection.output.count - start.unsent
+        exchange.bytesOut = stream.bytesWritten - start
         if let lease {
-            let job = isForJob ? startedJob(copy.plain, lease.key, pathStart(of: connection, for: grant), grant) : nil
+            let job = isForJob ? startedJob(copy.plain, lease.key, stream.request.pathStart(for: grant), grant) : nil
             exchange.startedJob = job?.id
-            lease.settle(status: status, started: job, now: milliseconds())
+            lease.settle(status: status, started: job, now: normalizer.clock.milliseconds)
         } else if let askedAt, !isStored, let organization = grant.organization {
             jobs?.observed(
-                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: milliseconds())
+                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt,
+                now: normalizer.clock.milliseconds)
         }
-        if connection.hasUnreadBody, connection.canDiscardBody {
+        if stream.hasUnreadBody, stream.canDiscardBody {
             exchange.permit = nil
-            await connection.discardBody()
+            await stream.discardBody()
         }
         return Response(status: status, isRelayed: true)
     }
@@ -61,63 +64,34 @@ extension Worker {
         return jobs?.started(by: body.span, key, kind: kind, family: grant.route.family, near: start)
     }
 
-    /// Where a relayed answer begins among the bytes for the client.
-    private struct Start {
-        let framing: RelayedFraming
-        let bytesSent: Int
-        let unsent: Int
-    }
-
-    private func begin(
-        _ upstream: ClientConnection, _ connection: inout ServerConnection, _ exchange: borrowing Exchange
-    ) -> Start {
-        let head = upstream.head
-        let framing = RelayedFraming(of: head, for: connection.head)
-        if isDraining { connection.drainBegan() }
-        if framing == .untilClose { connection.mustClose() }
-        connection.responseStarted(discardsBody: connection.canDiscardBody)
-        let start = Start(framing: framing, bytesSent: connection.bytesSent, unsent: connection.output.count)
-        let persistence: Persistence =
-            connection.state.announcesClose ? .close : connection.head.isHTTP10 ? .keepAlive : .implied
-        let marks = RelayedMarks(head)
-        let locations =
-            marks.hasLocation
-            ? mappedLocations(
-                of: upstream, for: exchange, host: connection.head.host.map { connection.bytes($0) } ?? [])
-            : nil
-        appendRelayedHead(
-            head, of: upstream, as: framing, marks, locations, for: exchange, persistence, to: &connection.output)
-        return start
-    }
-
     private func relayBody(
-        over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ client: UpstreamClient,
-        _ copy: inout BodyTap, _ connection: inout ServerConnection
+        over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ copy: inout BodyTap,
+        _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
         do throws(ClientFailure) {
             while true {
-                guard loop.now < connection.answerEnd else { throw .deadlinePassed }
-                switch try tryRelay(over: upstream, as: framing, &copy, &connection.output) {
+                guard loop.now < stream.answerEnd else { throw .deadlinePassed }
+                switch try tryRelay(over: upstream, as: framing, &copy, &stream) {
                 case .end: return
                 case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(
-                        before: min(loop.now + client.bodyProgress(of: grant.route), connection.answerEnd))
+                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.answerEnd))
                 // The client gets what there is before more is waited for, and no more is read than it takes.
                 case .nothing:
-                    guard await connection.flush() else { throw .abandoned }
+                    guard await stream.flush() else { throw .abandoned }
                     try await upstream.awaitBytes(
-                        before: min(loop.now + client.bodyProgress(of: grant.route), connection.answerEnd),
-                        unlessClosing: connection.watch)
-                case .enough: guard await connection.flushFullRecords() else { throw .abandoned }
+                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.answerEnd),
+                        unlessClosing: stream.watch)
+                case .enough: guard await stream.flushFullRecords() else { throw .abandoned }
                 case .large(let range):
-                    guard await connection.flush(then: upstream.input, in: range) else { throw .abandoned }
+                    guard await stream.flush(then: upstream.input, in: range) else { throw .abandoned }
                 }
                 // Where both sides are always ready, other connections get their turn all the same.
-                if connection.isTurnOver() { await connection.nextTurn() }
+                if stream.isTurnOver() { await stream.nextTurn() }
             }
         } catch {
             // Whoever was waited for, it is the total time that is over.
-            guard loop.now < connection.answerEnd else {
+            guard loop.now < stream.answerEnd else {
                 throw .client(Failure(.upstream(.totalTimeout), at: .forward))
             }
             throw .upstream(error)
@@ -137,25 +111,17 @@ extension Worker {
 
     /// Appends what is here of the body.
     private func tryRelay(
-        over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyTap, _ output: inout [UInt8]
+        over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyTap,
+        _ stream: inout some ClientStream & ~Copyable
     ) throws(ClientFailure) -> Stop {
-        while output.count < ServerConnection.recordBytes || copy.holdsBack {
+        while !stream.isFull || copy.holdsBack {
             switch try upstream.tryBodyPiece() {
             case .bytes(let range)?:
                 copy.append(range, of: upstream)
-                if framing == .chunked {
-                    upstream.copyBody(asChunk: range, to: &output)
-                } else if range.count >= Worker.largeBytes, !copy.holdsBack {
-                    return .large(range)
-                } else {
-                    upstream.copyBody(range, to: &output)
-                }
+                if framing != .chunked, range.count >= Relay.largeBytes, !copy.holdsBack { return .large(range) }
+                stream.append(range, of: upstream, as: framing)
             case .end?:
-                if framing == .chunked {
-                    output += ChunkedCoding.lastChunk
-                    upstream.appendTrailers(to: &output)
-                    output += ForwardedFields.lineEnd
-                }
+                stream.end(relaying: upstream, as: framing)
                 return .end
             case nil: return .nothing
             }
@@ -169,7 +135,7 @@ extension Worker {
     /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not
     /// whole (RFC 9112, section 8), so the connection is cut.
     private func giveUp(
-        after failure: RelayFailure, _ start: Start, _ status: Int, _ connection: inout ServerConnection,
+        after failure: RelayFailure, _ start: Int, _ status: Int, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) throws(Failure) -> Response {
         let failure: Failure =
@@ -179,13 +145,10 @@ extension Worker {
             case .upstream(.closed): Failure(.upstream(.truncated), at: .forward)
             case .upstream(let failure): Failure(failure)
             }
-        if connection.bytesSent == start.bytesSent {
-            connection.output.removeLast(connection.output.count - start.unsent)
-            throw failure
-        }
-        exchange.bytesOut = connection.bytesSent - start.bytesSent
-        note(failure, &exchange)
-        connection.cut()
+        if stream.takeBack(to: start) { throw failure }
+        exchange.bytesOut = stream.bytesSent - start
+        exchange.failed(failure, counts)
+        stream.cut()
         return Response(status: status, isRelayed: true)
     }
 }

@@ -2,12 +2,12 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-extension Worker {
+enum UpstreamErrorReader {
     /// Reads an error of the upstream: its fields for the client, and as much of its body as an error may have.
     ///
     /// Never fails: the status is known, whatever becomes of the body.
-    func collectError(
-        over upstream: ClientConnection, for grant: Grant, _ client: UpstreamClient
+    static func read(
+        over upstream: ClientConnection, within timeout: Duration, now: Instant
     ) async -> UpstreamResponse {
         let head = upstream.head
         // Fields first: reading the body overwrites the head.
@@ -22,8 +22,8 @@ extension Worker {
         let isEncoded = head.contentEncoding.map { !bytes.spells("identity", in: $0) } ?? false
         let coding = head.contentEncoding.flatMap { ContentCoding(bytes, $0) }
         // An error is not worth the patience that a large answer may need.
-        let deadline = loop.now + min(client.bodyProgress(of: grant.route), .seconds(10))
-        reading: while answer.body.count <= Worker.errorBytes {
+        let deadline = now + min(timeout, .seconds(10))
+        reading: while answer.body.count <= maxBytes {
             do throws(ClientFailure) {
                 switch try await upstream.nextBodyPiece(before: deadline) {
                 case .bytes(let range): upstream.copyBody(range, to: &answer.body)
@@ -34,20 +34,20 @@ extension Worker {
                 break reading
             }
         }
-        if answer.body.count > Worker.errorBytes {
+        if answer.body.count > maxBytes {
             answer.isCut = true
-            answer.body.removeLast(answer.body.count - Worker.errorBytes)
+            answer.body.removeLast(answer.body.count - maxBytes)
         }
         if isEncoded { decode(coding, &answer) }
         return answer
     }
 
     /// How much of an error is looked at.
-    private static let errorBytes = 65_536
+    private static let maxBytes = 65_536
 
-    private func decode(_ coding: ContentCoding?, _ answer: inout UpstreamResponse) {
+    private static func decode(_ coding: ContentCoding?, _ answer: inout UpstreamResponse) {
         guard let coding, !answer.isCut,
-            let plain = Inflate.decode(answer.body.span, coding: coding, limit: Worker.errorBytes)
+            let plain = Inflate.decode(answer.body.span, coding: coding, limit: maxBytes)
         else {
             answer.body = []
             answer.isCut = true

@@ -162,9 +162,7 @@ struct BodyTapTests {
 @Suite("Whom the gateway believes")
 struct TrustTests {
     private func policies(_ ranges: String) throws -> CompiledPolicies {
-        let worker = try TestPipeline.idleWorker()
-        let set = try TestPipeline.policies("gateway: { trustedProxies: [\(ranges)] },")
-        return CompiledPolicies(set, limitTexts: RateLimitTexts(set.limitRules), counts: worker.counts)
+        try TestPipeline.compiledPolicies("gateway: { trustedProxies: [\(ranges)] },")
     }
 
     @Test("Nobody, where the policy names nobody")

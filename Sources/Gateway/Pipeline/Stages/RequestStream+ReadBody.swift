@@ -10,7 +10,7 @@ package struct ReceivedBody {
     package init() {}
 }
 
-extension ServerConnection {
+extension RequestStream where Self: ~Copyable {
     /// Reads the request's body, or throws as soon as it is too large, too slow or malformed: all of it, or no more than a
     /// piece beyond the first `enough` bytes.
     ///
@@ -21,7 +21,7 @@ extension ServerConnection {
         for owner: ShareOwner, count: inout Int
     ) async throws(Failure) -> ReceivedBody {
         var body = ReceivedBody()
-        switch head.framing {
+        switch request.head.framing {
         case .none: return body
         case .length(let length) where length > UInt64(limit):
             throw Failure(.bodyTooLarge(limit: limit), at: .read)
@@ -29,17 +29,17 @@ extension ServerConnection {
         }
         var pace = BodyPace(timeouts)
         while body.bytes.count <= enough {
-            let asked = loop.now
-            switch await nextBodyPiece() {
+            let asked = now
+            switch await nextBodyPiece(unlessReadable: nil) {
             case .bytes(let range):
                 let wanted = body.bytes.count + range.count
                 guard wanted <= limit else { throw Failure(.bodyTooLarge(limit: limit), at: .read) }
                 guard allowance.grow(to: wanted, for: owner, of: budget) else {
                     throw Failure(.overloaded, at: .read)
                 }
-                copyBody(range, to: &body.bytes)
+                request.appendBody(range, to: &body.bytes)
                 count = wanted
-                guard pace.received(range.count, after: loop.now - asked) else {
+                guard pace.received(range.count, after: now - asked) else {
                     throw Failure(.bodyTimeout, at: .read)
                 }
             case .end: return body

@@ -7,8 +7,12 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("The bytes of an answer")
-struct AnsweringTests {
+@Suite("HTTP1Head: the bytes of a response")
+struct HTTP1HeadTests {
+    private let heads = ResponseHeads(clock: .system)
+
+    init() { heads.tick(epochSeconds: 1_700_000_000) }
+
     /// Name of a field in lower case, and its value; the names whose values are the same in every answer are left out.
     private func parse(_ bytes: [UInt8]) throws -> (status: Int, fields: [String: String], body: [UInt8]) {
         let text = String(decoding: bytes, as: UTF8.self)
@@ -29,15 +33,15 @@ struct AnsweringTests {
     }
 
     private func check(_ rejection: Rejection, family: RouteFamily) throws {
-        let worker = try TestPipeline.idleWorker()
-        let trace = TraceContext(random: &worker.random)
-        var exchange = Exchange(trace: trace, policies: worker.policies, startedAt: .now())
+        let policies = try TestPipeline.compiledPolicies()
+        let trace = TraceContext.fresh()
+        var exchange = Exchange(trace: trace, policies: policies, startedAt: .now())
         exchange.family = family
         let expected = ErrorResponse(rejection)
-        let response = worker.answer(to: rejection, exchange)
+        let response = expected.rendered(for: exchange, .system)
         var bytes: [UInt8] = []
-        worker.appendHead(
-            of: response, for: exchange, response.closesConnection ? .close : .implied, to: &bytes)
+        HTTP1Head.append(
+            response, for: exchange, response.closesConnection ? .close : .implied, heads, to: &bytes)
         let (status, fields, body) = try parse(bytes + response.body)
 
         #expect(status == expected.status)
@@ -51,7 +55,7 @@ struct AnsweringTests {
 
         var wanted: [String: String] = [
             "content-type": "application/json", "content-length": "\(body.count)", "x-trace-id": trace.traceID.text,
-            "x-policy-version": worker.policies.shortVersion,
+            "x-policy-version": policies.shortVersion,
         ]
         wanted["retry-after"] = expected.retryAfterSeconds.map { "\($0)" }
         wanted["allow"] = expected.allow
@@ -90,23 +94,22 @@ struct AnsweringTests {
 
     @Test("An upstream's own standing replaces ours")
     func limits() throws {
-        let worker = try TestPipeline.idleWorker()
         let rule = LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
         let policies = CompiledPolicies(
-            worker.policies.set, limitTexts: RateLimitTexts([rule]), counts: worker.counts)
-        var exchange = Exchange(
-            trace: TraceContext(random: &worker.random), policies: policies, startedAt: .now())
+            try TestPipeline.policies(""), limitTexts: RateLimitTexts([rule]),
+            counts: Metrics(workerCount: 1)[worker: 0])
+        var exchange = Exchange(trace: TraceContext.fresh(), policies: policies, startedAt: .now())
         exchange.family = .airweave
         exchange.limits = [rule]
         exchange.batch.append(
             RateLimit(
                 key: BucketKey(high: 1, low: 1), count: 5, period: 1_000_000_000, burst: 1, isEnforced: true,
                 isRefundable: false, tag: 0))
-        #expect(worker.shared.limiter.take(&exchange.batch, now: 1))
+        #expect(RateLimiter().take(&exchange.batch, now: 1))
         for (name, brings) in [("X-Request-Id", false), ("ratelimit-limit", true), ("X-RateLimit-Reset", true)] {
             var bytes: [UInt8] = []
             let response = Response(status: 200, fields: [(name: name, value: "7")], body: Array("{}".utf8))
-            worker.appendHead(of: response, for: exchange, .implied, to: &bytes)
+            HTTP1Head.append(response, for: exchange, .implied, heads, to: &bytes)
             let (_, fields, _) = try parse(bytes)
             #expect(fields[name.lowercased()] == "7")
             let standing = fields.keys.filter { $0.contains("ratelimit") }
@@ -116,7 +119,7 @@ struct AnsweringTests {
 
     @Test("Plain text is answered in plain text")
     func plainText() throws {
-        let (status, fields, body) = try parse(try TestPipeline.idleWorker().answerToPlainText())
+        let (status, fields, body) = try parse(try TestPipeline.idleWorker().pipeline.responseToPlainText())
         #expect(status == 400)
         #expect(fields["connection"] == "close")
         #expect(try JSONValue.read(body.span)["error"]?["code"]?.string == "TLS_REQUIRED")

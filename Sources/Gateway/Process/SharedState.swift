@@ -4,6 +4,7 @@ internal import Transport
 
 /// What all workers share: each member is safe to use from any thread.
 final class SharedState: Sendable {
+    let clock: WallClock
     let policies: PolicyStore
     let limiter = RateLimiter()
     let leases: LeaseTable
@@ -22,6 +23,7 @@ final class SharedState: Sendable {
     private let reconciler = Mutex<RemoteLeaseReconciler?>(nil)
 
     init(_ options: GatewayOptions) throws(GatewayStartError) {
+        clock = options.clock
         policies = options.policies
         bodies = BodyMemoryBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         connections = OpenConnections(
@@ -36,7 +38,7 @@ final class SharedState: Sendable {
             do throws(SystemError) {
                 (leases, journal) = try LeaseTable.restored(
                     from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxResponseHead,
-                    now: milliseconds(), warn: options.say)
+                    now: clock.milliseconds, warn: options.say)
             } catch { throw .journal(error) }
         }
         metrics = Metrics(workerCount: options.workers)
@@ -82,6 +84,6 @@ final class SharedState: Sendable {
         let matrix = policies.current.concurrency
         // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
         guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
-        leases.rebuild(job.key, kind: kind, job: job.job, now: milliseconds())
+        leases.rebuild(job.key, kind: kind, job: job.job, now: clock.milliseconds)
     }
 }

@@ -2,18 +2,29 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The last stage: the request is counted and logged, whatever became of it.
-extension Worker {
-    /// A stage is over. Reads the clock only if the access log shows it.
-    func mark(_ stage: Stage, _ exchange: inout Exchange) {
-        if exchange.policies.accessLog == .all { exchange.times.ended(stage, at: Instant.now().nanoseconds) }
+/// The last stage: the request is counted and logged, whatever became of it.
+struct RecordStage {
+    private let counts: WorkerMetrics
+    private var lines: AccessLogBuffer
+    private let shares: AccessLogShares
+    private let clock: WallClock
+
+    init(counts: WorkerMetrics, log: AccessLogQueue, shares: AccessLogShares, clock: WallClock) {
+        self.counts = counts
+        lines = AccessLogBuffer(queue: log)
+        self.shares = shares
+        self.clock = clock
     }
 
-    func record(_ exchange: consuming Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
+    /// `client` is the way to a remote upstream, whose credentials no line shows.
+    mutating func record(
+        _ exchange: consuming Exchange, _ request: borrowing Request, _ response: borrowing Response,
+        _ client: UpstreamClient?, now: Instant
+    ) {
         exchange.times.ended(.record, at: Instant.now().nanoseconds)
         exchange.policies.counters(of: exchange.route).record(
             status: response.status, stage: exchange.endingStage, duration: exchange.times.total)
-        counts.add(UInt64(connection.head.end + exchange.bodyBytes), to: .bytesIn)
+        counts.add(UInt64(request.head.end + exchange.bodyBytes), to: .bytesIn)
         counts.add(UInt64(exchange.bytesOut), to: .bytesOut)
         let isLogged =
             switch exchange.policies.accessLog {
@@ -21,47 +32,52 @@ extension Worker {
             case .errors: response.status >= 400
             case .off: false
             }
-        if isLogged { log(exchange, connection, response) }
+        if isLogged { log(exchange, request, response, client, now) }
     }
 
-    /// Tells how many lines were left out.
-    func tellSuppressedLines() {
-        for suppressed in shared.logShares.takeSuppressed() {
+    /// Hands the lines to the log's writer.
+    mutating func flush() { lines.flush() }
+
+    /// Records how many lines were left out.
+    mutating func recordSuppressedLines() {
+        for suppressed in shares.takeSuppressed() {
             var record = AccessRecord()
-            record.epochMilliseconds = milliseconds()
+            record.epochMilliseconds = clock.milliseconds
             record.organization = suppressed.organization
             record.client = suppressed.client
-            accessLog.append(suppressedLines: suppressed.lines, record)
+            lines.append(suppressedLines: suppressed.lines, record)
         }
     }
 
-    private func log(_ exchange: borrowing Exchange, _ connection: borrowing ServerConnection, _ response: Response) {
+    private mutating func log(
+        _ exchange: borrowing Exchange, _ request: borrowing Request, _ response: borrowing Response,
+        _ client: UpstreamClient?, _ now: Instant
+    ) {
         var record = AccessRecord()
         let isHeadRead = exchange.endingStage != .head
-        let head = connection.input.span.extracting(
-            connection.headStart..<connection.headStart + (isHeadRead ? connection.head.end : 0))
-        record.epochMilliseconds = milliseconds()
+        let head = request.headBytes.extracting(0..<(isHeadRead ? request.head.end : 0))
+        record.epochMilliseconds = clock.milliseconds
         record.traceID = exchange.trace.traceID
-        let client = ClientAddress.find(connection.peer, exchange.policies, connection.head, head)
+        let address = ClientAddress.find(request.peer, exchange.policies, request.head, head)
         if response.status >= 400, let rate = exchange.policies.set.settings.accessLogErrors {
             let organization = exchange.organization ?? exchange.principal?.organizations.first
-            guard shared.logShares.admits(organization, client, rate, now: loop.now.nanoseconds) else {
+            guard shares.admits(organization, address, rate, now: now.nanoseconds) else {
                 return counts.add(to: .logLinesSuppressed)
             }
         }
-        record.client = client
+        record.client = address
         record.organization = exchange.organization?.id
         record.tokenID = exchange.principal?.tokenID
         record.operation = exchange.route?.id
-        record.connection = exchange.connection
+        record.connection = exchange.connectionID
         record.job = exchange.startedJob
-        record.isTLS13 = connection.isTLS13
+        record.isTLS13 = request.isTLS13
         if isHeadRead {
-            let path = connection.head.path
-            record.method = connection.head.method.name
+            let path = request.head.path
+            record.method = request.head.method.name
             record.path = path
-            record.userAgent = connection.head.fields.first { $0.name == .userAgent }?.value ?? 0..<0
-            record.isHTTP10 = connection.head.isHTTP10
+            record.userAgent = request.head.fields.first { $0.name == .userAgent }?.value ?? 0..<0
+            record.isHTTP10 = request.head.isHTTP10
             if let job = exchange.jobInPath {
                 record.jobInHead = path.lowerBound + job.lowerBound..<path.lowerBound + job.upperBound
             }
@@ -70,28 +86,30 @@ extension Worker {
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
-        record.upstreamError = exchange.upstreamText.map { withoutSecrets($0, connection) }
+        record.upstreamError = exchange.upstreamText.map { RecordStage.withoutSecrets($0, request, client) }
         record.upstream = exchange.endpoint?.name
         record.attempts = exchange.attempts
         record.stage = exchange.endingStage
         record.policyVersion = exchange.policies.shortVersion
-        record.bytesIn = connection.head.end + exchange.bodyBytes
+        record.bytesIn = request.head.end + exchange.bodyBytes
         record.bytesOut = exchange.bytesOut
         record.times = exchange.times
         if let rejection = exchange.rejection { record.explain(rejection) }
-        accessLog.append(record, head: head)
+        lines.append(record, head: head)
     }
 }
 
-extension Worker {
+extension RecordStage {
     /// A text of the upstream's with stars for the credentials that the request took there: some services show what they got.
-    private func withoutSecrets(_ text: String, _ connection: borrowing ServerConnection) -> String {
+    private static func withoutSecrets(_ text: String, _ request: borrowing Request, _ client: UpstreamClient?)
+        -> String
+    {
         var secrets: [String] = []
-        for field in [remote?.cluster.plan.credential, remote?.cluster.plan.ownCredential] {
+        for field in [client?.cluster.plan.credential, client?.cluster.plan.ownCredential] {
             if let field { secrets.append(field.value) }
         }
-        for field in [connection.head.authorization, connection.head.apiKey] {
-            if let field { secrets.append(connection.text(field)) }
+        for field in [request.head.authorization, request.head.apiKey] {
+            if let field { secrets.append(request.text(field)) }
         }
         var text = text
         for secret in secrets {

@@ -20,7 +20,7 @@ struct Exchange: ~Copyable {
     var principal: Principal?
     var organization: Organization?
     /// The connection the request is about, in its one spelling.
-    var connection: String?
+    var connectionID: String?
     /// The limits that apply, and what the limiter said about them.
     var limits: [LimitRule] = []
     var batch = RateLimitBatch()
@@ -59,4 +59,22 @@ struct Exchange: ~Copyable {
         self.policies = policies
         times = StageTimes(start: startedAt.nanoseconds)
     }
+
+    /// A stage is over. Reads the clock only if the access log shows it.
+    mutating func mark(_ stage: Stage) {
+        if policies.accessLog == .all { times.ended(stage, at: Instant.now().nanoseconds) }
+    }
+
+    /// Where the request ended and why, for the log and the metrics.
+    mutating func failed(_ failure: Failure, _ counts: WorkerMetrics) {
+        endingStage = failure.stage
+        origin = failure.origin
+        rejection = .failure(failure)
+        guard case .upstream(let upstreamFailure) = failure.kind else { return }
+        cause = upstreamFailure.explanation
+        counts.upstreamFailed(upstreamFailure)
+    }
+
+    /// Nothing follows the head of some responses, whatever length it announced (RFC 9112, section 6.3).
+    func hasBody(_ response: borrowing Response) -> Bool { !isHead && !HTTPStatus.hasNoBody(response.status) }
 }

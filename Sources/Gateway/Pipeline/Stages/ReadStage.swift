@@ -3,72 +3,101 @@ internal import JSON
 internal import Policy
 internal import Transport
 
-// The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory; else it is passed
-// on as it comes, once enough of it is here. It is capped by its route, and the cap is checked before the first byte where the
-// length is announced.
-extension Worker {
-    func takeBody(
-        of connection: inout ServerConnection, for grant: Grant, _ exchange: inout Exchange
+/// Reads the body, and finds in it what a rule needs.
+///
+/// The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory; else it is passed
+/// on as it comes, once enough of it is here. It is capped by its route, and the cap is checked before the first byte where the
+/// length is announced.
+final class ReadStage {
+    /// For the bodies of all requests under way.
+    let bodies: BodyMemoryBudget
+    /// The connector service of this process, which knows the connections of its jobs.
+    let local: (any InProcessUpstream)?
+
+    init(bodies: BodyMemoryBudget, local: (any InProcessUpstream)?) {
+        self.bodies = bodies
+        self.local = local
+    }
+
+    func readBody(
+        of stream: inout some ClientStream & ~Copyable, for grant: Grant, isRemote: Bool, _ exchange: inout Exchange
     ) async throws(Failure) -> ForwardedBody {
         if grant.needsConnection, case .body = grant.route.connection {
-            let head = connection.head
-            let bytes = connection.headBytes
-            guard head.hasJSONBody(in: bytes) else { throw Failure(.unsupportedMediaType, at: .read) }
+            guard hasJSONBody(stream.request) else { throw Failure(.unsupportedMediaType, at: .read) }
         }
-        let framing = connection.head.framing
+        let framing = stream.request.head.framing
         if framing.isNone { return .whole([]) }
-        let body = try await connection.readBody(
-            atMost: grant.route.maxBodyBytes, upTo: isPassedOn(grant) ? Worker.spooledBytes : .max,
-            &exchange.allowance, of: shared.bodies, for: grant.owner(from: connection.peer),
-            count: &exchange.bodyBytes)
+        let isPassedOn = isRemote && isPassedOn(grant)
+        let owner = grant.owner(from: stream.request.peer)
+        let body = try await stream.readBody(
+            atMost: grant.route.maxBodyBytes, upTo: isPassedOn ? ReadStage.spooledBytes : .max,
+            &exchange.allowance, of: bodies, for: owner, count: &exchange.bodyBytes)
         if body.isWhole { return .whole(body.bytes) }
         if case .length(let length) = framing { return .streamed(.length(Int(length)), begun: body.bytes) }
         return .streamed(.chunked, begun: body.bytes)
     }
 
+    private func hasJSONBody(_ request: borrowing Request) -> Bool {
+        request.head.hasJSONBody(in: request.headBytes)
+    }
+
     /// Whether the rest of the body may follow while the request is under way. Not where it takes a lease: who is slow with its
     /// body would keep others from the connection meanwhile.
     private func isPassedOn(_ grant: Grant) -> Bool {
-        guard remote != nil, grant.route.lease == nil else { return false }
+        guard grant.route.lease == nil else { return false }
         if case .body = grant.route.connection { return !grant.needsConnection }
         return true
     }
 
     /// Bodies up to this size are not passed on before they are there, and larger ones not before so much of them is: a slow
-    /// client keeps no place among the requests under way.
+    /// client keeps no permit.
     private static let spooledBytes = 65_536
 
     /// Finds out which connection the request is about, where a limit or a lease depends on it.
     func findConnection(
-        in body: ForwardedBody, of connection: borrowing ServerConnection, for grant: Grant, _ exchange: inout Exchange
+        in body: ForwardedBody, of request: borrowing Request, for grant: Grant, _ jobs: JobObserver?,
+        _ exchange: inout Exchange
     ) async throws(Failure) {
-        guard grant.needsConnection else { return }
-        let path = connection.bytes(connection.head.path)
+        if grant.needsConnection {
+            exchange.connectionID = try await connectionID(in: body, of: request, for: grant, jobs)
+        }
+        exchange.mark(.read)
+    }
+
+    private func connectionID(
+        in body: ForwardedBody, of request: borrowing Request, for grant: Grant, _ jobs: JobObserver?
+    ) async throws(Failure) -> String? {
+        let path = request.bytes(request.head.path)
         switch grant.route.connection {
-        case .none: return
+        case .none: return nil
         case .path:
-            guard let range = grant.captures.connection else { return }
+            guard let range = grant.captures.connection else { return nil }
             guard let key = ConnectionID.canonical(path.span.extracting(range)) else {
                 throw Failure(.invalidIdentifier(name: "connection_id"), at: .read)
             }
-            exchange.connection = key
+            return key
         case .body(let names):
             guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .read) }
-            let head = connection.bytes(0..<connection.head.end)
-            if let query = connection.head.query, FieldSpelling.isNamed(names, inQuery: head.span.extracting(query)) {
+            if let query = request.head.query,
+                FieldSpelling.isNamed(names, inQuery: request.headBytes.extracting(query))
+            {
                 throw Failure(.invalidField(name: names[0], reason: "belongs in the body, not in the query"), at: .read)
             }
-            exchange.connection = try connectionID(in: bytes, names: names)
+            return try connectionID(in: bytes, names: names)
         case .job:
-            guard let range = grant.captures.job, let organization = grant.organization else { return }
+            guard let range = grant.captures.job, let organization = grant.organization else { return nil }
             let job = path.span.text(range)
             do throws(UpstreamFailure) {
-                exchange.connection = try await self.connection(
-                    ofJob: job, organization: organization.id, family: grant.route.family,
-                    near: pathStart(of: connection, for: grant))
+                let found =
+                    if let local { try await local.connection(ofJob: job, organization: organization.id) } else {
+                        try await jobs?.connection(
+                            ofJob: job, organization: organization.id, family: grant.route.family,
+                            near: request.pathStart(for: grant))
+                    }
+                if let found { return found }
             } catch { throw Failure(error) }
             // The upstream might have the job all the same, and start it without a lease.
-            guard exchange.connection != nil else { throw Failure(.noSuchJob, at: .read) }
+            throw Failure(.noSuchJob, at: .read)
         }
     }
 

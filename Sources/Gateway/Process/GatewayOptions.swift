@@ -26,11 +26,12 @@ package struct GatewayOptions: Sendable {
     package var descriptors: Int
     /// Tells an operator what happens beside the requests, a line at a time.
     package var say: @Sendable (String) -> Void
+    package var clock: WallClock
 
     package init(
         listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamMode,
         policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
-        descriptors: Int = .max, say: @escaping @Sendable (String) -> Void = { _ in }
+        descriptors: Int = .max, clock: WallClock = .system, say: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.listen = listen
         self.admin = admin
@@ -41,6 +42,7 @@ package struct GatewayOptions: Sendable {
         self.log = log
         self.descriptors = descriptors
         self.say = say
+        self.clock = clock
     }
 }
 

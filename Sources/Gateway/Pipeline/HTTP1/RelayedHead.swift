@@ -2,15 +2,16 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-extension Worker {
+extension HTTP1Head {
     /// Appends the head of the upstream's answer as the client gets it: status and end-to-end fields byte for byte, without
     /// what belongs to the upstream's connection; then what the gateway says itself.
     ///
     /// `locations` are the lines that name locations, as clients reach them; `nil` where they may go on as they are.
-    func appendRelayedHead(
+    static func appendRelayed(
         _ head: borrowing ResponseHead, of upstream: ClientConnection, as framing: RelayedFraming,
         _ marks: RelayedMarks,
-        _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence, to output: inout [UInt8]
+        _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence,
+        _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
@@ -26,7 +27,7 @@ extension Worker {
                 droppingOther: { RelayedFields.isDropped($0, $1, isMapped: isMapped) }, to: &output)
             if let locations { output += locations }
         }
-        if !marks.hasDate { output += dateLine }
+        if !marks.hasDate { output += heads.dateLine }
         switch framing {
         case .none: break
         case .length where keepsLength: break
@@ -37,13 +38,15 @@ extension Worker {
         case .chunked: output += ForwardedFields.chunked
         case .untilClose: break
         }
-        appendOwnFields(for: exchange, marks.limits, persistence, to: &output)
+        appendOwnFields(for: exchange, marks.limits, persistence, heads, to: &output)
     }
 
     /// The lines of all fields that name locations, if one of them names a location of the upstream's own; else `nil`.
     // Not inlined: few answers have any.
     @inline(never)
-    func mappedLocations(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8]) -> [UInt8]? {
+    static func mappedLocations(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8])
+        -> [UInt8]?
+    {
         guard let locations = exchange.endpoint?.locations else { return nil }
         let head = upstream.head
         let input = upstream.input
@@ -69,7 +72,7 @@ extension Worker {
 
     /// Appends an interim answer (RFC 9110, section 15.2). The request may still fail, and an error must not tell of the
     /// inside: so of its fields only a `Link` goes on, and only if it names no host.
-    func appendInterimHead(of upstream: ClientConnection, to output: inout [UInt8]) {
+    static func appendInterim(of upstream: ClientConnection, to output: inout [UInt8]) {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
@@ -83,29 +86,6 @@ extension Worker {
             output += ForwardedFields.lineEnd
         }
         output += ForwardedFields.lineEnd
-    }
-}
-
-/// How a relayed answer's body is framed for the client.
-enum RelayedFraming: Equatable {
-    /// None follows, and none is announced.
-    case none
-    case length(Int)
-    case chunked
-    /// For clients of HTTP/1.0, where the length is not known.
-    case untilClose
-
-    var isLength: Bool {
-        if case .length = self { true } else { false }
-    }
-
-    init(of answer: borrowing ResponseHead, for request: borrowing RequestHead) {
-        switch answer.framing {
-        // What a HEAD would have got is announced; a 204 announces nothing (RFC 9110, section 8.6).
-        case .none: self = answer.announcedLength.map { .length(Int($0)) } ?? .none
-        case .length(let length): self = .length(Int(length))
-        case .chunked, .untilClose: self = request.isHTTP10 ? .untilClose : .chunked
-        }
     }
 }
 

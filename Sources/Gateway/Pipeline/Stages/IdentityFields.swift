@@ -23,31 +23,30 @@ struct IdentityFields {
 
     /// Makes `bytes` those of this request.
     mutating func update(
-        for grant: Grant, _ connection: borrowing ServerConnection, _ policies: CompiledPolicies,
+        for grant: Grant, _ request: borrowing Request, _ policies: CompiledPolicies,
         _ client: UpstreamClient
     ) {
-        let isTrusted = policies.trusts(connection.peer)
+        let isTrusted = policies.trusts(request.peer)
         let source = Source(
             client: client.serial, policies: policies.serial, principal: grant.principal.map(ObjectIdentifier.init),
             organization: grant.organization.map(ObjectIdentifier.init))
-        if source == self.source, hasHost(of: connection) { return }
+        if source == self.source, hasHost(of: request) { return }
         // What a trusted proxy says may differ each time.
         self.source = isTrusted ? nil : source
-        share.owner = grant.owner(from: connection.peer)
-        let head = connection.head
-        let request = connection.headBytes
-        host = head.host.map { request.array($0) } ?? []
+        share.owner = grant.owner(from: request.peer)
+        let head = request.head
+        let headBytes = request.headBytes
+        host = head.host.map { headBytes.array($0) } ?? []
         bytes.removeAll(keepingCapacity: true)
         bytes += client.constantFields
-        appendOrigin(connection.peer, head, request, isTrusted: isTrusted)
+        appendOrigin(request.peer, head, headBytes, isTrusted: isTrusted)
         appendIdentity(grant, policies)
     }
 
-    private func hasHost(of connection: borrowing ServerConnection) -> Bool {
-        guard let range = connection.head.host else { return host.isEmpty }
+    private func hasHost(of request: borrowing Request) -> Bool {
+        guard let range = request.head.host else { return host.isEmpty }
         guard range.count == host.count else { return false }
-        let start = connection.headStart + range.lowerBound
-        let own = connection.input.span.extracting(start..<start + range.count)
+        let own = request.headBytes.extracting(range)
         // Without a way out: the compiler compares many bytes at once then.
         var difference: UInt8 = 0
         for index in 0..<own.count { difference |= own[index] ^ host[index] }

@@ -1,5 +1,5 @@
 /// What the requests of one connection have in common, found out once.
 struct ConnectionCache {
     var credential = CredentialCache()
-    var caller = IdentityFields()
+    var identity = IdentityFields()
 }

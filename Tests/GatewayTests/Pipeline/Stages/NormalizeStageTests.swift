@@ -124,7 +124,7 @@ struct NormalizingTests {
     func limits() throws {
         let pipeline = try TestPipeline(
             policy: #"limits: { all: { on: "*", per: "token", allow: "1000/s" } },"#)
-        let reset = milliseconds() / 1000 + 20
+        let reset = WallClock.system.milliseconds / 1000 + 20
         pipeline.upstream.answers { _, _ in
             UpstreamResponse(
                 status: 429,

@@ -3,26 +3,30 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-extension Worker {
-    /// Route, authenticate, authorize: one pure decision over what the head says.
-    func decide(_ connection: borrowing ServerConnection, _ exchange: inout Exchange, _ cache: inout CredentialCache)
-        -> Decision
-    {
-        let head = connection.head
-        let bytes = connection.headBytes
-        let credential = credential(of: head, in: bytes, &exchange, &cache)
+/// Route, authenticate, authorize: one pure decision over what the head says.
+struct DecideStage {
+    private let hasher = SHA256()
+
+    /// `epochSeconds` is the time by which tokens expire.
+    func decide(
+        _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache, epochSeconds: Int64
+    ) -> Decision {
+        let head = request.head
+        let bytes = request.headBytes
+        let credential = credential(of: head, in: bytes, &exchange, &cache, epochSeconds)
         let organizationHeader = head.organizationID.map { bytes.text($0) }
         let method = head.method.bytes
         let decision = exchange.policies.set.decide(
             method: method.span, path: bytes.extracting(head.path), credential: credential,
             organizationHeader: organizationHeader, now: epochSeconds)
         switch decision {
-        case .forward(let grant):
+        case .forward(let grant), .respond(_, let grant):
             exchange.route = grant.route
             exchange.family = grant.route.family
             exchange.principal = grant.principal
             exchange.organization = grant.organization
             exchange.jobInPath = grant.captures.job
+            exchange.mark(.authorize)
         case .refuse(let refusal):
             exchange.route = refusal.route
             exchange.family = refusal.family
@@ -38,7 +42,8 @@ extension Worker {
     /// send a dummy key beside it, and some send their key beside an empty token. Two that count must be of one principal:
     /// the upstream, or who reads its log, could go by the other one.
     private func credential(
-        of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ cache: inout CredentialCache
+        of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ cache: inout CredentialCache,
+        _ epochSeconds: Int64
     ) -> Credential {
         let policies = exchange.policies.set
         var bearer = Credential.missing

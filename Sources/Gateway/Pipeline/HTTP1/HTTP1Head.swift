@@ -1,0 +1,67 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// The heads of responses as HTTP/1.1 writes them (RFC 9112, sections 4 and 5).
+enum HTTP1Head {
+    /// What the answer says about the connection.
+    enum Persistence {
+        /// Nothing: HTTP/1.1 connections go on.
+        case implied
+        /// An HTTP/1.0 client closes unless it is told (RFC 9112, section 9.3).
+        case keepAlive
+        case close
+    }
+
+    /// Appends the head of a response of the gateway's own.
+    static func append(
+        _ response: borrowing Response, for exchange: borrowing Exchange, _ persistence: Persistence,
+        _ heads: ResponseHeads, to output: inout [UInt8]
+    ) {
+        let isJSON = response.contentType == "application/json"
+        if response.status == 200, isJSON {
+            output += heads.usualPrefix
+        } else {
+            output += HTTPStatus.line(response.status)
+            output += heads.dateLine
+            if !HTTPStatus.hasNoBody(response.status) {
+                output +=
+                    isJSON
+                    ? ResponseHeads.jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+            }
+        }
+        if !HTTPStatus.hasNoBody(response.status) {
+            output.append(decimal: response.body.count)
+            output += lineEnd
+        }
+        for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
+        let brings = RateLimitFields.areBrought(by: response.fields.lazy.map(\.name))
+        appendOwnFields(for: exchange, brings ? .upstreams : .ours, persistence, heads, to: &output)
+    }
+
+    /// Appends what the gateway says in every answer, and the empty line.
+    static func appendOwnFields(
+        for exchange: borrowing Exchange, _ limits: RateLimitFields.Source, _ persistence: Persistence,
+        _ heads: ResponseHeads, to output: inout [UInt8]
+    ) {
+        output += exchange.policies.beforeTraceID
+        exchange.trace.traceID.append(to: &output)
+        if limits == .ours, !exchange.batch.isEmpty {
+            RateLimitFields.append(
+                exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts, family: exchange.family,
+                epochMilliseconds: heads.clock.milliseconds,
+                to: &output)
+        }
+        switch persistence {
+        case .implied: output += endOfHead
+        case .keepAlive: output += keepAliveAndEnd
+        case .close: output += closeAndEnd
+        }
+    }
+
+    private static let lineEnd = Array("\r\n".utf8)
+    // What may end a head, with the end of the line before it.
+    private static let endOfHead = Array("\r\n\r\n".utf8)
+    private static let keepAliveAndEnd = Array("\r\nConnection: keep-alive\r\n\r\n".utf8)
+    private static let closeAndEnd = Array("\r\nConnection: close\r\n\r\n".utf8)
+}

@@ -1,0 +1,69 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// HTTP/1.1: what is written is text in the connection's output, in the order of the requests.
+extension ServerConnection: ClientStream {
+    mutating func begin(_ response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads) {
+        // Also where the drain began while the request waited for something.
+        if heads.isDraining { drainBegan() }
+        if response.closesConnection { mustClose() }
+        responseStarted(discardsBody: !response.closesConnection && canDiscardBody)
+        HTTP1Head.append(response, for: exchange, persistence, heads, to: &output)
+    }
+
+    mutating func begin(
+        relaying upstream: ClientConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
+    ) -> RelayedFraming {
+        let head = upstream.head
+        let framing = RelayedFraming(of: head, for: request.head)
+        if heads.isDraining { drainBegan() }
+        if framing == .untilClose { mustClose() }
+        responseStarted(discardsBody: canDiscardBody)
+        let marks = RelayedMarks(head)
+        let locations =
+            marks.hasLocation
+            ? HTTP1Head.mappedLocations(
+                of: upstream, for: exchange, host: request.head.host.map { request.bytes($0) } ?? [])
+            : nil
+        HTTP1Head.appendRelayed(
+            head, of: upstream, as: framing, marks, locations, for: exchange, persistence, heads, to: &output)
+        return framing
+    }
+
+    private var persistence: HTTP1Head.Persistence {
+        state.announcesClose ? .close : request.head.isHTTP10 ? .keepAlive : .implied
+    }
+
+    mutating func writeInterim(of upstream: ClientConnection) -> Bool {
+        // Clients of HTTP/1.0 know none (RFC 9110, section 15.2).
+        guard !request.head.isHTTP10 else { return false }
+        HTTP1Head.appendInterim(of: upstream, to: &output)
+        return true
+    }
+
+    mutating func append(_ bytes: [UInt8]) { output += bytes }
+
+    mutating func append(_ piece: Range<Int>, of upstream: ClientConnection, as framing: RelayedFraming) {
+        if framing == .chunked {
+            upstream.copyBody(asChunk: piece, to: &output)
+        } else {
+            upstream.copyBody(piece, to: &output)
+        }
+    }
+
+    mutating func end(relaying upstream: ClientConnection, as framing: RelayedFraming) {
+        guard framing == .chunked else { return }
+        output += ChunkedCoding.lastChunk
+        upstream.appendTrailers(to: &output)
+        output += ForwardedFields.lineEnd
+    }
+
+    mutating func takeBack(to mark: Int) -> Bool {
+        guard bytesSent <= mark else { return false }
+        output.removeLast(bytesWritten - mark)
+        return true
+    }
+
+    var isFull: Bool { output.count >= ServerConnection.recordBytes }
+}

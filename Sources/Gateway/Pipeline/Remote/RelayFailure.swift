@@ -1,0 +1,59 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// Why an attempt to get an answer came to nothing.
+enum RelayFailure: Error {
+    /// Between the gateway and the upstream.
+    case upstream(ClientFailure)
+    /// Between the client and the gateway, or by a rule.
+    case client(Failure)
+
+    /// The same in the words of the pipeline.
+    var asFailure: Failure {
+        switch self {
+        case .upstream(let failure): Failure(failure)
+        case .client(let failure): failure
+        }
+    }
+}
+
+extension UpstreamFailure {
+    init(_ error: ResponseHeadError) {
+        switch error {
+        case .headTooLong, .tooManyFields: self = .headTooLarge
+        case .switchedProtocols: self = .unexpectedUpgrade
+        case .invalidStatusLine, .unsupportedVersion, .invalidField, .contradictoryFraming, .impossibleBody:
+            self = .invalidResponse
+        }
+    }
+}
+
+extension Endpoint.Outcome {
+    /// What an exchange without an answer tells; nothing where the client left.
+    init(_ failure: ClientFailure, for organization: UInt64) {
+        self = .unknown
+        if case .upstream(let failure) = Failure(failure).kind {
+            self = .unanswered(failure, organization: organization)
+        }
+    }
+}
+
+extension Failure {
+    /// What became of an exchange with the upstream.
+    init(_ failure: ClientFailure) {
+        let kind: Kind =
+            switch failure {
+            case .abandoned: .clientGone
+            case .closed: .upstream(.closed)
+            case .alert: .upstream(.tlsAlert)
+            case .deadlinePassed: .upstream(.answerTimeout)
+            case .tooManyInterim: .upstream(.tooManyInterim)
+            case .head(let error): .upstream(UpstreamFailure(error))
+            case .framing: .upstream(.invalidBody)
+            case .unasked: .upstream(.invalidResponse)
+            case .truncated: .upstream(.truncated)
+            }
+        self.init(kind, at: .forward)
+    }
+}

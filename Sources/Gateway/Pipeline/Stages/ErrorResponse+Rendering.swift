@@ -1,0 +1,31 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+// Every way a request can end without success becomes a response here; what it says is decided by `ErrorResponse` alone.
+extension ErrorResponse {
+    /// The documented envelope, and the fields that belong to it. `fields` are those an upstream brought.
+    func rendered(
+        for exchange: borrowing Exchange, _ clock: WallClock, fields: [(name: String, value: String)] = []
+    ) -> Response {
+        var response = Response(status: status, errorCode: code, closesConnection: closesConnection)
+        ErrorEnvelope.append(
+            self, traceID: exchange.trace.traceID, epochMilliseconds: clock.milliseconds,
+            addsDetail: exchange.family == .airweave, to: &response.body)
+        if let seconds = retryAfterSeconds { response.fields.append((name: "Retry-After", value: "\(seconds)")) }
+        if let challenge = authenticate {
+            var value: [UInt8] = []
+            challenge.append(realm: "connectors", to: &value)
+            response.fields.append((name: "WWW-Authenticate", value: String(decoding: value, as: UTF8.self)))
+        }
+        if let allow { response.fields.append((name: "Allow", value: allow)) }
+        if let location { response.fields.append((name: "Location", value: location)) }
+        response.fields += fields
+        // After the upstream's own: the last member is the one nearest to the client (RFC 9209, section 2).
+        if proxyError != nil || receivedStatus != nil {
+            let member = ProxyStatus(error: proxyError, receivedStatus: receivedStatus)
+            response.fields.append((name: "Proxy-Status", value: member.text))
+        }
+        return response
+    }
+}

@@ -1,0 +1,60 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// Hands the request to the connector service of this process. `Relay` is the same for a remote one.
+final class ForwardStage {
+    let upstream: any InProcessUpstream
+    let normalizer: NormalizeStage
+    let answersReadsFromMemory: Bool
+
+    init(upstream: any InProcessUpstream, normalizer: NormalizeStage) {
+        self.upstream = upstream
+        self.normalizer = normalizer
+        answersReadsFromMemory = upstream.answersReadsFromMemory
+    }
+
+    // Not inlined, like what seldom happens in `relay`: its frame would be part of those of proxied requests.
+    @inline(never)
+    func forward(
+        _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?,
+        _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
+    ) async throws(Failure) -> Response {
+        guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .forward) }
+        let request = upstreamRequest(stream.request, bytes, grant, exchange)
+        lease?.forwarded(at: stream.now)
+        let answer: UpstreamResponse
+        if let atOnce = upstream.tryAnswer(request) {
+            answer = atOnce
+        } else {
+            // Responses to earlier requests of a pipeline must not wait for this one.
+            guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
+            do throws(UpstreamFailure) { answer = try await upstream.answer(request) } catch { throw Failure(error) }
+        }
+        exchange.mark(.forward)
+        return normalizer.normalize(answer, settling: lease, &exchange, now: stream.now)
+    }
+
+    /// The same for a read that the service answers from memory.
+    func tryForward(for grant: Grant, _ stream: borrowing some ClientStream & ~Copyable, _ exchange: inout Exchange)
+        throws(Failure) -> Response
+    {
+        let request = upstreamRequest(stream.request, [], grant, exchange)
+        guard let answer = upstream.tryAnswer(request) else { throw Failure(.internalError, at: .forward) }
+        exchange.mark(.forward)
+        return normalizer.normalize(answer, settling: nil, &exchange, now: stream.now)
+    }
+
+    private func upstreamRequest(
+        _ request: borrowing Request, _ body: [UInt8], _ grant: Grant, _ exchange: borrowing Exchange
+    ) -> UpstreamRequest {
+        UpstreamRequest(
+            method: request.head.method, target: request.bytes(request.head.originForm), body: body,
+            organization: grant.organization?.id ?? "", trace: exchange.trace)
+    }
+}
+
+extension Failure {
+    /// The upstream gave no answer.
+    init(_ failure: UpstreamFailure) { self.init(.upstream(failure), at: .forward) }
+}

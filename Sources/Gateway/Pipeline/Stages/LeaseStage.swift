@@ -1,0 +1,78 @@
+internal import HTTP
+internal import Policy
+internal import Transport
+
+/// One running job per connection. The lease is taken before anything goes upstream, and lives as long as the job.
+final class LeaseStage {
+    let leases: LeaseTable
+    /// The connector service of this process, which knows the connections of its jobs.
+    let local: (any InProcessUpstream)?
+    let clock: WallClock
+
+    init(leases: LeaseTable, local: (any InProcessUpstream)?, clock: WallClock) {
+        self.leases = leases
+        self.local = local
+        self.clock = clock
+    }
+
+    /// `nil` where the route takes none. `client` is the way to a remote upstream.
+    func take(
+        _ grant: Grant, _ request: borrowing Request, over client: UpstreamClient?, _ exchange: inout Exchange
+    ) throws(Failure) -> Lease? {
+        let lease = try reserve(grant, request, over: client, exchange)
+        exchange.mark(.lease)
+        return lease
+    }
+
+    private func reserve(
+        _ grant: Grant, _ request: borrowing Request, over client: UpstreamClient?, _ exchange: borrowing Exchange
+    ) throws(Failure) -> Lease? {
+        guard let kind = grant.route.lease, let organization = grant.organization else { return nil }
+        // Without the connection there is no lease to take, and a request that needs one is not sent without it.
+        guard let name = exchange.connectionID else { throw Failure(.internalError, at: .lease) }
+        let key = LeaseKey(organization: organization.id, connection: name)
+        var origin = LeaseOrigin()
+        if let client {
+            origin = LeaseOrigin(
+                pathStart: request.pathStart(for: grant), answerTimeout: client.answerTimeout(for: grant.route),
+                mayRestart: grant.captures.job != nil)
+        }
+        do throws(LeaseConflict) {
+            return try leases.reserve(
+                key, kind: kind, family: grant.route.family, from: origin, matrix: exchange.policies.set.concurrency,
+                now: clock.milliseconds, traceID: exchange.trace.traceID)
+        } catch {
+            // A lease that lasts for the request only is that of a state update.
+            let isStateUpdate = kind.lifetime == .request
+            throw Failure(
+                isStateUpdate ? .stateLocked(error, connection: name) : .jobRunning(error, connection: name), at: .lease
+            )
+        }
+    }
+
+    /// The upstream accepted to cancel a job: its lease goes on, draining, until the job has ended.
+    func recordCancellation(_ grant: Grant, _ request: borrowing Request, _ response: borrowing Response) async {
+        guard let job = grant.captures.job, response.status < 300, !request.head.method.isSafe,
+            grant.route.lease == nil, let organization = grant.organization
+        else { return }
+        let path = request.bytes(request.head.path)
+        // Leases know jobs by their one spelling, which need not be the client's.
+        let id = ConnectionID.canonical(path.span.extracting(job)) ?? path.span.text(job)
+        // Of a remote upstream's jobs only those with a lease matter, and the table knows them: nothing is asked.
+        let name =
+            if let local {
+                try? await local.connection(ofJob: id, organization: organization.id)
+            } else { leases.connection(ofJob: id, organization: organization.id) }
+        guard let name else { return }
+        leases.cancelAccepted(LeaseKey(organization: organization.id, connection: name), jobID: id)
+    }
+}
+
+extension Request {
+    /// The path up to its first variable; at most the 256 bytes that a lease remembers.
+    func pathStart(for grant: Grant) -> String {
+        let path = head.path
+        let count = min(grant.captures.start ?? path.count, path.count, 256)
+        return text(path.lowerBound..<path.lowerBound + count)
+    }
+}
