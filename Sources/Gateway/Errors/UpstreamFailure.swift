@@ -1,6 +1,6 @@
 /// Why the upstream gave no answer, or not all of it. Never the client's fault.
 ///
-/// The README has a row for each case, held against this file by a test.
+/// The article about failures has a row for each case; a test compares the two.
 package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable {
     /// Every endpoint is out, or there is none yet.
     case noEndpoint

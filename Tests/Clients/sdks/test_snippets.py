@@ -129,9 +129,10 @@ def test_the_line_of_a_later_start_works_with_the_token_in_its_variable(start, p
     assert "TOKEN" in again.output.split("curl ")[0] and "demo-token.json5" in again.output
 
 
-def test_the_readmes_two_processes(tmp_path):
+def test_the_two_processes_of_the_article(tmp_path):
     """Its commands as they are, but for the ports and where the binary is."""
-    section = (ROOT / "README.md").read_text().split("\n## In two processes\n")[1]
+    article = ROOT / "Sources/Gateway/Documentation.docc/RemoteUpstream.md"
+    section = article.read_text().split("\n## In two processes\n")[1]
     script = section.split("```sh\n")[1].split("```")[0]
     (keeper, front), (other, back) = free_port(), free_port()
     keeper.close()

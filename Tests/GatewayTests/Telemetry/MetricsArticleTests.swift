@@ -1,4 +1,3 @@
-import Foundation
 import Testing
 
 @testable import Gateway
@@ -7,12 +6,8 @@ import Testing
 struct MetricsArticleTests {
     /// Names with their labels, as the first cells of the tables have them.
     private static func documented() throws -> [String] {
-        let article = repository.appendingPathComponent("Sources/Gateway/Documentation.docc/Metrics.md")
-        let lines = try String(contentsOf: article, encoding: .utf8).split(separator: "\n")
-        let rows = lines.filter { $0.hasPrefix("| `") }
-        return rows.flatMap { row in
-            let cell = row.split(separator: "|").first ?? ""
-            return cell.split(separator: "`").map(String.init).filter { $0.hasPrefix("gateway_") }
+        try Article("Metrics").rows().flatMap { row in
+            row[0].split(separator: "`").map(String.init).filter { $0.hasPrefix("gateway_") }
         }
     }
 

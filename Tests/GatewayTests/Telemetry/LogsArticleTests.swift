@@ -1,20 +1,14 @@
-import Foundation
 import JSON
 import Testing
 
 @testable import Gateway
 
-@Suite("The README's table of a log line")
-struct AccessLogReadmeTests {
-    /// Members of a line in the order of the table: those of its first column, and what the second one says of them.
+@Suite("The article about the access log")
+struct LogsArticleTests {
+    /// Fields of a line in the order of the table: those of its first column, and what the second one says of them.
     private static func rows() throws -> [(names: [String], text: String)] {
-        let readme = try String(contentsOf: repository.appendingPathComponent("README.md"), encoding: .utf8)
-        let section = readme.components(separatedBy: "\n## A line that answers why\n").last ?? ""
-        let lines = section.components(separatedBy: "\n## ").first?.split(separator: "\n") ?? []
-        return lines.filter { $0.hasPrefix("| `") }.map { line in
-            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-            let names = cells[0].split(separator: "`").map(String.init).filter { !$0.contains(" ") }
-            return (names, cells[1])
+        try Article("Logs").rows(below: "The fields").map { cells in
+            (cells[0].split(separator: "`").map(String.init).filter { !$0.contains(" ") }, cells[1])
         }
     }
 
@@ -62,7 +56,7 @@ struct AccessLogReadmeTests {
         }
     }
 
-    @Test("Each member that is written has its row, and each row is of a member that is written")
+    @Test("Each field that is written has its row, and each row is of a field that is written")
     func members() throws {
         var line: [UInt8] = []
         AccessLogBuffer.append(Self.full, head: Array("abc".utf8).span, to: &line)
@@ -71,7 +65,7 @@ struct AccessLogReadmeTests {
         let written = try Set(Self.names(line) + Self.names(summary))
         let documented = try Self.rows().flatMap(\.names)
         #expect(Set(documented) == written)
-        #expect(documented.count == written.count, "a member has two rows")
+        #expect(documented.count == written.count, "a field has two rows")
     }
 
     @Test("The row of a lease names what is in it")

@@ -1,15 +1,12 @@
-import Foundation
 import Testing
 
 @testable import Gateway
 
 @Suite("The error reference")
-struct ErrorReferenceTests {
+struct ErrorReferenceArticleTests {
     @Test("Each code has its row with message and advice, and each row its code")
     func rows() throws {
-        let article = repository.appendingPathComponent("Sources/Gateway/Documentation.docc/ErrorReference.md")
-        let lines = try String(contentsOf: article, encoding: .utf8).split(separator: "\n").map(String.init)
-        let documented = lines.filter { $0.hasPrefix("| 4") || $0.hasPrefix("| 5") }
+        let documented = try Article("ErrorReference").lines.filter { $0.hasPrefix("| 4") || $0.hasPrefix("| 5") }
         let rows = ErrorCode.allCases.map { code in
             let entry = code.entry
             let again = entry.isRetryable ? "yes" : "no"
