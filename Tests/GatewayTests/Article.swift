@@ -15,8 +15,8 @@ struct Article {
     func rows(below heading: String? = nil) -> [[String]] {
         var lines = lines
         if let heading {
-            let start = lines.firstIndex { $0.drop { $0 == "#" } == " \(heading)" && $0.hasPrefix("#") } ?? lines.endIndex
-            lines = Array(lines[start...].dropFirst().prefix { !$0.hasPrefix("#") })
+            let titles = ["## \(heading)", "### \(heading)"]
+            lines = Array(lines.drop { !titles.contains($0) }.dropFirst().prefix { !$0.hasPrefix("#") })
         }
         return lines.filter { $0.hasPrefix("| `") }.map { line in
             line.dropFirst(2).dropLast(2).components(separatedBy: " | ")
