@@ -18,14 +18,13 @@ extension EndToEnd {
                 try load.waitForMore()
                 try TestPolicies.writeLimits(
                     #"starts: { on: ["trigger"], per: "token", allow: "1/day" },"#, to: gateway.folder)
-                guard case .replaced(let set) = try gateway.reload() else {
-                    return try #require(Bool(false), "the set was not replaced")
-                }
-                try waitUntil("the new version is met") { load.versions.contains(set.shortVersion) }
+                let version = await gateway.reload().set.shortVersion
+                #expect(version != before)
+                try waitUntil("the new version is met") { load.versions.contains(version) }
                 try load.waitForMore()
                 load.stop()
                 #expect(load.failures == [])
-                #expect(load.versions == [before, set.shortVersion])
+                #expect(load.versions == [before, version])
                 let client = try TLSClient(gateway)
                 _ = try client.startJob()
                 try client.call("POST", Path.jobs, body: trigger()).expectError(429, "RATE_LIMIT_EXCEEDED")
@@ -40,9 +39,7 @@ extension EndToEnd {
                 defer { load.stop() }
                 try TestPolicies.writeLimits(
                     #"starts: { on: ["triger"], per: "token", allow: "1/day" },"#, to: gateway.folder)
-                guard case .refused(let text) = try gateway.reload() else {
-                    return try #require(Bool(false), "the set was not refused")
-                }
+                let text = try #require(await gateway.reload().lastRefusal?.text, "the set was not refused")
                 try load.waitForMore()
                 load.stop()
                 #expect(text.contains("limits.json5:1:"), "\(text)")
@@ -50,9 +47,9 @@ extension EndToEnd {
                 #expect(load.versions == [before])
                 // Put right, it is taken after all.
                 try TestPolicies.writeLimits(TestPolicies.roomyLimits, to: gateway.folder)
-                guard case .unchanged = try gateway.reload() else {
-                    return try #require(Bool(false), "the set is the one in force")
-                }
+                let status = await gateway.reload()
+                #expect(status.lastRefusal == nil)
+                #expect(status.set.shortVersion == before)
             }
         }
 
@@ -64,7 +61,7 @@ extension EndToEnd {
                 let file = "policies/organizations/both.json5"
                 let lines = try gateway.folder.read(file).split(separator: "\n").filter { !$0.contains("full:") }
                 try gateway.folder.write(lines.joined(separator: "\n"), to: file)
-                try gateway.reload()
+                await gateway.reload()
                 try waitUntil("the token is refused") { try client.call("GET", Path.state).status == 401 }
             }
         }
@@ -87,7 +84,7 @@ extension EndToEnd {
                 defer { load.stop() }
                 try load.waitForMore()
                 try certificate.write(to: gateway.folder)
-                try gateway.reload()
+                await gateway.reload()
                 try waitUntil("the new certificate is met") { try TLSClient(address).serial != oldSerial }
                 try load.waitForMore()
                 load.stop()
@@ -104,7 +101,7 @@ extension EndToEnd {
                 let serial = try TLSClient(gateway).serial
                 try gateway.folder.write(
                     String(decoding: try LocalCertificate().server.key, as: UTF8.self), to: "policies/tls/key.pem")
-                #expect(throws: (any Error).self) { try gateway.reload() }
+                #expect(await gateway.reload().parts[.certificates]?.refused == 1)
                 #expect(try TLSClient(gateway).serial == serial)
                 #expect(try gateway.curl(Path.state).status == 200)
             }

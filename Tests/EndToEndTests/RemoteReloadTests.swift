@@ -21,7 +21,7 @@ extension EndToEnd {
                         #"{ gateway: { upstream: { url: "http://\#(host):\#(upstreams[index].port)" } } }"#,
                         to: "policies/gateway.json5")
                     let before = upstreams[index].answered.count
-                    try await gateway.reloadWithUpstream()
+                    await gateway.reload()
                     try load.waitForMore()
                     try waitUntil("requests go to the new one") { upstreams[index].answered.count > before }
                 }
@@ -42,7 +42,7 @@ extension EndToEnd {
                 let old = try upstreams[0].acceptRequest().peer
                 try gateway.folder.write(
                     "{ gateway: { upstream: { \(upstreams[1].settings()) } } }", to: "policies/gateway.json5")
-                try await gateway.reloadWithUpstream()
+                await gateway.reload()
                 let other = try TLSClient(gateway)
                 try other.send(request("GET", Path.state))
                 try upstreams[1].acceptRequest().peer.send(answer(body: "new"))
@@ -70,7 +70,7 @@ extension EndToEnd {
                     let client = try TLSClient(gateway)
                     #expect(try client.call("GET", Path.state).status == 200)
                     try folder.write("Bearer two", to: "policies/secrets/key")
-                    try await gateway.reloadWithUpstream()
+                    await gateway.reload()
                     #expect(try client.call("GET", Path.state).status == 200)
                     #expect(upstream.answered.map { $0.values("authorization") } == [["Bearer one"], ["Bearer two"]])
                     outcome = .success(())

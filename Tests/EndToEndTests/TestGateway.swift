@@ -33,20 +33,12 @@ struct GatewaySetup {
     static let longJobs = GatewaySetup(jobMilliseconds: 600_000)
 }
 
-/// A gateway in this process on a port of its own, joined from the same parts as `gateway serve`, over a fresh folder.
+/// A gateway in this process on a port of its own, started as by `gateway serve`, over a fresh folder.
 final class TestGateway {
-    let server: GatewayServer
-    /// `nil` where the upstream is remote.
-    let connectors: ConnectorService?
     let folder: TestFolder
-    let port: UInt16
-    private let policies: PolicyStore
-    private let state: StateFolder
-    private let certificates: CertificateSource
-    private let ticketKeys: TicketKeys
-    private let collected: CollectedLog
-    private let told: Told
-    private var plan: UpstreamConfiguration?
+    private let service: GatewayService
+    private let accessLog: Lines
+    private let reports: Lines
     private var isStopped = false
 
     /// Starts over what the folder holds; a gateway that was stopped may have left its state there.
@@ -57,127 +49,65 @@ final class TestGateway {
             try LocalCertificate().write(to: folder, withAuthority: true)
         }
         try TestPolicies.write(setup, to: folder)
-        let state = try StateFolder(path: folder.state)
-        let source = PolicySource(folder: PolicyFolder(path: folder.policies), demoTokenFile: state.demoTokenFile)
-        guard case .loaded(let set, _) = PolicySource.load(try source.read()) else {
-            throw Unusable(reason: "the policies of the test have mistakes")
-        }
-        let certificates = CertificateSource(policyFolder: folder.policies, state: state)
-        let ticketKeys = TicketKeys()
-        let context = try certificates.load(set.settings.tls, keys: ticketKeys).context
-        let plan = try set.settings.upstream.map { try UpstreamSource(policyFolder: folder.policies).load($0) }
-        let connectors = plan == nil ? try startConnectors(setup, folder) : nil
-        let policies = PolicyStore(
-            initial: set, now: { Int64(Date().timeIntervalSince1970) },
-            read: {
-                do throws(PolicyFolder.Unreadable) { return .files(try source.readSettled()) } catch {
-                    return .unreadable(error.message)
-                }
-            },
-            load: PolicySource.load)
-        let log = AccessLogQueue()
+        if setup.upstream.isEmpty { try TestConnections.write(to: folder) }
+        let (log, reports) = (Lines(), Lines())
         let local = SocketAddress(host: "127.0.0.1", port: 0)
-        let told = Told()
-        let upstream: UpstreamMode? =
-            if let plan { .remote(plan, journal: JournalFolder(path: state.path)) } else {
-                connectors.map { .inProcess(ConnectorUpstream(service: $0)) }
-            }
-        let server = try await GatewayServer.start(
-            .init(
-                listen: [local], admin: setup.admin ? local : nil, workers: setup.workers,
-                upstream: try #require(upstream), policies: policies, context: context, log: log,
-                say: { line in told.lines.withLock { $0.append(line) } }))
-        return TestGateway(server, connectors, folder, policies, state, certificates, ticketKeys, log, told, plan)
+        var options = ServeOptions(policyFolder: folder.policies, stateFolder: folder.state)
+        options.flags.listen = [local]
+        options.flags.admin = .some(setup.admin ? local : nil)
+        options.flags.workers = setup.workers
+        options.pace.minimumJobMilliseconds = setup.jobMilliseconds
+        options.writeLog = { log.add($0) }
+        options.report = { _ = reports.add(Array("\($0)\n".utf8)) }
+        options.showToken = { _ in }
+        return TestGateway(try await GatewayService.start(options), folder, log, reports)
     }
 
-    private static func startConnectors(_ setup: GatewaySetup, _ folder: TestFolder) throws -> ConnectorService {
-        try TestConnections.write(to: folder)
-        var options = ConnectorOptions(stateDirectory: folder.state)
-        options.createsDemo = false
-        options.minimumJobMilliseconds = setup.jobMilliseconds
-        return try ConnectorService.start(options)
-    }
-
-    private init(
-        _ server: GatewayServer, _ connectors: ConnectorService?, _ folder: TestFolder, _ policies: PolicyStore,
-        _ state: StateFolder, _ certificates: CertificateSource, _ ticketKeys: TicketKeys, _ log: AccessLogQueue,
-        _ told: Told, _ plan: UpstreamConfiguration?
-    ) {
-        self.told = told
-        self.plan = plan
-        self.server = server
-        self.connectors = connectors
+    private init(_ service: GatewayService, _ folder: TestFolder, _ log: Lines, _ reports: Lines) {
+        self.service = service
         self.folder = folder
-        self.policies = policies
-        self.state = state
-        self.certificates = certificates
-        self.ticketKeys = ticketKeys
-        collected = CollectedLog(log)
-        port = server.listening[0].port
-    }
-
-    struct Unusable: Error {
-        let reason: String
+        accessLog = log
+        self.reports = reports
     }
 
     /// Ends everything, whatever it does.
     func stop() async {
         if isStopped { return }
         isStopped = true
-        server.stop()
-        await connectors?.shutdown()
-        state.release()
+        await service.stop(logTimeout: .seconds(20))
+        service.release()
     }
 
+    var server: GatewayServer { service.server }
+    var port: UInt16 { service.server.listening[0].port }
+
     /// The access log so far, one line per request.
-    var log: String { collected.text }
+    var log: String { accessLog.text }
 
     /// What the gateway told its operator.
-    var said: [String] { told.lines.withLock { $0 } }
+    var said: [String] { reports.text.split(separator: "\n").map(String.init) }
 
     /// What a client needs, for another thread.
     var address: TLSClient.Address { TLSClient.Address(port: port, authorityFile: folder.authorityFile) }
 
     /// The version that new requests meet.
-    var policyVersion: String { policies.current.shortVersion }
+    var policyVersion: String { service.policies.current.shortVersion }
 
-    /// What SIGHUP and a changed file do.
+    /// Reloads as SIGHUP does, to the end; what the admin interface shows of it.
     @discardableResult
-    func reload() throws -> PolicyStore.Reload {
-        let outcome = policies.reload()
-        switch outcome {
-        case .replaced(let set): server.adopt(set)
-        case .refused: server.refusedReload()
-        case .unchanged: break
-        }
-        if let context = try certificates.reload(policies.current.settings.tls, keys: ticketKeys) {
-            server.adopt(context)
-        }
-        return outcome
-    }
-
-    /// The same, with a remote upstream that may be another one.
-    func reloadWithUpstream() async throws {
-        try reload()
-        let settings = try #require(policies.current.settings.upstream)
-        let new = try UpstreamSource(policyFolder: folder.policies).load(settings)
-        guard new != plan else { return }
-        plan = new
-        await server.adopt(new)
+    func reload() async -> PolicyStore.Status {
+        await service.reloader.reload(because: [.signal])
+        return service.policies.snapshot()
     }
 }
 
-/// What an operator would read.
-private final class Told: Sendable {
-    let lines = Mutex<[String]>([])
-}
-
-/// The access log, kept in memory.
-private final class CollectedLog: Sendable {
+/// What a reader would have got.
+private final class Lines: Sendable {
     private let bytes = Mutex<[UInt8]>([])
 
-    init(_ queue: AccessLogQueue) {
-        Task { await queue.writeAll { chunk in self.bytes.withLock { $0 += chunk } } }
+    func add(_ more: [UInt8]) -> Int {
+        bytes.withLock { $0 += more }
+        return more.count
     }
 
     var text: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }

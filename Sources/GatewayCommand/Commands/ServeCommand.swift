@@ -17,7 +17,8 @@ enum ServeCommand {
             return Help.refuse("\"\(stray)\" is not an option of serve", usage: "gateway serve --help")
         }
         do {
-            let service = try await GatewayService.start(arguments)
+            let service = try await GatewayService.start(ServeOptions(arguments))
+            service.banner.say()
             await service.run(until: signals)
             SignalThread.leave()
         } catch let error as StartupError {

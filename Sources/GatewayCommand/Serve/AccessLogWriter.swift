@@ -2,16 +2,17 @@ import Gateway
 import Synchronization
 import Transport
 
-/// The thread that writes the access log to standard output: the one place where a log line may wait for its reader.
+/// The thread that writes the access log: the one place where a log line may wait for its reader.
 final class AccessLogWriter: Sendable {
     private let isDone = Atomic<Bool>(false)
 
-    init(_ queue: AccessLogQueue) throws(SystemError) {
+    /// `write` says how many of the bytes it has written, and may wait for their reader.
+    init(_ queue: AccessLogQueue, write: @escaping @Sendable ([UInt8]) -> Int) throws(SystemError) {
         let loop = try EventLoop(index: -2)
         Task(executorPreference: loop) {
             await queue.writeAll { chunk in
                 // A reader that went away does not stop the gateway.
-                let written = StandardStream.output.write(chunk)
+                let written = write(chunk)
                 if written < chunk.count {
                     queue.lost(lines: chunk[written...].count { $0 == UInt8(ascii: "\n") })
                 }

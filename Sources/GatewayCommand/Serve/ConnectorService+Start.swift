@@ -18,20 +18,22 @@ extension ConnectorService {
 extension ConnectorOptions {
     /// The demo's pace may be changed for tests and trials: rows per second, and the least duration of a job.
     struct Pace {
-        let rowsPerSecond: Int?
-        let minimumJobMilliseconds: Int64?
+        var rowsPerSecond: Int?
+        var minimumJobMilliseconds: Int64?
+    }
+}
 
-        init(of environment: [String: String]) throws(StartupError) {
-            func number(_ name: String) throws(StartupError) -> Int? {
-                guard let text = environment[name], !text.isEmpty else { return nil }
-                guard let number = Int(text), number > 0 else {
-                    throw StartupError(
-                        line: "\(name) must be a positive whole number, not \"\(text)\"", isMisuse: true)
-                }
-                return number
+extension ConnectorOptions.Pace {
+    init(of environment: [String: String]) throws(StartupError) {
+        func number(_ name: String) throws(StartupError) -> Int? {
+            guard let text = environment[name], !text.isEmpty else { return nil }
+            guard let number = Int(text), number > 0 else {
+                throw StartupError(
+                    line: "\(name) must be a positive whole number, not \"\(text)\"", isMisuse: true)
             }
-            rowsPerSecond = try number("GATEWAY_CONNECTORS_ROWS_PER_SECOND")
-            minimumJobMilliseconds = try number("GATEWAY_CONNECTORS_MINIMUM_MS").map(Int64.init)
+            return number
         }
+        rowsPerSecond = try number("GATEWAY_CONNECTORS_ROWS_PER_SECOND")
+        minimumJobMilliseconds = try number("GATEWAY_CONNECTORS_MINIMUM_MS").map(Int64.init)
     }
 }

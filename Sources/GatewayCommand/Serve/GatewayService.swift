@@ -1,192 +1,127 @@
 import Connectors
 import Crypto
-import Foundation
 import Gateway
 import Policy
 import Transport
 
 /// A served gateway with the parts that live beside the data path: policy files, certificates, secrets, and the connector
 /// service where it is in this process.
-final class GatewayService {
-    private let server: GatewayServer
+final class GatewayService: Sendable {
+    let server: GatewayServer
+    let policies: PolicyStore
+    let reloader: Reloader
+    /// What a person reads once requests are answered.
+    let banner: StartupBanner
     /// `nil` where the upstream is remote.
     private let connectors: ConnectorService?
-    private let upstreams: UpstreamSource
-    private let policies: PolicyStore
-    private let source: PolicySource
+    private let state: StateFolder
     private let logWriter: AccessLogWriter
-    private let reloader: Reloader
     private let upkeep: Upkeep
+    private let fileWatch: FileWatch
+    private let report: @Sendable (String) -> Void
 
-    static func start(_ arguments: Arguments) async throws -> GatewayService {
+    /// Reads all files, then binds the addresses. Requests are answered when it returns.
+    static func start(_ options: ServeOptions) async throws -> GatewayService {
         let descriptors = raiseDescriptorLimit()
-        // Before anything is made or read: what cannot be understood is the first thing to tell.
-        let flags = try ListenOptions.Flags(arguments)
-        let pace = try ConnectorOptions.Pace(of: ProcessInfo.processInfo.environment)
-        let state = try StateFolder(path: arguments.value("state") ?? "state")
-        let source = PolicySource(
-            folder: PolicyFolder(path: arguments.value("policies") ?? "policies"), demoTokenFile: state.demoTokenFile)
-        var (set, warnings) = try load(source)
-        var demoToken: String?
-        if set.organizations[demoOrganization] != nil {
-            demoToken = try state.makeDemoToken(organization: demoOrganization) {
-                StartupBanner.say("demo token, shown this once: \($0)")
-            }
-            if demoToken != nil { (set, warnings) = try load(source) }
-        }
-        show(warnings)
-        let addresses = try ListenOptions(flags, set.settings)
-        let certificates = CertificateSource(policyFolder: source.folder.path, state: state)
+        let state = try StateFolder(path: options.stateFolder)
+        let files = FileSources(policyFolder: options.policyFolder, state: state)
+        let initial = try InitialPolicies(files.policies, state, showToken: options.showToken)
+        let settings = initial.set.settings
+        let addresses = try ListenOptions(options.flags, settings)
         let ticketKeys = TicketKeys()
-        let loaded = try certificates.load(set.settings.tls, keys: ticketKeys)
-
-        let upstreams = UpstreamSource(policyFolder: source.folder.path)
-        let plan = try set.settings.upstream.map { try upstreams.load($0) }
-        var connectors: ConnectorService?
-        let policies = PolicyStore(
-            initial: set, warnings: warnings, now: { Int64(Date().timeIntervalSince1970) },
-            read: {
-                do throws(PolicyFolder.Unreadable) { return .files(try source.readSettled()) } catch {
-                    return .unreadable(error.message)
-                }
-            },
-            load: PolicySource.load)
-        let upstream: UpstreamMode
-        if let plan {
-            upstream = .remote(plan, journal: JournalFolder(path: state.path))
+        let certificates = try files.certificates.load(settings.tls, keys: ticketKeys)
+        let policies = initial.store(over: files.policies)
+        let upstream = try settings.upstream.map { try files.upstreams.load($0) }
+        let connectors: ConnectorService?
+        let mode: UpstreamMode
+        if let upstream {
+            connectors = nil
+            mode = .remote(upstream, journal: JournalFolder(path: state.path))
         } else {
-            let service = try ConnectorService.start(in: state, at: pace)
+            let service = try ConnectorService.start(in: state, at: options.pace)
             connectors = service
-            upstream = .inProcess(ConnectorUpstream(service: service))
+            mode = .inProcess(ConnectorUpstream(service: service))
         }
         let log = AccessLogQueue()
-        let logWriter = try AccessLogWriter(log)
-        let server: GatewayServer
-        do throws(GatewayStartError) {
-            server = try await GatewayServer.start(
-                .init(
-                    listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
-                    upstream: upstream,
-                    policies: policies, context: loaded.context, log: log, descriptors: descriptors,
-                    say: Help.complain))
-        } catch {
-            await connectors?.shutdown()
-            throw StartupError(line: error.description)
-        }
-        let reloader = Reloader(
+        let logWriter = try AccessLogWriter(log, write: options.writeLog)
+        let server = try await startServer(
             .init(
-                server: server, policies: policies, upstreams: upstreams, certificates: certificates,
-                ticketKeys: ticketKeys, start: StartSettings(set.settings, without: flags)), plan: plan)
+                listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
+                upstream: mode, policies: policies, context: certificates.context,
+                log: log, descriptors: descriptors, say: options.report),
+            connectors)
+        let reloader = Reloader(
+            of: server, policies: policies, files: files, ticketKeys: ticketKeys, upstream: upstream,
+            start: StartSettings(settings, overridden: options.flags.overridden), report: options.report)
         try reloader.begin()
-        let service = GatewayService(
-            server: server, connectors: connectors, upstreams: upstreams, policies: policies, source: source,
-            logWriter: logWriter, reloader: reloader,
-            upkeep: Upkeep(policies: policies, ticketKeys: ticketKeys, requests: reloader.requests))
-        StartupBanner(
-            server: server, set: set, state: state, isNewAuthority: loaded.isNewAuthority, isLocal: loaded.isLocal
-        )
-        .say(demoToken: demoToken)
-        return service
+        return GatewayService(
+            server, policies, reloader,
+            StartupBanner(
+                server: server, set: initial.set, state: state, isNewAuthority: certificates.isNewAuthority,
+                isLocal: certificates.isLocal, demoToken: initial.demoToken),
+            connectors, state, logWriter, files, ticketKeys, options.report)
     }
 
     private init(
-        server: GatewayServer, connectors: ConnectorService?, upstreams: UpstreamSource, policies: PolicyStore,
-        source: PolicySource, logWriter: AccessLogWriter, reloader: Reloader, upkeep: Upkeep
+        _ server: GatewayServer, _ policies: PolicyStore, _ reloader: Reloader, _ banner: StartupBanner,
+        _ connectors: ConnectorService?, _ state: StateFolder, _ logWriter: AccessLogWriter, _ files: FileSources,
+        _ ticketKeys: TicketKeys, _ report: @escaping @Sendable (String) -> Void
     ) {
-        self.logWriter = logWriter
         self.server = server
-        self.connectors = connectors
-        self.upstreams = upstreams
         self.policies = policies
-        self.source = source
         self.reloader = reloader
-        self.upkeep = upkeep
+        self.banner = banner
+        self.connectors = connectors
+        self.state = state
+        self.logWriter = logWriter
+        self.report = report
+        let requests = reloader.requests
+        upkeep = Upkeep(policies: policies, ticketKeys: ticketKeys, requests: requests)
+        fileWatch = FileWatch(files: files, policies: policies, requests: requests, report: report)
     }
 
-    static let demoOrganization = Organization.demoID
-
-    private static func load(_ source: PolicySource) throws -> (PolicySet, warnings: [Diagnostic]) {
-        let files: [PolicyFile]
-        do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
-            throw StartupError(line: error.message + " (--policies DIR names another folder)")
+    private static func startServer(
+        _ options: GatewayOptions, _ connectors: ConnectorService?
+    ) async throws(StartupError) -> GatewayServer {
+        do throws(GatewayStartError) { return try await GatewayServer.start(options) } catch {
+            await connectors?.shutdown()
+            throw StartupError(line: error.description)
         }
-        switch PolicySource.load(files) {
-        case .loaded(let set, let warnings): return (set, warnings)
-        case .refused(let diagnostics):
-            show(diagnostics)
-            if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
-                throw StartupError(
-                    line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
-            }
-            throw StartupError(
-                line:
-                    "the policies in \(source.folder.path) have mistakes, listed above; check them with: gateway policy check \(source.folder.path)"
-            )
-        }
-    }
-
-    private static func show(_ diagnostics: [Diagnostic]) {
-        StandardError.write(diagnostics.map { "\($0.rendered)\n" }.joined())
     }
 
     /// Serves until a signal ends it, then drains and stops.
     func run(until signals: SignalThread) async {
-        let watcher = watchFiles()
-        defer { _ = watcher }
-        let (server, policies, requests, upkeep) = (server, policies, reloader.requests, upkeep)
+        let watch = fileWatch.begin()
+        defer { _ = watch }
+        let (requests, upkeep) = (reloader.requests, upkeep)
         let isOrderly = await signals.attend(
             Duties(
-                reload: { requests.ask(because: .signal) }, tick: { upkeep.look() },
-                drain: { GatewayService.drain(server, policies.current.settings.timeouts, $0) }))
-        server.stop()
-        await connectors?.shutdown()
-        if !(await logWriter.finish(within: isOrderly ? .seconds(2) : .milliseconds(100))) {
-            Help.complain("nobody reads the access log: its last lines are lost")
-        }
-        Help.complain("stopped")
+                reload: { requests.ask(because: .signal) }, tick: { upkeep.look() }, drain: { self.drain($0) }))
+        await stop(logTimeout: isOrderly ? .seconds(2) : .milliseconds(100))
+        report("stopped")
     }
 
-    private static func drain(
-        _ server: GatewayServer, _ timeouts: GatewaySettings.Timeouts, _ signals: Signals
-    ) -> Bool {
-        Help.complain("draining: readiness fails now, new connections end in \(timeouts.drainDelay)")
+    private func drain(_ signals: Signals) -> Bool {
+        let timeouts = policies.current.settings.timeouts
+        report("draining: readiness fails now, new connections end in \(timeouts.drainDelay)")
         server.failReadiness()
         guard signals.wait(until: Instant.now() + timeouts.drainDelay) else { return false }
         server.beginDrain()
-        return signals.wait(until: Instant.now() + timeouts.drain, or: { server.openConnections == 0 })
+        return signals.wait(until: Instant.now() + timeouts.drain, or: { self.server.openConnections == 0 })
     }
 
-    /// A thread that reloads when a file changed.
-    private func watchFiles() -> WorkThread? {
-        let requests = reloader.requests
-        let source = source
-        let policies = policies
-        let upstreams = upstreams
-        let watched: @Sendable () -> [String: String] = {
-            source.identities(
-                of: source.folders
-                    + CertificateSource.folders(policies.current.settings.tls, policyFolder: source.folder.path)
-                    + upstreams.folders(policies.current.settings.upstream))
+    /// Ends everything, whatever it does; the last lines of the access log get so much time.
+    func stop(logTimeout: Duration) async {
+        server.stop()
+        await connectors?.shutdown()
+        if !(await logWriter.finish(within: logTimeout)) {
+            report("nobody reads the access log: its last lines are lost")
         }
-        return WorkThread(name: "file-watch") {
-            do throws(SystemError) {
-                var folders = watched()
-                var watcher = try FolderWatcher(Array(folders.keys))
-                // What changed since the start read it, and before there was a watch, is not missed either.
-                requests.ask(because: .changedFile)
-                while true {
-                    // No watch in a folder tells that it was replaced as a whole, or that a link to it was turned.
-                    while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)),
-                        watched() == folders
-                    {}
-                    // The new watch begins before the reload, which so misses nothing.
-                    folders = watched()
-                    watcher = try FolderWatcher(Array(folders.keys))
-                    requests.ask(because: .changedFile)
-                }
-            } catch {
-                Help.complain("changed files are not noticed (\(error)); send SIGHUP to reload")
-            }
-        }
+    }
+
+    /// In a process that goes on after `stop`: ends the reloads, and lets another gateway have the state folder.
+    func release() {
+        reloader.requests.end()
+        state.release()
     }
 }

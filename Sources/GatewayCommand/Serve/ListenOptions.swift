@@ -15,18 +15,13 @@ struct ListenOptions {
         var admin: SocketAddress??
         var workers: Int?
 
-        init(_ arguments: Arguments) throws(StartupError) {
-            if let text = arguments.value("listen") {
-                var addresses: [SocketAddress] = []
-                for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-                    addresses.append(try ListenOptions.address(String(part), "--listen"))
-                }
-                listen = addresses
-            }
-            if let text = arguments.value("admin") {
-                admin = text == "off" ? .some(nil) : try ListenOptions.address(text, "--admin")
-            }
-            workers = try ListenOptions.workers(arguments)
+        /// The policy's settings that a flag or variable decides, whatever the policy says.
+        var overridden: Set<String> {
+            var names: Set<String> = []
+            if listen != nil { names.insert("gateway.listen") }
+            if admin != nil { names.insert("gateway.admin") }
+            if workers != nil { names.insert("gateway.workers") }
+            return names
         }
     }
 
@@ -84,34 +79,23 @@ struct ListenOptions {
     }
 }
 
+extension ListenOptions.Flags {
+    init(_ arguments: Arguments) throws(StartupError) {
+        if let text = arguments.value("listen") {
+            var addresses: [SocketAddress] = []
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                addresses.append(try ListenOptions.address(String(part), "--listen"))
+            }
+            listen = addresses
+        }
+        if let text = arguments.value("admin") {
+            admin = text == "off" ? .some(nil) : try ListenOptions.address(text, "--admin")
+        }
+        workers = try ListenOptions.workers(arguments)
+    }
+}
+
 extension SocketAddress {
     /// `nil` for a name other than `localhost`.
     fileprivate init?(_ address: ListenAddress) { self.init(listeningOn: address.host, port: address.port) }
-}
-
-/// The settings of the policy that took effect with the start, and do not change before the next one.
-struct StartSettings: Sendable {
-    private let settings: GatewaySettings
-    /// Those that a flag or variable decides, whatever the policy says.
-    private let overridden: Set<String>
-
-    init(_ settings: GatewaySettings, without flags: ListenOptions.Flags) {
-        self.settings = settings
-        var overridden: Set<String> = []
-        if flags.listen != nil { overridden.insert("gateway.listen") }
-        if flags.admin != nil { overridden.insert("gateway.admin") }
-        if flags.workers != nil { overridden.insert("gateway.workers") }
-        self.overridden = overridden
-    }
-
-    /// The names of those that `new` would have otherwise.
-    func changed(in new: GatewaySettings) -> [String] {
-        let changes = [
-            ("gateway.listen", new.listen != settings.listen), ("gateway.admin", new.admin != settings.admin),
-            ("gateway.workers", new.workers != settings.workers),
-            ("gateway.sizes.bodyMemory", new.sizes.bodyMemoryBytes != settings.sizes.bodyMemoryBytes),
-            ("gateway.upstream", (new.upstream == nil) != (settings.upstream == nil)),
-        ]
-        return changes.filter { $0.1 && !overridden.contains($0.0) }.map(\.0)
-    }
 }

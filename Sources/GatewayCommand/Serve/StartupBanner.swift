@@ -10,8 +10,10 @@ struct StartupBanner {
     let state: StateFolder
     let isNewAuthority: Bool
     let isLocal: Bool
+    /// Where the start made one: the only time anyone can see it.
+    let demoToken: String?
 
-    func say(demoToken: String?) {
+    func say() {
         for address in server.listening { StartupBanner.say("listening on https://\(address)") }
         if let admin = server.adminListening { StartupBanner.say("admin on http://\(admin)") }
         StartupBanner.say("policy version \(set.shortVersion)")
@@ -19,11 +21,11 @@ struct StartupBanner {
             StartupBanner.say(
                 "certificate authority \(absolute(state.authorityFile))\(isNewAuthority ? " (made just now)" : "")")
         }
-        if set.organizations[GatewayService.demoOrganization] != nil, let address = server.listening.first {
+        if set.organizations[InitialPolicies.demoOrganization] != nil, let address = server.listening.first {
             let authority = isLocal ? "--cacert \(quoted(absolute(state.authorityFile))) " : ""
             let token = demoToken ?? "$TOKEN"
             let path =
-                "/v1/organizations/\(GatewayService.demoOrganization)/knowledge/connectors/connections/conn_abc123/state"
+                "/v1/organizations/\(InitialPolicies.demoOrganization)/knowledge/connectors/connections/conn_abc123/state"
             StartupBanner.say(
                 demoToken == nil
                     ? "try, with TOKEN set to the demo token that the first start showed (to see a new one, delete \(absolute(state.demoTokenFile)) and start again):"

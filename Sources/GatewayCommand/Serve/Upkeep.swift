@@ -13,10 +13,10 @@ final class Upkeep: Sendable {
 
     private let policies: PolicyStore
     private let ticketKeys: TicketKeys
-    private let requests: Reloader.Requests
+    private let requests: ReloadRequests
     private let times = Mutex(Times())
 
-    init(policies: PolicyStore, ticketKeys: TicketKeys, requests: Reloader.Requests) {
+    init(policies: PolicyStore, ticketKeys: TicketKeys, requests: ReloadRequests) {
         self.policies = policies
         self.ticketKeys = ticketKeys
         self.requests = requests

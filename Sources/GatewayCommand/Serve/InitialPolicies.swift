@@ -1,0 +1,61 @@
+import Foundation
+import Gateway
+import Policy
+
+/// The policies that a start finds, with a demo token where the policies have the demo's organization.
+struct InitialPolicies {
+    let set: PolicySet
+    let warnings: [Diagnostic]
+    /// Where this start made one: the only time anyone can see it.
+    let demoToken: String?
+
+    static let demoOrganization = Organization.demoID
+
+    /// Prints warnings and mistakes to standard error. `showToken` gets a new demo token before it becomes valid.
+    init(_ source: PolicySource, _ state: StateFolder, showToken: (String) -> Void) throws {
+        var (set, warnings) = try InitialPolicies.load(source)
+        var token: String?
+        if set.organizations[InitialPolicies.demoOrganization] != nil {
+            token = try state.makeDemoToken(organization: InitialPolicies.demoOrganization, show: showToken)
+            if token != nil { (set, warnings) = try InitialPolicies.load(source) }
+        }
+        InitialPolicies.show(warnings)
+        (self.set, self.warnings, demoToken) = (set, warnings, token)
+    }
+
+    /// The store that begins with these policies and reads `source` again.
+    func store(over source: PolicySource) -> PolicyStore {
+        PolicyStore(
+            initial: set, warnings: warnings, now: { Int64(Date().timeIntervalSince1970) },
+            read: {
+                do throws(PolicyFolder.Unreadable) { return .files(try source.readSettled()) } catch {
+                    return .unreadable(error.message)
+                }
+            },
+            load: PolicySource.load)
+    }
+
+    private static func load(_ source: PolicySource) throws(StartupError) -> (PolicySet, warnings: [Diagnostic]) {
+        let files: [PolicyFile]
+        do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
+            throw StartupError(line: error.message + " (--policies DIR names another folder)")
+        }
+        switch PolicySource.load(files) {
+        case .loaded(let set, let warnings): return (set, warnings)
+        case .refused(let diagnostics):
+            show(diagnostics)
+            if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
+                throw StartupError(
+                    line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
+            }
+            throw StartupError(
+                line:
+                    "the policies in \(source.folder.path) have mistakes, listed above; check them with: gateway policy check \(source.folder.path)"
+            )
+        }
+    }
+
+    private static func show(_ diagnostics: [Diagnostic]) {
+        StandardError.write(diagnostics.map { "\($0.rendered)\n" }.joined())
+    }
+}
