@@ -161,7 +161,13 @@ package final class GatewayServer: Sendable {
         let cluster = UpstreamCluster(plan, say: say)
         await monitor?.resolveNames(of: cluster)
         for worker in workers {
-            await withTaskExecutorPreference(worker.loop) { [jobs] in worker.adopt(cluster, jobs) }
+            // A message to the loop: a preference for its executor would leave the caller's actor on the thread it is on.
+            await withCheckedContinuation { done in
+                worker.loop.perform { [jobs] in
+                    worker.adopt(cluster, jobs)
+                    done.resume()
+                }
+            }
         }
         shared.shows(cluster)
     }
