@@ -12,6 +12,7 @@ internal import Transport
 struct ConnectorCall {
     private let method: HTTPMethod
     private let target: [UInt8]
+    private let route: ConnectorRoute
     private let organization: String
     private let trace: TraceContext
     /// The gateway's field says nothing, or two things.
@@ -22,6 +23,7 @@ struct ConnectorCall {
         let bytes = request.headBytes
         method = head.method
         target = bytes.array(head.originForm)
+        route = ConnectorRoute(target)
         if let range = head.traceparent {
             trace = TraceContext(traceparent: bytes.extracting(range), random: &random)
         } else {
@@ -33,7 +35,10 @@ struct ConnectorCall {
         }
         // An empty field is the mistake of a gateway that knows no organization: the path must not stand in for it.
         isDoubtful = named.count > 1 || named.first == ""
-        organization = named.first ?? ConnectorRoute(target).organization ?? ""
+        let ofPath = route.organization.map {
+            bytes.text(head.path.lowerBound + $0.lowerBound..<head.path.lowerBound + $0.upperBound)
+        }
+        organization = named.first ?? ofPath ?? ""
     }
 
     /// Whose share of the memory for bodies it counts against.
@@ -41,7 +46,8 @@ struct ConnectorCall {
 
     func request(with body: [UInt8]) -> ConnectorRequest {
         ConnectorRequest(
-            method: method.name, target: target, organization: organization, body: body, traceID: trace.traceID.text)
+            method: method.name, target: target, route: route, organization: organization, body: body,
+            traceID: trace.traceID.text)
     }
 
     /// The answer to a read, a refusal for the head alone, or `nil` where the body or the disk is needed.
@@ -52,7 +58,7 @@ struct ConnectorCall {
     }
 
     func answer(to failure: Failure) -> ConnectorAnswer {
-        ConnectorAnswer(failure, trace: trace, isAirweave: ConnectorRoute(target).isAirweave)
+        ConnectorAnswer(failure, trace: trace, isAirweave: route.isAirweave)
     }
 
     private var isHealthProbe: Bool {

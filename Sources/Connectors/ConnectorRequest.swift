@@ -3,6 +3,8 @@ package struct ConnectorRequest: Sendable {
     package let method: String
     /// The raw target, path and query, as it came.
     package let target: [UInt8]
+    /// What the target asks for.
+    package let route: ConnectorRoute
     /// For whom the request is made: the organization of the path, or of the credential where the path names none. Empty
     /// when nobody named one.
     package let organization: String
@@ -10,13 +12,35 @@ package struct ConnectorRequest: Sendable {
     /// Goes into the envelope of an error; empty where whoever asks writes that itself.
     package let traceID: String
 
-    package init(method: String, target: [UInt8], organization: String, body: [UInt8], traceID: String) {
+    /// `route` is what is known of the target; without it the target is read.
+    package init(
+        method: String, target: [UInt8], route: ConnectorRoute? = nil, organization: String, body: [UInt8],
+        traceID: String
+    ) {
         self.method = method
         self.target = target
+        self.route = route ?? ConnectorRoute(target)
         self.organization = organization
         self.body = body
         self.traceID = traceID
     }
+}
+
+extension ConnectorRequest {
+    /// The ids that the target names, as they came.
+    var connectionID: String { text(route.connection) }
+    var jobID: String { text(route.job) }
+
+    /// Whether the path names another organization than the one for which the request is made.
+    var isOfAnotherOrganization: Bool {
+        guard let range = route.organization else { return false }
+        let (path, own) = (target.span.extracting(range), organization.utf8.span)
+        guard path.count == own.count else { return true }
+        for index in path.indices where path[index] != own[index] { return true }
+        return false
+    }
+
+    private func text(_ range: Range<Int>) -> String { String(decoding: target[range], as: UTF8.self) }
 }
 
 /// What the connector service answers.

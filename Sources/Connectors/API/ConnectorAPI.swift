@@ -6,32 +6,29 @@ extension ConnectorService {
     ///
     /// Reading a connection's state costs about a microsecond: its bytes are ready.
     package func respond(to request: ConnectorRequest) -> ConnectorResponse? {
-        let route = ConnectorRoute(request.target)
-        do throws(APIError) { return try read(route, request) } catch { return refuse(error, route, request) }
+        do throws(APIError) { return try read(request) } catch { return refuse(error, request) }
     }
 
     /// Answers any request. A change is answered when it is durable.
     package func perform(_ request: ConnectorRequest) async -> ConnectorResponse {
-        let route = ConnectorRoute(request.target)
         do throws(APIError) {
-            if let answer = try read(route, request) { return answer }
-            guard request.method == "GET" || request.method == "HEAD" else { return try await write(route, request) }
-            let list = try JobList(route, request, store)
+            if let answer = try read(request) { return answer }
+            guard request.method == "GET" || request.method == "HEAD" else { return try await write(request) }
+            let list = try JobList(request, store)
             return await sideThreads.run { list.answer() }
-        } catch { return refuse(error, route, request) }
+        } catch { return refuse(error, request) }
     }
 
-    private func refuse(
-        _ error: APIError, _ route: ConnectorRoute, _ request: ConnectorRequest
-    ) -> ConnectorResponse {
-        error.response(traceID: request.traceID, isAirweave: route.isAirweave, now: now())
+    private func refuse(_ error: APIError, _ request: ConnectorRequest) -> ConnectorResponse {
+        error.response(traceID: request.traceID, isAirweave: request.route.isAirweave, now: now())
     }
 
-    private func read(_ route: ConnectorRoute, _ request: ConnectorRequest) throws(APIError) -> ConnectorResponse? {
+    private func read(_ request: ConnectorRequest) throws(APIError) -> ConnectorResponse? {
+        let route = request.route
         // The gateway has seen to this already; another organization's path is like an absent one in any case.
-        if let organization = route.organization, organization != request.organization { throw .connectionNotFound }
+        if request.isOfAnotherOrganization { throw .connectionNotFound }
         let isRead = request.method == "GET" || request.method == "HEAD"
-        if isRead, case .state(let id) = route.operation { return try state(of: id, request) }
+        if isRead, route.operation == .state { return try state(of: request.connectionID, request) }
         guard route.operation != .none else { throw .notFound }
         guard !request.organization.isEmpty else { throw .organizationRequired }
         guard isRead ? route.methods.contains("GET") : route.methods.contains(request.method) else {
@@ -39,41 +36,40 @@ extension ConnectorService {
         }
         guard isRead else { return nil }
         switch route.operation {
-        case .jobs: return try JobList(route, request, store).tryAnswer()
-        case .job(let id):
-            let job = try job(id, request)
+        case .jobs: return try JobList(request, store).tryAnswer()
+        case .job:
+            let job = try job(request.jobID, request)
             return ok { $0.job(job) }
         case .connections: return connections(request)
-        case .connection(let id):
-            let definition = try definition(id, request)
+        case .connection:
+            let definition = try definition(request.connectionID, request)
             return ok { $0.connection(definition) }
         case .sourceConnections: return sourceConnections(request)
-        case .sourceConnection(let id):
+        case .sourceConnection:
+            let id = request.connectionID
             _ = try sourceDefinition(id, request)
             let entry = try entry(id, request)
             return ok { writer in
                 if let definition = entry.definition { writer.sourceConnection(entry, definition, since: started) }
             }
-        case .sourceJobs(let id): return try sourceJobs(id, route, request)
+        case .sourceJobs: return try sourceJobs(request.connectionID, request)
         case .state, .refresh, .clear, .retry, .run, .cancelSourceJob, .none: return nil
         }
     }
 
-    private func write(_ route: ConnectorRoute, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse
-    {
-        switch route.operation {
-        case .state(let id): return try await replaceState(of: id, request)
-        case .refresh(let id): return try await refresh(id, request)
-        case .clear(let id): return try await clear(id, request)
+    private func write(_ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
+        switch request.route.operation {
+        case .state: return try await replaceState(of: request.connectionID, request)
+        case .refresh: return try await refresh(request.connectionID, request)
+        case .clear: return try await clear(request.connectionID, request)
         case .jobs: return try await trigger(request)
-        case .job(let id):
-            _ = try await cancel(id, request, isAirweave: false)
+        case .job:
+            _ = try await cancel(request.jobID, request, isAirweave: false)
             return ConnectorResponse(status: 204)
-        case .retry(let id): return try await retry(id, request)
-        case .run(let id):
-            return try await run(id, QueryParameters(request.target, from: route.query), request)
-        case .cancelSourceJob(let id, let job):
-            let cancelled = try await cancelSourceJob(job, of: id, request)
+        case .retry: return try await retry(request.jobID, request)
+        case .run: return try await run(request.connectionID, QueryParameters(of: request.target), request)
+        case .cancelSourceJob:
+            let cancelled = try await cancelSourceJob(request.jobID, of: request.connectionID, request)
             return ok { $0.syncJob(cancelled) }
         case .connections, .connection, .sourceConnections, .sourceConnection, .sourceJobs, .none: throw .notFound
         }
@@ -149,10 +145,8 @@ extension ConnectorService {
     }
 
     /// A bare array, newest first.
-    private func sourceJobs(
-        _ id: String, _ route: ConnectorRoute, _ request: ConnectorRequest
-    ) throws(APIError) -> ConnectorResponse {
-        let limit = try QueryParameters(request.target, from: route.query).integer("limit", in: 1...1000, default: 100)
+    private func sourceJobs(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectorResponse {
+        let limit = try QueryParameters(of: request.target).integer("limit", in: 1...1000, default: 100)
         _ = try sourceDefinition(id, request)
         let jobs = try entry(id, request).jobs.all.suffix(limit)
         return ok { writer in

@@ -9,8 +9,8 @@ struct JobList: Sendable {
     /// One history per connection.
     private let histories: [[JobHistory.Snapshot]]
 
-    init(_ route: ConnectorRoute, _ request: ConnectorRequest, _ store: StateStore) throws(APIError) {
-        let query = try JobQuery(QueryParameters(request.target, from: route.query))
+    init(_ request: ConnectorRequest, _ store: StateStore) throws(APIError) {
+        let query = try JobQuery(QueryParameters(of: request.target))
         let organization = request.organization
         let wanted = query.connection.map { ConnectionKey(organization: organization, id: $0) }
         self.query = query

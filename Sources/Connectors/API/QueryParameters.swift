@@ -7,8 +7,10 @@ struct QueryParameters {
 
     private var pairs: [(name: String, value: String)] = []
 
-    init(_ target: [UInt8], from start: Int) throws(APIError) {
-        for pair in target[start...].split(separator: UInt8(ascii: "&")) {
+    /// The query of a target: what is behind its first `?`.
+    init(of target: [UInt8]) throws(APIError) {
+        guard let mark = target.firstIndex(of: UInt8(ascii: "?")) else { return }
+        for pair in target[(mark + 1)...].split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = parts.first.flatMap(Self.decoded),
                 let value = Self.decoded(parts.count > 1 ? parts[1] : [])

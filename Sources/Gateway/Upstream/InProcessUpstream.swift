@@ -1,4 +1,5 @@
 package import HTTP
+package import Policy
 
 /// The connector service of this process, as the gateway sees it.
 package protocol InProcessUpstream: JobDirectory {
@@ -33,6 +34,8 @@ package struct UpstreamRequest: Sendable {
     package let method: HTTPMethod
     /// The request target as the client sent it.
     package let target: [UInt8]
+    /// What the route's pattern found in the target.
+    package let captures: RouteCaptures
     package let body: [UInt8]
     /// The organization the caller was confined to.
     package let organization: String

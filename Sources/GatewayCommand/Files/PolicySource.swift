@@ -1,3 +1,4 @@
+import Connectors
 import Crypto
 import Foundation
 import Policy
@@ -28,7 +29,9 @@ struct PolicySource: Sendable {
     }
 
     static func load(_ files: [PolicyFile]) -> PolicyLoad {
-        PolicySet.load(files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970))
+        PolicySet.load(
+            files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970),
+            servicePaths: ConnectorRoute.paths)
     }
 
     /// The folder and all folders in it that policies are read from, to be watched for changes.

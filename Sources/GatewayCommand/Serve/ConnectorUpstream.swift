@@ -1,6 +1,7 @@
 import Connectors
 import Gateway
 import HTTP
+import Policy
 
 /// The connector service of this process as the gateway's upstream: no socket, no copy of the answer.
 struct ConnectorUpstream: InProcessUpstream {
@@ -31,8 +32,14 @@ struct ConnectorUpstream: InProcessUpstream {
 
 extension ConnectorRequest {
     fileprivate init(_ request: UpstreamRequest) {
+        // The path begins the target, so that places in the path are places in the target.
+        let captures = request.captures
+        let route = captures.servicePath.map {
+            ConnectorRoute(
+                path: $0, organization: captures.organization, connection: captures.connection, job: captures.job)
+        }
         self.init(
-            method: request.method.name, target: request.target, organization: request.organization,
+            method: request.method.name, target: request.target, route: route, organization: request.organization,
             body: request.body,
             // The gateway writes the trace id itself, into the envelope it makes of every error.
             traceID: "")

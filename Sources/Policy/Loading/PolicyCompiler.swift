@@ -30,13 +30,14 @@ struct PolicyCompiler {
         }
     }
 
-    func compile(version: String) -> PolicySet {
+    func compile(version: String, servicePaths: [String]) -> PolicySet {
         let concurrency = compileConcurrency()
         let routes = compileRoutes(concurrency)
         let organizations = compileOrganizations()
         return PolicySet(
             version: version, settings: documents.settings,
-            routes: RouteTable(routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }),
+            routes: RouteTable(
+                routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }, servicePaths: servicePaths),
             organizations: organizations, limits: base.map(\.rule), limitRules: rules.all, concurrency: concurrency,
             scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }

@@ -9,10 +9,11 @@ extension PolicySet {
     /// Reads, checks and compiles a policy set. All mistakes of all files are found at once.
     ///
     /// `sha256` is the hash function; `now`, in seconds since the epoch, decides which tokens and overrides
-    /// are reported as expired, and nothing else. `trouble` is asked about each file that the policies name, as it is written
+    /// are reported as expired, and nothing else. `servicePaths` are the paths that the service behind the gateway knows, as
+    /// policies write them: ``RouteCaptures/servicePath`` tells which of them was matched. `trouble` is asked about each file that the policies name, as it is written
     /// there; what it finds is a warning.
     package static func load(
-        files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64,
+        files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64, servicePaths: [String] = [],
         trouble: (_ path: String) -> FileTrouble? = { _ in nil }
     ) -> PolicyLoad {
         let sources = PolicyFiles(files: files)
@@ -22,7 +23,8 @@ extension PolicySet {
         guard !sources.report.hasErrors else { return .refused(sources.report.diagnostics) }
         sources.report.lintFiles(trouble)
         let version = sha256(sources.canonicalForm.span)
-        let set = PolicyCompiler(documents, sources.report).compile(version: hexadecimal(version))
+        let set = PolicyCompiler(documents, sources.report).compile(
+            version: hexadecimal(version), servicePaths: servicePaths)
         return .loaded(set, warnings: sources.report.diagnostics)
     }
 

@@ -109,16 +109,22 @@ package enum ConnectionSource: Equatable, Sendable {
     case job
 }
 
-/// Where the variable parts of a path are, as offsets into it.
+/// Where the variable parts of a path are, as offsets into it, and which of the service's paths it is.
 package struct RouteCaptures: Equatable, Sendable {
     package var organization: Range<Int>?
     package var connection: Range<Int>?
     package var job: Range<Int>?
+    /// Which of the service's own paths the matched pattern is: a position in the `servicePaths` that the set was loaded
+    /// with. `nil` where it is none of them.
+    package var servicePath: Int?
 
-    package init(organization: Range<Int>? = nil, connection: Range<Int>? = nil, job: Range<Int>? = nil) {
+    package init(
+        organization: Range<Int>? = nil, connection: Range<Int>? = nil, job: Range<Int>? = nil, servicePath: Int? = nil
+    ) {
         self.organization = organization
         self.connection = connection
         self.job = job
+        self.servicePath = servicePath
     }
 
     /// Where the first of them begins; `nil` where there is none.

@@ -9,6 +9,15 @@ struct RoutePattern: Sendable {
         case capture(Capture)
         /// `**` at the end: one or more segments.
         case rest
+
+        fileprivate var text: String {
+            switch self {
+            case .literal(let bytes): String(decoding: bytes, as: UTF8.self)
+            case .capture(.any): "*"
+            case .capture(let capture): "{\(capture.rawValue)}"
+            case .rest: "**"
+            }
+        }
     }
 
     /// The variable parts that mean something to the gateway, and `*` for those that do not.
@@ -19,6 +28,12 @@ struct RoutePattern: Sendable {
 
     /// The most segments a pattern may have.
     static let maxSegments = 16
+
+    /// The path as a policy writes it.
+    var path: String {
+        guard !segments.isEmpty else { return "/" }
+        return segments.map { "/\($0.text)" }.joined()
+    }
 }
 
 /// A set of the methods that routes can have.

@@ -63,17 +63,22 @@ package struct RouteTable: Sendable {
     /// A whole pattern: its route, and which segments its captures are.
     private struct PatternEnd {
         var route: Int32
+        /// Which of the service's paths it is; -1: none.
+        var servicePath: Int32
         var organization: Int8 = -1
         var connection: Int8 = -1
         var job: Int8 = -1
     }
 
-    /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same.
-    init(routes: [Route], patterns: [[RoutePattern]]) {
+    /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same. `servicePaths` are the
+    /// paths of the service behind the gateway, as policies write them.
+    init(routes: [Route], patterns: [[RoutePattern]], servicePaths: [String] = []) {
         self.routes = routes
         jobPaths = JobPaths(routes: routes, patterns: patterns)
         for (route, patterns) in zip(routes, patterns) {
-            for pattern in patterns { insert(pattern, of: route) }
+            for pattern in patterns {
+                insert(pattern, of: route, servicePath: servicePaths.firstIndex(of: pattern.path) ?? -1)
+            }
         }
     }
 
@@ -120,6 +125,7 @@ extension RouteTable {
             if pattern.organization >= 0 { captures.organization = walk.segment(pattern.organization) }
             if pattern.connection >= 0 { captures.connection = walk.segment(pattern.connection) }
             if pattern.job >= 0 { captures.job = walk.segment(pattern.job) }
+            if pattern.servicePath >= 0 { captures.servicePath = Int(pattern.servicePath) }
             return .route(routes[Int(pattern.route)], captures)
         }
         let family = walk.family ?? .other
@@ -255,8 +261,8 @@ extension RouteTable {
 }
 
 extension RouteTable {
-    private mutating func insert(_ pattern: RoutePattern, of route: Route) {
-        var end = PatternEnd(route: Int32(route.index))
+    private mutating func insert(_ pattern: RoutePattern, of route: Route, servicePath: Int) {
+        var end = PatternEnd(route: Int32(route.index), servicePath: Int32(servicePath))
         var node = 0
         note(route.family, at: node)
         for (depth, segment) in pattern.segments.enumerated() {

@@ -169,7 +169,7 @@ import Testing
         for (offset, limit) in [(0, 1), (0, 100), (70, 20), (1500, 100), (9990, 20), (10_000, 5), (Int.max, 100)] {
             let order = isDescending ? "DESC" : "ASC"
             let target = "/?job_type=sync&offset=\(offset)&limit=\(limit)&order_by=createdAt|\(order)"
-            let query = try JobQuery(QueryParameters(Array(target.utf8), from: 2))
+            let query = try JobQuery(QueryParameters(of: Array(target.utf8)))
             let (page, total) = query.select(from: histories)
             #expect(total == all.count)
             #expect(page.map(\.job.id) == Array(all.dropFirst(offset).prefix(limit)))

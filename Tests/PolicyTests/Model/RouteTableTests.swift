@@ -68,6 +68,39 @@ struct RouteTableTests {
         #expect(other == RouteCaptures(organization: 18..<19, job: 25..<30))
     }
 
+    @Test("The match tells which of the service's paths it is")
+    func servicePath() throws {
+        let text = """
+            {
+              scopes: { s: {} },
+              routes: {
+                state: { match: "GET /v1/{organization}/{connection}/state", scope: "s" },
+                other: { match: "GET /{organization}/*/state", scope: "s" },
+                rest: { match: "GET /v1/{organization}/**", scope: "s" },
+                root: { match: "GET /", public: true },
+              },
+            }
+            """
+        let load = PolicySet.load(
+            files: [PolicyFile(name: "a.json5", bytes: Array(text.utf8))], sha256: stubHash, now: testNow,
+            servicePaths: [
+                "/other", "/v1/{organization}/{connection}/state", "/{organization}/{connection}/state", "/",
+            ])
+        guard case .loaded(let set, _) = load else {
+            Issue.record("\(load)")
+            return
+        }
+        func found(_ path: String) -> Int? {
+            guard case .route(_, let captures) = set.routes.match("GET", path) else { return nil }
+            return captures.servicePath
+        }
+        #expect(found("/v1/o/c/state") == 1)
+        #expect(found("/v1/o/c/state/") == 1)
+        #expect(found("/o/c/state") == nil)
+        #expect(found("/v1/o/c/other") == nil)
+        #expect(found("/") == 3)
+    }
+
     @Test(
         "A path that can be read in two ways is refused",
         arguments: [

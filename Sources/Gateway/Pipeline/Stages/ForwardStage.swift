@@ -49,8 +49,8 @@ final class ForwardStage {
         _ request: borrowing Request, _ body: [UInt8], _ grant: Grant, _ exchange: borrowing Exchange
     ) -> UpstreamRequest {
         UpstreamRequest(
-            method: request.head.method, target: request.bytes(request.head.originForm), body: body,
-            organization: grant.organization?.id ?? "", trace: exchange.trace)
+            method: request.head.method, target: request.bytes(request.head.originForm),
+            captures: grant.captures, body: body, organization: grant.organization?.id ?? "", trace: exchange.trace)
     }
 }
 
