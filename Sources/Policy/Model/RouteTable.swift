@@ -1,85 +1,16 @@
 /// All routes, compiled into a tree over path segments.
-///
-/// The tree lies in flat arrays of trivial values, so that a match walks it without reference
-/// counting and without allocation.
 package struct RouteTable: Sendable {
     /// In the order of their index.
     package let routes: [Route]
-    private var nodes: [Node] = [Node()]
-    private var edges: [Edge] = []
-    private var text: [UInt8] = []
-    private var methods: [MethodTable] = []
-    private var ends: [PatternEnd] = []
+    private let tree: RouteTree
     private let jobPaths: JobPaths
-
-    /// A point in a path. Children and edges are positions in the arrays, -1 where there are none.
-    private struct Node {
-        var firstEdge: Int32 = -1
-        var capture: Int32 = -1
-        /// What ends here, and what goes on with `**`: positions in `methods`.
-        var here: Int32 = -1
-        var rest: Int32 = -1
-        /// The family of all routes below, `other` if they differ.
-        var family: RouteFamily?
-    }
-
-    /// A literal segment to a child.
-    private struct Edge {
-        var start: Int32
-        var count: Int32
-        var child: Int32
-        var next: Int32
-    }
-
-    /// The pattern of each method, as a position in `ends`.
-    private struct MethodTable {
-        var methods: RouteMethods = []
-        var ends: (Int32, Int32, Int32, Int32, Int32, Int32) = (-1, -1, -1, -1, -1, -1)
-
-        subscript(_ index: Int) -> Int32 {
-            get {
-                switch index {
-                case 0: ends.0
-                case 1: ends.1
-                case 2: ends.2
-                case 3: ends.3
-                case 4: ends.4
-                default: ends.5
-                }
-            }
-            set {
-                switch index {
-                case 0: ends.0 = newValue
-                case 1: ends.1 = newValue
-                case 2: ends.2 = newValue
-                case 3: ends.3 = newValue
-                case 4: ends.4 = newValue
-                default: ends.5 = newValue
-                }
-            }
-        }
-    }
-
-    /// A whole pattern: its route, and which segments its captures are.
-    private struct PatternEnd {
-        var route: Int32
-        /// Which of the service's paths it is; -1: none.
-        var servicePath: Int32
-        var organization: Int8 = -1
-        var connection: Int8 = -1
-        var job: Int8 = -1
-    }
 
     /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same. `servicePaths` are the
     /// paths of the service behind the gateway, as policies write them.
     init(routes: [Route], patterns: [[RoutePattern]], servicePaths: [String] = []) {
         self.routes = routes
+        tree = RouteTree(routes: routes, patterns: patterns, servicePaths: servicePaths)
         jobPaths = JobPaths(routes: routes, patterns: patterns)
-        for (route, patterns) in zip(routes, patterns) {
-            for pattern in patterns {
-                insert(pattern, of: route, servicePath: servicePaths.firstIndex(of: pattern.path) ?? -1)
-            }
-        }
     }
 
     /// The path at which the upstream of a family shows one job or several, `nil` where no route of it can be filled in.
@@ -120,7 +51,7 @@ extension RouteTable {
             return .ambiguousPath(walk.family ?? .other)
         }
         if let end {
-            let pattern = ends[end]
+            let pattern = tree.ends[end]
             var captures = RouteCaptures()
             if pattern.organization >= 0 { captures.organization = walk.segment(pattern.organization) }
             if pattern.connection >= 0 { captures.connection = walk.segment(pattern.connection) }
@@ -161,27 +92,36 @@ extension RouteTable {
 
     /// Searches below `node` for the rest of the path from `start` on.
     private func search(_ path: Span<UInt8>, node: Int32, at start: Int, depth: Int, _ walk: inout Walk) -> Int? {
-        let here = nodes[Int(node)]
-        if depth > walk.deepest {
-            walk.deepest = depth
-            walk.family = here.family
-        }
-        guard start < path.count else {
-            walk.isNamed = walk.isNamed || here.here >= 0
-            return find(here.here, &walk)
-        }
-
-        var edgeIndex = here.firstEdge
-        while edgeIndex >= 0 {
-            let edge = edges[Int(edgeIndex)]
-            edgeIndex = edge.next
-            switch compare(edge, with: path, at: start) {
-            case .same:
-                let next = start + Int(edge.count) + 1
-                if let found = search(path, node: edge.child, at: next, depth: depth + 1, &walk) { return found }
-            case .sameInOtherCase: walk.isAmbiguous = true
-            case .different: break
+        var (node, start, depth) = (node, start, depth)
+        var here = tree.nodes[Int(node)]
+        descent: while true {
+            if depth > walk.deepest {
+                walk.deepest = depth
+                walk.family = here.family
             }
+            guard start < path.count else {
+                walk.isNamed = walk.isNamed || here.here >= 0
+                return find(here.here, &walk)
+            }
+            for index in tree.edges(of: here, for: path, at: start) {
+                let edge = tree.edges[index]
+                switch compare(edge, with: path, at: start) {
+                case .same:
+                    let next = start + Int(edge.count) + 1
+                    guard edge.isOnlyWay else {
+                        if let found = search(path, node: edge.child, at: next, depth: depth + 1, &walk) {
+                            return found
+                        }
+                        continue
+                    }
+                    (node, start, depth) = (edge.child, next, depth + 1)
+                    here = tree.nodes[Int(node)]
+                    continue descent
+                case .sameInOtherCase: walk.isAmbiguous = true
+                case .different: break
+                }
+            }
+            break
         }
         if here.capture >= 0 {
             var end = start
@@ -208,7 +148,7 @@ extension RouteTable {
 
     private func find(_ table: Int32, _ walk: inout Walk) -> Int? {
         guard table >= 0 else { return nil }
-        let table = methods[Int(table)]
+        let table = tree.methods[Int(table)]
         walk.allowed.formUnion(table.methods)
         guard !walk.method.isEmpty, walk.method != .options else { return nil }
         if table.methods.contains(walk.method) { return Int(table[walk.method.index]) }
@@ -218,10 +158,10 @@ extension RouteTable {
 
     private enum Comparison { case same, sameInOtherCase, different }
 
-    private func compare(_ edge: Edge, with path: Span<UInt8>, at start: Int) -> Comparison {
+    private func compare(_ edge: RouteTree.Edge, with path: Span<UInt8>, at start: Int) -> Comparison {
         let end = start + Int(edge.count)
         guard end == path.count || (end < path.count && path[end] == .slash) else { return .different }
-        let literal = text.span.extracting(Int(edge.start)..<Int(edge.start + edge.count))
+        let literal = tree.text.span.extracting(Int(edge.start)..<Int(edge.start + edge.count))
         let segment = path.extracting(start..<end)
         var difference: UInt8 = 0
         for offset in 0..<literal.count { difference |= literal[offset] ^ segment[offset] }
@@ -260,77 +200,8 @@ extension RouteTable {
     }
 }
 
-extension RouteTable {
-    private mutating func insert(_ pattern: RoutePattern, of route: Route, servicePath: Int) {
-        var end = PatternEnd(route: Int32(route.index), servicePath: Int32(servicePath))
-        var node = 0
-        note(route.family, at: node)
-        for (depth, segment) in pattern.segments.enumerated() {
-            switch segment {
-            case .literal(let bytes):
-                node = child(of: node, named: bytes)
-            case .capture(let capture):
-                switch capture {
-                case .organization: end.organization = Int8(depth)
-                case .connection: end.connection = Int8(depth)
-                case .job: end.job = Int8(depth)
-                case .any: break
-                }
-                if nodes[node].capture < 0 {
-                    nodes[node].capture = Int32(nodes.count)
-                    nodes.append(Node())
-                }
-                node = Int(nodes[node].capture)
-            case .rest:
-                add(end, pattern.methods, to: \.rest, of: node)
-                return
-            }
-            note(route.family, at: node)
-        }
-        add(end, pattern.methods, to: \.here, of: node)
-    }
-
-    private mutating func add(
-        _ end: PatternEnd, _ allowed: RouteMethods, to table: WritableKeyPath<Node, Int32>, of node: Int
-    ) {
-        if nodes[node][keyPath: table] < 0 {
-            nodes[node][keyPath: table] = Int32(methods.count)
-            methods.append(MethodTable())
-        }
-        let position = Int(nodes[node][keyPath: table])
-        for (method, _) in RouteMethods.named where allowed.contains(method) {
-            // A pattern with the method spelled out wins over one with `*`.
-            if methods[position].methods.contains(method), allowed == .any { continue }
-            methods[position].methods.insert(method)
-            methods[position][method.index] = Int32(ends.count)
-        }
-        ends.append(end)
-    }
-
-    private mutating func child(of node: Int, named bytes: [UInt8]) -> Int {
-        var edgeIndex = nodes[node].firstEdge
-        while edgeIndex >= 0 {
-            let edge = edges[Int(edgeIndex)]
-            if text[Int(edge.start)..<Int(edge.start + edge.count)].elementsEqual(bytes) { return Int(edge.child) }
-            edgeIndex = edge.next
-        }
-        edges.append(
-            Edge(
-                start: Int32(text.count), count: Int32(bytes.count), child: Int32(nodes.count),
-                next: nodes[node].firstEdge))
-        text.append(contentsOf: bytes)
-        nodes[node].firstEdge = Int32(edges.count - 1)
-        nodes.append(Node())
-        return nodes.count - 1
-    }
-
-    private mutating func note(_ family: RouteFamily, at node: Int) {
-        nodes[node].family = nodes[node].family.map { $0 == family ? family : .other } ?? family
-    }
-}
-
 extension UInt8 {
-    fileprivate static let slash = UInt8(ascii: "/")
+    static let slash = UInt8(ascii: "/")
 
     fileprivate var isASCIILetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
 
