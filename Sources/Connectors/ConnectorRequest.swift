@@ -1,3 +1,5 @@
+package import JSON
+
 /// A request for the connector service, already authenticated and authorized.
 package struct ConnectorRequest: Sendable {
     package let method: String
@@ -9,19 +11,22 @@ package struct ConnectorRequest: Sendable {
     /// when nobody named one.
     package let organization: String
     package let body: [UInt8]
+    /// The body, where somebody has read it as JSON before.
+    package let bodyValue: JSONValue?
     /// Goes into the envelope of an error; empty where whoever asks writes that itself.
     package let traceID: String
 
-    /// `route` is what is known of the target; without it the target is read.
+    /// `route` and `bodyValue` are what is known of target and body; without them they are read.
     package init(
         method: String, target: [UInt8], route: ConnectorRoute? = nil, organization: String, body: [UInt8],
-        traceID: String
+        bodyValue: JSONValue? = nil, traceID: String
     ) {
         self.method = method
         self.target = target
         self.route = route ?? ConnectorRoute(target)
         self.organization = organization
         self.body = body
+        self.bodyValue = bodyValue
         self.traceID = traceID
     }
 }

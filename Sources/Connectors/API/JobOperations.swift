@@ -151,22 +151,7 @@ extension ConnectorService {
         writer.endObject()
     }
 
-    /// 122 random bits or more, in the form of the family.
     private func newID(_ family: ConnectionDefinition.Family) -> String {
-        var bytes = random().littleEndianBytes + random().littleEndianBytes
-        let digits = Array("0123456789abcdef".utf8)
-        guard family == .airweave else {
-            return "job_"
-                + String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-        }
-        // RFC 9562, section 5.4: version 4, variant 10.
-        bytes[6] = bytes[6] & 0x0F | 0x40
-        bytes[8] = bytes[8] & 0x3F | 0x80
-        var text: [UInt8] = []
-        for (index, byte) in bytes.enumerated() {
-            if [4, 6, 8, 10].contains(index) { text.append(UInt8(ascii: "-")) }
-            text += [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return String(decoding: text, as: UTF8.self)
+        JobID.text(random(), random(), isUUID: family == .airweave)
     }
 }

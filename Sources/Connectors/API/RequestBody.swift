@@ -13,6 +13,11 @@ struct RequestBody: Sendable {
                 status: 400, code: "INVALID_JSON", message: "The body is not valid JSON: \(error.message).",
                 details: [("field", .string("body")), ("reason", .string(error.message))])
         }
+        try self.init(bytes, read: value, known: known)
+    }
+
+    /// The same for bytes that were read before.
+    init(_ bytes: [UInt8], read value: JSONValue, known: [String]) throws(APIError) {
         guard let members = value.object else { throw .invalid("body", "must be a JSON object") }
         for member in members where !known.contains(where: member.name.hasSameBytes) {
             throw .invalid(member.name, "is unknown; known are \(known.joined(separator: ", "))")
@@ -74,6 +79,7 @@ extension ConnectorService {
     }
 
     func body(of request: ConnectorRequest, known: [String]) async throws(APIError) -> RequestBody {
-        try await aside(request) { () throws(APIError) in try RequestBody(request.body, known: known) }
+        if let value = request.bodyValue { return try RequestBody(request.body, read: value, known: known) }
+        return try await aside(request) { () throws(APIError) in try RequestBody(request.body, known: known) }
     }
 }

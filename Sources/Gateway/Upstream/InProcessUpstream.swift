@@ -1,4 +1,5 @@
 package import HTTP
+package import JSON
 package import Policy
 
 /// The connector service of this process, as the gateway sees it.
@@ -37,6 +38,8 @@ package struct UpstreamRequest: Sendable {
     /// What the route's pattern found in the target.
     package let captures: RouteCaptures
     package let body: [UInt8]
+    /// The body as JSON, where a stage has read it.
+    package let bodyValue: JSONValue?
     /// The organization the caller was confined to.
     package let organization: String
     package let trace: TraceContext

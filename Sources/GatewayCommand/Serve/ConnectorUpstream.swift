@@ -40,7 +40,7 @@ extension ConnectorRequest {
         }
         self.init(
             method: request.method.name, target: request.target, route: route, organization: request.organization,
-            body: request.body,
+            body: request.body, bodyValue: request.bodyValue,
             // The gateway writes the trace id itself, into the envelope it makes of every error.
             traceID: "")
     }

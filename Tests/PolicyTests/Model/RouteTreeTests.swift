@@ -104,10 +104,12 @@ struct RouteTreeTests {
                 segments[index] = ["one", "jobs", "a", "STATE", "s3"].randomElement(using: &random) ?? "one"
             }
             switch (segments[index], Int.random(in: 0..<20, using: &random)) {
-            case ("**", _): segments[index] = ["x", "x/y", "", "..", "a%20b", "x/"].randomElement(using: &random) ?? "x"
+            case ("**", _):
+                segments[index] = ["x", "x/y", "", "..", "a%20b", "x/"].randomElement(using: &random) ?? "x"
             case (let text, 0): segments[index] = text.uppercased()
             case (let text, 1): segments[index] = text + "x"
-            case (_, 2): segments[index] = ["", ".", "..", "%61", "s1", "jobs", "a"].randomElement(using: &random) ?? ""
+            case (_, 2):
+                segments[index] = ["", ".", "..", "%61", "s1", "jobs", "a"].randomElement(using: &random) ?? ""
             default: break
             }
         }
@@ -149,15 +151,19 @@ struct RouteTreeTests {
         }
     }
 
-    @Test("Many siblings are each found, and refused in other case where a variable could take them", arguments: [false, true])
+    @Test(
+        "Many siblings are each found, and refused in other case where a variable could take them",
+        arguments: [false, true])
     func siblings(hasVariable: Bool) throws {
         var routes = (0..<1000).map { "r\($0): { match: \"GET /v1/{organization}/sibling\($0)\", scope: \"s\" }" }
         if hasVariable { routes.append("r1000: { match: \"GET /v1/{organization}/{connection}\", scope: \"s\" }") }
         let table = try policySet("{ scopes: { s: {} }, routes: { \(routes.joined(separator: ",\n")) } }").routes
         for index in 0..<1000 {
             #expect(Self.describe(table.match("GET", "/v1/o/sibling\(index)")) == "route \(index)")
-            #expect(Self.describe(table.match("GET", "/v1/o/Sibling\(index)")) == (hasVariable ? "ambiguous" : "nothing"))
-            #expect(Self.describe(table.match("GET", "/v1/o/sibling\(index)x")) == (hasVariable ? "route 1000" : "nothing"))
+            #expect(
+                Self.describe(table.match("GET", "/v1/o/Sibling\(index)")) == (hasVariable ? "ambiguous" : "nothing"))
+            #expect(
+                Self.describe(table.match("GET", "/v1/o/sibling\(index)x")) == (hasVariable ? "route 1000" : "nothing"))
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import HTTP
+internal import JSON
 internal import Policy
 internal import Transport
 
@@ -27,6 +28,8 @@ struct Exchange: ~Copyable {
     /// The answer is a head only.
     var isHead = false
     var bodyBytes = 0
+    /// The body as JSON, where a stage has read it.
+    var body: JSONValue?
     /// What the body takes of the memory for all bodies.
     var allowance = BodyMemoryPermit()
     /// Its place among the requests under way to a remote upstream.

@@ -50,7 +50,8 @@ final class ForwardStage {
     ) -> UpstreamRequest {
         UpstreamRequest(
             method: request.head.method, target: request.bytes(request.head.originForm),
-            captures: grant.captures, body: body, organization: grant.organization?.id ?? "", trace: exchange.trace)
+            captures: grant.captures, body: body, bodyValue: exchange.body, organization: grant.organization?.id ?? "",
+            trace: exchange.trace)
     }
 }
 

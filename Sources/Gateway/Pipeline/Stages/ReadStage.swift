@@ -59,13 +59,14 @@ final class ReadStage {
         _ exchange: inout Exchange
     ) async throws(Failure) {
         if grant.needsConnection {
-            exchange.connectionID = try await connectionID(in: body, of: request, for: grant, jobs)
+            exchange.connectionID = try await connectionID(in: body, of: request, for: grant, jobs, &exchange)
         }
         exchange.mark(.read)
     }
 
     private func connectionID(
-        in body: ForwardedBody, of request: borrowing Request, for grant: Grant, _ jobs: JobObserver?
+        in body: ForwardedBody, of request: borrowing Request, for grant: Grant, _ jobs: JobObserver?,
+        _ exchange: inout Exchange
     ) async throws(Failure) -> String? {
         let path = request.bytes(request.head.path)
         switch grant.route.connection {
@@ -83,7 +84,12 @@ final class ReadStage {
             {
                 throw Failure(.invalidField(name: names[0], reason: "belongs in the body, not in the query"), at: .read)
             }
-            return try connectionID(in: bytes, names: names)
+            let value: JSONValue
+            do throws(JSONError) { value = try JSONValue.read(bytes.span) } catch {
+                throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
+            }
+            exchange.body = value
+            return try connectionID(in: value, names: names)
         case .job:
             guard let range = grant.captures.job, let organization = grant.organization else { return nil }
             let job = path.span.text(range)
@@ -103,11 +109,7 @@ final class ReadStage {
 
     /// The connection that a body names. The same field under two spellings must agree: the upstream may read either. A
     /// spelling that only a lenient reader takes for the field is refused.
-    private func connectionID(in body: [UInt8], names: [String]) throws(Failure) -> String {
-        let value: JSONValue
-        do throws(JSONError) { value = try JSONValue.read(body.span) } catch {
-            throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
-        }
+    private func connectionID(in value: JSONValue, names: [String]) throws(Failure) -> String {
         guard let members = value.object else {
             throw Failure(.invalidField(name: names[0], reason: "the body must be a JSON object"), at: .read)
         }
