@@ -59,6 +59,7 @@ final class TestGateway {
         options.pace.minimumJobMilliseconds = setup.jobMilliseconds
         options.writeLog = { log.add($0) }
         options.report = { _ = reports.add(Array("\($0)\n".utf8)) }
+        options.showDiagnostics = { _ in }
         options.showToken = { _ in }
         return TestGateway(try await GatewayService.start(options), folder, log, reports)
     }

@@ -25,7 +25,8 @@ final class GatewayService: Sendable {
         let descriptors = raiseDescriptorLimit()
         let state = try StateFolder(path: options.stateFolder)
         let files = FileSources(policyFolder: options.policyFolder, state: state)
-        let initial = try InitialPolicies(files.policies, state, showToken: options.showToken)
+        let initial = try InitialPolicies(
+            files.policies, state, showDiagnostics: options.showDiagnostics, showToken: options.showToken)
         let settings = initial.set.settings
         let addresses = try ListenOptions(options.flags, settings)
         let ticketKeys = TicketKeys()

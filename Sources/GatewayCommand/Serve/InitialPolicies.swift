@@ -11,15 +11,17 @@ struct InitialPolicies {
 
     static let demoOrganization = Organization.demoID
 
-    /// Prints warnings and mistakes to standard error. `showToken` gets a new demo token before it becomes valid.
-    init(_ source: PolicySource, _ state: StateFolder, showToken: (String) -> Void) throws {
-        var (set, warnings) = try InitialPolicies.load(source)
+    /// `showDiagnostics` gets mistakes and warnings; `showToken` a new demo token before it becomes valid.
+    init(
+        _ source: PolicySource, _ state: StateFolder, showDiagnostics: (String) -> Void, showToken: (String) -> Void
+    ) throws {
+        var (set, warnings) = try InitialPolicies.load(source, showDiagnostics)
         var token: String?
         if set.organizations[InitialPolicies.demoOrganization] != nil {
             token = try state.makeDemoToken(organization: InitialPolicies.demoOrganization, show: showToken)
-            if token != nil { (set, warnings) = try InitialPolicies.load(source) }
+            if token != nil { (set, warnings) = try InitialPolicies.load(source, showDiagnostics) }
         }
-        InitialPolicies.show(warnings)
+        showDiagnostics(InitialPolicies.text(warnings))
         (self.set, self.warnings, demoToken) = (set, warnings, token)
     }
 
@@ -35,7 +37,9 @@ struct InitialPolicies {
             load: PolicySource.load)
     }
 
-    private static func load(_ source: PolicySource) throws(StartupError) -> (PolicySet, warnings: [Diagnostic]) {
+    private static func load(
+        _ source: PolicySource, _ showDiagnostics: (String) -> Void
+    ) throws(StartupError) -> (PolicySet, warnings: [Diagnostic]) {
         let files: [PolicyFile]
         do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
             throw StartupError(line: error.message + " (--policies DIR names another folder)")
@@ -43,7 +47,7 @@ struct InitialPolicies {
         switch PolicySource.load(files) {
         case .loaded(let set, let warnings): return (set, warnings)
         case .refused(let diagnostics):
-            show(diagnostics)
+            showDiagnostics(text(diagnostics))
             if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
                 throw StartupError(
                     line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
@@ -55,7 +59,7 @@ struct InitialPolicies {
         }
     }
 
-    private static func show(_ diagnostics: [Diagnostic]) {
-        StandardError.write(diagnostics.map { "\($0.rendered)\n" }.joined())
+    private static func text(_ diagnostics: [Diagnostic]) -> String {
+        diagnostics.map { "\($0.rendered)\n" }.joined()
     }
 }

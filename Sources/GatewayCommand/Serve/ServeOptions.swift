@@ -14,6 +14,8 @@ struct ServeOptions: Sendable {
     var writeLog: @Sendable ([UInt8]) -> Int = { StandardStream.output.write($0) }
     /// Tells the operator what happens while the gateway runs, a line at a time.
     var report: @Sendable (String) -> Void = { Help.complain($0) }
+    /// Shows mistakes and warnings of the policies that the start finds, as text of several lines.
+    var showDiagnostics: @Sendable (String) -> Void = { StandardError.write($0) }
     /// Shows a demo token that was made just now, before it becomes valid.
     var showToken: @Sendable (String) -> Void = { StartupBanner.say("demo token, shown this once: \($0)") }
 }
