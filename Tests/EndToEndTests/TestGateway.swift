@@ -60,6 +60,7 @@ final class TestGateway {
         options.writeLog = { log.add($0) }
         options.report = { _ = reports.add(Array("\($0)\n".utf8)) }
         options.showDiagnostics = { _ in }
+        options.showWarning = { _ in }
         options.showToken = { _ in }
         return TestGateway(try await GatewayService.start(options), folder, log, reports)
     }

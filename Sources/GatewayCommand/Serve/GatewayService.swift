@@ -53,7 +53,8 @@ final class GatewayService: Sendable {
             connectors)
         let reloader = Reloader(
             of: server, policies: policies, files: files, ticketKeys: ticketKeys, upstream: upstream,
-            start: StartSettings(settings, overridden: options.flags.overridden), report: options.report)
+            start: StartSettings(settings, overridden: options.flags.overridden), report: options.report,
+            showWarning: options.showWarning)
         try reloader.begin()
         return GatewayService(
             server, policies, reloader,

@@ -16,6 +16,8 @@ struct ServeOptions: Sendable {
     var report: @Sendable (String) -> Void = { Help.complain($0) }
     /// Shows mistakes and warnings of the policies that the start finds, as text of several lines.
     var showDiagnostics: @Sendable (String) -> Void = { StandardError.write($0) }
+    /// Shows a warning of policies that were reloaded; must not wait for its reader.
+    var showWarning: @Sendable (String) -> Void = { StandardError.say($0) }
     /// Shows a demo token that was made just now, before it becomes valid.
     var showToken: @Sendable (String) -> Void = { StartupBanner.say("demo token, shown this once: \($0)") }
 }

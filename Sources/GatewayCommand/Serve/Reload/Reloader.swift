@@ -14,6 +14,8 @@ actor Reloader {
     private let start: StartSettings
     /// Tells the operator what became of a reload, a line at a time.
     private let report: @Sendable (String) -> Void
+    /// Shows a warning of the policies, as it stands in the report of a check.
+    private let showWarning: @Sendable (String) -> Void
     /// What the server was given last; `nil` where the upstream is in this process.
     private var upstream: UpstreamConfiguration?
     /// What was reported last.
@@ -22,7 +24,8 @@ actor Reloader {
     /// `upstream` is what the server was started with, as is `start`.
     init(
         of server: GatewayServer, policies: PolicyStore, files: FileSources, ticketKeys: TicketKeys,
-        upstream: UpstreamConfiguration?, start: StartSettings, report: @escaping @Sendable (String) -> Void
+        upstream: UpstreamConfiguration?, start: StartSettings, report: @escaping @Sendable (String) -> Void,
+        showWarning: @escaping @Sendable (String) -> Void
     ) {
         self.server = server
         self.policies = policies
@@ -31,6 +34,7 @@ actor Reloader {
         self.upstream = upstream
         self.start = start
         self.report = report
+        self.showWarning = showWarning
         warnings = policies.snapshot().warnings
     }
 
@@ -76,7 +80,7 @@ actor Reloader {
             report("policies not reloaded (\(reason)), the last good set stays in force:\n\(text)")
         }
         if tellsWarnings {
-            for warning in status.warnings { StandardError.say(warning) }
+            for warning in status.warnings { showWarning(warning) }
             warnings = status.warnings
         }
         let waiting = start.changed(in: status.set.settings)
