@@ -2,7 +2,7 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The stages of a request, in order. Each is a line of `answer`, and has a file in `Stages`.
+// The stages of a request, in the order of their work, and where each is written. `answer` runs them.
 //
 //  stage         | refuses with            | file
 //  ------------- | ----------------------- | -------------------------------------------------
@@ -41,8 +41,9 @@ final class Pipeline: @unchecked Sendable {
 
     // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
     private let decider: DecideStage
-    // Cut point: `limits` and `leases` are all that knows of the stores in memory, `RateLimiter` and `LeaseTable`. A store over
-    // the network goes behind them, and makes their lines in `answer` wait.
+    // Cut point: a store over the network goes behind `limits` and `leases`, which know `RateLimiter` and `LeaseTable`, the stores in
+    // memory. Their lines in `answer` must wait then; so must a refund (`end`, `NormalizeStage`) and what settles a lease
+    // (`NormalizeStage`, `ResponseRelay`, LeaseSync). `tryAnswer` must leave such requests to `answer`.
     private let limits: LimitStage
     private let leases: LeaseStage
     private let reader: ReadStage
@@ -108,6 +109,9 @@ final class Pipeline: @unchecked Sendable {
                 response = try await forward(body, for: grant, lease, &stream, &exchange, &cache.identity)
                 await leases.recordCancellation(grant, stream.request, response)
             } catch { response = end(&exchange, with: error) }
+        case .respond(let status, let grant):
+            if let owner = grant.owner { stream.owner = owner }
+            response = Response(status: status)
         case let decision: response = end(&exchange, with: decision)
         }
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
@@ -133,6 +137,9 @@ final class Pipeline: @unchecked Sendable {
                 try limits.chargeWork(grant, &exchange, now: loop.now)
                 response = try local.tryForward(for: grant, stream, &exchange)
             } catch { response = end(&exchange, with: error) }
+        case .respond(let status, let grant):
+            if let owner = grant.owner { stream.owner = owner }
+            response = Response(status: status)
         case let decision: response = end(&exchange, with: decision)
         }
         if !respond(response, &exchange, &stream) { stream.append(response.body) }
@@ -187,7 +194,6 @@ extension Pipeline {
     /// The decision alone answers the request.
     private func end(_ exchange: inout Exchange, with decision: Decision) -> Response {
         switch decision {
-        case .respond(let status, _): return Response(status: status)
         case .options(let allow, _): return Response(status: 204, fields: [(name: "Allow", value: allow)])
         case .refuse(let refusal):
             do throws(Failure) {
@@ -196,7 +202,7 @@ extension Pipeline {
             exchange.endingStage = refusal.stage
             exchange.origin = .client
             return ErrorResponse(.refusal(refusal, credential: exchange.credentialField)).rendered(for: exchange, clock)
-        case .forward: preconditionFailure("a grant goes through the stages")
+        case .forward, .respond: preconditionFailure("a grant is answered by the stages, or by its route")
         }
     }
 

@@ -28,8 +28,8 @@ struct Exchange: ~Copyable {
     /// The answer is a head only.
     var isHead = false
     var bodyBytes = 0
-    /// The body as JSON, where a stage has read it.
-    var body: JSONValue?
+    /// The body as JSON, where a stage has read it for the connector service of this process; it goes there with the request.
+    var bodyValue: JSONValue?
     /// What the body takes of the memory for all bodies.
     var allowance = BodyMemoryPermit()
     /// Its place among the requests under way to a remote upstream.

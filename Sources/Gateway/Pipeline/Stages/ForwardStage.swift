@@ -21,7 +21,7 @@ final class ForwardStage {
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .forward) }
-        let request = upstreamRequest(stream.request, bytes, grant, exchange)
+        let request = upstreamRequest(stream.request, bytes, grant, &exchange)
         lease?.forwarded(at: stream.now)
         let answer: UpstreamResponse
         if let atOnce = upstream.tryAnswer(request) {
@@ -39,18 +39,19 @@ final class ForwardStage {
     func tryForward(for grant: Grant, _ stream: borrowing some ClientStream & ~Copyable, _ exchange: inout Exchange)
         throws(Failure) -> Response
     {
-        let request = upstreamRequest(stream.request, [], grant, exchange)
+        let request = upstreamRequest(stream.request, [], grant, &exchange)
         guard let answer = upstream.tryAnswer(request) else { throw Failure(.internalError, at: .forward) }
         exchange.mark(.forward)
         return normalizer.normalize(answer, settling: nil, &exchange, now: stream.now)
     }
 
     private func upstreamRequest(
-        _ request: borrowing Request, _ body: [UInt8], _ grant: Grant, _ exchange: borrowing Exchange
+        _ request: borrowing Request, _ body: [UInt8], _ grant: Grant, _ exchange: inout Exchange
     ) -> UpstreamRequest {
         UpstreamRequest(
             method: request.head.method, target: request.bytes(request.head.originForm),
-            captures: grant.captures, body: body, bodyValue: exchange.body, organization: grant.organization?.id ?? "",
+            captures: grant.captures, body: body, bodyValue: exchange.bodyValue.take(),
+            organization: grant.organization?.id ?? "",
             trace: exchange.trace)
     }
 }

@@ -88,7 +88,8 @@ final class ReadStage {
             do throws(JSONError) { value = try JSONValue.read(bytes.span) } catch {
                 throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
             }
-            exchange.body = value
+            // A tree takes more memory than its bytes, so nobody keeps it who does not read it.
+            if local != nil { exchange.bodyValue = value }
             return try connectionID(in: value, names: names)
         case .job:
             guard let range = grant.captures.job, let organization = grant.organization else { return nil }
