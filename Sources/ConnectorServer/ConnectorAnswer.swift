@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Connectors
 internal import Gateway
 internal import HTTP

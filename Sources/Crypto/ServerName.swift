@@ -1,3 +1,4 @@
+internal import Bytes
 internal import COpenSSL
 internal import Glibc
 
@@ -18,7 +19,7 @@ enum ServerName: Equatable {
             return
         }
         let name = text.hasSuffix(".") ? text.dropLast() : Substring(text)
-        let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        let labels = name.utf8.split(separator: .dot, omittingEmptySubsequences: false)
         let isSound = labels.allSatisfy { label in
             (1...63).contains(label.count) && label.allSatisfy(ServerName.isNameByte)
         }
@@ -27,12 +28,7 @@ enum ServerName: Equatable {
     }
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
+        byte.isLetterOrDigit || byte == .hyphen || byte == .underscore
     }
 
     var text: String {

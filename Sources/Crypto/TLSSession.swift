@@ -1,3 +1,4 @@
+internal import Bytes
 internal import COpenSSL
 
 /// How far one non-blocking operation on a session got.
@@ -70,7 +71,7 @@ package enum TLSProgress: Equatable, Sendable {
     /// `mutating`, like `version`, only because Swift cannot borrow the payload of an optional noncopyable value.
     package mutating func peerSpeaksPlainText() -> Bool {
         guard let byte = unsafe state.pointee.firstByte else { return false }
-        return (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+        return byte.isLetter
     }
 
     /// Goes on with the handshake as far as the socket lets it: call again when that is ready for what the result names.

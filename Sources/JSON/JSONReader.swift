@@ -1,3 +1,5 @@
+internal import Bytes
+
 extension JSONValue {
     /// Reads one whole text.
     ///

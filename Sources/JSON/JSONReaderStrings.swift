@@ -1,3 +1,5 @@
+internal import Bytes
+
 extension JSONReader {
     /// Reads the string whose opening quote is at `at`.
     mutating func string(_ input: Span<UInt8>, closing: UInt8) throws(JSONError) -> String {
@@ -95,14 +97,11 @@ extension JSONReader {
     }
 
     private mutating func hex(_ input: Span<UInt8>, digits: Int) -> UInt32? {
-        guard at + digits <= input.count else { return nil }
-        var value: UInt32 = 0
-        for index in at..<at + digits {
-            guard let digit = input[index].hexDigit else { return nil }
-            value = value << 4 | UInt32(digit)
+        guard at + digits <= input.count, let value = UInt64(hex: input.extracting(at..<at + digits)) else {
+            return nil
         }
         at += digits
-        return value
+        return UInt32(truncatingIfNeeded: value)
     }
 
     private func append(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {

@@ -1,3 +1,5 @@
+internal import Bytes
+
 extension JSONReader {
     /// Reads the number that starts at `at`.
     mutating func number(_ input: Span<UInt8>) throws(JSONError) -> JSONNumber {
@@ -8,7 +10,7 @@ extension JSONReader {
         }
         if syntax == .json5, hasHexPrefix(input) {
             at += 2
-            guard skip(input, while: \.isHexDigit) > 0 else { throw invalidNumber(input, start: start) }
+            guard skip(input, while: { $0.isHexDigit }) > 0 else { throw invalidNumber(input, start: start) }
         } else {
             try decimal(input, start: start)
         }
@@ -18,18 +20,18 @@ extension JSONReader {
 
     private mutating func decimal(_ input: Span<UInt8>, start: Int) throws(JSONError) {
         let first = at
-        let whole = skip(input, while: \.isDigit)
+        let whole = skip(input, while: { $0.isDigit })
         if whole > 1, input[first] == UInt8(ascii: "0") { throw error(.leadingZero, start..<at) }
         guard whole > 0 || syntax == .json5 else { throw invalidNumber(input, start: start) }
         if takes(.dot, input) {
-            let fraction = skip(input, while: \.isDigit)
+            let fraction = skip(input, while: { $0.isDigit })
             guard fraction > 0 || (syntax == .json5 && whole > 0) else { throw invalidNumber(input, start: start) }
         } else if whole == 0 {
             throw invalidNumber(input, start: start)
         }
         if takes(UInt8(ascii: "e"), input) || takes(UInt8(ascii: "E"), input) {
             if !takes(UInt8(ascii: "-"), input) { _ = takes(UInt8(ascii: "+"), input) }
-            guard skip(input, while: \.isDigit) > 0 else { throw invalidNumber(input, start: start) }
+            guard skip(input, while: { $0.isDigit }) > 0 else { throw invalidNumber(input, start: start) }
         }
     }
 
@@ -110,44 +112,8 @@ extension JSONReader {
 }
 
 extension UInt8 {
-    static let tab = UInt8(ascii: "\t")
-    static let lineFeed = UInt8(ascii: "\n")
-    static let carriageReturn = UInt8(ascii: "\r")
-    static let space = UInt8(ascii: " ")
-    static let quote = UInt8(ascii: "\"")
-    static let apostrophe = UInt8(ascii: "'")
-    static let backslash = UInt8(ascii: "\\")
-    static let slash = UInt8(ascii: "/")
-    static let asterisk = UInt8(ascii: "*")
-    static let comma = UInt8(ascii: ",")
-    static let colon = UInt8(ascii: ":")
-    static let dot = UInt8(ascii: ".")
-    static let openBrace = UInt8(ascii: "{")
-    static let closeBrace = UInt8(ascii: "}")
-    static let openBracket = UInt8(ascii: "[")
-    static let closeBracket = UInt8(ascii: "]")
-
-    var isDigit: Bool { UInt8(ascii: "0")...UInt8(ascii: "9") ~= self }
-
-    var isHexDigit: Bool { hexDigit != nil }
-
-    var isNumberByte: Bool { isWordByte || self == .dot || self == UInt8(ascii: "+") || self == UInt8(ascii: "-") }
+    var isNumberByte: Bool { isWordByte || self == .dot || self == UInt8(ascii: "+") || self == .hyphen }
 
     /// What may follow in a word: `true`, `connection_id`, `$ref`.
-    var isWordByte: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "$"): true
-        default: false
-        }
-    }
-
-    var hexDigit: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
+    var isWordByte: Bool { isLetterOrDigit || self == .underscore || self == UInt8(ascii: "$") }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Writes JSON into a byte array, commas included.
 ///
 /// The caller keeps the order: a `name` before each value of an object, every `begin` with its
@@ -45,9 +47,7 @@ package struct JSONWriter: Sendable {
             quote(valid.span)
             bytes.append(.quote)
         } else {
-            var copy: [UInt8] = []
-            for index in text.indices { copy.append(text[index]) }
-            quote(String(decoding: copy, as: UTF8.self))
+            quote(text.text(text.indices))
         }
         needsComma = true
     }
@@ -81,7 +81,7 @@ package struct JSONWriter: Sendable {
     /// Writes a value that is JSON already.
     package mutating func raw(_ json: Span<UInt8>) {
         startValue()
-        copy(json, 0..<json.count)
+        bytes.append(bytes: json)
         needsComma = true
     }
 
@@ -153,15 +153,8 @@ extension JSONWriter {
     }
 
     private mutating func append(digitsOf value: some BinaryInteger) {
-        guard let small = Int64(exactly: value) else { return append(value.description) }
-        if small < 0 { bytes.append(UInt8(ascii: "-")) }
-        var rest = small.magnitude
-        let first = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
-            rest /= 10
-        } while rest > 0
-        bytes[first...].reverse()
+        guard let small = Int(exactly: value) else { return append(value.description) }
+        bytes.append(decimal: small)
     }
 
     private mutating func quote(_ text: String) {
@@ -176,19 +169,11 @@ extension JSONWriter {
     private mutating func quote(_ text: Span<UInt8>) {
         var start = 0
         for index in 0..<text.count where text[index].needsEscape {
-            copy(text, start..<index)
+            bytes.append(text, start..<index)
             escape(text[index])
             start = index + 1
         }
-        copy(text, start..<text.count)
-    }
-
-    /// One check of the capacity for all bytes, so that the loop becomes a copy of memory.
-    private mutating func copy(_ span: Span<UInt8>, _ range: Range<Int>) {
-        let part = span.extracting(range)
-        bytes.append(addingCapacity: part.count) { output in
-            for index in 0..<part.count { output.append(part[index]) }
-        }
+        bytes.append(text, start..<text.count)
     }
 
     private mutating func escape(_ byte: UInt8) {
@@ -202,13 +187,8 @@ extension JSONWriter {
         case 0x0C: append("\\f")
         default:
             append("\\u00")
-            bytes.append(hexDigit(byte >> 4))
-            bytes.append(hexDigit(byte & 15))
+            bytes.append(hex: UInt64(byte), digits: 2)
         }
-    }
-
-    private func hexDigit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }
 

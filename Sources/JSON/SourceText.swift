@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// A text with a name, and the way from byte offsets to lines and columns.
 package struct SourceText: Sendable {
     /// The name shown to people, as a rule a path.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// The parameters of a query, percent-decoded. Unknown ones are ignored, as clients send their own.
@@ -60,11 +61,10 @@ struct QueryParameters {
                 index += 1
                 continue
             }
-            guard index + 2 < text.endIndex,
-                let value = UInt8(String(decoding: text[index + 1...index + 2], as: UTF8.self), radix: 16),
-                text[index + 1] != UInt8(ascii: "+")
+            guard index + 2 < text.endIndex, let high = text[index + 1].hexDigitValue,
+                let low = text[index + 2].hexDigitValue
             else { return nil }
-            bytes.append(value)
+            bytes.append(high << 4 | low)
             index += 3
         }
         return String(validating: bytes, as: UTF8.self)

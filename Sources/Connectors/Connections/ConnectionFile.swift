@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// Reads `connectors.json5`, which defines the connections.
@@ -163,9 +164,6 @@ extension String {
     /// Whether this can stand in a path and in a file name as it is.
     fileprivate var isPlainName: Bool {
         !isEmpty && utf8.count <= 128
-            && utf8.allSatisfy {
-                (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x5F
-                    || $0 == 0x2D
-            }
+            && utf8.allSatisfy { $0.isLetterOrDigit || $0 == .underscore || $0 == .hyphen }
     }
 }

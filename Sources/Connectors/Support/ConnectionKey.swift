@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Names one connection; ids are unique within an organization only.
 struct ConnectionKey: Hashable, Sendable {
     let organization: String
@@ -16,9 +18,9 @@ extension String {
         guard utf8.count == 36 else { return false }
         for (index, byte) in utf8.enumerated() {
             switch index {
-            case 8, 13, 18, 23: guard byte == UInt8(ascii: "-") else { return false }
+            case 8, 13, 18, 23: guard byte == .hyphen else { return false }
             default:
-                guard (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte | 0x20) else { return false }
+                guard byte.isHexDigit else { return false }
             }
         }
         return true

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The `WWW-Authenticate` of an answer (RFC 6750, section 3).
 package enum BearerChallenge: Equatable, Sendable {
     /// No credential was given: no `error`, so that nothing is told to who has not tried.

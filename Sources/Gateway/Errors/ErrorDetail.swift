@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// A value in the `details` of an error envelope.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// Which fields of an upstream's error reach the client with the envelope that replaces its body: what clients act on, and no

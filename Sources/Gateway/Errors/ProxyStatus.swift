@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// One member of `Proxy-Status` (RFC 9209): which layer is at fault, told to whoever looks for the fault.
@@ -43,7 +44,7 @@ package struct ProxyStatus: Equatable, Sendable {
 extension String {
     /// Whether a structured field holds this as a token (RFC 9651, section 3.3.4).
     fileprivate var isStructuredToken: Bool {
-        guard let first = utf8.first, first.lowered &- 0x61 < 26 || first == UInt8(ascii: "*") else { return false }
+        guard let first = utf8.first, first.isLetter || first == UInt8(ascii: "*") else { return false }
         return utf8.allSatisfy { $0.isTokenByte || $0 == .colon || $0 == .slash }
     }
 }

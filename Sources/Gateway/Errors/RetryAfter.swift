@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// How long an upstream asks its clients to wait, in the one form that all of them understand: whole seconds, at least one.
@@ -70,7 +71,7 @@ package enum RetryAfter {
             let whole = parts.first
         else { return nil }
         guard !isNegative else { return 0 }
-        let isRoundedUp = parts.count == 2 && parts[1].utf8.contains { $0 != 0x30 }
+        let isRoundedUp = parts.count == 2 && parts[1].utf8.contains { $0 != .zeroDigit }
         let number = Int(whole) ?? .max
         return isRoundedUp && number < .max ? number + 1 : number
     }

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// What the body of an upstream's error says in the envelope's terms; `nil` and empty where it says nothing.
@@ -54,12 +55,7 @@ struct UpstreamErrorParser: Equatable {
     }
 
     private static func isPlainCode(_ text: String) -> Bool {
-        text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
-            default: false
-            }
-        }
+        text.utf8.allSatisfy { $0.isUppercaseLetter || $0.isDigit || $0 == .underscore }
     }
 
     /// FastAPI's `detail`: a text, the list of a validation error, or an object of the application's own. A text is that of
@@ -158,15 +154,8 @@ struct UpstreamErrorParser: Equatable {
 
     /// A stable word such as `CONNECTOR_JOB_NOT_FOUND`, not a sentence or a number.
     private static func isCode(_ text: String) -> Bool {
-        guard let first = text.utf8.first, first.lowered &- 0x61 < 26 else { return false }
+        guard let first = text.utf8.first, first.isLetter else { return false }
         return text.utf8.count <= 64
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
-                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-                    true
-                default: false
-                }
-            }
+            && text.utf8.allSatisfy { $0.isLetterOrDigit || $0 == .underscore || $0 == .hyphen || $0 == .dot }
     }
 }

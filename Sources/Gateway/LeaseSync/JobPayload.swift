@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 internal import Policy
 
@@ -72,9 +73,9 @@ extension JobPayload {
         self.type = type
         self.status = status ?? "pending"
         let start = ["start_time", "startTime", "started_at", "startedAt"].lazy.compactMap { value[$0]?.string }.first
-        startedAt = start.flatMap(TimeText.epochMilliseconds)
+        startedAt = start.flatMap { RFC3339.epochMilliseconds($0, .missingOffset) }
         let made = ["created_at", "createdAt"].lazy.compactMap { value[$0]?.string }.first
-        createdAt = made.flatMap(TimeText.epochMilliseconds)
+        createdAt = made.flatMap { RFC3339.epochMilliseconds($0, .missingOffset) }
     }
 
     private struct Identifier: Equatable {

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 internal import JSON
 internal import Policy
@@ -94,7 +95,7 @@ final class AdminServer: @unchecked Sendable {
         json.name("version")
         json.string(status.set.shortVersion)
         json.name("loaded_at")
-        json.string(HTTPDate.timestamp(epochSeconds: Int(status.loadedAt)))
+        json.string(RFC3339.text(epochMilliseconds: Int64(status.loadedAt) * 1000))
         json.name("reloads")
         json.integer(status.reloads)
         json.name("refused_reloads")
@@ -124,7 +125,7 @@ final class AdminServer: @unchecked Sendable {
         guard let refusal else { return json.null() }
         json.beginObject()
         json.name("at")
-        json.string(HTTPDate.timestamp(epochSeconds: Int(refusal.at)))
+        json.string(RFC3339.text(epochMilliseconds: Int64(refusal.at) * 1000))
         json.name(name)
         json.string(refusal.text)
         json.endObject()

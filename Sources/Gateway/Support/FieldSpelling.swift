@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 internal import JSON
 
@@ -30,7 +31,9 @@ enum FieldSpelling {
             case UInt8(ascii: "="): isInName = false
             case _ where !isInName: break
             case UInt8(ascii: "%"):
-                if index + 1 < query.count, let high = query[index].hexValue, let low = query[index + 1].hexValue {
+                if index + 1 < query.count, let high = query[index].hexDigitValue,
+                    let low = query[index + 1].hexDigitValue
+                {
                     name.append(high << 4 | low)
                     index += 2
                 } else {
@@ -53,7 +56,7 @@ enum FieldSpelling {
         for index in name.indices {
             let byte = name[index]
             if byte.isLetterOrDigit {
-                guard place < known.count, known[place].lowered == byte.lowered else { return false }
+                guard place < known.count, known[place].lowercased == byte.lowercased else { return false }
                 place = nextLetter(of: known, from: place + 1)
             } else if byte == UInt8(ascii: "[") || byte == 0 {
                 if place == known.count { return true }
@@ -73,7 +76,7 @@ enum FieldSpelling {
     private static func isReadBeyondASCII(_ name: Span<UInt8>, as known: Span<UInt8>) -> Bool {
         var letters: [UInt8] = []
         for index in known.indices where known[index].isLetterOrDigit && letters.count < 60 {
-            letters.append(known[index].lowered)
+            letters.append(known[index].lowercased)
         }
         let count = letters.count
         let all: UInt64 = 1 << UInt64(count + 1) - 1
@@ -86,7 +89,7 @@ enum FieldSpelling {
             switch byte {
             case _ where byte.isLetterOrDigit:
                 var next: UInt64 = 0
-                for (index, letter) in letters.enumerated() where letter == byte.lowered {
+                for (index, letter) in letters.enumerated() where letter == byte.lowercased {
                     next |= (reached >> UInt64(index) & 1) << UInt64(index + 1)
                 }
                 guard next != 0 else { return false }
@@ -98,19 +101,6 @@ enum FieldSpelling {
             }
         }
         return isWhole
-    }
-}
-
-extension UInt8 {
-    fileprivate var isLetterOrDigit: Bool { lowered &- 0x61 < 26 || isDigit }
-
-    fileprivate var hexValue: UInt8? {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 }
 

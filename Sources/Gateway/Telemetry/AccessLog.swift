@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// What one request's log line says. Nothing of a query, a body or a credential is in it, and what a client may have pasted

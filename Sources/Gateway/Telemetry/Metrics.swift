@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Synchronization
 
 /// Everything the gateway counts, as Prometheus text (format 0.0.4).

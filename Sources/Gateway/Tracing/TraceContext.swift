@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The identity of one journey through all services: 16 bytes, never all zero (W3C Trace Context).
 package struct TraceID: Hashable, Sendable {
     package let high: UInt64
@@ -10,8 +12,9 @@ package struct TraceID: Hashable, Sendable {
 
     /// Reads the 32 hexadecimal digits.
     package init?(_ text: String) {
-        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
+        let digits = text.utf8.span
+        guard digits.count == 32, let high = UInt64(hex: digits.extracting(first: 16)),
+            let low = UInt64(hex: digits.extracting(last: 16))
         else { return nil }
         self.init(high: high, low: low)
     }
@@ -45,10 +48,10 @@ package struct TraceParent: Equatable, Sendable {
     /// Lower-case hexadecimal only, version `ff` and all-zero ids are invalid. A version above `00` is read as `00` when its
     /// first 55 bytes have that shape and end the value or are followed by `-`.
     package static func parse(_ value: Span<UInt8>) -> TraceParent? {
-        guard value.count >= 55, value[2] == dash, value[35] == dash, value[52] == dash,
+        guard value.count >= 55, value[2] == .hyphen, value[35] == .hyphen, value[52] == .hyphen,
             let version = hex(value, from: 0, digits: 2), version != 0xFF
         else { return nil }
-        guard value.count == 55 || (version > 0 && value[55] == dash) else { return nil }
+        guard value.count == 55 || (version > 0 && value[55] == .hyphen) else { return nil }
         guard let high = hex(value, from: 3, digits: 16), let low = hex(value, from: 19, digits: 16),
             let parent = hex(value, from: 36, digits: 16), let flags = hex(value, from: 53, digits: 2)
         else { return nil }
@@ -59,12 +62,8 @@ package struct TraceParent: Equatable, Sendable {
     private static func hex(_ value: Span<UInt8>, from start: Int, digits: Int) -> UInt64? {
         var result: UInt64 = 0
         for index in start..<start + digits {
-            let byte = value[index]
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): result = result << 4 | UInt64(byte - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): result = result << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
-            default: return nil
-            }
+            guard !value[index].isUppercaseLetter, let digit = value[index].hexDigitValue else { return nil }
+            result = result << 4 | UInt64(digit)
         }
         return result
     }
@@ -113,12 +112,12 @@ package struct TraceContext: Equatable, Sendable {
         buffer.append(addingCapacity: 55) { out in
             out.append(.zeroDigit)
             out.append(.zeroDigit)
-            out.append(dash)
+            out.append(.hyphen)
             out.append(hex: traceID.high)
             out.append(hex: traceID.low)
-            out.append(dash)
+            out.append(.hyphen)
             out.append(hex: spanID)
-            out.append(dash)
+            out.append(.hyphen)
             out.append(.hexDigit(UInt64(flags >> 4)))
             out.append(.hexDigit(UInt64(flags)))
         }
@@ -177,13 +176,12 @@ package struct TraceStateCheck: Sendable {
         for index in equals + 1..<end where !isValueByte(value[index]) { isValid = false }
     }
 
-    private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    private func isBlank(_ byte: UInt8) -> Bool { byte == .space || byte == .tab }
 
     private func isKeyByte(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        case UInt8(ascii: "_"), dash, UInt8(ascii: "*"), UInt8(ascii: "/"), UInt8(ascii: "@"): true
-        default: false
+        case .underscore, .hyphen, .asterisk, .slash, UInt8(ascii: "@"): true
+        default: byte.isLetterOrDigit && !byte.isUppercaseLetter
         }
     }
 
@@ -191,5 +189,3 @@ package struct TraceStateCheck: Sendable {
         (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "=")
     }
 }
-
-private let dash = UInt8(ascii: "-")

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 
 /// The constant parts of a forwarded head, and which of the client's fields are not part of it.
@@ -11,8 +12,9 @@ enum ForwardedFields {
     /// This process among the gateways a request may pass: a name that comes back is a loop (RFC 9110, section 7.6.3).
     static let pseudonym: String = {
         var random = FastRandom()
-        let digits = (0..<8).map { _ in String(random.next() & 0xF, radix: 16) }.joined()
-        return "connector-gateway-\(digits)"
+        var name = Array("connector-gateway-".utf8)
+        name.append(hex: random.next(), digits: 8)
+        return String(decoding: name, as: UTF8.self)
     }()
     static let via = Array("Via: 1.1 \(pseudonym)\r\n".utf8)
 

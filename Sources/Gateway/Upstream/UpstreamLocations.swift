@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 internal import Policy
 
@@ -94,7 +95,7 @@ struct UpstreamLocations: Sendable {
     }
 
     private static func isSame(_ text: ArraySlice<UInt8>, _ known: [UInt8]) -> Bool {
-        text.count == known.count && zip(text, known).allSatisfy { $0.lowered == $1.lowered }
+        text.count == known.count && zip(text, known).allSatisfy { $0.lowercased == $1.lowercased }
     }
 
     private static func isSlash(_ byte: UInt8) -> Bool { byte == .slash || byte == UInt8(ascii: "\\") }
@@ -188,7 +189,7 @@ extension UpstreamLocations {
 
     /// Whether a host of the upstream is somewhere in the text, where a URL has it.
     private func names(_ text: ArraySlice<UInt8>) -> Bool {
-        let text = text.map(\.lowered)
+        let text = text.map(\.lowercased)
         let starts = text.indices.dropFirst().filter {
             Self.isSlash(text[$0 - 1]) || text[$0 - 1] == UInt8(ascii: "@")
         }

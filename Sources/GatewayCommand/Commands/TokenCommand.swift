@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Foundation
 import Gateway
@@ -31,7 +32,7 @@ enum TokenCommand {
         let expires = end.map { ", expires: \"\($0)\"" } ?? ""
 
         let token = APIToken.fresh()
-        let hash = SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
+        let hash = String(hex: SHA256.hash(Array(token.utf8).span))
         print(token)
         let entry = """
 
@@ -59,7 +60,7 @@ enum TokenCommand {
         }
         if let word = scopes.first(where: { !isMade($0, of: "_-.~:/") }) { return "\"\(word)\" is no scope" }
         if let expires {
-            guard let end = TimeText.epochSeconds(ofPolicy: expires) else {
+            guard let end = RFC3339.epochSeconds(expires) else {
                 return
                     "--expires takes a day such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z or 2027-01-31T12:00:00+01:00, not \"\(expires)\""
             }

@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Foundation
 import Gateway
@@ -123,7 +124,7 @@ struct StateFolder: Sendable {
     func makeDemoToken(organization: String, show: (String) -> Void) throws(Unusable) -> String? {
         guard !FileManager.default.fileExists(atPath: demoTokenFile) else { return nil }
         let token = APIToken.fresh()
-        let hash = SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
+        let hash = String(hex: SHA256.hash(Array(token.utf8).span))
         let text = """
             // Made at the first start, for trying the gateway out. Delete this file and the token is void.
             {

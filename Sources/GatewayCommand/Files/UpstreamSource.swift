@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Foundation
 import Gateway
@@ -31,7 +32,7 @@ struct UpstreamSource {
                 line: "\(secret.source): the secret file \(path) cannot be read: make it readable")
         }
         var value = Array(data)
-        while let last = value.last, [0x09, 0x0A, 0x0D, 0x20].contains(last) { value.removeLast() }
+        while let last = value.last, [.tab, .lineFeed, .carriageReturn, .space].contains(last) { value.removeLast() }
         guard let field = SecretField(header: secret.header, value: value) else {
             throw StartupError(
                 line: "\(secret.source): the secret file \(path) is empty or has control characters: write one line")

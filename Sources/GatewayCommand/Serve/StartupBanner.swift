@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import Gateway
 import Policy
@@ -40,14 +41,7 @@ struct StartupBanner {
 
     /// As one word of a shell.
     private func quoted(_ path: String) -> String {
-        let isPlain = path.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"):
-                true
-            default: "/._-+:,@%".utf8.contains(byte)
-            }
-        }
+        let isPlain = path.utf8.allSatisfy { $0.isLetterOrDigit || "/._-+:,@%".utf8.contains($0) }
         return isPlain ? path : "'\(path.replacingOccurrences(of: "'", with: "'\\''"))'"
     }
 

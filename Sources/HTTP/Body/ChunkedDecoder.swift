@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Takes the framing off a chunked body (RFC 9112, section 7.1), strictly.
 ///
 /// Feed it the bytes as they come; it never looks at one twice.

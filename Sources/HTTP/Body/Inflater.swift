@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Decodes deflate blocks (RFC 1951) from the front of its input, which it reads bit by bit.
 ///
 /// Whatever the input is, the work is bounded by its length and the limit of the output.

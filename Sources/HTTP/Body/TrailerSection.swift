@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Which field lines behind a chunked body may go on (RFC 9110, section 6.5.1).
 package enum TrailerSection {
     /// Appends those lines of `section` that may go on, byte for byte; the section is what `ChunkedDecoder` kept.

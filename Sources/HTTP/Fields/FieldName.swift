@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The field names the gateway itself reads; every other name is `.other` and is only carried.
 ///
 /// A name is recognized by comparing it, packed into two words, or three for the long ones, with the few constants of its
@@ -118,7 +120,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     /// Whether a byte of a name is neither a letter nor a digit.
     @inline(__always)
     package static func isSign(_ byte: UInt8) -> Bool {
-        (byte | 0x20) &- UInt8(ascii: "a") >= 26 && byte &- UInt8(ascii: "0") >= 10
+        !byte.isLetterOrDigit
     }
 
     /// Recognizes the name in `range`, in any case.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What single fields tell about the framing of a message, and what they must add up to: the same for requests and
 /// responses.
 extension HeadReader {
@@ -59,13 +61,7 @@ extension HeadReader {
 
     /// Digits only: no sign, no space, no list; overflow is an error (RFC 9110, section 8.6).
     private func number(_ range: Range<Int>) -> UInt64? {
-        guard !range.isEmpty, range.count <= 18 else { return nil }
-        var value: UInt64 = 0
-        for index in range {
-            guard input[index].isDigit else { return nil }
-            value = value * 10 + UInt64(input[index] - 0x30)
-        }
-        return value
+        Int(decimal: input.extracting(range)).map { UInt64($0) }
     }
 
     /// Where the fields say that the body ends; `nil` when they say nothing (RFC 9112, sections 6.1, 6.3).

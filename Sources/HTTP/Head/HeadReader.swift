@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// One run over the bytes of a head, from where the last one had to stop. What is here requests and responses share; how
 /// each of them begins, and what its fields mean for it, is in `RequestHeadReader` and `ResponseHeadReader`.
 struct HeadReader: ~Escapable {

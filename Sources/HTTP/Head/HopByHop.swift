@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Which field lines of a message go on to the next hop (RFC 9110, section 7.6.1).
 package enum HopByHop {
     /// What is about one connection, whether its Connection field says so or not.
@@ -120,9 +122,6 @@ struct Nominations {
 extension Span<UInt8> {
     fileprivate func lowercase(_ range: Range<Int>, into name: inout [UInt8]) {
         name.removeAll(keepingCapacity: true)
-        for index in range {
-            let byte = self[index]
-            name.append(byte &- 0x41 < 26 ? byte | 0x20 : byte)
-        }
+        for index in range { name.append(self[index].lowercased) }
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Reading a request's head: the request line (RFC 9112, section 3), and what stands behind it.
 extension HeadReader {
     /// Longer ones than this are not waited for. The longest registered method has 17 letters.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What single fields mean for a request, and what its whole head must add up to.
 extension HeadReader {
     /// Notes a field that frames the message or that a stage will read. What may stand only once is refused twice.
@@ -53,13 +55,13 @@ extension Span<UInt8> {
     func isHost(_ range: Range<Int>) -> Bool {
         var index = range.lowerBound
         guard index < range.upperBound else { return false }
-        if self[index] == 0x5B {
+        if self[index] == .openBracket {
             index += 1
             var colons = 0
-            while index < range.upperBound, self[index] != 0x5D {
+            while index < range.upperBound, self[index] != .closeBracket {
                 if self[index] == .colon {
                     colons += 1
-                } else if self[index] != 0x2E, self[index].hexDigitValue == nil {
+                } else if self[index] != .dot, !self[index].isHexDigit {
                     return false
                 }
                 index += 1
@@ -67,25 +69,15 @@ extension Span<UInt8> {
             guard index < range.upperBound, (2...8).contains(colons) else { return false }
             index += 1
         } else {
-            while index < range.upperBound, self[index].isHostByte { index += 1 }
+            // Of the characters RFC 3986 allows those that hosts are made of.
+            while index < range.upperBound, self[index].isUnreserved { index += 1 }
             guard index > range.lowerBound else { return false }
         }
         guard index < range.upperBound else { return true }
         guard self[index] == .colon, range.upperBound - index <= 6 else { return false }
-        var port = 0
-        for digit in index + 1..<range.upperBound {
-            guard self[digit].isDigit else { return false }
-            port = port * 10 + Int(self[digit] - 0x30)
-        }
+        // A colon without a port is allowed.
+        guard index + 1 < range.upperBound else { return true }
+        guard let port = Int(decimal: extracting(index + 1..<range.upperBound)) else { return false }
         return port <= 65535
-    }
-}
-
-extension UInt8 {
-    /// Letters, digits, `-`, `.`, `_` and `~`: of the characters RFC 3986 allows those that hosts are made of.
-    fileprivate var isHostByte: Bool {
-        if self < 64 { return 0x03FF_6000_0000_0000 as UInt64 &>> UInt64(self) & 1 == 1 }
-        if self < 128 { return 0x47FF_FFFE_87FF_FFFE as UInt64 &>> UInt64(self & 63) & 1 == 1 }
-        return false
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Reading a response's head: the status line (RFC 9112, section 4), and what the fields mean for the response.
 extension HeadReader {
     /// `false` when the bytes end before the head does.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 extension HTTPDate {
     /// Reads a date in any of the three forms of RFC 9110, section 5.6.7, as seconds since the epoch; `nil` if it is none.
     ///
@@ -36,32 +38,18 @@ extension HTTPDate {
     private static func seconds(_ year: Int, _ month: Substring, _ day: Substring, _ time: Substring) -> Int? {
         let parts = time.split(separator: ":", omittingEmptySubsequences: false)
         guard let month = months.firstIndex(where: { month == $0 }), let day = number(day, day.utf8.count),
-            (1...31).contains(day), parts.count == 3, let hour = number(parts[0], 2), hour < 24,
+            (1...CivilTime.days(in: month + 1, of: year)).contains(day), parts.count == 3,
+            let hour = number(parts[0], 2), hour < 24,
             let minute = number(parts[1], 2), minute < 60, let second = number(parts[2], 2),
             // A leap second is the first one of the next minute.
             second <= 60
         else { return nil }
-        let days = days(year, month + 1, day)
-        let date = CivilTime(epochSeconds: days * 86400)
-        // A day that the month does not have would be one of the next.
-        guard date.month == month + 1, date.day == day else { return nil }
-        return days * 86400 + hour * 3600 + minute * 60 + second
-    }
-
-    /// Days since the epoch, after Howard Hinnant; the inverse of what `CivilTime` does.
-    private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
-        let shifted = month > 2 ? year : year - 1
-        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
-        let yearOfEra = shifted - era * 400
-        let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return era * 146_097 + dayOfEra - 719_468
+        return CivilTime.daysSinceEpoch(year: year, month: month + 1, day: day) * 86400 + hour * 3600 + minute * 60
+            + second
     }
 
     /// Exactly `count` digits, of which there is one or two, or four.
     private static func number(_ text: Substring, _ count: Int) -> Int? {
-        let digits = text.utf8
-        guard digits.count == count, (1...4).contains(count), digits.allSatisfy(\.isDigit) else { return nil }
-        return digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+        text.utf8.count == count && count <= 4 ? Int(decimal: text.utf8.span) : nil
     }
 }

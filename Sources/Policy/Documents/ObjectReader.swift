@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// The fields of one object: each is asked for by name and type, and every mistake is reported where it is.
@@ -177,7 +178,7 @@ extension ObjectReader {
     }
 
     func time(_ name: String) -> Located<Int64>? {
-        parsed(name, .badTime, "a point in time", help: Units.timeHelp, Units.time)
+        parsed(name, .badTime, "a point in time", help: Units.timeHelp, RFC3339.epochSeconds)
     }
 
     /// A number of bytes, as a number or with a unit.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// Which braces and brackets of a text are open at a place, for the help about one that is missing.
@@ -108,9 +109,7 @@ extension SyntaxHints {
 
     /// Whether a name and a colon come next, or a colon behind a name.
     private static func startsMember(_ rest: ArraySlice<UInt8>) -> Bool {
-        let word = rest.prefix {
-            $0 == UInt8(ascii: "_") || $0 | 0x20 >= UInt8(ascii: "a") && $0 | 0x20 <= UInt8(ascii: "z")
-        }
+        let word = rest.prefix { $0.isLetter || $0 == .underscore }
         return rest[word.endIndex...].first { $0 != UInt8(ascii: " ") } == UInt8(ascii: ":")
     }
 

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// A scope as written.
@@ -175,17 +176,13 @@ enum IdentifierRule {
             allowed = { $0.isUnreserved || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "/") }
             help = "letters, digits, \"-\", \".\", \"_\", \"~\", \":\" and \"/\""
         case .errorCode:
-            allowed = { $0.isUppercaseLetter || (0x30...0x39).contains($0) || $0 == UInt8(ascii: "_") }
+            allowed = { $0.isUppercaseLetter || $0.isDigit || $0 == .underscore }
             help = "capital letters, digits and \"_\""
         }
         if (1...128).contains(name.utf8.count), name.utf8.allSatisfy(allowed), name != ".", name != ".." { return }
         report.error(
             .badName, "\"\(name)\" cannot be the name of \(what)", at: place, help: ["1 to 128 characters: \(help)"])
     }
-}
-
-extension UInt8 {
-    fileprivate var isUppercaseLetter: Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) }
 }
 
 extension RoutePattern {

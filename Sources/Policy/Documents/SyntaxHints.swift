@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// What to do about a text that is no JSON5, where it shows how it came about.
@@ -42,7 +43,6 @@ enum SyntaxHints {
         }
         guard let first, let start = first.first else { return false }
         if first.starts(with: "---".utf8) || first.starts(with: "- ".utf8) { return true }
-        let isWord = start | 0x20 >= UInt8(ascii: "a") && start | 0x20 <= UInt8(ascii: "z")
-        return isWord && first.contains(UInt8(ascii: ":"))
+        return start.isLetter && first.contains(UInt8(ascii: ":"))
     }
 }

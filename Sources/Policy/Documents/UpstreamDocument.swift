@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// Reads the `upstream` block of `gateway`.
@@ -239,12 +240,5 @@ enum OwnField {
             throw UnitError(.badHeader, reason, example)
         }
         return name
-    }
-}
-
-extension UInt8 {
-    /// RFC 9110, section 5.6.2.
-    fileprivate var isTokenByte: Bool {
-        isUnreserved || "!#$%&'*+^`|".utf8.contains(self)
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// All routes, compiled into a tree over path segments.
 package struct RouteTable: Sendable {
     /// In the order of their index.
@@ -171,7 +173,7 @@ extension RouteTable {
     @inline(never)
     private static func compareInAnyCase(_ literal: Span<UInt8>, _ segment: Span<UInt8>) -> Comparison {
         for index in literal.indices where literal[index] != segment[index] {
-            guard literal[index] ^ segment[index] == 0x20, literal[index].isASCIILetter else { return .different }
+            guard literal[index] ^ segment[index] == 0x20, literal[index].isLetter else { return .different }
         }
         return .sameInOtherCase
     }
@@ -201,10 +203,6 @@ extension RouteTable {
 }
 
 extension UInt8 {
-    static let slash = UInt8(ascii: "/")
-
-    fileprivate var isASCIILetter: Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= self | 0x20 }
-
     /// `pchar` of RFC 3986 without percent-escapes and `;`, which some servers cut off as a parameter.
     var isPlainInPath: Bool {
         // One bit per byte 0x00-0x3F and 0x40-0x7F.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 extension RouteTree {
     /// `patterns[i]` are those of `routes[i]`, no two of them the same.
     init(routes: [Route], patterns: [[RoutePattern]], servicePaths: [String]) {

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The patterns of all routes as a tree over path segments.
 ///
 /// It lies in flat arrays of trivial values, so that a search walks it without reference counting and without allocation.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The one spelling of a connection's id that leases and buckets are keyed by.
 package enum ConnectionID {
     /// The longest id there is.
@@ -34,25 +36,5 @@ package enum ConnectionID {
             guard hyphen ? raw[index] == UInt8(ascii: "-") : raw[index].isHexDigit else { return false }
         }
         return true
-    }
-}
-
-extension UInt8 {
-    /// RFC 3986, section 2.3.
-    var isUnreserved: Bool {
-        switch self {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"): true
-        default: false
-        }
-    }
-
-    var isHexDigit: Bool {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): true
-        default: false
-        }
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// A pattern in which `*` stands for any text, compared without regard to the case of ASCII letters.
 ///
 /// The text is an upstream's, so that matching takes one pass over it whatever it and the pattern are: each piece between
@@ -16,7 +18,7 @@ struct Glob: Equatable, Sendable {
         let parts = pattern.utf8.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
         // Two stars in a row are one.
         let kept = parts.indices.filter { $0 == 0 || $0 == parts.count - 1 || !parts[$0].isEmpty }
-        pieces = kept.map { Piece(parts[$0].map(\.foldedCase)) }
+        pieces = kept.map { Piece(parts[$0].map(\.lowercased)) }
     }
 
     /// Whether all of `text` is what the pattern says.
@@ -52,7 +54,7 @@ extension Glob.Piece {
 
     fileprivate func stands(in text: Span<UInt8>, at start: Int) -> Bool {
         for index in bytes.indices {
-            guard start + index < text.count, text[start + index].foldedCase == bytes[index] else { return false }
+            guard start + index < text.count, text[start + index].lowercased == bytes[index] else { return false }
         }
         return true
     }
@@ -61,15 +63,11 @@ extension Glob.Piece {
     fileprivate func end(in text: Span<UInt8>, _ range: Range<Int>) -> Int? {
         var matched = 0
         for index in range {
-            let byte = text[index].foldedCase
+            let byte = text[index].lowercased
             while matched > 0, byte != bytes[matched] { matched = borders[matched - 1] }
             if byte == bytes[matched] { matched += 1 }
             if matched == bytes.count { return index + 1 }
         }
         return nil
     }
-}
-
-extension UInt8 {
-    fileprivate var foldedCase: UInt8 { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self) ? self | 0x20 : self }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// A host and perhaps a port, as they stand in a URL and in the `Host` field (RFC 3986, sections 3.2.2 and 3.2.3).
 struct HostAndPort: Equatable {
     /// A name or numeric address in lower case, IPv6 without brackets.
@@ -53,7 +55,7 @@ struct HostAndPort: Equatable {
         }
         // `127.1` and `0x7f000001` are addresses to some resolvers: what ends in a number is a whole address or nothing.
         let last = (labels.last ?? "").lowercased()
-        guard !last.utf8.allSatisfy({ (0x30...0x39).contains($0) }), !last.hasPrefix("0x") else {
+        guard !last.utf8.allSatisfy(\.isDigit), !last.hasPrefix("0x") else {
             guard IPAddress.bytes(of: text) != nil else {
                 throw UnitError(
                     code, "\"\(text)\" is not an IPv4 address", "four numbers of 0 to 255 without leading zeros")
@@ -67,7 +69,7 @@ struct HostAndPort: Equatable {
         guard !text.isEmpty else {
             throw UnitError(code, "there is no port after the colon", "leave out the colon")
         }
-        guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), !text.hasPrefix("0") || text == "0" else {
+        guard text.utf8.allSatisfy(\.isDigit), !text.hasPrefix("0") || text == "0" else {
             throw UnitError(code, "\"\(text)\" is not a port")
         }
         guard let number = UInt16(text), number > 0 else {

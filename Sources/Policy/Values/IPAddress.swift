@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Numeric IP addresses as their bytes: four, or sixteen.
 package enum IPAddress {
     /// Reads `192.0.2.1` or `2001:db8::1` (RFC 4291, section 2.2); `nil` for every other text, also for one with a zone.
@@ -44,9 +46,7 @@ package enum IPAddress {
                 guard let last = four(group) else { return nil }
                 bytes += last
             } else {
-                guard (1...4).contains(group.utf8.count), group.utf8.allSatisfy(\.isHexDigit),
-                    let value = UInt16(group, radix: 16)
-                else { return nil }
+                guard group.utf8.count <= 4, let value = UInt64(hex: group.utf8.span) else { return nil }
                 bytes += [UInt8(value >> 8), UInt8(value & 0xFF)]
             }
         }

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// Finds what looks like a token of the gateway, so that nothing that is printed shows one: people paste tokens in the wrong
@@ -48,10 +49,6 @@ package enum TokenMask {
 extension UInt8 {
     /// More than tokens are made of: one that was mistyped is a secret as well.
     fileprivate var belongsToToken: Bool {
-        switch self {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "\\"): true
-        default: false
-        }
+        isLetterOrDigit || self == .underscore || self == .hyphen || self == .backslash
     }
 }

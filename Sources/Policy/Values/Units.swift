@@ -1,3 +1,4 @@
+internal import Bytes
 internal import JSON
 
 /// So many requests in so many seconds.
@@ -59,10 +60,7 @@ enum Units {
     }
 
     private static func digits(_ text: Substring) -> Int? {
-        guard (1...16).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
-        }
-        return Int(text)
+        text.utf8.count <= 16 ? Int(decimal: text.utf8.span) : nil
     }
 
     private static func seconds(of unit: Substring) -> Int? {
@@ -78,84 +76,10 @@ enum Units {
     /// A SHA-256 in hexadecimal.
     static func digest(_ text: String) -> TokenDigest? {
         guard text.utf8.count == 64 else { return nil }
-        var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        for byte in text.utf8 {
-            let digit: UInt8
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
-            default: return nil
-            }
-            words.0 = words.0 << 4 | words.1 >> 60
-            words.1 = words.1 << 4 | words.2 >> 60
-            words.2 = words.2 << 4 | words.3 >> 60
-            words.3 = words.3 << 4 | UInt64(digit)
-        }
-        return TokenDigest(words.0, words.1, words.2, words.3)
-    }
-}
-
-extension Units {
-    /// Seconds since the epoch of an RFC 3339 time, or of the start of a day.
-    static func time(_ text: String) -> Int64? {
-        var rest = text.utf8[...]
-        guard let year = number(4, &rest), skip("-", &rest), let month = number(2, &rest), skip("-", &rest),
-            let day = number(2, &rest), (1...12).contains(month), (1...daysIn(month, of: year)).contains(day)
+        let digits = text.utf8.span
+        guard let first = UInt64(hex: digits.extracting(0..<16)), let second = UInt64(hex: digits.extracting(16..<32)),
+            let third = UInt64(hex: digits.extracting(32..<48)), let fourth = UInt64(hex: digits.extracting(48..<64))
         else { return nil }
-        let midnight = daysSinceEpoch(year, month, day) * 86_400
-        if rest.isEmpty { return midnight }
-        guard skip("T", &rest) || skip("t", &rest), let hour = number(2, &rest), skip(":", &rest),
-            let minute = number(2, &rest), skip(":", &rest), let second = number(2, &rest), hour < 24, minute < 60,
-            second < 60
-        else { return nil }
-        if skip(".", &rest) {
-            let fraction = rest.prefix { (0x30...0x39).contains($0) }
-            guard !fraction.isEmpty else { return nil }
-            rest = rest[fraction.endIndex...]
-        }
-        let local = midnight + hour * 3600 + minute * 60 + second
-        if skip("Z", &rest) || skip("z", &rest) { return rest.isEmpty ? local : nil }
-        let isEast = skip("+", &rest)
-        guard isEast || skip("-", &rest), let hours = number(2, &rest), skip(":", &rest),
-            let minutes = number(2, &rest),
-            hours < 24, minutes < 60, rest.isEmpty
-        else { return nil }
-        let offset = hours * 3600 + minutes * 60
-        return isEast ? local - offset : local + offset
-    }
-
-    private static func number(_ digits: Int, _ rest: inout Substring.UTF8View) -> Int64? {
-        guard rest.count >= digits else { return nil }
-        var value: Int64 = 0
-        for byte in rest.prefix(digits) {
-            guard (0x30...0x39).contains(byte) else { return nil }
-            value = value * 10 + Int64(byte - 0x30)
-        }
-        rest = rest.dropFirst(digits)
-        return value
-    }
-
-    private static func skip(_ character: Unicode.Scalar, _ rest: inout Substring.UTF8View) -> Bool {
-        guard let first = rest.first, UInt32(first) == character.value else { return false }
-        rest = rest.dropFirst()
-        return true
-    }
-
-    private static func daysIn(_ month: Int64, of year: Int64) -> Int64 {
-        switch month {
-        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Counts by years that start in March, so that the leap day is the last of its year.
-    private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
-        let marchYear = month > 2 ? year : year - 1
-        let marchMonth = month > 2 ? month - 3 : month + 9
-        let days =
-            365 * marchYear + marchYear / 4 - marchYear / 100 + marchYear / 400 + (153 * marchMonth + 2) / 5 + day - 1
-        return days - 719_468
+        return TokenDigest(first, second, third, fourth)
     }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// An endpoint: `http` or `https`, a host, a port, and the path in front of every target.
 package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
     package var isTLS: Bool

@@ -1,3 +1,4 @@
+import Bytes
 import HTTP
 
 @testable import Gateway
@@ -43,7 +44,7 @@ struct StructuredListCheck {
             return takes(UInt8(ascii: "0")) || takes(UInt8(ascii: "1"))
         case UInt8(ascii: ":"):
             rest.removeFirst()
-            skip { $0.isDigit || $0.lowered &- 0x61 < 26 || [0x2B, 0x2F, 0x3D].contains($0) }
+            skip { $0.isDigit || $0.lowercased &- 0x61 < 26 || [0x2B, 0x2F, 0x3D].contains($0) }
             return takes(.colon)
         case UInt8(ascii: "@"):
             rest.removeFirst()
@@ -57,7 +58,7 @@ struct StructuredListCheck {
     }
 
     private mutating func token() -> Bool {
-        guard let first = rest.first, first.lowered &- 0x61 < 26 || first == UInt8(ascii: "*") else { return false }
+        guard let first = rest.first, first.isLetter || first == UInt8(ascii: "*") else { return false }
         skip { $0.isTokenByte || $0 == .colon || $0 == .slash }
         return true
     }

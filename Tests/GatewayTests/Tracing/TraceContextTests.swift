@@ -134,28 +134,6 @@ struct TraceContextTests {
 
 @Suite("Byte text")
 struct ByteTextTests {
-    @Test("Tenths are written with one decimal", arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])
-    func tenths(_ value: UInt64, _ text: String) {
-        var out: [UInt8] = []
-        out.append(tenths: value)
-        out.append(UInt8(ascii: ";"))
-        out.append(tenths: .max)
-        #expect(String(decoding: out, as: UTF8.self) == "\(text);1844674407370955161.5")
-    }
-
-    @Test(
-        "Instants are written as RFC 3339 in UTC",
-        arguments: [
-            (0, "1970-01-01T00:00:00.000Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"), (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
-            (-1, "1969-12-31T23:59:59.999Z"), (4_102_444_800_000, "2100-01-01T00:00:00.000Z"),
-        ])
-    func timestamp(_ milliseconds: Int64, _ text: String) {
-        var out: [UInt8] = []
-        out.append(timestamp: milliseconds)
-        #expect(String(decoding: out, as: UTF8.self) == text)
-    }
-
     @Test("Nothing a client sends leaves the inside of a JSON string")
     func untrusted() {
         let bytes: [UInt8] = [0x22, 0x5C, 0x0A, 0x0D, 0x1B, 0x7F, 0x80, 0xFF, 0x61]

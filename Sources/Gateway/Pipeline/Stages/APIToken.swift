@@ -36,7 +36,7 @@ package enum APIToken {
     /// Whether `text` has the form of a token and its checksum is right. Says nothing of whether the token is known.
     package static func isWellFormed(_ text: Span<UInt8>) -> Bool {
         guard text.count == count, hasPrefix(text) else { return false }
-        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
+        for index in prefix.utf8.count..<count where !text[index].isLetterOrDigit { return false }
         var sum: [UInt8] = []
         appendChecksum(of: text.extracting(first: bodyCount), to: &sum)
         for index in sum.indices where sum[index] != text[bodyCount + index] { return false }
@@ -47,7 +47,7 @@ package enum APIToken {
     /// alphabet are tokens that were made elsewhere.
     package static func isMistyped(_ text: Span<UInt8>) -> Bool {
         guard text.count == count, hasPrefix(text) else { return false }
-        for index in prefix.utf8.count..<count where !isBase62(text[index]) { return false }
+        for index in prefix.utf8.count..<count where !text[index].isLetterOrDigit { return false }
         return !isWellFormed(text)
     }
 
@@ -66,14 +66,6 @@ package enum APIToken {
         for _ in 0..<6 {
             out.append(alphabet[Int(rest % 62)])
             rest /= 62
-        }
-    }
-
-    private static func isBase62(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): true
-        default: false
         }
     }
 }

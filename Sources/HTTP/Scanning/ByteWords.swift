@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Eight bytes at a time, without a pointer: the compiler makes one load of the eight indexed reads behind one check.
 ///
 /// The byte tests are the well-known carry tricks. A carry can only spoil bytes *above* one that was truly found, so
