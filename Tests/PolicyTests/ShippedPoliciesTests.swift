@@ -107,13 +107,13 @@ struct ShippedPoliciesTests {
 
     @Test("The paths at which the gateway asks about jobs are in the routes, and are those of the API")
     func jobPaths() throws {
-        let job = try #require(set.routes.path(showing: .job, family: .aitronos))
+        let job = try #require(set.routes.path(showing: .job, family: .aitronos, near: ""))
         #expect(job.path(organization: "org_xyz789", job: "job_1") == "\(connectors)/jobs/job_1")
-        let jobs = try #require(set.routes.path(showing: .jobs, family: .aitronos))
+        let jobs = try #require(set.routes.path(showing: .jobs, family: .aitronos, near: ""))
         #expect(jobs.path(organization: "org_xyz789") == "\(connectors)/jobs")
-        let airweave = try #require(set.routes.path(showing: .jobs, family: .airweave))
+        let airweave = try #require(set.routes.path(showing: .jobs, family: .airweave, near: ""))
         #expect(!airweave.hasOrganization && airweave.path(connection: "c_1") == "/v1/source-connections/c_1/jobs")
-        #expect(set.routes.path(showing: .job, family: .airweave) == nil)
+        #expect(set.routes.path(showing: .job, family: .airweave, near: "") == nil)
         let showing = set.routes.routes.filter { $0.jobStatus != nil }.map(\.id)
         #expect(showing == ["jobs.list", "jobs.read", "source_connections.jobs"])
     }

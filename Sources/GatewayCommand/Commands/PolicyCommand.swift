@@ -44,7 +44,7 @@ enum PolicyCommand {
         }
         let load = PolicySet.load(
             files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970),
-            trouble: source.trouble)
+            problem: source.problem)
         let check = PolicyCheck(load, folder: folder, fileCount: files.count(where: \.isRead))
         complain(check.findings.isEmpty ? "" : check.findings + "\n")
         print(check.summary)

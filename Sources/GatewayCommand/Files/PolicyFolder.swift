@@ -53,7 +53,7 @@ struct PolicyFolder {
     }
 
     /// Why a file that a policy of this folder names cannot be used on this machine, if that is so.
-    func trouble(with file: String) -> FileTrouble? {
+    func problem(with file: String) -> FileProblem? {
         let path = PolicyFolder.resolve(file, in: path)
         guard FileManager.default.fileExists(atPath: path) else { return .absent }
         if isFolder(path) { return .isFolder }

@@ -9,16 +9,14 @@ struct InitialPolicies {
     /// Where this start made one: the only time anyone can see it.
     let demoToken: String?
 
-    static let demoOrganization = Organization.demoID
-
     /// `showDiagnostics` gets mistakes and warnings; `showToken` a new demo token before it becomes valid.
     init(
         _ source: PolicySource, _ state: StateFolder, showDiagnostics: (String) -> Void, showToken: (String) -> Void
     ) throws {
         var (set, warnings) = try InitialPolicies.load(source, showDiagnostics)
         var token: String?
-        if set.organizations[InitialPolicies.demoOrganization] != nil {
-            token = try state.makeDemoToken(organization: InitialPolicies.demoOrganization, show: showToken)
+        if set.organizations[Organization.demoID] != nil {
+            token = try state.makeDemoToken(organization: Organization.demoID, show: showToken)
             if token != nil { (set, warnings) = try InitialPolicies.load(source, showDiagnostics) }
         }
         showDiagnostics(InitialPolicies.text(warnings))

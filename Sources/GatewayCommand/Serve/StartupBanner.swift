@@ -22,11 +22,11 @@ struct StartupBanner {
             StartupBanner.say(
                 "certificate authority \(absolute(state.authorityFile))\(isNewAuthority ? " (made just now)" : "")")
         }
-        if set.organizations[InitialPolicies.demoOrganization] != nil, let address = server.listening.first {
+        if set.organizations[Organization.demoID] != nil, let address = server.listening.first {
             let authority = isLocal ? "--cacert \(quoted(absolute(state.authorityFile))) " : ""
             let token = demoToken ?? "$TOKEN"
             let path =
-                "/v1/organizations/\(InitialPolicies.demoOrganization)/knowledge/connectors/connections/conn_abc123/state"
+                "/v1/organizations/\(Organization.demoID)/knowledge/connectors/connections/conn_abc123/state"
             StartupBanner.say(
                 demoToken == nil
                     ? "try, with TOKEN set to the demo token that the first start showed (to see a new one, delete \(absolute(state.demoTokenFile)) and start again):"

@@ -22,14 +22,14 @@ package struct Diagnostic: Equatable, Sendable {
     package enum Severity: String, Sendable { case error, warning }
 
     /// `file:line:column`.
-    package var place: String { "\(file):\(position)" }
+    package var location: String { "\(file):\(position)" }
 
     /// The finding as people read it: a clickable first line, the source line with a caret, the help.
     package var rendered: String {
         let number = String(position.line)
         let gutter = String(repeating: " ", count: max(2, number.utf8.count))
         let padding = String(repeating: " ", count: gutter.utf8.count - number.utf8.count)
-        var text = "\(place): \(severity.rawValue): \(message) [\(code.rawValue)]\n"
+        var text = "\(location): \(severity.rawValue): \(message) [\(code.rawValue)]\n"
         if let excerpt {
             text += "\(gutter) |\n\(padding)\(number) | \(excerpt.line)\n"
             text += "\(gutter) | \(excerpt.indent)\(String(repeating: "^", count: max(1, width)))"
@@ -85,8 +85,8 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case tokenOpensNothing = "token-opens-nothing"
     case limitNeverBinds = "limit-never-binds"
     case errorRuleNeverMatches = "error-rule-never-matches"
-    case unwatchedLeases = "unwatched-leases"
-    case anonymousQuestions = "anonymous-questions"
+    case unpolledLeases = "unpolled-leases"
+    case anonymousPolls = "anonymous-polls"
     case unusableFile = "unusable-file"
     case misnamedFile = "misnamed-file"
     case noTokens = "no-tokens"

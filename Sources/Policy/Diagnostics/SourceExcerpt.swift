@@ -9,17 +9,17 @@ package struct SourceExcerpt: Equatable, Sendable {
     package let indent: String
 
     /// The most characters of a line that are shown.
-    private static let widest = 160
+    private static let maxWidth = 160
 
     /// What is around the byte at `offset`; `isHidden` tells which bytes are not shown.
     init(of text: SourceText, at offset: Int, isHidden: (Int) -> Bool) {
         let whole = text.lineRange(at: offset)
         let offset = min(max(offset, whole.lowerBound), whole.upperBound)
         var start = whole.lowerBound
-        if text.offset(Self.widest, charactersFrom: start, in: whole) < whole.upperBound {
-            start = text.offset(-Self.widest / 2, charactersFrom: offset, in: whole)
+        if text.offset(Self.maxWidth, charactersFrom: start, in: whole) < whole.upperBound {
+            start = text.offset(-Self.maxWidth / 2, charactersFrom: offset, in: whole)
         }
-        let end = text.offset(Self.widest, charactersFrom: start, in: whole)
+        let end = text.offset(Self.maxWidth, charactersFrom: start, in: whole)
         var line = start > whole.lowerBound ? "..." : ""
         var indent = start > whole.lowerBound ? "   " : ""
         var next = start

@@ -9,7 +9,7 @@ struct SourceSpan: Hashable {
 /// A value together with the place it was read from.
 struct Located<Value> {
     let value: Value
-    let place: SourceSpan
+    let span: SourceSpan
 }
 
 /// Collects what is found while a policy set is read and checked.
@@ -17,7 +17,7 @@ final class DiagnosticCollector {
     private let files: [SourceText]
     private var found: [Finding] = []
     private var concealed: [SourceSpan] = []
-    private(set) var namedFiles: [ReferencedFile] = []
+    private(set) var referencedFiles: [ReferencedFile] = []
     private(set) var hasErrors = false
     /// A file could not be read: what is not defined anywhere else may be defined in it, and is not judged.
     var isIncomplete = false
@@ -29,53 +29,53 @@ final class DiagnosticCollector {
         let severity: Diagnostic.Severity
         let code: DiagnosticCode
         let message: String
-        let place: SourceSpan
+        let span: SourceSpan
         let label: String
         let help: [String]
     }
 
     init(files: [SourceText]) { self.files = files }
 
-    func error(_ code: DiagnosticCode, _ message: String, at place: SourceSpan, label: String = "", help: [String] = [])
+    func error(_ code: DiagnosticCode, _ message: String, at span: SourceSpan, label: String = "", help: [String] = [])
     {
         hasErrors = true
         found.append(
-            Finding(severity: .error, code: code, message: message, place: place, label: label, help: help))
+            Finding(severity: .error, code: code, message: message, span: span, label: label, help: help))
     }
 
     func warning(
-        _ code: DiagnosticCode, _ message: String, at place: SourceSpan, label: String = "", help: [String] = []
+        _ code: DiagnosticCode, _ message: String, at span: SourceSpan, label: String = "", help: [String] = []
     ) {
         found.append(
-            Finding(severity: .warning, code: code, message: message, place: place, label: label, help: help))
+            Finding(severity: .warning, code: code, message: message, span: span, label: label, help: help))
     }
 
     /// Keeps a text out of every source line that is shown: somebody may have written a secret where its hash or its file
     /// belongs, and it must not get into a log. What looks like a token of the gateway is kept out wherever it stands.
-    func conceal(_ place: SourceSpan) { concealed.append(place) }
+    func conceal(_ span: SourceSpan) { concealed.append(span) }
 
     /// Remembers a file that the policies name.
-    func named(_ file: ReferencedFile) { namedFiles.append(file) }
+    func record(_ file: ReferencedFile) { referencedFiles.append(file) }
 
     /// `file:line:column` of a place.
-    func location(of place: SourceSpan) -> String {
-        "\(files[place.file].name):\(files[place.file].position(of: place.range.lowerBound))"
+    func location(of span: SourceSpan) -> String {
+        "\(files[span.file].name):\(files[span.file].position(of: span.range.lowerBound))"
     }
 
     /// `file:line` of a place, the file without its folders.
-    func source(of place: SourceSpan) -> String {
-        let name = files[place.file].name.split(separator: "/").last.map(String.init) ?? ""
-        return "\(name):\(files[place.file].position(of: place.range.lowerBound).line)"
+    func source(of span: SourceSpan) -> String {
+        let name = files[span.file].name.split(separator: "/").last.map(String.init) ?? ""
+        return "\(name):\(files[span.file].position(of: span.range.lowerBound).line)"
     }
 
     /// Everything found, in the order of the files and their lines; what cannot be read first.
-    var diagnostics: [Diagnostic] {
+    var all: [Diagnostic] {
         var concealed = files.map { _ in [SourceRange]() }
-        for place in self.concealed { concealed[place.file].append(place.range) }
-        for file in Set(found.map(\.place.file)) { concealed[file] += TokenMask.secrets(in: files[file].bytes) }
+        for span in self.concealed { concealed[span.file].append(span.range) }
+        for file in Set(found.map(\.span.file)) { concealed[file] += TokenMask.secrets(in: files[file].bytes) }
         let hidden = concealed.map(ConcealedText.init)
         return found.enumerated().sorted { one, other in
-            let (left, right) = (one.element.place, other.element.place)
+            let (left, right) = (one.element.span, other.element.span)
             // What cannot be read comes first: other findings may follow from it.
             let (isLate, isOtherLate) = (one.element.code == .syntax ? 0 : 1, other.element.code == .syntax ? 0 : 1)
             return (isLate, left.file, left.range.lowerBound, one.offset)
@@ -85,12 +85,12 @@ final class DiagnosticCollector {
 
     /// The help for a name that nobody defined: the nearest one that somebody did.
     func suggestion(
-        for name: String, among known: some Sequence<String>, definedAt place: (String) -> SourceSpan? = { _ in nil }
+        for name: String, among known: some Sequence<String>, definedAt span: (String) -> SourceSpan? = { _ in nil }
     )
         -> [String]
     {
         guard let nearest = nearestName(to: name, among: known) else { return [] }
-        guard let defined = place(nearest) else { return ["did you mean \"\(nearest)\"?"] }
+        guard let defined = span(nearest) else { return ["did you mean \"\(nearest)\"?"] }
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
 
@@ -112,19 +112,19 @@ final class DiagnosticCollector {
     func hasFile(named name: String) -> Bool { files.contains { $0.name == name } }
 
     private func diagnostic(_ finding: Finding, _ hidden: [ConcealedText]) -> Diagnostic {
-        let place = finding.place
-        let file = files[place.file]
-        let line = file.lineRange(at: place.range.lowerBound)
-        let start = min(max(place.range.lowerBound, line.lowerBound), line.upperBound)
+        let span = finding.span
+        let file = files[span.file]
+        let line = file.lineRange(at: span.range.lowerBound)
+        let start = min(max(span.range.lowerBound, line.lowerBound), line.upperBound)
         let end = file.offset(
-            100, charactersFrom: start, in: start..<max(start, min(place.range.upperBound, line.upperBound)))
+            100, charactersFrom: start, in: start..<max(start, min(span.range.upperBound, line.upperBound)))
         return Diagnostic(
             severity: finding.severity, code: finding.code, message: TokenMask.starred(finding.message),
             file: file.name,
-            position: file.position(of: place.range.lowerBound),
+            position: file.position(of: span.range.lowerBound),
             // A file that is empty, or not read, has no line to show.
             excerpt: file.bytes.isEmpty
-                ? nil : SourceExcerpt(of: file, at: start, isHidden: hidden[place.file].contains),
+                ? nil : SourceExcerpt(of: file, at: start, isHidden: hidden[span.file].contains),
             width: file.position(of: end).column - file.position(of: start).column,
             label: TokenMask.starred(finding.label), help: finding.help.map(TokenMask.starred))
     }
@@ -135,8 +135,8 @@ private struct ConcealedText {
     /// In order, and none within another.
     private var ranges: [SourceRange] = []
 
-    init(_ places: [SourceRange]) {
-        for range in places.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+    init(_ spans: [SourceRange]) {
+        for range in spans.sorted(by: { $0.lowerBound < $1.lowerBound }) {
             if let last = ranges.last, range.lowerBound <= last.upperBound {
                 ranges[ranges.count - 1].upperBound = max(last.upperBound, range.upperBound)
             } else {

@@ -3,7 +3,7 @@ internal import JSON
 /// A rule of the section `errors` as written.
 struct ErrorRuleDocument {
     let name: String
-    let place: SourceSpan
+    let span: SourceSpan
     /// `nil`: every route whose requests reach the upstream.
     private(set) var routes: [Located<String>]?
     private(set) var statuses = Self.errorStatuses
@@ -13,21 +13,22 @@ struct ErrorRuleDocument {
     private(set) var showsUpstream: Bool?
     private let routeNames: Set<String>
 
-    static let fields = ["on", "when", "replaceWith", "upstream", "description"]
     static let errorStatuses = 400...599
     /// The most rules a policy set may have.
     static let capacity = 256
 
-    init?(_ entry: Entry, _ report: DiagnosticCollector) {
+    init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "error rule \"\(entry.name)\""
-        IdentifierRule.check(entry.name, .identifier, "an error rule", at: entry.namePlace, report)
-        guard let fields = ObjectReader(entry.value, at: entry.place, of: owner, shape: .errorRule, report: report)
+        IdentifierRule.check(entry.name, .identifier, "an error rule", at: entry.nameSpan, diagnostics)
+        guard
+            let fields = ObjectReader(
+                entry.value, at: entry.span, of: owner, shape: .errorRule, diagnostics: diagnostics)
         else {
             return nil
         }
         name = entry.name
-        place = entry.namePlace
-        fields.require("on", at: place, help: ["the names of routes, or \"*\" for all"])
+        span = entry.nameSpan
+        fields.require("on", at: span, help: ["the names of routes, or \"*\" for all"])
         let on = fields.strings("on")?.value ?? []
         routes = on.count == 1 && on[0].value == "*" ? nil : on
         routeNames = Set(on.map(\.value))
@@ -39,8 +40,8 @@ struct ErrorRuleDocument {
         }
         showsUpstream = fields.word("upstream", of: [("hide", false), ("show", true)])
         if fields["replaceWith"] == nil, fields["upstream"] == nil {
-            report.error(
-                .missingField, "\(owner) changes nothing", at: place, help: ["give \"replaceWith\" or \"upstream\""])
+            diagnostics.error(
+                .missingField, "\(owner) changes nothing", at: span, help: ["give \"replaceWith\" or \"upstream\""])
         }
         _ = fields.string("description")
     }
@@ -56,13 +57,13 @@ struct ErrorRuleDocument {
         guard let text = when.string("matches") else { return }
         pattern = text.value
         if text.value.utf8.count > 1024 {
-            when.report.error(
-                .outOfRange, "\"matches\" of \(when.owner) is longer than 1024 bytes", at: text.place)
+            when.diagnostics.error(
+                .outOfRange, "\"matches\" of \(when.owner) is longer than 1024 bytes", at: text.span)
         }
         if when["field"] == nil {
-            when.report.error(
+            when.diagnostics.error(
                 .missingField, "\(when.owner) has \"matches\", but no \"field\" to look at",
-                at: when.namePlace(of: "matches"),
+                at: when.nameSpan(of: "matches"),
                 help: ["for example field: \"detail\"; field: \"\" is the whole body as text"])
         }
     }
@@ -75,8 +76,8 @@ struct ErrorRuleDocument {
             case "4xx": statuses = 400...499
             case "5xx": statuses = 500...599
             default:
-                when.report.error(
-                    .badValue, "\"status\" of \(when.owner) cannot be \"\(text)\"", at: when.place(of: value),
+                when.diagnostics.error(
+                    .badValue, "\"status\" of \(when.owner) cannot be \"\(text)\"", at: when.span(of: value),
                     help: [help])
             }
             return
@@ -85,17 +86,18 @@ struct ErrorRuleDocument {
         let numbers = bounds.compactMap(\.integer)
         guard numbers.count == bounds.count, let first = numbers.first, let last = numbers.last, numbers.count <= 2
         else {
-            when.report.error(
-                .wrongType, "\"status\" of \(when.owner) is not a status or a range of two", at: when.place(of: value),
+            when.diagnostics.error(
+                .wrongType, "\"status\" of \(when.owner) must be a status or a range of two statuses",
+                at: when.span(of: value),
                 help: [help])
             return
         }
         guard let first = Int(exactly: first), let last = Int(exactly: last), first <= last,
             Self.errorStatuses.contains(first), Self.errorStatuses.contains(last)
         else {
-            when.report.error(
+            when.diagnostics.error(
                 .outOfRange, "\"status\" of \(when.owner) must be between 400 and 599, the lower one first",
-                at: when.place(of: value))
+                at: when.span(of: value))
             return
         }
         statuses = first...last
@@ -109,8 +111,8 @@ struct ErrorRuleDocument {
                 text.value.isEmpty
                 ? [] : text.value.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
             if names.contains("") {
-                when.report.error(
-                    .badValue, "\"field\" of \(when.owner) has an empty name", at: text.place,
+                when.diagnostics.error(
+                    .badValue, "\"field\" of \(when.owner) has an empty name", at: text.span,
                     help: [
                         "names with dots between them: \"error.message\"; a name that has a dot: [\"error.message\"]"
                     ])
@@ -118,31 +120,31 @@ struct ErrorRuleDocument {
         } else {
             names = texts.value.map(\.value)
             if names.isEmpty {
-                when.report.error(
-                    .emptyList, "\"field\" of \(when.owner) must not be empty", at: texts.place,
+                when.diagnostics.error(
+                    .emptyList, "\"field\" of \(when.owner) must not be empty", at: texts.span,
                     help: ["field: \"\" is the whole body as text"])
             }
         }
         if names.count > 16 {
-            when.report.error(.tooMany, "\"field\" of \(when.owner) has more than 16 names", at: texts.place)
+            when.diagnostics.error(.tooMany, "\"field\" of \(when.owner) has more than 16 names", at: texts.span)
         }
         field = names
     }
 
     private mutating func readReplacement(_ fields: ObjectReader) {
-        let report = fields.report
+        let diagnostics = fields.diagnostics
         if ["status", "code", "message", "retryAfter"].allSatisfy({ fields[$0] == nil }) {
-            report.error(
-                .missingField, "\(fields.owner) replaces nothing", at: fields.place,
+            diagnostics.error(
+                .missingField, "\(fields.owner) replaces nothing", at: fields.span,
                 help: ["give \"status\", \"code\", \"message\" or \"retryAfter\""])
         }
         let status = fields.integer("status", in: 400...599)?.value
         let code = fields.string("code")
-        if let code { IdentifierRule.check(code.value, .errorCode, "an error", at: code.place, report) }
+        if let code { IdentifierRule.check(code.value, .errorCode, "an error", at: code.span, diagnostics) }
         let message = fields.string("message")
         if let message, !(1...1000).contains(message.value.utf8.count) {
-            report.error(
-                .outOfRange, "\"message\" of \(fields.owner) must have between 1 and 1000 bytes", at: message.place)
+            diagnostics.error(
+                .outOfRange, "\"message\" of \(fields.owner) must have between 1 and 1000 bytes", at: message.span)
         }
         // Retry-After counts whole seconds; sooner than asked for is what must not be.
         let wait = fields.duration("retryAfter", atLeast: .seconds(1))?.components

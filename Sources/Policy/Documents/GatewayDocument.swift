@@ -4,21 +4,17 @@ internal import JSON
 struct GatewayDocument {
     private(set) var settings = GatewaySettings()
     /// See ``UpstreamDocument``.
-    private(set) var anonymousQuestions: SourceSpan?
-    private let report: DiagnosticCollector
+    private(set) var anonymousPolls: SourceSpan?
+    private let diagnostics: DiagnosticCollector
 
-    static let fields = [
-        "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream", "trustedProxies",
-        "adminNames",
-    ]
-
-    init(_ entries: [Entry], _ report: DiagnosticCollector) {
-        self.report = report
+    init(_ entries: [NamedValue], _ diagnostics: DiagnosticCollector) {
+        self.diagnostics = diagnostics
         for entry in entries {
             // Each entry is one field; an object made of it gets the checks that objects get.
-            let member = JSONMember(name: entry.name, nameRange: entry.namePlace.range, value: entry.value)
+            let member = JSONMember(name: entry.name, nameRange: entry.nameSpan.range, value: entry.value)
             let object = JSONValue(kind: .object([member]), range: entry.value.range)
-            let fields = ObjectReader(object, at: entry.place, of: "\"gateway\"", shape: .gateway, report: report)
+            let fields = ObjectReader(
+                object, at: entry.span, of: "\"gateway\"", shape: .gateway, diagnostics: diagnostics)
             if let fields { read(fields) }
         }
     }
@@ -46,7 +42,7 @@ struct GatewayDocument {
         if let upstream = object("upstream", fields, .upstream) {
             let document = UpstreamDocument(upstream)
             settings.upstream = document.settings
-            anonymousQuestions = document.anonymousQuestions
+            anonymousPolls = document.anonymousPolls
         }
         for text in fields.strings("trustedProxies", mayBeEmpty: true)?.value ?? [] {
             guard let range = fields.read(text, of: "trustedProxies", AddressRange.init(reading:)) else { continue }
@@ -81,10 +77,10 @@ struct GatewayDocument {
         let colon = text.value.lastIndex(of: ":")
         let port = colon.map { text.value[text.value.index(after: $0)...] }
         if let port, let number = Int(port), !(0...65_535).contains(number) {
-            report.error(.outOfRange, "a port is between 0 and 65535, not \(number)", at: text.place)
+            diagnostics.error(.outOfRange, "a port is between 0 and 65535, not \(number)", at: text.span)
         } else {
-            report.error(
-                .badAddress, "this is not an address to listen on: \"\(text.value)\"", at: text.place,
+            diagnostics.error(
+                .badAddress, "this is not an address to listen on: \"\(text.value)\"", at: text.span,
                 help: ["an address is HOST:PORT: \"0.0.0.0:8443\", \"localhost:8443\", \"[::1]:8443\""])
         }
         return nil
@@ -102,18 +98,18 @@ struct GatewayDocument {
             return
         }
         for element in elements {
-            let place = tls.place(of: element)
+            let span = tls.span(of: element)
             let fields = ObjectReader(
-                element, at: place, of: "a certificate of \"gateway.tls\"", shape: .certificate,
-                report: report)
-            fields?.require("certificate", at: place)
-            fields?.require("key", at: place)
+                element, at: span, of: "a certificate of \"gateway.tls\"", shape: .certificate,
+                diagnostics: diagnostics)
+            fields?.require("certificate", at: span)
+            fields?.require("key", at: span)
             guard let certificate = fields?.file("certificate"), let key = fields?.file("key") else {
                 continue
             }
             settings.tls.certificates.append(
                 GatewaySettings.CertificateFiles(
-                    certificate: certificate, key: key, source: report.location(of: place)))
+                    certificate: certificate, key: key, source: diagnostics.location(of: span)))
         }
     }
 

@@ -4,8 +4,8 @@ extension ObjectReader {
         _ text: Located<String>, of name: String, _ parse: (String) throws(UnitError) -> Value
     ) -> Value? {
         do throws(UnitError) { return try parse(text.value) } catch {
-            if error.isSecret { report.conceal(text.place) }
-            report.error(error.code, "\"\(name)\" of \(owner): \(error.message)", at: text.place, help: error.help)
+            if error.isSecret { diagnostics.conceal(text.span) }
+            diagnostics.error(error.code, "\"\(name)\" of \(owner): \(error.message)", at: text.span, help: error.help)
             return nil
         }
     }

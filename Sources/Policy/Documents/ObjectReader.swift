@@ -3,39 +3,39 @@ internal import JSON
 
 /// The fields of one object: each is asked for by name and type, and every mistake is reported where it is.
 struct ObjectReader {
-    let report: DiagnosticCollector
+    let diagnostics: DiagnosticCollector
     /// What the object is, for messages: `route "jobs.read"`.
     let owner: String
-    let place: SourceSpan
+    let span: SourceSpan
     private let members: [JSONMember]
 
     /// Reports and returns `nil` if `value` is no object; reports the names that its shape has not.
-    init?(_ value: JSONValue, at place: SourceSpan, of owner: String, shape: Shape, report: DiagnosticCollector) {
+    init?(_ value: JSONValue, at span: SourceSpan, of owner: String, shape: Shape, diagnostics: DiagnosticCollector) {
         guard case .object(let members) = value.kind else {
-            report.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: place)
+            diagnostics.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: span)
             return nil
         }
-        self.report = report
+        self.diagnostics = diagnostics
         self.owner = owner
-        self.place = place
-        self.members = Self.current(members, file: place.file, of: owner, shape: shape, report)
+        self.span = span
+        self.members = Self.current(members, file: span.file, of: owner, shape: shape, diagnostics)
         let known = shape.fields
         for member in self.members where !known.contains(member.name) {
-            let help = report.help(for: member, in: shape)
-            report.error(
+            let help = diagnostics.help(for: member, in: shape)
+            diagnostics.error(
                 .unknownField, "unknown field \"\(member.name)\" in \(owner)", at: self[member.nameRange],
                 help: help.isEmpty ? ["its fields are \(known.joined(separator: ", "))"] : help)
         }
     }
 
-    private subscript(range: SourceRange) -> SourceSpan { SourceSpan(file: place.file, range: range) }
+    private subscript(range: SourceRange) -> SourceSpan { SourceSpan(file: span.file, range: range) }
 
     /// The place of a value inside the object.
-    func place(of value: JSONValue) -> SourceSpan { self[value.range] }
+    func span(of value: JSONValue) -> SourceSpan { self[value.range] }
 
     /// The place of a field's name, or that of the object where there is none.
-    func namePlace(of name: String) -> SourceSpan {
-        members.first { $0.name == name }.map { self[$0.nameRange] } ?? place
+    func nameSpan(of name: String) -> SourceSpan {
+        members.first { $0.name == name }.map { self[$0.nameRange] } ?? span
     }
 
     /// The value of a field, `nil` where it is absent.
@@ -45,9 +45,9 @@ struct ObjectReader {
     }
 
     /// Reports that a field must be there.
-    func require(_ name: String, at place: SourceSpan, help: [String] = []) {
+    func require(_ name: String, at span: SourceSpan, help: [String] = []) {
         guard self[name] == nil else { return }
-        report.error(.missingField, "\(owner) needs the field \"\(name)\"", at: place, help: help)
+        diagnostics.error(.missingField, "\(owner) needs the field \"\(name)\"", at: span, help: help)
     }
 
     func string(_ name: String) -> Located<String>? {
@@ -56,7 +56,7 @@ struct ObjectReader {
             mismatch(name, value, "a string")
             return nil
         }
-        return Located(value: text, place: self[value.range])
+        return Located(value: text, span: self[value.range])
     }
 
     func bool(_ name: String) -> Located<Bool>? {
@@ -65,7 +65,7 @@ struct ObjectReader {
             mismatch(name, value, "true or false")
             return nil
         }
-        return Located(value: flag, place: self[value.range])
+        return Located(value: flag, span: self[value.range])
     }
 
     func integer(_ name: String, in range: ClosedRange<Int64>) -> Located<Int>? {
@@ -75,38 +75,38 @@ struct ObjectReader {
             return nil
         }
         guard range.contains(number) else {
-            report.error(
+            diagnostics.error(
                 .outOfRange, "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound)",
                 at: self[value.range])
             return nil
         }
-        return Located(value: Int(number), place: self[value.range])
+        return Located(value: Int(number), span: self[value.range])
     }
 
     /// A list of different strings, at least one unless `mayBeEmpty`; a single string is a list of one.
     func strings(_ name: String, mayBeEmpty: Bool = false) -> Located<[Located<String>]>? {
         guard let all = texts(name) else { return nil }
         if !mayBeEmpty, self[name]?.array?.isEmpty == true {
-            report.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: all.place)
+            diagnostics.error(.emptyList, "\"\(name)\" of \(owner) must not be empty", at: all.span)
         }
         var different: [Located<String>] = []
-        var places: [String: SourceSpan] = [:]
+        var spans: [String: SourceSpan] = [:]
         for text in all.value {
-            if let first = places[text.value] {
-                report.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.place, first: first)
+            if let first = spans[text.value] {
+                diagnostics.duplicate("\"\(text.value)\" in \"\(name)\" of \(owner)", text.span, first: first)
             } else {
-                places[text.value] = text.place
+                spans[text.value] = text.span
                 different.append(text)
             }
         }
-        return Located(value: different, place: all.place)
+        return Located(value: different, span: all.span)
     }
 
     /// A list of any strings; a single string is a list of one.
     func texts(_ name: String) -> Located<[Located<String>]>? {
         guard let value = self[name] else { return nil }
-        let place = self[value.range]
-        if let text = value.string { return Located(value: [Located(value: text, place: place)], place: place) }
+        let span = self[value.range]
+        if let text = value.string { return Located(value: [Located(value: text, span: span)], span: span) }
         guard let elements = value.array else {
             mismatch(name, value, "a list of strings")
             return nil
@@ -114,27 +114,27 @@ struct ObjectReader {
         var texts: [Located<String>] = []
         for element in elements {
             if let text = element.string {
-                texts.append(Located(value: text, place: self[element.range]))
+                texts.append(Located(value: text, span: self[element.range]))
             } else {
                 mismatch(name, element, "strings")
             }
         }
-        return Located(value: texts, place: place)
+        return Located(value: texts, span: span)
     }
 
     /// An object of its own fields; `owner` is what messages call it.
     func object(_ name: String, of owner: String, shape: Shape) -> ObjectReader? {
         guard let value = self[name] else { return nil }
-        return ObjectReader(value, at: self[value.range], of: owner, shape: shape, report: report)
+        return ObjectReader(value, at: self[value.range], of: owner, shape: shape, diagnostics: diagnostics)
     }
 
     /// One of the words of a closed list.
     func word<Word>(_ name: String, of words: [(String, Word)]) -> Word? {
         guard let text = string(name) else { return nil }
         if let word = words.first(where: { $0.0 == text.value }) { return word.1 }
-        let help = report.suggestion(for: text.value, among: words.map(\.0))
-        report.error(
-            .badValue, "\"\(name)\" of \(owner) cannot be \"\(text.value)\"", at: text.place,
+        let help = diagnostics.suggestion(for: text.value, among: words.map(\.0))
+        diagnostics.error(
+            .badValue, "\"\(name)\" of \(owner) cannot be \"\(text.value)\"", at: text.span,
             help: help.isEmpty ? ["it is one of \(words.map { "\"\($0.0)\"" }.joined(separator: ", "))"] : help)
         return nil
     }
@@ -146,28 +146,28 @@ struct ObjectReader {
         guard let text = string(name) else { return nil }
         guard let value = parse(text.value) else {
             // What is written instead of a hash may well be the token.
-            if code == .badHash { report.conceal(text.place) }
+            if code == .badHash { diagnostics.conceal(text.span) }
             let shown = code == .badHash ? "" : " \"\(text.value)\""
-            report.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.place, help: [help])
+            diagnostics.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.span, help: [help])
             return nil
         }
-        return Located(value: value, place: text.place)
+        return Located(value: value, span: text.span)
     }
 
     func mismatch(_ name: String, _ value: JSONValue, _ expected: String) {
-        report.error(
+        diagnostics.error(
             .wrongType, "\"\(name)\" of \(owner) must be \(expected), not \(value.shortName)", at: self[value.range])
     }
 }
 
 extension ObjectReader {
-    func duration(_ name: String, atLeast least: Duration = .milliseconds(1)) -> Duration? {
+    func duration(_ name: String, atLeast minimum: Duration = .milliseconds(1)) -> Duration? {
         let found = parsed(name, .badDuration, "a duration", help: Units.durationHelp, Units.duration)
         guard let found else { return nil }
-        guard (least...Duration.seconds(31 * 86_400)).contains(found.value) else {
-            report.error(
-                .outOfRange, "\"\(name)\" of \(owner) must be between \(Units.text(of: least)) and 31d",
-                at: found.place)
+        guard (minimum...Duration.seconds(31 * 86_400)).contains(found.value) else {
+            diagnostics.error(
+                .outOfRange, "\"\(name)\" of \(owner) must be between \(Units.text(of: minimum)) and 31d",
+                at: found.span)
             return nil
         }
         return found.value
@@ -196,7 +196,7 @@ extension ObjectReader {
             return nil
         }
         guard range.contains(bytes) else {
-            report.error(
+            diagnostics.error(
                 .outOfRange,
                 "\"\(name)\" of \(owner) must be between \(range.lowerBound) and \(range.upperBound) bytes",
                 at: self[value.range])

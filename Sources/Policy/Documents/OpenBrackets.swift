@@ -70,16 +70,16 @@ struct OpenBrackets {
 extension SyntaxHints {
     /// What to say where a brace or bracket is missing, or one too many; empty where neither is so.
     static func bracketHelp(for mistake: JSONError, in text: SourceText) -> [String] {
-        let (bytes, place) = (text.bytes, mistake.range.lowerBound)
-        let found = place < bytes.count ? bytes[place] : nil
+        let (bytes, start) = (text.bytes, mistake.range.lowerBound)
+        let found = start < bytes.count ? bytes[start] : nil
         let closes = found == UInt8(ascii: "}") || found == UInt8(ascii: "]")
         switch mistake.kind {
         case .unexpectedEnd: break
-        case .unexpected where closes || startsMember(bytes[place...]): break
+        case .unexpected where closes || startsMember(bytes[start...]): break
         case .trailingContent where closes: break
         default: return []
         }
-        let brackets = OpenBrackets(in: bytes, before: place)
+        let brackets = OpenBrackets(in: bytes, before: start)
         func name(_ offset: Int) -> String {
             "the \(quoted(bytes[offset])) at \(text.name):\(text.position(of: offset))"
         }

@@ -31,21 +31,21 @@ extension ObjectReader {
     /// Reports the fields that have their names of an earlier version, and returns the members with the names of this one: the
     /// values are then checked like all others, and no field is reported as missing that only has its earlier name.
     static func current(
-        _ members: [JSONMember], file: Int, of owner: String, shape: Shape, _ report: DiagnosticCollector
+        _ members: [JSONMember], file: Int, of owner: String, shape: Shape, _ diagnostics: DiagnosticCollector
     ) -> [JSONMember] {
         members.compactMap { member in
             guard let outdated = shape.outdatedField(member.name) else { return member }
-            let place = SourceSpan(file: file, range: member.nameRange)
+            let span = SourceSpan(file: file, range: member.nameRange)
             switch outdated {
             case .renamed(let name):
-                report.error(
-                    .outdatedField, "\"\(member.name)\" of \(owner) is called \"\(name)\"", at: place,
+                diagnostics.error(
+                    .outdatedField, "\"\(member.name)\" of \(owner) is called \"\(name)\"", at: span,
                     help: ["write \(name) instead of \(member.name)"])
                 guard !members.contains(where: { $0.name == name }) else { return nil }
                 return JSONMember(name: name, nameRange: member.nameRange, value: member.value)
             case .removed(let reason):
-                report.error(
-                    .outdatedField, "\(owner) has no field \"\(member.name)\" any more", at: place,
+                diagnostics.error(
+                    .outdatedField, "\(owner) has no field \"\(member.name)\" any more", at: span,
                     help: ["remove it: \(reason)"])
                 return nil
             }

@@ -54,19 +54,22 @@ extension PolicyFiles {
     /// Warns of the files that are not read because of their names, but for those that the policies themselves name.
     func lintNames() {
         for file in misnamedFiles {
-            let name = report.name(of: file)
-            guard !report.namedFiles.contains(where: { name == $0.path.value || name.hasSuffix("/" + $0.path.value) })
+            let name = diagnostics.name(of: file)
+            guard
+                !diagnostics.referencedFiles.contains(where: {
+                    name == $0.path.value || name.hasSuffix("/" + $0.path.value)
+                })
             else { continue }
             let better = PolicyFile.readName(of: name)
             let help: String
-            if report.hasFile(named: better) {
+            if diagnostics.hasFile(named: better) {
                 help = "\(better) exists as well: move what you need into it, and remove this file"
             } else if name.lowercased().hasSuffix("ml") {
                 help = "policy files are JSON5: rewrite it as JSON5 and call it \(better)"
             } else {
                 help = "rename it to \(better)"
             }
-            report.warning(
+            diagnostics.warning(
                 .misnamedFile, "this file is not read: policy files have names that end in \".json5\"",
                 at: SourceSpan(file: file, range: SourceRange(lowerBound: 0, upperBound: 0)), help: [help])
         }

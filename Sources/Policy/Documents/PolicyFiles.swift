@@ -1,12 +1,12 @@
 internal import JSON
 
 /// One named thing of a section, not yet understood.
-struct Entry {
+struct NamedValue {
     let name: String
-    let namePlace: SourceSpan
+    let nameSpan: SourceSpan
     let value: JSONValue
 
-    var place: SourceSpan { SourceSpan(file: namePlace.file, range: value.range) }
+    var span: SourceSpan { SourceSpan(file: nameSpan.file, range: value.range) }
 }
 
 /// The files of a policy set, merged by section.
@@ -14,18 +14,18 @@ struct PolicyFiles {
     /// The sections there are, in the order in which they are explained.
     static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "errors"]
 
-    let report: DiagnosticCollector
+    let diagnostics: DiagnosticCollector
     /// Which of the report's files have names that no policy file has.
     let misnamedFiles: Range<Int>
     /// By the name of the section; sorted by name. Only an organization may have several entries.
-    private(set) var entries: [String: [Entry]] = [:]
+    private(set) var entries: [String: [NamedValue]] = [:]
 
     init(files: [PolicyFile]) {
         var texts = files.filter(\.isRead).map { SourceText(name: $0.name, bytes: $0.bytes) }
         // What an empty folder lacks has to be reported somewhere.
         if texts.isEmpty { texts = [SourceText(name: "policies", bytes: Array("{}".utf8))] }
         let misnamed = files.filter { !$0.isRead }.map { SourceText(name: $0.name, bytes: []) }
-        report = DiagnosticCollector(files: texts + misnamed)
+        diagnostics = DiagnosticCollector(files: texts + misnamed)
         misnamedFiles = texts.count..<texts.count + misnamed.count
         for (index, text) in texts.enumerated() { read(text, index) }
         for section in Self.sections {
@@ -41,7 +41,7 @@ struct PolicyFiles {
     }
 
     /// The entries of a section.
-    subscript(section: String) -> [Entry] { entries[section] ?? [] }
+    subscript(section: String) -> [NamedValue] { entries[section] ?? [] }
 
     private mutating func read(_ text: SourceText, _ file: Int) {
         var duplicates: [JSONError] = []
@@ -50,47 +50,48 @@ struct PolicyFiles {
             root = try JSONValue.read(
                 text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000), duplicates: &duplicates)
         } catch {
-            report.add(error, in: text, file: file)
-            report.isIncomplete = true
+            diagnostics.add(error, in: text, file: file)
+            diagnostics.isIncomplete = true
             root = nil
         }
-        for duplicate in duplicates { report.add(duplicate, in: text, file: file) }
+        for duplicate in duplicates { diagnostics.add(duplicate, in: text, file: file) }
         guard let root else { return }
         guard let members = root.object else {
-            let place = SourceSpan(file: file, range: root.range)
-            report.error(.wrongType, "a policy file is an object of sections, not \(root.kindName)", at: place)
+            let span = SourceSpan(file: file, range: root.range)
+            diagnostics.error(.wrongType, "a policy file is an object of sections, not \(root.kindName)", at: span)
             return
         }
         for section in members {
-            let place = SourceSpan(file: file, range: section.nameRange)
+            let span = SourceSpan(file: file, range: section.nameRange)
             guard Self.sections.contains(section.name) else {
-                let help = report.help(for: section, in: .file)
-                report.error(
-                    .unknownSection, "unknown section \"\(section.name)\"", at: place,
+                let help = diagnostics.help(for: section, in: .file)
+                diagnostics.error(
+                    .unknownSection, "unknown section \"\(section.name)\"", at: span,
                     help: help.isEmpty ? ["the sections are \(Self.sections.joined(separator: ", "))"] : help)
                 continue
             }
             guard let members = section.value.object else {
-                report.error(
+                diagnostics.error(
                     .wrongType, "section \"\(section.name)\" must be an object, not \(section.value.kindName)",
                     at: SourceSpan(file: file, range: section.value.range))
                 continue
             }
             for member in members {
                 entries[section.name, default: []].append(
-                    Entry(
-                        name: member.name, namePlace: SourceSpan(file: file, range: member.nameRange),
+                    NamedValue(
+                        name: member.name, nameSpan: SourceSpan(file: file, range: member.nameRange),
                         value: member.value)
                 )
             }
         }
     }
 
-    private func withoutDuplicates(_ sorted: [Entry], of section: String) -> [Entry] {
-        var unique: [Entry] = []
+    private func withoutDuplicates(_ sorted: [NamedValue], of section: String) -> [NamedValue] {
+        var unique: [NamedValue] = []
         for entry in sorted {
             if let last = unique.last, last.name == entry.name {
-                report.duplicate("\"\(entry.name)\" in section \"\(section)\"", entry.namePlace, first: last.namePlace)
+                diagnostics.duplicate(
+                    "\"\(entry.name)\" in section \"\(section)\"", entry.nameSpan, first: last.nameSpan)
             } else {
                 unique.append(entry)
             }
@@ -101,19 +102,19 @@ struct PolicyFiles {
 
 extension DiagnosticCollector {
     /// Reports a name that another place has already defined.
-    func duplicate(_ what: String, _ place: SourceSpan, first: SourceSpan) {
+    func duplicate(_ what: String, _ span: SourceSpan, first: SourceSpan) {
         error(
-            .duplicateName, "\(what) is defined twice", at: place, label: "defined again here",
-            help: ["it is defined first at \(location(of: first))"])
+            .duplicateName, "\(what) is defined twice", at: span, label: "defined again here",
+            help: ["first defined at \(location(of: first))"])
     }
 
     fileprivate func add(_ mistake: JSONError, in text: SourceText, file: Int) {
-        let place = SourceSpan(file: file, range: mistake.range)
+        let span = SourceSpan(file: file, range: mistake.range)
         switch mistake.kind {
         case .duplicateName(let name, let first):
-            duplicate("\"\(name)\"", place, first: SourceSpan(file: file, range: first))
+            duplicate("\"\(name)\"", span, first: SourceSpan(file: file, range: first))
         default:
-            error(.syntax, mistake.message, at: place, help: SyntaxHints.help(for: mistake, in: text))
+            error(.syntax, mistake.message, at: span, help: SyntaxHints.help(for: mistake, in: text))
         }
     }
 }

@@ -1,5 +1,5 @@
 /// Why a file that the policies name is of no use.
-package enum FileTrouble: Sendable {
+package enum FileProblem: Sendable {
     case absent
     case isFolder
     case unreadable
@@ -29,25 +29,27 @@ extension ObjectReader {
         guard !text.value.isEmpty, !text.value.utf8.contains(where: { $0 < 0x20 }), !text.value.hasPrefix("-----BEGIN")
         else {
             // Perhaps it is what belongs into the file.
-            report.conceal(text.place)
-            report.error(.badValue, "\"\(name)\" of \(owner) is no name of a file", at: text.place)
+            diagnostics.conceal(text.span)
+            diagnostics.error(
+                .badValue, "\"\(name)\" of \(owner) is not a file name", at: text.span,
+                help: ["write the path of a file; a relative path starts at the policy folder"])
             return nil
         }
-        report.named(ReferencedFile(field: name, owner: owner, path: text, isSecret: isSecret))
+        diagnostics.record(ReferencedFile(field: name, owner: owner, path: text, isSecret: isSecret))
         return text.value
     }
 }
 
 extension DiagnosticCollector {
-    /// Warns of the named files in which `trouble` finds something wrong. No error: the check may run elsewhere.
-    func lintFiles(_ trouble: (_ path: String) -> FileTrouble?) {
-        for file in namedFiles {
-            guard let found = trouble(file.path.value) else { continue }
-            if file.isSecret { conceal(file.path.place) }
+    /// Warns of the named files in which `problem` finds something wrong. No error: the check may run elsewhere.
+    func lintFiles(_ problem: (_ path: String) -> FileProblem?) {
+        for file in referencedFiles {
+            guard let found = problem(file.path.value) else { continue }
+            if file.isSecret { conceal(file.path.span) }
             let name = file.isSecret ? "" : " \"\(file.path.value)\""
             warning(
-                .unusableFile, "\"\(file.field)\" of \(file.owner): the file\(name) \(found.text)", at: file.path.place,
-                help: ["the gateway does not start without it; files are relative to the policy folder unless absolute"]
+                .unusableFile, "\"\(file.field)\" of \(file.owner): the file\(name) \(found.text)", at: file.path.span,
+                help: ["the gateway cannot start without it; a relative path starts at the policy folder"]
             )
         }
     }

@@ -39,14 +39,24 @@ enum Shape: String, CaseIterable {
     var fields: [String] {
         switch self {
         case .file: PolicyFiles.sections
-        case .gateway: GatewayDocument.fields
+        case .gateway:
+            [
+                "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream",
+                "trustedProxies",
+                "adminNames",
+            ]
         case .tls: ["certificates", "minimumVersion", "ticketLifetime"]
         case .certificate: ["certificate", "key"]
         case .timeouts: ["handshake", "head", "bodyProgress", "body", "idle", "write", "drainDelay", "drain"]
         case .sizes: ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"]
         case .connections: ["open", "requests", "age"]
         case .log: ["access", "errorsPerOrganization"]
-        case .upstream: UpstreamDocument.fields
+        case .upstream:
+            [
+                "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "dnsRefresh", "health",
+                "breaker",
+                "retryBudget", "errors", "description",
+            ]
         case .credential, .ownCredential: ["header", "secretFile"]
         case .upstreamTLS: ["authorities", "serverName", "certificate", "key"]
         case .upstreamTimeouts: ["connect", "responseHead", "bodyProgress", "total", "idle", "queue"]
@@ -55,16 +65,20 @@ enum Shape: String, CaseIterable {
         case .breaker: ["consecutiveFailures", "openFor"]
         case .retryBudget: ["percent", "minPerSecond"]
         case .scope: ["description"]
-        case .route: RouteDocument.fields
+        case .route:
+            [
+                "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "respond",
+                "jobStatus", "timeouts", "owner", "description",
+            ]
         case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]
         case .routeConnection: ["body"]
-        case .limit: LimitDocument.fields
+        case .limit: ["on", "per", "allow", "burst", "mode", "charge", "description"]
         case .planChange: ["allow", "burst", "mode"]
-        case .organization: OrganizationDocument.fields
-        case .token: TokenDocument.fields
+        case .organization: ["plan", "tokens", "overrides", "description"]
+        case .token: ["sha256", "scopes", "expires", "organizations", "description"]
         case .override: ["limit", "allow", "burst", "mode", "until", "reason"]
         case .lease: ["conflicts", "lifetime", "description"]
-        case .errorRule: ErrorRuleDocument.fields
+        case .errorRule: ["on", "when", "replaceWith", "upstream", "description"]
         case .errorCondition: ["status", "field", "matches"]
         case .errorReplacement: ["status", "code", "message", "retryAfter"]
         }
@@ -73,38 +87,38 @@ enum Shape: String, CaseIterable {
 
 extension Shape {
     /// The nearest objects that have a field that this one lacks; all of them where several are equally near.
-    func homes(of member: JSONMember) -> [Shape] {
+    func owners(of member: JSONMember) -> [Shape] {
         // Nearly every object has one.
         guard member.name != "description" else { return [] }
-        var homes = Self.allCases.filter { $0.fields.contains(member.name) }
+        var owners = Self.allCases.filter { $0.fields.contains(member.name) }
         // What is in it tells the timeouts of the gateway from those of a route.
         if let inner = member.value.object {
-            let fitting = homes.filter { home in
-                guard let child = Shape(rawValue: (home.way + [member.name]).joined(separator: ".")) else {
+            let fitting = owners.filter { home in
+                guard let child = Shape(rawValue: (home.components + [member.name]).joined(separator: ".")) else {
                     return false
                 }
                 return inner.allSatisfy { child.fields.contains($0.name) }
             }
-            if !fitting.isEmpty { homes = fitting }
+            if !fitting.isEmpty { owners = fitting }
         }
-        let least = homes.map(distance).min()
-        return homes.filter { distance(to: $0) == least }
+        let shortest = owners.map(distance).min()
+        return owners.filter { distance(to: $0) == shortest }
     }
 
     /// Where it is, in the words of a diagnostic.
     var text: String {
         guard self != .file else { return "the top of a file" }
         let isInList = self == .certificate || self == .override
-        let names = isInList ? way.dropLast() : way[...]
+        let names = isInList ? components.dropLast() : components[...]
         let path = names.map { $0 == "*" ? "NAME" : $0 }.joined(separator: ".")
         return isInList ? "an element of \"\(path)\"" : "\"\(path)\""
     }
 
-    private var way: [String] { rawValue.split(separator: ".").map(String.init) }
+    private var components: [String] { rawValue.split(separator: ".").map(String.init) }
 
     /// How many levels up and down.
     private func distance(to other: Shape) -> Int {
-        let (here, there) = (way, other.way)
+        let (here, there) = (components, other.components)
         let common = zip(here, there).prefix { $0 == $1 }.count
         return here.count + there.count - 2 * common
     }
@@ -115,10 +129,10 @@ extension DiagnosticCollector {
     func help(for member: JSONMember, in shape: Shape) -> [String] {
         let near = suggestion(for: member.name, among: shape.fields)
         guard near.isEmpty, mayLookFurther else { return near }
-        let homes = shape.homes(of: member)
+        let owners = shape.owners(of: member)
         // A name that many have says nothing.
-        guard let first = homes.first, homes.count <= 2 else { return [] }
+        guard let first = owners.first, owners.count <= 2 else { return [] }
         guard first != .file else { return ["it is a section: it belongs at the top of a file"] }
-        return ["it belongs under \(homes.map(\.text).joined(separator: " or "))"]
+        return ["it belongs under \(owners.map(\.text).joined(separator: " or "))"]
     }
 }

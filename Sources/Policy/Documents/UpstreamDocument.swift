@@ -6,25 +6,19 @@ struct UpstreamDocument {
     private(set) var settings = UpstreamSettings(endpoints: [])
     /// Where the gateway's own questions are left without a credential; `nil` if they have one, or `"none"` says that this is
     /// meant.
-    private(set) var anonymousQuestions: SourceSpan?
-    private let report: DiagnosticCollector
-
-    static let fields = [
-        "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "dnsRefresh", "health",
-        "breaker",
-        "retryBudget", "errors", "description",
-    ]
+    private(set) var anonymousPolls: SourceSpan?
+    private let diagnostics: DiagnosticCollector
 
     /// The most endpoints there can be.
     static let capacity = 64
 
     init(_ fields: ObjectReader) {
-        report = fields.report
+        diagnostics = fields.diagnostics
         readEndpoints(fields)
         readHost(fields)
         readCredentials(fields)
         readTLS(fields)
-        findAnonymousQuestions(fields)
+        findAnonymousPolls(fields)
         readTimeouts(fields)
         if let connections = object("connections", fields, .upstreamConnections) {
             if let found = connections.integer("inFlight", in: 1...1_000_000) {
@@ -56,25 +50,25 @@ struct UpstreamDocument {
     }
 
     private mutating func readEndpoints(_ fields: ObjectReader) {
-        fields.require("url", at: fields.place, help: ["for example url: \"https://connectors.internal:8443/api\""])
+        fields.require("url", at: fields.span, help: ["for example url: \"https://connectors.internal:8443/api\""])
         guard let texts = fields.texts("url") else { return }
         if texts.value.isEmpty {
-            report.error(.emptyList, "\"url\" of \(fields.owner) must not be empty", at: texts.place)
+            diagnostics.error(.emptyList, "\"url\" of \(fields.owner) must not be empty", at: texts.span)
         }
         if texts.value.count > Self.capacity {
-            report.error(
-                .tooMany, "there are \(texts.value.count) endpoints, at most \(Self.capacity) are possible",
-                at: texts.value[Self.capacity].place)
+            diagnostics.error(
+                .tooMany, "there are \(texts.value.count) endpoints, but at most \(Self.capacity) are allowed",
+                at: texts.value[Self.capacity].span)
         }
-        var places: [UpstreamURL: SourceSpan] = [:]
+        var spans: [UpstreamURL: SourceSpan] = [:]
         for text in texts.value {
             guard let url = fields.read(text, of: "url", UpstreamURL.init(reading:)) else { continue }
-            if let first = places[url] {
+            if let first = spans[url] {
                 // Twice the same would get twice its share of the requests.
-                report.duplicate("the endpoint \"\(url)\"", text.place, first: first)
+                diagnostics.duplicate("the endpoint \"\(url)\"", text.span, first: first)
                 continue
             }
-            places[url] = text.place
+            spans[url] = text.span
             settings.endpoints.append(url)
         }
     }
@@ -101,8 +95,8 @@ struct UpstreamDocument {
     private mutating func readTLS(_ fields: ObjectReader) {
         guard let tls = object("tls", fields, .upstreamTLS) else { return }
         if !settings.endpoints.isEmpty, !settings.endpoints.contains(where: \.isTLS) {
-            report.error(
-                .conflictingFields, "\"tls\" of \(fields.owner): no endpoint is https", at: fields.namePlace(of: "tls"),
+            diagnostics.error(
+                .conflictingFields, "\"tls\" of \(fields.owner): no endpoint is https", at: fields.nameSpan(of: "tls"),
                 help: ["write https:// in \"url\", or remove \"tls\""])
         }
         settings.tls.authorities = tls.file("authorities")
@@ -110,11 +104,13 @@ struct UpstreamDocument {
             settings.tls.serverName = tls.read(name, of: "serverName", serverName)
         }
         for (one, other) in [("certificate", "key"), ("key", "certificate")] where tls[one] != nil {
-            tls.require(other, at: tls.namePlace(of: one), help: ["a certificate and its key belong together"])
+            tls.require(
+                other, at: tls.nameSpan(of: one), help: ["a certificate needs its key, and a key needs its certificate"]
+            )
         }
         guard let certificate = tls.file("certificate"), let key = tls.file("key") else { return }
         settings.tls.clientCertificate = GatewaySettings.CertificateFiles(
-            certificate: certificate, key: key, source: report.location(of: tls.place))
+            certificate: certificate, key: key, source: diagnostics.location(of: tls.span))
     }
 
     private func serverName(_ text: String) throws(UnitError) -> String {
@@ -138,7 +134,7 @@ struct UpstreamDocument {
 
     private mutating func readHealth(_ fields: ObjectReader) {
         guard let health = object("health", fields, .health) else { return }
-        health.require("path", at: health.place, help: ["for example path: \"/healthz\""])
+        health.require("path", at: health.span, help: ["for example path: \"/healthz\""])
         let path = health.string("path").flatMap { health.read($0, of: "path", Self.healthPath) }
         var check = UpstreamSettings.HealthCheck(path: path ?? "/")
         if let found = health.duration("interval", atLeast: .milliseconds(100)) { check.interval = found }
@@ -161,13 +157,13 @@ struct UpstreamDocument {
 }
 
 extension UpstreamDocument {
-    private mutating func findAnonymousQuestions(_ fields: ObjectReader) {
+    private mutating func findAnonymousPolls(_ fields: ObjectReader) {
         guard fields["ownCredential"] == nil, settings.tls.clientCertificate == nil else { return }
         switch settings.credential {
         case .secret: break
         case .pass, .strip:
             // What is wrong with a secret has been said.
-            if fields["credential"]?.object == nil { anonymousQuestions = fields.namePlace(of: "url") }
+            if fields["credential"]?.object == nil { anonymousPolls = fields.nameSpan(of: "url") }
         }
     }
 
@@ -191,54 +187,26 @@ extension UpstreamDocument {
         case "strip": settings.credential = .strip
         default:
             // What is neither may be the credential itself: it must not be found in a log.
-            var help = report.suggestion(for: text, among: ["pass", "strip"])
+            var help = diagnostics.suggestion(for: text, among: ["pass", "strip"])
             if help.isEmpty {
                 help = ["it is \"pass\", \"strip\" or { header: \"Authorization\", secretFile: \"secrets/upstream\" }"]
-                report.conceal(fields.place(of: value))
+                diagnostics.conceal(fields.span(of: value))
             }
-            report.error(
-                .badValue, "\"credential\" of \(fields.owner) is none of the words it can be",
-                at: fields.place(of: value), help: help)
+            diagnostics.error(
+                .badValue, "\"credential\" of \(fields.owner) must be \"pass\", \"strip\" or an object",
+                at: fields.span(of: value), help: help)
         }
     }
 
     private func secret(_ name: String, _ fields: ObjectReader) -> UpstreamSettings.Secret? {
-        if let value = fields[name], value.string != nil { report.conceal(fields.place(of: value)) }
+        if let value = fields[name], value.string != nil { diagnostics.conceal(fields.span(of: value)) }
         guard let secret = object(name, fields, name == "credential" ? .credential : .ownCredential) else { return nil }
-        secret.require("header", at: secret.place, help: ["for example header: \"Authorization\""])
-        secret.require("secretFile", at: secret.place, help: ["a file: secrets do not belong into policies"])
-        let header = secret.string("header").flatMap { secret.read($0, of: "header", OwnField.check) }
+        secret.require("header", at: secret.span, help: ["for example header: \"Authorization\""])
+        secret.require(
+            "secretFile", at: secret.span,
+            help: ["the file that holds the secret, for example secretFile: \"secrets/upstream\""])
+        let header = secret.string("header").flatMap { secret.read($0, of: "header", ReservedFields.check) }
         guard let file = secret.file("secretFile", isSecret: true), let header else { return nil }
-        return UpstreamSettings.Secret(header: header, file: file, source: report.location(of: secret.place))
-    }
-}
-
-/// Which fields of a forwarded request the gateway itself answers for.
-enum OwnField {
-    private static let names: Set<String> = [
-        "host", "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection",
-        "upgrade", "expect", "via", "forwarded", "traceparent", "tracestate", "x-trace-id", "x-request-id",
-        "x-policy-version",
-    ]
-
-    private static let prefixes = ["x-gateway-", "x-forwarded-"]
-
-    /// Passes the name of a field that policies may set.
-    static func check(_ name: String) throws(UnitError) -> String {
-        let example = "for example \"Authorization\" or \"x-api-key\""
-        guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(\.isTokenByte) else {
-            // It may be a whole line with the credential in it.
-            throw UnitError(.badHeader, "this is not the name of a field", example, isSecret: true)
-        }
-        // Servers that make variables of names see no difference between `-` and `_`.
-        let read = String(name.lowercased().map { $0 == "_" ? "-" : $0 })
-        guard !names.contains(read), !prefixes.contains(where: read.hasPrefix) else {
-            let reason =
-                name.contains("_")
-                ? "some servers read \"\(name)\" as \"\(read)\", a field that the gateway itself writes"
-                : "\"\(name)\" is a field that the gateway itself writes"
-            throw UnitError(.badHeader, reason, example)
-        }
-        return name
+        return UpstreamSettings.Secret(header: header, file: file, source: diagnostics.location(of: secret.span))
     }
 }

@@ -1,22 +1,17 @@
-extension Organization {
-    /// The organization of the demo data. The gateway makes a token for it at its first start.
-    package static let demoID = "org_xyz789"
-}
-
 extension PolicyValidation {
     /// Finds what was probably left out: nobody can come in, or nothing holds anybody back.
     func lintAccess() {
         guard documents.routes.contains(where: { !$0.isPublic }) else { return }
         if documents.limits.isEmpty {
-            report.warning(
-                .noLimits, "no file defines a limit: a token can use its routes without limit", at: report.start,
-                help: ["limits belong in the section \"limits\""])
+            diagnostics.warning(
+                .noLimits, "no file defines a limit: a token can use its routes without limit", at: diagnostics.start,
+                help: ["add limits in a section \"limits\"; is this the right folder?"])
         }
         let organizations = documents.organizations
         if organizations.allSatisfy({ $0.tokens.isEmpty && $0.id != Organization.demoID }) {
-            report.warning(
+            diagnostics.warning(
                 .noTokens, "no organization has a token: only public routes can be used",
-                at: organizations.first?.place ?? report.start,
+                at: organizations.first?.span ?? diagnostics.start,
                 help: ["\"gateway token create\" makes one and prints the entry to paste"])
             return
         }
@@ -25,10 +20,12 @@ extension PolicyValidation {
         where organization.tokens.isEmpty && !reached.contains(organization.id)
             && organization.id != Organization.demoID
         {
-            report.warning(
+            diagnostics.warning(
                 .organizationWithoutTokens, "no token can act for organization \"\(organization.id)\"",
-                at: organization.place,
-                help: ["\"gateway token create\" makes one; another one's token can name it in \"organizations\""])
+                at: organization.span,
+                help: [
+                    "\"gateway token create\" makes one; a token of another organization can list it in \"organizations\""
+                ])
         }
     }
 
@@ -38,13 +35,13 @@ extension PolicyValidation {
         for lease in documents.leases { conflicts[lease.name] = Set(lease.conflicts.map(\.value)) }
         for lease in documents.leases {
             for other in lease.conflicts where conflicts[other.value]?.contains(lease.name) == false {
-                report.warning(
+                diagnostics.warning(
                     .oneSidedConflict,
                     "\"\(lease.name)\" and \"\(other.value)\" exclude each other, but only one of them says so",
-                    at: other.place,
+                    at: other.span,
                     help: [
-                        "a conflict always holds both ways: add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\", so that "
-                            + "both say so"
+                        "conflicts apply in both directions: add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\" as "
+                            + "well"
                     ])
             }
         }
@@ -74,23 +71,23 @@ extension PolicyValidation {
     }
 
     private func lint(_ change: LimitChange, of limit: LimitInForce?) {
-        guard let limit, let rate = change.rate, let place = change.ratePlace, change.burst == nil,
+        guard let limit, let rate = change.rate, let span = change.rateSpan, change.burst == nil,
             let burst = limit.burst
         else { return }
         let message: String
         let effect: String
         if Double(burst) < rate.pace, Double(burst) >= limit.rate.pace {
-            message = "\"allow\" is \(Int(rate.pace.rounded(.up))) a second, but the \"burst\" of \(burst) stays"
-            effect = "no more than \(burst) requests can come at once"
+            message = "\"allow\" is \(Int(rate.pace.rounded(.up))) per second, but \"burst\" is still \(burst)"
+            effect = "at most \(burst) requests can come at once"
         } else if Double(burst) > rate.most, Double(burst) <= limit.rate.most {
-            message = "\"allow\" is less than the \"burst\" of \(burst), which stays"
+            message = "\"allow\" is less than \"burst\", which is still \(burst)"
             effect = "after a quiet time \(burst) requests can come at once"
         } else {
             return
         }
-        report.warning(
-            .burstStays, message, at: place,
-            help: ["\(effect): \"\(change.limit.value)\" needs a \"burst\" here as well"])
+        diagnostics.warning(
+            .burstStays, message, at: span,
+            help: ["\(effect): set \"burst\" of \"\(change.limit.value)\" here as well"])
     }
 }
 

@@ -5,14 +5,14 @@ extension PolicyValidation {
     /// reported where it is written; the other name is not reported.
     func checkClasses() {
         // What a file that could not be read may define is not judged.
-        guard !report.isIncomplete else { return }
+        guard !diagnostics.isIncomplete else { return }
         var limits: [String: [Located<String>]] = [:]
         for name in documents.limits.flatMap({ $0.classes ?? [] }) { limits[name.value, default: []].append(name) }
         var routes: [String: [Located<String>]] = [:]
         for name in documents.routes.compactMap(\.limitClass) { routes[name.value, default: []].append(name) }
         var explained: Set<String> = []
         for (name, uses) in routes.sorted(by: { $0.key < $1.key }) where limits[name] == nil {
-            guard let meant = report.nearestName(to: name, among: limits.keys), let wanted = limits[meant] else {
+            guard let meant = diagnostics.nearestName(to: name, among: limits.keys), let wanted = limits[meant] else {
                 continue
             }
             if routes[meant] == nil {
@@ -23,10 +23,10 @@ extension PolicyValidation {
         }
         for name in documents.limits.flatMap({ $0.classes ?? [] })
         where routes[name.value] == nil && !explained.contains(name.value) {
-            var help = report.suggestion(for: name.value, among: routes.keys) { routes[$0]?.first?.place }
-            if name.value == "*" { help = ["\"*\" stands alone"] }
-            if help.isEmpty { help = ["a class exists where a route has it in \"class\""] }
-            report.error(.unknownClass, "no route is of class \"\(name.value)\"", at: name.place, help: help)
+            var help = diagnostics.suggestion(for: name.value, among: routes.keys) { routes[$0]?.first?.span }
+            if name.value == "*" { help = ["\"*\" means every class: write on: \"*\" without other names"] }
+            if help.isEmpty { help = ["a class exists if a route has it as its \"class\""] }
+            diagnostics.error(.unknownClass, "no route is of class \"\(name.value)\"", at: name.span, help: help)
         }
     }
 
@@ -34,12 +34,12 @@ extension PolicyValidation {
     /// warning.
     private func report(slip name: String, at uses: [Located<String>], of meant: Located<String>, isError: Bool) {
         let message = "no limit is on class \"\(name)\""
-        let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(report.location(of: meant.place)))"]
+        let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(diagnostics.location(of: meant.span)))"]
         for use in uses {
             if isError {
-                report.error(.unknownClass, message, at: use.place, help: help)
+                diagnostics.error(.unknownClass, message, at: use.span, help: help)
             } else {
-                report.warning(.unknownClass, message, at: use.place, help: help)
+                diagnostics.warning(.unknownClass, message, at: use.span, help: help)
             }
         }
     }

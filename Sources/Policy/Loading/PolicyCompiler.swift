@@ -1,7 +1,7 @@
 /// Turns checked documents into a policy set.
 struct PolicyCompiler {
     let documents: PolicyDocuments
-    let report: DiagnosticCollector
+    let diagnostics: DiagnosticCollector
     private let scopes: [String: Int]
     private let plans: [String: PlanDocument]
     /// The limits as defined.
@@ -11,9 +11,9 @@ struct PolicyCompiler {
     private let applicable: [[Int]]
 
     /// The documents must have passed validation.
-    init(_ documents: PolicyDocuments, _ report: DiagnosticCollector) {
+    init(_ documents: PolicyDocuments, _ diagnostics: DiagnosticCollector) {
         self.documents = documents
-        self.report = report
+        self.diagnostics = diagnostics
         var scopes: [String: Int] = [:]
         for (index, scope) in documents.scopes.enumerated() { scopes[scope.name] = index }
         self.scopes = scopes
@@ -23,7 +23,7 @@ struct PolicyCompiler {
         let rules = LimitRuleList()
         self.rules = rules
         base = documents.limits.enumerated().map { index, limit in
-            (LimitInForce(limit), rules.add(LimitInForce(limit), limit, index, report))
+            (LimitInForce(limit), rules.add(LimitInForce(limit), limit, index, diagnostics))
         }
         applicable = documents.routes.map { route in
             documents.limits.indices.filter { documents.limits[$0].applies(to: route) }
@@ -65,7 +65,7 @@ struct PolicyCompiler {
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
                 respondStatus: route.respondStatus,
                 jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
-                source: report.source(of: route.place)
+                source: diagnostics.source(of: route.span)
             )
         }
     }
@@ -76,7 +76,7 @@ struct PolicyCompiler {
             ErrorRule(
                 name: rule.name, statuses: rule.statuses, field: rule.field, pattern: rule.pattern,
                 replacement: rule.replacement,
-                showsUpstream: rule.showsUpstream, source: report.source(of: rule.place))
+                showsUpstream: rule.showsUpstream, source: diagnostics.source(of: rule.span))
         }
         var lists: [[Int]: [ErrorRule]] = [[]: []]
         return documents.routes.map { route in
@@ -149,7 +149,7 @@ struct PolicyCompiler {
 
     /// What is as it was defined is shared by all that have it.
     private func rule(_ limit: LimitInForce, _ index: Int) -> LimitRule {
-        limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, report)
+        limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, diagnostics)
     }
 
     private func compileTokens(_ organizations: [String: Organization]) -> TokenTable {
@@ -176,12 +176,12 @@ private final class LimitRuleList {
 
     /// Makes the rule for a limit as it is in force for somebody.
     func add(
-        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ report: DiagnosticCollector
+        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ diagnostics: DiagnosticCollector
     ) -> LimitRule {
         let rule = LimitRule(
             name: document.name, index: index, per: document.per, count: limit.rate.count,
             periodSeconds: limit.rate.periodSeconds, burst: limit.burst ?? limit.rate.count, mode: limit.mode,
-            charge: document.charge, source: report.source(of: document.place), position: all.count)
+            charge: document.charge, source: diagnostics.source(of: document.span), position: all.count)
         all.append(rule)
         return rule
     }

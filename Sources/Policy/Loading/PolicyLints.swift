@@ -14,9 +14,9 @@ extension PolicyValidation {
             lintTokens(of: organization, needs: needs)
             for change in organization.overrides {
                 guard let until = change.until, until.value <= now else { continue }
-                report.warning(
-                    .expiredOverride, "the override of \"\(change.limit.value)\" has ended", at: until.place,
-                    help: ["it changes nothing any more; remove it"])
+                diagnostics.warning(
+                    .expiredOverride, "the override of \"\(change.limit.value)\" has ended", at: until.span,
+                    help: ["it has no effect: remove it"])
             }
         }
     }
@@ -24,24 +24,24 @@ extension PolicyValidation {
     private func lintScopes() {
         let required = Set(documents.routes.flatMap(\.scopes).map(\.value))
         for scope in documents.scopes where !required.contains(scope.name) {
-            report.warning(
-                .unusedScope, "no route requires scope \"\(scope.name)\"", at: scope.place,
-                help: ["a token that has it can do nothing more with it"])
+            diagnostics.warning(
+                .unusedScope, "no route requires scope \"\(scope.name)\"", at: scope.span,
+                help: ["it permits nothing: remove it, or require it on a route"])
         }
     }
 
     private func lintTokens(of organization: OrganizationDocument, needs: Set<ScopeSet>) {
         for token in organization.tokens {
             if let expires = token.expires, expires.value <= now {
-                report.warning(
-                    .expiredToken, "token \"\(organization.id)/\(token.name)\" has expired", at: expires.place,
-                    help: ["it opens nothing any more; remove it or issue a new one"])
+                diagnostics.warning(
+                    .expiredToken, "token \"\(organization.id)/\(token.name)\" has expired", at: expires.span,
+                    help: ["it is refused: remove it or issue a new one"])
             }
             let held = ScopeSet(token.scopes, scopes)
             if !needs.contains(where: { held.isSuperset(of: $0) }) {
-                report.warning(
-                    .tokenOpensNothing, "the scopes of token \"\(organization.id)/\(token.name)\" open no route",
-                    at: token.place)
+                diagnostics.warning(
+                    .tokenOpensNothing, "the scopes of token \"\(organization.id)/\(token.name)\" permit no route",
+                    at: token.span, help: ["give it all scopes of a route that it needs, or remove it"])
             }
         }
     }
@@ -55,10 +55,10 @@ extension PolicyValidation {
             if routes.isEmpty {
                 let reason =
                     limit.per.contains(.connection)
-                    ? ["it counts per connection, and none of its routes names one"]
-                    : ["all its routes are public"]
-                report.warning(
-                    .limitNeverBinds, "limit \"\(limit.name)\" applies to no route", at: limit.place, help: reason)
+                    ? ["it counts per connection, and no route that it is on has a \"connection\""]
+                    : ["every route that it is on is public, and public routes have no limits"]
+                diagnostics.warning(
+                    .limitNeverBinds, "limit \"\(limit.name)\" applies to no route", at: limit.span, help: reason)
                 continue
             }
             let tighter = documents.limits.first { other in
@@ -72,9 +72,9 @@ extension PolicyValidation {
                     && routes.allSatisfy { other.applies(to: $0) }
             }
             if let tighter {
-                report.warning(
-                    .limitNeverBinds, "limit \"\(limit.name)\" never binds, \"\(tighter.name)\" always refuses first",
-                    at: limit.place, help: ["\"\(tighter.name)\" is at \(report.location(of: tighter.place))"])
+                diagnostics.warning(
+                    .limitNeverBinds, "limit \"\(limit.name)\" has no effect: \"\(tighter.name)\" always refuses first",
+                    at: limit.span, help: ["\"\(tighter.name)\" is at \(diagnostics.location(of: tighter.span))"])
             }
         }
     }
@@ -86,9 +86,9 @@ extension PolicyValidation {
         for (index, rule) in documents.errors.enumerated() {
             let routes = documents.routes.filter(rule.applies)
             if routes.isEmpty {
-                report.warning(
-                    .errorRuleNeverMatches, "error rule \"\(rule.name)\" applies to no route", at: rule.place,
-                    help: ["the gateway answers on all its routes itself, so that there is no upstream error"])
+                diagnostics.warning(
+                    .errorRuleNeverMatches, "error rule \"\(rule.name)\" applies to no route", at: rule.span,
+                    help: ["the gateway responds on all its routes itself, so there is no upstream error"])
                 continue
             }
             let earlier = documents.errors[..<index].filter { other in
@@ -100,10 +100,10 @@ extension PolicyValidation {
                 return rule.statuses.allSatisfy { status in takers.contains { $0.statuses.contains(status) } }
             }
             guard isTaken else { continue }
-            let places = earlier.prefix(3).map { "\"\($0.name)\" is at \(report.location(of: $0.place))" }
-            report.warning(
-                .errorRuleNeverMatches, "error rule \"\(rule.name)\" never matches, earlier ones take all its errors",
-                at: rule.place, help: ["rules are tried in the order of their names"] + places)
+            let spans = earlier.prefix(3).map { "\"\($0.name)\" is at \(diagnostics.location(of: $0.span))" }
+            diagnostics.warning(
+                .errorRuleNeverMatches, "error rule \"\(rule.name)\" never matches: earlier rules match all its errors",
+                at: rule.span, help: ["rules are tried in the order of their names"] + spans)
         }
     }
 }
@@ -113,30 +113,30 @@ extension PolicyValidation {
     private func lintLeases() {
         guard documents.settings.upstream != nil else { return }
         let lasting = Set(documents.leases.filter { $0.lifetime == .job }.map(\.name))
-        if let place = documents.anonymousQuestions,
+        if let span = documents.anonymousPolls,
             documents.routes.contains(where: { $0.lease.map { lasting.contains($0.value) } ?? false })
         {
-            report.warning(
-                .anonymousQuestions, "the gateway asks this upstream about jobs without a credential", at: place,
+            diagnostics.warning(
+                .anonymousPolls, "the gateway polls this upstream for jobs without a credential", at: span,
                 help: [
-                    "where it refuses such questions, leases do not end, and their connections keep answering 409",
-                    "give \"ownCredential\" a secret that can read the jobs of every organization",
-                    "or write ownCredential: \"none\" where the upstream shows jobs to everybody who reaches it",
+                    "if the upstream refuses these polls, leases do not end and their connections keep getting 409",
+                    "set \"ownCredential\" to a secret that can read the jobs of every organization",
+                    "or write ownCredential: \"none\" if the upstream shows its jobs without a credential",
                 ])
         }
-        let watched = Set(documents.routes.filter(\.showsJobs).map(\.family))
-        var told: Set<RouteFamily> = []
-        for route in documents.routes where !watched.contains(route.family) {
-            guard let lease = route.lease, lasting.contains(lease.value), told.insert(route.family).inserted else {
+        let polled = Set(documents.routes.filter(\.showsJobs).map(\.family))
+        var reported: Set<RouteFamily> = []
+        for route in documents.routes where !polled.contains(route.family) {
+            guard let lease = route.lease, lasting.contains(lease.value), reported.insert(route.family).inserted else {
                 continue
             }
-            report.warning(
-                .unwatchedLeases,
-                "leases of family \"\(route.family.rawValue)\" may never end: the gateway cannot ask the upstream for jobs",
-                at: lease.place,
+            diagnostics.warning(
+                .unpolledLeases,
+                "leases of family \"\(route.family.rawValue)\" may never end: no route says where the gateway can poll for jobs",
+                at: lease.span,
                 help: [
-                    "a GET route of the family needs jobStatus: \"jobs\", "
-                        + "and no other variables than {organization} and {connection} in its path"
+                    "add jobStatus: \"jobs\" to a GET route of the family "
+                        + "whose path has no variables but {organization} and {connection}"
                 ])
         }
     }

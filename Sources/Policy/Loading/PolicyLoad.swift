@@ -10,22 +10,22 @@ extension PolicySet {
     ///
     /// `sha256` is the hash function; `now`, in seconds since the epoch, decides which tokens and overrides
     /// are reported as expired, and nothing else. `servicePaths` are the paths that the service behind the gateway knows, as
-    /// policies write them: ``RouteCaptures/servicePath`` tells which of them was matched. `trouble` is asked about each file that the policies name, as it is written
+    /// policies write them: ``RouteCaptures/servicePath`` tells which of them was matched. `problem` is asked about each file that the policies name, as it is written
     /// there; what it finds is a warning.
     package static func load(
         files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64, servicePaths: [String] = [],
-        trouble: (_ path: String) -> FileTrouble? = { _ in nil }
+        problem: (_ path: String) -> FileProblem? = { _ in nil }
     ) -> PolicyLoad {
         let sources = PolicyFiles(files: files)
         let documents = PolicyDocuments(sources)
-        PolicyValidation(documents, sources.report, now: now).check()
+        PolicyValidation(documents, sources.diagnostics, now: now).check()
         sources.lintNames()
-        guard !sources.report.hasErrors else { return .refused(sources.report.diagnostics) }
-        sources.report.lintFiles(trouble)
+        guard !sources.diagnostics.hasErrors else { return .refused(sources.diagnostics.all) }
+        sources.diagnostics.lintFiles(problem)
         let version = sha256(sources.canonicalForm.span)
-        let set = PolicyCompiler(documents, sources.report).compile(
+        let set = PolicyCompiler(documents, sources.diagnostics).compile(
             version: hexadecimal(version), servicePaths: servicePaths)
-        return .loaded(set, warnings: sources.report.diagnostics)
+        return .loaded(set, warnings: sources.diagnostics.all)
     }
 
     private static func hexadecimal(_ bytes: [UInt8]) -> String {
@@ -38,7 +38,7 @@ extension PolicySet {
 struct PolicyDocuments {
     let settings: GatewaySettings
     /// See ``UpstreamDocument``.
-    let anonymousQuestions: SourceSpan?
+    let anonymousPolls: SourceSpan?
     let scopes: [ScopeDocument]
     let routes: [RouteDocument]
     let limits: [LimitDocument]
@@ -50,16 +50,16 @@ struct PolicyDocuments {
     let organizations: [OrganizationDocument]
 
     init(_ sources: PolicyFiles) {
-        let report = sources.report
-        let gateway = GatewayDocument(sources["gateway"], report)
+        let diagnostics = sources.diagnostics
+        let gateway = GatewayDocument(sources["gateway"], diagnostics)
         settings = gateway.settings
-        anonymousQuestions = gateway.anonymousQuestions
-        scopes = sources["scopes"].map { ScopeDocument($0, report) }
-        routes = sources["routes"].compactMap { RouteDocument($0, report) }
-        limits = sources["limits"].compactMap { LimitDocument($0, report) }
-        plans = sources["plans"].compactMap { PlanDocument($0, report) }
-        leases = sources["concurrency"].compactMap { LeaseDocument($0, report) }
-        errors = sources["errors"].compactMap { ErrorRuleDocument($0, report) }
+        anonymousPolls = gateway.anonymousPolls
+        scopes = sources["scopes"].map { ScopeDocument($0, diagnostics) }
+        routes = sources["routes"].compactMap { RouteDocument($0, diagnostics) }
+        limits = sources["limits"].compactMap { LimitDocument($0, diagnostics) }
+        plans = sources["plans"].compactMap { PlanDocument($0, diagnostics) }
+        leases = sources["concurrency"].compactMap { LeaseDocument($0, diagnostics) }
+        errors = sources["errors"].compactMap { ErrorRuleDocument($0, diagnostics) }
         var organizations: [OrganizationDocument] = []
         let entries = sources["organizations"]
         var start = entries.startIndex
@@ -67,7 +67,7 @@ struct PolicyDocuments {
             let first = entries[start]
             let end = entries[start...].firstIndex { $0.name != first.name } ?? entries.endIndex
             organizations.append(
-                OrganizationDocument(entries[start..<end], id: first.name, place: first.namePlace, report))
+                OrganizationDocument(entries[start..<end], id: first.name, span: first.nameSpan, diagnostics))
             start = end
         }
         self.organizations = organizations

@@ -3,15 +3,15 @@ internal import JSON
 /// Checks the documents of a policy set against each other.
 struct PolicyValidation {
     let documents: PolicyDocuments
-    let report: DiagnosticCollector
+    let diagnostics: DiagnosticCollector
     let now: Int64
     let scopes: [String: Int]
     private let limitNames: Set<String>
     private let leaseNames: Set<String>
 
-    init(_ documents: PolicyDocuments, _ report: DiagnosticCollector, now: Int64) {
+    init(_ documents: PolicyDocuments, _ diagnostics: DiagnosticCollector, now: Int64) {
         self.documents = documents
-        self.report = report
+        self.diagnostics = diagnostics
         self.now = now
         var scopes: [String: Int] = [:]
         for (index, scope) in documents.scopes.enumerated() { scopes[scope.name] = index }
@@ -30,21 +30,23 @@ struct PolicyValidation {
         checkOrganizations()
         checkErrors()
         // Lints look at the meaning, which a set with mistakes does not have yet.
-        if !report.hasErrors { lint() }
+        if !diagnostics.hasErrors { lint() }
     }
 
     private func checkNumbers() {
-        func check(_ places: [SourceSpan], _ what: String, most: Int) {
-            guard places.count > most else { return }
-            report.error(.tooMany, "there are \(places.count) \(what), at most \(most) are possible", at: places[most])
+        func check(_ spans: [SourceSpan], _ what: String, limit: Int) {
+            guard spans.count > limit else { return }
+            diagnostics.error(
+                .tooMany, "there are \(spans.count) \(what), but at most \(limit) are allowed", at: spans[limit])
         }
-        check(documents.scopes.map(\.place), "scopes", most: 64)
-        check(documents.leases.map(\.place), "kinds of leases", most: ConcurrencyMatrix.capacity)
-        check(documents.routes.map(\.place), "routes", most: 10_000)
-        check(documents.errors.map(\.place), "error rules", most: ErrorRuleDocument.capacity)
-        if documents.routes.isEmpty, !report.hasErrors {
-            report.error(
-                .noRoutes, "no file defines a route", at: report.start, help: ["the section \"routes\" holds the API"])
+        check(documents.scopes.map(\.span), "scopes", limit: 64)
+        check(documents.leases.map(\.span), "kinds of leases", limit: ConcurrencyMatrix.capacity)
+        check(documents.routes.map(\.span), "routes", limit: 10_000)
+        check(documents.errors.map(\.span), "error rules", limit: ErrorRuleDocument.capacity)
+        if documents.routes.isEmpty, !diagnostics.hasErrors {
+            diagnostics.error(
+                .noRoutes, "no file defines a route", at: diagnostics.start,
+                help: ["define the routes of the API in a section \"routes\"; is this the right folder?"])
         }
     }
 
@@ -52,8 +54,8 @@ struct PolicyValidation {
         for route in documents.routes {
             for scope in route.scopes { checkScope(scope) }
             if let lease = route.lease, !leaseNames.contains(lease.value) {
-                report.unknown(
-                    .unknownLease, "kind of lease", lease, among: documents.leases.map { ($0.name, $0.place) },
+                diagnostics.unknown(
+                    .unknownLease, "kind of lease", lease, among: documents.leases.map { ($0.name, $0.span) },
                     section: "concurrency")
             }
         }
@@ -61,8 +63,8 @@ struct PolicyValidation {
 
     private func checkScope(_ scope: Located<String>) {
         guard scopes[scope.value] == nil else { return }
-        report.unknown(
-            .unknownScope, "scope", scope, among: documents.scopes.map { ($0.name, $0.place) }, section: "scopes")
+        diagnostics.unknown(
+            .unknownScope, "scope", scope, among: documents.scopes.map { ($0.name, $0.span) }, section: "scopes")
     }
 
     /// Two routes must not have the same method and path; names of variables make no difference.
@@ -73,13 +75,13 @@ struct PolicyValidation {
         }
         struct Owner {
             let route: RouteDocument
-            let place: SourceSpan
+            let span: SourceSpan
         }
         var spelled: [Key: Owner] = [:]
         var starred: [[RoutePattern.Segment]: Owner] = [:]
         for route in documents.routes {
             for pattern in route.patterns {
-                let owner = Owner(route: route, place: pattern.place)
+                let owner = Owner(route: route, span: pattern.span)
                 let path = pattern.value.segments.map { segment in
                     if case .capture = segment { RoutePattern.Segment.capture(.any) } else { segment }
                 }
@@ -94,18 +96,18 @@ struct PolicyValidation {
                     first = taken
                 }
                 guard let first else { continue }
-                report.error(
+                diagnostics.error(
                     .duplicateRoute,
                     "route \"\(route.id)\" has the same method and path as route \"\(first.route.id)\"",
-                    at: pattern.place, help: ["the other one is at \(report.location(of: first.place))"])
+                    at: pattern.span, help: ["the other one is at \(diagnostics.location(of: first.span))"])
             }
         }
         for (path, owner) in starred.sorted(by: { $0.value.route.id < $1.value.route.id })
         where RouteMethods.named.allSatisfy({ method, _ in
             !RouteMethods.any.contains(method) || spelled[Key(method: method, path: path)] != nil
         }) {
-            report.warning(
-                .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.place,
+            diagnostics.warning(
+                .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.span,
                 help: ["other routes have the same path with every method spelled out"])
         }
     }
@@ -118,15 +120,15 @@ struct PolicyValidation {
 
     private func checkLimit(_ name: Located<String>) {
         guard !limitNames.contains(name.value) else { return }
-        report.unknown(
-            .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.place) }, section: "limits")
+        diagnostics.unknown(
+            .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.span) }, section: "limits")
     }
 
     private func checkLeases() {
         for lease in documents.leases {
             for other in lease.conflicts where !leaseNames.contains(other.value) {
-                report.unknown(
-                    .unknownLease, "kind of lease", other, among: documents.leases.map { ($0.name, $0.place) },
+                diagnostics.unknown(
+                    .unknownLease, "kind of lease", other, among: documents.leases.map { ($0.name, $0.span) },
                     section: "concurrency")
             }
         }
@@ -135,11 +137,11 @@ struct PolicyValidation {
     private func checkOrganizations() {
         let plans = Set(documents.plans.map(\.name))
         let organizations = Set(documents.organizations.map(\.id))
-        var digests: [TokenDigest: (id: String, place: SourceSpan)] = [:]
+        var digests: [TokenDigest: (id: String, span: SourceSpan)] = [:]
         for organization in documents.organizations {
             if let plan = organization.plan, !plans.contains(plan.value) {
-                report.unknown(
-                    .unknownPlan, "plan", plan, among: documents.plans.map { ($0.name, $0.place) }, section: "plans")
+                diagnostics.unknown(
+                    .unknownPlan, "plan", plan, among: documents.plans.map { ($0.name, $0.span) }, section: "plans")
             }
             for change in organization.overrides { checkLimit(change.limit) }
             for token in organization.tokens {
@@ -147,12 +149,12 @@ struct PolicyValidation {
                 for name in token.organizations { check(name, isOneOf: organizations, besides: organization.id) }
                 guard let digest = token.digest else { continue }
                 let id = "\(organization.id)/\(token.name)"
-                if let first = digests.updateValue((id, digest.place), forKey: digest.value) {
-                    report.error(
-                        .duplicateToken, "token \"\(id)\" has the hash of token \"\(first.id)\"", at: digest.place,
+                if let first = digests.updateValue((id, digest.span), forKey: digest.value) {
+                    diagnostics.error(
+                        .duplicateToken, "token \"\(id)\" has the same hash as token \"\(first.id)\"", at: digest.span,
                         help: [
-                            "the other one is at \(report.location(of: first.place))",
-                            "one token for several organizations lists the others in \"organizations\"",
+                            "the other one is at \(diagnostics.location(of: first.span))",
+                            "to use one token for several organizations, list the others in its \"organizations\"",
                         ])
                 }
             }
@@ -164,23 +166,25 @@ struct PolicyValidation {
         for rule in documents.errors {
             for name in rule.routes ?? [] where !known.contains(name.value) {
                 guard name.value != "*" else {
-                    report.error(.unknownRoute, "\"*\" stands alone", at: name.place, help: ["write on: \"*\""])
+                    diagnostics.error(
+                        .unknownRoute, "\"*\" means every route: it cannot stand beside names", at: name.span,
+                        help: ["write on: \"*\""])
                     continue
                 }
-                report.unknown(
-                    .unknownRoute, "route", name, among: documents.routes.map { ($0.id, $0.place) }, section: "routes")
+                diagnostics.unknown(
+                    .unknownRoute, "route", name, among: documents.routes.map { ($0.id, $0.span) }, section: "routes")
             }
         }
     }
 
     private func check(_ name: Located<String>, isOneOf organizations: Set<String>, besides own: String) {
         if name.value == own {
-            report.error(
-                .badValue, "the token is listed under organization \"\(own)\" already", at: name.place,
-                help: ["\"organizations\" lists only further ones"])
+            diagnostics.error(
+                .badValue, "the token already belongs to organization \"\(own)\"", at: name.span,
+                help: ["\"organizations\" lists only the others: remove it here"])
         } else if !organizations.contains(name.value) {
-            report.unknown(
-                .unknownOrganization, "organization", name, among: documents.organizations.map { ($0.id, $0.place) },
+            diagnostics.unknown(
+                .unknownOrganization, "organization", name, among: documents.organizations.map { ($0.id, $0.span) },
                 section: "organizations")
         }
     }
@@ -193,16 +197,16 @@ extension DiagnosticCollector {
     /// Reports the use of a name that no file defines.
     func unknown(
         _ code: DiagnosticCode, _ what: String, _ name: Located<String>,
-        among known: [(name: String, place: SourceSpan)],
+        among known: [(name: String, span: SourceSpan)],
         section: String
     ) {
         guard !isIncomplete else { return }
         let help = suggestion(for: name.value, among: known.map(\.name)) { nearest in
-            known.first { $0.name == nearest }?.place
+            known.first { $0.name == nearest }?.span
         }
         let names = known.count <= 8 ? known.map { "\"\($0.name)\"" }.joined(separator: ", ") : ""
         error(
-            code, "unknown \(what) \"\(name.value)\"", at: name.place, label: "not defined in section \"\(section)\"",
+            code, "unknown \(what) \"\(name.value)\"", at: name.span, label: "not defined in section \"\(section)\"",
             help: help.isEmpty && !names.isEmpty ? ["defined are \(names)"] : help)
     }
 }

@@ -16,17 +16,17 @@ struct PathTemplateTests {
             jobs: { match: "* /v1/{organization}/c/{connection}/jobs", scope: "s", jobStatus: "jobs", family: "airweave" },
             root: { match: "GET /", scope: "s", jobStatus: "jobs", family: "other" },
             """)
-        let job = try #require(table.path(showing: .job, family: .aitronos))
+        let job = try #require(table.path(showing: .job, family: .aitronos, near: ""))
         #expect(job.hasOrganization && !job.hasConnection && job.hasJob)
         #expect(job.path(organization: "org_a", job: "job_1") == "/v1/org_a/jobs/job_1")
         #expect(job.path(organization: "org_a", connection: "c", job: "a:b") == "/v1/org_a/jobs/a:b")
         #expect(job.path(organization: "org_a") == nil)
-        let jobs = try #require(table.path(showing: .jobs, family: .airweave))
+        let jobs = try #require(table.path(showing: .jobs, family: .airweave, near: ""))
         #expect(jobs.hasOrganization && jobs.hasConnection && !jobs.hasJob)
         #expect(jobs.path(organization: "o", connection: "550e8400") == "/v1/o/c/550e8400/jobs")
-        #expect(table.path(showing: .jobs, family: .other)?.path() == "/")
-        #expect(table.path(showing: .jobs, family: .aitronos) == nil)
-        #expect(table.path(showing: .job, family: .airweave) == nil)
+        #expect(table.path(showing: .jobs, family: .other, near: "")?.path() == "/")
+        #expect(table.path(showing: .jobs, family: .aitronos, near: "") == nil)
+        #expect(table.path(showing: .job, family: .airweave, near: "") == nil)
     }
 
     @Test("Of several patterns it is the one that begins as the request's path did, else the first")
@@ -51,7 +51,7 @@ struct PathTemplateTests {
         arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
     func hostile(text: String) throws {
         let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", jobStatus: \"job\" }")
-        let template = try #require(table.path(showing: .job, family: .aitronos))
+        let template = try #require(table.path(showing: .job, family: .aitronos, near: ""))
         #expect(template.path(job: text) == nil)
         #expect(template.path(job: "...") == "/jobs/...")
     }
@@ -67,7 +67,7 @@ struct PathTemplateTests {
             e: { match: "GET /e/{connection}", scope: "s", jobStatus: "jobs" },
             d: { match: "GET /d/{organization}", scope: "s", jobStatus: "jobs" },
             """)
-        #expect(table.path(showing: .jobs, family: .aitronos)?.path(organization: "o") == "/d/o")
+        #expect(table.path(showing: .jobs, family: .aitronos, near: "")?.path(organization: "o") == "/d/o")
     }
 
     @Test("A route has the deadlines that it says, and shows what it says")

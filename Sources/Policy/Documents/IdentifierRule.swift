@@ -1,0 +1,37 @@
+internal import Bytes
+
+/// What names may be made of.
+enum IdentifierRule {
+    /// Operations, classes, limits, plans, tokens, kinds of leases: they stand in logs and headers.
+    case identifier
+    /// Organizations: they stand in paths.
+    case segment
+    /// Scopes (RFC 6749, section 3.3, without what needs escaping anywhere).
+    case scope
+    /// Codes of errors, as the API has them.
+    case errorCode
+
+    static func check(
+        _ name: String, _ kind: IdentifierRule, _ what: String, at span: SourceSpan, _ diagnostics: DiagnosticCollector
+    ) {
+        let allowed: (UInt8) -> Bool
+        let help: String
+        switch kind {
+        case .identifier:
+            allowed = { $0.isUnreserved && $0 != UInt8(ascii: "~") }
+            help = "letters, digits, \"-\", \".\" and \"_\""
+        case .segment:
+            allowed = { $0.isUnreserved }
+            help = "letters, digits, \"-\", \".\", \"_\" and \"~\""
+        case .scope:
+            allowed = { $0.isUnreserved || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "/") }
+            help = "letters, digits, \"-\", \".\", \"_\", \"~\", \":\" and \"/\""
+        case .errorCode:
+            allowed = { $0.isUppercaseLetter || $0.isDigit || $0 == .underscore }
+            help = "capital letters, digits and \"_\""
+        }
+        if (1...128).contains(name.utf8.count), name.utf8.allSatisfy(allowed), name != ".", name != ".." { return }
+        diagnostics.error(
+            .badName, "\"\(name)\" cannot be the name of \(what)", at: span, help: ["1 to 128 characters: \(help)"])
+    }
+}

@@ -1,0 +1,34 @@
+/// What a plan or an override does to one limit.
+struct LimitChange {
+    let limit: Located<String>
+    var rate: Rate?
+    private(set) var rateSpan: SourceSpan?
+    var burst: Int?
+    var mode: LimitRule.Mode?
+    /// `nil`: for good.
+    var until: Located<Int64>?
+
+    /// Reads the fields that a plan and an override share.
+    init(_ limit: Located<String>, _ fields: ObjectReader) {
+        self.limit = limit
+        let rate = fields.rate("allow")
+        self.rate = rate?.value
+        rateSpan = rate?.span
+        burst = fields.integer("burst", in: 1...1_000_000_000)?.value
+        mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)])
+        until = fields.time("until")
+        if ["allow", "burst", "mode"].allSatisfy({ fields[$0] == nil }) {
+            fields.diagnostics.error(
+                .missingField, "\(fields.owner) changes nothing", at: fields.span,
+                help: ["give \"allow\", \"burst\" or \"mode\""])
+        }
+    }
+}
+
+extension LimitChange {
+    /// When it is over, in seconds since the epoch.
+    var end: Int64 { until?.value ?? .max }
+
+    /// In the order in which they are applied.
+    static func latestFirst(_ changes: [LimitChange]) -> [LimitChange] { changes.sorted { $0.end > $1.end } }
+}

@@ -1,0 +1,18 @@
+/// A limit with some changes applied.
+struct LimitInForce: Equatable {
+    private(set) var rate: Rate
+    private(set) var burst: Int?
+    private(set) var mode: LimitRule.Mode
+
+    init(_ limit: LimitDocument) {
+        rate = limit.rate
+        burst = limit.burst
+        mode = limit.mode
+    }
+
+    mutating func apply(_ change: LimitChange) {
+        rate = change.rate ?? rate
+        burst = change.burst ?? burst
+        mode = change.mode ?? mode
+    }
+}

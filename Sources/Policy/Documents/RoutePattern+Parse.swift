@@ -1,0 +1,80 @@
+internal import Bytes
+
+extension RoutePattern {
+    /// The variables of the path that mean something.
+    var captures: Set<Capture> {
+        var found: Set<Capture> = []
+        for case .capture(let capture) in segments where capture != .any { found.insert(capture) }
+        return found
+    }
+
+    /// The variables as a message lists them.
+    var captureText: String {
+        let names = captures.map { "{\($0.rawValue)}" }.sorted()
+        return names.isEmpty ? "none" : names.joined(separator: ", ")
+    }
+
+    /// Reads `METHOD /path`.
+    static func read(_ text: Located<String>, of owner: String, _ diagnostics: DiagnosticCollector) -> RoutePattern? {
+        func refuse(_ message: String, _ help: [String] = []) -> RoutePattern? {
+            diagnostics.error(.badPattern, "\"match\" of \(owner): \(message)", at: text.span, help: help)
+            return nil
+        }
+        let parts = text.value.split(separator: " ", omittingEmptySubsequences: true)
+        guard parts.count == 2, parts[1].hasPrefix("/") else {
+            return refuse(
+                "\"\(text.value)\" is not a method and a path", ["for example \"GET /v1/things/{connection}\""])
+        }
+        var methods: RouteMethods = []
+        for name in parts[0].split(separator: ",", omittingEmptySubsequences: false) {
+            let known = RouteMethods.named.filter { $0.method != .options }
+            if name == "*" {
+                methods.formUnion(.any)
+            } else if let method = known.first(where: { $0.name == name }) {
+                methods.formUnion(method.method)
+            } else {
+                let help = diagnostics.suggestion(for: String(name), among: known.map(\.name))
+                return refuse(
+                    "unknown method \"\(name)\"",
+                    help.isEmpty
+                        ? ["it is \(known.map(\.name).joined(separator: ", ")), or \"*\" for all of them"] : help)
+            }
+        }
+        var segments: [Segment] = []
+        let path = parts[1].dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+        if path == [""] { return RoutePattern(methods: methods, segments: []) }
+        guard path.count <= maxSegments else { return refuse("a path has at most \(maxSegments) segments") }
+        for (index, part) in path.enumerated() {
+            if part.isEmpty {
+                return refuse(
+                    index == path.count - 1 ? "the path ends with a slash" : "the path has an empty segment",
+                    ["leave it out: a request may have a slash at its end all the same"])
+            }
+            if part == "**" {
+                guard index == path.count - 1 else { return refuse("\"**\" can only be at the end") }
+                segments.append(.rest)
+            } else if part == "*" {
+                segments.append(.capture(.any))
+            } else if part.hasPrefix("{"), part.hasSuffix("}") {
+                let name = String(part.dropFirst().dropLast())
+                guard let capture = Capture(rawValue: name), capture != .any else {
+                    return refuse(
+                        "unknown variable \"{\(name)}\"", [PathHints.help(for: PathHints.variable(part) ?? part)])
+                }
+                guard !segments.contains(.capture(capture)) else { return refuse("\"{\(name)}\" appears twice") }
+                segments.append(.capture(capture))
+            } else if let variable = PathHints.variable(part) {
+                return refuse("\"\(part)\" is not how a variable is written", [PathHints.help(for: variable)])
+            } else {
+                guard part.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }), part != ".", part != ".."
+                else {
+                    return refuse(
+                        "\"\(part)\" is not a plain segment",
+                        ["a segment is letters, digits, \"-\", \".\", \"_\", \"~\" and \":\", or one variable"])
+                }
+                segments.append(.literal(Array(part.utf8)))
+            }
+        }
+        return RoutePattern(methods: methods, segments: segments)
+    }
+}

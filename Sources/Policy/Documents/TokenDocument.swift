@@ -1,0 +1,28 @@
+/// A token as written.
+struct TokenDocument {
+    let name: String
+    let span: SourceSpan
+    var digest: Located<TokenDigest>?
+    var scopes: [Located<String>] = []
+    var expires: Located<Int64>?
+    /// More organizations than the one it is listed under.
+    var organizations: [Located<String>] = []
+
+    init?(_ entry: NamedValue, of organization: String, _ diagnostics: DiagnosticCollector) {
+        let owner = "token \"\(organization)/\(entry.name)\""
+        IdentifierRule.check(entry.name, .identifier, "a token", at: entry.nameSpan, diagnostics)
+        guard let fields = ObjectReader(entry.value, at: entry.span, of: owner, shape: .token, diagnostics: diagnostics)
+        else {
+            return nil
+        }
+        name = entry.name
+        span = entry.nameSpan
+        fields.require("sha256", at: span, help: [Units.hashHelp])
+        fields.require("scopes", at: span)
+        digest = fields.parsed("sha256", .badHash, "a SHA-256", help: Units.hashHelp, Units.digest)
+        scopes = fields.strings("scopes")?.value ?? []
+        expires = fields.time("expires")
+        organizations = fields.strings("organizations")?.value ?? []
+        _ = fields.string("description")
+    }
+}

@@ -1,0 +1,15 @@
+/// What the buckets of a limit are counted by.
+package struct LimitDimensions: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let organization = LimitDimensions(rawValue: 1)
+    package static let connection = LimitDimensions(rawValue: 2)
+    package static let token = LimitDimensions(rawValue: 4)
+    /// Each route by itself.
+    package static let operation = LimitDimensions(rawValue: 8)
+
+    /// The same as the protocol's, which would be asked by way of its witnesses.
+    package func contains(_ member: LimitDimensions) -> Bool { rawValue & member.rawValue == member.rawValue }
+}

@@ -1,0 +1,18 @@
+/// The limits of one route for one plan and set of overrides.
+struct RouteLimits: Sendable {
+    let rules: [LimitRule]
+    let needConnection: Bool
+
+    init(rules: [LimitRule]) {
+        self.rules = rules
+        needConnection = rules.contains { $0.per.contains(.connection) }
+    }
+}
+
+/// The limits of every route for one plan and set of overrides, shared by all organizations that have the same.
+final class LimitProfile: Sendable {
+    /// By the index of the route.
+    let byRoute: [RouteLimits]
+
+    init(byRoute: [RouteLimits]) { self.byRoute = byRoute }
+}
