@@ -9,7 +9,7 @@ extension UpstreamClient {
     func isHealthy(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
         let deadline = loop.now + check.timeout
         guard
-            let connection = try? await ClientConnection.connect(
+            let connection = try? await UpstreamConnection.connect(
                 to: target(endpoint), on: loop, timeout: check.timeout, limits: UpstreamClient.headLimits)
         else { return false }
         let path = Array((endpoint.url.base + check.path).utf8)
@@ -37,7 +37,7 @@ extension UpstreamClient {
         var fields = ForwardedFields.organization + Array(organization.utf8) + ForwardedFields.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
-        do throws(ClientFailure) {
+        do throws(ExchangeFailure) {
             let answer = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
             link.outcome = RelayedFields.outcome(of: link.connection, for: processKey(of: organization))
@@ -52,9 +52,9 @@ extension UpstreamClient {
     }
 
     private func exchange(
-        _ target: [UInt8], _ endpoint: Endpoint, _ fields: [UInt8], over connection: ClientConnection,
+        _ target: [UInt8], _ endpoint: Endpoint, _ fields: [UInt8], over connection: UpstreamConnection,
         before deadline: Instant
-    ) async throws(ClientFailure) -> InternalResponse {
+    ) async throws(ExchangeFailure) -> InternalResponse {
         connection.requestStarted(.get)
         connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
         connection.output += fields + ForwardedFields.via + ForwardedFields.ownFields
@@ -77,7 +77,7 @@ extension UpstreamClient {
     private static let answerBytes = 1 << 20
 }
 
-extension ClientConnection {
+extension UpstreamConnection {
     /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1). Some caches write an age of zero
     /// where they did ask.
     var isHeadStored: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }

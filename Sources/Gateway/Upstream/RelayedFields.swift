@@ -16,7 +16,7 @@ enum RelayedFields {
 
     /// What an answer tells about its endpoint. With 502, 503 and 504 a layer in front of the service may say that the service
     /// is not there; all others are responses of the service. So is a 503 with `Retry-After`: it may be meant for this caller only.
-    static func outcome(of upstream: ClientConnection, for organization: UInt64) -> Endpoint.Outcome {
+    static func outcome(of upstream: UpstreamConnection, for organization: UInt64) -> Endpoint.Outcome {
         switch upstream.status {
         case 502, 504: .refusing(status: upstream.status, organization: organization)
         case 503 where upstream.head.retryAfter == nil: .refusing(status: 503, organization: organization)

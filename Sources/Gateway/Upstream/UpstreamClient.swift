@@ -113,7 +113,7 @@ final class UpstreamClient {
         let endpoint = site.endpoint
         endpoint.began()
         do throws(ConnectFailure) {
-            let connection = try await ClientConnection.connect(
+            let connection = try await UpstreamConnection.connect(
                 to: target(endpoint), on: loop, timeout: timeout, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
             return CheckedOutConnection(site, connection, isReused: false, isProbe: isProbe)
@@ -168,8 +168,8 @@ final class UpstreamClient {
     /// How long a body may stand still, in either direction.
     func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? timeouts.bodyProgress }
 
-    func target(_ endpoint: Endpoint) -> ClientConnection.Target {
-        ClientConnection.Target(
+    func target(_ endpoint: Endpoint) -> UpstreamConnection.Target {
+        UpstreamConnection.Target(
             address: endpoint.address, tls: endpoint.url.isTLS ? cluster.plan.tls : nil,
             serverName: settings.tls.serverName ?? endpoint.url.host)
     }
@@ -225,7 +225,7 @@ final class UpstreamClient {
 /// A connection to an endpoint for one exchange, which has begun there. What becomes of it is told to the endpoint when it is
 /// dropped.
 struct CheckedOutConnection: ~Copyable {
-    let connection: ClientConnection
+    let connection: UpstreamConnection
     let isReused: Bool
     private let site: UpstreamClient.Site
     /// The request finds out how the endpoint is.
@@ -233,7 +233,7 @@ struct CheckedOutConnection: ~Copyable {
     /// What the exchange tells about the endpoint.
     var outcome = Endpoint.Outcome.unknown
 
-    init(_ site: UpstreamClient.Site, _ connection: ClientConnection, isReused: Bool, isProbe: Bool) {
+    init(_ site: UpstreamClient.Site, _ connection: UpstreamConnection, isReused: Bool, isProbe: Bool) {
         self.site = site
         self.isProbe = isProbe
         self.connection = connection

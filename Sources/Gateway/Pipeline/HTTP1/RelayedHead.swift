@@ -9,7 +9,7 @@ extension HTTP1Head {
     ///
     /// `locations` are the lines that name locations, as clients reach them; `nil` where they may go on as they are.
     static func appendRelayed(
-        _ head: borrowing ResponseHead, of upstream: ClientConnection, as framing: RelayedFraming,
+        _ head: borrowing ResponseHead, of upstream: UpstreamConnection, as framing: RelayedFraming,
         _ marks: RelayedMarks,
         _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
@@ -45,7 +45,7 @@ extension HTTP1Head {
     /// The lines of all fields that name locations, if one of them names a location of the upstream's own; else `nil`.
     // Not inlined: few answers have any.
     @inline(never)
-    static func mappedLocations(of upstream: ClientConnection, for exchange: borrowing Exchange, host: [UInt8])
+    static func mappedLocations(of upstream: UpstreamConnection, for exchange: borrowing Exchange, host: [UInt8])
         -> [UInt8]?
     {
         guard let locations = exchange.endpoint?.locations else { return nil }
@@ -73,7 +73,7 @@ extension HTTP1Head {
 
     /// Appends an interim answer (RFC 9110, section 15.2). The request may still fail, and an error must not tell of the
     /// inside: so of its fields only a `Link` goes on, and only if it names no host.
-    static func appendInterim(of upstream: ClientConnection, to output: inout [UInt8]) {
+    static func appendInterim(of upstream: UpstreamConnection, to output: inout [UInt8]) {
         let head = upstream.head
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)

@@ -13,7 +13,7 @@ extension ServerConnection: ClientStream {
     }
 
     mutating func begin(
-        relaying upstream: ClientConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
+        relaying upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
     ) -> RelayedFraming {
         let head = upstream.head
         let framing = RelayedFraming(of: head, for: request.head)
@@ -35,7 +35,7 @@ extension ServerConnection: ClientStream {
         state.announcesClose ? .close : request.head.isHTTP10 ? .keepAlive : .implied
     }
 
-    mutating func writeInterim(of upstream: ClientConnection) -> Bool {
+    mutating func writeInterim(of upstream: UpstreamConnection) -> Bool {
         // Clients of HTTP/1.0 know none (RFC 9110, section 15.2).
         guard !request.head.isHTTP10 else { return false }
         HTTP1Head.appendInterim(of: upstream, to: &output)
@@ -44,7 +44,7 @@ extension ServerConnection: ClientStream {
 
     mutating func append(_ bytes: [UInt8]) { output += bytes }
 
-    mutating func append(_ piece: Range<Int>, of upstream: ClientConnection, as framing: RelayedFraming) {
+    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection, as framing: RelayedFraming) {
         if framing == .chunked {
             upstream.copyBody(asChunk: piece, to: &output)
         } else {
@@ -52,7 +52,7 @@ extension ServerConnection: ClientStream {
         }
     }
 
-    mutating func end(relaying upstream: ClientConnection, as framing: RelayedFraming) {
+    mutating func end(relaying upstream: UpstreamConnection, as framing: RelayedFraming) {
         guard framing == .chunked else { return }
         output += ChunkedCoding.lastChunk
         upstream.appendTrailers(to: &output)

@@ -19,7 +19,7 @@ struct BodyTap {
         limit = holdsBack ? JobObserver.maxBytes : JobObserver.maxBytesInPassing
     }
 
-    mutating func append(_ range: Range<Int>, of upstream: ClientConnection) {
+    mutating func append(_ range: Range<Int>, of upstream: UpstreamConnection) {
         guard takes(range.count) else { return }
         upstream.copyBody(range, to: &bytes)
     }
@@ -43,7 +43,7 @@ struct BodyTap {
     }
 }
 
-extension ClientConnection {
+extension UpstreamConnection {
     /// What the current response is encoded with; `nil` where it is not, or with something unknown. Before the body is read.
     var contentCoding: ContentCoding? {
         let input = input

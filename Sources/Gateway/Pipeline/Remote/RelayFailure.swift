@@ -5,15 +5,15 @@ internal import Transport
 /// Why an attempt to get an answer came to nothing.
 enum RelayFailure: Error {
     /// Between the gateway and the upstream.
-    case upstream(ClientFailure)
-    /// Between the client and the gateway, or by a rule.
-    case client(Failure)
+    case upstream(ExchangeFailure)
+    /// Between the client and the gateway, or by a rule: the request fails with it.
+    case request(Failure)
 
     /// The same in the words of the pipeline.
     var asFailure: Failure {
         switch self {
         case .upstream(let failure): Failure(failure)
-        case .client(let failure): failure
+        case .request(let failure): failure
         }
     }
 }
@@ -31,7 +31,7 @@ extension UpstreamFailure {
 
 extension Endpoint.Outcome {
     /// What an exchange without an answer tells; nothing where the client left.
-    init(_ failure: ClientFailure, for organization: UInt64) {
+    init(_ failure: ExchangeFailure, for organization: UInt64) {
         self = .unknown
         if case .upstream(let failure) = Failure(failure).kind {
             self = .unanswered(failure, organization: organization)
@@ -41,7 +41,7 @@ extension Endpoint.Outcome {
 
 extension Failure {
     /// What became of an exchange with the upstream.
-    init(_ failure: ClientFailure) {
+    init(_ failure: ExchangeFailure) {
         let kind: Kind =
             switch failure {
             case .abandoned: .clientGone

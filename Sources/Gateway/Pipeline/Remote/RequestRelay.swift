@@ -7,17 +7,17 @@ internal import Transport
 extension Relay {
     /// Sends head and body as far as the kernel takes them; nearly always that is all there is to do.
     func beginSending(
-        _ body: ForwardedBody, over upstream: ClientConnection
-    ) throws(RelayFailure) -> ClientConnection.Sent {
+        _ body: ForwardedBody, over upstream: UpstreamConnection
+    ) throws(RelayFailure) -> UpstreamConnection.Sent {
         guard case .whole(let bytes) = body else { return .blocked }
         upstream.requestFinished(with: bytes)
-        do throws(ClientFailure) { return try upstream.tryFlush() } catch { throw .upstream(error) }
+        do throws(ExchangeFailure) { return try upstream.tryFlush() } catch { throw .upstream(error) }
     }
 
     /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
     @inline(never)
     func goOnSending(
-        _ body: ForwardedBody, after sent: ClientConnection.Sent, for grant: Grant, over upstream: ClientConnection,
+        _ body: ForwardedBody, after sent: UpstreamConnection.Sent, for grant: Grant, over upstream: UpstreamConnection,
         _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
@@ -32,7 +32,7 @@ extension Relay {
 
     /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
     private func passOnBody(
-        _ framing: ForwardedFraming, _ begun: [UInt8], for grant: Grant, over upstream: ClientConnection,
+        _ framing: ForwardedFraming, _ begun: [UInt8], for grant: Grant, over upstream: UpstreamConnection,
         _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
@@ -50,11 +50,11 @@ extension Relay {
             switch await stream.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 guard pace.received(range.count, after: loop.now - asked) else {
-                    throw .client(Failure(.bodyTimeout, at: .forward))
+                    throw .request(Failure(.bodyTimeout, at: .forward))
                 }
                 exchange.bodyBytes += range.count
                 guard exchange.bodyBytes <= limit else {
-                    throw .client(Failure(.bodyTooLarge(limit: limit), at: .forward))
+                    throw .request(Failure(.bodyTooLarge(limit: limit), at: .forward))
                 }
                 stream.request.appendBody(range, asChunk: framing == .chunked, to: &upstream.output)
             case .end:
@@ -63,9 +63,9 @@ extension Relay {
             case .answered:
                 if try await hasAnswer(upstream, watch, &stream) { return true }
                 continue
-            case .malformed(let error): throw .client(Failure(.framing(error), at: .forward))
-            case .timedOut: throw .client(Failure(.bodyTimeout, at: .forward))
-            case .closed: throw .client(Failure(.bodyIncomplete, at: .forward))
+            case .malformed(let error): throw .request(Failure(.framing(error), at: .forward))
+            case .timedOut: throw .request(Failure(.bodyTimeout, at: .forward))
+            case .closed: throw .request(Failure(.bodyIncomplete, at: .forward))
             }
             if try await flush(for: grant, over: upstream, watch, &stream) { return true }
             // A client that always has more must not keep its answer from being seen.
@@ -76,12 +76,12 @@ extension Relay {
 
     /// Sends what there is of the request. Whether the answer came first.
     private func flush(
-        for grant: Grant, over upstream: ClientConnection, _ watch: SocketReadiness?,
+        for grant: Grant, over upstream: UpstreamConnection, _ watch: SocketReadiness?,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         while true {
             let timeout = min(client.bodyProgress(of: grant.route), stream.answerEnd - loop.now)
-            do throws(ClientFailure) {
+            do throws(ExchangeFailure) {
                 guard try await upstream.flush(within: timeout, unlessClosing: watch) == .answered else {
                     return false
                 }
@@ -92,10 +92,10 @@ extension Relay {
 
     /// Whether the answer is here. An interim one before it goes to the client.
     private func hasAnswer(
-        _ upstream: ClientConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
+        _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         while true {
-            do throws(ClientFailure) { guard try upstream.tryHead() else { return false } } catch {
+            do throws(ExchangeFailure) { guard try upstream.tryHead() else { return false } } catch {
                 throw .upstream(error)
             }
             guard try await passOnInterim(upstream, watch, &stream) else { return true }
@@ -105,23 +105,23 @@ extension Relay {
     /// `false` where the head is that of the answer proper.
     @inline(never)
     private func passOnInterim(
-        _ upstream: ClientConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
+        _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         guard upstream.status < 200 else { return false }
         // The gateway has said `100 Continue` itself where the client waited for it.
         guard upstream.status != 100, stream.writeInterim(of: upstream) else { return true }
         // A request with a lease is followed to its answer, also when nobody waits for that any more.
-        guard await stream.flush() || watch == nil else { throw .client(Failure(.clientGone, at: .forward)) }
+        guard await stream.flush() || watch == nil else { throw .request(Failure(.clientGone, at: .forward)) }
         return true
     }
 
     /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
     func awaitAnswer(
-        over upstream: ClientConnection, before deadline: Instant, _ watch: SocketReadiness?,
+        over upstream: UpstreamConnection, before deadline: Instant, _ watch: SocketReadiness?,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
         while true {
-            do throws(ClientFailure) {
+            do throws(ExchangeFailure) {
                 while try !upstream.tryHead() {
                     try await upstream.awaitBytes(before: deadline, unlessClosing: watch)
                 }

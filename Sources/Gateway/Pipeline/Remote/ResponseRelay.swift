@@ -65,10 +65,10 @@ extension Relay {
     }
 
     private func relayBody(
-        over upstream: ClientConnection, as framing: RelayedFraming, for grant: Grant, _ copy: inout BodyTap,
+        over upstream: UpstreamConnection, as framing: RelayedFraming, for grant: Grant, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
-        do throws(ClientFailure) {
+        do throws(ExchangeFailure) {
             while true {
                 guard loop.now < stream.answerEnd else { throw .deadlinePassed }
                 switch try tryRelay(over: upstream, as: framing, &copy, &stream) {
@@ -92,7 +92,7 @@ extension Relay {
         } catch {
             // Whoever was waited for, it is the total time that is over.
             guard loop.now < stream.answerEnd else {
-                throw .client(Failure(.upstream(.totalTimeout), at: .forward))
+                throw .request(Failure(.upstream(.totalTimeout), at: .forward))
             }
             throw .upstream(error)
         }
@@ -111,9 +111,9 @@ extension Relay {
 
     /// Appends what is here of the body.
     private func tryRelay(
-        over upstream: ClientConnection, as framing: RelayedFraming, _ copy: inout BodyTap,
+        over upstream: UpstreamConnection, as framing: RelayedFraming, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
-    ) throws(ClientFailure) -> Stop {
+    ) throws(ExchangeFailure) -> Stop {
         while !stream.isFull || copy.holdsBack {
             switch try upstream.tryBodyPiece() {
             case .bytes(let range)?:
@@ -140,7 +140,7 @@ extension Relay {
     ) throws(Failure) -> Response {
         let failure: Failure =
             switch failure {
-            case .client(let failure): failure
+            case .request(let failure): failure
             case .upstream(.deadlinePassed): Failure(.upstream(.bodyTimeout), at: .forward)
             case .upstream(.closed): Failure(.upstream(.truncated), at: .forward)
             case .upstream(let failure): Failure(failure)

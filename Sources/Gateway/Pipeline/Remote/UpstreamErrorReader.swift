@@ -8,7 +8,7 @@ enum UpstreamErrorReader {
     ///
     /// Never fails: the status is known, whatever becomes of the body.
     static func read(
-        over upstream: ClientConnection, within timeout: Duration, now: Instant
+        over upstream: UpstreamConnection, within timeout: Duration, now: Instant
     ) async -> UpstreamResponse {
         let head = upstream.head
         // Fields first: reading the body overwrites the head.
@@ -25,7 +25,7 @@ enum UpstreamErrorReader {
         // An error is not worth the patience that a large answer may need.
         let deadline = now + min(timeout, .seconds(10))
         reading: while answer.body.count <= maxBytes {
-            do throws(ClientFailure) {
+            do throws(ExchangeFailure) {
                 switch try await upstream.nextBodyPiece(before: deadline) {
                 case .bytes(let range): upstream.copyBody(range, to: &answer.body)
                 case .end: break reading

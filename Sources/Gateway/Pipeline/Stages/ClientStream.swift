@@ -17,16 +17,16 @@ protocol ClientStream: RequestStream, ~Copyable {
     mutating func begin(_ response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads)
     /// Writes the head of the upstream's response. Returns how its body is framed for the client.
     mutating func begin(
-        relaying upstream: ClientConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
+        relaying upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
     ) -> RelayedFraming
     /// Writes an interim response of the upstream (RFC 9110, section 15.2). `false` where the client does not get one.
-    mutating func writeInterim(of upstream: ClientConnection) -> Bool
+    mutating func writeInterim(of upstream: UpstreamConnection) -> Bool
     /// Writes the body of a response of the gateway's own, or a part of it.
     mutating func append(_ bytes: [UInt8])
     /// Writes a piece of the upstream's body.
-    mutating func append(_ piece: Range<Int>, of upstream: ClientConnection, as framing: RelayedFraming)
+    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection, as framing: RelayedFraming)
     /// Writes what follows the last piece of the upstream's body.
-    mutating func end(relaying upstream: ClientConnection, as framing: RelayedFraming)
+    mutating func end(relaying upstream: UpstreamConnection, as framing: RelayedFraming)
     /// Forgets what was written since `bytesWritten` was `mark`. `false`, and nothing is forgotten, where a part of it has left.
     mutating func takeBack(to mark: Int) -> Bool
 

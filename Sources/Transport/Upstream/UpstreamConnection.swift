@@ -2,8 +2,8 @@ internal import Bytes
 internal import Crypto
 package import HTTP
 
-/// Why an exchange over a client connection came to nothing.
-package enum ClientFailure: Error, Equatable, Sendable {
+/// Why an exchange over an upstream connection came to nothing.
+package enum ExchangeFailure: Error, Equatable, Sendable {
     /// The peer closed or reset the connection.
     case closed
     /// The peer refused the connection in TLS.
@@ -23,15 +23,15 @@ package enum ClientFailure: Error, Equatable, Sendable {
 /// One connection to an upstream: drives the client side of the codec over a socket, for one exchange at a time.
 ///
 /// A class, because a pool keeps it between exchanges; like everything of its loop it is touched on the loop's thread only.
-/// After a thrown ``ClientFailure`` the connection is dead: the only thing left to do is drop it, which closes the socket.
-package final class ClientConnection {
+/// After a thrown ``ExchangeFailure`` the connection is dead: the only thing left to do is drop it, which closes the socket.
+package final class UpstreamConnection {
     /// The loop on whose thread it lives.
     package let loop: EventLoop
     private let socket: Socket
     /// Tells whether something comes while others are waited for.
     package let watch: SocketReadiness
     private var stream: ByteStream
-    private var state = ClientConnectionState()
+    private var state = UpstreamConnectionState()
     private var parser: ResponseHeadParser
 
     /// The current response. Its ranges count from `headStart` in `input`, and are good until the body is read.
@@ -118,14 +118,14 @@ package final class ClientConnection {
     /// What `output` holds and `bytes` are the rest of the request: with them it is through.
     package func requestFinished(with bytes: [UInt8] = []) {
         hasWholeRequest = true
-        if bytes.count <= ClientConnection.copiedBytes { output += bytes } else { remainder = bytes }
+        if bytes.count <= UpstreamConnection.copiedBytes { output += bytes } else { remainder = bytes }
     }
 
     /// Bodies up to this size share their head's segment; longer ones are sent from where they are.
     private static let copiedBytes = 16_000
 
     /// The exchange failed. Whether its request may be sent again over another connection.
-    package func failed() -> ClientConnectionState.Retry { state.failed() }
+    package func failed() -> UpstreamConnectionState.Retry { state.failed() }
 
     /// How far a request got.
     package enum Sent: Equatable {
@@ -139,7 +139,7 @@ package final class ClientConnection {
     }
 
     /// Sends as much of the request as the kernel takes now, which nearly always is all of it.
-    package func tryFlush() throws(ClientFailure) -> Sent {
+    package func tryFlush() throws(ExchangeFailure) -> Sent {
         let sent = try write(output, from: &outputSent)
         guard sent == .all else { return sent }
         outputSent = 0
@@ -159,7 +159,7 @@ package final class ClientConnection {
         return .all
     }
 
-    private func write(_ bytes: [UInt8], from sent: inout Int) throws(ClientFailure) -> Sent {
+    private func write(_ bytes: [UInt8], from sent: inout Int) throws(ExchangeFailure) -> Sent {
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
@@ -183,7 +183,7 @@ package final class ClientConnection {
     /// when `client` closes its connection. Never `blocked`.
     package func flush(
         within timeout: Duration, unlessClosing client: SocketReadiness? = nil
-    ) async throws(ClientFailure) -> Sent {
+    ) async throws(ExchangeFailure) -> Sent {
         while true {
             let sent = try tryFlush()
             guard sent == .blocked else { return sent }
@@ -196,7 +196,7 @@ package final class ClientConnection {
 
     /// Whether the head of the next response, an interim one included, is here; where not, it has to be waited for with
     /// `awaitBytes`.
-    package func tryHead() throws(ClientFailure) -> Bool {
+    package func tryHead() throws(ExchangeFailure) -> Bool {
         // While a request is being sent nobody waits for what is to be read.
         if watch.isReadable {
             watch.forgetReadable()
@@ -215,11 +215,11 @@ package final class ClientConnection {
     /// Waits for the head of the next response, an interim one included.
     package func nextHead(
         before deadline: Instant, unlessClosing client: SocketReadiness? = nil
-    ) async throws(ClientFailure) {
+    ) async throws(ExchangeFailure) {
         while try !tryHead() { try await awaitBytes(before: deadline, unlessClosing: client) }
     }
 
-    private func parseHead() throws(ClientFailure) -> Bool {
+    private func parseHead() throws(ExchangeFailure) -> Bool {
         let received = input
         do throws(ResponseHeadError) {
             let bytes = received.span.extracting(start..<end)
@@ -241,7 +241,7 @@ package final class ClientConnection {
     }
 
     /// The next piece of the response's body; `nil` where it has to be waited for with `awaitBytes`.
-    package func tryBodyPiece() throws(ClientFailure) -> BodyPiece? {
+    package func tryBodyPiece() throws(ExchangeFailure) -> BodyPiece? {
         while true {
             do throws(FramingError) {
                 switch try decodeBody() {
@@ -269,7 +269,7 @@ package final class ClientConnection {
     }
 
     /// The next piece of the response's body.
-    package func nextBodyPiece(before deadline: Instant) async throws(ClientFailure) -> BodyPiece {
+    package func nextBodyPiece(before deadline: Instant) async throws(ExchangeFailure) -> BodyPiece {
         while true {
             if let piece = try tryBodyPiece() { return piece }
             try await awaitBytes(before: deadline)
@@ -279,7 +279,7 @@ package final class ClientConnection {
     private enum Arrival { case bytes, end, nothing }
 
     /// Reads what has come to `input[end...]`.
-    private func receive() throws(ClientFailure) -> Arrival {
+    private func receive() throws(ExchangeFailure) -> Arrival {
         guard !stream.isKnownEmpty() else { return .nothing }
         makeRoom()
         let progress: TLSProgress
@@ -295,20 +295,20 @@ package final class ClientConnection {
     }
 
     /// In TLS 1.3 the peer's word on this side's certificate comes after the handshake, instead of an answer.
-    private func failure(of error: TLSError) -> ClientFailure {
+    private func failure(of error: TLSError) -> ExchangeFailure {
         if case .alert = error.cause, !hasReceivedHead { return .alert }
         return .closed
     }
 
     /// Waits for more of the response, unless `client`, for whom it is, closes its connection.
     package func awaitBytes(before deadline: Instant, unlessClosing client: SocketReadiness? = nil)
-        async throws(ClientFailure)
+        async throws(ExchangeFailure)
     {
         try pass(await watch.readable(before: deadline, unlessClosing: client))
         stream.socketBecameReadable(closing: watch.isPeerClosing)
     }
 
-    private func pass(_ readiness: Readiness) throws(ClientFailure) {
+    private func pass(_ readiness: Readiness) throws(ExchangeFailure) {
         switch readiness {
         case .ready: return
         case .deadlinePassed, .interrupted: throw .deadlinePassed

@@ -1,6 +1,6 @@
 /// The life of one HTTP/1.1 connection to an upstream, without sockets and without a clock: events in, actions out
 /// (RFC 9112, section 9). One request at a time: nothing is pipelined.
-package struct ClientConnectionState: Equatable, Sendable {
+package struct UpstreamConnectionState: Equatable, Sendable {
     private enum Phase: Equatable, Sendable {
         case idle
         case exchange(Exchange)

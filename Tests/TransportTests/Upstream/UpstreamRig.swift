@@ -7,15 +7,15 @@ import Testing
 
 @testable import Transport
 
-/// A client connection on a loop of its own, and a listener whose end of it the test plays itself.
+/// An upstream connection on a loop of its own, and a listener whose end of it the test plays itself.
 ///
 /// `@unchecked Sendable`: the connection and the pool are touched on the loop only.
-final class ClientRig: @unchecked Sendable {
+final class UpstreamRig: @unchecked Sendable {
     let loop: TestLoop
     let listener: LoopbackListener
-    private var connection: ClientConnection?
+    private var connection: UpstreamConnection?
     private let pool: ConnectionPool
-    private let target: ClientConnection.Target
+    private let target: UpstreamConnection.Target
 
     /// Without a port of somebody else the peer is one that the test accepts.
     init(
@@ -25,12 +25,12 @@ final class ClientRig: @unchecked Sendable {
         loop.start()
         listener = try LoopbackListener()
         pool = ConnectionPool(limit: idle, idleTime: idleTime)
-        target = ClientConnection.Target(
+        target = UpstreamConnection.Target(
             address: SocketAddress(host: "127.0.0.1", port: port ?? listener.port), tls: tls, serverName: "localhost")
     }
 
     /// Gives `body` a rig, and ends its loop.
-    static func with(_ rig: ClientRig, _ body: (ClientRig) async throws -> Void) async throws {
+    static func with(_ rig: UpstreamRig, _ body: (UpstreamRig) async throws -> Void) async throws {
         let outcome: Result<Void, any Error>
         do { outcome = .success(try await body(rig)) } catch { outcome = .failure(error) }
         try await rig.loop.run { _ in
@@ -43,13 +43,13 @@ final class ClientRig: @unchecked Sendable {
 
     func connect(timeout: Duration = .seconds(20)) async throws {
         try await loop.run { loop in
-            self.connection = try await ClientConnection.connect(
+            self.connection = try await UpstreamConnection.connect(
                 to: self.target, on: loop, timeout: timeout, limits: HeadLimits(headBytes: 4096, fields: 20))
         }
     }
 
     /// What `body` gives for the connection, on its loop.
-    func run<R: Sendable>(_ body: @escaping @Sendable (ClientConnection) async throws -> R) async throws -> R {
+    func run<R: Sendable>(_ body: @escaping @Sendable (UpstreamConnection) async throws -> R) async throws -> R {
         try await loop.run { _ in try await body(#require(self.connection, "there is no connection")) }
     }
 
@@ -83,7 +83,7 @@ final class ClientRig: @unchecked Sendable {
     @discardableResult
     func send(
         _ method: HTTPMethod = .get, body: String = "", within timeout: Duration = .seconds(20)
-    ) async throws -> ClientConnection.Sent {
+    ) async throws -> UpstreamConnection.Sent {
         try await run { connection in
             connection.requestStarted(method)
             connection.output += Array("\(method.name) / HTTP/1.1\r\n\r\n".utf8)
@@ -118,8 +118,8 @@ final class ClientRig: @unchecked Sendable {
     }
 
     /// What an exchange fails with.
-    func failure(_ body: () async throws -> some Sendable) async throws -> ClientFailure? {
-        do { _ = try await body() } catch let failure as ClientFailure { return failure }
+    func failure(_ body: () async throws -> some Sendable) async throws -> ExchangeFailure? {
+        do { _ = try await body() } catch let failure as ExchangeFailure { return failure }
         return nil
     }
 }
@@ -128,7 +128,7 @@ extension LoopbackListener {
     func peer() throws -> Peer { Peer(try #require(accept(), "nobody connects")) }
 }
 
-/// The other end of a client connection: a plain blocking socket.
+/// The other end of an upstream connection: a plain blocking socket.
 final class Peer: Sendable {
     private let socket: PlainSocket
 

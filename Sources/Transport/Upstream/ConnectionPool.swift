@@ -1,6 +1,6 @@
 /// The unused connections of one loop to one endpoint, the one used last on top: those below it age and go.
 package final class ConnectionPool {
-    private var idle: [ClientConnection] = []
+    private var idle: [UpstreamConnection] = []
     private let limit: Int
     private let idleTime: Timeout
 
@@ -14,7 +14,7 @@ package final class ConnectionPool {
     package var count: Int { idle.count }
 
     /// A connection that was good a moment ago; `nil` where a new one is needed.
-    package func take(now: Instant) -> ClientConnection? {
+    package func take(now: Instant) -> UpstreamConnection? {
         while let connection = idle.popLast() {
             if connection.idleSince + idleTime > now, connection.isStillGood() { return connection }
         }
@@ -22,7 +22,7 @@ package final class ConnectionPool {
     }
 
     /// Keeps a connection for the next request, if it is good for one.
-    package func give(_ connection: ClientConnection) {
+    package func give(_ connection: UpstreamConnection) {
         guard connection.exchangeFinished(), idle.count < limit else { return }
         connection.rest()
         idle.append(connection)

@@ -6,10 +6,10 @@ import Testing
 @testable import Transport
 
 @Suite("A connection to an upstream")
-struct ClientConnectionTests {
+struct UpstreamConnectionTests {
     /// Connects, and gives both ends.
-    private func connected(_ body: (ClientRig, Peer) async throws -> Void) async throws {
-        try await ClientRig.with(try ClientRig()) { rig in
+    private func connected(_ body: (UpstreamRig, Peer) async throws -> Void) async throws {
+        try await UpstreamRig.with(try UpstreamRig()) { rig in
             try await rig.connect()
             try await body(rig, try rig.listener.peer())
         }
@@ -81,7 +81,7 @@ struct ClientConnectionTests {
 
     @Test("What ends early is cut short, and what is malformed is told apart")
     func failures() async throws {
-        let cases: [(String, ClientFailure)] = [
+        let cases: [(String, ExchangeFailure)] = [
             ("", .closed), ("HTTP/1.1 200", .closed), ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", .truncated),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", .truncated),
             ("HTTP/1.1 103 Hints\r\n\r\n", .closed), ("nonsense\r\n", .head(.invalidStatusLine(at: 0))),
@@ -234,17 +234,17 @@ struct ClientConnectionTests {
     func connecting() async throws {
         // A port that nobody listens on any more.
         let port = try LoopbackListener().port
-        try await ClientRig.with(try ClientRig(port: port)) { rig in
+        try await UpstreamRig.with(try UpstreamRig(port: port)) { rig in
             await #expect(throws: ConnectFailure.refused) { try await rig.connect() }
         }
         // A full queue takes no more connections.
         let full = try LoopbackListener(backlog: 0)
         let first = try TestClient(port: full.port)
-        try await ClientRig.with(try ClientRig(port: full.port)) { rig in
+        try await UpstreamRig.with(try UpstreamRig(port: full.port)) { rig in
             await #expect(throws: ConnectFailure.deadlinePassed) { try await rig.connect(timeout: .milliseconds(50)) }
         }
         first.finishSending()
-        try await ClientRig.with(try ClientRig(tls: try TLSClientContext(.init()))) { rig in
+        try await UpstreamRig.with(try UpstreamRig(tls: try TLSClientContext(.init()))) { rig in
             // The peer never begins to shake hands.
             await #expect(throws: ConnectFailure.deadlinePassed) { try await rig.connect(timeout: .milliseconds(50)) }
             try rig.listener.peer().expectEnd()
@@ -254,7 +254,7 @@ struct ClientConnectionTests {
 
 @Suite("The pool of connections to an upstream")
 struct ConnectionPoolTests {
-    private func exchange(_ rig: ClientRig, _ peer: Peer) async throws {
+    private func exchange(_ rig: UpstreamRig, _ peer: Peer) async throws {
         try await rig.send()
         try peer.request()
         try peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -263,9 +263,10 @@ struct ConnectionPoolTests {
     }
 
     /// Gives a rig whose pool has one connection.
-    private func pooled(idleTime: Duration = .seconds(20), _ body: (ClientRig, Peer) async throws -> Void) async throws
+    private func pooled(idleTime: Duration = .seconds(20), _ body: (UpstreamRig, Peer) async throws -> Void)
+        async throws
     {
-        try await ClientRig.with(try ClientRig(idleTime: idleTime)) { rig in
+        try await UpstreamRig.with(try UpstreamRig(idleTime: idleTime)) { rig in
             try await rig.connect()
             let peer = try rig.listener.peer()
             try await exchange(rig, peer)
@@ -287,7 +288,7 @@ struct ConnectionPoolTests {
 
     @Test("The one used last is taken first, and no more are kept than may be")
     func order() async throws {
-        try await ClientRig.with(try ClientRig(idle: 2)) { rig in
+        try await UpstreamRig.with(try UpstreamRig(idle: 2)) { rig in
             var peers: [Peer] = []
             for _ in 0..<2 {
                 try await rig.connect()
@@ -333,8 +334,9 @@ struct ConnectionPoolTests {
 
     @Test("A request over a connection that died unnoticed may be sent again where that does no harm")
     func retry() async throws {
-        for (method, expected) in [(HTTPMethod.get, ClientConnectionState.Retry.reusedAndNoResponseByte), (.post, .no)]
-        {
+        for (method, expected) in [
+            (HTTPMethod.get, UpstreamConnectionState.Retry.reusedAndNoResponseByte), (.post, .no),
+        ] {
             try await pooled { rig, peer in
                 #expect(try await rig.take())
                 try await rig.send(method)
@@ -362,7 +364,7 @@ struct ConnectionPoolTests {
         for isUpload in [false, true] {
             // A session that is resumed may bring no ticket.
             let tls = try TLSClientContext(.init(authorityFile: certificate.authorityFile))
-            try await ClientRig.with(try ClientRig(port: server.port, tls: tls)) { rig in
+            try await UpstreamRig.with(try UpstreamRig(port: server.port, tls: tls)) { rig in
                 try await rig.connect()
                 if isUpload {
                     let first = try await rig.run { connection in
@@ -401,7 +403,7 @@ struct ConnectionPoolTests {
         defer { server.stop() }
         let other = try LocalCertificateFiles()
         let tls = try TLSClientContext(.init(authorityFile: other.authorityFile))
-        try await ClientRig.with(try ClientRig(port: server.port, tls: tls)) { rig in
+        try await UpstreamRig.with(try UpstreamRig(port: server.port, tls: tls)) { rig in
             await #expect { try await rig.connect() } throws: { error in
                 if case .tls(let error)? = error as? ConnectFailure { error.operation == .verify } else { false }
             }
@@ -410,11 +412,11 @@ struct ConnectionPoolTests {
 
     @Test("Loops side by side have pools of their own")
     func loops() async throws {
-        let rigs = try (0..<4).map { _ in try ClientRig() }
+        let rigs = try (0..<4).map { _ in try UpstreamRig() }
         try await withThrowingTaskGroup { group in
             for rig in rigs {
                 group.addTask {
-                    try await ClientRig.with(rig) { rig in
+                    try await UpstreamRig.with(rig) { rig in
                         try await rig.connect()
                         let peer = try rig.listener.peer()
                         for _ in 0..<100 {

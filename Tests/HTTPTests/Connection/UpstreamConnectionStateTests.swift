@@ -2,7 +2,7 @@ import HTTP
 import Testing
 
 @Suite("The life of a connection to an upstream")
-struct ClientConnectionStateTests {
+struct UpstreamConnectionStateTests {
     enum Event {
         case request(HTTPMethod)
         case lastRequest(HTTPMethod)
@@ -12,14 +12,14 @@ struct ClientConnectionStateTests {
     }
 
     enum Action: Equatable {
-        case bytes(ClientConnectionState.AfterBytes)
-        case head(ClientConnectionState.AfterHead)
-        case response(ClientConnectionState.AfterResponse)
-        case retry(ClientConnectionState.Retry)
-        case end(ClientConnectionState.AfterEnd)
+        case bytes(UpstreamConnectionState.AfterBytes)
+        case head(UpstreamConnectionState.AfterHead)
+        case response(UpstreamConnectionState.AfterResponse)
+        case retry(UpstreamConnectionState.Retry)
+        case end(UpstreamConnectionState.AfterEnd)
     }
 
-    private func apply(_ event: Event, to state: inout ClientConnectionState) -> Action? {
+    private func apply(_ event: Event, to state: inout UpstreamConnectionState) -> Action? {
         switch event {
         case .request(let method): state.requestBegan(method)
         case .lastRequest(let method): state.requestBegan(method, keepsAlive: false)
@@ -52,7 +52,7 @@ struct ClientConnectionStateTests {
 
     @Test("Events lead to these actions", arguments: tables)
     func follow(name: String, events: [Event], expected: [Action], isIdle: Bool) {
-        var state = ClientConnectionState()
+        var state = UpstreamConnectionState()
         let actions = events.compactMap { apply($0, to: &state) }
         #expect(actions == expected, "\(name)")
         #expect(state.isIdle == isIdle, "\(name)")
@@ -183,11 +183,11 @@ struct ClientConnectionStateTests {
     @Test("A request is sent again only where that can do no harm", arguments: HTTPMethod.allCases, Progress.allCases)
     func retry(method: HTTPMethod, progress: Progress) {
         for isReused in [false, true] {
-            var state = ClientConnectionState()
+            var state = UpstreamConnectionState()
             for event in (isReused ? Self.whole : []) + [.request(method)] + progress.events {
                 _ = apply(event, to: &state)
             }
-            let expected: ClientConnectionState.Retry =
+            let expected: UpstreamConnectionState.Retry =
                 switch progress {
                 case .nothing: .nothingSent
                 case .someBytes, .request:

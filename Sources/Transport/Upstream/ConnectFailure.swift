@@ -16,7 +16,7 @@ package enum ConnectFailure: Error, Equatable, Sendable {
     case local(SystemError)
 }
 
-extension ClientConnection {
+extension UpstreamConnection {
     /// How an endpoint is reached.
     package struct Target: Sendable {
         /// Numeric: names are resolved before.
@@ -37,12 +37,12 @@ extension ClientConnection {
     package static func connect(
         to target: Target, on loop: EventLoop, timeout: Duration, limits: HeadLimits,
         unlessClosing client: SocketReadiness? = nil
-    ) async throws(ConnectFailure) -> ClientConnection {
+    ) async throws(ConnectFailure) -> UpstreamConnection {
         let socket: Socket
         do throws(SystemError) { socket = try Socket.connecting(to: target.address) } catch {
             throw ConnectFailure(error)
         }
-        let connection = try ClientConnection(loop: loop, socket: socket, target: target, limits: limits)
+        let connection = try UpstreamConnection(loop: loop, socket: socket, target: target, limits: limits)
         try await connection.awaitConnection(before: loop.now + timeout)
         try await connection.handshake(before: loop.now + timeout, unlessClosing: client)
         return connection
