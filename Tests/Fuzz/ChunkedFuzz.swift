@@ -1,3 +1,5 @@
+import HTTP
+
 /// What libFuzzer calls with each input: a chunked body must be the same body whole, in two pieces and byte by byte.
 @c(LLVMFuzzerTestOneInput)
 func fuzzChunked(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

@@ -1,3 +1,5 @@
+import HTTP
+
 /// What libFuzzer calls with each input: a head must be judged alike whole, in two pieces and byte by byte, and what is
 /// accepted must hold no byte that another reader could take for a line's end.
 @c(LLVMFuzzerTestOneInput)

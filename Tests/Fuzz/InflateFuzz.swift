@@ -1,3 +1,5 @@
+import HTTP
+
 /// What libFuzzer calls with each input: the content must fit into the limit, and be the same whatever limit it fits into.
 @c(LLVMFuzzerTestOneInput)
 func fuzzInflate(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

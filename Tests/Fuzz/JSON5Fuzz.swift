@@ -1,3 +1,5 @@
+import JSON
+
 /// What libFuzzer calls with each input: what is JSON is JSON5 and means the same there; what was read can be written as
 /// JSON, and reading that gives it again; a mistake is somewhere in the text.
 @c(LLVMFuzzerTestOneInput)

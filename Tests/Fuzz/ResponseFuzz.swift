@@ -1,3 +1,5 @@
+import HTTP
+
 /// What libFuzzer calls with each input: a response head must be judged alike whole, in two pieces and byte by byte, what is
 /// accepted must hold no byte that another reader could take for a line's end, and only its lines may go on.
 @c(LLVMFuzzerTestOneInput)
