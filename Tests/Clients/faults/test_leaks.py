@@ -17,7 +17,7 @@ from outcome import Outcome, new_id, request
 from proxied import CALM, THING, behind, well
 from wire import envelope
 
-pytestmark = pytest.mark.upstream
+pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 REQUESTS = 10_000
 CALLERS = 16
 # One organization alone can have seven eighths of them.

@@ -13,7 +13,7 @@ from metrics import metrics, total
 from outcome import new_id, request
 from proxied import QUICK, THING
 
-pytestmark = pytest.mark.upstream
+pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 OTHER = "org_b"
 OTHER_THING = THING.replace("org_xyz789", OTHER)
 

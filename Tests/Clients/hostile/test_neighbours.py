@@ -13,7 +13,7 @@ from faulty import Upstream
 from gateway import BASE, Gateway, Policies
 from metrics import metrics, total
 
-pytestmark = pytest.mark.access
+pytestmark = [pytest.mark.access, pytest.mark.alone]
 
 QUIET = "org_quiet"
 QUIET_BASE = BASE.replace("org_xyz789", QUIET)

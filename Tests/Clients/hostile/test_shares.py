@@ -12,7 +12,7 @@ from metrics import metrics, total
 from outcome import new_id, request
 from proxied import THING
 
-pytestmark = pytest.mark.upstream
+pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 
 QUIET = "org_quiet"
 QUIET_JOBS = JOBS.replace("org_xyz789", QUIET)

@@ -9,7 +9,7 @@ from gateway import wait_for
 from outcome import new_id, request
 from proxied import QUICK, THING, play, well
 
-pytestmark = pytest.mark.upstream
+pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 
 PIECE = b"400\r\n" + b"x" * 0x400 + b"\r\n"
 

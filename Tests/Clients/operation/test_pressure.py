@@ -13,7 +13,7 @@ from metrics import metrics, processor_seconds, resident, total
 from raw import head
 from wire import envelope
 
-pytestmark = pytest.mark.lifecycle
+pytestmark = [pytest.mark.lifecycle, pytest.mark.alone]
 
 
 class Callers:

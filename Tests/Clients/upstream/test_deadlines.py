@@ -17,7 +17,7 @@ from outcome import Outcome, new_id, request
 from proxied import QUICK, THING, behind, play, well
 from wire import envelope
 
-pytestmark = pytest.mark.upstream
+pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 
 USUAL = {"connect": "1500ms", "responseHead": "1500ms", "bodyProgress": "1500ms"}
 HASTY = dict.fromkeys(USUAL, "300ms")

@@ -14,6 +14,7 @@ from proxied import THING, behind, play, well
 from wire import envelope
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.upstream,
     pytest.mark.skipif(not names.unshare(), reason="no mount namespaces here: an /etc/hosts of one's own needs one"),
 ]
