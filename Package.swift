@@ -44,33 +44,39 @@ let package = Package(
         // A connection lends the bytes of its head.
         module("Transport", ["Bytes", "HTTP", "Crypto", "CLinux"], experimental: ["Lifetimes"]),
         module("Policy", ["Bytes", "JSON"]),
-        module("Gateway", ["Bytes", "Policy", "HTTP", "Transport", "Crypto", "JSON"]),
-        module("Connectors", ["Bytes", "HTTP", "JSON"]),
+        module("Journal", ["Bytes", "Transport"]),
+        module("Gateway", ["Bytes", "Journal", "Policy", "HTTP", "Transport", "Crypto", "JSON"]),
+        module("Connectors", ["Bytes", "Journal", "HTTP", "JSON"]),
         module("ConnectorServer", ["Bytes", "Connectors", "Gateway", "HTTP", "Transport"]),
         .executableTarget(
             name: "GatewayCommand",
             dependencies: [
-                "Bytes", "JSON", "HTTP", "Crypto", "Transport", "Policy", "Gateway", "Connectors", "ConnectorServer",
+                "Bytes", "JSON", "HTTP", "Crypto", "Transport", "Journal", "Policy", "Gateway", "Connectors",
+                "ConnectorServer",
             ],
             swiftSettings: settings,
             // One file to deploy, and calls of the runtime without a jump through a table: 4 to 8 % of a request.
             linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
-        // What several test targets use: certificates, programs, sockets, random sequences.
-        .target(name: "TestSupport", dependencies: ["Crypto"], path: "Tests/TestSupport", swiftSettings: settings),
+        // What several test targets use: certificates, programs, sockets, random sequences, a disk that fails.
+        .target(
+            name: "TestSupport", dependencies: ["Crypto", "Journal", "Transport"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests(of: "Bytes"),
         tests(of: "JSON"),
         tests(of: "HTTP", ["Bytes"]),
         tests(of: "Crypto", ["COpenSSL", "TestSupport"]),
         tests(of: "Transport", ["Bytes", "HTTP", "Crypto", "TestSupport"]),
         tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
-        tests(of: "Gateway", ["Bytes", "Policy", "HTTP", "JSON", "Crypto", "Transport", "TestSupport"]),
-        tests(of: "Connectors", ["JSON", "HTTP"]),
+        tests(of: "Journal", ["Transport", "TestSupport"]),
+        tests(of: "Gateway", ["Bytes", "Journal", "Policy", "HTTP", "JSON", "Crypto", "Transport", "TestSupport"]),
+        tests(of: "Connectors", ["Journal", "JSON", "HTTP"]),
         // The whole gateway in the test's process, behind real sockets; `COpenSSL` for a client that sends any bytes.
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "GatewayCommand", "Gateway", "Connectors", "ConnectorServer", "Policy", "Transport", "Crypto", "JSON",
-                "COpenSSL", "TestSupport",
+                "GatewayCommand", "Gateway", "Connectors", "ConnectorServer", "Journal", "Policy", "Transport",
+                "Crypto",
+                "JSON", "COpenSSL", "TestSupport",
             ],
             swiftSettings: settings),
     ]

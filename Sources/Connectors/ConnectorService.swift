@@ -55,7 +55,7 @@ package final class ConnectorService: Sendable {
         now = { [clock = options.now] in Timestamp(milliseconds: clock()) }
         random = options.random
         started = now()
-        let journal = try Journal(
+        let journal = try ConnectorJournal(
             files, recovery, storage: storage, compactAfter: options.compactionBytes, random: options.random,
             warn: options.warn, apply: { [store] in store.apply($0) },
             snapshot: { [store] in store.withState { $0 }.snapshot() })

@@ -1,6 +1,7 @@
 import Connectors
 import Crypto
 import Foundation
+import Journal
 import Policy
 import Synchronization
 import TestSupport

@@ -1,3 +1,5 @@
+internal import Journal
+
 /// What the files of a journal say, and where writing goes on.
 struct JournalRecovery {
     let generation: Int

@@ -1,3 +1,5 @@
+internal import Journal
+
 /// Writes frames at the end of the journal file; belongs to the journal's thread.
 struct JournalWriter {
     private let files: JournalFiles

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Where async code waits for the journal.
 final class JournalCommitter: Sendable {
-    private let journal: Journal
+    private let journal: ConnectorJournal
     private let timeout: Duration
     private let stopping = Atomic(false)
     private let watch = Mutex(Watch())
@@ -13,7 +13,7 @@ final class JournalCommitter: Sendable {
         var isArmed = false
     }
 
-    init(_ journal: Journal, timeout: Duration) {
+    init(_ journal: ConnectorJournal, timeout: Duration) {
         self.journal = journal
         self.timeout = timeout
     }

@@ -1,6 +1,6 @@
+package import Journal
 package import Policy
 internal import Synchronization
-package import Transport
 
 // Leases that outlive the process.
 extension LeaseTable {
@@ -13,13 +13,13 @@ extension LeaseTable {
     package static func restored(
         from disk: any JournalStorage, matrix: ConcurrencyMatrix, answerTimeout: Duration, now: Int64,
         warn: @escaping @Sendable (String) -> Void
-    ) throws(SystemError) -> (leases: LeaseTable, journal: LeaseJournal) {
+    ) throws(JournalError) -> (leases: LeaseTable, journal: LeaseJournal) {
         let entries = try LeaseJournal.recover(from: disk, warn: warn)
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
         for entry in entries { leases.restore(entry, matrix: matrix, answerTimeout: answerTimeout, now: now) }
         // The first thing in the new file is what was in the old one, which stays until then.
-        try journal.start()
+        do { try journal.start() } catch { throw .disk(error) }
         return (leases, journal)
     }
 

@@ -1,4 +1,5 @@
 package import Crypto
+package import Journal
 package import Transport
 
 /// Where granted requests go.
@@ -52,7 +53,7 @@ package enum GatewayStartError: Error, CustomStringConvertible {
     case cannotListen(SocketAddress, SystemError)
     case system(SystemError)
     case upstream(UpstreamFailure)
-    case journal(SystemError)
+    case journal(JournalError)
 
     package var description: String {
         switch self {
@@ -61,7 +62,10 @@ package enum GatewayStartError: Error, CustomStringConvertible {
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
         case .system(let error): "the system refused: \(error)"
         case .upstream(let failure): "the connector service does not tell its running jobs: \(failure)"
-        case .journal(let error):
+        case .journal(.noHeader(let name)):
+            "\(JournalError.noHeader(name: name)), so nobody knows the leases: another version of the gateway wrote it, or it "
+                + "is damaged; wait until its jobs have ended and move the file away, or start that version"
+        case .journal(.disk(let error)):
             "the journal of leases cannot be read (\(error)): check the disk and the permissions of the state folder"
         }
     }

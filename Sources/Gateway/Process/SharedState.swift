@@ -1,3 +1,4 @@
+internal import Journal
 internal import Policy
 internal import Synchronization
 internal import Transport
@@ -35,7 +36,7 @@ final class SharedState: Sendable {
             journal = nil
         case .remote(_, let disk):
             local = nil
-            do throws(SystemError) {
+            do throws(JournalError) {
                 (leases, journal) = try LeaseTable.restored(
                     from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxResponseHead,
                     now: clock.milliseconds, warn: options.say)

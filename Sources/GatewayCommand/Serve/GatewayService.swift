@@ -1,6 +1,7 @@
 import Connectors
 import Crypto
 import Gateway
+import Journal
 import Policy
 import Transport
 

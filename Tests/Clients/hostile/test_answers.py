@@ -124,16 +124,21 @@ def test_the_journal_of_an_older_gateway_does_not_shorten_it_either(start, upstr
 
 
 def forget(journal, *names):
-    """Takes these members from all records of a journal: length, checksum and JSON of each. Returns how many had the first."""
-    data, kept, at, found = journal.read_bytes(), b"", 0, 0
-    while at + 8 <= len(data):
-        length, _ = struct.unpack_from("<II", data, at)
-        record = json.loads(data[at + 8:at + 8 + length])
-        at += 8 + length
+    """Takes these members from all records of a journal. Returns how many had the first.
+
+    A header of 24 bytes, whose last 12 are salt and checksum; then frames: magic, length, checksum and JSON of each.
+    """
+    data = journal.read_bytes()
+    kept, at, found = data[:24], 24, 0
+    salt = data[12:20]
+    while at + 12 <= len(data):
+        magic, length, _ = struct.unpack_from("<III", data, at)
+        record = json.loads(data[at + 12:at + 12 + length])
+        at += 12 + length
         found += names[0] in record
         body = json.dumps({name: value for name, value in record.items() if name not in names}).encode()
-        head = struct.pack("<I", len(body))
-        kept += head + struct.pack("<I", crc32c(head + body)) + body
+        checksum = crc32c(salt + struct.pack("<QQ", len(kept), len(body)) + body)
+        kept += struct.pack("<III", magic, len(body), checksum) + body
     journal.write_bytes(kept)
     return found
 

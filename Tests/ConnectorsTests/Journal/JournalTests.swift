@@ -1,4 +1,5 @@
 import Foundation
+import Journal
 import Synchronization
 import Testing
 
@@ -236,7 +237,7 @@ private struct MemoryFile: StorageFile {
         let kept = Mutex<[JournalRecord]>([])
         let groups = Mutex(0)
         let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
-        let journal = try Journal(
+        let journal = try ConnectorJournal(
             Self.files, recovery, storage: storage, compactAfter: 4096, random: { 5 }, warn: { Issue.record("\($0)") },
             apply: { records in
                 kept.withLock { $0 += records.joined() }
@@ -270,7 +271,7 @@ private struct MemoryFile: StorageFile {
             #expect(recovery.records.count == life)
             generation = recovery.generation
             let kept = Mutex(recovery.records)
-            let journal = try Journal(
+            let journal = try ConnectorJournal(
                 Self.files, recovery, storage: storage, compactAfter: 200, random: { 5 },
                 warn: { Issue.record("\($0)") }, apply: { records in kept.withLock { $0 += records.joined() } },
                 snapshot: { kept.withLock { $0 } })

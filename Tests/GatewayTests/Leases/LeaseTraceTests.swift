@@ -1,4 +1,5 @@
 import Policy
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -57,7 +58,7 @@ struct LeaseTraceTests {
             {"lease":7,"organization":"org","connection":"conn","kind":"sync","family":"aitronos","since":5,\(member)\
             "job":{"id":"job_1","type":"sync","status":"running"}}
             """
-        let disk = MemoryDisk(journal: JournalFrame.encode(Array(text.utf8)))
+        let disk = MemoryDisk(records: [Array(text.utf8)])
         let (table, _) = try Self.started(disk)
         let conflict = try #require(Self.conflict(table))
         #expect(conflict.job?.id == "job_1" && conflict.traceID == nil)

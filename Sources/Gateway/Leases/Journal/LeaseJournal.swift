@@ -1,3 +1,4 @@
+internal import Journal
 internal import Synchronization
 internal import Transport
 
@@ -29,36 +30,43 @@ package final class LeaseJournal: Sendable {
 
     private let state: Mutex<State>
     /// Held while the disk is busy, by the journal's thread and nobody else.
-    private let writer: Mutex<JournalWriter>
+    private let writer: Mutex<JournalFileWriter>
     private let warn: @Sendable (String) -> Void
     private let thread = Mutex<WorkThread?>(nil)
 
+    /// The file of all leases of a gateway.
+    static let fileName = "leases.journal"
     /// How long a request waits for the disk.
     private static let maxWait = Duration.seconds(10)
 
     /// A file below `minCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
-    init(disk: any JournalStorage, minCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
+    /// `salt` gives each new file its random number.
+    init(
+        disk: any JournalStorage, minCompaction: Int = 1 << 20,
+        salt: @escaping @Sendable () -> UInt64 = { .random(in: 0 ... .max) }, warn: @escaping @Sendable (String) -> Void
+    ) {
         state = Mutex(State(queue: JournalState(minCompaction: minCompaction)))
-        writer = Mutex(JournalWriter(disk: disk))
+        writer = Mutex(JournalFileWriter(disk: disk, name: Self.fileName, salt: salt))
         self.warn = warn
     }
 
     /// The leases that `disk` remembers, in the order they began. An error means that nobody knows which there are.
+    ///
+    /// To forget a lease that is still there is worse than to keep one that is gone: a damaged record costs that record only.
     static func recover(
         from disk: any JournalStorage, warn: @Sendable (String) -> Void
-    ) throws(SystemError) -> [LeaseJournalRecord] {
-        guard let file = try disk.contents(of: JournalWriter.name) else { return [] }
-        let contents = JournalFrame.find(in: file)
+    ) throws(JournalError) -> [LeaseJournalRecord] {
+        guard let contents = try JournalContents.read(fileName, from: disk) else { return [] }
         if contents.damagedBytes > 0 {
-            warn("\(JournalWriter.name): \(contents.damagedBytes) damaged bytes passed over; leases may be missing")
+            warn("\(fileName): \(contents.damagedBytes) damaged bytes passed over; leases may be missing")
         }
-        if contents.tornBytes > 0 { warn("\(JournalWriter.name): \(contents.tornBytes) bytes of a torn write dropped") }
+        if contents.tornBytes > 0 { warn("\(fileName): \(contents.tornBytes) bytes of a torn write dropped") }
         var leases: [UInt64: LeaseJournalRecord] = [:]
-        for payload in contents.payloads {
-            switch LeaseChange(file.span.extracting(payload)) {
+        for record in contents.records {
+            switch LeaseChange(record.span) {
             case .held(let entry): leases[entry.serial] = entry
             case .freed(let serial): leases[serial] = nil
-            case nil: warn("\(JournalWriter.name): a record of another version passed over; leases may be missing")
+            case nil: warn("\(fileName): a record of another version passed over; leases may be missing")
             }
         }
         return leases.values.sorted { $0.serial < $1.serial }
@@ -80,9 +88,13 @@ package final class LeaseJournal: Sendable {
 
     /// Takes note of a change and returns its position. Never waits.
     func append(_ change: LeaseChange) -> UInt64 {
-        let frame = change.frame()
+        let record = change.record()
         let (position, sleeper) = state.withLock { state in
-            let position = state.queue.append(frame, of: change)
+            let position =
+                switch change {
+                case .held(let entry): state.queue.set(entry.serial, record)
+                case .freed(let serial): state.queue.remove(serial, record)
+                }
             return (position, state.queue.hasWork ? state.sleeper.take() : nil)
         }
         sleeper?.resume()
@@ -182,9 +194,9 @@ extension LeaseJournal {
         guard isNews else { return }
         if let failure {
             warn(
-                "\(JournalWriter.name) cannot be written (\(failure)): requests that need a lease get 503 until it can")
+                "\(Self.fileName) cannot be written (\(failure)): requests that need a lease get 503 until it can")
         } else {
-            warn("\(JournalWriter.name) is written again")
+            warn("\(Self.fileName) is written again")
         }
     }
 }

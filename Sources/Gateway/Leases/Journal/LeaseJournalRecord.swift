@@ -26,12 +26,14 @@ enum LeaseChange: Equatable {
 }
 
 extension LeaseChange {
-    /// The change as a whole record of the journal.
-    func frame() -> [UInt8] {
-        var payload = encode(withLocation: true)
+    /// The longest record: a lease with its job, all names at their longest.
+    private static let maxBytes = 16_384
+
+    /// The change as a record of the journal.
+    func record() -> [UInt8] {
+        let record = encode(withLocation: true)
         // A path can be of any length; everything else is bounded.
-        if payload.count > JournalFrame.maxBytes { payload = encode(withLocation: false) }
-        return JournalFrame.encode(payload)
+        return record.count > Self.maxBytes ? encode(withLocation: false) : record
     }
 
     private func encode(withLocation: Bool) -> [UInt8] {

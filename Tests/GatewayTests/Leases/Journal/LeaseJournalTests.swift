@@ -1,4 +1,5 @@
 import Foundation
+import Journal
 import Policy
 import Synchronization
 import TestSupport
@@ -17,7 +18,7 @@ private struct Kept {
     let journal: LeaseJournal
     let table: LeaseTable
 
-    init(_ disk: MemoryDisk, minCompaction: Int = 1 << 20) throws(SystemError) {
+    init(_ disk: MemoryDisk, minCompaction: Int = 1 << 20) throws(JournalError) {
         self.disk = disk
         let entries = try LeaseJournal.recover(from: disk) { _ in }
         journal = LeaseJournal(disk: disk, minCompaction: minCompaction) { _ in }
@@ -102,9 +103,10 @@ struct LeaseJournalTests {
         try kept.reserve(2).leaveUncertain()
         kept.journal.step()
         let file = try #require(kept.disk.journal)
-        let ends = JournalFrame.find(in: file).payloads.map(\.upperBound)
+        let header = try #require(JournalHeader(file))
+        let ends = JournalFrame.all(in: file, salt: header.salt).payloads.map(\.upperBound)
         #expect(ends.count == 3)
-        for cut in 0...file.count {
+        for cut in JournalHeader.size...file.count {
             for zeros in [0, 1, 8, 300] {
                 let disk = MemoryDisk(journal: Array(file[..<cut]) + [UInt8](repeating: 0, count: zeros))
                 let expected: [String: String] =
@@ -124,6 +126,28 @@ struct LeaseJournalTests {
         }
     }
 
+    @Test("A file that does not begin with a header of this version is refused, not taken for one without leases")
+    func foreignFile() throws {
+        let kept = try Kept(MemoryDisk())
+        try kept.hold(1)
+        kept.journal.step()
+        let file = try #require(kept.disk.journal)
+        // The format of before: length, checksum, JSON.
+        let old: [UInt8] = [11, 0, 0, 0, 1, 2, 3, 4] + Array(#"{"freed":1}"#.utf8)
+        var foreign = [old, [], Array(#"{"lease":1}"#.utf8), [UInt8](repeating: 0, count: 300)]
+        foreign += (0..<JournalHeader.size).map { Array(file[..<$0]) }
+        foreign += (0..<JournalHeader.size * 8).map { bit in
+            var damaged = file
+            damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+            return damaged
+        }
+        for bytes in foreign {
+            let disk = MemoryDisk(journal: bytes)
+            #expect(throws: JournalError.noHeader(name: "leases.journal")) { try remembered(disk) }
+            #expect(disk.journal == bytes)
+        }
+    }
+
     @Test("Any flipped bit costs the record it is in, and no other")
     func flippedBits() throws {
         let kept = try Kept(MemoryDisk())
@@ -132,7 +156,7 @@ struct LeaseJournalTests {
         let file = try #require(kept.disk.journal)
         let whole = ["conn_1": "job_1", "conn_2": "job_2"]
         #expect(try remembered(MemoryDisk(journal: file)) == whole)
-        for bit in 0..<file.count * 8 {
+        for bit in JournalHeader.size * 8..<file.count * 8 {
             var damaged = file
             damaged[bit / 8] ^= 1 << UInt8(bit % 8)
             let found = try remembered(MemoryDisk(journal: damaged))
@@ -148,11 +172,12 @@ struct LeaseJournalTests {
         var random = SeededRandom(state: 7)
         for count in 0..<2000 {
             let bytes = (0..<count % 97).map { _ in UInt8.random(in: 0...UInt8.max, using: &random) }
-            #expect(try remembered(MemoryDisk(journal: bytes)) == [:])
+            #expect(throws: JournalError.self) { try remembered(MemoryDisk(journal: bytes)) }
+            #expect(try remembered(MemoryDisk(journal: JournalHeader(salt: 1).encoded() + bytes)) == [:])
         }
         let strange = ["{}", "[]", "1", "{\"lease\":-1}", "{\"lease\":1}", "{\"freed\":\"1\"}", "\u{0}"]
-        let frames = strange.flatMap { JournalFrame.encode(Array($0.utf8)) }
-        #expect(try remembered(MemoryDisk(journal: frames)) == [:])
+        let disk = MemoryDisk(records: strange.map { Array($0.utf8) })
+        #expect(try remembered(disk) == [:])
     }
 
     @Test(
@@ -244,78 +269,6 @@ struct LeaseJournalTests {
         #expect(lost.withLock { $0 } == [])
         #expect(compactions > 0)
         #expect(longest <= 20_000, "the file grew to \(longest)")
-    }
-
-    @Test("A compaction that fails before the new file has its name is put off, and no request fails")
-    func failedCompaction() throws {
-        let disk = MemoryDisk()
-        var queue = JournalState(minCompaction: 100)
-        var writer = JournalWriter(disk: disk)
-        func step() -> Bool {
-            let step = queue.beginStep()
-            let isDone = (try? writer.write(step)) != nil
-            queue.ended(step, succeeded: isDone, fileBytes: writer.bytes)
-            return isDone
-        }
-        #expect(step())
-        for name in ["create", "rename"] {
-            disk.fails(every: name)
-            for round in 0..<20 {
-                let last = queue.append([UInt8](repeating: 1, count: 60), of: .freed(UInt64(round)))
-                // What comes of a rename that failed nobody knows, so that both files are given up.
-                guard step() else {
-                    #expect(name == "rename" && !queue.isAvailable)
-                    break
-                }
-                #expect(queue.isAvailable && queue.isDurable(last))
-            }
-            #expect(writer.bytes == (name == "create" ? 20 * 60 : writer.bytes))
-            disk.fails { _ in false }
-            queue.mend()
-            #expect(step() && queue.isAvailable)
-        }
-    }
-
-    @Test("After a failed append only a new file is written to")
-    func failedAppend() throws {
-        let disk = MemoryDisk()
-        var writer = JournalWriter(disk: disk)
-        let whole = JournalState.Step(records: [], image: [1: [1, 2]], needsImage: true, position: 1)
-        let more = JournalState.Step(records: [3], image: nil, needsImage: false, position: 2)
-        try writer.write(whole)
-        try writer.write(more)
-        #expect(disk.journal == [1, 2, 3])
-        disk.fails(every: "synchronize")
-        #expect(throws: SystemError.self) { try writer.write(more) }
-        disk.fails { _ in false }
-        #expect(throws: SystemError.self) { try writer.write(more) }
-        try writer.write(whole)
-        try writer.write(more)
-        #expect(disk.journal == [1, 2, 3])
-    }
-
-    @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
-    func overflow() throws {
-        var queue = JournalState(minCompaction: 1 << 20)
-        queue.ended(queue.beginStep(), succeeded: true, fileBytes: 0)
-        // The disk is busy with this for a long time.
-        let slow = queue.beginStep()
-        let entry = LeaseJournalRecord(
-            serial: 1, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 0,
-            job: nil)
-        let frame = [UInt8](repeating: 1, count: 1 << 20)
-        var last: UInt64 = 0
-        for _ in 0..<40 { last = queue.append(frame, of: .held(entry)) }
-        #expect(!queue.isAvailable)
-        queue.ended(slow, succeeded: true, fileBytes: 0)
-        #expect(!queue.isAvailable && !queue.isDurable(last))
-        queue.mend()
-        #expect(queue.hasWork)
-        let whole = queue.beginStep()
-        #expect(whole.image == [1: frame] && whole.records == [])
-        _ = queue.append([2], of: .freed(1))
-        queue.ended(whole, succeeded: true, fileBytes: frame.count)
-        #expect(queue.isAvailable && queue.isDurable(last) && queue.beginStep().records == [2])
     }
 }
 
@@ -419,8 +372,8 @@ struct LeaseJournalThreadTests {
             try await lease.secure()
             journal.close()
         }
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [JournalWriter.name])
-        let file = folder.appending(path: JournalWriter.name).path
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [LeaseJournal.fileName])
+        let file = folder.appending(path: LeaseJournal.fileName).path
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
         let absent = JournalFolder(path: folder.path + "/absent")
         let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
@@ -429,7 +382,7 @@ struct LeaseJournalThreadTests {
         // A folder in place of the file: nobody knows which leases there are.
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
-        #expect(throws: SystemError.self) {
+        #expect(throws: JournalError.self) {
             try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
         }
     }

@@ -1,10 +1,9 @@
-import Synchronization
-
-@testable import Gateway
-@testable import Transport
+package import Journal
+internal import Synchronization
+package import Transport
 
 /// A disk in memory that can fail, and that loses at a crash what was not synchronized: any part of it, or nothing.
-final class MemoryDisk: JournalStorage {
+package final class MemoryDisk: JournalStorage {
     private struct Content {
         var written: [UInt8] = []
         var durableBytes = 0
@@ -20,37 +19,48 @@ final class MemoryDisk: JournalStorage {
     }
 
     private let state = Mutex(State())
+    private let name: String
 
-    init() {}
+    /// An empty disk, for a journal of the file `name`.
+    package init(name: String = "leases.journal") { self.name = name }
 
-    init(journal: [UInt8]) {
+    /// A disk whose journal has these bytes.
+    package init(journal: [UInt8], name: String = "leases.journal") {
+        self.name = name
         state.withLock { state in
             state.contents = [Content(written: journal, durableBytes: journal.count)]
-            state.names = [JournalWriter.name: 0]
+            state.names = [name: 0]
             state.durableNames = state.names
         }
     }
 
+    /// A disk whose journal has these records.
+    package convenience init(records: [[UInt8]]) {
+        var file = JournalHeader(salt: 1).encoded()
+        for record in records { JournalFrame.append(record, at: file.count, salt: 1, to: &file) }
+        self.init(journal: file)
+    }
+
     /// Lets operations fail, by their number.
-    func fails(_ which: @escaping @Sendable (Int) -> Bool) {
+    package func fails(_ which: @escaping @Sendable (Int) -> Bool) {
         state.withLock { $0.fails = { number, _ in which(number) } }
     }
 
     /// Lets all operations of one kind fail.
-    func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
+    package func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
 
     /// Called before each operation with its number.
-    func before(_ body: @escaping @Sendable (Int) -> Void) { state.withLock { $0.before = body } }
+    package func before(_ body: @escaping @Sendable (Int) -> Void) { state.withLock { $0.before = body } }
 
-    var operations: Int { state.withLock { $0.operations } }
+    package var operations: Int { state.withLock { $0.operations } }
 
-    var journal: [UInt8]? {
-        state.withLock { state in state.names[JournalWriter.name].map { state.contents[$0].written } }
+    package var journal: [UInt8]? {
+        state.withLock { state in state.names[name].map { state.contents[$0].written } }
     }
 
     /// What another process finds after the power came back.
-    func crashed(_ random: inout some RandomNumberGenerator) -> MemoryDisk {
-        let copy = MemoryDisk()
+    package func crashed(_ random: inout some RandomNumberGenerator) -> MemoryDisk {
+        let copy = MemoryDisk(name: name)
         let after = state.withLock { state in
             var after = State()
             after.names = Bool.random(using: &random) ? state.names : state.durableNames
@@ -71,8 +81,8 @@ final class MemoryDisk: JournalStorage {
     }
 
     /// What another process finds when this one was killed: everything that was written.
-    func killed() -> MemoryDisk {
-        let copy = MemoryDisk()
+    package func killed() -> MemoryDisk {
+        let copy = MemoryDisk(name: name)
         let (contents, names) = state.withLock { ($0.contents, $0.names) }
         copy.state.withLock { ($0.contents, $0.names, $0.durableNames) = (contents, names, names) }
         return copy
@@ -87,12 +97,12 @@ final class MemoryDisk: JournalStorage {
         if fails(number, name) { throw SystemError(name, number: 28) }
     }
 
-    func contents(of name: String) throws(SystemError) -> [UInt8]? {
+    package func contents(of name: String) throws(SystemError) -> [UInt8]? {
         try operate("read")
         return state.withLock { state in state.names[name].map { state.contents[$0].written } }
     }
 
-    func create(_ name: String) throws(SystemError) -> any JournalFile {
+    package func create(_ name: String) throws(SystemError) -> any JournalFile {
         try operate("create")
         let index = state.withLock { state in
             state.contents.append(Content())
@@ -102,12 +112,12 @@ final class MemoryDisk: JournalStorage {
         return File(disk: self, index: index)
     }
 
-    func rename(_ name: String, to target: String) throws(SystemError) {
+    package func rename(_ name: String, to target: String) throws(SystemError) {
         try operate("rename")
         state.withLock { $0.names[target] = $0.names.removeValue(forKey: name) }
     }
 
-    func synchronizeNames() throws(SystemError) {
+    package func synchronizeNames() throws(SystemError) {
         try operate("synchronize names")
         state.withLock { $0.durableNames = $0.names }
     }

@@ -6,7 +6,7 @@ internal import Synchronization
 /// Group commit: everything that was appended while the last fsync was under way becomes durable with the next one.
 /// The thread then hands the records to `apply` in the order they were appended, and after that tells each appender.
 /// So the state in memory is always exactly the durable state, and a record that could not be written leaves no trace.
-final class Journal: Sendable {
+final class ConnectorJournal: Sendable {
     /// Makes committed records the state, in order; called on the journal's thread.
     typealias Apply = @Sendable ([[JournalRecord]]) -> Void
 

@@ -25,7 +25,7 @@ extension AppendFile: JournalFile {}
 package struct JournalFolder: JournalStorage {
     private let path: String
 
-    /// No more leases than fit here could be of use to anyone.
+    /// No longer file is read.
     private static let maxBytes = 1 << 30
 
     package init(path: String) { self.path = path }

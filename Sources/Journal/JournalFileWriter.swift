@@ -1,0 +1,78 @@
+package import Transport
+
+/// A journal of one file, as its one writer has it: it grows record by record, or a new file takes its place. Blocks.
+package struct JournalFileWriter: Sendable {
+    private let disk: any JournalStorage
+    private let name: String
+    private let makeSalt: @Sendable () -> UInt64
+    /// `nil` while nobody knows what the file holds or whether its name is durable: only a new file helps.
+    private var file: (any JournalFile)?
+    private var salt: UInt64 = 0
+    /// How long the file is.
+    package private(set) var bytes = 0
+
+    /// Nothing is written until the first step with an image. `salt` gives each new file its random number.
+    package init(disk: any JournalStorage, name: String, salt: @escaping @Sendable () -> UInt64) {
+        self.disk = disk
+        self.name = name
+        makeSalt = salt
+    }
+
+    /// What the next file is called until it is whole.
+    private var unfinishedName: String { "\(name).new" }
+
+    /// Writes what a step hands over. A new file that is only wanted for its size need not succeed.
+    package mutating func write(_ step: JournalState.Step) throws(SystemError) {
+        if let image = step.image {
+            do throws(SystemError) { return try rewrite(image) } catch {
+                if step.needsImage || file == nil { throw error }
+            }
+        }
+        if !step.records.isEmpty { try append(step.records) }
+    }
+
+    /// Makes `records` durable behind what is there. After an error the file is not sound: a failed write may have left any part
+    /// of itself, and after a failed `fdatasync` the kernel may have dropped what it could not write.
+    private mutating func append(_ records: [[UInt8]]) throws(SystemError) {
+        guard let file else { throw SystemError("append", number: SystemError.lost) }
+        let frames = Self.frames(of: records, at: bytes, salt: salt)
+        do throws(SystemError) {
+            try file.append(frames.span)
+            try file.synchronize()
+        } catch {
+            self.file = nil
+            throw error
+        }
+        bytes += frames.count
+    }
+
+    /// Replaces the file by one that holds `image`. A crash leaves the old file or the new one, both whole. An error before
+    /// the new file has the name leaves a sound old file as it was.
+    private mutating func rewrite(_ image: [UInt64: [UInt8]]) throws(SystemError) {
+        let nextSalt = makeSalt()
+        let contents =
+            JournalHeader(salt: nextSalt).encoded()
+            + Self.frames(of: image.values, at: JournalHeader.size, salt: nextSalt)
+        let next = try disk.create(unfinishedName)
+        try next.append(contents.span)
+        try next.synchronize()
+        // From here until the folder is durable, which of the two files a crash leaves is open: neither may grow.
+        file = nil
+        try disk.rename(unfinishedName, to: name)
+        try disk.synchronizeNames()
+        file = next
+        salt = nextSalt
+        bytes = contents.count
+    }
+
+    private static func frames(of records: some Sequence<[UInt8]>, at offset: Int, salt: UInt64) -> [UInt8] {
+        var frames: [UInt8] = []
+        for record in records { JournalFrame.append(record, at: offset + frames.count, salt: salt, to: &frames) }
+        return frames
+    }
+}
+
+extension SystemError {
+    /// EIO.
+    fileprivate static let lost: Int32 = 5
+}

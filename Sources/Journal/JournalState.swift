@@ -1,0 +1,128 @@
+/// What a journal still has to write, and what its file must hold: group commit and compaction, without disk or thread.
+///
+/// Everything that was appended while the disk was busy is one step, with one `fdatasync`. Each record belongs to a key; the
+/// latest one of each key that lives is the image, which is all that a new file has to hold.
+package struct JournalState {
+    private enum Mode {
+        /// The file has everything but `pending`.
+        case sound
+        /// A new file is being written; it has everything but `pending`.
+        case mending
+        /// Only a new file helps. `pending` is empty, for `image` has it all.
+        case broken
+    }
+
+    /// What one visit to the disk has to do.
+    package struct Step: Sendable {
+        /// To be appended, where there is no new file. Not joined yet, for that takes its time.
+        package let records: [[UInt8]]
+        /// What a new file is to hold: the record of each key.
+        package let image: [UInt64: [UInt8]]?
+        /// Whether the new file is the only way.
+        package let needsImage: Bool
+        /// All changes up to here are then on the disk.
+        package let position: UInt64
+
+        package init(records: [[UInt8]], image: [UInt64: [UInt8]]?, needsImage: Bool, position: UInt64) {
+            self.records = records
+            self.image = image
+            self.needsImage = needsImage
+            self.position = position
+        }
+    }
+
+    /// The record of each key that lives.
+    private var image: [UInt64: [UInt8]] = [:]
+    private var pending: [[UInt8]] = []
+    /// What `pending` takes in the file.
+    private var pendingBytes = 0
+    private var mode = Mode.broken
+    private var isMendingDue = true
+    private var appended: UInt64 = 0
+    private var durable: UInt64 = 0
+    private var nextCompaction: Int
+    /// The size of the file in bytes.
+    package private(set) var fileBytes = 0
+    private let minCompaction: Int
+
+    /// No file grows beyond this.
+    package static let maxFileBytes = 256 << 20
+    /// More than this does not wait for a disk that hangs.
+    package static let maxPending = 16 << 20
+
+    /// A file below `minCompaction` bytes is not worth writing anew.
+    package init(minCompaction: Int) {
+        self.minCompaction = minCompaction
+        nextCompaction = minCompaction
+    }
+
+    /// Whether changes find their way to the disk.
+    package var isAvailable: Bool { if case .broken = mode { false } else { true } }
+
+    package var hasWork: Bool {
+        switch mode {
+        case .sound: !pending.isEmpty
+        case .mending: true
+        case .broken: isMendingDue
+        }
+    }
+
+    package func isDurable(_ position: UInt64) -> Bool { position <= durable }
+
+    /// The record of `key` is `record` from now on. Returns the change's position.
+    package mutating func set(_ key: UInt64, _ record: [UInt8]) -> UInt64 {
+        image[key] = record
+        return append(record)
+    }
+
+    /// `key` has no record from now on, as `record` says. Returns the change's position.
+    package mutating func remove(_ key: UInt64, _ record: [UInt8]) -> UInt64 {
+        image[key] = nil
+        return append(record)
+    }
+
+    private mutating func append(_ record: [UInt8]) -> UInt64 {
+        appended += 1
+        if isAvailable {
+            pending.append(record)
+            pendingBytes += JournalFrame.headSize + record.count
+        }
+        if pendingBytes > Self.maxPending { breakOff() }
+        return appended
+    }
+
+    /// A disk that failed may work again.
+    package mutating func mend() { if case .broken = mode { isMendingDue = true } }
+
+    package mutating func beginStep() -> Step {
+        var needsImage = fileBytes > Self.maxFileBytes
+        if case .broken = mode {
+            mode = .mending
+            isMendingDue = false
+            needsImage = true
+        }
+        let wantsImage = needsImage || fileBytes + pendingBytes > nextCompaction
+        let step = Step(
+            records: pending, image: wantsImage ? image : nil, needsImage: needsImage,
+            position: appended)
+        pending = []
+        pendingBytes = 0
+        return step
+    }
+
+    package mutating func ended(_ step: Step, succeeded: Bool, fileBytes: Int) {
+        guard succeeded else { return breakOff() }
+        durable = step.position
+        self.fileBytes = fileBytes
+        // Twice what it is, so that a file of live records alone is not written again and again.
+        if step.image != nil { nextCompaction = max(minCompaction, 2 * fileBytes) }
+        // Not where an overflow has broken it meanwhile: what came since is not in the file.
+        if case .mending = mode { mode = .sound }
+    }
+
+    private mutating func breakOff() {
+        mode = .broken
+        pending = []
+        pendingBytes = 0
+    }
+}
