@@ -69,7 +69,7 @@ let package = Package(
         tests(of: "Policy", ["JSON"], resources: [.copy("Golden")]),
         tests(of: "Journal", ["Transport", "TestSupport"]),
         tests(of: "Gateway", ["Bytes", "Journal", "Policy", "HTTP", "JSON", "Crypto", "Transport", "TestSupport"]),
-        tests(of: "Connectors", ["Journal", "JSON", "HTTP"]),
+        tests(of: "Connectors", ["Journal", "JSON", "HTTP", "TestSupport", "Transport"]),
         // The whole gateway in the test's process, behind real sockets; `COpenSSL` for a client that sends any bytes.
         .testTarget(
             name: "EndToEndTests",

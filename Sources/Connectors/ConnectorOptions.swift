@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Journal
 
 /// How a connector service is set up.
 package struct ConnectorOptions: Sendable {
@@ -30,6 +31,8 @@ package struct ConnectorOptions: Sendable {
         try? FileHandle.standardError.write(contentsOf: Array("gateway: warning: connectors: \(line)\n".utf8))
     }
     var storage: any Storage = DiskStorage()
+    /// Opens the folder of the journal, given its path. No limit on what is read: a start without the state is no way out.
+    var journalDisk: @Sendable (String) -> any JournalStorage = { JournalFolder(path: $0, maxBytes: .max) }
 
     package init(stateDirectory: String) { self.stateDirectory = stateDirectory }
 }

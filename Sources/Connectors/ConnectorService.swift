@@ -44,8 +44,9 @@ package final class ConnectorService: Sendable {
                     + "stop it, or give this one a directory of its own with --state")
         }
         let definitions = try Self.definitions(options)
-        let files = JournalFiles(directory: "\(root)/journal")
-        let recovery = try JournalRecovery.read(files, storage: storage, salt: options.random())
+        try storage.createDirectory("\(root)/journal")
+        let files = JournalFiles(folder: "\(root)/journal", disk: options.journalDisk("\(root)/journal"))
+        let recovery = try JournalRecovery.read(files, salt: options.random())
         for warning in recovery.warnings { options.warn(warning) }
 
         var state = ServiceState(definitions, endedJobsKept: options.jobsKept)
@@ -56,8 +57,8 @@ package final class ConnectorService: Sendable {
         random = options.random
         started = now()
         let journal = try ConnectorJournal(
-            files, recovery, storage: storage, compactAfter: options.compactionBytes, random: options.random,
-            warn: options.warn, apply: { [store] in store.apply($0) },
+            files, recovery, compactAfter: options.compactionBytes, random: options.random, warn: options.warn,
+            apply: { [store] in store.apply($0) },
             snapshot: { [store] in store.withState { $0 }.snapshot() })
         committer = JournalCommitter(journal, timeout: options.commitTimeout)
         runner = JobRunner(store: store, committer: committer, storage: storage, threads: options.workThreads, now: now)

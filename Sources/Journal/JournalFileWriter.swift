@@ -6,8 +6,7 @@ package struct JournalFileWriter: Sendable {
     private let name: String
     private let makeSalt: @Sendable () -> UInt64
     /// `nil` while nobody knows what the file holds or whether its name is durable: only a new file helps.
-    private var file: (any JournalFile)?
-    private var salt: UInt64 = 0
+    private var file: JournalAppender?
     /// How long the file is.
     package private(set) var bytes = 0
 
@@ -34,41 +33,27 @@ package struct JournalFileWriter: Sendable {
     /// Makes `records` durable behind what is there. After an error the file is not sound: a failed write may have left any part
     /// of itself, and after a failed `fdatasync` the kernel may have dropped what it could not write.
     private mutating func append(_ records: [[UInt8]]) throws(SystemError) {
-        guard let file else { throw SystemError("append", number: SystemError.lost) }
-        let frames = Self.frames(of: records, at: bytes, salt: salt)
-        do throws(SystemError) {
-            try file.append(frames.span)
-            try file.synchronize()
-        } catch {
-            self.file = nil
-            throw error
-        }
-        bytes += frames.count
+        guard var file else { throw SystemError("append", number: SystemError.lost) }
+        // Only a new file helps after an error.
+        self.file = nil
+        try file.append(records)
+        try file.synchronize()
+        bytes = file.durableLength
+        self.file = file
     }
 
     /// Replaces the file by one that holds `image`. A crash leaves the old file or the new one, both whole. An error before
     /// the new file has the name leaves a sound old file as it was.
     private mutating func rewrite(_ image: [UInt64: [UInt8]]) throws(SystemError) {
-        let nextSalt = makeSalt()
-        let contents =
-            JournalHeader(salt: nextSalt).encoded()
-            + Self.frames(of: image.values, at: JournalHeader.size, salt: nextSalt)
-        let next = try disk.create(unfinishedName)
-        try next.append(contents.span)
+        var next = try JournalAppender(
+            creating: unfinishedName, on: disk, salt: makeSalt(), records: Array(image.values))
         try next.synchronize()
         // From here until the folder is durable, which of the two files a crash leaves is open: neither may grow.
         file = nil
         try disk.rename(unfinishedName, to: name)
         try disk.synchronizeNames()
         file = next
-        salt = nextSalt
-        bytes = contents.count
-    }
-
-    private static func frames(of records: some Sequence<[UInt8]>, at offset: Int, salt: UInt64) -> [UInt8] {
-        var frames: [UInt8] = []
-        for record in records { JournalFrame.append(record, at: offset + frames.count, salt: salt, to: &frames) }
-        return frames
+        bytes = next.durableLength
     }
 }
 

@@ -28,20 +28,46 @@ package enum JournalFrame {
         bytes += payload
     }
 
-    /// What stands at one place of a file.
-    package enum Found: Equatable {
-        case frame(payload: Range<Int>)
-        /// Not a whole frame, and nothing whole after it: what a crash leaves of the last write.
-        case torn
-        /// Not a whole frame, although something was written after it.
-        case damaged
+    /// The frames of a file up to the first place where none is.
+    package struct Beginning: Equatable {
+        /// What stands behind the frames.
+        package enum Rest: Equatable {
+            /// Nothing.
+            case none
+            /// Not a whole frame, and nothing whole after it: what a crash leaves of the last write.
+            case torn
+            /// Not a whole frame, although something was written after it.
+            case damaged
+        }
+
+        package var payloads: [Range<Int>] = []
+        /// Where the last frame ends.
+        package var end = JournalHeader.size
+        package var rest = Rest.none
     }
 
-    /// Looks at `offset`, which is before the end of `file`. For an owner that writes one frame at a time and does not start
-    /// on a file that is damaged.
-    package static func find(in file: [UInt8], at offset: Int, salt: UInt64) -> Found {
-        if let payload = frame(in: file, at: offset, salt: salt) { return .frame(payload: payload) }
-        if let length = declaredLength(in: file, at: offset), offset + headSize + length < file.count {
+    /// Finds the frames behind the header until something else stands there. For an owner that writes one frame at a time and
+    /// does not start on a file that is damaged.
+    package static func beginning(of file: [UInt8], salt: UInt64) -> Beginning {
+        var beginning = Beginning()
+        while beginning.end < file.count {
+            guard let payload = frame(in: file, at: beginning.end, salt: salt) else {
+                beginning.rest = rest(of: file, from: beginning.end, salt: salt)
+                break
+            }
+            beginning.payloads.append(payload)
+            beginning.end = payload.upperBound
+        }
+        return beginning
+    }
+
+    /// What stands at `offset`, which is before the end of `file` and where no whole frame is.
+    private static func rest(of file: [UInt8], from offset: Int, salt: UInt64) -> Beginning.Rest {
+        // A crash can leave the new length of the file without all of its bytes: then the rest is zeros, and so may be a part of
+        // the frame's own length.
+        if let length = declaredLength(in: file, at: offset), length > 0, offset + headSize + length < file.count,
+            file[(offset + headSize + length)...].contains(where: { $0 != 0 })
+        {
             return .damaged
         }
         return next(in: file, from: offset + 1, salt: salt) == nil ? .torn : .damaged

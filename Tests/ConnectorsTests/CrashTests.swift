@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import Journal
 import Synchronization
 import Testing
 
@@ -111,7 +112,10 @@ import Testing
     private func jobsBeingCancelled(_ moment: Moment) throws -> [String] {
         let copy = moment.directory + ".journal"
         try? FileManager.default.copyItem(atPath: "\(moment.directory)/connectors/journal", toPath: copy)
-        let recovery = try JournalRecovery.read(JournalFiles(directory: copy), storage: TrappedStorage(), salt: 1)
+        // Before the first start there is none.
+        try? FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+        let files = JournalFiles(folder: copy, disk: JournalFolder(path: copy))
+        let recovery = try JournalRecovery.read(files, salt: 1)
         var state = ServiceState([], endedJobsKept: 100)
         for record in recovery.records { state.apply(record) }
         return state.entries.compactMap { $0.activeJob?.job }.filter(\.isCancelRequested).map(\.id)

@@ -7,6 +7,8 @@ package final class MemoryDisk: JournalStorage {
     private struct Content {
         var written: [UInt8] = []
         var durableBytes = 0
+        /// What was cut off behind `written`, as long as a crash may bring it back.
+        var cutOff: [UInt8] = []
     }
 
     private struct State {
@@ -34,6 +36,18 @@ package final class MemoryDisk: JournalStorage {
         }
     }
 
+    /// A disk that has these files.
+    package init(files: [String: [UInt8]]) {
+        name = ""
+        state.withLock { state in
+            for (name, bytes) in files.sorted(by: { $0.key < $1.key }) {
+                state.names[name] = state.contents.count
+                state.contents.append(Content(written: bytes, durableBytes: bytes.count))
+            }
+            state.durableNames = state.names
+        }
+    }
+
     /// A disk whose journal has these records.
     package convenience init(records: [[UInt8]]) {
         var file = JournalHeader(salt: 1).encoded()
@@ -45,6 +59,9 @@ package final class MemoryDisk: JournalStorage {
     package func fails(_ which: @escaping @Sendable (Int) -> Bool) {
         state.withLock { $0.fails = { number, _ in which(number) } }
     }
+
+    /// Lets operations fail, by their number and their kind.
+    package func fails(_ which: @escaping @Sendable (Int, String) -> Bool) { state.withLock { $0.fails = which } }
 
     /// Lets all operations of one kind fail.
     package func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
@@ -67,6 +84,10 @@ package final class MemoryDisk: JournalStorage {
             after.durableNames = after.names
             after.contents = state.contents.map { content in
                 let kept = Int.random(in: content.durableBytes...content.written.count, using: &random)
+                if !content.cutOff.isEmpty, Bool.random(using: &random) {
+                    let bytes = content.written + content.cutOff
+                    return Content(written: bytes, durableBytes: bytes.count)
+                }
                 var bytes = Array(content.written[..<kept])
                 // A length that is on the disk before the bytes are.
                 if Int.random(in: 0..<4, using: &random) == 0 {
@@ -97,6 +118,11 @@ package final class MemoryDisk: JournalStorage {
         if fails(number, name) { throw SystemError(name, number: 28) }
     }
 
+    package func names() throws(SystemError) -> [String] {
+        try operate("list")
+        return state.withLock { $0.names.keys.sorted() }
+    }
+
     package func contents(of name: String) throws(SystemError) -> [UInt8]? {
         try operate("read")
         return state.withLock { state in state.names[name].map { state.contents[$0].written } }
@@ -110,6 +136,17 @@ package final class MemoryDisk: JournalStorage {
             return state.contents.count - 1
         }
         return File(disk: self, index: index)
+    }
+
+    package func open(_ name: String) throws(SystemError) -> any JournalFile {
+        try operate("open")
+        guard let index = state.withLock({ $0.names[name] }) else { throw SystemError("open \(name)", number: 2) }
+        return File(disk: self, index: index)
+    }
+
+    package func remove(_ name: String) throws(SystemError) {
+        try operate("remove")
+        state.withLock { $0.names[name] = nil }
     }
 
     package func rename(_ name: String, to target: String) throws(SystemError) {
@@ -139,9 +176,23 @@ package final class MemoryDisk: JournalStorage {
             disk.state.withLock { $0.contents[index].written += copy }
         }
 
+        func truncate(to length: Int) throws(SystemError) {
+            try disk.operate("truncate")
+            disk.state.withLock { state in
+                let written = state.contents[index].written
+                guard length < written.count else { return }
+                state.contents[index].cutOff = Array(written[length...])
+                state.contents[index].written = Array(written[..<length])
+                state.contents[index].durableBytes = min(state.contents[index].durableBytes, length)
+            }
+        }
+
         func synchronize() throws(SystemError) {
             try disk.operate("synchronize")
-            disk.state.withLock { $0.contents[index].durableBytes = $0.contents[index].written.count }
+            disk.state.withLock { state in
+                state.contents[index].durableBytes = state.contents[index].written.count
+                state.contents[index].cutOff = []
+            }
         }
     }
 }

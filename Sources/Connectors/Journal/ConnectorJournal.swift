@@ -6,6 +6,10 @@ internal import Synchronization
 /// Group commit: everything that was appended while the last fsync was under way becomes durable with the next one.
 /// The thread then hands the records to `apply` in the order they were appended, and after that tells each appender.
 /// So the state in memory is always exactly the durable state, and a record that could not be written leaves no trace.
+///
+/// Leases group their commits with `JournalState`, which this has no use for: a lease is true in memory before it is durable, so that
+/// after a failure all of them have to be written to a new file. Here a group that fails is refused and cut off, and the next one
+/// can succeed at once, on a full disk too, where there is no room for a new file.
 final class ConnectorJournal: Sendable {
     /// Makes committed records the state, in order; called on the journal's thread.
     typealias Apply = @Sendable ([[JournalRecord]]) -> Void
@@ -26,13 +30,11 @@ final class ConnectorJournal: Sendable {
     /// `snapshot` returns the records that set the whole state; it is called on the journal's thread, so that what
     /// it returns is the state after the last committed frame.
     init(
-        _ files: JournalFiles, _ recovery: JournalRecovery, storage: any Storage, compactAfter threshold: Int,
+        _ files: JournalFiles, _ recovery: JournalRecovery, compactAfter threshold: Int,
         random: @escaping @Sendable () -> UInt64, warn: @escaping @Sendable (String) -> Void,
         apply: @escaping Apply, snapshot: @escaping @Sendable () -> [JournalRecord]
-    ) throws(StorageError) {
-        let opened = JournalWriter(
-            files, recovery, file: try storage.open(files.journal(recovery.generation), for: .write),
-            storage: storage, compactAfter: threshold, random: random)
+    ) throws {
+        let opened = try JournalWriter(files, recovery, compactAfter: threshold, random: random)
         let thread = Thread { [mailbox, ended] in
             var writer = opened
             while true {

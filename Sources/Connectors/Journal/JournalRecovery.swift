@@ -15,112 +15,95 @@ struct JournalRecovery {
     /// Reads the journal, and removes what an interrupted compaction left.
     ///
     /// Throws when the files cannot be trusted: losing what was acknowledged must be somebody's decision.
-    static func read(
-        _ files: JournalFiles, storage: any Storage, salt newSalt: @autoclosure () -> UInt64
-    ) throws -> JournalRecovery {
-        try storage.createDirectory(files.directory)
-        let names = try storage.names(in: files.directory)
+    static func read(_ files: JournalFiles, salt newSalt: @autoclosure () -> UInt64) throws -> JournalRecovery {
+        let disk = files.disk
+        let names = try disk.names()
         let snapshots = names.compactMap { JournalFiles.generation(of: $0, "snapshot") }
         let journals = names.compactMap { JournalFiles.generation(of: $0, "journal") }
         let generation = snapshots.max() ?? 1
 
         for stray in journals where stray > generation {
-            guard try isUnused(files.journal(stray), storage) else {
+            let name = JournalFiles.journal(stray)
+            // With a header at most, it is what an interrupted compaction leaves.
+            guard try (disk.contents(of: name) ?? []).count <= JournalHeader.size else {
                 throw JournalRefusal(
-                    description: "\(files.snapshot(stray)) is missing, without which journal-\(stray) means nothing; "
+                    description:
+                        "\(files.path(JournalFiles.snapshot(stray))) is missing, without which \(name) means nothing; "
                         + "restore the state directory from a backup")
             }
-            try storage.remove(files.journal(stray))
+            try disk.remove(name)
         }
-        for name in names where name.hasSuffix(".tmp") { try storage.remove("\(files.directory)/\(name)") }
+        for name in names where name.hasSuffix(".tmp") { try disk.remove(name) }
 
-        var records: [JournalRecord] = []
-        var snapshotLength = 0
-        if snapshots.contains(generation) {
-            records = try readSnapshot(files.snapshot(generation), storage)
-            snapshotLength = try storage.length(of: files.snapshot(generation)) ?? 0
-        }
-        for old in snapshots where old < generation { try storage.remove(files.snapshot(old)) }
-        for old in journals where old < generation { try storage.remove(files.journal(old)) }
+        let snapshot =
+            try snapshots.contains(generation) ? readSnapshot(JournalFiles.snapshot(generation), files) : Snapshot()
+        for old in snapshots where old < generation { try disk.remove(JournalFiles.snapshot(old)) }
+        for old in journals where old < generation { try disk.remove(JournalFiles.journal(old)) }
 
+        let name = JournalFiles.journal(generation)
         guard journals.contains(generation) else {
-            guard names.isEmpty || names.allSatisfy({ $0.hasSuffix(".tmp") }) else {
+            guard names.allSatisfy({ $0.hasSuffix(".tmp") }) else {
                 throw JournalRefusal(
-                    description: "\(files.journal(generation)) is missing; restore the state directory from a backup")
+                    description: "\(files.path(name)) is missing; restore the state directory from a backup")
             }
-            return try begin(generation, files, storage, salt: newSalt(), warnings: [])
+            return try begin(generation, after: snapshot, files, salt: newSalt(), warnings: [])
         }
-        let path = files.journal(generation)
-        let file = try storage.contents(of: path) ?? []
+        let file = try disk.contents(of: name) ?? []
         guard let header = JournalHeader(file) else {
-            guard file.count <= JournalHeader.size else { throw damage(path, at: 0) }
+            guard file.count <= JournalHeader.size else { throw damage(files.path(name), at: 0) }
             // Nothing is acknowledged before the header is on the disk, so nothing is lost with it.
             return try begin(
-                generation, files, storage, salt: newSalt(), records: records, snapshotLength: snapshotLength,
-                warnings: ["\(path): dropped an incomplete header"])
+                generation, after: snapshot, files, salt: newSalt(),
+                warnings: ["\(files.path(name)): dropped an incomplete header"])
         }
-        var warnings: [String] = []
-        var length = JournalHeader.size
-        reading: while length < file.count {
-            switch JournalFrame.find(in: file, at: length, salt: header.salt) {
-            case .frame(let payload):
-                guard let frame = try? JournalRecord.decodeAll(file[payload]) else { throw damage(path, at: length) }
-                records += frame
-                length = payload.upperBound
-            case .torn:
-                warnings.append("\(path): dropped \(file.count - length) bytes of a torn write at offset \(length)")
-                break reading
-            case .damaged: throw damage(path, at: length)
-            }
-        }
+        let found = JournalFrame.beginning(of: file, salt: header.salt)
+        let records = try records(of: file, in: found.payloads, path: files.path(name))
+        if found.rest == .damaged { throw damage(files.path(name), at: found.end) }
+        let torn = "\(files.path(name)): dropped \(file.count - found.end) bytes of a torn write at offset \(found.end)"
         return JournalRecovery(
-            generation: generation, salt: header.salt, length: length, snapshotLength: snapshotLength, records: records,
-            warnings: warnings)
+            generation: generation, salt: header.salt, length: found.end, snapshotLength: snapshot.length,
+            records: snapshot.records + records, warnings: found.rest == .torn ? [torn] : [])
     }
 
     /// Starts the journal of `generation`, durably, with a header only.
     private static func begin(
-        _ generation: Int, _ files: JournalFiles, _ storage: any Storage, salt: UInt64,
-        records: [JournalRecord] = [], snapshotLength: Int = 0, warnings: [String]
-    ) throws(StorageError) -> JournalRecovery {
-        try create(files.journal(generation), JournalHeader(salt: salt).encoded(), storage)
-        try storage.synchronize(directory: files.directory)
-        return JournalRecovery(
-            generation: generation, salt: salt, length: JournalHeader.size, snapshotLength: snapshotLength,
-            records: records, warnings: warnings)
-    }
-
-    static func create(_ path: String, _ bytes: [UInt8], _ storage: any Storage) throws(StorageError) {
-        let file = try storage.open(path, for: .write)
-        try file.truncate(to: 0)
-        try file.write(bytes, at: 0)
+        _ generation: Int, after snapshot: Snapshot, _ files: JournalFiles, salt: UInt64, warnings: [String]
+    ) throws -> JournalRecovery {
+        var file = try JournalAppender(creating: JournalFiles.journal(generation), on: files.disk, salt: salt)
         try file.synchronize()
+        try files.disk.synchronizeNames()
+        return JournalRecovery(
+            generation: generation, salt: salt, length: file.durableLength, snapshotLength: snapshot.length,
+            records: snapshot.records, warnings: warnings)
     }
 
-    private static func isUnused(_ path: String, _ storage: any Storage) throws(StorageError) -> Bool {
-        (try storage.length(of: path) ?? 0) <= JournalHeader.size
+    private struct Snapshot {
+        var records: [JournalRecord] = []
+        /// In bytes.
+        var length = 0
     }
 
     /// A snapshot was complete before it got its name, so anything wrong with it is damage.
-    private static func readSnapshot(_ path: String, _ storage: any Storage) throws -> [JournalRecord] {
-        let file = try storage.contents(of: path) ?? []
+    private static func readSnapshot(_ name: String, _ files: JournalFiles) throws -> Snapshot {
+        let file = try files.disk.contents(of: name) ?? []
+        let path = files.path(name)
         guard let header = JournalHeader(file) else { throw damage(path, at: 0) }
+        var found = JournalFrame.beginning(of: file, salt: header.salt)
+        // The empty frame is the last one: without it the end of the file could be missing.
+        guard found.rest == .none, found.payloads.popLast()?.isEmpty == true else { throw damage(path, at: found.end) }
+        return Snapshot(records: try records(of: file, in: found.payloads, path: path), length: file.count)
+    }
+
+    private static func records(
+        of file: [UInt8], in payloads: [Range<Int>], path: String
+    ) throws(JournalRefusal) -> [JournalRecord] {
         var records: [JournalRecord] = []
-        var offset = JournalHeader.size
-        while offset < file.count {
-            guard case .frame(let payload) = JournalFrame.find(in: file, at: offset, salt: header.salt) else {
-                throw damage(path, at: offset)
+        for payload in payloads {
+            do throws(RecordError) { records += try JournalRecord.decodeAll(file[payload]) } catch {
+                throw damage(path, at: payload.lowerBound - JournalFrame.headSize)
             }
-            offset = payload.upperBound
-            // The empty frame is the last one: without it the end of the file could be missing.
-            guard !payload.isEmpty else {
-                guard offset == file.count else { throw damage(path, at: offset) }
-                return records
-            }
-            guard let frame = try? JournalRecord.decodeAll(file[payload]) else { throw damage(path, at: offset) }
-            records += frame
         }
-        throw damage(path, at: offset)
+        return records
     }
 
     private static func damage(_ path: String, at offset: Int) -> JournalRefusal {

@@ -1,34 +1,27 @@
 internal import Journal
 
-/// Writes frames at the end of the journal file; belongs to the journal's thread.
+/// Writes frames at the end of the journal file, and new generations; belongs to the journal's thread.
 struct JournalWriter {
     private let files: JournalFiles
-    private let storage: any Storage
     private let threshold: Int
     private let random: @Sendable () -> UInt64
     private var generation: Int
-    private var salt: UInt64
-    private var file: any StorageFile
-    /// The committed length: every frame before it is on the disk.
-    private var length: Int
+    private var file: JournalAppender
     private var nextCompaction: Int
-    /// Something may stand beyond `length`, so the file has to be cut before it grows again.
-    private var needsCut = true
     /// The names of a new generation may not be on the disk yet.
-    private var needsDirectory = false
+    private var needsNames = false
 
+    /// Opens the journal where `recovery` left it.
     init(
-        _ files: JournalFiles, _ recovery: JournalRecovery, file: any StorageFile, storage: any Storage,
-        compactAfter threshold: Int, random: @escaping @Sendable () -> UInt64
-    ) {
+        _ files: JournalFiles, _ recovery: JournalRecovery, compactAfter threshold: Int,
+        random: @escaping @Sendable () -> UInt64
+    ) throws {
         self.files = files
-        self.storage = storage
         self.threshold = threshold
         self.random = random
-        self.file = file
         generation = recovery.generation
-        salt = recovery.salt
-        length = recovery.length
+        file = try JournalAppender(
+            continuing: JournalFiles.journal(generation), on: files.disk, salt: recovery.salt, length: recovery.length)
         nextCompaction = JournalHeader.size + max(threshold, recovery.snapshotLength / 2)
     }
 
@@ -48,20 +41,13 @@ struct JournalWriter {
 
     /// Makes `payload` durable, or returns `false` and leaves the journal as it was.
     ///
-    /// After a failed write or fsync nobody knows what is on the disk beyond `length`. The file is cut there and
-    /// fsynced before anything else is written, so that what was refused cannot come back.
+    /// One frame is one write: a part of it is no frame, so that a crash leaves all of its records or none.
     mutating func commit(_ payload: [UInt8], warn: (String) -> Void) -> Bool {
         do {
             guard payload.count <= JournalFrame.limit else { return false }
             try settle()
-            var frame: [UInt8] = []
-            frame.reserveCapacity(payload.count + JournalFrame.headSize)
-            JournalFrame.append(payload, at: length, salt: salt, to: &frame)
-            needsCut = true
-            try file.write(frame, at: length)
+            try file.append([payload])
             try file.synchronize()
-            needsCut = false
-            length += frame.count
             return true
         } catch {
             warn("the journal cannot be written, changes are answered with 503: \(error)")
@@ -71,75 +57,57 @@ struct JournalWriter {
         }
     }
 
-    private mutating func settle() throws(StorageError) {
-        if needsDirectory {
-            try storage.synchronize(directory: files.directory)
-            needsDirectory = false
+    private mutating func settle() throws {
+        if needsNames {
+            try files.disk.synchronizeNames()
+            needsNames = false
         }
-        guard needsCut else { return }
-        try file.truncate(to: length)
-        try file.synchronize()
-        needsCut = false
+        try file.settle()
     }
 }
 
 extension JournalWriter {
     /// Starts a new generation if the journal has grown by the threshold, and by half of the snapshot it began with.
     mutating func compactIfDue(_ snapshot: () -> [JournalRecord], warn: (String) -> Void) {
-        guard length >= nextCompaction, !needsCut, !needsDirectory else { return }
+        guard file.durableLength >= nextCompaction, !file.needsCut, !needsNames else { return }
         do { try compact(snapshot()) } catch {
             warn("the journal cannot be compacted and keeps growing: \(error)")
-            nextCompaction = length + threshold
+            nextCompaction = file.durableLength + threshold
         }
     }
 
-    private mutating func compact(_ records: [JournalRecord]) throws(StorageError) {
-        let next = generation + 1
-        let newSalt = random()
-        let unfinished = files.unfinishedSnapshot(next)
-        try storage.remove(unfinished)
+    private mutating func compact(_ records: [JournalRecord]) throws {
+        let disk = files.disk
+        let (old, next) = (generation, generation + 1)
+        let unfinished = JournalFiles.unfinishedSnapshot(next)
         let snapshotLength = try write(records, to: unfinished)
-
-        try storage.remove(files.journal(next))
-        try JournalRecovery.create(files.journal(next), JournalHeader(salt: newSalt).encoded(), storage)
-        let newFile = try storage.open(files.journal(next), for: .write)
+        var newFile = try JournalAppender(creating: JournalFiles.journal(next), on: disk, salt: random())
+        try newFile.synchronize()
         // First the journal's name, then the snapshot's: a snapshot with a name has its journal.
-        try storage.synchronize(directory: files.directory)
-        try storage.move(unfinished, to: files.snapshot(next))
+        try disk.synchronizeNames()
+        try disk.rename(unfinished, to: JournalFiles.snapshot(next))
         // From here on recovery may start from the new generation, so nothing may be written to the old one any more.
-        let old = generation
         generation = next
-        salt = newSalt
         file = newFile
-        length = JournalHeader.size
-        nextCompaction = length + max(threshold, snapshotLength / 2)
-        needsDirectory = true
+        nextCompaction = file.durableLength + max(threshold, snapshotLength / 2)
+        needsNames = true
         try settle()
-        try storage.remove(files.journal(old))
-        try storage.remove(files.snapshot(old))
+        try disk.remove(JournalFiles.journal(old))
+        try disk.remove(JournalFiles.snapshot(old))
     }
 
-    private func write(_ records: [JournalRecord], to path: String) throws(StorageError) -> Int {
-        let header = JournalHeader(salt: random())
-        let file = try storage.open(path, for: .write)
-        try file.write(header.encoded(), at: 0)
-        var length = JournalHeader.size
+    /// Writes a snapshot, durably, and returns its length in bytes.
+    private func write(_ records: [JournalRecord], to name: String) throws -> Int {
+        var file = try JournalAppender(creating: name, on: files.disk, salt: random())
         var rest = records[...]
-        repeat {
+        while !rest.isEmpty {
             let group = group(rest) { [$0] }
-            var frame: [UInt8] = []
-            JournalFrame.append(group.payload, at: length, salt: header.salt, to: &frame)
-            try file.write(frame, at: length)
-            length += frame.count
-            rest = rest.dropFirst(max(1, group.count))
-        } while !rest.isEmpty
-        if !records.isEmpty {
-            var end: [UInt8] = []
-            JournalFrame.append([], at: length, salt: header.salt, to: &end)
-            try file.write(end, at: length)
-            length += end.count
+            try file.append([group.payload])
+            rest = rest.dropFirst(group.count)
         }
+        // The empty frame says that nothing is missing.
+        try file.append([[]])
         try file.synchronize()
-        return length
+        return file.durableLength
     }
 }

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A file that only grows. Blocks its caller: for a thread of its own.
+/// A file that grows at its end only. Blocks its caller: for a thread of its own.
 package final class AppendFile: Sendable {
     private let descriptor: Int32
 
@@ -10,6 +10,12 @@ package final class AppendFile: Sendable {
         descriptor = try syscall("open \(path)") {
             unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600)
         }
+    }
+
+    /// Opens the file that is there, to go on at its end.
+    package init(continuing path: String) throws(SystemError) {
+        // SAFETY: `open` reads a C string that lives as long as the call.
+        descriptor = try syscall("open \(path)") { unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC) }
     }
 
     deinit { close(descriptor) }
@@ -27,6 +33,11 @@ package final class AppendFile: Sendable {
             guard count > 0 else { throw SystemError("write", number: ENOSPC) }
             written += Int(count)
         }
+    }
+
+    /// Cuts off what is behind the first `length` bytes.
+    package func truncate(to length: Int) throws(SystemError) {
+        _ = try syscall("ftruncate") { ftruncate(descriptor, length) }
     }
 
     /// Returns when everything written so far would survive a loss of power, as far as the disk is honest.
@@ -57,6 +68,31 @@ package enum FileSystem {
             contents += piece[..<Int(count)]
             guard contents.count <= limit else { throw SystemError("read \(path)", number: EFBIG) }
         }
+    }
+
+    /// The names in a folder, sorted.
+    package static func names(in folder: String) throws(SystemError) -> [String] {
+        // SAFETY: `opendir` reads a C string that lives as long as the call. The result is closed on every way out.
+        guard let directory = unsafe opendir(folder) else { throw SystemError("open \(folder)") }
+        defer { unsafe closedir(directory) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            // SAFETY: an entry is valid until the next call. Its name ends with a zero byte, and is read before that.
+            guard let entry = unsafe readdir(directory) else { break }
+            let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
+            let start = unsafe (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self)
+            names.append(unsafe String(cString: start))
+        }
+        guard errno == 0 else { throw SystemError("read \(folder)") }
+        return names.filter { $0 != "." && $0 != ".." }.sorted()
+    }
+
+    /// Removes a file; an absent one is fine.
+    package static func remove(_ path: String) throws(SystemError) {
+        // SAFETY: `unlink` reads a C string that lives as long as the call.
+        guard unsafe unlink(path) != 0, errno != ENOENT else { return }
+        throw SystemError("remove \(path)")
     }
 
     /// Gives a file another name, in place of the file that has it. Durable after `synchronize(folder:)`.

@@ -1,68 +1,12 @@
 import Foundation
 import Journal
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Connectors
 
-/// Files in memory, as long as the test lives.
-final class MemoryStorage: Storage {
-    let files = Mutex<[String: [UInt8]]>([:])
-
-    func open(_ path: String, for use: FileUse) throws(StorageError) -> any StorageFile {
-        let exists = files.withLock { files in
-            if files[path] == nil, use == .write { files[path] = [] }
-            return files[path] != nil
-        }
-        guard exists else { throw StorageError(operation: "open", path: path, reason: .missing) }
-        return MemoryFile(storage: self, path: path)
-    }
-
-    func names(in directory: String) throws(StorageError) -> [String] {
-        files.withLock { files in
-            files.keys.filter { $0.hasPrefix(directory + "/") }.map { String($0.dropFirst(directory.count + 1)) }
-        }
-    }
-
-    func createDirectory(_ path: String) throws(StorageError) {}
-
-    func move(_ path: String, to target: String) throws(StorageError) {
-        files.withLock { files in files[target] = files.removeValue(forKey: path) }
-    }
-
-    func remove(_ path: String) throws(StorageError) { files.withLock { $0[path] = nil } }
-
-    func synchronize(directory: String) throws(StorageError) {}
-}
-
-private struct MemoryFile: StorageFile {
-    let storage: MemoryStorage
-    let path: String
-
-    func length() throws(StorageError) -> Int { storage.files.withLock { $0[path]?.count ?? 0 } }
-
-    func read(at offset: Int, count: Int) throws(StorageError) -> [UInt8] {
-        storage.files.withLock { Array(($0[path] ?? []).dropFirst(offset).prefix(count)) }
-    }
-
-    func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
-        storage.files.withLock { files in
-            let old = files[path] ?? []
-            files[path] = Array(old.prefix(offset)) + bytes + Array(old.dropFirst(offset + bytes.count))
-        }
-    }
-
-    func truncate(to length: Int) throws(StorageError) {
-        storage.files.withLock { $0[path] = Array(($0[path] ?? []).prefix(length)) }
-    }
-
-    func synchronize() throws(StorageError) {}
-    func lock() -> Bool { true }
-    func unlock() {}
-}
-
 @Suite struct JournalTests {
-    private static let files = JournalFiles(directory: "/journal")
     private static let key = ConnectionKey(organization: "org", id: "conn")
 
     private static func job(_ number: Int) -> Job {
@@ -127,9 +71,11 @@ private struct MemoryFile: StorageFile {
     }
 
     private func recover(_ bytes: [UInt8]) throws -> JournalRecovery {
-        let storage = MemoryStorage()
-        storage.files.withLock { $0[Self.files.journal(1)] = bytes }
-        return try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        try recover(from: MemoryDisk(files: ["journal-1": bytes]))
+    }
+
+    private func recover(from disk: MemoryDisk) throws -> JournalRecovery {
+        try JournalRecovery.read(JournalFiles(folder: "/journal", disk: disk), salt: 7)
     }
 
     @Test("A journal cut off at any byte gives back every whole frame, and warns if there was a part of one")
@@ -191,19 +137,16 @@ private struct MemoryFile: StorageFile {
     @Test("A missing snapshot or journal is a refusal, not an empty start")
     func missingFiles() throws {
         let (bytes, _) = file(frames: 2)
-        let storage = MemoryStorage()
-        storage.files.withLock { $0[Self.files.journal(3)] = bytes }
         let noSnapshot = #expect(throws: JournalRefusal.self) {
-            try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            try recover(from: MemoryDisk(files: ["journal-3": bytes]))
         }
         #expect(noSnapshot?.description.contains("snapshot-3 is missing") == true)
 
         var snapshot = JournalHeader(salt: 9).encoded()
         JournalFrame.append([], at: snapshot.count, salt: 9, to: &snapshot)
         let complete = snapshot
-        storage.files.withLock { $0 = [Self.files.snapshot(3): complete] }
         let noJournal = #expect(throws: JournalRefusal.self) {
-            try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            try recover(from: MemoryDisk(files: ["snapshot-3": complete]))
         }
         #expect(noJournal?.description.contains("journal-3 is missing") == true)
     }
@@ -217,28 +160,24 @@ private struct MemoryFile: StorageFile {
         JournalFrame.append([], at: snapshot.count, salt: 9, to: &snapshot)
         let (journal, _) = file(frames: 1)
         for cut in 0...snapshot.count {
-            let storage = MemoryStorage()
-            let part = Array(snapshot[..<cut])
-            storage.files.withLock { $0 = [Self.files.snapshot(2): part, Self.files.journal(2): journal] }
+            let disk = MemoryDisk(files: ["snapshot-2": Array(snapshot[..<cut]), "journal-2": journal])
             guard cut == snapshot.count else {
-                #expect(throws: JournalRefusal.self) {
-                    try JournalRecovery.read(Self.files, storage: storage, salt: 7)
-                }
+                #expect(throws: JournalRefusal.self) { try recover(from: disk) }
                 continue
             }
-            let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            let recovery = try recover(from: disk)
             #expect(recovery.records == Self.samples + Self.samples.prefix(1))
         }
     }
 
     @Test("What many appended at once is there after reopening, in order, across compactions")
     func groupCommit() async throws {
-        let storage = MemoryStorage()
+        let disk = MemoryDisk()
         let kept = Mutex<[JournalRecord]>([])
         let groups = Mutex(0)
-        let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
         let journal = try ConnectorJournal(
-            Self.files, recovery, storage: storage, compactAfter: 4096, random: { 5 }, warn: { Issue.record("\($0)") },
+            JournalFiles(folder: "/journal", disk: disk), try recover(from: disk), compactAfter: 4096, random: { 5 },
+            warn: { Issue.record("\($0)") },
             apply: { records in
                 kept.withLock { $0 += records.joined() }
                 groups.withLock { $0 += 1 }
@@ -256,7 +195,7 @@ private struct MemoryFile: StorageFile {
         }
         journal.close()
         #expect(!journal.append([]) { _ in })
-        let again = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+        let again = try recover(from: disk.killed())
         #expect(again.generation > 1)
         #expect(again.records == kept.withLock { $0 })
         #expect(again.records.count == 2000)
@@ -264,15 +203,15 @@ private struct MemoryFile: StorageFile {
 
     @Test("A journal that is opened often and grows little each time is compacted too")
     func shortLives() async throws {
-        let storage = MemoryStorage()
+        let disk = MemoryDisk()
         var generation = 1
         for life in 0..<40 {
-            let recovery = try JournalRecovery.read(Self.files, storage: storage, salt: 7)
+            let recovery = try recover(from: disk)
             #expect(recovery.records.count == life)
             generation = recovery.generation
             let kept = Mutex(recovery.records)
             let journal = try ConnectorJournal(
-                Self.files, recovery, storage: storage, compactAfter: 200, random: { 5 },
+                JournalFiles(folder: "/journal", disk: disk), recovery, compactAfter: 200, random: { 5 },
                 warn: { Issue.record("\($0)") }, apply: { records in kept.withLock { $0 += records.joined() } },
                 snapshot: { kept.withLock { $0 } })
             let committed = await withCheckedContinuation { continuation in

@@ -1,5 +1,7 @@
 import Foundation
+import Journal
 import Synchronization
+import Transport
 
 @testable import Connectors
 
@@ -26,7 +28,7 @@ final class TrappedStorage: Storage {
         let count = Mutex(0)
         private let order = NSRecursiveLock()
 
-        func pass<Value>(_ body: () throws(StorageError) -> Value) throws(StorageError) -> Value {
+        func pass<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
             order.lock()
             defer { order.unlock() }
             return try body()
@@ -107,6 +109,74 @@ private struct TrappedFile: StorageFile {
     func unlock() { file.unlock() }
 }
 
+/// The folder of the journal, with the same trap.
+struct TrappedFolder: JournalStorage {
+    let storage: TrappedStorage
+    let path: String
+    private let folder: JournalFolder
+
+    init(_ storage: TrappedStorage, path: String) {
+        self.storage = storage
+        self.path = path
+        folder = JournalFolder(path: path)
+    }
+
+    func change<Value>(_ what: String, _ body: () throws(SystemError) -> Value) throws(SystemError) -> Value {
+        let outcome: Result<Value, SystemError>
+        do throws(StorageError) {
+            outcome = try storage.change(what) { () throws(StorageError) in
+                Result { () throws(SystemError) in try body() }
+            }
+        } catch { throw SystemError(what, number: 28) }
+        return try outcome.get()
+    }
+
+    func names() throws(SystemError) -> [String] { try folder.names() }
+
+    func contents(of name: String) throws(SystemError) -> [UInt8]? { try folder.contents(of: name) }
+
+    func create(_ name: String) throws(SystemError) -> any JournalFile {
+        let file = try change("create \(path)/\(name)") { () throws(SystemError) in try folder.create(name) }
+        return TrappedJournalFile(folder: self, file: file, path: "\(path)/\(name)")
+    }
+
+    func open(_ name: String) throws(SystemError) -> any JournalFile {
+        let file = try change("open \(path)/\(name)") { () throws(SystemError) in try folder.open(name) }
+        return TrappedJournalFile(folder: self, file: file, path: "\(path)/\(name)")
+    }
+
+    func rename(_ name: String, to target: String) throws(SystemError) {
+        try change("rename \(path)/\(name)") { () throws(SystemError) in try folder.rename(name, to: target) }
+    }
+
+    func remove(_ name: String) throws(SystemError) {
+        try change("remove \(path)/\(name)") { () throws(SystemError) in try folder.remove(name) }
+    }
+
+    func synchronizeNames() throws(SystemError) { try change("synchronize \(path)") {} }
+}
+
+private struct TrappedJournalFile: JournalFile {
+    let folder: TrappedFolder
+    let file: any JournalFile
+    let path: String
+
+    /// In two halves, so that the second one can fail or be missing after a crash.
+    func append(_ bytes: Span<UInt8>) throws(SystemError) {
+        let half = bytes.count / 2
+        let copy = bytes.indices.map { bytes[$0] }
+        let (front, back) = (Array(copy[..<half]), Array(copy[half...]))
+        try folder.change("write \(path)") { () throws(SystemError) in try file.append(front.span) }
+        try folder.change("write on \(path)") { () throws(SystemError) in try file.append(back.span) }
+    }
+
+    func truncate(to length: Int) throws(SystemError) {
+        try folder.change("truncate \(path)") { () throws(SystemError) in try file.truncate(to: length) }
+    }
+
+    func synchronize() throws(SystemError) { try folder.change("synchronize \(path)") {} }
+}
+
 extension StorageError {
     static func full(_ path: String) -> StorageError {
         StorageError(operation: "write", path: path, reason: .noSpace)
@@ -152,6 +222,9 @@ enum Small {
         var options = ConnectorOptions(stateDirectory: directory)
         options.warn = { _ in }
         options.storage = storage
+        if let trapped = storage as? TrappedStorage {
+            options.journalDisk = { TrappedFolder(trapped, path: $0) }
+        }
         return options
     }
 }

@@ -1,0 +1,128 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Connectors
+
+/// The journal's writer on a disk that fails, and that loses at a crash what was not synchronized.
+@Suite("Journal of the connector service on a bad disk") struct JournalFaultTests {
+    /// A writer with what it was told and what it confirmed.
+    private final class Day {
+        let disk: MemoryDisk
+        var writer: JournalWriter
+        var confirmed: [JournalRecord]
+
+        init(_ disk: MemoryDisk) throws {
+            self.disk = disk
+            let files = JournalFiles(folder: "/journal", disk: disk)
+            let recovery = try JournalRecovery.read(files, salt: 7)
+            confirmed = recovery.records
+            writer = try JournalWriter(files, recovery, compactAfter: 200) { 5 }
+        }
+
+        static func record(_ number: Int) -> JournalRecord {
+            .cancel(job: "job_\(number)", at: Timestamp(milliseconds: Int64(number)))
+        }
+
+        /// Commits a record, and compacts when it is due. Returns whether the record was confirmed.
+        func commit(_ number: Int) -> Bool {
+            let record = Self.record(number)
+            let group = writer.group([record][...]) { [$0] }
+            guard writer.commit(group.payload, warn: { _ in }) else { return false }
+            confirmed.append(record)
+            writer.compactIfDue({ [confirmed] in confirmed }, warn: { _ in })
+            return true
+        }
+    }
+
+    private func records(on disk: MemoryDisk) throws -> [JournalRecord] {
+        try JournalRecovery.read(JournalFiles(folder: "/journal", disk: disk), salt: 7).records
+    }
+
+    @Test(
+        "A crash before any operation loses nothing confirmed, and leaves a journal that can be written",
+        arguments: 0..<20)
+    func crash(seed: UInt64) throws {
+        let random = Mutex(SeededRandom(state: seed))
+        let crashes = Mutex<[(disk: MemoryDisk, isConfirmed: Int)]>([])
+        let confirmed = Mutex(0)
+        let disk = MemoryDisk()
+        disk.before { _ in
+            let crashed = random.withLock { disk.crashed(&$0) }
+            crashes.withLock { $0.append((crashed, confirmed.withLock { $0 })) }
+        }
+        let day = try Day(disk)
+        for number in 0..<40 {
+            #expect(day.commit(number))
+            confirmed.withLock { $0 = number + 1 }
+        }
+        let all = (0..<40).map(Day.record)
+        let moments = crashes.withLock { $0 }
+        #expect(moments.count > 100)
+        for (index, moment) in moments.enumerated() {
+            let second = try Day(moment.disk)
+            let found = second.confirmed
+            #expect((moment.isConfirmed...moment.isConfirmed + 1).contains(found.count), "operation \(index)")
+            #expect(found == Array(all.prefix(found.count)), "operation \(index)")
+            #expect(second.commit(1000))
+            #expect(try records(on: moment.disk.killed()) == found + [Day.record(1000)], "operation \(index)")
+        }
+    }
+
+    @Test("Whichever operations fail, what was refused stays away and what was confirmed stays", arguments: 1...3)
+    func failure(length: Int) throws {
+        var number = 1
+        var wasReached = true
+        var random = SeededRandom(state: UInt64(length))
+        while wasReached {
+            let disk = MemoryDisk()
+            let day = try Day(disk)
+            let failing = disk.operations + number..<disk.operations + number + length
+            disk.fails { failing.contains($0) }
+            for number in 0..<30 { _ = day.commit(number) }
+            wasReached = disk.operations >= failing.lowerBound
+            disk.fails { _ in false }
+            // With more failures than this in a row a frame that was refused could not be cut off yet; the next commit does it.
+            #expect(day.commit(1000))
+            #expect(day.confirmed.count >= 30 - length)
+            #expect(try records(on: disk.killed()) == day.confirmed, "operations \(failing)")
+            #expect(try records(on: disk.crashed(&random)) == day.confirmed, "operations \(failing)")
+            number += 1
+        }
+        #expect(number > 100)
+    }
+
+    @Test("After one operation that failed, a crash at once finds nothing that was refused")
+    func refusedRecords() throws {
+        for failing in ["write", "synchronize"] {
+            var random = SeededRandom(state: 1)
+            let disk = MemoryDisk()
+            let day = try Day(disk)
+            #expect(day.commit(0))
+            let failed = Mutex(false)
+            disk.fails { _, name in
+                failed.withLock { failed in
+                    defer { failed = failed || name == failing }
+                    return name == failing && !failed
+                }
+            }
+            #expect(!day.commit(1))
+            for _ in 0..<20 { #expect(try records(on: disk.crashed(&random)) == [Day.record(0)]) }
+            #expect(day.commit(2))
+            #expect(try records(on: disk.crashed(&random)) == [Day.record(0), Day.record(2)])
+        }
+    }
+
+    @Test("On a full disk every commit is refused, and the first one after it succeeds")
+    func fullDisk() throws {
+        let disk = MemoryDisk()
+        let day = try Day(disk)
+        #expect(day.commit(0))
+        disk.fails { _, name in ["write", "create"].contains(name) }
+        for number in 1..<5 { #expect(!day.commit(number)) }
+        #expect(try records(on: disk.killed()) == [Day.record(0)])
+        disk.fails { _ in false }
+        #expect(day.commit(5))
+        #expect(try records(on: disk.killed()) == [Day.record(0), Day.record(5)])
+    }
+}
