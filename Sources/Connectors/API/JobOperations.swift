@@ -94,6 +94,9 @@ extension ConnectorService {
     ///
     /// The look at the running job and the record of the new one happen under one lock: of many triggers at once
     /// exactly one wins.
+    ///
+    /// A sync starts as soon as it is durable, and nothing else is to be done once. So its first record says that it runs. The
+    /// other kinds erase something when they start, which is a second record: see `JobRun`. Returns the job as it was accepted.
     private func begin(
         _ definition: ConnectionDefinition, _ kind: Job.Kind, streams: [String]? = nil, removesRecords: Bool = false,
         isFullSync: Bool = false
@@ -103,6 +106,7 @@ extension ConnectorService {
             id: newID(definition.family), connection: definition.key, kind: kind,
             streams: streams ?? definition.streams.map(\.name), removesRecords: removesRecords,
             isFullSync: isFullSync, createdAt: moment)
+        let first = job.afterTrigger(at: moment)
         var refusal = APIError.unavailable
         let committed = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
@@ -112,11 +116,11 @@ extension ConnectorService {
                     let wait = state[index].jobs.expectedWait(for: active, at: moment)
                     return .alreadyRunning(active, retryAfterSeconds: wait)
                 }
-                let isAppended = committer.append([.job(job)], reply) { committed in
-                    if committed { return runner.start(job) }
+                let isAppended = committer.append([.job(first)], reply) { committed in
+                    if committed { return runner.start(first) }
                     store.withState { $0[index].activeJob = nil }
                 }
-                if isAppended { state[index].activeJob = .init(job) }
+                if isAppended { state[index].activeJob = .init(first) }
                 return isAppended ? nil : .unavailable
             }
             guard let problem else { return }

@@ -76,6 +76,13 @@ struct Job: Equatable, Sendable {
 }
 
 extension Job {
+    /// The job as its first record has it: a sync runs from then on.
+    func afterTrigger(at now: Timestamp) -> Job {
+        var job = self
+        if kind == .sync { _ = job.started(at: now) }
+        return job
+    }
+
     /// `false` if the job has started before or has ended: then nothing changed.
     mutating func started(at now: Timestamp) -> Bool {
         guard status == .pending else { return false }

@@ -37,6 +37,8 @@ struct JobRun {
     /// Runs the job to its end, or until the task is cancelled because the service stops.
     mutating func run() async {
         do {
+            // Its cancelling may have been accepted before a restart.
+            if job.isCancelRequested { throw CancellationError() }
             try Task.checkCancellation()
             try await begin()
             for name in job.streams.dropFirst(job.streamsDone) {
@@ -63,7 +65,7 @@ struct JobRun {
     private mutating func begin() async throws {
         let isFirstStart = job.started(at: now())
         guard job.kind != .sync else {
-            // Nothing depends on this record, so nothing waits for it.
+            // A sync whose first record says `pending` is of an older version. Nothing depends on this record, so nothing waits for it.
             if isFirstStart { committer.post([.job(job)]) }
             return
         }

@@ -38,14 +38,11 @@ final class JobRunner: Sendable {
             storage: storage, now: now)
         running.withLock { running in
             guard !running.isStopped else { return }
-            let task = Task { [self] in
+            running.tasks[job.id] = Task { [self] in
                 var run = prepared
                 await run.run()
                 finished(job.id)
             }
-            running.tasks[job.id] = task
-            // Its cancelling was accepted before a restart.
-            if job.isCancelRequested { task.cancel() }
         }
     }
 
