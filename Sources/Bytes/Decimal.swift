@@ -23,22 +23,7 @@ extension [UInt8] {
     /// Appends a number in decimal digits.
     package mutating func append(decimal number: UInt64) {
         if number < 10 { return append(.zeroDigit + UInt8(truncatingIfNeeded: number)) }
-        // Up to eight digits, the first one lowest.
-        var digits: UInt64 = 0
-        var count = 0
-        var rest = number
-        repeat {
-            digits = digits << 8 | 0x30 + rest % 10
-            rest /= 10
-            count += 1
-        } while rest > 0 && count < 8
-        if rest > 0 { append(decimal: rest) }
-        append(addingCapacity: count) { output in
-            for _ in 0..<count {
-                output.append(UInt8(truncatingIfNeeded: digits))
-                digits >>= 8
-            }
-        }
+        append(addingCapacity: 20) { output in output.append(decimal: number) }
     }
 
     /// Appends tenths with one decimal: 15 as `1.5`.
@@ -52,6 +37,30 @@ extension [UInt8] {
 }
 
 extension OutputSpan<UInt8> {
+    /// Appends a number in decimal digits, at most 20 with its sign.
+    package mutating func append(decimal number: Int) {
+        if number < 0 { append(.hyphen) }
+        append(decimal: UInt64(number.magnitude))
+    }
+
+    /// Appends a number in decimal digits, at most 20.
+    package mutating func append(decimal number: UInt64) {
+        // Up to eight digits, the first one lowest.
+        var digits: UInt64 = 0
+        var count = 0
+        var rest = number
+        repeat {
+            digits = digits << 8 | 0x30 + rest % 10
+            rest /= 10
+            count += 1
+        } while rest > 0 && count < 8
+        if rest > 0 { append(decimal: rest) }
+        for _ in 0..<count {
+            append(UInt8(truncatingIfNeeded: digits))
+            digits >>= 8
+        }
+    }
+
     /// Appends the last two decimal digits of a number that is not negative.
     @inlinable
     package mutating func append(twoDigits value: Int) {

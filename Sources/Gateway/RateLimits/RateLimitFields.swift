@@ -1,36 +1,65 @@
 internal import Bytes
 internal import HTTP
 package import Policy
+internal import Transport
 
 /// The header lines that tell a client where it stands.
 ///
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) list every enforced limit; the older
 /// `X-RateLimit-*` name the one the client meets first, with `Reset` in epoch seconds, as clients of this API read it.
 package enum RateLimitFields {
-    /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies.
-    ///
-    /// `rules` are those the batch was filled from, and `texts` are those of their policy set. A limit that was not looked at is
-    /// left out. `family` adds the `RateLimit-Limit` group that Airweave's clients know.
+    /// Appends the lines, as the other function does, and makes room for them.
     package static func append(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, family: RouteFamily,
         epochMilliseconds: Int64, to buffer: inout [UInt8]
     ) {
+        buffer.append(addingCapacity: maxBytes(batch, rules: rules, texts: texts)) { output in
+            append(
+                batch, rules: rules, texts: texts, family: family, epochMilliseconds: epochMilliseconds, to: &output)
+        }
+    }
+
+    /// How much room the lines need at most.
+    static func maxBytes(_ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts) -> Int {
+        var bytes = 0
+        for index in batch.limits.indices where rules.indices.contains(batch.limits[index].tag) {
+            bytes += texts[rules[batch.limits[index].tag]].maxBytes
+        }
+        return bytes
+    }
+
+    /// What a response may have of a rule besides its texts: names of fields, separators, and numbers.
+    static let maxBytesBetweenTexts: Int = {
+        let constants = [policy, standing, comma, comma, time, olderReset, limit, remaining, reset]
+        let numbers = 8
+        return constants.reduce(0) { $0 + $1.count } + numbers * 20
+    }()
+
+    /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies. There has
+    /// to be room for `maxBytes` of them.
+    ///
+    /// `rules` are those the batch was filled from, and `texts` are those of their policy set. A limit that was not looked at is
+    /// left out. `family` adds the `RateLimit-Limit` group that Airweave's clients know.
+    static func append(
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, family: RouteFamily,
+        epochMilliseconds: Int64, to output: inout OutputSpan<UInt8>
+    ) {
         guard let tightest = batch.tightest, rules.indices.contains(tightest.tag) else { return }
-        appendPolicies(batch, rules: rules, texts: texts, to: &buffer)
-        appendStanding(batch, rules: rules, texts: texts, to: &buffer)
+        appendPolicies(batch, rules: rules, texts: texts, to: &output)
+        appendStanding(batch, rules: rules, texts: texts, to: &output)
 
         let reset = Int(epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
-        buffer += texts[rules[tightest.tag]].olderStart
-        buffer.append(decimal: tightest.remaining)
-        buffer += olderReset
-        buffer.append(decimal: reset)
+        output.append(copying: texts[rules[tightest.tag]].olderStart)
+        output.append(decimal: tightest.remaining)
+        output.append(copying: olderReset)
+        output.append(decimal: reset)
         if family == .airweave {
-            buffer += limit
-            buffer.append(decimal: rules[tightest.tag].count)
-            buffer += remaining
-            buffer.append(decimal: tightest.remaining)
-            buffer += self.reset
-            buffer.append(decimal: reset)
+            output.append(copying: limit)
+            output.append(decimal: rules[tightest.tag].count)
+            output.append(copying: remaining)
+            output.append(decimal: tightest.remaining)
+            output.append(copying: self.reset)
+            output.append(decimal: reset)
         }
     }
 
@@ -56,29 +85,29 @@ package enum RateLimitFields {
     }
 
     private static func appendPolicies(
-        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to buffer: inout [UInt8]
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to output: inout OutputSpan<UInt8>
     ) {
-        buffer += policy
+        output.append(copying: policy)
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
-            if !isFirst { buffer += comma }
+            if !isFirst { output.append(copying: comma) }
             isFirst = false
-            buffer += texts[rules[batch.limits[index].tag]].policyMember
+            output.append(copying: texts[rules[batch.limits[index].tag]].policyMember)
         }
     }
 
     private static func appendStanding(
-        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to buffer: inout [UInt8]
+        _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to output: inout OutputSpan<UInt8>
     ) {
-        buffer += standing
+        output.append(copying: standing)
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
-            if !isFirst { buffer += comma }
+            if !isFirst { output.append(copying: comma) }
             isFirst = false
-            buffer += texts[rules[batch.limits[index].tag]].standingStart
-            buffer.append(decimal: batch.limits[index].remaining)
-            buffer += time
-            buffer.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
+            output.append(copying: texts[rules[batch.limits[index].tag]].standingStart)
+            output.append(decimal: batch.limits[index].remaining)
+            output.append(copying: time)
+            output.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
         }
     }
 }

@@ -13,6 +13,16 @@ package final class RateLimitTexts: Sendable {
         let standingStart: [UInt8]
         /// `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each behind the end of the line before it.
         let olderStart: [UInt8]
+        /// No response has more bytes of this rule: its texts, and the numbers and what is between them.
+        let maxBytes: Int
+
+        init(_ rule: LimitRule) {
+            policyMember = Array("\"\(rule.name)\";q=\(rule.count);w=\(rule.periodSeconds)".utf8)
+            standingStart = Array("\"\(rule.name)\";r=".utf8)
+            olderStart = Array("\r\nX-RateLimit-Limit: \(rule.count)\r\nX-RateLimit-Remaining: ".utf8)
+            maxBytes =
+                policyMember.count + standingStart.count + olderStart.count + RateLimitFields.maxBytesBetweenTexts
+        }
     }
 
     /// By ``LimitRule/position``.
@@ -20,12 +30,7 @@ package final class RateLimitTexts: Sendable {
 
     /// `rules` are all rules of a set, in the order of their positions.
     package init(_ rules: [LimitRule]) {
-        texts = rules.map { rule in
-            Text(
-                policyMember: Array("\"\(rule.name)\";q=\(rule.count);w=\(rule.periodSeconds)".utf8),
-                standingStart: Array("\"\(rule.name)\";r=".utf8),
-                olderStart: Array("\r\nX-RateLimit-Limit: \(rule.count)\r\nX-RateLimit-Remaining: ".utf8))
-        }
+        texts = rules.map(Text.init)
     }
 
     subscript(rule: LimitRule) -> Text { texts[rule.position] }

@@ -21,10 +21,16 @@ package struct TraceID: Hashable, Sendable {
 
     /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
     package func append(to buffer: inout [UInt8]) {
-        buffer.append(addingCapacity: 32) { out in
-            out.append(hex: high)
-            out.append(hex: low)
-        }
+        buffer.append(addingCapacity: TraceID.digits) { out in append(to: &out) }
+    }
+
+    /// How many digits there are.
+    static let digits = 32
+
+    /// Appends the digits where there is room for them.
+    func append(to out: inout OutputSpan<UInt8>) {
+        out.append(hex: high)
+        out.append(hex: low)
     }
 
     /// The 32 hexadecimal digits, for places off the hot path.

@@ -20,18 +20,23 @@ enum HTTP1Head {
         _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
         let isJSON = response.contentType == "application/json"
-        if response.status == 200, isJSON {
-            output += heads.usualPrefix
-        } else {
-            output += HTTPStatus.line(response.status)
-            output += heads.dateLine
-            if !HTTPStatus.hasNoBody(response.status) {
-                output +=
-                    isJSON
-                    ? ResponseHeads.jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+        if response.status == 200, isJSON, response.fields.isEmpty {
+            let prefix = heads.usualPrefix
+            let room = prefix.count + 20 + lineEnd.count + maxBytesOfOwnFields(for: exchange)
+            // In one piece: the room is looked at once, and not for each of some thirty parts.
+            return output.append(addingCapacity: room) { output in
+                output.append(copying: prefix)
+                output.append(decimal: response.body.count)
+                output.append(copying: lineEnd)
+                appendOwnFields(for: exchange, .ours, persistence, heads, to: &output)
             }
         }
+        output += HTTPStatus.line(response.status)
+        output += heads.dateLine
         if !HTTPStatus.hasNoBody(response.status) {
+            output +=
+                isJSON
+                ? ResponseHeads.jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
             output.append(decimal: response.body.count)
             output += lineEnd
         }
@@ -40,23 +45,37 @@ enum HTTP1Head {
         appendOwnFields(for: exchange, brings ? .upstreams : .ours, persistence, heads, to: &output)
     }
 
-    /// Appends what the gateway says in every answer, and the empty line.
+    /// Appends what the gateway says in every answer, and the empty line, in one piece.
     static func appendOwnFields(
         for exchange: borrowing Exchange, _ limits: RateLimitFields.Source, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
-        output += exchange.policies.beforeTraceID
+        output.append(addingCapacity: maxBytesOfOwnFields(for: exchange)) { output in
+            appendOwnFields(for: exchange, limits, persistence, heads, to: &output)
+        }
+    }
+
+    /// How much room the gateway's own fields need at most.
+    private static func maxBytesOfOwnFields(for exchange: borrowing Exchange) -> Int {
+        exchange.policies.beforeTraceID.count + TraceID.digits + keepAliveAndEnd.count
+            + RateLimitFields.maxBytes(exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts)
+    }
+
+    private static func appendOwnFields(
+        for exchange: borrowing Exchange, _ limits: RateLimitFields.Source, _ persistence: Persistence,
+        _ heads: ResponseHeads, to output: inout OutputSpan<UInt8>
+    ) {
+        output.append(copying: exchange.policies.beforeTraceID)
         exchange.trace.traceID.append(to: &output)
         if limits == .ours, !exchange.batch.isEmpty {
             RateLimitFields.append(
                 exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts, family: exchange.family,
-                epochMilliseconds: heads.clock.milliseconds,
-                to: &output)
+                epochMilliseconds: heads.clock.milliseconds, to: &output)
         }
         switch persistence {
-        case .implied: output += endOfHead
-        case .keepAlive: output += keepAliveAndEnd
-        case .close: output += closeAndEnd
+        case .implied: output.append(copying: endOfHead)
+        case .keepAlive: output.append(copying: keepAliveAndEnd)
+        case .close: output.append(copying: closeAndEnd)
         }
     }
 
