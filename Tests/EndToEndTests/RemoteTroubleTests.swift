@@ -88,7 +88,7 @@ extension EndToEnd {
                 #expect(refused["retry-after"] != nil)
                 #expect(refused["proxy-status"]?.contains("destination_unavailable") == true)
                 #expect(upstream.isLeftAlone)
-                #expect(gateway.said.contains { $0.contains("is out for 0.2 seconds: the connection ended") })
+                #expect(gateway.said.contains { $0.contains("is ejected for 0.2 seconds: the connection ended") })
                 // Once the time is over one request tries, and others go on being refused meanwhile.
                 let second = try TLSClient(gateway)
                 try waitUntil("a request is let through") {
@@ -105,7 +105,7 @@ extension EndToEnd {
                 _ = try tried.request()
                 try tried.send(answer())
                 #expect(try second.answer().status == 200)
-                #expect(gateway.said.contains { $0.hasSuffix("is in use again") })
+                #expect(gateway.said.contains { $0.hasSuffix("is readmitted") })
             }
         }
 

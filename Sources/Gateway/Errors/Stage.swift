@@ -1,4 +1,8 @@
-/// The stages of the pipeline in their order, and the two places before it where a request can end.
+/// Where a request can end: the stages of the pipeline, in its order and with its names, and the two places before it.
+///
+/// `resolve` counts as `read`, and `respond` as `record`. Six of them have a time of their own in the access log: `authorize` holds
+/// what has passed since the head was read, `limit` both of its steps, and `record` what has passed since the last of the others;
+/// `read`, `lease` and `forward` are the rest.
 package enum Stage: String, CaseIterable, Sendable {
     case connect, head
     case trace, route, authenticate, authorize, limit, read, lease, forward, normalize, record

@@ -59,10 +59,10 @@ package struct UpstreamErrorResponse: Sendable {
 }
 
 extension UpstreamFailure {
-    /// The failure that an upstream's status really is: it was not the client who failed to show who it is.
+    /// The failure behind a status with which the upstream rejects the gateway's credential; `nil` for other statuses.
     ///
-    /// A 407 asks a proxy for its credential, and that is the gateway. A 401 is the client's only where it was its credential
-    /// that went upstream. A 403 says that whoever asks is known and may not: that stays what it is.
+    /// A 407 always means the gateway, which is the upstream's proxy. A 401 means the gateway unless the client's own credential
+    /// was sent upstream. A 403 is no failure of this kind: the upstream knows the caller, and does not permit the request.
     package static func unauthenticated(
         status: Int, credential: UpstreamSettings.Credential
     ) -> UpstreamFailure? {

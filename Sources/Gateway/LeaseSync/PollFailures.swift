@@ -33,7 +33,7 @@ struct PollFailures {
         guard let doubt else {
             guard rows.removeValue(forKey: organization)?.isTold ?? false else { return nil }
             told -= 1
-            return "questions about jobs of \(organization) are answered again"
+            return "status polls for the jobs of \(organization) are answered again"
         }
         rows[organization, default: Row()].count += 1
         guard let row = rows[organization], row.count >= Self.enough, !row.isTold, told < Self.maxTold else {
@@ -41,8 +41,9 @@ struct PollFailures {
         }
         rows[organization]?.isTold = true
         told += 1
-        return "\(row.count) questions in a row about jobs of \(organization) proved nothing: \(doubt.explanation). "
-            + "Its connections stay held until an answer proves something; \(doubt.advice)"
+        return
+            "\(row.count) status polls in a row for the jobs of \(organization) had no usable answer: \(doubt.explanation). "
+            + "The leases on its connections do not end until a poll is answered; \(doubt.advice)"
     }
 }
 

@@ -4,19 +4,24 @@ internal import Transport
 
 // The stages of a request, in the order of their work, and where each is written. `answer` runs them.
 //
-//  stage         | refuses with            | file
-//  ------------- | ----------------------- | -------------------------------------------------
-//  trace         | -                       | Tracing/TraceContext
-//  route         | 404, 405, 400           | DecideStage, Policy/Model/RouteTable
-//  authenticate  | 401                     | DecideStage, Policy/PolicySet
-//  authorize     | 403                     | DecideStage, Policy/PolicySet
-//  limit         | 429                     | LimitStage: `checkAttempt` before the body, `chargeWork` after it
-//  read          | 400, 408, 413, 415, 422 | ReadStage
-//  lease         | 409, 503                | LeaseStage
-//  forward       | 502, 503, 504           | ForwardStage in process, Remote/Relay to a remote upstream
-//  normalize     | -                       | NormalizeStage; Remote/ResponseRelay relays what is no error
-//  respond       | -                       | HTTP1/ServerConnection+ClientStream
-//  record        | -                       | RecordStage
+//  stage         | ends a request with          | file
+//  ------------- | ---------------------------- | ------------------------------------------------------
+//  trace         | -                            | Tracing/TraceContext
+//  route         | 400, 404, 405                | Stages/DecideStage, Policy/Model/RouteTable
+//  authenticate  | 400, 401                     | Stages/DecideStage, Policy/PolicySet
+//  authorize     | 403                          | Stages/DecideStage, Policy/PolicySet
+//  limit         | 429                          | Stages/LimitStage: `chargeAttempt` and `peekWork` before the body,
+//                |                              | `chargeWork` after it
+//  read          | 400, 408, 413, 415, 503      | Stages/ReadStage
+//  resolve       | 400, 404, 422, 502, 503, 504 | Stages/ResolveStage; asks the upstream for the connection of a job
+//  lease         | 409, 503                     | Stages/LeaseStage; `RemoteForward` waits for the journal, hence 503
+//  forward       | 499, 502, 503, 504           | Forward/Upstream, then LocalForward or RemoteForward;
+//                | 400, 408, 413                | for a body that is passed on while it comes
+//  normalize     | what the upstream answers    | Stages/NormalizeStage; `RemoteForward` relays what is no error
+//  respond       | -                            | HTTP1/ServerConnection+ClientStream
+//  record        | -                            | Stages/RecordStage
+//
+// Any stage from `read` on can also end with 500, where a thing is missing that the stages before it must have brought.
 
 /// The stages of a request, and what they share: each worker has one.
 ///
@@ -30,11 +35,8 @@ final class Pipeline: @unchecked Sendable {
     let clock: WallClock
     /// What decides the requests that begin now.
     var policies: CompiledPolicies
-    /// What is known of a remote upstream's jobs.
-    private(set) var jobs: JobObserver?
     let heads: ResponseHeads
-    /// Connections end as soon as nothing is under way on them.
-    var isStopping = false
+    let drain: Drain
     var random = FastRandom()
     /// The second of the day, as the worker's clock last told it.
     private(set) var epochSeconds: Int64 = 0
@@ -42,15 +44,13 @@ final class Pipeline: @unchecked Sendable {
     // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
     private let decider: DecideStage
     // Cut point: a store over the network goes behind `limits` and `leases`, which know `RateLimiter` and `LeaseTable`, the stores in
-    // memory. Their lines in `answer` must wait then; so must a refund (`end`, `NormalizeStage`) and what settles a lease
-    // (`NormalizeStage`, `ResponseRelay`, LeaseSync). `tryAnswer` must leave such requests to `answer`.
+    // memory. Their lines in `answer` must wait then; so must a refund (`failureResponse`, `NormalizeStage`) and what settles a
+    // lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryAnswer` must leave such requests to `answer`.
     private let limits: LimitStage
     private let leases: LeaseStage
     private let reader: ReadStage
-    /// The connector service of this process; `nil` where the upstream is remote.
-    private let local: ForwardStage?
-    /// The way to a remote upstream; `nil` where it is in this process.
-    private var remote: Relay?
+    private let resolver = ResolveStage()
+    private var upstream: Upstream
     var recorder: RecordStage
 
     init(loop: EventLoop, shared: SharedState, policies: CompiledPolicies, counts: WorkerMetrics) {
@@ -58,13 +58,16 @@ final class Pipeline: @unchecked Sendable {
         self.counts = counts
         self.policies = policies
         clock = shared.clock
-        heads = ResponseHeads(clock: clock)
+        drain = shared.drain
+        heads = ResponseHeads(clock: clock, drain: drain)
         decider = DecideStage()
         limits = LimitStage(limiter: shared.limiter, counts: counts)
         leases = LeaseStage(leases: shared.leases, local: shared.local, clock: clock)
-        reader = ReadStage(bodies: shared.bodies, local: shared.local)
-        local = shared.local.map { [limits, clock] in
-            ForwardStage(upstream: $0, normalizer: NormalizeStage(limits: limits, showsErrors: false, clock: clock))
+        reader = ReadStage(bodies: shared.bodies)
+        upstream = .unavailable
+        if let service = shared.local {
+            let normalizer = NormalizeStage(limits: limits, showsErrors: false, clock: clock)
+            upstream = .local(LocalForward(upstream: service, normalizer: normalizer))
         }
         recorder = RecordStage(counts: counts, log: shared.log, shares: shared.logShares, clock: clock)
         tick()
@@ -78,41 +81,49 @@ final class Pipeline: @unchecked Sendable {
         heads.tick(epochSeconds: seconds)
     }
 
-    /// Where requests go that begin from now on; those under way keep their connections.
-    func adopt(_ client: UpstreamClient?, _ jobs: JobObserver?) {
-        self.jobs = jobs
-        remote = client.map {
-            Relay(
-                loop: loop, client: $0, jobs: jobs, counts: counts, heads: heads,
-                normalizer: NormalizeStage(limits: limits, showsErrors: $0.settings.showsErrors, clock: clock))
-        }
+    /// Requests that begin from now on go to this remote upstream; those under way keep their connections. `jobs` is what is known of
+    /// its jobs.
+    func adopt(_ client: UpstreamClient, _ jobs: JobObserver?) {
+        let normalizer = NormalizeStage(limits: limits, showsErrors: client.settings.showsErrors, clock: clock)
+        upstream = .remote(
+            RemoteForward(
+                loop: loop, client: client, jobs: jobs, counts: counts, heads: heads, normalizer: normalizer,
+                clock: clock))
+    }
+
+    /// Drops the remote upstream with the connections that nobody uses: the loop is about to end.
+    func leaveUpstream() {
+        if case .remote = upstream { upstream = .unavailable }
     }
 
     /// The way to a remote upstream, for those who ask it on the gateway's own account.
-    var client: UpstreamClient? { remote?.client }
+    var client: UpstreamClient? { upstream.client }
 
     /// Answers the request at which `stream` is, with exactly one response.
     // Not inlined: its frame would be part of every connection's, idle ones included.
     @inline(never)
     func answer(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
-        var exchange = begin(stream.request)
+        var exchange = openExchange(for: stream.request)
         let response: Response
         switch decider.decide(stream.request, &exchange, &cache.credential, epochSeconds: epochSeconds) {
         case .forward(let grant):
             if let owner = grant.owner { stream.owner = owner }
             do throws(Failure) {
-                try limits.checkAttempt(grant, stream.request, &exchange, now: loop.now)
-                let body = try await reader.readBody(of: &stream, for: grant, isRemote: remote != nil, &exchange)
-                try await reader.findConnection(in: body, of: stream.request, for: grant, jobs, &exchange)
+                try limits.chargeAttempt(grant, &exchange, now: loop.now)
+                try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
+                let passesOn = upstream.takesBodyPieces
+                let body = try await reader.readBody(of: &stream, for: grant, passesOn: passesOn, &exchange)
+                try await resolver.resolve(grant, body, stream.request, at: upstream, &exchange)
                 try limits.chargeWork(grant, &exchange, now: loop.now)
-                let lease = try leases.take(grant, stream.request, over: remote?.client, &exchange)
-                response = try await forward(body, for: grant, lease, &stream, &exchange, &cache.identity)
+                let lease = try leases.take(grant, stream.request, over: client, &exchange)
+                response = try await upstream.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
                 await leases.recordCancellation(grant, stream.request, response)
-            } catch { response = end(&exchange, with: error) }
+            } catch { response = failureResponse(to: error, &exchange) }
         case .respond(let status, let grant):
             if let owner = grant.owner { stream.owner = owner }
             response = Response(status: status)
-        case let decision: response = end(&exchange, with: decision)
+        case .options(let allow, _): response = Response(status: 204, fields: [(name: "Allow", value: allow)])
+        case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
         }
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
         recorder.record(exchange, stream.request, response, client, now: loop.now)
@@ -123,24 +134,26 @@ final class Pipeline: @unchecked Sendable {
     /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB (`Tests/Benchmarks`, row "idle connection").
     func tryAnswer(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
-        guard let local, local.answersReadsFromMemory, stream.request.head.framing.isNone,
+        guard case .local(let local) = upstream, local.answersReadsFromMemory, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe
         else { return false }
-        var exchange = begin(stream.request)
+        var exchange = openExchange(for: stream.request)
         let response: Response
         switch decider.decide(stream.request, &exchange, &cache.credential, epochSeconds: epochSeconds) {
         case .forward(let grant):
             guard grant.route.lease == nil, !grant.needsConnection else { return false }
             if let owner = grant.owner { stream.owner = owner }
             do throws(Failure) {
-                try limits.checkAttempt(grant, stream.request, &exchange, now: loop.now)
+                try limits.chargeAttempt(grant, &exchange, now: loop.now)
+                try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
                 try limits.chargeWork(grant, &exchange, now: loop.now)
                 response = try local.tryForward(for: grant, stream, &exchange)
-            } catch { response = end(&exchange, with: error) }
+            } catch { response = failureResponse(to: error, &exchange) }
         case .respond(let status, let grant):
             if let owner = grant.owner { stream.owner = owner }
             response = Response(status: status)
-        case let decision: response = end(&exchange, with: decision)
+        case .options(let allow, _): response = Response(status: 204, fields: [(name: "Allow", value: allow)])
+        case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
         }
         if !respond(response, &exchange, &stream) { stream.append(response.body) }
         recorder.record(exchange, stream.request, response, client, now: loop.now)
@@ -160,7 +173,7 @@ final class Pipeline: @unchecked Sendable {
 
 // What stands between the stages.
 extension Pipeline {
-    private func begin(_ request: borrowing Request) -> Exchange {
+    private func openExchange(for request: borrowing Request) -> Exchange {
         var exchange = Exchange(trace: trace(request), policies: policies, startedAt: .now())
         exchange.isHead = request.head.method == .head
         return exchange
@@ -171,19 +184,9 @@ extension Pipeline {
         return TraceContext(traceparent: request.headBytes.extracting(range), random: &random)
     }
 
-    /// To the upstream, wherever it is, and back: what it answers is normalized.
-    private func forward(
-        _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?,
-        _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange, _ identity: inout IdentityFields
-    ) async throws(Failure) -> Response {
-        if let remote { return try await remote.relay(body, for: grant, lease, &identity, &stream, &exchange) }
-        guard let local else { throw Failure(.internalError, at: .forward) }
-        return try await local.forward(body, for: grant, lease, &stream, &exchange)
-    }
-
     /// The request was granted and failed: what it had taken for work that never began is given back. A client that leaves, or
     /// stops half way, is not given it back once the upstream may have the request: it could have the work done for nothing.
-    private func end(_ exchange: inout Exchange, with failure: Failure) -> Response {
+    private func failureResponse(to failure: Failure, _ exchange: inout Exchange) -> Response {
         if !failure.mayHaveBegunWork, !(failure.origin == .client && exchange.isForwarded) {
             limits.refundWork(&exchange, now: loop.now)
         }
@@ -191,19 +194,14 @@ extension Pipeline {
         return ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
     }
 
-    /// The decision alone answers the request.
-    private func end(_ exchange: inout Exchange, with decision: Decision) -> Response {
-        switch decision {
-        case .options(let allow, _): return Response(status: 204, fields: [(name: "Allow", value: allow)])
-        case .refuse(let refusal):
-            do throws(Failure) {
-                try limits.checkAttempt(refusal, &exchange, now: loop.now, epochSeconds: epochSeconds)
-            } catch { return end(&exchange, with: error) }
-            exchange.endingStage = refusal.stage
-            exchange.origin = .client
-            return ErrorResponse(.refusal(refusal, credential: exchange.credentialField)).rendered(for: exchange, clock)
-        case .forward, .respond: preconditionFailure("a grant is answered by the stages, or by its route")
-        }
+    /// The request was refused. A caller who lacks a scope has called all the same, and that counts.
+    private func refusalResponse(to refusal: Refusal, _ exchange: inout Exchange) -> Response {
+        do throws(Failure) {
+            try limits.chargeAttempt(refusal, &exchange, now: loop.now, epochSeconds: epochSeconds)
+        } catch { return failureResponse(to: error, &exchange) }
+        exchange.endingStage = refusal.stage
+        exchange.origin = .client
+        return ErrorResponse(.refusal(refusal, credential: exchange.credentialField)).rendered(for: exchange, clock)
     }
 
     /// Writes head and body as one piece, so that a small response is one TLS record and one system call. `false` when there is
@@ -211,9 +209,9 @@ extension Pipeline {
     private func respond(
         _ response: borrowing Response, _ exchange: inout Exchange, _ stream: inout some ClientStream & ~Copyable
     ) -> Bool {
-        if response.isRelayed { return true }
+        if case .relayed = response.outcome { return true }
         let start = stream.bytesWritten
-        stream.begin(response, for: exchange, heads)
+        stream.writeHead(of: response, for: exchange, heads)
         let bodyBytes = exchange.hasBody(response) ? response.body.count : 0
         let isCopied = bodyBytes <= Pipeline.copiedBodyBytes
         if isCopied, bodyBytes > 0 { stream.append(response.body) }

@@ -61,7 +61,7 @@ package enum GatewayStartError: Error, CustomStringConvertible {
             "\(address) is in use: stop what listens there, or choose another address with --listen or --admin"
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
         case .system(let error): "the system refused: \(error)"
-        case .upstream(let failure): "the connector service does not tell its running jobs: \(failure)"
+        case .upstream(let failure): "the connector service did not list its running jobs: \(failure)"
         case .journal(.noHeader(let name)):
             "\(JournalError.noHeader(name: name)), so nobody knows the leases: another version of the gateway wrote it, or it "
                 + "is damaged; wait until its jobs have ended and move the file away, or start that version"

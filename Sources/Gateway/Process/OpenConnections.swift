@@ -51,7 +51,7 @@ final class OpenConnections: Sendable {
         }
         guard isNew else { return }
         say(
-            "\(room.limit) connections are open, and there is room for no more: those without a request under way end for new ones; where none can end, the new one is refused"
+            "\(room.limit) connections are open, which is the limit: for each new connection the gateway closes one that has no request under way, or refuses the new one if there is none"
         )
     }
 }

@@ -18,7 +18,7 @@ final class SharedState: Sendable {
     let metrics: Metrics
     let log: AccessLogQueue
     let logShares = AccessLogShares()
-    let isDraining = Atomic<Bool>(false)
+    let drain = Drain()
     /// The remote upstream in force, for metrics.
     private let cluster = Mutex<UpstreamCluster?>(nil)
     private let reconciler = Mutex<RemoteLeaseReconciler?>(nil)
@@ -66,7 +66,7 @@ final class SharedState: Sendable {
             let reloads = status.parts[part] ?? PartReloads()
             gauges.reloads.append((part.rawValue, reloads.accepted, reloads.refused))
         }
-        gauges.isReady = !isDraining.load(ordering: .relaxed)
+        gauges.isReady = !drain.isAnnounced
         gauges.upstream = cluster.withLock { $0 }?.usage()
         gauges.bodies = bodies.usage
         gauges.connectionLimit = connections.room.limit

@@ -2,7 +2,6 @@ internal import Bytes
 internal import HTTP
 internal import JSON
 internal import Policy
-internal import Synchronization
 internal import Transport
 
 /// The operators' interface: health, readiness, policy status and metrics over plain HTTP, on a loop of its own so that
@@ -64,7 +63,7 @@ final class AdminServer: @unchecked Sendable {
         switch connection.request.text(head.path) {
         case "/healthz": return Page(text: "ok\n")
         case "/readyz":
-            return shared.isDraining.load(ordering: .relaxed)
+            return shared.drain.isAnnounced
                 ? Page(status: 503, text: "draining\n") : Page(text: "ready\n")
         case "/policy": return policy()
         case "/metrics": return metrics()

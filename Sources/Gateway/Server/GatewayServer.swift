@@ -19,6 +19,7 @@ package final class GatewayServer: Sendable {
     private let jobs: JobObserver?
     private let threads: [WorkThread]
     private let say: @Sendable (String) -> Void
+    private let messages = AwaitedMessages()
 
     /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
     package static func start(_ options: GatewayOptions) async throws(GatewayStartError) -> GatewayServer {
@@ -156,16 +157,23 @@ package final class GatewayServer: Sendable {
     }
 
     /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
-    /// first: until then requests go where they went.
+    /// first: until then requests go where they went. Returns at once where the gateway has stopped, or stops meanwhile.
     package func adopt(_ plan: UpstreamConfiguration) async {
         let cluster = UpstreamCluster(plan, say: say)
-        await monitor?.resolveNames(of: cluster)
+        if let monitor {
+            await messages.wait { resolved in
+                Task {
+                    await monitor.resolveNames(of: cluster)
+                    resolved()
+                }
+            }
+        }
         for worker in workers {
             // A message to the loop: a preference for its executor would leave the caller's actor on the thread it is on.
-            await withCheckedContinuation { done in
+            await messages.wait { taken in
                 worker.loop.perform { [jobs] in
                     worker.adopt(cluster, jobs)
-                    done.resume()
+                    taken()
                 }
             }
         }
@@ -183,13 +191,12 @@ package final class GatewayServer: Sendable {
     /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere. Requests are still served, also on new
     /// connections; each answer says that its connection ends.
     package func failReadiness() {
-        shared.isDraining.store(true, ordering: .relaxed)
-        for worker in workers { worker.loop.perform { worker.announceDrain() } }
+        shared.drain.begin(.announced)
     }
 
     /// Stops accepting, closes idle connections, and lets every request finish.
     package func beginDrain() {
-        failReadiness()
+        shared.drain.begin(.closing)
         for worker in workers { worker.loop.perform { worker.drain() } }
     }
 
@@ -202,6 +209,7 @@ package final class GatewayServer: Sendable {
 
     /// Stops the loops, whatever they hold, and waits for their threads.
     package func stop() {
+        shared.drain.begin(.closing)
         for worker in workers {
             worker.loop.perform {
                 // Whoever waits for nothing in particular leaves, and gives back what it holds.
@@ -212,6 +220,7 @@ package final class GatewayServer: Sendable {
         }
         if let admin { admin.loop.perform { admin.loop.stop() } }
         for thread in threads { thread.join() }
+        messages.end()
         workers.first?.pipeline.recorder.recordSuppressedLines()
         for worker in workers { worker.pipeline.recorder.flush() }
         shared.journal?.close()

@@ -134,9 +134,12 @@ final class Endpoint: Sendable {
         switch change {
         case .out(let time, let sign, let isProbe):
             ejections.wrappingAdd(1, ordering: .relaxed)
-            say("upstream \(url) at \(name) is \(isProbe ? "still " : "")out for \(time): \(sign)")
-        case .kept(let sign): say("upstream \(url) at \(name) stays in use, as too few others are left: \(sign)")
-        case .back: say("upstream \(url) at \(name) is in use again")
+            say("upstream \(url) at \(name) \(isProbe ? "stays" : "is") ejected for \(time): \(sign)")
+        case .kept(let sign):
+            say(
+                "upstream \(url) at \(name) stays in use although it fails, because too many others are ejected: \(sign)"
+            )
+        case .back: say("upstream \(url) at \(name) is readmitted")
         }
     }
 

@@ -92,11 +92,12 @@ extension UpstreamConnection {
 
     /// Whether one of the fields of a name that is not well known has such a value.
     private func hasValue(of name: String, _ isWanted: ([UInt8]) -> Bool) -> Bool {
-        let received = input
-        let bytes = received.span.extracting(headStart..<headStart + head.end)
-        return head.fields.contains { field in
-            guard case .other = field.name, bytes.spells(name, in: field.nameRange) else { return false }
-            return isWanted(bytes.array(field.value))
+        withHead { head, bytes in
+            for field in head.fields {
+                guard case .other = field.name, bytes.spells(name, in: field.nameRange) else { continue }
+                if isWanted(bytes.array(field.value)) { return true }
+            }
+            return false
         }
     }
 }

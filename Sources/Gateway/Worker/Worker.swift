@@ -69,15 +69,10 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Closes the connections that nobody uses: when the loop is about to end.
-    func closeUnused() { pipeline.adopt(nil, nil) }
+    func closeUnused() { pipeline.leaveUpstream() }
 
-    /// From now on each response is the last one of its connection, so that clients go elsewhere and lose no request.
-    func announceDrain() { pipeline.heads.isDraining = true }
-
-    /// Stops accepting, closes idle connections and lets requests finish.
+    /// Stops accepting, closes idle connections and lets requests finish. `Drain` says so first.
     func drain() {
-        announceDrain()
-        pipeline.isStopping = true
         for listener in listeners { listener.stopAccepting() }
         loop.interruptIdle()
     }

@@ -36,6 +36,8 @@ package struct ServerConnection: ~Copyable {
     var outputSent = 0
     /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
     var hasFailedToSend = false
+    /// The body of the response under way is written in chunks (RFC 9112, section 7.1). Whoever writes the head says so.
+    package var writesChunks = false
     package internal(set) var bytesSent = 0
     /// The deadline of the answer under way: nothing more of it is sent then.
     package var answerEnd = Instant.distantFuture

@@ -121,14 +121,14 @@ def test_questions_that_are_refused_are_told(front, upstream):
     caller = Caller(gateway)
     assert caller.trigger("job_1").status == 200
     upstream.lies = lambda request: (b"{}", "401 Unauthorized")
-    wait_for(lambda: "questions in a row about jobs" in gateway.output, "a line", 10)
-    line = next(line for line in gateway.output.splitlines() if "questions in a row about jobs" in line)
+    wait_for(lambda: "status polls in a row for the jobs" in gateway.output, "a line", 10)
+    line = next(line for line in gateway.output.splitlines() if "status polls in a row for the jobs" in line)
     assert "ownCredential" in line and "org_xyz789" in line
     metrics = gateway.admin("/metrics")[1]
     assert int(re.search(r'gateway_job_polls_total\{outcome="refused"\} (\d+)', metrics)[1]) >= 3
     upstream.lies = lambda request: None
     wait_for(lambda: caller.trigger("job_2").status == 409 and "are answered again" in gateway.output, "another line", 15)
-    assert gateway.output.count("questions in a row about jobs") == 1, "once"
+    assert gateway.output.count("status polls in a row for the jobs") == 1, "once"
 
 
 def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):

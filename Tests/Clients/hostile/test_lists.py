@@ -232,4 +232,4 @@ def test_a_list_of_many_that_is_refused_is_counted_as_that(front, upstream):
 
     wait_for(lambda: sum(counts().values()) > 12, "answers about the list and each of the jobs", 15)
     assert list(counts()) == ["refused"]
-    assert gateway.output.count("questions in a row about jobs") == 1
+    assert gateway.output.count("status polls in a row for the jobs") == 1

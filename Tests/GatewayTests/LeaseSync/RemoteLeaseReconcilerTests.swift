@@ -134,11 +134,11 @@ struct RemoteLeaseReconcilerTests {
         watched.upstream.answers(list, 200, #"{"data":[],"total":0}"#)
         try waitUntil("it is told") {
             try watched.second()
-            return watched.lines.all.withLock { $0.contains { $0.contains("proved nothing") } }
+            return watched.lines.all.withLock { $0.contains { $0.contains("had no usable answer") } }
         }
         for number in 10..<20 { watched.hold(number) }
         for _ in 0..<10 { try watched.second() }
-        #expect(watched.lines.all.withLock { !$0.contains { $0.contains("answered again") } })
+        #expect(watched.lines.all.withLock { !$0.contains { $0.contains("are answered again") } })
         #expect(watched.upstream.targets.contains(list))
     }
 

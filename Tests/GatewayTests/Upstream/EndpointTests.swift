@@ -76,11 +76,11 @@ struct EndpointTests {
                 next.began()
                 next.ended(.unreachable(.connectionRefused), asProbe: false, now: Self.start)
                 #expect(!back.isEjected && next.isEjected)
-                #expect(said.withLock { $0.contains { $0.hasSuffix("is in use again") } })
+                #expect(said.withLock { $0.contains { $0.hasSuffix("is readmitted") } })
             }
             #expect(
                 said.withLock { $0 }.contains {
-                    $0 == "upstream http://127.0.0.1:1 at 127.0.0.1:1 is out for 5.0 seconds: "
+                    $0 == "upstream http://127.0.0.1:1 at 127.0.0.1:1 is ejected for 5.0 seconds: "
                         + (count == 1 ? "the connection was refused" : "it answers 503 to several organizations")
                 })
         }

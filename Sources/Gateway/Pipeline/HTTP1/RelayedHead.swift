@@ -14,11 +14,12 @@ extension HTTP1Head {
         _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
-        let input = upstream.input
-        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The length stays where it is, if there is one and it is still true.
         let keepsLength = framing.isLength && head.hasOneLength
         let dropped = keepsLength ? RelayedFields.dropped : RelayedFields.droppedWithLength
+        // Not by `withHead`, which copies the head: nearly every response comes by here.
+        let input = upstream.input
+        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         if !marks.hasOddName && locations == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
@@ -49,42 +50,40 @@ extension HTTP1Head {
         -> [UInt8]?
     {
         guard let locations = exchange.endpoint?.locations else { return nil }
-        let head = upstream.head
-        let input = upstream.input
-        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        var lines: [UInt8] = []
-        var isAnyMapped = false
-        for field in head.endToEndFields(of: bytes) {
-            guard let kind = UpstreamLocations.Field(field, bytes) else { continue }
-            var value = bytes.array(field.value)
-            switch locations.location(of: value, in: kind, host: host) {
-            case .elsewhere: break
-            case .mapped(let mapped):
-                isAnyMapped = true
-                value = mapped
-            case .inside:
-                isAnyMapped = true
-                continue
+        return upstream.withHead { head, bytes in
+            var lines: [UInt8] = []
+            var isAnyMapped = false
+            for field in head.endToEndFields(of: bytes) {
+                guard let kind = UpstreamLocations.Field(field, bytes) else { continue }
+                var value = bytes.array(field.value)
+                switch locations.location(of: value, in: kind, host: host) {
+                case .elsewhere: break
+                case .mapped(let mapped):
+                    isAnyMapped = true
+                    value = mapped
+                case .inside:
+                    isAnyMapped = true
+                    continue
+                }
+                lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedFields.lineEnd
             }
-            lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedFields.lineEnd
+            return isAnyMapped ? lines : nil
         }
-        return isAnyMapped ? lines : nil
     }
 
     /// Appends an interim answer (RFC 9110, section 15.2). The request may still fail, and an error must not tell of the
     /// inside: so of its fields only a `Link` goes on, and only if it names no host.
     static func appendInterim(of upstream: UpstreamConnection, to output: inout [UInt8]) {
-        let head = upstream.head
-        let input = upstream.input
-        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         // The reason is the upstream's own text.
-        output += HTTPStatus.line(head.status)
-        for field in head.endToEndFields(of: bytes)
-        where bytes.spells("link", in: field.nameRange) && !bytes.extracting(field.value).containsHost {
-            output.append(bytes, field.nameRange)
-            output += [.colon, .space]
-            output.append(bytes, field.value)
-            output += ForwardedFields.lineEnd
+        output += HTTPStatus.line(upstream.status)
+        upstream.withHead { head, bytes in
+            for field in head.endToEndFields(of: bytes)
+            where bytes.spells("link", in: field.nameRange) && !bytes.extracting(field.value).containsHost {
+                output.append(bytes, field.nameRange)
+                output += [.colon, .space]
+                output.append(bytes, field.value)
+                output += ForwardedFields.lineEnd
+            }
         }
         output += ForwardedFields.lineEnd
     }

@@ -21,7 +21,7 @@ extension Pipeline {
             case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return
             }
-            switch connection.responseFinished(isStopping: isStopping) {
+            switch connection.responseFinished(isStopping: drain.isClosing) {
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
             case .cut: return

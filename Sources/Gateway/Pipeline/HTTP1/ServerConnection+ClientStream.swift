@@ -4,21 +4,22 @@ internal import Transport
 
 // HTTP/1.1: what is written is text in the connection's output, in the order of the requests.
 extension ServerConnection: ClientStream {
-    mutating func begin(_ response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads) {
+    mutating func writeHead(of response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads) {
         // Also where the drain began while the request waited for something.
-        if heads.isDraining { drainBegan() }
+        if heads.drain.isAnnounced { drainBegan() }
         if response.closesConnection { mustClose() }
         responseStarted(discardsBody: !response.closesConnection && canDiscardBody)
         HTTP1Head.append(response, for: exchange, persistence, heads, to: &output)
     }
 
-    mutating func begin(
-        relaying upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
-    ) -> RelayedFraming {
+    mutating func beginRelaying(
+        _ upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
+    ) {
         let head = upstream.head
         let framing = RelayedFraming(of: head, for: request.head)
-        if heads.isDraining { drainBegan() }
+        if heads.drain.isAnnounced { drainBegan() }
         if framing == .untilClose { mustClose() }
+        writesChunks = framing == .chunked
         responseStarted(discardsBody: canDiscardBody)
         let marks = RelayedMarks(head)
         let locations =
@@ -28,7 +29,6 @@ extension ServerConnection: ClientStream {
             : nil
         HTTP1Head.appendRelayed(
             head, of: upstream, as: framing, marks, locations, for: exchange, persistence, heads, to: &output)
-        return framing
     }
 
     private var persistence: HTTP1Head.Persistence {
@@ -44,16 +44,18 @@ extension ServerConnection: ClientStream {
 
     mutating func append(_ bytes: [UInt8]) { output += bytes }
 
-    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection, as framing: RelayedFraming) {
-        if framing == .chunked {
+    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection) {
+        if writesChunks {
             upstream.copyBody(asChunk: piece, to: &output)
         } else {
             upstream.copyBody(piece, to: &output)
         }
     }
 
-    mutating func end(relaying upstream: UpstreamConnection, as framing: RelayedFraming) {
-        guard framing == .chunked else { return }
+    var framesPieces: Bool { writesChunks }
+
+    mutating func endRelaying(_ upstream: UpstreamConnection) {
+        guard writesChunks else { return }
         output += ChunkedCoding.lastChunk
         upstream.appendTrailers(to: &output)
         output += ForwardedFields.lineEnd

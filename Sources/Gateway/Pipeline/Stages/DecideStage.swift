@@ -4,7 +4,10 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Route, authenticate, authorize: one pure decision over what the head says.
+/// Route, authenticate, authorize: finds the credential of a request, and lets the policy set decide.
+///
+/// The decision is a pure function of the head and the policies (`PolicySet.decide`). This stage notes in the exchange what came out,
+/// and keeps the hash of the credential for the next request of the connection.
 struct DecideStage {
     private let hasher = SHA256()
 
@@ -39,9 +42,9 @@ struct DecideStage {
         return decision
     }
 
-    /// `Authorization: Bearer` where it is valid, else `x-api-key` (API.md, section 4): clients that send a token often
-    /// send a dummy key beside it, and some send their key beside an empty token. Two that count must be of one principal:
-    /// the upstream, or who reads its log, could go by the other one.
+    /// The bearer token if it is valid, else `x-api-key` (API.md, section 4). Clients that send a token often send a dummy key
+    /// beside it, and some send their key beside an empty token. If both are valid, they must belong to one principal: the
+    /// upstream could use the other one.
     private func credential(
         of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ cache: inout CredentialCache,
         _ epochSeconds: Int64

@@ -2,33 +2,38 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The limits of a request are taken in two steps, each all at once or not at all.
+/// Charges the limits of a request in two steps. Each step charges all of its limits, or none.
 ///
-/// Those on calls count every attempt: they are charged when it is known who calls, whatever becomes of the request. Those on
-/// work, and those per connection, are charged when the body has been read; before that they are looked at, so that a client
-/// which is refused anyway does not send one.
+/// Limits on calls count every attempt. They are charged when it is known who calls, whatever becomes of the request. Limits on
+/// work, and limits per connection, are charged when the body has been read. Before that the stage looks at them, so that a client
+/// whose request will be refused does not send its body.
 struct LimitStage {
     let limiter: RateLimiter
     let counts: WorkerMetrics
 
-    /// Charges the limits that count attempts. Also looks at the other limits, so that a request which is bound to be refused is
-    /// refused before its body is read.
-    func checkAttempt(
-        _ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange, now: Instant
-    ) throws(Failure) {
+    /// Charges the limits that count attempts.
+    func chargeAttempt(_ grant: Grant, _ exchange: inout Exchange, now: Instant) throws(Failure) {
         guard !grant.limits.isEmpty else { return }
         fill(&exchange, grant.limits, subject(of: grant, exchange))
-        try chargeAttempt(&exchange, now)
-        // To find the connection of a job the upstream is asked.
-        guard !request.head.framing.isNone || grant.route.connection == .job, exchange.batch.beginLook() else {
-            return
+        try chargeCalls(&exchange, now)
+    }
+
+    /// Looks at the limits that `chargeAttempt` left, and charges nothing: a request that they will refuse is refused before its
+    /// body is read, or the upstream is asked for the connection of its job.
+    func peekWork(
+        _ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange, now: Instant
+    ) throws(Failure) {
+        guard !request.head.framing.isNone || grant.route.connection == .job else { return }
+        if !grant.limits.isEmpty, exchange.batch.beginLook() {
+            let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
+            if !passes { throw refusal(&exchange) }
         }
-        let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
-        if !passes { throw refusal(&exchange) }
+        // What follows before `chargeWork` may take long, and is not this stage's time.
+        exchange.mark(.limit)
     }
 
     /// The caller may not do this, but has tried: that counts like any other attempt.
-    func checkAttempt(_ refusal: Refusal, _ exchange: inout Exchange, now: Instant, epochSeconds: Int64)
+    func chargeAttempt(_ refusal: Refusal, _ exchange: inout Exchange, now: Instant, epochSeconds: Int64)
         throws(Failure)
     {
         guard case .insufficientScope(let route, let principal, let organization, _) = refusal else { return }
@@ -37,10 +42,10 @@ struct LimitStage {
         fill(
             &exchange, rules,
             BucketSubject(organization: organization.key, token: principal.key, operation: route.key))
-        try chargeAttempt(&exchange, now)
+        try chargeCalls(&exchange, now)
     }
 
-    /// Charges the limits that `checkAttempt` left.
+    /// Charges the limits that `chargeAttempt` left.
     func chargeWork(_ grant: Grant, _ exchange: inout Exchange, now: Instant) throws(Failure) {
         if !grant.limits.isEmpty, exchange.batch.beginWork() {
             if grant.needsConnection {
@@ -58,7 +63,7 @@ struct LimitStage {
         limiter.refund(&exchange.batch, now: now.nanoseconds)
     }
 
-    private func chargeAttempt(_ exchange: inout Exchange, _ now: Instant) throws(Failure) {
+    private func chargeCalls(_ exchange: inout Exchange, _ now: Instant) throws(Failure) {
         guard exchange.batch.beginAttempt() else { return }
         try charge(&exchange, now)
     }

@@ -33,7 +33,10 @@ struct LimitStageTests {
             Issue.record("the request is not granted")
             return nil
         }
-        do throws(Failure) { try stage.checkAttempt(grant, request, &exchange, now: now) } catch { return .check }
+        do throws(Failure) {
+            try stage.chargeAttempt(grant, &exchange, now: now)
+            try stage.peekWork(grant, request, &exchange, now: now)
+        } catch { return .check }
         exchange.connectionID = "conn_1"
         do throws(Failure) { try stage.chargeWork(grant, &exchange, now: now) } catch { return .charge }
         if isRefunded { stage.refundWork(&exchange, now: now) }

@@ -2,8 +2,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Hands the request to the connector service of this process. `Relay` is the same for a remote one.
-final class ForwardStage {
+/// Forwards requests to the connector service of this process. `RemoteForward` does the same for a remote upstream.
+final class LocalForward {
     let upstream: any InProcessUpstream
     let normalizer: NormalizeStage
     let answersReadsFromMemory: Bool
@@ -14,7 +14,7 @@ final class ForwardStage {
         answersReadsFromMemory = upstream.answersReadsFromMemory
     }
 
-    // Not inlined, like what seldom happens in `relay`: its frame would be part of those of proxied requests.
+    // Not inlined, like what seldom happens in `RemoteForward`: its frame would be part of those of proxied requests.
     @inline(never)
     func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?,

@@ -2,10 +2,12 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The forward stage where the upstream is remote: the request goes out over a pooled connection and the answer comes back
-/// piece by piece. Neither is held in memory, but for what a rule, a lease or an error has to look at.
-// What seldom happens is not inlined: a connection keeps the frame of `relay` for as long as it lives.
-final class Relay {
+/// Forwards requests to a remote upstream. `LocalForward` does the same for the connector service of this process.
+///
+/// The request goes out over a pooled connection (`RemoteForward+Request`), and the response comes back piece by piece
+/// (`RemoteForward+Response`). Neither is held in memory, but for what a rule, a lease or an error has to look at.
+// What seldom happens is not inlined: a connection keeps the frame of `forward` for as long as it lives.
+final class RemoteForward {
     let loop: EventLoop
     /// The way to the upstream.
     let client: UpstreamClient
@@ -14,10 +16,11 @@ final class Relay {
     let counts: WorkerMetrics
     let heads: ResponseHeads
     let normalizer: NormalizeStage
+    let clock: WallClock
 
     init(
         loop: EventLoop, client: UpstreamClient, jobs: JobObserver?, counts: WorkerMetrics, heads: ResponseHeads,
-        normalizer: NormalizeStage
+        normalizer: NormalizeStage, clock: WallClock
     ) {
         self.loop = loop
         self.client = client
@@ -25,11 +28,12 @@ final class Relay {
         self.counts = counts
         self.heads = heads
         self.normalizer = normalizer
+        self.clock = clock
     }
 
-    /// Sends the request upstream and relays the response. On success the response has been appended to the connection's output,
-    /// and partly sent; an error is returned for the caller to write.
-    func relay(
+    /// Sends the request upstream and relays the response. On success the response has been written to the stream, and partly sent;
+    /// an error is returned for the caller to write.
+    func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?, _ identity: inout IdentityFields,
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {

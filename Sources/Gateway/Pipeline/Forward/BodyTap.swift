@@ -1,7 +1,7 @@
 internal import HTTP
 internal import Transport
 
-/// What is kept of an answer that goes by: the bodies that tell of jobs are read when they are through.
+/// A copy of a relayed response's body, kept while the body passes. Bodies that tell of jobs are parsed when they are complete.
 struct BodyTap {
     private var isWanted: Bool
     /// The response is held back until the copy is whole: its job must be bound to the lease before the client sees it.
@@ -46,6 +46,7 @@ struct BodyTap {
 extension UpstreamConnection {
     /// What the current response is encoded with; `nil` where it is not, or with something unknown. Before the body is read.
     var contentCoding: ContentCoding? {
+        // Not by `withHead`, which copies the head: nearly every response comes by here.
         let input = input
         let bytes = input.span.extracting(headStart..<headStart + head.end)
         return head.contentEncoding.flatMap { ContentCoding(bytes, $0) }

@@ -10,18 +10,17 @@ enum UpstreamErrorReader {
     static func read(
         over upstream: UpstreamConnection, within timeout: Duration, now: Instant
     ) async -> UpstreamResponse {
-        let head = upstream.head
         // Fields first: reading the body overwrites the head.
-        let input = upstream.input
-        let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        var fields: [(name: String, value: String)] = []
-        for field in head.endToEndFields(of: bytes) {
-            fields.append((name: bytes.text(field.nameRange), value: bytes.text(field.value)))
+        var answer = UpstreamResponse(status: upstream.status, contentType: "", body: [])
+        let coding = upstream.contentCoding
+        var isEncoded = false
+        upstream.withHead { head, bytes in
+            for field in head.endToEndFields(of: bytes) {
+                answer.fields.append((name: bytes.text(field.nameRange), value: bytes.text(field.value)))
+            }
+            if let type = head.contentType { answer.contentType = bytes.text(type) }
+            if let encoding = head.contentEncoding { isEncoded = !bytes.spells("identity", in: encoding) }
         }
-        var answer = UpstreamResponse(
-            status: head.status, fields: fields, contentType: head.contentType.map { bytes.text($0) } ?? "", body: [])
-        let isEncoded = head.contentEncoding.map { !bytes.spells("identity", in: $0) } ?? false
-        let coding = head.contentEncoding.flatMap { ContentCoding(bytes, $0) }
         // An error is not worth the patience that a large answer may need.
         let deadline = now + min(timeout, .seconds(10))
         reading: while answer.body.count <= maxBytes {

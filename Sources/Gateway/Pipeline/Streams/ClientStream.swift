@@ -4,7 +4,7 @@ internal import Transport
 /// A request and the way to answer it: all that the stages see of a client, whatever protocol it speaks.
 ///
 /// `ServerConnection` is this for HTTP/1.1 (`Pipeline/HTTP1`). A second protocol brings a conformance of its own, and no stage
-/// changes.
+/// changes: how a body is framed is the stream's business.
 protocol ClientStream: RequestStream, ~Copyable {
     /// Nothing of the response is sent after this.
     var answerEnd: Instant { get set }
@@ -14,19 +14,20 @@ protocol ClientStream: RequestStream, ~Copyable {
     var bytesSent: Int { get }
 
     /// Writes the head of a response of the gateway's own.
-    mutating func begin(_ response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads)
-    /// Writes the head of the upstream's response. Returns how its body is framed for the client.
-    mutating func begin(
-        relaying upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads
-    ) -> RelayedFraming
+    mutating func writeHead(of response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads)
+    /// Writes the head of the upstream's response, and frames the body that follows as its length is known or not.
+    mutating func beginRelaying(
+        _ upstream: UpstreamConnection, for exchange: borrowing Exchange, _ heads: ResponseHeads)
     /// Writes an interim response of the upstream (RFC 9110, section 15.2). `false` where the client does not get one.
     mutating func writeInterim(of upstream: UpstreamConnection) -> Bool
     /// Writes the body of a response of the gateway's own, or a part of it.
     mutating func append(_ bytes: [UInt8])
     /// Writes a piece of the upstream's body.
-    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection, as framing: RelayedFraming)
+    mutating func append(_ piece: Range<Int>, of upstream: UpstreamConnection)
+    /// Something is written around each piece of the body under way, so that none can be sent from where it is.
+    var framesPieces: Bool { get }
     /// Writes what follows the last piece of the upstream's body.
-    mutating func end(relaying upstream: UpstreamConnection, as framing: RelayedFraming)
+    mutating func endRelaying(_ upstream: UpstreamConnection)
     /// Forgets what was written since `bytesWritten` was `mark`. `false`, and nothing is forgotten, where a part of it has left.
     mutating func takeBack(to mark: Int) -> Bool
 

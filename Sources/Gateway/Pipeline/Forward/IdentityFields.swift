@@ -54,8 +54,8 @@ struct IdentityFields {
         return difference == 0
     }
 
-    /// How the client came: of strangers only what this connection shows, of a trusted proxy what it says, with the proxy
-    /// itself behind it (RFC 7239, section 4).
+    /// Appends the fields that say from where the client came (RFC 7239, section 4). For a stranger they hold only what this
+    /// connection shows. For a trusted proxy they hold what the proxy says, followed by the proxy's own address.
     private mutating func appendOrigin(_ peer: String, _ head: RequestHead, _ request: Span<UInt8>, isTrusted: Bool) {
         bytes.append(text: "X-Forwarded-For: ")
         if isTrusted { append(head.values(of: .xForwardedFor), of: request) }

@@ -4,7 +4,7 @@ internal import Policy
 internal import Transport
 
 // The way out: the request is sent, its body at the pace at which the client gives it and the upstream takes it.
-extension Relay {
+extension RemoteForward {
     /// Sends head and body as far as the kernel takes them; nearly always that is all there is to do.
     func beginSending(
         _ body: ForwardedBody, over upstream: UpstreamConnection

@@ -6,11 +6,14 @@ final class ResponseHeads {
     private(set) var dateLine: [UInt8] = []
     /// How nearly every response begins in HTTP/1.1: status 200, this second's date, and JSON of the length that follows.
     private(set) var usualPrefix: [UInt8] = []
-    /// Each response is the last one of its connection.
-    var isDraining = false
+    /// Tells whether each response is the last one of its connection.
+    let drain: Drain
     let clock: WallClock
 
-    init(clock: WallClock) { self.clock = clock }
+    init(clock: WallClock, drain: Drain = Drain()) {
+        self.clock = clock
+        self.drain = drain
+    }
 
     /// Another second has begun.
     func tick(epochSeconds: Int64) {

@@ -4,8 +4,12 @@ internal import Transport
 
 // The way back of a relayed request. Success bytes reach the client as they are, at the pace at which it takes them; an error
 // is read whole, within bounds, and becomes an envelope.
-extension Relay {
+extension RemoteForward {
     /// Relays the answer whose head `link` holds, or reads it where it is an error; settles the lease by what it says.
+    ///
+    /// Of a long answer all but the end is sent here, at the pace of the client. A short answer, and the end of a long one, stay in
+    /// the stream: it sends them when it looks for its client's next request, so that the responses to pipelined requests leave
+    /// together.
     ///
     /// Throws while nothing of the answer has left. An answer that ends early after that is cut, and noted for the log.
     func deliver(
@@ -32,46 +36,53 @@ extension Relay {
         }
         let status = upstream.status
         let start = stream.bytesWritten
-        let framing = stream.begin(relaying: upstream, for: exchange, heads)
+        stream.beginRelaying(upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
         let isStored = askedAt != nil && upstream.isHeadStored
         var copy = BodyTap(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         do throws(RelayFailure) {
-            try await relayBody(over: upstream, as: framing, for: grant, &copy, &stream)
+            try await relayBody(over: upstream, for: grant, &copy, &stream)
         } catch {
             return try giveUp(after: error, start, status, &stream, &exchange)
         }
         link.giveBack()
         exchange.bytesOut = stream.bytesWritten - start
         if let lease {
-            let job = isForJob ? startedJob(copy.plain, lease.key, stream.request.pathStart(for: grant), grant) : nil
-            exchange.startedJob = job?.id
-            lease.settle(status: status, started: job, now: normalizer.clock.milliseconds)
+            exchange.startedJob = settle(lease, by: copy, status, stream.request, grant)
         } else if let askedAt, !isStored, let organization = grant.organization {
             jobs?.observed(
-                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt,
-                now: normalizer.clock.milliseconds)
+                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: clock.milliseconds)
         }
         if stream.hasUnreadBody, stream.canDiscardBody {
             exchange.permit = nil
             await stream.discardBody()
         }
-        return Response(status: status, isRelayed: true)
+        return Response(status: status, outcome: .relayed)
     }
 
-    private func startedJob(_ body: [UInt8], _ key: LeaseKey, _ start: String, _ grant: Grant) -> LeaseJob? {
-        guard let kind = grant.route.lease else { return nil }
-        return jobs?.started(by: body.span, key, kind: kind, family: grant.route.family, near: start)
+    /// Settles the lease of a request that succeeded. Returns the id of the job that the response names.
+    private func settle(
+        _ lease: consuming Lease, by copy: borrowing BodyTap, _ status: Int, _ request: borrowing Request,
+        _ grant: Grant
+    ) -> String? {
+        var job: LeaseJob?
+        if lease.isForJob, let kind = grant.route.lease {
+            job = jobs?.started(
+                by: copy.plain.span, lease.key, kind: kind, family: grant.route.family,
+                near: request.pathStart(for: grant))
+        }
+        lease.settle(status: status, started: job, now: clock.milliseconds)
+        return job?.id
     }
 
     private func relayBody(
-        over upstream: UpstreamConnection, as framing: RelayedFraming, for grant: Grant, _ copy: inout BodyTap,
+        over upstream: UpstreamConnection, for grant: Grant, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
         do throws(ExchangeFailure) {
             while true {
                 guard loop.now < stream.answerEnd else { throw .deadlinePassed }
-                switch try tryRelay(over: upstream, as: framing, &copy, &stream) {
+                switch try tryRelay(over: upstream, &copy, &stream) {
                 case .end: return
                 case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(
@@ -111,17 +122,19 @@ extension Relay {
 
     /// Appends what is here of the body.
     private func tryRelay(
-        over upstream: UpstreamConnection, as framing: RelayedFraming, _ copy: inout BodyTap,
+        over upstream: UpstreamConnection, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
     ) throws(ExchangeFailure) -> Stop {
         while !stream.isFull || copy.holdsBack {
             switch try upstream.tryBodyPiece() {
             case .bytes(let range)?:
                 copy.append(range, of: upstream)
-                if framing != .chunked, range.count >= Relay.largeBytes, !copy.holdsBack { return .large(range) }
-                stream.append(range, of: upstream, as: framing)
+                if range.count >= RemoteForward.largeBytes, !stream.framesPieces, !copy.holdsBack {
+                    return .large(range)
+                }
+                stream.append(range, of: upstream)
             case .end?:
-                stream.end(relaying: upstream, as: framing)
+                stream.endRelaying(upstream)
                 return .end
             case nil: return .nothing
             }
@@ -149,6 +162,6 @@ extension Relay {
         exchange.bytesOut = stream.bytesSent - start
         exchange.failed(failure, counts)
         stream.cut()
-        return Response(status: status, isRelayed: true)
+        return Response(status: status, outcome: .relayed)
     }
 }

@@ -65,7 +65,8 @@ struct Exchange: ~Copyable {
 
     /// A stage is over. Reads the clock only if the access log shows it.
     mutating func mark(_ stage: Stage) {
-        if policies.accessLog == .all { times.ended(stage, at: Instant.now().nanoseconds) }
+        // A pattern: `==` of another module's type is a call.
+        if case .all = policies.accessLog { times.ended(stage, at: Instant.now().nanoseconds) }
     }
 
     /// Where the request ended and why, for the log and the metrics.

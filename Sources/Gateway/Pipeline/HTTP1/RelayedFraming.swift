@@ -1,6 +1,6 @@
 internal import HTTP
 
-/// How a relayed response's body is framed for the client.
+/// How the body of a relayed response is framed for a client of HTTP/1.1 (RFC 9112, section 6).
 enum RelayedFraming: Equatable {
     /// None follows, and none is announced.
     case none

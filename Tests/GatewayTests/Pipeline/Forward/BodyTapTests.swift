@@ -1,0 +1,56 @@
+import HTTP
+import Testing
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("The copy of an answer")
+struct BodyTapTests {
+    @Test("Nothing is kept that nobody wants")
+    func unwanted() {
+        var copy = BodyTap(isWanted: false, holdsBack: false)
+        #expect(copy.takes(1) == false)
+        #expect(copy.plain == [])
+    }
+
+    @Test("What fits is kept to the last byte; one more, and nothing is held back for it any more")
+    func limit() {
+        var copy = BodyTap(isWanted: true, holdsBack: true)
+        #expect(copy.takes(copy.limit) == true)
+        #expect(copy.holdsBack)
+        #expect(copy.takes(copy.limit + 1) == false)
+        #expect(!copy.holdsBack)
+        #expect(copy.takes(1) == false)
+        #expect(copy.plain == [])
+    }
+
+    @Test("What cannot be decoded says nothing")
+    func damaged() {
+        let copy = BodyTap(isWanted: true, holdsBack: true, coding: .gzip)
+        #expect(copy.plain == [])
+    }
+}
+
+@Suite("Whom the gateway believes")
+struct TrustTests {
+    private func policies(_ ranges: String) throws -> CompiledPolicies {
+        try TestPipeline.compiledPolicies("gateway: { trustedProxies: [\(ranges)] },")
+    }
+
+    @Test("Nobody, where the policy names nobody")
+    func nobody() throws {
+        let policies = try policies("")
+        for peer in ["127.0.0.1", "::1", "10.0.0.1", "", "x"] { #expect(!policies.trusts(peer)) }
+    }
+
+    @Test("Those in a range, whichever family the socket shows them in")
+    func ranges() throws {
+        let policies = try policies(#""10.0.0.0/9", "2001:db8::/32", "::1""#)
+        for peer in ["10.0.0.1", "10.127.255.255", "::ffff:10.1.1.1", "2001:db8::9", "::1"] {
+            #expect(policies.trusts(peer), "\(peer)")
+        }
+        for peer in ["10.128.0.0", "11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", "::2", "", "10.0.0.1 ", "10.0.0"] {
+            #expect(!policies.trusts(peer), "\(peer)")
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import HTTP
+import Testing
+@testable import Gateway
+@testable import Policy
+@testable import Transport
+
+@Suite("How a relayed answer is framed")
+struct RelayedFramingTests {
+    private func request(_ method: String, _ version: String) throws -> RequestHead {
+        var head = RequestHead()
+        var parser = RequestHeadParser()
+        #expect(try parser.parse(Array("\(method) / HTTP/\(version)\r\nHost: a\r\n\r\n".utf8).span, into: &head))
+        return head
+    }
+
+    private func answer(_ status: Int, _ field: String, to method: HTTPMethod) throws -> ResponseHead {
+        var head = ResponseHead()
+        var parser = ResponseHeadParser()
+        let field = field.isEmpty ? "" : field + "\r\n"
+        let text = "HTTP/1.1 \(status) X\r\n\(field)\r\n"
+        #expect(try parser.parse(Array(text.utf8).span, answering: method, into: &head))
+        return head
+    }
+
+    @Test("For every framing, method, status and version it is what the client can read")
+    func all() throws {
+        let fields = ["", "Content-Length: 0", "Content-Length: 7", "Transfer-Encoding: chunked"]
+        for (method, name) in [(HTTPMethod.get, "GET"), (.head, "HEAD")] {
+            for version in ["1.0", "1.1"] {
+                for status in [200, 204, 304, 404] {
+                    for (index, field) in fields.enumerated() {
+                        // Such a head is refused before.
+                        if status == 204, index > 1 { continue }
+                        let framing = RelayedFraming(
+                            of: try answer(status, field, to: method), for: try request(name, version))
+                        let hasBody = method != .head && status != 204 && status != 304
+                        let expected: RelayedFraming =
+                            switch (hasBody, index) {
+                            case (_, 1) where status != 204: .length(0)
+                            case (_, 2): .length(7)
+                            case (true, _): version == "1.0" ? .untilClose : .chunked
+                            case (false, _): .none
+                            }
+                        #expect(framing == expected, "\(name) HTTP/\(version) \(status) \(field)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("An answer's limits win where it has any", arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
+    func limits(field: String, brings: Bool) throws {
+        #expect((RelayedMarks(try answer(200, field, to: .get)).limits == .upstreams) == brings)
+    }
+}

@@ -1,0 +1,18 @@
+import Testing
+
+@testable import Gateway
+
+@Suite("Drain")
+struct DrainTests {
+    @Test("It is announced before connections close, and there is no way back")
+    func order() {
+        let drain = Drain()
+        #expect(!drain.isAnnounced && !drain.isClosing)
+        drain.begin(.announced)
+        #expect(drain.isAnnounced && !drain.isClosing)
+        drain.begin(.closing)
+        #expect(drain.isAnnounced && drain.isClosing)
+        drain.begin(.announced)
+        #expect(drain.isClosing)
+    }
+}
