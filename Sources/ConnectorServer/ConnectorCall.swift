@@ -52,14 +52,14 @@ struct ConnectorCall {
     }
 
     /// The answer to a read, a refusal for the head alone, or `nil` where the body or the disk is needed.
-    func tryAnswer(by service: ConnectorService) -> ConnectorAnswer? {
-        if isHealthProbe { return ConnectorAnswer(ConnectorResponse(status: 200, body: ConnectorCall.alive)) }
+    func tryRespond(by service: ConnectorService) -> ConnectorReply? {
+        if isHealthProbe { return ConnectorReply(ConnectorResponse(status: 200, body: ConnectorCall.alive)) }
         if isDoubtful { return answer(to: Failure(.invalidIdentifier(name: "X-Gateway-Organization"), at: .authorize)) }
-        return service.respond(to: request(with: [])).map { ConnectorAnswer($0) }
+        return service.respond(to: request(with: [])).map { ConnectorReply($0) }
     }
 
-    func answer(to failure: Failure) -> ConnectorAnswer {
-        ConnectorAnswer(failure, trace: trace, isAirweave: route.isAirweave)
+    func answer(to failure: Failure) -> ConnectorReply {
+        ConnectorReply(failure, trace: trace, isAirweave: route.isAirweave)
     }
 
     private var isHealthProbe: Bool {

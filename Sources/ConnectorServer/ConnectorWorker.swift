@@ -32,14 +32,14 @@ final class ConnectorWorker: @unchecked Sendable {
         self.service = service
         self.bodies = bodies
         loop.turns = FairTurns()
-        tellTime()
+        publishTime()
         loop.every(.milliseconds(100)) { [unowned self] in
-            tellTime()
+            publishTime()
             if hasStoppedAccepting, listener.connections == 0 { drained.store(true, ordering: .releasing) }
         }
     }
 
-    private func tellTime() {
+    private func publishTime() {
         let seconds = Int64(wallClockNanoseconds() / 1_000_000_000)
         guard seconds != epochSeconds else { return }
         epochSeconds = seconds
@@ -87,16 +87,16 @@ final class ConnectorWorker: @unchecked Sendable {
         connection.owner = call.owner
         // Lives until the answer is written: so long the body may be in memory.
         var allowance = BodyMemoryPermit()
-        let answer: ConnectorAnswer
+        let answer: ConnectorReply
         // Who is refused for the head alone does not have to send the body.
-        if let early = call.tryAnswer(by: service) {
+        if let early = call.tryRespond(by: service) {
             answer = early
         } else {
             do throws(Failure) {
                 let body = try await readBody(of: &connection, for: call.owner, &allowance)
                 // Answers to earlier requests of a pipeline must not wait for this one.
                 guard await connection.flush() else { throw Failure(.bodyIncomplete, at: .forward) }
-                answer = ConnectorAnswer(await service.perform(call.request(with: body)))
+                answer = ConnectorReply(await service.perform(call.request(with: body)))
             } catch { answer = call.answer(to: error) }
         }
         append(answer, to: &connection)
@@ -116,10 +116,10 @@ final class ConnectorWorker: @unchecked Sendable {
 
     /// Answers bytes that never became a request.
     private func refuse(_ connection: inout ServerConnection, _ failure: Failure) {
-        append(ConnectorAnswer(failure, trace: TraceContext(random: &random), isAirweave: false), to: &connection)
+        append(ConnectorReply(failure, trace: TraceContext(random: &random), isAirweave: false), to: &connection)
     }
 
-    private func append(_ answer: ConnectorAnswer, to connection: inout ServerConnection) {
+    private func append(_ answer: ConnectorReply, to connection: inout ServerConnection) {
         // Also where the drain began while the request waited for something.
         if isDraining { connection.drainBegan() }
         if answer.closesConnection { connection.mustClose() }

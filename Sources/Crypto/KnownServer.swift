@@ -7,19 +7,19 @@ internal import Glibc
 final class KnownServer {
     let name: ServerName
     private let sessions: SessionStore
-    private let place: [UInt8]
+    private let key: [UInt8]
 
     init(_ name: ServerName, socket: Int32, sessions: SessionStore) {
         self.name = name
         self.sessions = sessions
-        place = Array(name.text.utf8) + [0] + peerAddress(of: socket)
+        key = Array(name.text.utf8) + [0] + peerAddress(of: socket)
     }
 
-    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, at: place) }
+    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, at: key) }
 
-    @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, at: place) }
+    @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, at: key) }
 
-    func forgetSession() { sessions.forget(place) }
+    func forgetSession() { sessions.forget(key) }
 }
 
 /// The kernel's form of the address and port; empty when the socket is not connected.

@@ -23,32 +23,32 @@ final class SessionStore: Sendable {
     }
 
     /// Newest last.
-    private let kept = Mutex<[(place: [UInt8], session: Kept)]>([])
+    private let kept = Mutex<[(key: [UInt8], session: Kept)]>([])
 
     /// Of more servers than that the ones not heard of for longest are forgotten.
     static let limit = 64
 
-    @unsafe func keep(_ session: OpaquePointer, at place: [UInt8]) {
+    @unsafe func keep(_ session: OpaquePointer, at key: [UInt8]) {
         guard let copy = unsafe Kept(copying: session) else { return }
         kept.withLock { kept in
-            kept.removeAll { $0.place == place }
+            kept.removeAll { $0.key == key }
             if kept.count >= SessionStore.limit { kept.removeFirst() }
-            kept.append((place, copy))
+            kept.append((key, copy))
         }
     }
 
-    func forget(_ place: [UInt8]) {
-        kept.withLock { kept in kept.removeAll { $0.place == place } }
+    func forget(_ key: [UInt8]) {
+        kept.withLock { kept in kept.removeAll { $0.key == key } }
     }
 
     /// Gives a copy of the server's session to `ssl`, if there is one that has not expired.
     ///
     /// The certificate is not looked at again when a session is resumed, so its age is bounded.
-    @unsafe func offer(to ssl: OpaquePointer, at place: [UInt8], now: Int = time(nil)) {
-        guard let found = kept.withLock({ kept in kept.first { $0.place == place } })?.session else { return }
+    @unsafe func offer(to ssl: OpaquePointer, at key: [UInt8], now: Int = time(nil)) {
+        guard let found = kept.withLock({ kept in kept.first { $0.key == key } })?.session else { return }
         // SAFETY: `found` lives until the end of this function; SSL_set_session takes a reference of its own.
         guard unsafe now < SSL_SESSION_get_time(found.pointer) + SSL_SESSION_get_timeout(found.pointer) else {
-            return forget(place)
+            return forget(key)
         }
         guard let copy = unsafe SSL_SESSION_dup(found.pointer) else { return }
         unsafe SSL_set_session(ssl, copy)

@@ -10,7 +10,7 @@ package struct JournalFileWriter: Sendable {
     /// How long the file is.
     package private(set) var bytes = 0
 
-    /// Nothing is written until the first step with an image. `salt` gives each new file its random number.
+    /// Nothing is written until the first step with a snapshot. `salt` gives each new file its random number.
     package init(disk: any JournalStorage, name: String, salt: @escaping @Sendable () -> UInt64) {
         self.disk = disk
         self.name = name
@@ -22,9 +22,9 @@ package struct JournalFileWriter: Sendable {
 
     /// Writes what a step hands over. A new file that is only wanted for its size need not succeed.
     package mutating func write(_ step: JournalState.Step) throws(SystemError) {
-        if let image = step.image {
-            do throws(SystemError) { return try rewrite(image) } catch {
-                if step.needsImage || file == nil { throw error }
+        if let snapshot = step.snapshot {
+            do throws(SystemError) { return try rewrite(snapshot) } catch {
+                if step.needsSnapshot || file == nil { throw error }
             }
         }
         if !step.records.isEmpty { try append(step.records) }
@@ -42,11 +42,11 @@ package struct JournalFileWriter: Sendable {
         self.file = file
     }
 
-    /// Replaces the file by one that holds `image`. A crash leaves the old file or the new one, both whole. An error before
+    /// Replaces the file by one that holds `snapshot`. A crash leaves the old file or the new one, both whole. An error before
     /// the new file has the name leaves a sound old file as it was.
-    private mutating func rewrite(_ image: [UInt64: [UInt8]]) throws(SystemError) {
+    private mutating func rewrite(_ snapshot: [UInt64: [UInt8]]) throws(SystemError) {
         var next = try JournalAppender(
-            creating: unfinishedName, on: disk, salt: makeSalt(), records: Array(image.values))
+            creating: unfinishedName, on: disk, salt: makeSalt(), records: Array(snapshot.values))
         try next.synchronize()
         // From here until the folder is durable, which of the two files a crash leaves is open: neither may grow.
         file = nil

@@ -1,15 +1,15 @@
 /// What a journal still has to write, and what its file must hold: group commit and compaction, without disk or thread.
 ///
 /// Everything that was appended while the disk was busy is one step, with one `fdatasync`. Each record belongs to a key; the
-/// latest one of each key that lives is the image, which is all that a new file has to hold.
+/// latest one of each key that lives is the snapshot, which is all that a new file has to hold.
 package struct JournalState {
     private enum Mode {
         /// The file has everything but `pending`.
-        case sound
+        case healthy
         /// A new file is being written; it has everything but `pending`.
-        case mending
-        /// Only a new file helps. `pending` is empty, for `image` has it all.
-        case broken
+        case recovering
+        /// Only a new file helps. `pending` is empty, for `snapshot` has it all.
+        case failed
     }
 
     /// What one visit to the disk has to do.
@@ -17,27 +17,27 @@ package struct JournalState {
         /// To be appended, where there is no new file. Not joined yet, for that takes its time.
         package let records: [[UInt8]]
         /// What a new file is to hold: the record of each key.
-        package let image: [UInt64: [UInt8]]?
+        package let snapshot: [UInt64: [UInt8]]?
         /// Whether the new file is the only way.
-        package let needsImage: Bool
+        package let needsSnapshot: Bool
         /// All changes up to here are then on the disk.
         package let position: UInt64
 
-        package init(records: [[UInt8]], image: [UInt64: [UInt8]]?, needsImage: Bool, position: UInt64) {
+        package init(records: [[UInt8]], snapshot: [UInt64: [UInt8]]?, needsSnapshot: Bool, position: UInt64) {
             self.records = records
-            self.image = image
-            self.needsImage = needsImage
+            self.snapshot = snapshot
+            self.needsSnapshot = needsSnapshot
             self.position = position
         }
     }
 
     /// The record of each key that lives.
-    private var image: [UInt64: [UInt8]] = [:]
+    private var snapshot: [UInt64: [UInt8]] = [:]
     private var pending: [[UInt8]] = []
     /// What `pending` takes in the file.
     private var pendingBytes = 0
-    private var mode = Mode.broken
-    private var isMendingDue = true
+    private var mode = Mode.failed
+    private var isRecoveryDue = true
     private var appended: UInt64 = 0
     private var durable: UInt64 = 0
     private var nextCompaction: Int
@@ -57,13 +57,13 @@ package struct JournalState {
     }
 
     /// Whether changes find their way to the disk.
-    package var isAvailable: Bool { if case .broken = mode { false } else { true } }
+    package var isAvailable: Bool { if case .failed = mode { false } else { true } }
 
     package var hasWork: Bool {
         switch mode {
-        case .sound: !pending.isEmpty
-        case .mending: true
-        case .broken: isMendingDue
+        case .healthy: !pending.isEmpty
+        case .recovering: true
+        case .failed: isRecoveryDue
         }
     }
 
@@ -71,13 +71,13 @@ package struct JournalState {
 
     /// The record of `key` is `record` from now on. Returns the change's position.
     package mutating func set(_ key: UInt64, _ record: [UInt8]) -> UInt64 {
-        image[key] = record
+        snapshot[key] = record
         return append(record)
     }
 
     /// `key` has no record from now on, as `record` says. Returns the change's position.
     package mutating func remove(_ key: UInt64, _ record: [UInt8]) -> UInt64 {
-        image[key] = nil
+        snapshot[key] = nil
         return append(record)
     }
 
@@ -92,18 +92,18 @@ package struct JournalState {
     }
 
     /// A disk that failed may work again.
-    package mutating func mend() { if case .broken = mode { isMendingDue = true } }
+    package mutating func mend() { if case .failed = mode { isRecoveryDue = true } }
 
     package mutating func beginStep() -> Step {
-        var needsImage = fileBytes > Self.maxFileBytes
-        if case .broken = mode {
-            mode = .mending
-            isMendingDue = false
-            needsImage = true
+        var needsSnapshot = fileBytes > Self.maxFileBytes
+        if case .failed = mode {
+            mode = .recovering
+            isRecoveryDue = false
+            needsSnapshot = true
         }
-        let wantsImage = needsImage || fileBytes + pendingBytes > nextCompaction
+        let wantsSnapshot = needsSnapshot || fileBytes + pendingBytes > nextCompaction
         let step = Step(
-            records: pending, image: wantsImage ? image : nil, needsImage: needsImage,
+            records: pending, snapshot: wantsSnapshot ? snapshot : nil, needsSnapshot: needsSnapshot,
             position: appended)
         pending = []
         pendingBytes = 0
@@ -115,13 +115,13 @@ package struct JournalState {
         durable = step.position
         self.fileBytes = fileBytes
         // Twice what it is, so that a file of live records alone is not written again and again.
-        if step.image != nil { nextCompaction = max(minCompaction, 2 * fileBytes) }
-        // Not where an overflow has broken it meanwhile: what came since is not in the file.
-        if case .mending = mode { mode = .sound }
+        if step.snapshot != nil { nextCompaction = max(minCompaction, 2 * fileBytes) }
+        // Not where an overflow has failed it meanwhile: what came since is not in the file.
+        if case .recovering = mode { mode = .healthy }
     }
 
     private mutating func breakOff() {
-        mode = .broken
+        mode = .failed
         pending = []
         pendingBytes = 0
     }

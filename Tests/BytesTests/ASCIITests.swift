@@ -7,7 +7,7 @@ struct ASCIITests {
     private static let upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     private static let digits = "0123456789"
 
-    @Test("Each class has the characters that its standard lists, and no other byte")
+    @Test("ASCII: each class has the characters that its standard lists, and no other byte")
     func classes() {
         for byte in UInt8.min...UInt8.max {
             func isOne(of characters: String) -> Bool { characters.utf8.contains(byte) }
@@ -21,14 +21,14 @@ struct ASCIITests {
         }
     }
 
-    @Test("A letter is lower-cased, any other byte stays")
+    @Test("ASCII: a letter is lower-cased, any other byte stays")
     func lowercased() {
         for byte in UInt8.min...UInt8.max {
             #expect(byte.lowercased == (byte.isUppercaseLetter ? byte + 32 : byte))
         }
     }
 
-    @Test("Characters have the codes that the compiler gives them")
+    @Test("ASCII: characters have the codes that the compiler gives them")
     func characters() {
         let named: [UInt8] = [
             .space, .quote, .apostrophe, .asterisk, .comma, .hyphen, .dot, .slash, .zeroDigit, .colon, .semicolon,
@@ -38,7 +38,7 @@ struct ASCIITests {
         #expect([.tab, .lineFeed, .carriageReturn] == Array("\t\n\r".utf8))
     }
 
-    @Test("A text is spelt in any case, and only whole")
+    @Test("ASCII: a text is spelt in any case, and only whole")
     func spells() {
         func spells(_ text: String, in range: Range<Int>) -> Bool {
             Array("xKeep-Alive[".utf8).span.spells(text, in: range)

@@ -10,7 +10,7 @@ struct CivilTimeTests {
         return calendar
     }()
 
-    @Test("A moment has the calendar date that Foundation gives it")
+    @Test("CivilTime: a moment has the calendar date that Foundation gives it")
     func againstFoundation() {
         // Some 3,000 moments from 1601 to 2600, at all times of day, and both sides of each midnight between 1999 and 2001.
         let wide = stride(from: -11_644_473_600, to: 19_880_899_200, by: 10_483_691)
@@ -29,7 +29,7 @@ struct CivilTimeTests {
     }
 
     @Test(
-        "Leap days are where the calendar has them",
+        "CivilTime: leap days are where the calendar has them",
         arguments: [(2000, true), (1900, false), (2024, true), (2026, false), (2100, false), (2400, true)])
     func leapDays(year: Int, isLeap: Bool) throws {
         let february = try #require(Self.calendar.date(from: DateComponents(year: year, month: 2, day: 28)))
@@ -37,7 +37,7 @@ struct CivilTimeTests {
         #expect((next.month, next.day) == (isLeap ? (2, 29) : (3, 1)))
     }
 
-    @Test("The days to a date are those from it, for every day of eight centuries")
+    @Test("CivilTime: the days to a date are those from it, for every day of eight centuries")
     func roundTrip() {
         for day in -300_000..<300_000 {
             let date = CivilTime(epochSeconds: day * 86400)

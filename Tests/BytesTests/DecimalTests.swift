@@ -6,7 +6,7 @@ struct DecimalTests {
     private func read(_ text: String) -> Int? { Int(decimal: text.utf8.span) }
 
     @Test(
-        "Integers are written in decimal",
+        "Decimal: integers are written in decimal",
         arguments: [
             (0, "0"), (7, "7"), (10, "10"), (-42, "-42"), (99_999_999, "99999999"), (100_000_000, "100000000"),
             (1_700_000_001, "1700000001"), (10_000_000_000_000_000, "10000000000000000"),
@@ -18,7 +18,9 @@ struct DecimalTests {
         #expect(String(decoding: out, as: UTF8.self) == text)
     }
 
-    @Test("Tenths are written with one decimal", arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])
+    @Test(
+        "Decimal: tenths are written with one decimal",
+        arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])
     func tenths(_ value: UInt64, _ text: String) {
         var out: [UInt8] = []
         out.append(tenths: value)
@@ -28,12 +30,12 @@ struct DecimalTests {
     }
 
     @Test(
-        "Digits are read, leading zeros too",
+        "Decimal: digits are read, leading zeros too",
         arguments: [("0", 0), ("007", 7), ("42", 42), ("999999999999999999", 999_999_999_999_999_999)])
     func reads(_ text: String, _ value: Int) { #expect(read(text) == value) }
 
     @Test(
-        "What is not all digits, or more than always fit, is no number",
+        "Decimal: what is not all digits, or more than always fit, is no number",
         arguments: ["", "+1", "-1", " 1", "1 ", "1.0", "1e3", "0x1", "1,2", "1/", "1:", "1000000000000000000"])
     func refused(_ text: String) { #expect(read(text) == nil) }
 }

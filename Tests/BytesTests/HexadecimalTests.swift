@@ -5,7 +5,7 @@ import Testing
 struct HexadecimalTests {
     private func read(_ digits: [UInt8]) -> UInt64? { UInt64(hex: digits.span) }
 
-    @Test("Every byte is the digit that the standard library takes it for")
+    @Test("Hexadecimal: every byte is the digit that the standard library takes it for")
     func digits() {
         for byte in UInt8.min...UInt8.max {
             let expected = byte < 0x80 ? Character(Unicode.Scalar(byte)).hexDigitValue : nil
@@ -14,7 +14,7 @@ struct HexadecimalTests {
         }
     }
 
-    @Test("A number is written in lower case with as many digits as are asked for, and read back")
+    @Test("Hexadecimal: a number is written in lower case with as many digits as are asked for, and read back")
     func roundTrip() {
         for value in [0, 1, 0xF, 0x10, 0xFF, 0xDEAD_BEEF, 0x0123_4567_89AB_CDEF, .max, .max << 60] as [UInt64] {
             let text = String(value, radix: 16)
@@ -30,10 +30,10 @@ struct HexadecimalTests {
     }
 
     @Test(
-        "What is not all digits, or too long, is no number",
+        "Hexadecimal: what is not all digits, or too long, is no number",
         arguments: ["", "+1", "-1", "0x1", "g", " 1", "1 ", "00000000000000000"])
     func refused(_ text: String) { #expect(read(Array(text.utf8)) == nil) }
 
-    @Test("Bytes have two digits each")
+    @Test("Hexadecimal: bytes have two digits each")
     func bytes() { #expect(String(hex: [0, 0x0A, 0xFF]) == "000aff") }
 }

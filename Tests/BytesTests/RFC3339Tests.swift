@@ -4,7 +4,7 @@ import Testing
 @Suite("RFC 3339")
 struct RFC3339Tests {
     @Test(
-        "A time is read to the millisecond, with an offset",
+        "RFC3339: a time is read to the millisecond, with an offset",
         arguments: [
             ("2024-06-15T10:00:00Z", 1_718_445_600_000), ("2024-06-15t10:00:00.5z", 1_718_445_600_500),
             ("2024-06-15T10:00:00.999999999Z", 1_718_445_600_999),
@@ -19,7 +19,7 @@ struct RFC3339Tests {
     }
 
     @Test(
-        "A time without an offset is in UTC where that is said",
+        "RFC3339: a time without an offset is in UTC where that is said",
         arguments: [
             ("2024-06-15T10:00:00", 1_718_445_600_000), ("2024-06-15T10:00:00.07", 1_718_445_600_070),
             ("2024-06-15T10:00:00.123456", 1_718_445_600_123),
@@ -31,7 +31,7 @@ struct RFC3339Tests {
     }
 
     @Test(
-        "More of ISO 8601 is read where that is said",
+        "RFC3339: more of ISO 8601 is read where that is said",
         arguments: [
             ("2024-02-29T23:59:59-0130", 1_709_256_599_000), ("2024-01-01T00:00:00+02", 1_704_060_000_000),
             ("2024-06-15 10:30Z", 1_718_447_400_000), ("2016-12-31T23:59:60Z", 1_483_228_800_000),
@@ -43,7 +43,7 @@ struct RFC3339Tests {
     }
 
     @Test(
-        "What is no time is none, however lenient the reader",
+        "RFC3339: what is no time is none, however lenient the reader",
         arguments: [
             "", ".5", "yesterday", "1704060000", "2024-13-01", "2024-06-31", "2023-02-29", "2024-06-15T",
             "2024-06-15T10:00:00.", "2024-06-15T10:00:00.Z", "2024-06-15T10:00:00.5.5Z", "2024-06-15T10:00:00.x",
@@ -57,7 +57,7 @@ struct RFC3339Tests {
     }
 
     @Test(
-        "A time is written in UTC, its fraction only where there is one",
+        "RFC3339: a time is written in UTC, its fraction only where there is one",
         arguments: [
             (784_111_777_000, "1994-11-06T08:49:37Z"),
             (0, "1970-01-01T00:00:00Z"),
@@ -73,7 +73,7 @@ struct RFC3339Tests {
     }
 
     @Test(
-        "A time stamp always has milliseconds",
+        "RFC3339: a time stamp always has milliseconds",
         arguments: [
             (0, "1970-01-01T00:00:00.000Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (1_709_251_199_999, "2024-02-29T23:59:59.999Z"), (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),

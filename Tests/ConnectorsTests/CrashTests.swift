@@ -26,7 +26,9 @@ import Testing
         let told = Mutex(Told())
     }
 
-    @Test("After a crash before any write, fsync or rename, nothing acknowledged is lost and no row is doubled")
+    @Test(
+        "Connector service, crash: after a crash before any write, fsync or rename, nothing acknowledged is lost and no row is doubled"
+    )
     func everyMoment() async throws {
         let directory = try Small.directory()
         let copies = Bench.newDirectory()

@@ -9,7 +9,9 @@ import Testing
 @Suite struct FaultTests {
     private static let connection = "\(Bench.prefix)/connections/conn_abc123"
 
-    @Test("Whichever operation of a day's work fails once, every answer keeps its promise")
+    @Test(
+        "Connector service, disk faults: whichever operation of a day's work fails once, every answer keeps its promise"
+    )
     func failOnce() async throws {
         var number = 1
         var wasReached = true
@@ -78,7 +80,9 @@ import Testing
         return (list["data"]?.array ?? []).map { "\($0["job_id"]?.string ?? "") \($0["status"]?.string ?? "")" }
     }
 
-    @Test("While the disk is full changes get 503 and reads go on; afterwards everything works again")
+    @Test(
+        "Connector service, disk faults: while the disk is full changes get 503 and reads go on; afterwards everything works again"
+    )
     func fullDisk() async throws {
         let directory = try Small.directory(rowsPerSecond: 1_000_000)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -104,7 +108,9 @@ import Testing
         await second.service.shutdown()
     }
 
-    @Test("A job that runs into a full disk fails with the reason and keeps its checkpoint")
+    @Test(
+        "Connector service, disk faults: a job that runs into a full disk fails with the reason and keeps its checkpoint"
+    )
     func fullDestination() async throws {
         let directory = try Small.directory(rowsPerSecond: 1000)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -130,7 +136,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("An answer does not wait for a disk that hangs")
+    @Test("Connector service, disk faults: an answer does not wait for a disk that hangs")
     func hangingDisk() async throws {
         let directory = try Small.directory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -151,7 +157,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("A state directory in use is refused, and free again when its user is gone")
+    @Test("Connector service, disk faults: a state directory in use is refused, and free again when its user is gone")
     func lock() async throws {
         let directory = try Small.directory()
         defer { try? FileManager.default.removeItem(atPath: directory) }

@@ -6,7 +6,7 @@ import Testing
 
 /// The operations of the API over real files.
 @Suite struct JourneyTests {
-    @Test("A first sync brings every row once, and a second one finds nothing new")
+    @Test("Sync: a first sync brings every row once, and a second one finds nothing new")
     func firstSync() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -50,7 +50,7 @@ extension JourneyTests {
 
     private func id(_ answer: Answer) throws -> String { try #require(answer.startedJob?.id, "\(answer.text)") }
 
-    @Test("A sync brings new rows behind the old ones and puts changed rows in their place, each once")
+    @Test("Sync: a sync brings new rows behind the old ones and puts changed rows in their place, each once")
     func incremental() async throws {
         let bench = try small()
         defer { bench.remove() }
@@ -69,7 +69,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("A refresh re-reads its streams without doubling a row", arguments: [true, false])
+    @Test("Sync: a refresh re-reads its streams without doubling a row", arguments: [true, false])
     func refresh(hasKey: Bool) async throws {
         let bench = try small(key: hasKey)
         defer { bench.remove() }
@@ -92,7 +92,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("A clear erases rows and cursors of its streams, a reset those of all")
+    @Test("Sync: a clear erases rows and cursors of its streams, a reset those of all")
     func clearAndReset() async throws {
         let bench = try small()
         defer { bench.remove() }
@@ -112,7 +112,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("A state that was set decides where the next sync starts")
+    @Test("Sync: a state that was set decides where the next sync starts")
     func setState() async throws {
         let bench = try small()
         defer { bench.remove() }
@@ -131,7 +131,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("A stream without a cursor field is replaced by what the source has now")
+    @Test("Sync: a stream without a cursor field is replaced by what the source has now")
     func fullStream() async throws {
         let bench = try small(cursor: false)
         defer { bench.remove() }
@@ -143,7 +143,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("One job runs on a connection: everything else is told which one, and where to look")
+    @Test("Sync: one job runs on a connection: everything else is told which one, and where to look")
     func oneJob() async throws {
         let bench = try small(rowsPerSecond: 20)
         defer { bench.remove() }
@@ -183,7 +183,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("Of many triggers at once exactly one wins")
+    @Test("Sync: of many triggers at once exactly one wins")
     func race() async throws {
         let bench = try small(rowsPerSecond: 20)
         defer { bench.remove() }
@@ -195,7 +195,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("A service that stops goes on with its job after the next start")
+    @Test("Sync: a service that stops goes on with its job after the next start")
     func resume() async throws {
         let bench = try small(rowsPerSecond: 150)
         defer { bench.remove() }

@@ -16,7 +16,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "A server whose certificate is for the name is talked to",
+        "TLS client session: a server whose certificate is for the name is talked to",
         arguments: [
             ("localhost", "localhost"), ("localhost", "LOCALHOST"), ("localhost", "localhost."),
             ("localhost", "127.0.0.1"), ("localhost", "::1"), ("address", "127.0.0.1"),
@@ -30,7 +30,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "A server whose certificate is for another name is not, and the reason is told",
+        "TLS client session: a server whose certificate is for another name is not, and the reason is told",
         arguments: [
             ("localhost", "other.example.com", "hostname mismatch"),
             ("localhost", "127.0.0.2", "IP address mismatch"),
@@ -51,7 +51,9 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("An authority that is not trusted is refused, and the system's store does not know that of the tests")
+    @Test(
+        "TLS client session: an authority that is not trusted is refused, and the system's store does not know that of the tests"
+    )
     func unknownAuthority() throws {
         let other = try TestCertificates.file("self-signed.pem")
         try withServer("localhost") { server throws in
@@ -63,7 +65,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "What is no name is refused before anything is sent",
+        "TLS client session: what is no name is refused before anything is sent",
         arguments: [
             "", ".", ".example.com", "a..b", "a b", "*.example.com", "a\0", "127.0.0.1\0", "[::1]", "caf\u{E9}",
             "\u{212A}", "a/b", String(repeating: "a", count: 64), String(repeating: "a.", count: 127) + "a",
@@ -76,7 +78,7 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("The server is told the name that is wanted, but never an address")
+    @Test("TLS client session: the server is told the name that is wanted, but never an address")
     func serverName() throws {
         try withServer("localhost", "other") { server throws in
             // The second certificate is only served where its name was asked for.
@@ -89,7 +91,9 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("A session is resumed by the next connection to the same name, and by no other", arguments: [true, false])
+    @Test(
+        "TLS client session: a session is resumed by the next connection to the same name, and by no other",
+        arguments: [true, false])
     func resumption(isNewest: Bool) throws {
         let server = try OpenSSLServer(isNewest ? "-tls1_3" : "-tls1_2")
         defer { server.stop() }
@@ -108,7 +112,7 @@ struct ClientSessionTests {
         #expect(try TLSClient().connect(to: server.port, as: "localhost", line: "CLOSE\n").isResumed == false)
     }
 
-    @Test("A session of a server that forgot its keys costs a full handshake and no more")
+    @Test("TLS client session: a session of a server that forgot its keys costs a full handshake and no more")
     func staleSession() throws {
         try withServer("localhost") { server throws in
             let client = try TLSClient()
@@ -124,7 +128,7 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("Loops that share a context resume and keep sessions at the same time")
+    @Test("TLS client session: loops that share a context resume and keep sessions at the same time")
     func sharedByThreads() throws {
         let client = try TLSClient()
         let servers = try (0..<4).map { _ in try TLSServer(TestCertificates.context("localhost")) }
@@ -142,7 +146,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "A server that asks for a certificate gets it, and says so when there is none",
+        "TLS client session: a server that asks for a certificate gets it, and says so when there is none",
         arguments: ["-tls1_3", "-tls1_2"])
     func clientCertificate(version: String) throws {
         let authority = try TestCertificates.file("ca.pem")
@@ -161,7 +165,7 @@ struct ClientSessionTests {
         #expect(error.operation == (version == "-tls1_3" ? .read : .handshake))
     }
 
-    @Test("A server that speaks TLS 1.2 only is talked to, one that speaks less is not")
+    @Test("TLS client session: a server that speaks TLS 1.2 only is talked to, one that speaks less is not")
     func olderServers() throws {
         let server = try OpenSSLServer("-tls1_2")
         defer { server.stop() }
@@ -176,7 +180,7 @@ struct ClientSessionTests {
         #expect(error?.cause == .alert(70))
     }
 
-    @Test("What is not TLS is a refusal of ours, and an end that is too early a lost connection")
+    @Test("TLS client session: what is not TLS is a refusal of ours, and an end that is too early a lost connection")
     func noTLS() throws {
         let client = try TLSClient()
         for (answer, cause) in [
@@ -191,7 +195,9 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("A server that chose a protocol which was not offered is refused, one that chose none or http/1.1 is not")
+    @Test(
+        "TLS client session: a server that chose a protocol which was not offered is refused, one that chose none or http/1.1 is not"
+    )
     func protocols() throws {
         for (options, isServed) in [(["-alpn", "h2,http/1.1"], true), (["-alpn", "h2"], false), ([], true)] {
             let server = try OpenSSLServer(["-tls1_3"] + options)
@@ -202,7 +208,7 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("A server that insists on HTTP/2 is refused")
+    @Test("TLS client session: a server that insists on HTTP/2 is refused")
     func unwantedProtocol() throws {
         let context = try TestCertificates.context("localhost")
         // SAFETY: nobody uses the context yet; the two bytes are never freed.
@@ -220,7 +226,7 @@ struct ClientSessionTests {
         #expect(error?.cause == .refusal)
     }
 
-    @Test("Nothing holds a session store when its context and the sessions have gone")
+    @Test("TLS client session: nothing holds a session store when its context and the sessions have gone")
     func released() throws {
         weak var store: SessionStore?
         try withServer("localhost") { server throws in
@@ -232,7 +238,7 @@ struct ClientSessionTests {
         #expect(store == nil)
     }
 
-    @Test("Connections leave nothing in memory, whichever way they end")
+    @Test("TLS client session: Connections leave nothing in memory, whichever way they end")
     func memory() async {
         // In a process of its own, where no other test uses memory meanwhile.
         await #expect(processExitsWith: .success) {

@@ -7,7 +7,7 @@ import Testing
 @Suite("TLS handshakes with OpenSSL's own client")
 struct HandshakeTests {
     @Test(
-        "TLS 1.2 and 1.3 are spoken with modern ciphers, and the certificate is the one of that name",
+        "TLS handshake: TLS 1.2 and 1.3 are spoken with modern ciphers, and the certificate is the one of that name",
         arguments: [
             ("-tls1_3", "New, TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256"),
             ("-tls1_2", "New, TLSv1.2, Cipher is ECDHE-ECDSA-AES256-GCM-SHA384"),
@@ -28,7 +28,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "Older versions and weak ciphers are refused",
+        "TLS handshake: older versions and weak ciphers are refused",
         arguments: [
             ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1", "-cipher", "ALL:@SECLEVEL=0"],
             ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"],
@@ -45,7 +45,7 @@ struct HandshakeTests {
         #expect(try server.outcome() == .failed(isPlainText: false))
     }
 
-    @Test("A client cannot renegotiate")
+    @Test("TLS handshake: a client cannot renegotiate")
     func renegotiation() throws {
         let server = try TLSServer(TestCertificates.context("localhost"))
         defer { server.stop() }
@@ -57,7 +57,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "The name that a client asks for chooses the certificate",
+        "TLS handshake: the name that a client asks for chooses the certificate",
         arguments: [
             (["-servername", "localhost"], "localhost"), (["-servername", "other.example.com"], "other"),
             (["-servername", "OTHER.Example.COM"], "other"), (["-servername", "a.wild.example.com"], "other"),
@@ -78,7 +78,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "Of the protocols that a client offers http/1.1 is chosen, and others are no reason to refuse",
+        "TLS handshake: of the protocols that a client offers http/1.1 is chosen, and others are no reason to refuse",
         arguments: [
             ("http/1.1", "ALPN protocol: http/1.1"), ("h2,http/1.1", "ALPN protocol: http/1.1"),
             ("http/1.1,h2", "ALPN protocol: http/1.1"), ("h2", "No ALPN negotiated"),
@@ -95,7 +95,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "A session is resumed by every context that shares the ticket keys, until its key has been rotated twice",
+        "TLS handshake: a session is resumed by every context that shares the ticket keys, until its key has been rotated twice",
         arguments: ["-tls1_2", "-tls1_3"])
     func resumption(version: String) throws {
         let keys = TicketKeys()
@@ -118,7 +118,7 @@ struct HandshakeTests {
             try server.outcome(5) == .served(version: version == "-tls1_2" ? "TLSv1.2" : "TLSv1.3", isResumed: false))
     }
 
-    @Test("A ticket that is used after its key was rotated is replaced by one of the new key")
+    @Test("TLS handshake: a ticket that is used after its key was rotated is replaced by one of the new key")
     func renewal() throws {
         let keys = TicketKeys()
         let server = try TLSServer(TestCertificates.context("localhost", keys: keys))
@@ -135,7 +135,7 @@ struct HandshakeTests {
         #expect(try client.connect("-sess_in", new).session.hasPrefix("New"))
     }
 
-    @Test("A large answer arrives whole through partial writes")
+    @Test("TLS handshake: a large answer arrives whole through partial writes")
     func largeAnswer() throws {
         let line = "0123456789abcdefghijklmnopqrstuvwxyz\n"
         let text = String(repeating: line, count: 60_000)
@@ -147,7 +147,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "Somebody who speaks plain HTTP is told from somebody who speaks bad TLS",
+        "TLS handshake: somebody who speaks plain HTTP is told from somebody who speaks bad TLS",
         arguments: [
             ("GET / HTTP/1.1\r\n\r\n", true), ("post / HTTP/1.1\r\n\r\n", true),
             ("\u{16}\u{3}\u{1}\u{0}\u{5}hello", false), ("\u{80}", false), ("\r\n", false),

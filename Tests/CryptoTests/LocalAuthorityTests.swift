@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The authority of a first run")
 struct LocalAuthorityTests {
-    @Test("Its server certificate is one that clients trust by name and by address")
+    @Test("LocalAuthority: its server certificate is one that clients trust by name and by address")
     func serverCertificate() throws {
         let now = Int(Date().timeIntervalSince1970)
         let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
@@ -46,7 +46,7 @@ struct LocalAuthorityTests {
         #expect(outcome.text.contains("\nhello\n"))
     }
 
-    @Test("A server certificate lives 90 days, its authority longer")
+    @Test("LocalAuthority: a server certificate lives 90 days, its authority longer")
     func lives() throws {
         let now = 1_700_000_000
         let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: now)
@@ -58,7 +58,7 @@ struct LocalAuthorityTests {
     }
 
     @Test(
-        "An authority for some names vouches for no other one",
+        "LocalAuthority: an authority for some names vouches for no other one",
         arguments: [("DNS:localhost", true), ("DNS:bank.example", false)])
     func constraints(name: String, isGood: Bool) throws {
         let now = Int(Date().timeIntervalSince1970)
@@ -76,7 +76,7 @@ struct LocalAuthorityTests {
         #expect((verified.status == 0) == isGood, "\(verified.text)")
     }
 
-    @Test("An authority that is none signs nothing")
+    @Test("LocalAuthority: an authority that is none signs nothing")
     func badAuthority() {
         let nobody = PEMIdentity(certificate: Array("x".utf8), key: Array("y".utf8))
         #expect(throws: TLSError.self) {
@@ -84,7 +84,7 @@ struct LocalAuthorityTests {
         }
     }
 
-    @Test("Names that are none are refused")
+    @Test("LocalAuthority: names that are none are refused")
     func badNames() throws {
         let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: 1_700_000_000)
         #expect(throws: TLSError.self) {

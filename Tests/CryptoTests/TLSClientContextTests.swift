@@ -16,7 +16,7 @@ struct TLSClientContextTests {
         }
     }
 
-    @Test("What is wrong with a file is told apart")
+    @Test("TLSClientContext: what is wrong with a file is told apart")
     func failures() throws {
         let authority = try TestCertificates.file("ca.pem")
         let certificate = try TestCertificates.file("client.pem")
@@ -56,7 +56,7 @@ struct TLSClientContextTests {
         return unsafe SSL_get_session(ssl) != nil
     }
 
-    @Test("The newest session of each of so many servers is kept")
+    @Test("TLSClientContext: the newest session of each of so many servers is kept")
     func bound() throws {
         let store = SessionStore()
         try unsafe withSession { session in
@@ -74,7 +74,7 @@ struct TLSClientContextTests {
         for place in [0, 5, 7, 201] as [UInt8] { #expect(try !isOffered(store, at: [place], now: now)) }
     }
 
-    @Test("A session that has expired is not offered, nor kept")
+    @Test("TLSClientContext: a session that has expired is not offered, nor kept")
     func expiry() throws {
         let store = SessionStore()
         try unsafe withSession { session in
@@ -87,7 +87,7 @@ struct TLSClientContextTests {
         #expect(store.countForTest == 0)
     }
 
-    @Test("A server's session is good for an hour")
+    @Test("TLSClientContext: a server's session is good for an hour")
     func lifetime() throws {
         let context = try TLSClientContext(.init())
         #expect(unsafe SSL_CTX_get_timeout(context.pointer) == 3600)

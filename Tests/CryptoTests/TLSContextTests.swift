@@ -16,7 +16,7 @@ struct TLSContextTests {
         }
     }
 
-    @Test("What is wrong with a certificate or its key is told apart")
+    @Test("TLSContext: what is wrong with a certificate or its key is told apart")
     func failures() throws {
         let certificate = try TestCertificates.file("localhost.pem")
         let key = try TestCertificates.file("localhost.key")
@@ -31,14 +31,14 @@ struct TLSContextTests {
         #expect(failure(certificate, try TestCertificates.file("rsa.key")) == .keyMismatch)
     }
 
-    @Test("Without a certificate there is no context")
+    @Test("TLSContext: without a certificate there is no context")
     func noIdentity() {
         #expect(throws: TLSError(.loadCertificate, reason: "no certificate is configured")) {
             try TLSContext(identities: [], keys: TicketKeys())
         }
     }
 
-    @Test("One bad certificate among good ones is told")
+    @Test("TLSContext: one bad certificate among good ones is told")
     func oneOfMany() throws {
         let bad = TLSIdentity(certificateFile: "/nonexistent", keyFile: "/nonexistent")
         let good = try TestCertificates.identity("localhost")
@@ -47,13 +47,13 @@ struct TLSContextTests {
         }
     }
 
-    @Test("The names of all certificates are known")
+    @Test("TLSContext: the names of all certificates are known")
     func names() throws {
         let context = try TestCertificates.context("localhost", "other")
         #expect(context.certificateNames == ["localhost", "other.example.com", "*.wild.example.com"])
     }
 
-    @Test("A certificate that could not be loaded leaves nothing in memory, however often it is tried")
+    @Test("TLSContext: a certificate that could not be loaded leaves nothing in memory, however often it is tried")
     func failedLoads() async {
         // In a process of its own, where no other test uses memory meanwhile.
         await #expect(processExitsWith: .success) {

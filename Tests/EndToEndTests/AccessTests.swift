@@ -6,7 +6,7 @@ extension EndToEnd {
     @Suite("Who may do what")
     struct AccessTests {
         @Test(
-            "Without a credential that counts there is 401 with a challenge",
+            "Access: without a credential that counts there is 401 with a challenge",
             arguments: [
                 (nil, nil, "AUTHENTICATION_REQUIRED", ""),
                 ("Bearer wrong", nil, "TOKEN_INVALID", #", error="invalid_token""#),
@@ -27,7 +27,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A token counts in either header, and a dummy beside it is ignored",
+            "Access: a token counts in either header, and a dummy beside it is ignored",
             arguments: [
                 ("Bearer token-full", nil), ("bearer token-full", nil), (nil, "token-full"), ("Bearer token-full", ""),
                 ("Bearer token-full", "dummy"), ("Bearer ", "token-full"), ("Bearer wrong", "token-full"),
@@ -39,7 +39,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A foreign organization is denied with 403, whether it exists or not")
+        @Test("Access: a foreign organization is denied with 403, whether it exists or not")
         func foreignOrganization() async throws {
             try await withGateway { gateway in
                 for organization in [TestPolicies.otherOrganization, "org_absent"] {
@@ -52,7 +52,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A foreign connection looks exactly like one that does not exist")
+        @Test("Access: a foreign connection looks exactly like one that does not exist")
         func foreignConnection() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -75,7 +75,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A foreign job looks exactly like one that does not exist")
+        @Test("Access: a foreign job looks exactly like one that does not exist")
         func foreignJob() async throws {
             try await withGateway(.longJobs) { gateway in
                 let client = try TLSClient(gateway)
@@ -94,7 +94,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A token without the scope is told which one it lacks")
+        @Test("Access: a token without the scope is told which one it lacks")
         func scope() async throws {
             try await withGateway { gateway in
                 let answer = try gateway.curl("POST", Path.jobs, json: trigger(), token: .reader)
@@ -107,7 +107,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A token of several organizations names one where the path does not")
+        @Test("Access: a token of several organizations names one where the path does not")
         func severalOrganizations() async throws {
             try await withGateway { gateway in
                 try gateway.curl(Path.run, "-X", "POST", token: .both)
@@ -119,7 +119,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The trace of the caller goes on in the answer, its error and the log; a bad one is replaced")
+        @Test("Access: the trace of the caller goes on in the answer, its error and the log; a bad one is replaced")
         func trace() async throws {
             try await withGateway { gateway in
                 let id = "4bf92f3577b34da6a3ce929d0e0e4736"

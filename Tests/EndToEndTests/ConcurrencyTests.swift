@@ -5,7 +5,7 @@ import Testing
 extension EndToEnd {
     @Suite("One running job per connection")
     struct ConcurrencyTests {
-        @Test("A second trigger gets 409 with the running job until that job has ended")
+        @Test("Job concurrency: a second trigger gets 409 with the running job until that job has ended")
         func secondTrigger() async throws {
             try await withGateway(.longJobs) { gateway in
                 let client = try TLSClient(gateway)
@@ -21,7 +21,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A job that ends by itself frees its connection")
+        @Test("Job concurrency: a job that ends by itself frees its connection")
         func endByItself() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -29,7 +29,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Of forty triggers at the same moment exactly one is answered with 200")
+        @Test("Job concurrency: of forty triggers at the same moment exactly one is answered with 200")
         func parallel() async throws {
             try await withGateway(.longJobs) { gateway in
                 let clients = try (0..<40).map { _ in try TLSClient(gateway) }
@@ -47,7 +47,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The same with curl, whose forty transfers run side by side")
+        @Test("Job concurrency: the same with curl, whose forty transfers run side by side")
         func parallelCurl() async throws {
             try await withGateway(.longJobs) { gateway in
                 let urls = (0..<40).flatMap { _ in
@@ -66,7 +66,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("All operations that start work exclude each other", arguments: Operation.starts)
+        @Test("Job concurrency: all operations that start work exclude each other", arguments: Operation.starts)
         func matrix(first: Operation) async throws {
             try await withGateway(.longJobs) { gateway in
                 let client = try TLSClient(gateway)
@@ -86,7 +86,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A run is held like a trigger, however its connection is spelled")
+        @Test("Job concurrency: a run is held like a trigger, however its connection is spelled")
         func run() async throws {
             try await withGateway(.longJobs) { gateway in
                 let client = try TLSClient(gateway)
@@ -102,7 +102,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A retry is held like a trigger, by the connection of its job")
+        @Test("Job concurrency: a retry is held like a trigger, by the connection of its job")
         func retry() async throws {
             try await withGateway(.longJobs) { gateway in
                 let client = try TLSClient(gateway)
@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A trigger that the service refuses leaves nothing behind")
+        @Test("Job concurrency: a trigger that the service refuses leaves nothing behind")
         func refusedTrigger() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)

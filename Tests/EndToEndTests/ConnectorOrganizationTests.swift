@@ -9,7 +9,9 @@ extension EndToEnd {
         private static let otherField = "x-gateway-ORGANIZATION:\(TestPolicies.otherOrganization)"
         private static let sources = "/v1/source-connections"
 
-        @Test("The organization is the one that the gateway names", arguments: [field, field.lowercased()])
+        @Test(
+            "ConnectorServer, organization: the organization is the one that the gateway names",
+            arguments: [field, field.lowercased()])
         func named(field: String) async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -26,7 +28,8 @@ extension EndToEnd {
             }
         }
 
-        @Test("Another organization than the path's meets what an absent connection meets")
+        @Test(
+            "ConnectorServer, organization: another organization than the path's meets what an absent connection meets")
         func differing() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -49,7 +52,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Without a gateway the organization of the path counts, and where there is none nobody is served")
+        @Test(
+            "ConnectorServer, organization: without a gateway the organization of the path counts, and where there is none nobody is served"
+        )
         func absent() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -63,7 +68,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A field that says nothing or two things is refused, whatever the path says",
+            "ConnectorServer, organization: a field that says nothing or two things is refused, whatever the path says",
             arguments: [
                 ["X-Gateway-Organization:"], ["X-Gateway-Organization: \t "], [field, field], [field, otherField],
             ], [("GET", Path.state), ("POST", Path.run)])
@@ -80,7 +85,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Errors carry the trace of the request, or one of their own")
+        @Test("ConnectorServer, organization: errors carry the trace of the request, or one of their own")
         func trace() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -99,7 +104,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The health probe is answered, and hides nothing of the service")
+        @Test("ConnectorServer, organization: the health probe is answered, and hides nothing of the service")
         func health() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)

@@ -8,7 +8,7 @@ import Transport
 extension EndToEnd {
     @Suite("Drain and restart")
     struct LifecycleTests {
-        @Test("A drain lets requests in flight finish, closes idle connections and refuses new ones")
+        @Test("Lifecycle: a drain lets requests in flight finish, closes idle connections and refuses new ones")
         func drain() async throws {
             try await withGateway { gateway in
                 let idle = try TLSClient(gateway)
@@ -37,7 +37,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Readiness fails before anything is refused")
+        @Test("Lifecycle: Readiness fails before anything is refused")
         func readiness() async throws {
             var setup = GatewaySetup()
             setup.admin = true
@@ -58,7 +58,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("After a restart the jobs are known, and one that runs still holds its connection")
+        @Test("Lifecycle: after a restart the jobs are known, and one that runs still holds its connection")
         func restart() async throws {
             try await withTestFolder { folder in
                 var setup = GatewaySetup.longJobs

@@ -15,7 +15,9 @@ extension EndToEnd {
             return setup
         }
 
-        @Test("A client that leaves is not given back what it used up, once the upstream may have its request")
+        @Test(
+            "Rate limits: a client that leaves is not given back what it used up, once the upstream may have its request"
+        )
         func leaving() async throws {
             let upstream = try RawUpstream()
             defer { upstream.stopAnswering() }
@@ -34,7 +36,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Beyond the limit there is 429, and Retry-After is the truth")
+        @Test("Rate limits: beyond the limit there is 429, and Retry-After is the truth")
         func retryAfter() async throws {
             try await withGateway(Self.limits(work: #""60/min", burst: 1"#, calls: #""1000/min""#)) { gateway in
                 let client = try TLSClient(gateway)
@@ -58,7 +60,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A 409 uses up calls but no work")
+        @Test("Rate limits: a 409 uses up calls but no work")
         func refund() async throws {
             var setup = Self.limits(work: #""2/day""#, calls: #""6/day""#)
             setup.jobMilliseconds = GatewaySetup.longJobs.jobMilliseconds
@@ -77,7 +79,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Hammering a busy connection meets the limit on calls")
+        @Test("Rate limits: hammering a busy connection meets the limit on calls")
         func hammering() async throws {
             var setup = Self.limits(work: #""100/day""#, calls: #""5/day""#)
             setup.jobMilliseconds = GatewaySetup.longJobs.jobMilliseconds
@@ -91,7 +93,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A request that a limit of work refuses has been a call, and no work")
+        @Test("Rate limits: a request that a limit of work refuses has been a call, and no work")
         func refusedWork() async throws {
             try await withGateway(Self.limits(work: #""1/day""#, calls: #""7/day""#)) { gateway in
                 let client = try TLSClient(gateway)
@@ -110,7 +112,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Of parallel requests no more get through than the limit allows")
+        @Test("Rate limits: of parallel requests no more get through than the limit allows")
         func parallel() async throws {
             try await withGateway(Self.limits(work: #""100/day""#, calls: #""7/day""#)) { gateway in
                 let clients = try (0..<20).map { _ in try TLSClient(gateway) }
@@ -123,7 +125,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Organizations do not use up each other's limits")
+        @Test("Rate limits: organizations do not use up each other's limits")
         func organizations() async throws {
             var setup = GatewaySetup()
             setup.limits = #"starts: { on: ["trigger"], per: "organization", allow: "1/day" },"#
@@ -137,7 +139,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Each family has its own fields, with the time of day at which the limit is whole again")
+        @Test("Rate limits: each family has its own fields, with the time of day at which the limit is whole again")
         func fields() async throws {
             var setup = GatewaySetup()
             setup.limits = #"starts: { on: ["trigger", "run"], per: "token", allow: "1/min" },"#

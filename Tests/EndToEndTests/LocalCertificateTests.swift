@@ -9,7 +9,7 @@ import Testing
 struct LocalCertificateTests {
     private let day = 86_400
 
-    @Test("It is made anew in the last third of its life, by the authority that clients know")
+    @Test("Local certificate: it is made anew in the last third of its life, by the authority that clients know")
     func renewal() async throws {
         try await withTestFolder { folder in
             let state = try StateFolder(path: folder.state)
@@ -34,7 +34,7 @@ struct LocalCertificateTests {
         }
     }
 
-    @Test("A certificate that does not fit its key is made anew")
+    @Test("Local certificate: a certificate that does not fit its key is made anew")
     func tornPair() async throws {
         try await withTestFolder { folder in
             let state = try StateFolder(path: folder.state)

@@ -42,7 +42,7 @@ extension EndToEnd {
         ]
 
         @Test(
-            "What could be read in two ways ends in one error and the end of the connection",
+            "Malformed requests: what could be read in two ways ends in one error and the end of the connection",
             arguments: 0..<smuggling.count)
         func smuggled(index: Int) async throws {
             let (name, bytes, status) = Self.smuggling[index]
@@ -59,7 +59,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("What is too long has a status of its own and ends the connection")
+        @Test("Malformed requests: what is too long has a status of its own and ends the connection")
         func tooLong() async throws {
             try await withGateway { gateway in
                 let long = String(repeating: "x", count: 70_000)
@@ -81,7 +81,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A path that could be read in two ways is refused, and the connection goes on",
+            "Malformed requests: a path that could be read in two ways is refused, and the connection goes on",
             arguments: ["/../state", "//state", "/%2e%2e/state", "/conn%2Fabc/state", "/./state", "/a\\b/state"])
         func ambiguousPath(path: String) async throws {
             try await withGateway { gateway in
@@ -92,7 +92,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A head that does not come to its end gets 408")
+        @Test("Malformed requests: a head that does not come to its end gets 408")
         func slowHead() async throws {
             var setup = GatewaySetup()
             setup.settings = #"timeouts: { head: "1s", bodyProgress: "1s" }"#
@@ -104,7 +104,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A body that does not come to its end gets 408, and nothing is started")
+        @Test("Malformed requests: a body that does not come to its end gets 408, and nothing is started")
         func slowBody() async throws {
             var setup = GatewaySetup()
             setup.settings = #"timeouts: { bodyProgress: "1s" }"#
@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Plain HTTP on the TLS port is told so in plain HTTP")
+        @Test("Malformed requests: plain HTTP on the TLS port is told so in plain HTTP")
         func plainHTTP() async throws {
             try await withGateway { gateway in
                 let outcome = try Tool.run(
@@ -130,7 +130,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("openssl s_client meets TLS 1.3 and 1.2, http/1.1 by ALPN, and nothing older")
+        @Test("Malformed requests: openssl s_client meets TLS 1.3 and 1.2, http/1.1 by ALPN, and nothing older")
         func versions() async throws {
             try await withGateway { gateway in
                 func connect(_ options: String...) throws -> Tool.Outcome {

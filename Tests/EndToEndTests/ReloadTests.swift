@@ -9,7 +9,7 @@ import Testing
 extension EndToEnd {
     @Suite("Reloads under requests")
     struct ReloadTests {
-        @Test("A good policy takes effect between two requests, and none of those under way fails")
+        @Test("Reload: a good policy takes effect between two requests, and none of those under way fails")
         func goodPolicy() async throws {
             try await withGateway { gateway in
                 let before = gateway.policyVersion
@@ -31,7 +31,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A policy with a mistake changes nothing, and is told with its place")
+        @Test("Reload: a policy with a mistake changes nothing, and is told with its place")
         func badPolicy() async throws {
             try await withGateway { gateway in
                 let before = gateway.policyVersion
@@ -53,7 +53,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A token that is taken away is refused on an open connection")
+        @Test("Reload: a token that is taken away is refused on an open connection")
         func revokedToken() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -66,7 +66,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A new certificate meets new connections while open ones go on")
+        @Test("Reload: a new certificate meets new connections while open ones go on")
         func certificate() async throws {
             var setup = GatewaySetup()
             setup.namesCertificate = true
@@ -93,7 +93,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A certificate that does not fit its key changes nothing")
+        @Test("Reload: a certificate that does not fit its key changes nothing")
         func badCertificate() async throws {
             var setup = GatewaySetup()
             setup.namesCertificate = true

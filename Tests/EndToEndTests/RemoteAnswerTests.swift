@@ -6,7 +6,9 @@ extension EndToEnd {
     /// Answers of a remote upstream on their way to the client.
     @Suite("Answers of a remote upstream")
     struct RemoteAnswerTests {
-        @Test("The head of a success is relayed byte for byte, but for what is the connection's and the gateway's")
+        @Test(
+            "Remote response: the head of a success is relayed byte for byte, but for what is the connection's and the gateway's"
+        )
         func golden() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -49,7 +51,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Answers without a body have none, and the connections go on on both sides")
+        @Test("Remote response: answers without a body have none, and the connections go on on both sides")
         func bodiless() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -76,7 +78,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Chunks go on as chunks, with the trailers that may, and to HTTP/1.0 until the end")
+        @Test("Remote response: chunks go on as chunks, with the trailers that may, and to HTTP/1.0 until the end")
         func chunked() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -100,7 +102,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A body that ends with the upstream's connection becomes chunks; one that is cut short is cut for the client"
+            "Remote response: a body that ends with the upstream's connection becomes chunks; one that is cut short is cut for the client"
         )
         func untilClose() async throws {
             try await withRawUpstream { gateway, upstream in
@@ -121,7 +123,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A slow reader holds the upstream back, and gets every byte")
+        @Test("Remote response: a slow reader holds the upstream back, and gets every byte")
         func slowReader() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -143,7 +145,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Interim answers come before the answer, but not for HTTP/1.0")
+        @Test("Remote response: interim answers come before the answer, but not for HTTP/1.0")
         func interim() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -162,7 +164,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Pipelined requests are answered in their order")
+        @Test("Remote response: pipelined requests are answered in their order")
         func pipeline() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -179,7 +181,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that goes away cancels its request, before and within the answer", arguments: [false, true])
+        @Test(
+            "Remote response: a client that goes away cancels its request, before and within the answer",
+            arguments: [false, true])
         func clientGone(isInBody: Bool) async throws {
             try await withRawUpstream { gateway, upstream in
                 var client: TLSClient? = try TLSClient(gateway)
@@ -195,7 +199,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A drain lets a request finish that is with the upstream")
+        @Test("Remote response: a drain lets a request finish that is with the upstream")
         func drain() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -213,7 +217,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Bytes behind an answer end the connection, and are nobody's answer")
+        @Test("Remote response: bytes behind an answer end the connection, and are nobody's answer")
         func surplus() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)

@@ -7,7 +7,9 @@ extension EndToEnd {
     /// What the upstream gets of a request's head.
     @Suite("Heads to a remote upstream")
     struct RemoteHeadTests {
-        @Test("The head is forwarded byte for byte, without what is the connection's and what only the gateway may say")
+        @Test(
+            "Forwarded head: the head is forwarded byte for byte, without what is the connection's and what only the gateway may say"
+        )
         func golden() async throws {
             let upstream = try RawUpstream()
             var setup = GatewaySetup()
@@ -69,7 +71,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("What a trusted proxy says of the client goes on, with the proxy behind it")
+        @Test("Forwarded head: what a trusted proxy says of the client goes on, with the proxy behind it")
         func trustedProxy() async throws {
             try await withRawUpstream(settings: #"trustedProxies: ["127.0.0.0/8"],"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -87,7 +89,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The gateway's credential replaces the client's in every spelling, and stands in no log")
+        @Test("Forwarded head: the gateway's credential replaces the client's in every spelling, and stands in no log")
         func secretCredential() async throws {
             try await withTestFolder { folder in
                 let upstream = try RawUpstream()
@@ -121,7 +123,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A request that has been here before is a loop, and goes no further")
+        @Test("Forwarded head: a request that has been here before is a loop, and goes no further")
         func loop() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)

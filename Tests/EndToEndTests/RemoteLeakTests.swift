@@ -19,7 +19,9 @@ extension EndToEnd {
             (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
         }
 
-        @Test("After exchanges that ended in every way no descriptor is open and no place is taken")
+        @Test(
+            "Remote upstream, leaks: after exchanges that ended in every way no descriptor is open and no place is taken"
+        )
         func descriptors() async throws {
             let settings = #"""
                 connections: { inFlight: 3, queue: 0 }, breaker: { consecutiveFailures: 10000 }, timeouts: { idle: "100ms" },

@@ -5,7 +5,9 @@ extension EndToEnd {
     /// A remote upstream that becomes another one while requests come.
     @Suite("Reloads of a remote upstream")
     struct RemoteReloadTests {
-        @Test("A new URL takes effect under load, and no request fails", arguments: ["127.0.0.1", "localhost"])
+        @Test(
+            "Upstream reload: a new URL takes effect under load, and no request fails",
+            arguments: ["127.0.0.1", "localhost"])
         func newURL(host: String) async throws {
             let upstreams = [try RawUpstream(), try RawUpstream()]
             for upstream in upstreams { upstream.answer { _ in answer() } }
@@ -30,7 +32,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A request that is under way when the upstream changes gets its answer")
+        @Test("Upstream reload: a request that is under way when the upstream changes gets its answer")
         func underWay() async throws {
             let upstreams = [try RawUpstream(), try RawUpstream()]
             var setup = GatewaySetup()
@@ -54,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A secret whose file has changed is sent from then on")
+        @Test("Upstream reload: a secret whose file has changed is sent from then on")
         func newSecret() async throws {
             try await withTestFolder { folder in
                 let upstream = try RawUpstream()

@@ -28,7 +28,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A large upload over a connection that has just been made arrives whole")
+        @Test("Upstream over TLS: a large upload over a connection that has just been made arrives whole")
         func upload() async throws {
             try await withTwo { client, upstream in
                 let size = 4 << 20
@@ -47,7 +47,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A job that runs behind two gateways holds its connection at the first")
+        @Test("Upstream over TLS: a job that runs behind two gateways holds its connection at the first")
         func job() async throws {
             try await withTwo { client, _ in
                 let job = try client.startJob()
@@ -61,7 +61,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("An upstream that somebody else vouches for gets no request")
+        @Test("Upstream over TLS: an upstream that somebody else vouches for gets no request")
         func stranger() async throws {
             try await withTwo(trusts: false) { client, upstream in
                 let refused = try client.call("GET", Path.state)

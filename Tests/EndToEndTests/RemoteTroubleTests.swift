@@ -5,7 +5,7 @@ extension EndToEnd {
     /// Endpoints that fail: what is tried again, what is passed over, and when one is left alone.
     @Suite("A remote upstream in trouble")
     struct RemoteTroubleTests {
-        @Test("A GET on a connection that had died is sent once more, a POST never is")
+        @Test("Upstream failures: a GET on a connection that had died is sent once more, a POST never is")
         func deadConnection() async throws {
             try await withRawUpstream("breaker: { consecutiveFailures: 1 },") { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -39,7 +39,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A refused endpoint is passed over, also by a POST")
+        @Test("Upstream failures: a refused endpoint is passed over, also by a POST")
         func passedOver() async throws {
             let dead = try RawUpstream()
             dead.refuse()
@@ -56,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The breaker opens after failures in a row, and closes when a try succeeds")
+        @Test("Upstream failures: the breaker opens after failures in a row, and closes when a try succeeds")
         func breaker() async throws {
             try await withRawUpstream(#"breaker: { consecutiveFailures: 3, openFor: "200ms" },"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -109,7 +109,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Clients that give up do not let others through to an endpoint that is being tried")
+        @Test("Upstream failures: clients that give up do not let others through to an endpoint that is being tried")
         func abandonedBeside() async throws {
             try await withRawUpstream(#"breaker: { consecutiveFailures: 1, openFor: "50ms" },"#) { gateway, upstream in
                 var first: TLSClient? = try TLSClient(gateway)
@@ -135,7 +135,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Connections that all end at once say nothing about the endpoint")
+        @Test("Upstream failures: Connections that all end at once say nothing about the endpoint")
         func restartedEndpoint() async throws {
             try await withRawUpstream("breaker: { consecutiveFailures: 2 },") { gateway, upstream in
                 let clients = try (0..<4).map { _ in try TLSClient(gateway) }
@@ -156,7 +156,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A failed health check takes an endpoint out, and good ones bring it back")
+        @Test("Upstream failures: a failed health check takes an endpoint out, and good ones bring it back")
         func healthCheck() async throws {
             let upstream = try RawUpstream()
             let isHealthy = Flag(true)
@@ -184,7 +184,8 @@ extension EndToEnd {
             }
         }
 
-        @Test("Beyond the cap requests wait for their turn, and beyond the queue they get 503 at once")
+        @Test(
+            "Upstream failures: beyond the cap requests wait for their turn, and beyond the queue they get 503 at once")
         func cap() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
@@ -210,7 +211,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Who waits too long for a place gets 503, and his place is not lost")
+        @Test("Upstream failures: who waits too long for a place gets 503, and his place is not lost")
         func queueTimeout() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "50ms" },"#
@@ -228,7 +229,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that left while it waited for a place sends nothing upstream")
+        @Test("Upstream failures: a client that left while it waited for a place sends nothing upstream")
         func goneInQueue() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
@@ -252,7 +253,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Two endpoints share the requests by what is under way at them")
+        @Test("Upstream failures: two endpoints share the requests by what is under way at them")
         func balance() async throws {
             let upstreams = [try RawUpstream(), try RawUpstream()]
             var setup = GatewaySetup()

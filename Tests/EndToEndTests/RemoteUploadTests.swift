@@ -12,7 +12,7 @@ extension EndToEnd {
 
         private static let body = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 
-        @Test("A large body of known length arrives as it was sent, while it is sent")
+        @Test("Upload: a large body of known length arrives as it was sent, while it is sent")
         func length() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -33,7 +33,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A chunked body arrives as it was sent, and the connection is used again")
+        @Test("Upload: a chunked body arrives as it was sent, and the connection is used again")
         func chunked() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -56,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A slow upstream slows the client down, and nothing piles up between them")
+        @Test("Upload: a slow upstream slows the client down, and nothing piles up between them")
         func backPressure() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -74,7 +74,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Interim answers during an upload go to the client, and the upload goes on", arguments: [100, 102, 103])
+        @Test(
+            "Upload: interim answers during an upload go to the client, and the upload goes on",
+            arguments: [100, 102, 103])
         func interimAnswer(status: Int) async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -96,7 +98,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("An answer that does not wait for the body reaches a client that has stopped sending")
+        @Test("Upload: an answer that does not wait for the body reaches a client that has stopped sending")
         func earlyAnswerToPause() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -115,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("An upstream that refuses a body and reads no more of it is heard", arguments: [true, false])
+        @Test("Upload: an upstream that refuses a body and reads no more of it is heard", arguments: [true, false])
         func earlyRefusal(isChunked: Bool) async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -134,7 +136,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("An upstream that refuses a body and reads on gets no more of it than was under way")
+        @Test("Upload: an upstream that refuses a body and reads on gets no more of it than was under way")
         func earlyRefusalWhileReading() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -154,7 +156,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that goes away in the middle of its body takes the upstream's connection with it")
+        @Test("Upload: a client that goes away in the middle of its body takes the upstream's connection with it")
         func clientGone() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 var client: TLSClient? = try TLSClient(gateway)
@@ -167,7 +169,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A chunked body beyond its limit is cut off on both sides")
+        @Test("Upload: a chunked body beyond its limit is cut off on both sides")
         func tooLarge() async throws {
             try await withRawUpstream(settings: #"sizes: { body: "100KiB" },"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -179,7 +181,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A malformed chunk is the client's fault, and no end of the body for the upstream")
+        @Test("Upload: a malformed chunk is the client's fault, and no end of the body for the upstream")
         func malformedChunk() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)

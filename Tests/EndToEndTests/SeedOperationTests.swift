@@ -5,7 +5,7 @@ import Testing
 extension EndToEnd {
     @Suite("The nine operations of the seed documents, with curl")
     struct SeedOperationTests {
-        @Test("Refresh starts a job that reads the streams anew")
+        @Test("Seed operations: refresh starts a job that reads the streams anew")
         func refresh() async throws {
             try await withGateway { gateway in
                 let answer = try gateway.curl(
@@ -16,7 +16,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Clear starts a job that erases the streams")
+        @Test("Seed operations: clear starts a job that erases the streams")
         func clear() async throws {
             try await withGateway { gateway in
                 let answer = try gateway.curl("POST", Path.clear, json: #"{"streams":[]}"#)
@@ -26,7 +26,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The state can be read, replaced and read again")
+        @Test("Seed operations: the state can be read, replaced and read again")
         func state() async throws {
             try await withGateway { gateway in
                 #expect(try gateway.curl(Path.state).json("state")?.object != nil)
@@ -41,7 +41,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A job is triggered, listed, read and, once it has ended, refuses to be cancelled")
+        @Test("Seed operations: a job is triggered, listed, read and, once it has ended, refuses to be cancelled")
         func jobs() async throws {
             try await withGateway { gateway in
                 let started = try gateway.curl("POST", Path.jobs, json: trigger())
@@ -58,7 +58,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A running job is cancelled with an empty 204")
+        @Test("Seed operations: a running job is cancelled with an empty 204")
         func cancel() async throws {
             try await withGateway(.longJobs) { gateway in
                 let id = try TLSClient(gateway).startJob()
@@ -72,7 +72,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "A source connection runs under each of its paths",
+            "Seed operations: a source connection runs under each of its paths",
             arguments: [Path.run, Path.run + "/", String(Path.run.dropFirst(3)), Path.run + "?force_full_sync=true"])
         func run(path: String) async throws {
             try await withGateway { gateway in
@@ -84,7 +84,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Both spellings of a trigger's fields are understood; two that disagree are refused")
+        @Test("Seed operations: both spellings of a trigger's fields are understood; two that disagree are refused")
         func spellings() async throws {
             try await withGateway { gateway in
                 let camel = #"{"connectionId":"conn_abc123","jobType":"sync"}"#

@@ -5,7 +5,7 @@ import Testing
 extension EndToEnd {
     @Suite("Requests on one connection")
     struct WireTests {
-        @Test("Pipelined requests are answered in their order, also when one waits for the disk")
+        @Test("Client connection: pipelined requests are answered in their order, also when one waits for the disk")
         func pipelining() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -32,7 +32,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client may change its keys now and then; one that does nothing else is cut")
+        @Test("Client connection: a client may change its keys now and then; one that does nothing else is cut")
         func keyUpdates() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -47,7 +47,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Hundreds of pipelined requests all get their answer")
+        @Test("Client connection: hundreds of pipelined requests all get their answer")
         func manyPipelined() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -57,7 +57,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A request in single bytes is a request")
+        @Test("Client connection: a request in single bytes is a request")
         func singleBytes() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -68,7 +68,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that expects 100 is told to go on before it sends its body")
+        @Test("Client connection: a client that expects 100 is told to go on before it sends its body")
         func expectContinue() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -87,7 +87,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "What the head decides is answered at once, without asking for the body",
+            "Client connection: what the head decides is answered at once, without asking for the body",
             arguments: [
                 (Path.refresh, TestPolicies.Token?.none, 20, 401), (Path.refresh, .reader, 20, 403),
                 ("/nowhere", .full, 20, 404), (Path.refresh, .full, 100_000_000, 413),
@@ -105,7 +105,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A rate limit is told before the body is asked for")
+        @Test("Client connection: a rate limit is told before the body is asked for")
         func expectLimited() async throws {
             var setup = GatewaySetup()
             setup.limits = #"starts: { on: ["trigger"], per: "token", allow: "1/day" },"#
@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A chunked body is read with its extensions, and its trailers are dropped")
+        @Test("Client connection: a chunked body is read with its extensions, and its trailers are dropped")
         func chunked() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -138,7 +138,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A body that nobody read is not taken for the next request")
+        @Test("Client connection: a body that nobody read is not taken for the next request")
         func unreadBody() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -155,7 +155,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("HEAD has the fields of GET and no body")
+        @Test("Client connection: HEAD has the fields of GET and no body")
         func head() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -171,7 +171,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("OPTIONS is answered without a credential")
+        @Test("Client connection: OPTIONS is answered without a credential")
         func options() async throws {
             try await withGateway { gateway in
                 let answer = try gateway.curl(Path.state, "-X", "OPTIONS", token: nil)
@@ -184,7 +184,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("HTTP/1.0 closes after its answer, unless it asked to be kept")
+        @Test("Client connection: HTTP/1.0 closes after its answer, unless it asked to be kept")
         func http10() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -211,7 +211,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("A client that has finished sending still gets its answers")
+        @Test("Client connection: a client that has finished sending still gets its answers")
         func halfClose() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -223,7 +223,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The absolute form of a target is understood")
+        @Test("Client connection: the absolute form of a target is understood")
         func absoluteForm() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)

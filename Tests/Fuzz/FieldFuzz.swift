@@ -58,7 +58,7 @@ private func checkWait(_ value: String) {
     let day = 1...86_400
     for name in ["Retry-After", "RateLimit", "RateLimit-Reset", "X-RateLimit-Reset", "X-RateLimit-Retry-After"] {
         let fields = [(name: name, value: value)]
-        if let told = RetryAfter.told(by: fields, epochSeconds: now) { precondition(day.contains(told)) }
+        if let told = RetryAfter.seconds(in: fields, epochSeconds: now) { precondition(day.contains(told)) }
         if let reset = RetryAfter.limitReset(in: fields, epochSeconds: now) { precondition(day.contains(reset)) }
     }
     if let seconds = HTTPDate.epochSeconds(value, now: Int(now)), value.utf8.first != UInt8(ascii: " ") {

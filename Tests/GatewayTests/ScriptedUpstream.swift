@@ -52,9 +52,9 @@ final class ScriptedUpstream: InProcessUpstream {
 
     var requests: [UpstreamRequest] { state.withLock { $0.requests } }
 
-    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse? { nil }
+    func tryRespond(to request: UpstreamRequest) -> UpstreamResponse? { nil }
 
-    func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+    func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
         let script = state.withLock { state in
             state.requests.append(request)
             return state.script
@@ -68,7 +68,7 @@ final class ScriptedUpstream: InProcessUpstream {
 
     func runningJobs() async throws(UpstreamFailure) -> [RunningJob] {
         let (jobs, isSilent) = state.withLock { ($0.running, $0.isSilent) }
-        if isSilent { throw .answerTimeout }
+        if isSilent { throw .responseTimeout }
         return jobs
     }
 

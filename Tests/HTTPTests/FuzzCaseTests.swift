@@ -23,7 +23,7 @@ struct FuzzCaseTests {
         }
     }
 
-    @Test("A kept head is judged alike however it is cut", arguments: cases("head"))
+    @Test("Fuzz cases: a kept head is judged alike however it is cut", arguments: cases("head"))
     func head(kept: Case) {
         let limits = HeadLimits(targetBytes: 200, headBytes: 1000, fields: 16)
         let whole = HeadOutcome(kept.bytes, limits: limits)
@@ -31,7 +31,7 @@ struct FuzzCaseTests {
         for cut in kept.bytes.indices { #expect(HeadOutcome(kept.bytes, cuts: [cut], limits: limits) == whole) }
     }
 
-    @Test("A kept body is decoded alike however it is cut", arguments: cases("chunked"))
+    @Test("Fuzz cases: a kept body is decoded alike however it is cut", arguments: cases("chunked"))
     func chunked(kept: Case) {
         for keepsTrailers in [false, true] {
             let decoded = { DecodedBody(kept.bytes, cuts: $0, keepsTrailers: keepsTrailers) }
@@ -41,7 +41,7 @@ struct FuzzCaseTests {
         }
     }
 
-    @Test("A kept response head is judged alike however it is cut", arguments: cases("response"))
+    @Test("Fuzz cases: a kept response head is judged alike however it is cut", arguments: cases("response"))
     func response(kept: Case) {
         let limits = HeadLimits(headBytes: 1000, fields: 16)
         for method in [HTTPMethod.get, .head] {
@@ -52,7 +52,7 @@ struct FuzzCaseTests {
         }
     }
 
-    @Test("Kept compressed content fits into its own length and into no less", arguments: cases("inflate"))
+    @Test("Fuzz cases: kept compressed content fits into its own length and into no less", arguments: cases("inflate"))
     func inflate(kept: Case) {
         for coding in [ContentCoding.gzip, .deflate] {
             let content = { Inflate.decode(kept.bytes.span, coding: coding, limit: $0) }
@@ -62,7 +62,7 @@ struct FuzzCaseTests {
         }
     }
 
-    @Test("There are seeds for all")
+    @Test("Fuzz cases: there are seeds for all")
     func seeds() {
         #expect(Self.cases("head").count >= 7)
         #expect(Self.cases("response").count >= 7)

@@ -14,14 +14,14 @@ struct FuzzCaseTests {
         }
     }()
 
-    @Test("What is JSON means the same as JSON5, and what was written is read again", arguments: texts)
+    @Test("Fuzz cases: what is JSON means the same as JSON5, and what was written is read again", arguments: texts)
     func text(bytes: [UInt8]) {
         let lenient = written(bytes, .json5)
         if let strict = written(bytes, .json) { #expect(strict == lenient) }
         if let lenient { #expect(written(lenient, .json) == lenient) }
     }
 
-    @Test("There are seeds")
+    @Test("Fuzz cases: there are seeds")
     func seeds() { #expect(Self.texts.count >= 6) }
 
     private func written(_ bytes: [UInt8], _ syntax: JSONSyntax) -> [UInt8]? {

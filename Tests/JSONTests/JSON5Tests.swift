@@ -4,7 +4,7 @@ import Testing
 @Suite("Reading JSON5")
 struct JSON5Tests {
     @Test(
-        "What JSON5 allows means what its specification says",
+        "JSON5: what JSON5 allows means what its specification says",
         arguments: [
             ("// c\n1", "1"), ("1 // c", "1"), ("1 //", "1"), ("/* c\n* / **/ 1", "1"), ("/**/1/**/", "1"),
             ("// c\r1", "1"), ("// c\u{2028}1", "1"), ("\u{feff}1", "1"), ("\u{a0}\u{b}\u{c}\u{2028}\u{3000}1", "1"),
@@ -33,7 +33,7 @@ struct JSON5Tests {
     }
 
     @Test(
-        "What JSON5 does not allow is refused",
+        "JSON5: what JSON5 does not allow is refused",
         arguments: [
             "", "// only a comment", "[,]", "[1,,2]", "{,}", "{a}", "{a:}", "{a b:1}", "{a-b:1}", "{a.b:1}", "{1a:1}",
             "{10:1}",
@@ -47,7 +47,7 @@ struct JSON5Tests {
         #expect(throws: JSONError.self) { try read(text) }
     }
 
-    @Test("Every RFC 8259 text is JSON5 with the same meaning")
+    @Test("JSON5: every RFC 8259 text is JSON5 with the same meaning")
     func superset() throws {
         let text = #"{"a":[1,-2.5e3,true,false,null,"\u00e9\n\"\\"],"":{}}"#
         var one = JSONWriter()
@@ -57,7 +57,7 @@ struct JSON5Tests {
         #expect(one.bytes == other.bytes)
     }
 
-    @Test("Names in different spellings are the same name")
+    @Test("JSON5: names in different spellings are the same name")
     func duplicates() {
         for text in ["{a:1,'a':2}", "{'a':1,\"\\u0061\":2}", "{a:1,\\u0061:2}"] {
             let error = #expect(throws: JSONError.self) { try read(text) }
@@ -68,7 +68,7 @@ struct JSON5Tests {
         }
     }
 
-    @Test("The range of an unquoted name is the name")
+    @Test("JSON5: the range of an unquoted name is the name")
     func nameRange() throws {
         let value = try read("{ name /* c */ : 0x10 }")
         let member = try #require(value.object?.first)
@@ -77,7 +77,7 @@ struct JSON5Tests {
         #expect(member.value.integer == 16)
     }
 
-    @Test("An unknown word is reported whole")
+    @Test("JSON5: an unknown word is reported whole")
     func words() {
         let error = #expect(throws: JSONError.self) { try read("{a: enabled}") }
         #expect(error?.kind == .unexpected(found: "\"enabled\"", expected: "a value"))

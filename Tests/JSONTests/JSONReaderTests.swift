@@ -3,18 +3,18 @@ import Testing
 
 @Suite("Reading RFC 8259")
 struct JSONReaderTests {
-    @Test("A valid text is read", arguments: validTexts)
+    @Test("JSONReader: a valid text is read", arguments: validTexts)
     func valid(text: String) throws {
         _ = try read(text)
     }
 
-    @Test("A text that RFC 8259 does not allow is refused", arguments: invalidTexts)
+    @Test("JSONReader: a text that RFC 8259 does not allow is refused", arguments: invalidTexts)
     func invalid(text: String) {
         #expect(throws: JSONError.self) { try read(text) }
     }
 
     @Test(
-        "Bytes that are not UTF-8 are refused",
+        "JSONReader: bytes that are not UTF-8 are refused",
         arguments: [
             [0x22, 0xFF, 0x22], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22],
             [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
@@ -27,7 +27,7 @@ struct JSONReaderTests {
         }
     }
 
-    @Test("Every kind of value arrives with its value")
+    @Test("JSONReader: every kind of value arrives with its value")
     func kinds() throws {
         let value = try read(#"{"n":null,"t":true,"f":false,"i":-12,"d":1.5e2,"s":"x","a":[1,"2"],"o":{"k":0}}"#)
         #expect(value["n"]?.isNull == true)
@@ -44,7 +44,7 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "Escapes become their characters",
+        "JSONReader: escapes become their characters",
         arguments: [
             (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
             (#""\u0041\u00e9\u20AC\uD83D\uDE00""#, "A\u{e9}\u{20ac}\u{1F600}"),
@@ -56,7 +56,7 @@ struct JSONReaderTests {
         #expect(value.string.map { Array($0.utf8) } == Array(expected.utf8))
     }
 
-    @Test("Ranges cover a value and its name to the byte")
+    @Test("JSONReader: ranges cover a value and its name to the byte")
     func ranges() throws {
         let text = #" {"ab" : [ 10, "x" ] } "#
         let value = try read(text)
@@ -68,7 +68,7 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "A name that appears twice is refused at any depth, and both places are told",
+        "JSONReader: a name that appears twice is refused at any depth, and both places are told",
         arguments: [
             (#"{"a":1,"a":2}"#, 1..<4, 7..<10),
             (#"[{"b":{"a":1,"c":2,"a":3}}]"#, 7..<10, 19..<22),
@@ -88,14 +88,14 @@ struct JSONReaderTests {
         #expect(other == SourceRange(first))
     }
 
-    @Test("Names that only look alike are not the same name")
+    @Test("JSONReader: names that only look alike are not the same name")
     func lookalikes() throws {
         let value = try read("{\"\u{e9}\":1,\"e\u{301}\":2,\"\u{212A}\":3,\"K\":4}")
         #expect(value["K"]?.integer == 4)
         #expect(value["e\u{301}"]?.integer == 2)
     }
 
-    @Test("Nesting is refused beyond the limit, and only there")
+    @Test("JSONReader: nesting is refused beyond the limit, and only there")
     func depth() throws {
         let limits = JSONLimits(depth: 3)
         _ = try JSONValue.read(Array("[[[1]]]".utf8).span, limits: limits)
@@ -106,7 +106,9 @@ struct JSONReaderTests {
         #expect(error == JSONError(kind: .tooDeep(limit: 3), range: SourceRange(3..<4)))
     }
 
-    @Test("A million brackets end at the depth limit, not on the stack", arguments: ["[", "{\"a\":", "[{\"a\":"])
+    @Test(
+        "JSONReader: a million brackets end at the depth limit, not on the stack",
+        arguments: ["[", "{\"a\":", "[{\"a\":"])
     func bomb(unit: String) {
         let text = String(repeating: unit, count: 1_000_000)
         let error = #expect(throws: JSONError.self) {
@@ -115,7 +117,7 @@ struct JSONReaderTests {
         #expect(error?.kind == .tooDeep(limit: 512))
     }
 
-    @Test("More values than the limit are refused")
+    @Test("JSONReader: more values than the limit are refused")
     func count() throws {
         _ = try JSONValue.read(Array("[1,2,3]".utf8).span, limits: JSONLimits(values: 4))
         let error = #expect(throws: JSONError.self) {
@@ -124,7 +126,7 @@ struct JSONReaderTests {
         #expect(error?.kind == .tooManyValues(limit: 4))
     }
 
-    @Test("A text cut off anywhere is refused", arguments: [JSONSyntax.json, .json5])
+    @Test("JSONReader: a text cut off anywhere is refused", arguments: [JSONSyntax.json, .json5])
     func everyCut(syntax: JSONSyntax) throws {
         let bytes = Array(#"{"a":[1.5e3,true,null,"x\u00e9\n",{"b":-0}]}"#.utf8)
         _ = try JSONValue.read(bytes.span, as: syntax)
@@ -133,7 +135,7 @@ struct JSONReaderTests {
         }
     }
 
-    @Test("No mutated byte traps the reader", arguments: [JSONSyntax.json, .json5])
+    @Test("JSONReader: no mutated byte traps the reader", arguments: [JSONSyntax.json, .json5])
     func everyMutation(syntax: JSONSyntax) throws {
         let original = Array(#"{'a':[1.5e3,0x1F,tru\u0065,"\uD83D\uDE00\x41",{$b:-0,},/**/],//"#.utf8)
         for index in original.indices {
@@ -153,7 +155,7 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "A mistake is reported where it is",
+        "JSONReader: a mistake is reported where it is",
         arguments: [
             ("{\"a\" 1}", JSONError.Kind.unexpected(found: "\"1\"", expected: "\":\""), 5..<6),
             ("[1 2]", .unexpected(found: "\"2\"", expected: "\",\" or \"]\""), 3..<4),
@@ -174,7 +176,7 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "Numbers keep their digits and know whether they are integers",
+        "JSONReader: numbers keep their digits and know whether they are integers",
         arguments: [
             ("0", 0 as Int64?, 0.0), ("-0", 0, 0), ("9223372036854775807", .max, 9.223372036854775807e18),
             ("-9223372036854775808", .min, -9.223372036854775808e18),
@@ -192,7 +194,7 @@ struct JSONReaderTests {
         #expect(number.double == double)
     }
 
-    @Test("Names are told apart by their bytes, however many combining marks they have")
+    @Test("JSONReader: names are told apart by their bytes, however many combining marks they have")
     func marks() throws {
         // Putting these marks in order, as `==` and the hash of a String do, would take minutes.
         let marks = String(repeating: "\u{315}\u{300}", count: 50_000)

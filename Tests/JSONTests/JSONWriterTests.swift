@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Writing JSON")
 struct JSONWriterTests {
-    @Test("Commas stand between siblings and nowhere else")
+    @Test("JSONWriter: commas stand between siblings and nowhere else")
     func commas() {
         var writer = JSONWriter(into: Array("> ".utf8))
         writer.beginObject()
@@ -27,7 +27,7 @@ struct JSONWriterTests {
     }
 
     @Test(
-        "Characters are escaped where they must be",
+        "JSONWriter: characters are escaped where they must be",
         arguments: [
             ("plain", #""plain""#), ("\"\\/", #""\"\\/""#), ("\n\r\t\u{8}\u{c}", #""\n\r\t\b\f""#),
             ("\u{0}\u{1f}\u{7f}", #""\u0000\u001f\u007f""#), ("\u{e9}\u{2028}\u{1F600}", "\"\u{e9}\u{2028}\u{1F600}\""),
@@ -41,7 +41,7 @@ struct JSONWriterTests {
         #expect(text(writer) == json)
     }
 
-    @Test("Every character survives a round trip")
+    @Test("JSONWriter: every character survives a round trip")
     func roundTrip() throws {
         var string = ""
         for value in [
@@ -55,14 +55,14 @@ struct JSONWriterTests {
         #expect(read.string.map { Array($0.utf8) } == Array(string.utf8))
     }
 
-    @Test("Bytes that are not UTF-8 are replaced, never passed on")
+    @Test("JSONWriter: bytes that are not UTF-8 are replaced, never passed on")
     func invalidUTF8() throws {
         var writer = JSONWriter()
         writer.string(utf8: ([0x61, 0xFF, 0x62] as [UInt8]).span)
         #expect(text(writer) == "\"a\u{fffd}b\"")
     }
 
-    @Test("Integers of every width are written in full")
+    @Test("JSONWriter: integers of every width are written in full")
     func integers() {
         var writer = JSONWriter()
         writer.beginArray()
@@ -75,7 +75,7 @@ struct JSONWriterTests {
     }
 
     @Test(
-        "Numbers are JSON numbers",
+        "JSONWriter: numbers are JSON numbers",
         arguments: [
             (0.0, "0"), (-1.5, "-1.5"), (1e21, "1e+21"), (3, "3"), (0.1, "0.1"), (.infinity, "null"), (.nan, "null"),
         ])
@@ -87,7 +87,7 @@ struct JSONWriterTests {
     }
 
     @Test(
-        "A value that was read is written as it was",
+        "JSONWriter: a value that was read is written as it was",
         arguments: [#"{"a":[1e400,9007199254740993,-0.0,"x",null,true]}"#, "[[],{}]"])
     func valueRoundTrip(json: String) throws {
         var writer = JSONWriter()
@@ -101,7 +101,7 @@ struct SourceTextTests {
     private let source = SourceText(name: "a.json5", bytes: Array("{\r\n  \"\u{e9}\": x,\n\n}".utf8))
 
     @Test(
-        "Columns count characters from 1",
+        "JSON lines: columns count characters from 1",
         arguments: [
             (0, 1, 1), (3, 2, 1), (5, 2, 3), (6, 2, 4), (8, 2, 5), (9, 2, 6), (14, 3, 1), (15, 4, 1), (16, 4, 2),
             (99, 4, 2), (-1, 1, 1),
@@ -110,7 +110,7 @@ struct SourceTextTests {
         #expect(source.position(of: offset) == SourcePosition(line: line, column: column))
     }
 
-    @Test("A line comes without its end")
+    @Test("JSON lines: a line comes without its end")
     func lines() {
         #expect((0...5).map { source.line($0) } == ["", "{", "  \"\u{e9}\": x,", "", "}", ""])
     }

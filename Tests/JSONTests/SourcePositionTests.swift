@@ -9,7 +9,7 @@ struct SourcePositionTests {
         String(repeating: "0123456789\n", count: 100), "short\n" + String(repeating: "ab\u{E9}", count: 400) + "\nlast",
     ]
 
-    @Test("Each offset has the line and column that counting from the start finds", arguments: texts)
+    @Test("SourcePosition: each offset has the line and column that counting from the start finds", arguments: texts)
     func positions(text: String) {
         let source = SourceText(name: "text", bytes: Array(text.utf8))
         var (line, column) = (1, 1)
@@ -23,7 +23,7 @@ struct SourcePositionTests {
         }
     }
 
-    @Test("Steps are whole characters, forth and back, and end with the range")
+    @Test("SourcePosition: steps are whole characters, forth and back, and end with the range")
     func steps() {
         let source = SourceText(name: "text", bytes: Array("a\u{E9}\u{1F600}z".utf8))
         let whole = 0..<source.bytes.count

@@ -9,7 +9,8 @@ struct JournalFileWriterTests {
         try JournalContents.read("leases.journal", from: disk.killed())?.records.map { Array($0) }
     }
 
-    @Test("A compaction that fails before the new file has its name is put off, and no request fails")
+    @Test(
+        "JournalFileWriter: a compaction that fails before the new file has its name is put off, and no request fails")
     func failedCompaction() throws {
         let disk = MemoryDisk()
         var queue = JournalState(minCompaction: 100)
@@ -41,12 +42,12 @@ struct JournalFileWriterTests {
         }
     }
 
-    @Test("After a failed append only a new file is written to")
+    @Test("JournalFileWriter: after a failed append only a new file is written to")
     func failedAppend() throws {
         let disk = MemoryDisk()
         var writer = JournalFileWriter(disk: disk, name: "leases.journal") { 1 }
-        let whole = JournalState.Step(records: [], image: [1: [1, 2]], needsImage: true, position: 1)
-        let more = JournalState.Step(records: [[3]], image: nil, needsImage: false, position: 2)
+        let whole = JournalState.Step(records: [], snapshot: [1: [1, 2]], needsSnapshot: true, position: 1)
+        let more = JournalState.Step(records: [[3]], snapshot: nil, needsSnapshot: false, position: 2)
         try writer.write(whole)
         try writer.write(more)
         #expect(try records(disk) == [[1, 2], [3]])
@@ -59,7 +60,7 @@ struct JournalFileWriterTests {
         #expect(try records(disk) == [[1, 2], [3]])
     }
 
-    @Test("A disk that hangs does not make the journal grow without bound, and loses nothing")
+    @Test("JournalFileWriter: a disk that hangs does not make the journal grow without bound, and loses nothing")
     func overflow() throws {
         var queue = JournalState(minCompaction: 1 << 20)
         queue.ended(queue.beginStep(), succeeded: true, fileBytes: 0)
@@ -74,7 +75,7 @@ struct JournalFileWriterTests {
         queue.mend()
         #expect(queue.hasWork)
         let whole = queue.beginStep()
-        #expect(whole.image == [1: frame] && whole.records.isEmpty)
+        #expect(whole.snapshot == [1: frame] && whole.records.isEmpty)
         _ = queue.remove(1, [2])
         queue.ended(whole, succeeded: true, fileBytes: frame.count)
         #expect(queue.isAvailable && queue.isDurable(last) && queue.beginStep().records == [[2]])

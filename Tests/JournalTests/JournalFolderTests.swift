@@ -5,7 +5,7 @@ import Transport
 
 @Suite("Journal in a folder of this machine")
 struct JournalFolderTests {
-    @Test("A file is created, goes on after a torn write, is renamed and removed")
+    @Test("JournalFolder: a file is created, goes on after a torn write, is renamed and removed")
     func life() throws {
         let path = "\(NSTemporaryDirectory())/journal-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -42,7 +42,7 @@ struct JournalFolderTests {
         #expect(throws: SystemError.self) { try short.contents(of: "c") }
     }
 
-    @Test("The frames of a file are found up to what is torn or damaged")
+    @Test("JournalFolder: the frames of a file are found up to what is torn or damaged")
     func beginning() {
         var file = JournalHeader(salt: 3).encoded()
         for record in [[1], [2, 2], [3, 3, 3]] as [[UInt8]] {

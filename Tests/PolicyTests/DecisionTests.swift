@@ -75,7 +75,7 @@ struct DecisionTests {
         case headerDenied, otherHeaderDenied, ambiguousCredential, ambiguousOrganization, insufficientScope
     }
 
-    @Test("Each refusal is reached, and only by what it is for", arguments: Row.allCases)
+    @Test("Decision: each refusal is reached, and only by what it is for", arguments: Row.allCases)
     func refusals(row: Row) throws {
         let thing = Self.thing
         let found: Refusal?
@@ -123,7 +123,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("A refusal tells its family, route and principal as far as they are known")
+    @Test("Decision: a refusal tells its family, route and principal as far as they are known")
     func facts() {
         #expect(refusal("GET", "/nowhere")?.route == nil)
         #expect(refusal("GET", "/v1/sources/c")?.family == .airweave)
@@ -132,7 +132,7 @@ struct DecisionTests {
         #expect(refusal("POST", Self.thing, credential(3))?.route?.id == "write")
     }
 
-    @Test("The first check that fails is the answer: route, credential, organization, scope")
+    @Test("Decision: the first check that fails is the answer: route, credential, organization, scope")
     func order() {
         guard case .noRoute = refusal("GET", "/nowhere", .malformed),
             case .unauthenticated = refusal("POST", "/v1/organizations/org_b/things/c", credential(99)),
@@ -144,7 +144,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("A grant tells everything the next stages need")
+    @Test("Decision: a grant tells everything the next stages need")
     func grants() throws {
         let grant = try grant("POST", Self.thing, credential(2), now: testNow + 300)
         #expect(grant.route.id == "write" && grant.route.lease?.name == "sync" && grant.needsConnection)
@@ -157,7 +157,7 @@ struct DecisionTests {
         #expect(reading.limits.map(\.name) == ["all"] && !reading.needsConnection)
     }
 
-    @Test("A public route asks nobody, and has no limits")
+    @Test("Decision: a public route asks nobody, and has no limits")
     func publicRoute() throws {
         for credential in [Credential.missing, .malformed, credential(99), credential(1)] {
             let grant = try grant("HEAD", "/open", credential)
@@ -170,7 +170,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("OPTIONS needs no credential")
+    @Test("Decision: OPTIONS needs no credential")
     func options() {
         guard case .options("GET, HEAD, POST, OPTIONS", .aitronos) = set.decide("OPTIONS", Self.thing) else {
             Issue.record("\(set.decide("OPTIONS", Self.thing))")
@@ -178,7 +178,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("A token of several organizations acts for the one that is named, in the path or in the header")
+    @Test("Decision: a token of several organizations acts for the one that is named, in the path or in the header")
     func severalOrganizations() throws {
         #expect(try grant("GET", Self.thing, credential(5)).organization?.id == "org_a")
         #expect(try grant("GET", "/v1/organizations/org_b/things/c", credential(5)).organization?.id == "org_b")
@@ -195,13 +195,13 @@ struct DecisionTests {
         #expect(refusal("GET", "/v1/organizations/org_/things/c", credential(1)) != nil)
     }
 
-    @Test("A token counts up to the second in which it expires")
+    @Test("Decision: a token counts up to the second in which it expires")
     func expiry() throws {
         #expect(try grant("GET", Self.thing, credential(4), now: testNow + 9).principal?.expiresAt == testNow + 10)
         #expect(refusal("GET", Self.thing, credential(4), now: testNow + 10) != nil)
     }
 
-    @Test("A plan changes limits, and an override does until it ends")
+    @Test("Decision: a plan changes limits, and an override does until it ends")
     func limits() throws {
         let plan = try grant("GET", "/v1/organizations/org_b/things/c", credential(6))
         #expect(plan.limits.map(\.mode) == [.observe])
@@ -217,7 +217,7 @@ struct DecisionTests {
         #expect(try slow(120) === set.limits[1])
     }
 
-    @Test("A digest has 32 bytes, and every one of them counts")
+    @Test("Decision: a digest has 32 bytes, and every one of them counts")
     func digests() throws {
         #expect(digest(of: [UInt8](repeating: 1, count: 31)) == nil)
         #expect(digest(of: [UInt8](repeating: 1, count: 33)) == nil)

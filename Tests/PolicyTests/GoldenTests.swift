@@ -11,7 +11,7 @@ struct GoldenTests {
     private static let folder = repository.appendingPathComponent("Tests/PolicyTests/Golden")
     private static let separator = "----------\n"
 
-    @Test("What is found in a golden file is what it says", arguments: try goldenNames())
+    @Test("Diagnostics: what is found in a golden file is what it says", arguments: try goldenNames())
     func golden(name: String) throws {
         let url = Self.folder.appendingPathComponent(name)
         let text = try String(contentsOf: url, encoding: .utf8)
@@ -25,7 +25,7 @@ struct GoldenTests {
         }
     }
 
-    @Test("Each code has its golden file", arguments: DiagnosticCode.allCases)
+    @Test("Diagnostics: each code has its golden file", arguments: DiagnosticCode.allCases)
     func covered(code: DiagnosticCode) throws {
         let url = Self.folder.appendingPathComponent("\(code.rawValue).golden")
         let text = try String(contentsOf: url, encoding: .utf8)
@@ -33,13 +33,13 @@ struct GoldenTests {
         #expect(expected.contains("[\(code.rawValue)]\n"))
     }
 
-    @Test("Each code and its fix are in the README of the policies", arguments: DiagnosticCode.allCases)
+    @Test("Diagnostics: each code and its fix are in the README of the policies", arguments: DiagnosticCode.allCases)
     func documented(code: DiagnosticCode) throws {
         let readme = try String(contentsOf: repository.appendingPathComponent("policies/README.md"), encoding: .utf8)
         #expect(readme.contains("| `\(code.rawValue)` |"))
     }
 
-    @Test("A finding never shows what stands in the place of a hash")
+    @Test("Diagnostics: a finding never shows what stands in the place of a hash")
     func secrets() throws {
         let text = """
             { organizations: { org_a: { plan: "x", tokens: { a: { sha256: "gw_secret", scopes: ["y"] } } } } }
@@ -53,7 +53,7 @@ struct GoldenTests {
     }
 
     @Test(
-        "A finding never shows a token, whatever it stands for",
+        "Diagnostics: a finding never shows a token, whatever it stands for",
         arguments: [
             "{ organizations: { o: { tokens: { a: { token: \"TOKEN\" } } } } }",
             "{ organizations: { o: { tokens: { \"TOKEN\": {} } } } }", "{ TOKEN: {} }",
@@ -76,7 +76,7 @@ struct GoldenTests {
         }
     }
 
-    @Test("What is starred is found in linear time", .timeLimit(.minutes(1)))
+    @Test("Diagnostics: what is starred is found in linear time", .timeLimit(.minutes(1)))
     func linear() {
         let token = #" { token: "cgw_xxxxxxxxxxxxxxxxxxxxxxxxxx", scopes: "s" },"#
         let tokens = (0..<8000).map { " t\($0):" + token }.joined()
@@ -89,7 +89,8 @@ struct GoldenTests {
     }
 
     @Test(
-        "A file in UTF-16 is told to be one", arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian])
+        "Diagnostics: a file in UTF-16 is told to be one",
+        arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian])
     func utf16(encoding: String.Encoding) throws {
         let bytes = Array(try #require("{ routes: {} }".data(using: encoding)))
         let load = PolicySet.load(files: [PolicyFile(name: "a.json5", bytes: bytes)], sha256: stubHash, now: testNow)
@@ -101,7 +102,7 @@ struct GoldenTests {
         #expect(syntax.map(\.help) == [["the file is encoded in UTF-16: save it as UTF-8"]])
     }
 
-    @Test("Thousands of overrides are judged in linear time", .timeLimit(.minutes(1)))
+    @Test("Diagnostics: thousands of overrides are judged in linear time", .timeLimit(.minutes(1)))
     func overrides() {
         let overrides = (0..<8000).map { number in
             let time = String(format: "2027-01-01T%02d:%02d:%02dZ", number / 3600, number / 60 % 60, number % 60)
@@ -120,7 +121,7 @@ struct GoldenTests {
         #expect(warnings.map(\.code) == [.burstStays])
     }
 
-    @Test("The caret stays below its character behind tabs, wide characters and in endless lines")
+    @Test("Diagnostics: the caret stays below its character behind tabs, wide characters and in endless lines")
     func carets() throws {
         let long = "{ \(String(repeating: " ", count: 500))\u{e9}\u{e9}: { }, \(String(repeating: " ", count: 500)) }"
         for text in ["{\t\u{e9}\u{e9}: {} }", long] {

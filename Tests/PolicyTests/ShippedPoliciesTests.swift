@@ -18,7 +18,7 @@ struct ShippedPoliciesTests {
         self.set = set
     }
 
-    @Test("They load without a finding")
+    @Test("Shipped policies: they load without a finding")
     func clean() throws {
         switch PolicySet.load(files: try shippedFiles(), sha256: stubHash, now: testNow) {
         case .loaded(let set, let warnings):
@@ -29,12 +29,14 @@ struct ShippedPoliciesTests {
         }
     }
 
-    @Test("Their gateway section repeats the defaults")
+    @Test("Shipped policies: their gateway section repeats the defaults")
     func defaults() {
         #expect(set.settings == GatewaySettings())
     }
 
-    @Test("Each operation of the API has its name, with and without a slash at the end", arguments: shippedOperations)
+    @Test(
+        "Shipped policies: each operation of the API has its name, with and without a slash at the end",
+        arguments: shippedOperations)
     func operations(request: String, operation: String) throws {
         let parts = request.split(separator: " ").map(String.init)
         for path in [parts[1], parts[1] + "/"] where path != "//" {
@@ -47,7 +49,7 @@ struct ShippedPoliciesTests {
         }
     }
 
-    @Test("Every operation that starts work is limited and takes a lease")
+    @Test("Shipped policies: every operation that starts work is limited and takes a lease")
     func starts() throws {
         let starts = Set([
             "jobs.trigger", "jobs.retry", "connections.refresh", "connections.clear", "source_connections.run",
@@ -64,7 +66,7 @@ struct ShippedPoliciesTests {
         }
     }
 
-    @Test("What starts work excludes everything else that changes the connection")
+    @Test("Shipped policies: what starts work excludes everything else that changes the connection")
     func conflicts() throws {
         let matrix = set.concurrency
         let state = try #require(matrix.kind(named: "state"))
@@ -76,7 +78,7 @@ struct ShippedPoliciesTests {
         #expect(state.lifetime == .request)
     }
 
-    @Test("What Airweave says instead of 409 becomes 409, on the run only")
+    @Test("Shipped policies: what Airweave says instead of 409 becomes 409, on the run only")
     func alreadyRunning() throws {
         let rules = try #require(set.routes.routes.first { $0.id == "source_connections.run" }).errors
         let detail = "Cannot start new sync: a sync job is already running"
@@ -91,7 +93,7 @@ struct ShippedPoliciesTests {
     }
 
     @Test(
-        "What nginx has against the gateway's TLS is no mistake of a client's, on every route",
+        "Shipped policies: what nginx has against the gateway's TLS is no mistake of a client's, on every route",
         arguments: [
             "No required SSL certificate was sent", "The SSL certificate error",
             "The plain HTTP request was sent to HTTPS port",
@@ -105,7 +107,8 @@ struct ShippedPoliciesTests {
         }
     }
 
-    @Test("The paths at which the gateway asks about jobs are in the routes, and are those of the API")
+    @Test(
+        "Shipped policies: the paths at which the gateway asks about jobs are in the routes, and are those of the API")
     func jobPaths() throws {
         let job = try #require(set.routes.path(showing: .job, family: .aitronos, near: ""))
         #expect(job.path(organization: "org_xyz789", job: "job_1") == "\(connectors)/jobs/job_1")
@@ -118,7 +121,7 @@ struct ShippedPoliciesTests {
         #expect(showing == ["jobs.list", "jobs.read", "source_connections.jobs"])
     }
 
-    @Test("The upstream block that is commented out is one of defaults")
+    @Test("Shipped policies: the upstream block that is commented out is one of defaults")
     func upstreamExample() throws {
         let file = try #require(try shippedFiles().first { $0.name == "policies/gateway.json5" })
         // The block ends before the blank line; what is still commented out in it stays so.
@@ -143,7 +146,7 @@ struct ShippedPoliciesTests {
         #expect(expected.tls.clientCertificate != nil && expected.tls.authorities != nil)
     }
 
-    @Test("Errors of the Airweave routes are told apart, also where no route is found")
+    @Test("Shipped policies: errors of the Airweave routes are told apart, also where no route is found")
     func families() {
         for path in ["/v1/source-connections/a/run", "/source-connections", "/v1/source-connections/x/y/z"] {
             guard case .refuse(let refusal) = set.decide("GET", path) else { continue }

@@ -36,7 +36,7 @@ extension ConnectorService {
         }
         guard isRead else { return nil }
         switch route.operation {
-        case .jobs: return try JobList(request, store).tryAnswer()
+        case .jobs: return try JobList(request, store).tryRespond()
         case .job:
             let job = try job(request.jobID, request)
             return ok { $0.job(job) }

@@ -21,7 +21,7 @@ struct JobList: Sendable {
     }
 
     /// `nil` where that would take too long for others.
-    func tryAnswer() -> ConnectorResponse? {
+    func tryRespond() -> ConnectorResponse? {
         histories.reduce(0) { $0 + $1.count } <= Self.maxJobsFromMemory ? answer() : nil
     }
 

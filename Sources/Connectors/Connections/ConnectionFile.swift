@@ -21,7 +21,7 @@ struct ConnectionFile {
         var file = ConnectionFile(text: SourceText(name: name, bytes: bytes), stateDirectory: stateDirectory)
         let root: JSONValue
         do { root = try JSONValue.read(bytes.span, as: .json5, limits: JSONLimits(values: 10_000_000)) } catch {
-            file.note(error.message, error.range)
+            file.addError(error.message, error.range)
             throw Refusal(description: file.mistakes.joined(separator: "\n"))
         }
         let definitions = file.connections(root)
@@ -29,14 +29,14 @@ struct ConnectionFile {
         return definitions
     }
 
-    private mutating func note(_ message: String, _ range: SourceRange) {
+    private mutating func addError(_ message: String, _ range: SourceRange) {
         mistakes.append("\(text.name):\(text.position(of: range.lowerBound)): error: \(message)")
     }
 
     private mutating func connections(_ root: JSONValue) -> [ConnectionDefinition] {
         check(root, ["connections"])
         guard let list = root["connections"]?.array else {
-            note("\"connections\" must be a list of connections", root["connections"]?.range ?? root.range)
+            addError("\"connections\" must be a list of connections", root["connections"]?.range ?? root.range)
             return []
         }
         var seen: Set<ConnectionKey> = []
@@ -44,12 +44,12 @@ struct ConnectionFile {
         return list.compactMap { value in
             guard let definition = connection(value) else { return nil }
             guard seen.insert(definition.key).inserted else {
-                note("the connection \"\(definition.key.id)\" is defined twice in its organization", value.range)
+                addError("the connection \"\(definition.key.id)\" is defined twice in its organization", value.range)
                 return nil
             }
             // Two jobs at once would write the same files.
             if !folders.insert(definition.destinationFolder).inserted {
-                note(
+                addError(
                     "another connection has this destination folder already", value["destination"]?.range ?? value.range
                 )
             }
@@ -62,7 +62,7 @@ struct ConnectionFile {
         guard value.object != nil, let id = name("id", of: value), let organization = name("organization", of: value)
         else { return nil }
         let family = choice("family", of: value, ConnectionDefinition.Family.self, default: .aitronos)
-        if family == .airweave, !id.isUUID { note("the id of an airweave connection must be a UUID", value.range) }
+        if family == .airweave, !id.isUUID { addError("the id of an airweave connection must be a UUID", value.range) }
         let source = value["source"] ?? value
         check(value["source"], ["folder", "format"])
         check(value["destination"], ["folder"])
@@ -80,12 +80,14 @@ struct ConnectionFile {
 
     private mutating func streams(_ value: JSONValue) -> [StreamDefinition] {
         guard let members = value["streams"]?.object else {
-            note("\"streams\" must be an object of streams", value["streams"]?.range ?? value.range)
+            addError("\"streams\" must be an object of streams", value["streams"]?.range ?? value.range)
             return []
         }
         return members.map { member in
             check(member.value, ["cursor", "key"])
-            if !member.name.isPlainName { note("a stream's name may have letters, digits, _ and -", member.nameRange) }
+            if !member.name.isPlainName {
+                addError("a stream's name may have letters, digits, _ and -", member.nameRange)
+            }
             return StreamDefinition(
                 name: member.name, cursorField: text("cursor", of: member.value),
                 keyField: text("key", of: member.value))
@@ -100,14 +102,14 @@ struct ConnectionFile {
             if let count = rows.integer, count > 0, count <= 100_000_000 {
                 pace.rowsPerSecond = Int(count)
             } else {
-                note("\"rowsPerSecond\" must be a positive integer", rows.range)
+                addError("\"rowsPerSecond\" must be a positive integer", rows.range)
             }
         }
         if let minimum = value["minimumSeconds"] {
             if let seconds = minimum.double, seconds >= 0, seconds <= 3600 {
                 pace.minimumMilliseconds = Int64(seconds * 1000)
             } else {
-                note("\"minimumSeconds\" must be a number from 0 to 3600", minimum.range)
+                addError("\"minimumSeconds\" must be a number from 0 to 3600", minimum.range)
             }
         }
         return pace
@@ -117,25 +119,25 @@ struct ConnectionFile {
 extension ConnectionFile {
     private mutating func check(_ value: JSONValue?, _ names: [String]) {
         guard let value else { return }
-        guard let members = value.object else { return note("this must be an object", value.range) }
+        guard let members = value.object else { return addError("this must be an object", value.range) }
         for member in members where !names.contains(member.name) {
-            note("unknown name \"\(member.name)\"; known are \(names.joined(separator: ", "))", member.nameRange)
+            addError("unknown name \"\(member.name)\"; known are \(names.joined(separator: ", "))", member.nameRange)
         }
     }
 
     private mutating func text(_ name: String, of value: JSONValue) -> String? {
         guard let member = value[name] else { return nil }
-        if member.string == nil { note("\"\(name)\" must be a string", member.range) }
+        if member.string == nil { addError("\"\(name)\" must be a string", member.range) }
         return member.string
     }
 
     private mutating func name(_ name: String, of value: JSONValue) -> String? {
         guard let text = text(name, of: value) else {
-            if value[name] == nil { note("\"\(name)\" is missing", value.range) }
+            if value[name] == nil { addError("\"\(name)\" is missing", value.range) }
             return nil
         }
         guard text.isPlainName else {
-            note("\"\(name)\" may have letters, digits, _ and -, at most 128", value[name]?.range ?? value.range)
+            addError("\"\(name)\" may have letters, digits, _ and -, at most 128", value[name]?.range ?? value.range)
             return nil
         }
         return text
@@ -143,7 +145,7 @@ extension ConnectionFile {
 
     private mutating func folder(in value: JSONValue, _ connection: JSONValue, _ name: String) -> String? {
         guard let folder = text("folder", of: value), !folder.isEmpty else {
-            note("\"\(name)\" must be an object with a \"folder\"", connection[name]?.range ?? connection.range)
+            addError("\"\(name)\" must be an object with a \"folder\"", connection[name]?.range ?? connection.range)
             return nil
         }
         return folder.hasPrefix("/") ? folder : "\(stateDirectory)/\(folder)"
@@ -155,7 +157,7 @@ extension ConnectionFile {
         guard let member = value[name] else { return standard }
         if let choice = member.string.flatMap({ Value(rawValue: $0) }) { return choice }
         let words = Value.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
-        note("\"\(name)\" must be \(words)", member.range)
+        addError("\"\(name)\" must be \(words)", member.range)
         return standard
     }
 }

@@ -50,7 +50,7 @@ struct JournalWriter {
             try file.synchronize()
             return true
         } catch {
-            warn("the journal cannot be written, changes are answered with 503: \(error)")
+            warn("the journal cannot be written, changes get 503: \(error)")
             // Not only before the next write: a crash now must not find the refused records.
             try? settle()
             return false

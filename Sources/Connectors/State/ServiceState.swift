@@ -20,7 +20,7 @@ struct ServiceState: Sendable {
     private var indexes: [ConnectionKey: Int] = [:]
     private(set) var entries: [Entry] = []
     private var indexesOfOrganization: [String: [Int]] = [:]
-    private var jobPlaces: [String: (entry: Int, sequence: Int)] = [:]
+    private var jobLocations: [String: (entry: Int, sequence: Int)] = [:]
     private let endedJobsKept: Int
 
     init(_ definitions: [ConnectionDefinition], endedJobsKept: Int) {
@@ -48,11 +48,11 @@ struct ServiceState: Sendable {
 
     /// A job of a defined connection of `organization`, and that connection.
     func job(_ id: String, of organization: String) -> (job: Job, entry: Int)? {
-        guard let place = jobPlaces[id.isUUID ? id.lowercased() : id],
-            let job = entries[place.entry].jobs[place.sequence],
-            job.connection.organization == organization, entries[place.entry].definition != nil
+        guard let location = jobLocations[id.isUUID ? id.lowercased() : id],
+            let job = entries[location.entry].jobs[location.sequence],
+            job.connection.organization == organization, entries[location.entry].definition != nil
         else { return nil }
-        return (job, place.entry)
+        return (job, location.entry)
     }
 }
 
@@ -62,12 +62,12 @@ extension ServiceState {
         switch record {
         case .job(let job): apply(job)
         case .cancel(let id, let time):
-            guard let place = jobPlaces[id] else { return }
-            entries[place.entry].update(place.sequence) { $0.cancelRequested(at: time) }
+            guard let location = jobLocations[id] else { return }
+            entries[location.entry].update(location.sequence) { $0.cancelRequested(at: time) }
         case .position(let key, let stream, let position):
-            entries[place(of: key)].positions[stream] = position
+            entries[location(of: key)].positions[stream] = position
         case .cursors(let key, let state):
-            let index = place(of: key)
+            let index = location(of: key)
             entries[index].cursors = state
             entries[index].renderedCursors = state.rendered()
         }
@@ -75,18 +75,18 @@ extension ServiceState {
 
     /// The status of a job of any organization.
     func status(ofJob id: String) -> Job.Status? {
-        jobPlaces[id].flatMap { entries[$0.entry].jobs[$0.sequence]?.status }
+        jobLocations[id].flatMap { entries[$0.entry].jobs[$0.sequence]?.status }
     }
 
     private mutating func apply(_ job: Job) {
-        guard let place = jobPlaces[job.id] else {
-            let index = place(of: job.connection)
-            jobPlaces[job.id] = (index, entries[index].jobs.append(job))
+        guard let location = jobLocations[job.id] else {
+            let index = location(of: job.connection)
+            jobLocations[job.id] = (index, entries[index].jobs.append(job))
             if !job.status.isEnd { entries[index].activeJob = entries[index].jobs.all.last }
-            for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobPlaces[forgotten] = nil }
+            for forgotten in entries[index].jobs.trim(to: endedJobsKept) { jobLocations[forgotten] = nil }
             return
         }
-        entries[place.entry].update(place.sequence) { current in
+        entries[location.entry].update(location.sequence) { current in
             var job = job
             job.keepCancelRequest(of: current)
             current = job
@@ -96,14 +96,14 @@ extension ServiceState {
 
     /// Shows what a running job has moved, before it is committed.
     mutating func show(_ counters: Job.Counters, of id: String) {
-        guard let place = jobPlaces[id] else { return }
-        entries[place.entry].update(place.sequence) { job in
+        guard let location = jobLocations[id] else { return }
+        entries[location.entry].update(location.sequence) { job in
             job.show(counters)
             return true
         }
     }
 
-    private mutating func place(of key: ConnectionKey) -> Int {
+    private mutating func location(of key: ConnectionKey) -> Int {
         if let index = indexes[key] { return index }
         indexes[key] = entries.count
         entries.append(Entry(key: key, definition: nil))

@@ -156,7 +156,7 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(417, "EXPECTATION_FAILED", "The expectation cannot be met.", "Send only `Expect: 100-continue`.")
         case .misdirectedRequest:
             ErrorEntry(
-                421, "MISDIRECTED_REQUEST", "This server does not answer for the requested host.", retry: true,
+                421, "MISDIRECTED_REQUEST", "This server does not serve the requested host.", retry: true,
                 "Open a new connection for this host.")
         case .validationError:
             ErrorEntry(
@@ -171,8 +171,8 @@ package enum ErrorCode: CaseIterable, Sendable {
                 "Send fewer or shorter headers.")
         case .clientClosedRequest:
             ErrorEntry(
-                499, "CLIENT_CLOSED_REQUEST", "The client closed the connection before the answer came.",
-                "None: the answer is seen in the log only.")
+                499, "CLIENT_CLOSED_REQUEST", "The client closed the connection before the response.",
+                "None: only the log shows this response.")
         case .requestFailed: ErrorEntry(400, "REQUEST_FAILED", "The request failed.", "Correct the request.")
 
         case .internalError:
@@ -183,7 +183,8 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(501, "NOT_IMPLEMENTED", "The method is not implemented.", "Use a method of the API.")
         case .badGateway:
             ErrorEntry(
-                502, "BAD_GATEWAY", "The connector service could not be reached or gave no valid answer.", retry: true,
+                502, "BAD_GATEWAY", "The connector service could not be reached or gave no valid response.",
+                retry: true,
                 "For a write, read the state first: the work may have begun.")
         case .serviceUnavailable:
             ErrorEntry(
@@ -191,7 +192,7 @@ package enum ErrorCode: CaseIterable, Sendable {
                 "Try again after `Retry-After`.")
         case .gatewayTimeout:
             ErrorEntry(
-                504, "GATEWAY_TIMEOUT", "The connector service did not answer in time.", retry: true,
+                504, "GATEWAY_TIMEOUT", "The connector service did not respond in time.", retry: true,
                 "For a write, read the state first: the work may have begun.")
         case .versionNotSupported:
             ErrorEntry(505, "HTTP_VERSION_NOT_SUPPORTED", "The HTTP version is not supported.", "Use HTTP/1.1.")

@@ -10,7 +10,7 @@ extension Failure {
         case .headTimeout: "the head did not come in time"
         case .bodyTimeout: "the body did not come in time"
         case .bodyIncomplete: "the body ended early"
-        case .clientGone: "the client closed the connection before the answer"
+        case .clientGone: "the client closed the connection before the response"
         case .bodyTooLarge(let limit): "the body is longer than \(limit) bytes"
         case .invalidJSON(let reason, let offset): "\(reason), at byte \(offset)"
         case .invalidField(let name, let reason): "\(name): \(reason)"

@@ -43,11 +43,11 @@ package struct NormalizedError {
     private static func wait(
         _ status: Int, _ error: UpstreamErrorResponse, _ rule: ErrorRule?, _ epochSeconds: Int64
     ) -> Int? {
-        let told = RetryAfter.told(by: error.fields, epochSeconds: epochSeconds)
+        let requested = RetryAfter.seconds(in: error.fields, epochSeconds: epochSeconds)
         let isBusy = status == 429 || status == 503
         let reset = isBusy ? RetryAfter.limitReset(in: error.fields, epochSeconds: epochSeconds) : nil
         let usual = isBusy ? (status == 429 ? 1 : 2) : nil
-        return told ?? reset ?? rule?.replacement.retryAfterSeconds.map { max(1, $0) } ?? usual
+        return requested ?? reset ?? rule?.replacement.retryAfterSeconds.map { max(1, $0) } ?? usual
     }
 }
 

@@ -4,7 +4,7 @@ internal import HTTP
 /// How long an upstream asks its clients to wait, in the one form that all of them understand: whole seconds, at least one.
 package enum RetryAfter {
     /// What `Retry-After` says; `nil` where there is none, or none that can be read.
-    package static func told(by fields: [(name: String, value: String)], epochSeconds now: Int64) -> Int? {
+    package static func seconds(in fields: [(name: String, value: String)], epochSeconds now: Int64) -> Int? {
         for field in fields where field.name.spells("retry-after") {
             if let seconds = seconds(field.value, epochSeconds: now) { return seconds }
         }

@@ -77,8 +77,8 @@ struct UpstreamErrorParser: Equatable {
     }
 
     /// The members of problem details (RFC 9457, section 3), its extensions among them.
-    private mutating func adoptProblem(_ root: JSONValue, except told: [String]) {
-        let own = told + ["status", "code", "upstream"]
+    private mutating func adoptProblem(_ root: JSONValue, except used: [String]) {
+        let own = used + ["status", "code", "upstream"]
         for member in root.object ?? [] where !own.contains(where: member.name.hasSameBytes(as:)) {
             // This type says that the status says it all (section 4.2.1).
             let isVoid = member.value.isNull || member.value.string?.hasSameBytes(as: "about:blank") == true
@@ -131,14 +131,15 @@ struct UpstreamErrorParser: Equatable {
     /// `{"loc":["body","streams"],"msg":"field required"}`, `{"body.streams":"field required"}` or a text.
     private static func message(of error: JSONValue) -> String? {
         if let text = error.string { return text }
-        let told = error["msg"]?.string ?? error["message"]?.string ?? error["detail"]?.string ?? error["title"]?.string
-        guard let told else {
+        let message =
+            error["msg"]?.string ?? error["message"]?.string ?? error["detail"]?.string ?? error["title"]?.string
+        guard let message else {
             guard let first = error.object?.first, let text = first.value.string ?? first.value.array?.first?.string
             else { return nil }
             return first.name.isEmpty ? text : "\(first.name): \(text)"
         }
         let path = (error["loc"]?.array ?? []).compactMap { $0.string ?? $0.integer.map(String.init) }
-        return path.isEmpty ? told : "\(path.joined(separator: ".")): \(told)"
+        return path.isEmpty ? message : "\(path.joined(separator: ".")): \(message)"
     }
 
     /// All but `upstream`: that name is for what policy lets through.

@@ -23,7 +23,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     /// The connection ended before the answer began.
     case closed
     /// The head did not come in time, or the endpoint took no more of the request.
-    case answerTimeout
+    case responseTimeout
     /// Not an HTTP response, or one whose framing contradicts itself. Also the answer to a question about a job that does not
     /// show the job.
     case invalidResponse
@@ -45,7 +45,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
     /// The upstream did not say in time which connection a job is on, so the request about that job was not sent.
-    case jobUnanswered
+    case jobLookupFailed
     /// This machine has no descriptors or ports left.
     case localExhaustion
     /// The upstream in this process failed; or no route tells where a remote one shows a job.
@@ -55,10 +55,10 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     package var status: Int {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .localExhaustion: 503
-        case .nameTimeout, .connectTimeout, .answerTimeout, .bodyTimeout, .totalTimeout: 504
+        case .nameTimeout, .connectTimeout, .responseTimeout, .bodyTimeout, .totalTimeout: 504
         case .nameNotFound, .connectionRefused, .unreachable, .certificate, .tls, .tlsAlert, .closed, .invalidResponse,
             .headTooLarge, .unexpectedUpgrade, .tooManyInterim, .truncated, .invalidBody, .loop, .credentialRefused,
-            .jobUnanswered, .internalFailure:
+            .jobLookupFailed, .internalFailure:
             502
         }
     }
@@ -77,7 +77,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .tls: "tls_protocol_error"
         case .tlsAlert: "tls_alert_received"
         case .closed: "connection_terminated"
-        case .answerTimeout, .totalTimeout, .jobUnanswered: "http_response_timeout"
+        case .responseTimeout, .totalTimeout, .jobLookupFailed: "http_response_timeout"
         case .invalidResponse, .tooManyInterim: "http_protocol_error"
         case .headTooLarge: "http_response_header_section_size"
         case .unexpectedUpgrade: "http_upgrade_failed"
@@ -94,10 +94,10 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     package var mayHaveBegunWork: Bool {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .nameNotFound, .nameTimeout, .connectionRefused, .unreachable,
-            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .jobUnanswered,
+            .connectTimeout, .certificate, .tls, .tlsAlert, .loop, .credentialRefused, .jobLookupFailed,
             .localExhaustion:
             false
-        case .closed, .answerTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
+        case .closed, .responseTimeout, .invalidResponse, .headTooLarge, .unexpectedUpgrade, .tooManyInterim,
             .truncated, .bodyTimeout, .totalTimeout, .invalidBody, .internalFailure:
             true
         }
@@ -117,17 +117,17 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         case .certificate: "the certificate is not trusted"
         case .tls: "the TLS handshake failed"
         case .tlsAlert: "the TLS handshake was refused"
-        case .closed: "the connection ended before the answer"
-        case .answerTimeout: "the answer did not come in time"
-        case .jobUnanswered: "the upstream did not say which connection the job is on"
-        case .invalidResponse: "the answer is not valid HTTP"
-        case .headTooLarge: "the head of the answer is too large"
+        case .closed: "the connection ended before the response"
+        case .responseTimeout: "the response did not come in time"
+        case .jobLookupFailed: "the upstream did not say which connection the job is on"
+        case .invalidResponse: "the response is not valid HTTP"
+        case .headTooLarge: "the head of the response is too large"
         case .unexpectedUpgrade: "the upstream switched protocols unasked"
-        case .tooManyInterim: "there are too many interim answers"
-        case .truncated: "the answer ended early"
-        case .bodyTimeout: "the answer stopped halfway"
-        case .totalTimeout: "the answer did not end in time"
-        case .invalidBody: "the framing of the answer is damaged"
+        case .tooManyInterim: "there are too many interim responses"
+        case .truncated: "the response ended early"
+        case .bodyTimeout: "the response stopped halfway"
+        case .totalTimeout: "the response did not end in time"
+        case .invalidBody: "the framing of the response is damaged"
         case .loop: "the request has already passed through this gateway"
         case .credentialRefused: "the gateway's credential was refused"
         case .localExhaustion: "this machine has no descriptors or ports left"

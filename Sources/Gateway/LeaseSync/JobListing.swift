@@ -8,12 +8,12 @@ internal import Policy
 /// are not on it.
 struct JobListing {
     /// What to do after a page.
-    enum Next: Equatable { case ask, end }
+    enum Next: Equatable { case request, end }
 
     /// The jobs of the connection, in the order of the list. If `wanted` was found, it is the last.
     private(set) var jobs: [JobPayload] = []
     /// Why the list does not prove that there are no other jobs; `nil` if it does.
-    private(set) var doubt: DoubtfulAnswer?
+    private(set) var doubt: DoubtfulResponse?
 
     private let lease: PolledLease
     private let wanted: String?
@@ -24,7 +24,7 @@ struct JobListing {
     private var total: Int?
     private var pages = 0
     /// A longer page was asked for, because a full one came from a family without offsets.
-    private var hasAskedForMore = false
+    private var hasRequestedMore = false
     /// The longer page had nothing new: the upstream limits how long a page is.
     private var isCapped = false
     /// The length of a page that came twice, while the list is asked for once more with a limit below that.
@@ -46,10 +46,10 @@ struct JobListing {
     }
 
     /// The query parameters of the next page.
-    var place: String { offset == 0 ? "limit=\(limit)" : "limit=\(limit)&offset=\(offset)" }
+    var page: String { offset == 0 ? "limit=\(limit)" : "limit=\(limit)&offset=\(offset)" }
 
     /// No page came, for this reason.
-    mutating func failed(_ doubt: DoubtfulAnswer) { self.doubt = doubt }
+    mutating func failed(_ doubt: DoubtfulResponse) { self.doubt = doubt }
 
     mutating func received(_ page: JobList) -> Next {
         pages += 1
@@ -68,7 +68,7 @@ struct JobListing {
         guard page.unreadable == 0, !isForeign else { return doubted() }
         switch rest(after: page, new: new.count) {
         case .none: return .end
-        case .some where pages < Self.maxPages: return .ask
+        case .some where pages < Self.maxPages: return .request
         case .some, .unknown: return doubted()
         }
     }
@@ -80,7 +80,7 @@ struct JobListing {
         offset += page.count
         // A page below the limit shows that the upstream has pages, so the repeated one may be only the first.
         if let repeated { return page.count < repeated ? .unknown : .none }
-        if asksForMore(after: page) { return .some }
+        if needsNextPage(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }
         if page.goesOn == true { return new > 0 ? .some : .unknown }
         if total != nil, page.count < limit { return .none }
@@ -103,11 +103,11 @@ struct JobListing {
     }
 
     /// Whether the list is to be asked for again, longer.
-    private mutating func asksForMore(after page: JobList) -> Bool {
-        guard lease.family == .airweave, !hasAskedForMore, page.count >= Self.pageLength, page.goesOn != false,
+    private mutating func needsNextPage(after page: JobList) -> Bool {
+        guard lease.family == .airweave, !hasRequestedMore, page.count >= Self.pageLength, page.goesOn != false,
             total != seen.count, !goesBack(page)
         else { return false }
-        hasAskedForMore = true
+        hasRequestedMore = true
         (limit, offset) = (Self.maxPage, 0)
         return true
     }
@@ -124,7 +124,7 @@ struct JobListing {
     /// started may be anywhere: that order counts only if the lease's job has started, or if the page has the greatest
     /// length.
     private func goesBack(_ page: JobList) -> Bool {
-        // A job that is started again keeps its place among the old ones.
+        // A job that is started again keeps its page among the old ones.
         guard !lease.origin.mayRestart else { return false }
         if goesBack(page.jobs.map(\.createdAt)) { return true }
         guard lease.job?.startedAt != nil || page.count >= Self.maxPage else { return false }

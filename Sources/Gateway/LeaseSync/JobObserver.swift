@@ -3,11 +3,11 @@ internal import Policy
 /// What the gateway knows of the jobs of an upstream on other machines: from answers that pass by, and by asking.
 final class JobObserver: Sendable {
     let leases: LeaseTable
-    let questions: JobStatusClient
+    let statusClient: JobStatusClient
 
-    init(leases: LeaseTable, questions: JobStatusClient) {
+    init(leases: LeaseTable, statusClient: JobStatusClient) {
         self.leases = leases
-        self.questions = questions
+        self.statusClient = statusClient
     }
 
     /// Longer answers say nothing about the job that they started.
@@ -34,34 +34,34 @@ final class JobObserver: Sendable {
     ) async throws(UpstreamFailure) -> String? {
         let id = ConnectionID.canonical(text.utf8.span)
         if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
-        guard let path = questions.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
-        let answer: InternalResponse
-        do throws(UpstreamFailure) { answer = try await questions.questions.ask(path, for: organization) } catch {
+        guard let path = statusClient.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
+        let response: InternalResponse
+        do throws(UpstreamFailure) { response = try await statusClient.requests.get(path, for: organization) } catch {
             // The question took too long, not the request: the client must not hear that its work may have begun.
-            throw error.status == 504 ? .jobUnanswered : error
+            throw error.status == 504 ? .jobLookupFailed : error
         }
-        switch answer.status {
+        switch response.status {
         case 200...299:
-            guard let job = JobPayload.read(answer.body.span), job.id == id, let connection = job.connection else {
+            guard let job = JobPayload.read(response.body.span), job.id == id, let connection = job.connection else {
                 throw .invalidResponse
             }
             return connection
         // Malformed, unknown, or known no more.
         case 400, 404, 410, 422: return nil
         case 401, 403, 407: throw .credentialRefused
-        case 429, 500...: throw .jobUnanswered
+        case 429, 500...: throw .jobLookupFailed
         default: throw .invalidResponse
         }
     }
 
     /// The moment to hand to `observed`, taken before the request goes upstream; `nil` where there is nothing to observe.
-    func momentToObserve(_ route: Route) -> LeaseMoment? {
-        route.jobStatus == nil || leases.isEmpty ? nil : leases.moment()
+    func revisionToObserve(_ route: Route) -> LeaseRevision? {
+        route.jobStatus == nil || leases.isEmpty ? nil : leases.revision()
     }
 
     /// A successful answer to a GET passes by on its way to a client of `organization`.
     func observed(
-        _ body: Span<UInt8>, _ route: Route, organization: String, askedAt moment: LeaseMoment, now: Int64
+        _ body: Span<UInt8>, _ route: Route, organization: String, asOf revision: LeaseRevision, now: Int64
     ) {
         guard let shown = route.jobStatus, body.count <= Self.maxBytesInPassing, !leases.isEmpty else { return }
         let jobs: [JobPayload]
@@ -72,11 +72,11 @@ final class JobObserver: Sendable {
         for job in jobs {
             guard let connection = job.connection else { continue }
             let key = LeaseKey(organization: organization, connection: connection)
-            leases.jobShown(key, job.job(type: "", location: nil), askedAt: moment, now: now)
+            leases.jobShown(key, job.job(type: "", location: nil), asOf: revision, now: now)
         }
     }
 
     private func location(of job: JobPayload, _ key: LeaseKey, _ family: RouteFamily, near start: String) -> String? {
-        questions.path(.job, family, start, key.organization, key.connection, job.spelling)
+        statusClient.path(.job, family, start, key.organization, key.connection, job.spelling)
     }
 }

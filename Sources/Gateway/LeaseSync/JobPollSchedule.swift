@@ -12,12 +12,12 @@ enum JobStatus: Equatable, Sendable {
     /// A list of many connections' jobs did not show it, which proves nothing.
     case notListed
     /// No answer, or one that proves nothing.
-    case unknown(DoubtfulAnswer)
+    case unknown(DoubtfulResponse)
 
     var isJob: Bool { if case .job = self { true } else { false } }
 
     /// Why it proves nothing; for `unknown` only.
-    var doubt: DoubtfulAnswer? { if case .unknown(let doubt) = self { doubt } else { nil } }
+    var doubt: DoubtfulResponse? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }
 
 /// Which lease is asked about when, and what an answer is worth: the rules of ``RemoteLeaseReconciler``, without sockets or clock.
@@ -27,39 +27,39 @@ enum JobStatus: Equatable, Sendable {
 /// refused a request come first, then those that have been due longest. Where many are due, one list is asked for all of
 /// them.
 struct JobPollSchedule {
-    private struct Watch {
+    private struct Poll {
         var state: LeaseState
         /// When the state became known, which is not before it began.
         let since: Instant
         var due: Instant
         var delay = JobPollSchedule.firstDelay
         /// When the question that is under way was asked.
-        var askedAt: Instant?
+        var polledAt: Instant?
         /// That question is for a list of many leases, which may take long.
         var isInList = false
         /// When the last question was asked.
-        var lastAskedAt: Instant?
+        var lastPolledAt: Instant?
         /// Somebody was refused because of the lease since the last question.
         var isAwaited = false
         /// A list of many connections' jobs did not show its job: it is asked about alone.
-        var isAskedAlone = false
+        var isPolledAlone = false
 
         /// A lease that somebody waits for is asked about alone, even while a list for it is under way.
-        var canBeAsked: Bool { askedAt == nil || (isInList && isAwaited) }
+        var canBePolled: Bool { polledAt == nil || (isInList && isAwaited) }
         /// From this time on the request cannot be at work any more, and a list without its job is believed.
         var believesFrom: Instant
         /// When the question was asked that was the first not to find the job.
         var missingSince: Instant?
         /// When the question was asked that was the first to find no job that runs.
         var idleSince: Instant?
-        var isOverdueTold = false
+        var isOverdueReported = false
     }
 
     /// A lease to ask about, and its place in the order of its organization.
     private struct Ready {
         let lease: PolledLease
         let isAwaited: Bool
-        let isAskedAlone: Bool
+        let isPolledAlone: Bool
         let due: Instant
 
         static func < (one: Ready, other: Ready) -> Bool {
@@ -68,18 +68,18 @@ struct JobPollSchedule {
         }
     }
 
-    private struct Question: Hashable {
+    private struct PollID: Hashable {
         let serial: UInt64
-        let askedAt: Instant
+        let polledAt: Instant
     }
 
-    private var watches: [UInt64: Watch] = [:]
+    private var polls: [UInt64: Poll] = [:]
     /// The leases to ask about, by organization; the next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
     /// A waiter stands for one turn of an organization; which of its leases gets the turn is decided when it comes.
     private var shares = FairShares<String>(capacity: JobPollSchedule.maxQuestions, maxWaiting: .max)
     private var turns: [String: Int] = [:]
-    private var underWay: [Question: ShareSlot] = [:]
+    private var underWay: [PollID: ShareSlot] = [:]
 
     /// Questions that may be under way at once.
     static let maxQuestions = 32
@@ -101,35 +101,35 @@ struct JobPollSchedule {
 
     /// Forgets everything: there are no leases.
     mutating func removeAll() {
-        watches.removeAll()
+        polls.removeAll()
         ready.removeAll()
     }
 
     /// Takes note of the leases there are. Returns those that last for their request only, once that cannot be at work any
     /// more.
-    mutating func note(_ leases: [PolledLease], now: Instant) -> [PolledLease] {
-        var kept: [UInt64: Watch] = [:]
+    mutating func record(_ leases: [PolledLease], now: Instant) -> [PolledLease] {
+        var kept: [UInt64: Poll] = [:]
         kept.reserveCapacity(leases.count)
         ready.removeAll(keepingCapacity: true)
         var ended: [PolledLease] = []
         for lease in leases {
-            let known = watches[lease.serial]
-            var watch = known.flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, after: known, now)
-            if lease.isAwaited { watch.isAwaited = true }
-            if watch.isAwaited {
-                watch.due = min(watch.due, watch.lastAskedAt.map { $0 + Self.awaitedDelay } ?? watch.due)
+            let known = polls[lease.serial]
+            var poll = known.flatMap { $0.state == lease.state ? $0 : nil } ?? first(of: lease, after: known, now)
+            if lease.isAwaited { poll.isAwaited = true }
+            if poll.isAwaited {
+                poll.due = min(poll.due, poll.lastPolledAt.map { $0 + Self.awaitedDelay } ?? poll.due)
             }
-            kept[lease.serial] = watch
+            kept[lease.serial] = poll
             if lease.lifetime == .request {
-                if watch.believesFrom <= now { ended.append(lease) }
-            } else if watch.canBeAsked, watch.due <= now {
+                if poll.believesFrom <= now { ended.append(lease) }
+            } else if poll.canBePolled, poll.due <= now {
                 ready[lease.key.organization, default: []].append(
                     Ready(
-                        lease: lease, isAwaited: watch.isAwaited, isAskedAlone: watch.isAskedAlone || !lease.isListed,
-                        due: watch.due))
+                        lease: lease, isAwaited: poll.isAwaited, isPolledAlone: poll.isPolledAlone || !lease.isListed,
+                        due: poll.due))
             }
         }
-        watches = kept
+        polls = kept
         for organization in ready.keys {
             ready[organization]?.sort(by: <)
             queue(organization)
@@ -159,12 +159,12 @@ struct JobPollSchedule {
             }
             queue(organization)
             for lease in leases {
-                watches[lease.serial]?.askedAt = now
-                watches[lease.serial]?.lastAskedAt = now
-                watches[lease.serial]?.isAwaited = false
-                watches[lease.serial]?.isInList = leases.count > 1
+                polls[lease.serial]?.polledAt = now
+                polls[lease.serial]?.lastPolledAt = now
+                polls[lease.serial]?.isAwaited = false
+                polls[lease.serial]?.isInList = leases.count > 1
             }
-            if let double = underWay.updateValue(slot, forKey: Question(serial: first.serial, askedAt: now)) {
+            if let double = underWay.updateValue(slot, forKey: PollID(serial: first.serial, polledAt: now)) {
                 shares.give(1, of: double)
             }
             return leases
@@ -175,13 +175,13 @@ struct JobPollSchedule {
     /// The first lease to ask about, with those that the same list may show.
     private mutating func takeReady(of organization: String) -> [PolledLease] {
         while let first = ready[organization]?.popLast() {
-            guard watches[first.lease.serial]?.canBeAsked ?? false else { continue }
+            guard polls[first.lease.serial]?.canBePolled ?? false else { continue }
             // Somebody waits: a question about this lease alone says most, and is answered soonest.
-            if first.isAwaited || first.isAskedAlone { return [first.lease] }
+            if first.isAwaited || first.isPolledAlone { return [first.lease] }
             func isShown(_ other: Ready) -> Bool {
-                !other.isAskedAlone && other.lease.family == first.lease.family
+                !other.isPolledAlone && other.lease.family == first.lease.family
                     && other.lease.origin.pathStart == first.lease.origin.pathStart
-                    && watches[other.lease.serial]?.askedAt == nil
+                    && polls[other.lease.serial]?.polledAt == nil
             }
             let others = ready[organization]?.filter(isShown).suffix(Self.maxListed - 1) ?? []
             guard others.count >= Self.minListed - 1 else { return [first.lease] }
@@ -193,8 +193,8 @@ struct JobPollSchedule {
     }
 
     /// The watch of a lease whose state is new; `known` is its watch from the state before.
-    private func first(of lease: PolledLease, after known: Watch?, _ now: Instant) -> Watch {
-        let sent = (lease.sentAt ?? now) + (lease.origin.answerTimeout ?? .zero) + Self.settlingTime
+    private func first(of lease: PolledLease, after known: Poll?, _ now: Instant) -> Poll {
+        let sent = (lease.sentAt ?? now) + (lease.origin.responseTimeout ?? .zero) + Self.settlingTime
         let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
@@ -204,7 +204,7 @@ struct JobPollSchedule {
             case .draining: now
             case .reserved, .held: now + Self.firstDelay
             }
-        return Watch(state: lease.state, since: now, due: due, believesFrom: believesFrom)
+        return Poll(state: lease.state, since: now, due: due, believesFrom: believesFrom)
     }
 
     /// What to make of an answer.
@@ -219,60 +219,60 @@ struct JobPollSchedule {
     /// The questions under way, and those that wait, by organization.
     var usage: [ShareUsage] { shares.usage }
 
-    /// The question about `lease` was asked at `askedAt` and is answered. `jitter` is about 1.
+    /// The question about `lease` was asked at `polledAt` and is answered. `jitter` is about 1.
     mutating func answered(
-        _ lease: PolledLease, _ answer: JobStatus, askedAt: Instant, now: Instant, jitter: Double
+        _ lease: PolledLease, _ status: JobStatus, polledAt: Instant, now: Instant, jitter: Double
     ) -> Action {
-        if let slot = underWay.removeValue(forKey: Question(serial: lease.serial, askedAt: askedAt)) {
+        if let slot = underWay.removeValue(forKey: PollID(serial: lease.serial, polledAt: polledAt)) {
             shares.give(1, of: slot)
         }
         // The lease may have ended, or become another thing, meanwhile.
-        guard var watch = watches[lease.serial], watch.state == lease.state, watch.askedAt == askedAt else {
+        guard var poll = polls[lease.serial], poll.state == lease.state, poll.polledAt == polledAt else {
             return .nothing
         }
-        defer { watches[lease.serial] = watch }
-        watch.askedAt = nil
-        watch.due = now + watch.delay * jitter
-        if lease.state == .uncertain, now < watch.believesFrom { watch.due = min(watch.due, watch.believesFrom) }
-        if answer == .notListed {
-            watch.isAskedAlone = true
-            watch.due = now
+        defer { polls[lease.serial] = poll }
+        poll.polledAt = nil
+        poll.due = now + poll.delay * jitter
+        if lease.state == .uncertain, now < poll.believesFrom { poll.due = min(poll.due, poll.believesFrom) }
+        if status == .notListed {
+            poll.isPolledAlone = true
+            poll.due = now
             return .nothing
         }
-        watch.delay = min(watch.delay * 1.5, Self.maxDelay)
-        switch (answer, lease.state) {
+        poll.delay = min(poll.delay * 1.5, Self.maxDelay)
+        switch (status, lease.state) {
         case (.job(let job), .held), (.job(let job), .draining):
-            watch.missingSince = nil
+            poll.missingSince = nil
             return .shown(job)
         case (.notFound, .held), (.notFound, .draining):
-            guard let since = watch.missingSince else {
-                watch.missingSince = askedAt
+            guard let since = poll.missingSince else {
+                poll.missingSince = polledAt
                 return .nothing
             }
-            return askedAt >= since + Self.missingTime ? .vanished : .nothing
-        case (.jobs(let jobs), .uncertain) where askedAt >= watch.since + Self.settlingTime:
-            let isConfirmed = watch.idleSince.map { askedAt >= $0 + Self.confirmingTime } ?? false
-            return .resolve(jobs, mayFree: askedAt >= watch.believesFrom && (!lease.isAccepted || isConfirmed))
+            return polledAt >= since + Self.missingTime ? .vanished : .nothing
+        case (.jobs(let jobs), .uncertain) where polledAt >= poll.since + Self.settlingTime:
+            let isConfirmed = poll.idleSince.map { polledAt >= $0 + Self.confirmingTime } ?? false
+            return .resolve(jobs, mayFree: polledAt >= poll.believesFrom && (!lease.isAccepted || isConfirmed))
         case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _), (.notListed, _): return .nothing
         }
     }
 
     /// What came of a verdict to resolve.
-    mutating func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, askedAt: Instant, now: Instant) {
+    mutating func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, polledAt: Instant, now: Instant) {
         switch resolution {
         case .idle:
-            guard let watch = watches[lease.serial], askedAt >= watch.believesFrom else { return }
-            if watch.idleSince == nil { watches[lease.serial]?.idleSince = askedAt }
-            watches[lease.serial]?.due = now + Self.confirmingTime
-        case .open, .held, .freed: watches[lease.serial]?.idleSince = nil
+            guard let poll = polls[lease.serial], polledAt >= poll.believesFrom else { return }
+            if poll.idleSince == nil { polls[lease.serial]?.idleSince = polledAt }
+            polls[lease.serial]?.due = now + Self.confirmingTime
+        case .open, .held, .freed: polls[lease.serial]?.idleSince = nil
         }
     }
 
     /// The leases that have become too old to be believed since the last call, and how many there are in all.
     mutating func overdue(_ leases: [PolledLease], epochMilliseconds: Int64) -> (new: [PolledLease], count: Int) {
         let old = leases.filter { epochMilliseconds - $0.since >= Self.overdueMilliseconds }
-        let new = old.filter { !(watches[$0.serial]?.isOverdueTold ?? true) }
-        for lease in new { watches[lease.serial]?.isOverdueTold = true }
+        let new = old.filter { !(polls[$0.serial]?.isOverdueReported ?? true) }
+        for lease in new { polls[lease.serial]?.isOverdueReported = true }
         return (new, old.count)
     }
 }

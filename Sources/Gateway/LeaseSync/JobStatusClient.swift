@@ -16,28 +16,31 @@ package typealias JobPath =
 /// it. The list must be complete, see ``JobListing``. That there is no such path, or that the gateway may not look, proves
 /// nothing.
 struct JobStatusClient: Sendable {
-    let questions: any InternalRequesting
+    let requests: any InternalRequesting
     let path: JobPath
 
     /// Asks how far the lease's job is; while its job is not known, asks for all jobs of the connection.
-    func ask(about lease: PolledLease) async -> JobStatus {
+    func poll(_ lease: PolledLease) async -> JobStatus {
         do throws(UpstreamFailure) {
-            return if let job = lease.job { try await ask(for: job, of: lease) } else {
-                try await askForJobs(of: lease)
+            return if let job = lease.job { try await poll(job, of: lease) } else {
+                try await pollJobs(of: lease)
             }
         } catch { return .unknown(.failed) }
     }
 
-    private func ask(for job: LeaseJob, of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
+    private func poll(_ job: LeaseJob, of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
         let key = lease.key
         let own =
             job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
         guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
-        let answer = try await questions.ask(own, for: key.organization)
+        let response = try await requests.get(own, for: key.organization)
         // A service that hides the job says the same, and so does a proxy in front of it: the list has to confirm it.
-        if answer.status == 404 || answer.status == 410 { return try await find(job, of: lease, otherwise: .notFound) }
-        if let doubt = DoubtfulAnswer(answer) { return .unknown(doubt) }
-        guard let shown = JobPayload.read(answer.body.span), shown.id == job.id, shown.mayRun(on: key.connection) else {
+        if response.status == 404 || response.status == 410 {
+            return try await find(job, of: lease, otherwise: .notFound)
+        }
+        if let doubt = DoubtfulResponse(response) { return .unknown(doubt) }
+        guard let shown = JobPayload.read(response.body.span), shown.id == job.id, shown.mayRun(on: key.connection)
+        else {
             return .unknown(.unreadable)
         }
         return .job(shown.job(type: job.type, location: job.location))
@@ -47,11 +50,11 @@ struct JobStatusClient: Sendable {
     /// lease whose job is not on it gets ``JobStatus/notListed``, and has to be asked about alone.
     ///
     /// `doubt` is why a page proved nothing; `nil` if none did.
-    func ask(about leases: [PolledLease]) async -> (answers: [JobStatus], doubt: DoubtfulAnswer?) {
-        var answers = Array(repeating: JobStatus.notListed, count: leases.count)
+    func poll(_ leases: [PolledLease]) async -> (statuses: [JobStatus], doubt: DoubtfulResponse?) {
+        var statuses = Array(repeating: JobStatus.notListed, count: leases.count)
         guard let first = leases.first, first.isListed,
             let path = path(.jobs, first.family, first.origin.pathStart, first.key.organization, nil, nil)
-        else { return (answers, .unreadable) }
+        else { return (statuses, .unreadable) }
         var wanted: [String: [Int]] = [:]
         for (index, lease) in leases.enumerated() {
             if let job = lease.job { wanted[job.id, default: []].append(index) }
@@ -60,31 +63,32 @@ struct JobStatusClient: Sendable {
         for _ in 0..<Self.maxSharedPages where !wanted.isEmpty {
             let place = count == 0 ? "" : "&offset=\(count)"
             let target = "\(path)?\(Self.newestFirst)limit=\(JobListing.pageLength)\(place)"
-            let answer: InternalResponse
-            do throws(UpstreamFailure) { answer = try await questions.ask(target, for: first.key.organization) } catch {
-                return (answers, .failed)
+            let response: InternalResponse
+            do throws(UpstreamFailure) { response = try await requests.get(target, for: first.key.organization) } catch
+            {
+                return (statuses, .failed)
             }
             let page: JobList
-            switch Self.page(in: answer) {
+            switch Self.page(in: response) {
             case .success(let jobs): page = jobs
-            case .failure(let doubt): return (answers, doubt)
+            case .failure(let doubt): return (statuses, doubt)
             }
             for job in page.jobs {
                 for index in wanted[job.id] ?? [] {
                     guard let own = leases[index].job, job.mayRun(on: leases[index].key.connection) else { continue }
-                    answers[index] = .job(job.job(type: own.type, location: own.location))
+                    statuses[index] = .job(job.job(type: own.type, location: own.location))
                 }
                 wanted[job.id] = nil
             }
             count += page.count
             if page.count < JobListing.pageLength { break }
         }
-        return (answers, nil)
+        return (statuses, nil)
     }
 
     /// Looks for the job in the list of its connection's jobs. `doubt` becomes the answer where the family has no list.
     private func find(
-        _ job: LeaseJob, of lease: PolledLease, otherwise doubt: DoubtfulAnswer
+        _ job: LeaseJob, of lease: PolledLease, otherwise doubt: DoubtfulResponse
     ) async throws(UpstreamFailure) -> JobStatus {
         guard let listing = try await list(of: lease, until: job.id) else { return .unknown(doubt) }
         if let shown = listing.jobs.last, shown.id == job.id {
@@ -93,7 +97,7 @@ struct JobStatusClient: Sendable {
         return listing.doubt.map(JobStatus.unknown) ?? .notFound
     }
 
-    private func askForJobs(of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
+    private func pollJobs(of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
         guard let listing = try await list(of: lease, until: nil) else { return .unknown(.unreadable) }
         if let doubt = listing.doubt { return .unknown(doubt) }
         let key = lease.key
@@ -111,7 +115,7 @@ struct JobStatusClient: Sendable {
         guard let target = listTarget(of: lease) else { return nil }
         var listing = JobListing(of: lease, until: wanted)
         while true {
-            switch Self.page(in: try await questions.ask(target + listing.place, for: lease.key.organization)) {
+            switch Self.page(in: try await requests.get(target + listing.page, for: lease.key.organization)) {
             case .failure(let doubt):
                 listing.failed(doubt)
                 return listing
@@ -120,10 +124,10 @@ struct JobStatusClient: Sendable {
         }
     }
 
-    private static func page(in answer: InternalResponse) -> Result<JobList, DoubtfulAnswer> {
-        if let doubt = DoubtfulAnswer(answer) { return .failure(doubt) }
-        guard var page = JobList.read(answer.body.span) else { return .failure(.unreadable) }
-        if answer.goesOn { page.goesOn = true }
+    private static func page(in response: InternalResponse) -> Result<JobList, DoubtfulResponse> {
+        if let doubt = DoubtfulResponse(response) { return .failure(doubt) }
+        guard var page = JobList.read(response.body.span) else { return .failure(.unreadable) }
+        if response.goesOn { page.goesOn = true }
         return .success(page)
     }
 
@@ -147,7 +151,7 @@ struct JobStatusClient: Sendable {
 }
 
 /// Why an answer to a question about jobs proves nothing.
-enum DoubtfulAnswer: String, Error, Equatable, CaseIterable, Sendable {
+enum DoubtfulResponse: String, Error, Equatable, CaseIterable, Sendable {
     /// 401, 403 or 407: the gateway may not look.
     case refused
     /// 404 or 410: the path of the jobs leads to nothing, or there is no list to confirm that the job is gone.
@@ -160,13 +164,13 @@ enum DoubtfulAnswer: String, Error, Equatable, CaseIterable, Sendable {
     case stored
 
     /// `nil` for an answer that may prove something.
-    init?(_ answer: InternalResponse) {
-        if answer.isStored {
+    init?(_ response: InternalResponse) {
+        if response.isStored {
             self = .stored
-        } else if (200...299).contains(answer.status) {
+        } else if (200...299).contains(response.status) {
             return nil
         } else {
-            self.init(status: answer.status)
+            self.init(status: response.status)
         }
     }
 

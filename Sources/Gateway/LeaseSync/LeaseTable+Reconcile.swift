@@ -7,9 +7,9 @@ extension LeaseTable {
     package func reconcile(with upstream: any InProcessUpstream, now clock: WallClock)
         async throws(UpstreamFailure)
     {
-        let moment = moment()
+        let revision = revision()
         let running = try await upstream.runningJobs()
-        reconcile(running: running, askedAt: moment, now: clock.milliseconds)
+        reconcile(running: running, asOf: revision, now: clock.milliseconds)
     }
 
     /// Whether a lease waits for the upstream to be asked.

@@ -9,8 +9,8 @@ final class LocalLeaseReconciler: @unchecked Sendable {
     private let leases: LeaseTable
     private let upstream: any InProcessUpstream
     private let clock: WallClock
-    private var isAsking = false
-    private var secondsSinceAsked = 0
+    private var isPolling = false
+    private var secondsSincePoll = 0
 
     /// How often the upstream is asked although no answer is known to be lost.
     private static let quietSeconds = 30
@@ -25,16 +25,16 @@ final class LocalLeaseReconciler: @unchecked Sendable {
     /// Looks every second. Before the loop runs.
     func begin() {
         loop.every(.seconds(1)) { [self] in
-            secondsSinceAsked += 1
-            guard !isAsking, secondsSinceAsked >= LocalLeaseReconciler.quietSeconds || leases.hasUncertain else {
+            secondsSincePoll += 1
+            guard !isPolling, secondsSincePoll >= LocalLeaseReconciler.quietSeconds || leases.hasUncertain else {
                 return
             }
-            isAsking = true
-            secondsSinceAsked = 0
+            isPolling = true
+            secondsSincePoll = 0
             Task(executorPreference: loop) {
                 // Without an answer nothing is known, so nothing is freed; the next second asks again.
                 try? await self.leases.reconcile(with: self.upstream, now: self.clock)
-                self.isAsking = false
+                self.isPolling = false
             }
         }
     }

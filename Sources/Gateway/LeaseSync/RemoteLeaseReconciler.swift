@@ -9,40 +9,40 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     private let loop: EventLoop
     private let leases: LeaseTable
     private let journal: LeaseJournal?
-    private let questions: JobStatusClient
+    private let statusClient: JobStatusClient
     private let clock: @Sendable () -> Instant
     private let wallClock: WallClock
-    private let alarm: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
     private let overdue = Atomic<Int>(0)
     private var schedule = JobPollSchedule()
-    private var troubles = PollFailures()
+    private var failures = PollFailures()
     private let counts = Mutex(PollCounts())
     private let shares = Mutex<[ShareUsage]>([])
     private var random = FastRandom()
 
-    /// `alarm` gets a line for the operator when a lease is older than any job should be. It is not freed.
+    /// `report` gets a line for the operator when a lease is older than any job should be. It is not freed.
     init(
-        loop: EventLoop, leases: LeaseTable, journal: LeaseJournal?, questions: JobStatusClient,
+        loop: EventLoop, leases: LeaseTable, journal: LeaseJournal?, statusClient: JobStatusClient,
         clock: @escaping @Sendable () -> Instant = Instant.now, wallClock: WallClock = .system,
-        alarm: @escaping @Sendable (String) -> Void
+        report: @escaping @Sendable (String) -> Void
     ) {
         self.loop = loop
         self.leases = leases
         self.journal = journal
-        self.questions = questions
+        self.statusClient = statusClient
         self.clock = clock
         self.wallClock = wallClock
-        self.alarm = alarm
+        self.report = report
     }
 
     /// Leases older than any job should be, for metrics. From any thread.
     var overdueLeases: Int { overdue.load(ordering: .relaxed) }
 
-    /// How questions were answered, for metrics. From any thread.
-    var questionCounts: PollCounts { counts.withLock { $0 } }
+    /// How statusClient were answered, for metrics. From any thread.
+    var pollCounts: PollCounts { counts.withLock { $0 } }
 
-    /// The organizations whose questions were under way or waited when the watcher looked last, for metrics. From any thread.
-    var questionShares: [ShareUsage] { shares.withLock { $0 } }
+    /// The organizations whose statusClient were under way or waited when the watcher looked last, for metrics. From any thread.
+    var pollShares: [ShareUsage] { shares.withLock { $0 } }
 
     /// Looks every second. Before the loop runs.
     func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: wallClock.milliseconds) } }
@@ -55,58 +55,58 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
             shares.withLock { $0 = schedule.usage }
             return overdue.store(0, ordering: .relaxed)
         }
-        let watched = leases.watched()
-        for lease in schedule.note(watched, now: now) { leases.endRequest(lease.key, lease.serial) }
-        askNext(now)
+        let polledLeases = leases.polledLeases()
+        for lease in schedule.record(polledLeases, now: now) { leases.endRequest(lease.key, lease.serial) }
+        pollNext(now)
         shares.withLock { $0 = schedule.usage }
-        tellOverdue(watched, epochMilliseconds)
+        reportOverdue(polledLeases, epochMilliseconds)
     }
 
-    private func askNext(_ now: Instant) {
+    private func pollNext(_ now: Instant) {
         while true {
             let leases = schedule.next(now: now)
             if leases.isEmpty { return }
-            ask(about: leases, now: now)
+            poll(leases, now: now)
         }
     }
 
-    private func ask(about leases: [PolledLease], now: Instant) {
-        let moment = self.leases.moment()
+    private func poll(_ leases: [PolledLease], now: Instant) {
+        let revision = self.leases.revision()
         Task(executorPreference: loop) {
             if leases.count > 1 {
-                let (answers, doubt) = await self.questions.ask(about: leases)
-                for (lease, answer) in zip(leases, answers) { self.apply(answer, to: lease, moment, askedAt: now) }
-                self.note(doubt, of: leases[0].key.organization, showsNone: !answers.contains(where: \.isJob))
+                let (statuses, doubt) = await self.statusClient.poll(leases)
+                for (lease, status) in zip(leases, statuses) { self.apply(status, to: lease, revision, polledAt: now) }
+                self.record(doubt, of: leases[0].key.organization, showsNone: !statuses.contains(where: \.isJob))
             } else {
-                let answer = await self.questions.ask(about: leases[0])
-                self.apply(answer, to: leases[0], moment, askedAt: now)
-                self.note(answer.doubt, of: leases[0].key.organization, showsNone: false)
+                let status = await self.statusClient.poll(leases[0])
+                self.apply(status, to: leases[0], revision, polledAt: now)
+                self.record(status.doubt, of: leases[0].key.organization, showsNone: false)
             }
-            self.askNext(self.clock())
+            self.pollNext(self.clock())
         }
     }
 
-    private func note(_ doubt: DoubtfulAnswer?, of organization: String, showsNone: Bool) {
+    private func record(_ doubt: DoubtfulResponse?, of organization: String, showsNone: Bool) {
         counts.withLock { $0.count(doubt) }
         // Leases that a list for many does not show are asked about again, one by one: those answers tell whether there is
         // trouble.
         if showsNone { return }
-        if let line = troubles.answered(organization, doubt) { alarm(line) }
+        if let line = failures.answered(organization, doubt) { report(line) }
     }
 
-    private func apply(_ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, askedAt: Instant) {
+    private func apply(_ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, polledAt: Instant) {
         let jitter = Double.random(in: 0.9...1.1, using: &random)
         leases.apply(
-            answer, to: lease, moment, &schedule, askedAt: askedAt, now: clock(), time: wallClock.milliseconds,
+            status, to: lease, revision, &schedule, polledAt: polledAt, now: clock(), time: wallClock.milliseconds,
             jitter: jitter)
     }
 
-    private func tellOverdue(_ watched: [PolledLease], _ epochMilliseconds: Int64) {
-        let (new, count) = schedule.overdue(watched, epochMilliseconds: epochMilliseconds)
+    private func reportOverdue(_ polledLeases: [PolledLease], _ epochMilliseconds: Int64) {
+        let (new, count) = schedule.overdue(polledLeases, epochMilliseconds: epochMilliseconds)
         overdue.store(count, ordering: .relaxed)
         for lease in new {
             let hours = (epochMilliseconds - lease.since) / 3_600_000
-            alarm(
+            report(
                 "connection \(lease.key.connection) of \(lease.key.organization) has been held for \(hours) hours by "
                     + "\(lease.kind) job \(lease.job?.id ?? "of unknown id"): the upstream does not say that it has ended"
             )
@@ -117,16 +117,16 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 extension LeaseTable {
     /// Does what an answer is worth.
     func apply(
-        _ answer: JobStatus, to lease: PolledLease, _ moment: LeaseMoment, _ schedule: inout JobPollSchedule,
-        askedAt: Instant, now: Instant, time: Int64, jitter: Double
+        _ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, _ schedule: inout JobPollSchedule,
+        polledAt: Instant, now: Instant, time: Int64, jitter: Double
     ) {
-        switch schedule.answered(lease, answer, askedAt: askedAt, now: now, jitter: jitter) {
+        switch schedule.answered(lease, status, polledAt: polledAt, now: now, jitter: jitter) {
         case .nothing: break
-        case .shown(let job): jobShown(lease.key, job, askedAt: moment, now: time)
-        case .vanished: jobVanished(lease.key, lease.serial, askedAt: moment, now: time)
+        case .shown(let job): jobShown(lease.key, job, asOf: revision, now: time)
+        case .vanished: jobVanished(lease.key, lease.serial, asOf: revision, now: time)
         case .resolve(let jobs, let mayFree):
-            let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment, now: time)
-            schedule.resolved(lease, resolution, askedAt: askedAt, now: now)
+            let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, asOf: revision, now: time)
+            schedule.resolved(lease, resolution, polledAt: polledAt, now: now)
         }
     }
 }

@@ -16,7 +16,7 @@ package struct Lease: ~Copyable, Sendable {
     private var sentAt: Instant?
     /// Where the journal has the reservation.
     let position: UInt64
-    private var isSettled = false
+    private var isConcluded = false
 
     init(key: LeaseKey, table: LeaseTable, serial: UInt64, lifetime: LeaseKind.Lifetime, position: UInt64) {
         self.key = key
@@ -27,11 +27,11 @@ package struct Lease: ~Copyable, Sendable {
     }
 
     deinit {
-        if isSettled { return }
+        if isConcluded { return }
         if let sentAt {
-            table.settle(key, serial, as: .uncertain, sentAt: sentAt)
+            table.conclude(key, serial, as: .uncertain, sentAt: sentAt)
         } else {
-            table.settle(key, serial, as: .free)
+            table.conclude(key, serial, as: .free)
         }
     }
 
@@ -53,25 +53,25 @@ package struct Lease: ~Copyable, Sendable {
 
     /// The upstream started `job`: the lease lives on in the table until the job ends.
     package consuming func bind(_ job: LeaseJob, now: Int64) {
-        isSettled = true
+        isConcluded = true
         table.bind(key, serial, job, now: now)
     }
 
     /// The work did not start, or the request that held it is over.
     package consuming func release() {
-        isSettled = true
-        table.settle(key, serial, as: .free)
+        isConcluded = true
+        table.conclude(key, serial, as: .free)
     }
 
     /// Nobody knows whether the work started; with `isAccepted` it probably did, for the upstream said so without naming a job.
     package consuming func leaveUncertain(isAccepted: Bool = false) {
-        isSettled = true
-        table.settle(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
+        isConcluded = true
+        table.conclude(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
     }
 
     /// The upstream answered with `status`, and with the job it started where it named one. `isTurnedAway`: it says when to
     /// come back (RFC 9110, section 15.6.4), and so that it is not at work.
-    package consuming func settle(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Int64) {
+    package consuming func conclude(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Int64) {
         switch status {
         case 200...299:
             // Without the job's id the lease is uncertain until the upstream has been asked what runs. Work that was only

@@ -18,37 +18,37 @@ final class LeaseRecorder: Sendable {
     var hasLingering: Bool { lingering.load(ordering: .relaxed) > 0 }
 
     /// A lease became uncertain: if it lasts for its request only, that request may still be at work.
-    func lingers(_ holder: LeaseEntry) {
-        if holder.kind.lifetime == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
+    func lingers(_ lease: LeaseEntry) {
+        if lease.kind.lifetime == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
     }
 
     /// Returns the journal's position.
-    func began(_ key: LeaseKey, _ holder: LeaseEntry) -> UInt64 {
-        guard holder.kind.lifetime == .job else { return 0 }
+    func began(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
+        guard lease.kind.lifetime == .job else { return 0 }
         count.wrappingAdd(1, ordering: .relaxed)
-        return journal?.append(.held(LeaseJournalRecord(key, holder))) ?? 0
+        return journal?.append(.held(LeaseJournalRecord(key, lease))) ?? 0
     }
 
     /// The lease has another job than before, or none.
-    func changed(_ key: LeaseKey, _ holder: LeaseEntry) {
-        guard holder.kind.lifetime == .job else { return }
-        _ = journal?.append(.held(LeaseJournalRecord(key, holder)))
+    func changed(_ key: LeaseKey, _ lease: LeaseEntry) {
+        guard lease.kind.lifetime == .job else { return }
+        _ = journal?.append(.held(LeaseJournalRecord(key, lease)))
     }
 
-    func ended(_ holder: LeaseEntry) {
-        guard holder.kind.lifetime == .job else {
-            if holder.state == .uncertain { lingering.wrappingSubtract(1, ordering: .relaxed) }
+    func ended(_ lease: LeaseEntry) {
+        guard lease.kind.lifetime == .job else {
+            if lease.state == .uncertain { lingering.wrappingSubtract(1, ordering: .relaxed) }
             return
         }
         count.wrappingSubtract(1, ordering: .relaxed)
-        _ = journal?.append(.freed(holder.serial))
+        _ = journal?.append(.freed(lease.serial))
     }
 }
 
 extension LeaseJournalRecord {
-    init(_ key: LeaseKey, _ holder: LeaseEntry) {
+    init(_ key: LeaseKey, _ lease: LeaseEntry) {
         self.init(
-            serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family, since: holder.since,
-            job: holder.job, traceID: holder.traceID, isGuess: holder.isGuess, origin: holder.origin)
+            serial: lease.serial, key: key, kind: lease.kind.name, family: lease.family, since: lease.since,
+            job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess, origin: lease.origin)
     }
 }

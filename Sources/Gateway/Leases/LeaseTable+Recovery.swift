@@ -6,41 +6,42 @@ internal import Synchronization
 extension LeaseTable {
     /// The leases that `disk` remembers, kept there from now on. An error means that nobody knows which there are.
     ///
-    /// `answerTimeout` is how long a request may take where an older gateway did not write that down.
+    /// `responseTimeout` is how long a request may take where an older gateway did not write that down.
     ///
     /// Where the disk does not take leases the table begins all the same, and refuses new ones until it does. `warn` gets
     /// lines for the operator, from any thread. Close the table's journal at the end.
     package static func restored(
-        from disk: any JournalStorage, matrix: ConcurrencyMatrix, answerTimeout: Duration, now: Int64,
+        from disk: any JournalStorage, matrix: ConcurrencyMatrix, responseTimeout: Duration, now: Int64,
         warn: @escaping @Sendable (String) -> Void
     ) throws(JournalError) -> (leases: LeaseTable, journal: LeaseJournal) {
         let entries = try LeaseJournal.recover(from: disk, warn: warn)
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
-        for entry in entries { leases.restore(entry, matrix: matrix, answerTimeout: answerTimeout, now: now) }
+        for entry in entries { leases.restore(entry, matrix: matrix, responseTimeout: responseTimeout, now: now) }
         // The first thing in the new file is what was in the old one, which stays until then.
         do { try journal.start() } catch { throw .disk(error) }
         return (leases, journal)
     }
 
     /// A lease with a job is held; of one without nobody knows whether its job began.
-    func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, answerTimeout: Duration = .zero, now: Int64) {
+    func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, responseTimeout: Duration = .zero, now: Int64)
+    {
         let serial = nextSerial()
         // A kind that the policy does not name is kept apart from everything: see `ConcurrencyMatrix.excludes`.
         let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, lifetime: .job)
         shard(of: entry.key).records.withLock { records in
-            var holder = LeaseEntry(
+            var lease = LeaseEntry(
                 serial: serial, kind: LeaseKind(index: kind.index, name: kind.name, lifetime: .job),
                 family: entry.family,
                 state: entry.job == nil ? .uncertain : .held, job: entry.job, since: min(entry.since, now),
-                settledAt: serial)
+                revision: serial)
             // The answer may have come, and the process died before it was noted.
-            holder.traceID = entry.traceID
-            holder.isAccepted = entry.job == nil
-            holder.origin = entry.origin
-            holder.origin.answerTimeout = entry.origin.answerTimeout ?? answerTimeout
-            holder.isGuess = entry.isGuess
-            _ = records.add(entry.key, holder)
+            lease.traceID = entry.traceID
+            lease.isAccepted = entry.job == nil
+            lease.origin = entry.origin
+            lease.origin.responseTimeout = entry.origin.responseTimeout ?? responseTimeout
+            lease.isGuess = entry.isGuess
+            _ = records.add(entry.key, lease)
         }
     }
 }

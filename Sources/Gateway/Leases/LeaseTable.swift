@@ -44,10 +44,10 @@ package final class LeaseTable: Sendable {
         let serial = nextSerial()
         let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
             if let conflict = records.refusal(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
-            let holder = LeaseEntry(
-                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, settledAt: serial,
+            let lease = LeaseEntry(
+                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, revision: serial,
                 traceID: traceID, origin: origin)
-            return (nil, records.add(key, holder))
+            return (nil, records.add(key, lease))
         }
         if let conflict { throw conflict }
         return Lease(key: key, table: self, serial: serial, lifetime: kind.lifetime, position: position)
@@ -66,7 +66,7 @@ package final class LeaseTable: Sendable {
     /// The upstream accepted to cancel a job, which runs until it has ended.
     package func cancelAccepted(_ key: LeaseKey, jobID: String) {
         shard(of: key).records.withLock { records in
-            _ = records.updateHolders(of: key, jobID: jobID) { $0.state = .draining }
+            _ = records.updateLeases(of: key, jobID: jobID) { $0.state = .draining }
         }
     }
 
@@ -82,20 +82,20 @@ package final class LeaseTable: Sendable {
     /// A logical timestamp. Take it before the upstream is polled, and hand it over with the response.
     ///
     /// Not a clock: steps of the system's time must not make an old answer look new.
-    package func moment() -> LeaseMoment {
-        LeaseMoment(serial: nextSerial())
+    package func revision() -> LeaseRevision {
+        LeaseRevision(serial: nextSerial())
     }
 
-    /// The upstream was asked, at `moment`, for all the jobs that run. Leases that were uncertain by then become held or free;
+    /// The upstream was asked, at `revision`, for all the jobs that run. Leases that were uncertain by then become held or free;
     /// leases held by then whose job does not run any more become free, for the sign of its end was lost.
-    package func reconcile(running: [RunningJob], askedAt moment: LeaseMoment, now: Int64) {
+    package func reconcile(running: [RunningJob], asOf revision: LeaseRevision, now: Int64) {
         var jobs: [LeaseKey: [LeaseJob]] = [:]
         for job in running where !job.job.hasEnded { jobs[job.key, default: []].append(job.job) }
         for shard in shards {
             shard.records.withLock { records in
                 // The keys are copied: settling removes entries.
                 for key in Array(records.leases.keys) {
-                    records.reconcile(key, running: jobs[key] ?? [], askedAt: moment, now: now)
+                    records.reconcile(key, running: jobs[key] ?? [], asOf: revision, now: now)
                 }
             }
         }
@@ -105,11 +105,11 @@ package final class LeaseTable: Sendable {
     package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Int64) {
         let serial = nextSerial()
         shard(of: key).records.withLock { records in
-            guard !job.hasEnded, !records.hasHolder(of: key, jobID: job.id) else { return }
+            guard !job.hasEnded, !records.hasLease(of: key, jobID: job.id) else { return }
             let since = min(job.startedAt ?? now, now)
-            let holder = LeaseEntry(
-                serial: serial, kind: kind, family: .other, state: .held, job: job, since: since, settledAt: serial)
-            _ = records.add(key, holder)
+            let lease = LeaseEntry(
+                serial: serial, kind: kind, family: .other, state: .held, job: job, since: since, revision: serial)
+            _ = records.add(key, lease)
         }
     }
 
@@ -125,8 +125,8 @@ package final class LeaseTable: Sendable {
         var usage = Usage()
         for shard in shards {
             shard.records.withLock { records in
-                for holder in records.leases.values.flatMap(\.holders) {
-                    switch holder.state {
+                for lease in records.leases.values.flatMap(\.entries) {
+                    switch lease.state {
                     case .reserved: usage.reserved += 1
                     case .held: usage.held += 1
                     case .draining: usage.draining += 1
@@ -139,28 +139,28 @@ package final class LeaseTable: Sendable {
     }
 
     /// What a lease becomes when its owner is done with it.
-    enum Settlement { case free, uncertain, accepted }
+    enum Conclusion { case free, uncertain, accepted }
 
-    func settle(_ key: LeaseKey, _ serial: UInt64, as settlement: Settlement, sentAt: Instant? = nil) {
-        let settledAt = nextSerial()
+    func conclude(_ key: LeaseKey, _ serial: UInt64, as conclusion: Conclusion, sentAt: Instant? = nil) {
+        let revision = nextSerial()
         shard(of: key).records.withLock { records in
-            switch settlement {
+            switch conclusion {
             case .free: records.remove(key, serial: serial)
             case .uncertain, .accepted:
-                records.update(key, serial: serial) { holder in
-                    holder.state = .uncertain
-                    holder.sentAt = sentAt
-                    holder.isAccepted = settlement == .accepted
-                    holder.settledAt = settledAt
+                records.update(key, serial: serial) { lease in
+                    lease.state = .uncertain
+                    lease.sentAt = sentAt
+                    lease.isAccepted = conclusion == .accepted
+                    lease.revision = revision
                 }
-                if let holder = records.holder(of: key, serial: serial) { recorder.lingers(holder) }
+                if let lease = records.lease(of: key, serial: serial) { recorder.lingers(lease) }
             }
         }
     }
 
     func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Int64) {
-        let settledAt = nextSerial()
-        shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, settledAt: settledAt, now: now) }
+        let revision = nextSerial()
+        shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, revision: revision, now: now) }
     }
 
     func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }
@@ -171,7 +171,7 @@ package final class LeaseTable: Sendable {
 }
 
 /// A point in the order of what happened to leases.
-package struct LeaseMoment: Sendable {
+package struct LeaseRevision: Sendable {
     let serial: UInt64
 }
 

@@ -2,7 +2,7 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The stages of a request, in the order of their work, and where each is written. `answer` runs them.
+// The stages of a request, in the order of their work, and where each is written. `handle` runs them.
 //
 //  stage         | ends a request with          | file
 //  ------------- | ---------------------------- | ------------------------------------------------------
@@ -44,8 +44,8 @@ final class Pipeline: @unchecked Sendable {
     // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
     private let decider: DecideStage
     // Cut point: a store over the network goes behind `limits` and `leases`, which know `RateLimiter` and `LeaseTable`, the stores in
-    // memory. Their lines in `answer` must wait then; so must a refund (`failureResponse`, `NormalizeStage`) and what settles a
-    // lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryAnswer` must leave such requests to `answer`.
+    // memory. Their lines in `handle` must wait then; so must a refund (`failureResponse`, `NormalizeStage`) and what settles a
+    // lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryHandle` must leave such requests to `handle`.
     private let limits: LimitStage
     private let leases: LeaseStage
     private let reader: ReadStage
@@ -102,7 +102,7 @@ final class Pipeline: @unchecked Sendable {
     /// Answers the request at which `stream` is, with exactly one response.
     // Not inlined: its frame would be part of every connection's, idle ones included.
     @inline(never)
-    func answer(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
+    func handle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
         var exchange = openExchange(for: stream.request)
         let response: Response
         switch decider.decide(stream.request, &exchange, &cache.credential, epochSeconds: epochSeconds) {
@@ -131,10 +131,10 @@ final class Pipeline: @unchecked Sendable {
 
     /// Answers a read whose answer is in memory, or refuses it. `false`, and nothing done, for any other request.
     ///
-    /// The stages of `answer` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
+    /// The stages of `handle` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB (`Tests/Benchmarks`, row "idle connection").
-    func tryAnswer(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
-        guard case .local(let local) = upstream, local.answersReadsFromMemory, stream.request.head.framing.isNone,
+    func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
+        guard case .local(let local) = upstream, local.respondsFromMemory, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe
         else { return false }
         var exchange = openExchange(for: stream.request)

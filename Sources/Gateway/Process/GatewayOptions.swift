@@ -26,13 +26,13 @@ package struct GatewayOptions: Sendable {
     /// How many files and sockets the process may have open.
     package var descriptors: Int
     /// Tells an operator what happens beside the requests, a line at a time.
-    package var say: @Sendable (String) -> Void
+    package var report: @Sendable (String) -> Void
     package var clock: WallClock
 
     package init(
         listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamMode,
         policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
-        descriptors: Int = .max, clock: WallClock = .system, say: @escaping @Sendable (String) -> Void = { _ in }
+        descriptors: Int = .max, clock: WallClock = .system, report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.listen = listen
         self.admin = admin
@@ -42,7 +42,7 @@ package struct GatewayOptions: Sendable {
         self.context = context
         self.log = log
         self.descriptors = descriptors
-        self.say = say
+        self.report = report
         self.clock = clock
     }
 }

@@ -8,13 +8,13 @@ final class OpenConnections: Sendable {
     /// What the process may open.
     private let descriptors: Int
     private let workers: Int
-    private let say: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
     private let lastShort = Mutex<Instant?>(nil)
 
-    init(_ settings: GatewaySettings, descriptors: Int, workers: Int, say: @escaping @Sendable (String) -> Void) {
+    init(_ settings: GatewaySettings, descriptors: Int, workers: Int, report: @escaping @Sendable (String) -> Void) {
         self.descriptors = descriptors
         self.workers = workers
-        self.say = say
+        self.report = report
         room = ConnectionRoom(limit: settings.connections.open)
         adopt(settings)
     }
@@ -25,7 +25,7 @@ final class OpenConnections: Sendable {
         let limit = OpenConnections.limit(settings, descriptors: descriptors, workers: workers)
         room.limit = limit
         guard limit < asked else { return }
-        say(
+        report(
             "warning: connections.open is \(asked), but at most \(limit) connections are open at once: the process may have \(descriptors) files open, and keeps some for its own work. Raise its limit of open files (ulimit -n, LimitNOFILE), or lower connections.open"
         )
     }
@@ -50,7 +50,7 @@ final class OpenConnections: Sendable {
             return last.map { $0 + .seconds(60) < now } ?? true
         }
         guard isNew else { return }
-        say(
+        report(
             "\(room.limit) connections are open, which is the limit: for each new connection the gateway closes one that has no request under way, or refuses the new one if there is none"
         )
     }

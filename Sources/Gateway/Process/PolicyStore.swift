@@ -86,7 +86,7 @@ package final class PolicyStore: Sendable {
     }
 
     /// Keeps what became of an attempt to take over another part, for the admin interface.
-    package func note(_ part: ReloadedPart, _ outcome: PartReloads.Outcome) {
+    package func record(_ part: ReloadedPart, _ outcome: PartReloads.Outcome) {
         let now = now()
         status.withLock { status in
             var reloads = status.parts[part] ?? PartReloads()
@@ -104,7 +104,7 @@ package final class PolicyStore: Sendable {
     }
 
     /// Keeps which settings wait for the next start.
-    package func note(needsRestart settings: [String]) { status.withLock { $0.needsRestart = settings } }
+    package func record(needsRestart settings: [String]) { status.withLock { $0.needsRestart = settings } }
 
     /// Frees the sets that no request uses any more. Called from the thread that may take its time: the last reference to
     /// a set of many tokens takes milliseconds to drop, which an event loop has not got.

@@ -28,7 +28,8 @@ final class SharedState: Sendable {
         policies = options.policies
         bodies = BodyMemoryBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         connections = OpenConnections(
-            policies.current.settings, descriptors: options.descriptors, workers: options.workers, say: options.say)
+            policies.current.settings, descriptors: options.descriptors, workers: options.workers,
+            report: options.report)
         switch options.upstream {
         case .inProcess(let upstream):
             local = upstream
@@ -38,8 +39,8 @@ final class SharedState: Sendable {
             local = nil
             do throws(JournalError) {
                 (leases, journal) = try LeaseTable.restored(
-                    from: disk, matrix: policies.current.concurrency, answerTimeout: policies.current.maxResponseHead,
-                    now: clock.milliseconds, warn: options.say)
+                    from: disk, matrix: policies.current.concurrency, responseTimeout: policies.current.maxResponseHead,
+                    now: clock.milliseconds, warn: options.report)
             } catch { throw .journal(error) }
         }
         metrics = Metrics(workerCount: options.workers)
@@ -75,8 +76,8 @@ final class SharedState: Sendable {
         }
         let reconciler = reconciler.withLock { $0 }
         gauges.overdueLeases = reconciler?.overdueLeases ?? 0
-        gauges.questions = reconciler?.questionCounts
-        gauges.questionShares = reconciler?.questionShares ?? []
+        gauges.questions = reconciler?.pollCounts
+        gauges.pollShares = reconciler?.pollShares ?? []
         metrics.render(gauges, to: &out)
     }
 

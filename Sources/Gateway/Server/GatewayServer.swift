@@ -18,7 +18,7 @@ package final class GatewayServer: Sendable {
     /// What is known of a remote upstream's jobs.
     private let jobs: JobObserver?
     private let threads: [WorkThread]
-    private let say: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
     private let messages = AwaitedMessages()
 
     /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
@@ -43,7 +43,7 @@ package final class GatewayServer: Sendable {
 
     private init(_ options: GatewayOptions, _ shared: SharedState) throws(GatewayStartError) {
         self.shared = shared
-        say = options.say
+        report = options.report
         let policies = options.policies.current
         let limitTexts = RateLimitTexts(policies.limitRules)
         var listening: [SocketAddress] = []
@@ -58,10 +58,10 @@ package final class GatewayServer: Sendable {
             } catch { throw .system(error) }
         }
         jobs = workers.first.map {
-            JobObserver(leases: shared.leases, questions: JobStatusClient(of: shared, over: $0))
+            JobObserver(leases: shared.leases, statusClient: JobStatusClient(of: shared, over: $0))
         }
         if case .remote(let plan, _) = options.upstream {
-            let cluster = UpstreamCluster(plan, say: options.say)
+            let cluster = UpstreamCluster(plan, report: options.report)
             for worker in workers { worker.adopt(cluster, jobs) }
             shared.shows(cluster)
         }
@@ -122,12 +122,12 @@ package final class GatewayServer: Sendable {
             return nil
         case .remote:
             let monitor = UpstreamMonitor(
-                loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(), say: options.say)
+                loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(), report: options.report)
             monitor.begin()
             if let jobs {
                 let reconciler = RemoteLeaseReconciler(
-                    loop: worker.loop, leases: shared.leases, journal: shared.journal, questions: jobs.questions,
-                    wallClock: options.clock, alarm: options.say)
+                    loop: worker.loop, leases: shared.leases, journal: shared.journal, statusClient: jobs.statusClient,
+                    wallClock: options.clock, report: options.report)
                 reconciler.begin()
                 shared.shows(reconciler)
             }
@@ -159,7 +159,7 @@ package final class GatewayServer: Sendable {
     /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
     /// first: until then requests go where they went. Returns at once where the gateway has stopped, or stops meanwhile.
     package func adopt(_ plan: UpstreamConfiguration) async {
-        let cluster = UpstreamCluster(plan, say: say)
+        let cluster = UpstreamCluster(plan, report: report)
         if let monitor {
             await messages.wait { resolved in
                 Task {
@@ -232,7 +232,7 @@ extension JobStatusClient {
     /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
     fileprivate init(of shared: SharedState, over worker: Worker) {
         let policies = shared.policies
-        self.init(questions: InternalRequests(loop: worker.loop) { worker.pipeline.client }) {
+        self.init(requests: InternalRequests(loop: worker.loop) { worker.pipeline.client }) {
             shown, family, start, organization, connection, job in
             policies.current.routes.path(showing: shown, family: family, near: start)?
                 .path(organization: organization, connection: connection, job: job)

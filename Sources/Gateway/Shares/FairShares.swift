@@ -146,8 +146,8 @@ struct FairShares<Waiter> {
     /// Waits no more. For one that was neither served nor displaced. Whoever calls this goes on with `next`.
     mutating func leave(_ ticket: ShareTicket) {
         let index = ticket.slot.index
-        guard let place = tokens[index].queue.firstIndex(where: { $0.serial == ticket.serial }) else { return }
-        _ = remove(at: place, of: index)
+        guard let position = tokens[index].queue.firstIndex(where: { $0.serial == ticket.serial }) else { return }
+        _ = remove(at: position, of: index)
     }
 
     /// Gives `amount` back. Whoever calls this goes on with `next`.
@@ -258,8 +258,8 @@ struct FairShares<Waiter> {
         waiting += 1
     }
 
-    private mutating func remove(at place: Int, of index: Int) -> Wait {
-        let wait = tokens[index].queue.remove(at: place)
+    private mutating func remove(at position: Int, of index: Int) -> Wait {
+        let wait = tokens[index].queue.remove(at: position)
         organizations[tokens[index].organization].waiting -= 1
         waiting -= 1
         if tokens[index].queue.isEmpty {

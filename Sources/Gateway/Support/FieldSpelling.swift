@@ -51,26 +51,26 @@ enum FieldSpelling {
     /// Reading of a name stops at the first letter that cannot belong to it, so that a body of many names costs little.
     private static func isRead(_ name: Span<UInt8>, as known: String) -> Bool {
         let known = known.utf8.span
-        var place = nextLetter(of: known, from: 0)
-        guard place < known.count else { return false }
+        var position = nextLetter(of: known, from: 0)
+        guard position < known.count else { return false }
         for index in name.indices {
             let byte = name[index]
             if byte.isLetterOrDigit {
-                guard place < known.count, known[place].lowercased == byte.lowercased else { return false }
-                place = nextLetter(of: known, from: place + 1)
+                guard position < known.count, known[position].lowercased == byte.lowercased else { return false }
+                position = nextLetter(of: known, from: position + 1)
             } else if byte == UInt8(ascii: "[") || byte == 0 {
-                if place == known.count { return true }
+                if position == known.count { return true }
             } else if byte >= 0x80 {
                 return isReadBeyondASCII(name, as: known)
             }
         }
-        return place == known.count
+        return position == known.count
     }
 
     private static func nextLetter(of known: Span<UInt8>, from start: Int) -> Int {
-        var place = start
-        while place < known.count, !known[place].isLetterOrDigit { place += 1 }
-        return place
+        var position = start
+        while position < known.count, !known[position].isLetterOrDigit { position += 1 }
+        return position
     }
 
     private static func isReadBeyondASCII(_ name: Span<UInt8>, as known: Span<UInt8>) -> Bool {

@@ -43,7 +43,7 @@ package struct AccessRecord: Sendable {
     package var lease: LeaseConflict?
     /// The scopes of the route that the token lacks.
     package var missingScope: String?
-    package var organizationAsked: String?
+    package var requestedOrganization: String?
     /// What the upstream said about its error.
     package var upstreamError: String?
     /// The address of the upstream's endpoint; `nil` where no connection to one came about.

@@ -93,7 +93,7 @@ package struct AccessLogBuffer {
         append("\",\"cause\":\"", record.cause, to: &out)
         append("\",\"limit\":\"", record.limit, to: &out)
         append("\",\"missing_scope\":\"", record.missingScope, to: &out)
-        if let asked = record.organizationAsked {
+        if let asked = record.requestedOrganization {
             append("\",\"organization_asked\":\"", asked.utf8.span, 0..<asked.utf8.count, to: &out)
         }
         if let error = record.upstreamError {

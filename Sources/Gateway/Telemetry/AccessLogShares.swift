@@ -7,7 +7,7 @@ internal import Synchronization
 /// Its memory is fixed. Organizations and strangers have tables of their own, so that no number of addresses takes a place
 /// from an organization; within a table those that find no place of their own share one that somebody has.
 final class AccessLogShares: Sendable {
-    /// Lines that were left out since the last time they were told; without a name where several shared the place.
+    /// Lines that were left out since the last time they were merged; without a name where several shared the place.
     struct Suppressed: Equatable, Sendable {
         var organization: String?
         var client: String?
@@ -53,7 +53,7 @@ final class AccessLogShares: Sendable {
         }
     }
 
-    /// The lines that were left out and are still to be told; each is returned once.
+    /// The lines that were left out and are still to be merged; each is returned once.
     func takeSuppressed() -> [Suppressed] {
         tables.withLock { tables in
             guard tables.isAnythingSuppressed else { return [] }
@@ -92,10 +92,10 @@ final class AccessLogShares: Sendable {
 
 extension AccessLogShares.Suppressed? {
     fileprivate mutating func add(_ name: AccessLogShares.Suppressed) {
-        var told = self ?? name
-        if told.organization != name.organization { told.organization = nil }
-        if told.client != name.client { told.client = nil }
-        told.lines += 1
-        self = told
+        var merged = self ?? name
+        if merged.organization != name.organization { merged.organization = nil }
+        if merged.client != name.client { merged.client = nil }
+        merged.lines += 1
+        self = merged
     }
 }

@@ -25,7 +25,7 @@ package final class Metrics: Sendable {
         /// How questions about leases were answered; `nil` where the upstream is in this process.
         var questions: PollCounts?
         /// The questions under way and due by organization.
-        var questionShares: [ShareUsage] = []
+        var pollShares: [ShareUsage] = []
         /// `nil` where the upstream is in this process.
         var upstream: UpstreamUsage?
         /// The memory of bodies by organization.
@@ -73,7 +73,7 @@ package final class Metrics: Sendable {
         renderTurns(gauges, to: &out)
         render(
             gauges.bodies, of: gauges, \.inUse, as: "gateway_body_bytes",
-            "Memory of request bodies under way, by organization.", to: &out)
+            "Memory of request bodies in flight, by organization.", to: &out)
 
         out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by result.")
         out.sample("gateway_policy_reloads_total", ["result": "accepted"], reloadsAccepted.load(ordering: .relaxed))
@@ -113,7 +113,7 @@ package final class Metrics: Sendable {
             }
         }
         let histogram = "gateway_request_duration_seconds"
-        out.beginMetric(histogram, "histogram", "Time from the head to the last byte of the answer.")
+        out.beginMetric(histogram, "histogram", "Time from the head to the last byte of the response.")
         for (operation, totals) in operations {
             var sum: UInt64 = 0
             for (index, bound) in OperationMetrics.bounds.enumerated() {
@@ -173,7 +173,7 @@ package final class Metrics: Sendable {
     private func renderJournal(_ journal: LeaseJournal.Usage, to out: inout [UInt8]) {
         out.beginMetric(
             "gateway_lease_journal_available", "gauge",
-            "Whether the journal of leases can be written: 0 while the disk fails, and triggers are answered 503.")
+            "Whether the journal of leases can be written: 0 while the disk fails, and triggers get 503.")
         out.sample("gateway_lease_journal_available", [:], journal.isAvailable ? 1 : 0)
         out.beginMetric("gateway_lease_journal_bytes", "gauge", "How long the journal's file is.")
         out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
@@ -181,15 +181,15 @@ package final class Metrics: Sendable {
 
     private func renderQuestions(_ counts: PollCounts, _ gauges: Gauges, to out: inout [UInt8]) {
         render(
-            gauges.questionShares, of: gauges, \.inUse, as: "gateway_job_polls_in_flight",
-            "Questions about leases under way, by organization.", to: &out)
+            gauges.pollShares, of: gauges, \.inUse, as: "gateway_job_polls_in_flight",
+            "Status polls in flight, by organization.", to: &out)
         render(
-            gauges.questionShares, of: gauges, \.waiting, as: "gateway_job_polls_pending",
-            "Questions about leases that wait for others, by organization.", to: &out)
+            gauges.pollShares, of: gauges, \.waiting, as: "gateway_job_polls_pending",
+            "Status polls that wait for others, by organization.", to: &out)
         let name = "gateway_job_polls_total"
-        out.beginMetric(name, "counter", "Questions about leases, by outcome.")
+        out.beginMetric(name, "counter", "Status polls, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)
-        for doubt in DoubtfulAnswer.allCases {
+        for doubt in DoubtfulResponse.allCases {
             out.sample(name, ["outcome": doubt.rawValue], counts.doubtful[doubt] ?? 0)
         }
     }
@@ -221,16 +221,16 @@ package final class Metrics: Sendable {
     }
 
     private func renderUpstream(_ usage: UpstreamUsage, _ gauges: Gauges, to out: inout [UInt8]) {
-        out.beginMetric("gateway_upstream_requests_in_flight", "gauge", "Requests under way to the upstream.")
+        out.beginMetric("gateway_upstream_requests_in_flight", "gauge", "Requests in flight to the upstream.")
         out.sample("gateway_upstream_requests_in_flight", [:], UInt64(max(0, usage.inFlight)))
-        out.beginMetric("gateway_upstream_requests_pending", "gauge", "Requests that wait for a place.")
+        out.beginMetric("gateway_upstream_requests_pending", "gauge", "Requests that wait for a permit.")
         out.sample("gateway_upstream_requests_pending", [:], UInt64(usage.waiting))
         render(
             usage.shares, of: gauges, \.inUse, as: "gateway_upstream_permits_in_use",
-            "Requests under way to the upstream, by organization.", to: &out)
+            "Requests in flight to the upstream, by organization.", to: &out)
         render(
             usage.shares, of: gauges, \.waiting, as: "gateway_upstream_permits_pending",
-            "Requests that wait for a place, by organization.", to: &out)
+            "Requests that wait for a permit, by organization.", to: &out)
         out.beginMetric("gateway_upstream_endpoint_healthy", "gauge", "Whether nothing speaks against an endpoint.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
@@ -249,7 +249,8 @@ package final class Metrics: Sendable {
         }
         var totals: [UpstreamFailure: UInt64] = [:]
         for worker in workers { worker.collect(failures: &totals) }
-        out.beginMetric("gateway_upstream_failures_total", "counter", "Requests without an answer, by what went wrong.")
+        out.beginMetric(
+            "gateway_upstream_failures_total", "counter", "Requests without a response, by what went wrong.")
         for failure in UpstreamFailure.allCases {
             guard let count = totals[failure] else { continue }
             out.sample("gateway_upstream_failures_total", ["reason": "\(failure)"], count)

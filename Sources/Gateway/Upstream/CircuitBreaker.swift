@@ -27,7 +27,7 @@ struct CircuitBreaker: Sendable {
     /// What speaks against an endpoint.
     enum Sign: Equatable, Sendable {
         case unreachable(UpstreamFailure)
-        case unanswered(UpstreamFailure)
+        case silent(UpstreamFailure)
         case status(Int)
     }
 
@@ -41,8 +41,8 @@ struct CircuitBreaker: Sendable {
 
     private var circuit = Circuit.closed
     private var unreachableInRow = 0
-    private var unansweredInRow = 0
-    private var unanswered = FewOrganizations()
+    private var silentInRow = 0
+    private var silent = FewOrganizations()
     private var statuses: StatusWindow?
     private var isKept = false
     private var goodChecks = 0
@@ -58,7 +58,7 @@ struct CircuitBreaker: Sendable {
 
     /// Nothing speaks against it: no failure since the last success, and no bad check. Statuses are no failures.
     var isHealthy: Bool {
-        circuit == .closed && unreachableInRow == 0 && unansweredInRow == 0 && badChecks == 0 && !isCheckedOut
+        circuit == .closed && unreachableInRow == 0 && silentInRow == 0 && badChecks == 0 && !isCheckedOut
     }
 
     /// No request goes there but one that tries.
@@ -111,8 +111,8 @@ struct CircuitBreaker: Sendable {
     mutating func succeeded() -> Change? {
         let wasOut = circuit != .closed
         unreachableInRow = 0
-        unansweredInRow = 0
-        unanswered = FewOrganizations()
+        silentInRow = 0
+        silent = FewOrganizations()
         isKept = false
         circuit = .closed
         return wasOut ? .back : nil
@@ -130,22 +130,22 @@ struct CircuitBreaker: Sendable {
     /// A request was sent, and no answer came, or none that can be read.
     ///
     /// `servesOthers` tells whether others than these organizations were served there lately.
-    mutating func gaveNoAnswer(
+    mutating func didNotRespond(
         _ failure: UpstreamFailure, to organization: UInt64, asProbe isProbe: Bool = false, now: Instant,
         servesOthers: (FewOrganizations) -> Bool, mayLeave: (Sign) -> Bool
     ) -> Change? {
-        unansweredInRow += 1
-        unanswered.insert(organization)
+        silentInRow += 1
+        silent.insert(organization)
         // Connections that could not be made prove enough by themselves.
-        let isProven = unreachableInRow >= breaker.consecutiveFailures || unanswered.isFull || !servesOthers(unanswered)
-        return judge(.unanswered(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
+        let isProven = unreachableInRow >= breaker.consecutiveFailures || silent.isFull || !servesOthers(silent)
+        return judge(.silent(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
     }
 
     private mutating func judge(
         _ sign: Sign, isProven: Bool = true, asProbe isProbe: Bool, now: Instant, _ mayLeave: (Sign) -> Bool
     ) -> Change? {
         switch circuit {
-        case .closed where isProven && unreachableInRow + unansweredInRow >= breaker.consecutiveFailures:
+        case .closed where isProven && unreachableInRow + silentInRow >= breaker.consecutiveFailures:
             if mayLeave(sign) { return open(sign, now: now, failedProbes: 0) }
             if isKept { return nil }
             isKept = true
@@ -159,7 +159,7 @@ struct CircuitBreaker: Sendable {
     /// A server is there, and says that a service behind it is not: 502, 503 or 504.
     ///
     /// `good` is the running total of good responses within ``countsUntil``; it is compared with its value at the window's start.
-    mutating func answered(
+    mutating func responded(
         status: Int, to organization: UInt64, good: Int, asProbe isProbe: Bool = false, now: Instant,
         mayLeave: (Sign) -> Bool
     ) -> Change? {

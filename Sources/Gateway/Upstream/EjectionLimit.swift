@@ -37,7 +37,7 @@ final class EjectionLimit: Sendable {
     }
 
     /// `endpoint` is out, or in use again, whoever decided it.
-    func note(_ endpoint: Endpoint, isEjected: Bool) {
+    func record(_ endpoint: Endpoint, isEjected: Bool) {
         let identity = ObjectIdentifier(endpoint)
         state.withLock { state in
             if !isEjected {

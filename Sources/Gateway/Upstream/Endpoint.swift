@@ -25,7 +25,7 @@ final class Endpoint: Sendable {
     private let ejections = Atomic<Int>(0)
     private let health: Mutex<CircuitBreaker>
     private let ejectionLimit: EjectionLimit
-    private let say: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
 
     private enum Standing {
         static let calm: UInt8 = 0
@@ -37,10 +37,10 @@ final class Endpoint: Sendable {
     init(
         url: UpstreamURL, address: SocketAddress, settings: UpstreamSettings,
         ejectionLimit: EjectionLimit = EjectionLimit(),
-        say: @escaping @Sendable (String) -> Void = { _ in }
+        report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.ejectionLimit = ejectionLimit
-        self.say = say
+        self.report = report
         self.url = url
         self.address = address
         name = "\(address)"
@@ -79,7 +79,7 @@ final class Endpoint: Sendable {
         /// No connection could be made.
         case unreachable(UpstreamFailure)
         /// The request was sent, and no answer came.
-        case unanswered(UpstreamFailure, organization: UInt64)
+        case silent(UpstreamFailure, organization: UInt64)
         /// 502, 503 or 504.
         case refusing(status: Int, organization: UInt64)
         case unknown
@@ -92,7 +92,7 @@ final class Endpoint: Sendable {
     func ended(_ outcome: Outcome, asProbe isProbe: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if case .good(let organization) = outcome {
-            served.note(organization, now: now)
+            served.record(organization, now: now)
             if standing.load(ordering: .relaxed) == Standing.calm { return }
         }
         judge(outcome, asProbe: isProbe, now: now)
@@ -106,40 +106,40 @@ final class Endpoint: Sendable {
         case .good where isHealthy:
             good.wrappingAdd(1, ordering: .relaxed)
             guard now.nanoseconds >= countsUntil.load(ordering: .relaxed) else { return }
-        case .good, .unreachable, .unanswered, .refusing, .unknown: break
+        case .good, .unreachable, .silent, .refusing, .unknown: break
         }
         let change = health.withLock { health in
             let change = CircuitBreaker.Report(outcome, asProbe: isProbe, now: now).judged(by: &health, of: self)
-            noted(&health, now: now)
+            healthChanged(&health, now: now)
             return change
         }
-        if let change { tell(change) }
+        if let change { report(change) }
     }
 
     /// What the reports of requests may ask.
     func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { ejectionLimit.mayLeave(self, because: sign) }
     func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
-    var goodAnswers: Int { good.load(ordering: .relaxed) }
+    var successes: Int { good.load(ordering: .relaxed) }
 
-    private func noted(_ health: inout CircuitBreaker, now: Instant?) {
+    private func healthChanged(_ health: inout CircuitBreaker, now: Instant?) {
         if let now { health.forgetStatuses(now: now) }
         countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
-        ejectionLimit.note(self, isEjected: health.isEjected)
+        ejectionLimit.record(self, isEjected: health.isEjected)
         let standing =
             !health.isHealthy ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
         self.standing.store(standing, ordering: .relaxed)
     }
 
-    private func tell(_ change: CircuitBreaker.Change) {
+    private func report(_ change: CircuitBreaker.Change) {
         switch change {
         case .out(let time, let sign, let isProbe):
             ejections.wrappingAdd(1, ordering: .relaxed)
-            say("upstream \(url) at \(name) \(isProbe ? "stays" : "is") ejected for \(time): \(sign)")
+            report("upstream \(url) at \(name) \(isProbe ? "stays" : "is") ejected for \(time): \(sign)")
         case .kept(let sign):
-            say(
+            report(
                 "upstream \(url) at \(name) stays in use although it fails, because too many others are ejected: \(sign)"
             )
-        case .back: say("upstream \(url) at \(name) is readmitted")
+        case .back: report("upstream \(url) at \(name) is readmitted")
         }
     }
 
@@ -147,7 +147,7 @@ final class Endpoint: Sendable {
     func checked(isGood: Bool) -> Bool {
         health.withLock { health in
             let hasChanged = health.checked(isGood: isGood)
-            noted(&health, now: nil)
+            healthChanged(&health, now: nil)
             return hasChanged
         }
     }
@@ -171,15 +171,15 @@ extension CircuitBreaker {
             case .good: return health.succeeded()
             case .unreachable(let failure):
                 return health.wasUnreachable(failure, asProbe: isProbe, now: now) { endpoint.mayLeave(because: $0) }
-            case .unanswered(let failure, let organization):
-                return health.gaveNoAnswer(failure, to: organization, asProbe: isProbe, now: now) {
+            case .silent(let failure, let organization):
+                return health.didNotRespond(failure, to: organization, asProbe: isProbe, now: now) {
                     endpoint.servesOthers(than: $0, now: now)
                 } mayLeave: {
                     endpoint.mayLeave(because: $0)
                 }
             case .refusing(let status, let organization):
-                return health.answered(
-                    status: status, to: organization, good: endpoint.goodAnswers, asProbe: isProbe, now: now
+                return health.responded(
+                    status: status, to: organization, good: endpoint.successes, asProbe: isProbe, now: now
                 ) { endpoint.mayLeave(because: $0) }
             case .unknown:
                 if isProbe { health.probeAbandoned(now: now) }
@@ -192,8 +192,8 @@ extension CircuitBreaker {
 extension CircuitBreaker.Sign: CustomStringConvertible {
     var description: String {
         switch self {
-        case .unreachable(let failure), .unanswered(let failure): failure.explanation
-        case .status(let status): "it answers \(status) to several organizations"
+        case .unreachable(let failure), .silent(let failure): failure.explanation
+        case .status(let status): "it responds \(status) to several organizations"
         }
     }
 }

@@ -8,8 +8,8 @@ struct HealthCheckSchedule {
     private struct Round {
         /// INVARIANT: held as long as its identity is, which another endpoint could have afterwards.
         let endpoint: Endpoint
-        var askedAt: Instant
-        var isAnswered = false
+        var sentAt: Instant
+        var hasEnded = false
     }
 
     /// Those of `endpoints`, which are all there are now, that are due: they count as being asked until they have answered.
@@ -20,14 +20,14 @@ struct HealthCheckSchedule {
         rounds = rounds.filter { present.contains($0.key) }
         let due = endpoints.filter { endpoint in
             guard let last = rounds[ObjectIdentifier(endpoint)] else { return true }
-            return last.isAnswered && last.askedAt + interval <= now
+            return last.hasEnded && last.sentAt + interval <= now
         }
-        for endpoint in due { rounds[ObjectIdentifier(endpoint)] = Round(endpoint: endpoint, askedAt: now) }
+        for endpoint in due { rounds[ObjectIdentifier(endpoint)] = Round(endpoint: endpoint, sentAt: now) }
         return due
     }
 
     /// The answer of an endpoint is there, or will never be.
-    mutating func answered(_ endpoint: Endpoint) { rounds[ObjectIdentifier(endpoint)]?.isAnswered = true }
+    mutating func responded(_ endpoint: Endpoint) { rounds[ObjectIdentifier(endpoint)]?.hasEnded = true }
 
     var countForTest: Int { rounds.count }
 }

@@ -4,18 +4,18 @@ package import Policy
 
 /// The connector service of this process, as the gateway sees it.
 package protocol InProcessUpstream: JobDirectory {
-    /// Whether `tryAnswer` answers every GET and HEAD.
-    var answersReadsFromMemory: Bool { get }
+    /// Whether `tryRespond` answers every GET and HEAD.
+    var respondsFromMemory: Bool { get }
 
     /// Answers a request that can be answered from memory without waiting, or returns `nil`.
-    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse?
+    func tryRespond(to request: UpstreamRequest) -> UpstreamResponse?
 
     /// Answers a request; waits as long as that takes, but not beyond the request's deadline.
-    func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
+    func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
 }
 
 extension InProcessUpstream {
-    package var answersReadsFromMemory: Bool { false }
+    package var respondsFromMemory: Bool { false }
 }
 
 /// What leases have to know of the upstream's jobs.

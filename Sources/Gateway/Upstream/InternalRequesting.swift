@@ -4,7 +4,7 @@ protocol InternalRequesting: Sendable {
     ///
     /// Goes out with the gateway's own credential and the organization's field, over the same pools, breakers and deadlines as
     /// forwarded requests, and never longer than ten seconds. Bodies beyond 1 MiB are a failure.
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse
+    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse
 }
 
 /// What the upstream said to a question.

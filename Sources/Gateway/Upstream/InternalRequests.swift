@@ -13,24 +13,24 @@ extension UpstreamClient {
                 to: target(endpoint), on: loop, timeout: check.timeout, limits: UpstreamClient.headLimits)
         else { return false }
         let path = Array((endpoint.url.base + check.path).utf8)
-        let answer = try? await exchange(path, endpoint, [], over: connection, before: deadline)
-        return answer.map { (200...299).contains($0.status) } ?? false
+        let response = try? await exchange(path, endpoint, [], over: connection, before: deadline)
+        return response.map { (200...299).contains($0.status) } ?? false
     }
 
     /// GETs a target for an organization with the gateway's own credential and within 10 s. An unused connection that turns out
     /// to be closed is replaced by a new one.
-    func ask(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
+    func get(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
         let deadline = loop.now + .seconds(10)
         let permit = try await acquirePollPermit(for: organization)
-        var answer = try await ask(target, for: organization, reuses: true, before: deadline)
-        if answer == nil { answer = try await ask(target, for: organization, reuses: false, before: deadline) }
+        var response = try await get(target, for: organization, reuses: true, before: deadline)
+        if response == nil { response = try await get(target, for: organization, reuses: false, before: deadline) }
         _ = consume permit
-        guard let answer else { throw Failure(.upstream(.closed), at: .forward) }
-        return answer
+        guard let response else { throw Failure(.upstream(.closed), at: .forward) }
+        return response
     }
 
     /// `nil` where the connection was an old one, and closed.
-    private func ask(
+    private func get(
         _ target: String, for organization: String, reuses: Bool, before deadline: Instant
     ) async throws(Failure) -> InternalResponse? {
         var link = try await link(reuses: reuses, unlessClosing: nil)
@@ -38,11 +38,11 @@ extension UpstreamClient {
         if let credential = cluster.plan.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
         do throws(ExchangeFailure) {
-            let answer = try await exchange(
+            let response = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
             link.outcome = RelayedFields.outcome(of: link.connection, for: processKey(of: organization))
             link.giveBack()
-            return answer
+            return response
         } catch {
             if link.isReused, error == .closed { return nil }
             // An answer that is too long is one.
@@ -67,14 +67,14 @@ extension UpstreamClient {
         let (isStored, goesOn) = (connection.isHeadStored, connection.hasNextLink)
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
-            guard body.count + range.count <= UpstreamClient.answerBytes else { throw .truncated }
+            guard body.count + range.count <= UpstreamClient.maxResponseBytes else { throw .truncated }
             connection.copyBody(range, to: &body)
         }
         return InternalResponse(status: status, body: body, isStored: isStored, goesOn: goesOn)
     }
 
     /// The longest answer that is read.
-    private static let answerBytes = 1 << 20
+    private static let maxResponseBytes = 1 << 20
 }
 
 extension UpstreamConnection {
@@ -114,15 +114,15 @@ struct InternalRequests: InternalRequesting {
     /// The way to the upstream in force, asked for on the loop.
     let client: @Sendable () -> UpstreamClient?
 
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
         let outcome: Result<InternalResponse, Failure> = await withTaskExecutorPreference(loop) {
             guard let client = client() else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
-            do throws(Failure) { return .success(try await client.ask(target, for: organization)) } catch {
+            do throws(Failure) { return .success(try await client.get(target, for: organization)) } catch {
                 return .failure(error)
             }
         }
         switch outcome {
-        case .success(let answer): return answer
+        case .success(let response): return response
         case .failure(let failure):
             if case .upstream(let upstreamFailure) = failure.kind { throw upstreamFailure }
             throw .closed

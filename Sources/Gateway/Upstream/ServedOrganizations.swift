@@ -16,7 +16,7 @@ struct ServedOrganizations: ~Copyable, Sendable {
     private static let second: UInt64 = 1_000_000_000
 
     /// An organization got an answer. A caller without one, with the key 0, is not noted.
-    func note(_ key: UInt64, now: Instant) {
+    func record(_ key: UInt64, now: Instant) {
         guard key != 0 else { return }
         let last = latest.load(ordering: .relaxed)
         let lastAt = latestAt.load(ordering: .relaxed)

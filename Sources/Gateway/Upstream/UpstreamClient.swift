@@ -15,7 +15,7 @@ final class UpstreamClient {
     private var version = UInt64.max
     /// What each request needs of the settings, without their strings.
     let timeouts: UpstreamSettings.Timeouts
-    private let answerTimeout: Timeout
+    private let responseTimeout: Timeout
     private let totalTimeout: Timeout
     let passesHost: Bool
     /// The client's fields that do not go on, by whether its peer is a trusted proxy.
@@ -39,7 +39,7 @@ final class UpstreamClient {
         self.loop = loop
         self.cluster = cluster
         timeouts = cluster.settings.timeouts
-        answerTimeout = Timeout(cluster.settings.timeouts.responseHead)
+        responseTimeout = Timeout(cluster.settings.timeouts.responseHead)
         totalTimeout = Timeout(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
@@ -153,12 +153,12 @@ final class UpstreamClient {
     }
 
     /// When the head of an answer to a request that is through now must be there.
-    func answerDeadline(of route: Route) -> Instant {
-        if let own = route.timeouts.responseHead { loop.now + own } else { loop.now + answerTimeout }
+    func responseDeadline(of route: Route) -> Instant {
+        if let own = route.timeouts.responseHead { loop.now + own } else { loop.now + responseTimeout }
     }
 
     /// How long the head of an answer may take, for a lease to remember.
-    func answerTimeout(for route: Route) -> Duration { route.timeouts.responseHead ?? timeouts.responseHead }
+    func responseTimeout(for route: Route) -> Duration { route.timeouts.responseHead ?? timeouts.responseHead }
 
     /// When the answer to a request that began at `start` must have ended.
     func end(of route: Route, from start: Instant) -> Instant {

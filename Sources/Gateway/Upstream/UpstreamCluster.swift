@@ -79,7 +79,7 @@ final class UpstreamCluster: Sendable {
     let pollLimiter: ConcurrencyLimiter
     private let endpoints = Mutex<[Endpoint]>([])
     private let ejectionLimit = EjectionLimit()
-    private let say: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
     private let changes = Atomic<UInt64>(0)
     /// Names that have no addresses yet, and why.
     private let nameless = Mutex<[UpstreamURL: UpstreamFailure]>([:])
@@ -87,10 +87,10 @@ final class UpstreamCluster: Sendable {
     /// What the policy says of it.
     var settings: UpstreamSettings { plan.settings }
 
-    /// `say` tells an operator which endpoints are out and which are back.
-    init(_ plan: UpstreamConfiguration, say: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// `report` tells an operator which endpoints are out and which are back.
+    init(_ plan: UpstreamConfiguration, report: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plan = plan
-        self.say = say
+        self.report = report
         limiter = ConcurrencyLimiter(plan.settings)
         pollLimiter = ConcurrencyLimiter(forPollsWith: plan.settings)
         // Numeric addresses are there from the first request on.
@@ -118,7 +118,8 @@ final class UpstreamCluster: Sendable {
             guard known.map(\.address) != addresses else { return }
             let new = addresses.map { address in
                 known.first { $0.address == address }
-                    ?? Endpoint(url: url, address: address, settings: settings, ejectionLimit: ejectionLimit, say: say)
+                    ?? Endpoint(
+                        url: url, address: address, settings: settings, ejectionLimit: ejectionLimit, report: report)
             }
             endpoints = endpoints.filter { $0.url != url } + new
             ejectionLimit.hasOnly(endpoints)

@@ -10,7 +10,7 @@ final class UpstreamMonitor: @unchecked Sendable {
     /// The way to the upstream in force, asked for on the loop.
     private let client: @Sendable () -> UpstreamClient?
     private let resolver: NameResolver
-    private let say: @Sendable (String) -> Void
+    private let report: @Sendable (String) -> Void
     /// What is known of the cluster in force.
     private var rounds: Rounds?
 
@@ -25,12 +25,12 @@ final class UpstreamMonitor: @unchecked Sendable {
 
     init(
         loop: EventLoop, client: @escaping @Sendable () -> UpstreamClient?, resolver: NameResolver,
-        say: @escaping @Sendable (String) -> Void
+        report: @escaping @Sendable (String) -> Void
     ) {
         self.loop = loop
         self.client = client
         self.resolver = resolver
-        self.say = say
+        self.report = report
     }
 
     /// Looks every half second. Before the loop runs.
@@ -71,12 +71,12 @@ final class UpstreamMonitor: @unchecked Sendable {
     private func resolve(_ url: UpstreamURL, _ cluster: UpstreamCluster) async {
         let outcome = await resolver.resolve(url.host, port: url.port, before: loop.now + .seconds(5), on: loop)
         if case .found(let addresses) = outcome {
-            if rounds?.unresolved.remove(url) != nil { say("upstream \(url): the name resolves again") }
+            if rounds?.unresolved.remove(url) != nil { report("upstream \(url): the name resolves again") }
             cluster.resolved(url, to: addresses)
         } else {
             cluster.unresolved(url, outcome == .notFound ? .nameNotFound : .nameTimeout)
             if rounds?.unresolved.insert(url).inserted ?? false {
-                say("upstream \(url): the name does not resolve (\(outcome))")
+                report("upstream \(url): the name does not resolve (\(outcome))")
             }
         }
         rounds?.resolving.remove(url)
@@ -86,9 +86,9 @@ final class UpstreamMonitor: @unchecked Sendable {
         Task(executorPreference: loop) {
             guard let client = self.rounds?.client else { return }
             let isGood = await client.isHealthy(endpoint, check)
-            self.rounds?.checks.answered(endpoint)
+            self.rounds?.checks.responded(endpoint)
             guard endpoint.checked(isGood: isGood) else { return }
-            self.say(
+            self.report(
                 "upstream \(endpoint.url) at \(endpoint.address) \(isGood ? "is healthy" : "failed its health checks")"
             )
         }

@@ -22,7 +22,7 @@ enum ConnectorsCommand {
             try await serve(arguments, until: signals)
             SignalThread.leave()
         } catch {
-            return error.tell(usage: "gateway connectors --help")
+            return error.report(usage: "gateway connectors --help")
         }
     }
 
@@ -44,10 +44,10 @@ enum ConnectorsCommand {
             await service.shutdown()
             throw StartupError(line: error.description)
         }
-        StartupBanner.say("listening on http://\(server.listening)")
+        StartupBanner.show("listening on http://\(server.listening)")
         if ["0.0.0.0", "::"].contains(server.listening.host) {
-            Help.complain(
-                "warning: whoever reaches port \(server.listening.port) may act for every organization: see that only the gateway can"
+            Help.report(
+                "warning: port \(server.listening.port) asks for no token: any client can act for any organization; let only the gateway reach it"
             )
         }
         // SIGHUP has nothing to reload here.
@@ -55,13 +55,13 @@ enum ConnectorsCommand {
             Duties(
                 reload: {},
                 drain: { signals in
-                    Help.complain("stopping: requests in flight finish first")
+                    Help.report("stopping: requests in flight finish first")
                     server.beginDrain()
                     return signals.wait(until: Instant.now() + drainTimeout, or: { server.isDrained })
                 }))
         server.stop()
         await service.shutdown()
-        Help.complain("stopped")
+        Help.report("stopped")
     }
 
     /// For requests in flight, before their connections are cut. None takes longer than its body and one wait for the disk.

@@ -22,12 +22,12 @@ enum PolicyCommand {
         guard words.first == "check" else {
             let word =
                 words.first.map { "there is no \"gateway policy \($0)\"" } ?? "\"gateway policy\" needs a command"
-            complain("gateway: \(word)\n\n\(usage)")
+            report("gateway: \(word)\n\n\(usage)")
             return 2
         }
         words.removeFirst()
         if let word = words.first(where: { $0.hasPrefix("-") }) ?? words.dropFirst().first {
-            complain("gateway: unexpected argument \"\(word)\"\n\n\(usage)")
+            report("gateway: unexpected argument \"\(word)\"\n\n\(usage)")
             return 2
         }
         return check(folder: words.first ?? "policies")
@@ -39,19 +39,19 @@ enum PolicyCommand {
         do {
             files = try source.files()
         } catch {
-            complain("gateway: \(error.message)\n")
+            report("gateway: \(error.message)\n")
             return 1
         }
         let load = PolicySet.load(
             files: files, sha256: { SHA256.hash($0) }, now: Int64(Date().timeIntervalSince1970),
             problem: source.problem)
         let check = PolicyCheck(load, folder: folder, fileCount: files.count(where: \.isRead))
-        complain(check.findings.isEmpty ? "" : check.findings + "\n")
+        report(check.findings.isEmpty ? "" : check.findings + "\n")
         print(check.summary)
         return check.exitCode
     }
 
-    private static func complain(_ text: String) {
+    private static func report(_ text: String) {
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

@@ -18,13 +18,13 @@ enum ServeCommand {
         }
         do {
             let service = try await GatewayService.start(ServeOptions(arguments))
-            service.banner.say()
+            service.banner.show()
             await service.run(until: signals)
             SignalThread.leave()
         } catch let error as StartupError {
-            return error.tell(usage: "gateway serve --help")
+            return error.report(usage: "gateway serve --help")
         } catch {
-            Help.complain("\(error)")
+            Help.report("\(error)")
         }
         return 1
     }

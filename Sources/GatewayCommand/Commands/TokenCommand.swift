@@ -26,7 +26,7 @@ enum TokenCommand {
             return Help.refuse(mistake, usage: "gateway token --help")
         }
         do throws(StartupError) { try checkDeclared(words, arguments) } catch {
-            return error.tell(usage: "gateway token --help")
+            return error.report(usage: "gateway token --help")
         }
         let scopes = words.map { "\"\($0)\"" }.joined(separator: ", ")
         let expires = end.map { ", expires: \"\($0)\"" } ?? ""
@@ -81,7 +81,7 @@ enum TokenCommand {
             throw StartupError(line: error.message)
         }
         guard case .loaded(let set, _) = PolicySource.load(files) else {
-            return Help.complain(
+            return Help.report(
                 "warning: the policies in \(folder.path) have mistakes (gateway policy check \(folder.path)): the scopes were not compared with theirs"
             )
         }

@@ -48,7 +48,7 @@ struct CertificateSource: Sendable {
                 identities: identities, keys: keys, requiresTLS13: settings.minimumVersion == .tls13)
             last.fingerprint.withLock { $0 = fingerprint }
             for (file, days) in context.certificates(endingWithin: 14) {
-                Help.complain(
+                Help.report(
                     days < 0
                         ? "warning: the certificate \(file) has expired: clients will refuse it; replace the file"
                         : "warning: the certificate \(file) expires in \(days) days: replace the file in time")

@@ -7,13 +7,13 @@ import Policy
 struct ConnectorUpstream: InProcessUpstream {
     let service: ConnectorService
 
-    var answersReadsFromMemory: Bool { true }
+    var respondsFromMemory: Bool { true }
 
-    func tryAnswer(_ request: UpstreamRequest) -> UpstreamResponse? {
+    func tryRespond(to request: UpstreamRequest) -> UpstreamResponse? {
         service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)
     }
 
-    func answer(_ request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+    func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
         UpstreamResponse(await service.perform(ConnectorRequest(request)))
     }
 

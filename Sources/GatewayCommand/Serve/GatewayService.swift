@@ -50,7 +50,7 @@ final class GatewayService: Sendable {
             .init(
                 listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
                 upstream: mode, policies: policies, context: certificates.context,
-                log: log, descriptors: descriptors, say: options.report),
+                log: log, descriptors: descriptors, report: options.report),
             connectors)
         let reloader = Reloader(
             of: server, policies: policies, files: files, ticketKeys: ticketKeys, upstream: upstream,

@@ -14,12 +14,12 @@ struct StartupBanner {
     /// Where the start made one: the only time anyone can see it.
     let demoToken: String?
 
-    func say() {
-        for address in server.listening { StartupBanner.say("listening on https://\(address)") }
-        if let admin = server.adminListening { StartupBanner.say("admin on http://\(admin)") }
-        StartupBanner.say("policy version \(set.shortVersion)")
+    func show() {
+        for address in server.listening { StartupBanner.show("listening on https://\(address)") }
+        if let admin = server.adminListening { StartupBanner.show("admin on http://\(admin)") }
+        StartupBanner.show("policy version \(set.shortVersion)")
         if isLocal {
-            StartupBanner.say(
+            StartupBanner.show(
                 "certificate authority \(absolute(state.authorityFile))\(isNewAuthority ? " (made just now)" : "")")
         }
         if set.organizations[Organization.demoID] != nil, let address = server.listening.first {
@@ -27,17 +27,17 @@ struct StartupBanner {
             let token = demoToken ?? "$TOKEN"
             let path =
                 "/v1/organizations/\(Organization.demoID)/knowledge/connectors/connections/conn_abc123/state"
-            StartupBanner.say(
+            StartupBanner.show(
                 demoToken == nil
                     ? "try, with TOKEN set to the demo token that the first start showed (to see a new one, delete \(absolute(state.demoTokenFile)) and start again):"
                     : "try:")
-            StartupBanner.say(
+            StartupBanner.show(
                 "curl \(authority)-H \"Authorization: Bearer \(token)\" https://\(reachable(address))\(path)")
         }
     }
 
     /// For people, and so not to standard output, which has JSON lines only.
-    static func say(_ line: String) { StandardError.say(line) }
+    static func show(_ line: String) { StandardError.writeLine(line) }
 
     /// As one word of a shell.
     private func quoted(_ path: String) -> String {

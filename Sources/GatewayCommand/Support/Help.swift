@@ -66,9 +66,9 @@ enum Help {
 
     /// Prints one line that says what is wrong and where to read on; the exit status of a misuse.
     static func refuse(_ reason: String, usage: String) -> Int32 {
-        complain("\(reason) (see \(usage))")
+        report("\(reason) (see \(usage))")
         return 2
     }
 
-    static func complain(_ text: String) { StandardError.say("gateway: \(text)") }
+    static func report(_ text: String) { StandardError.writeLine("gateway: \(text)") }
 }

@@ -66,7 +66,7 @@ final class SignalThread: Sendable {
     /// Ends the process when it has not ended by itself in time, because a disk does not answer or a thread hangs.
     private static func end(within timeout: Duration, _ signals: Signals) -> Never {
         if !signals.wait(until: .now() + timeout) { _ = signals.wait(until: .now() + .seconds(1)) }
-        Help.complain("not all of it stopped in time: the rest was cut off")
+        Help.report("not all of it stopped in time: the rest was cut off")
         _exit(1)
     }
 
@@ -78,7 +78,7 @@ final class SignalThread: Sendable {
 
     /// Tells what to use instead of a signal that other servers know.
     static func explain(_ name: String) {
-        Help.complain(
+        Help.report(
             "\(name) is ignored: SIGHUP reloads policies and certificates, SIGTERM stops; logs go to standard output, so that there is no file to open again"
         )
     }

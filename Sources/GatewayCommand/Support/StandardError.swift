@@ -6,7 +6,7 @@ enum StandardError {
     private static let isStalled = Mutex(false)
 
     /// Prints a line. Where nobody reads, or a disk is full, it is lost: that neither stops nor ends the gateway.
-    static func say(_ line: String) {
+    static func writeLine(_ line: String) {
         isStalled.withLock { isStalled in
             // A reader that has kept one line waiting keeps no other one.
             let timeout: Duration = isStalled ? .zero : .milliseconds(100)

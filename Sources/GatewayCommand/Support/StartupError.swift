@@ -13,9 +13,9 @@ struct StartupError: Error {
     }
 
     /// Tells it; the exit status of the command.
-    func tell(usage: String) -> Int32 {
+    func report(usage: String) -> Int32 {
         if isMisuse { return Help.refuse(line, usage: usage) }
-        Help.complain(line)
+        Help.report(line)
         return 1
     }
 }

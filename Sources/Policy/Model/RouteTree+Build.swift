@@ -30,7 +30,7 @@ extension RouteTree {
         mutating func insert(_ pattern: RoutePattern, of route: Route, servicePath: Int) {
             var end = PatternEnd(route: Int32(route.index), servicePath: Int32(servicePath))
             var node = 0
-            note(route.family, at: node)
+            add(route.family, at: node)
             for (depth, segment) in pattern.segments.enumerated() {
                 switch segment {
                 case .literal(let bytes):
@@ -48,7 +48,7 @@ extension RouteTree {
                     add(end, pattern.methods, to: \.rest, of: node)
                     return
                 }
-                note(route.family, at: node)
+                add(route.family, at: node)
             }
             add(end, pattern.methods, to: \.here, of: node)
         }
@@ -85,7 +85,7 @@ extension RouteTree {
             return nodes.count - 1
         }
 
-        private mutating func note(_ family: RouteFamily, at node: Int) {
+        private mutating func add(_ family: RouteFamily, at node: Int) {
             nodes[node].family = nodes[node].family.map { $0 == family ? family : .other } ?? family
         }
 

@@ -111,7 +111,7 @@ package final class Listener {
     }
 
     /// Whether another loop ends a connection in favour of this client, or a place is free by now.
-    private func findsPlaceElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
+    private func findsRoomElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
         defer { room.endsAsking() }
         for other in room.loops where other !== loop {
             let isFound = await Task(executorPreference: other) { other.evict(for: client, in: room) }.value
@@ -136,16 +136,16 @@ package final class Listener {
         nonisolated(unsafe) let serve = serve
         Task(executorPreference: loop) {
             let listener = unsafe listener
-            if admission == .asks, !(await listener.waitsForPlace(descriptor, client)) { return }
+            if admission == .asks, !(await listener.waitsForRoom(descriptor, client)) { return }
             await listener.run(descriptor, client, unsafe serve)
         }
         return admission
     }
 
     /// Looks for a place for a new connection on the other loops. If there is none, ends the connection and returns `false`.
-    private func waitsForPlace(_ descriptor: Int32, _ client: UInt64) async -> Bool {
+    private func waitsForRoom(_ descriptor: Int32, _ client: UInt64) async -> Bool {
         guard let room else { return true }
-        let isFound = await findsPlaceElsewhere(for: client, in: room)
+        let isFound = await findsRoomElsewhere(for: client, in: room)
         ranShort(isFound)
         if isFound { return true }
         connections -= 1

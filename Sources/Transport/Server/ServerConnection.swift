@@ -40,7 +40,7 @@ package struct ServerConnection: ~Copyable {
     package var writesChunks = false
     package internal(set) var bytesSent = 0
     /// The deadline of the answer under way: nothing more of it is sent then.
-    package var answerEnd = Instant.distantFuture
+    package var responseEnd = Instant.distantFuture
     /// Whose share its work uses up: the client's address, until the organization and the token are known.
     package var owner: ShareOwner
 
@@ -313,7 +313,7 @@ package struct ServerConnection: ~Copyable {
     /// The response is in `output`, whole. With `isStopping` no further request is read, but one that has arrived is answered.
     package mutating func responseFinished(isStopping: Bool = false) -> ServerConnectionState.AfterResponse {
         body = BodyDecoder(framing: .none)
-        answerEnd = .distantFuture
+        responseEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
         let next = state.responseFinished()
         // The drain may have begun after the response said that the connection goes on, while a body was read away.

@@ -79,11 +79,11 @@ extension ServerConnection {
                 bytesSent += count
                 if isTurnOver() { await nextTurn() }
             case .wantsWrite:
-                guard await watch.writable(before: min(loop.now + timeouts.write, answerEnd)) == .ready else {
+                guard await watch.writable(before: min(loop.now + timeouts.write, responseEnd)) == .ready else {
                     return false
                 }
             case .wantsRead:
-                guard await watch.readable(before: min(loop.now + timeouts.write, answerEnd)) == .ready else {
+                guard await watch.readable(before: min(loop.now + timeouts.write, responseEnd)) == .ready else {
                     return false
                 }
                 stream.socketBecameReadable(closing: watch.isPeerClosing)

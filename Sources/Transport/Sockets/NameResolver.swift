@@ -33,7 +33,7 @@ package final class NameResolver: Sendable {
             parking = Parker(loop: loop)
         }
 
-        func answer(_ outcome: HostAddresses) {
+        func finish(_ outcome: HostAddresses) {
             loop.perform {
                 self.outcome = outcome
                 self.parking.wake()
@@ -99,7 +99,7 @@ package final class NameResolver: Sendable {
         while let name = takeName() {
             let outcome = lookup(name)
             let waiters = state.withLock { $0.waiting.removeValue(forKey: name) ?? [] }
-            for waiter in waiters { waiter.answer(outcome) }
+            for waiter in waiters { waiter.finish(outcome) }
         }
     }
 
@@ -122,7 +122,7 @@ package final class NameResolver: Sendable {
             state.queue = []
             return stranded
         }
-        for waiter in stranded { waiter.answer(.temporaryFailure) }
+        for waiter in stranded { waiter.finish(.temporaryFailure) }
     }
 
     /// A name for which nobody waits any more is not looked up, unless it is already.
@@ -131,8 +131,8 @@ package final class NameResolver: Sendable {
             guard var others = state.waiting[name] else { return }
             others.removeAll { $0 === waiter }
             state.waiting[name] = others
-            guard others.isEmpty, let place = state.queue.firstIndex(of: name) else { return }
-            state.queue.remove(at: place)
+            guard others.isEmpty, let index = state.queue.firstIndex(of: name) else { return }
+            state.queue.remove(at: index)
             state.waiting[name] = nil
         }
     }

@@ -339,7 +339,7 @@ def take(wire):
     if not hasattr(wire, "digest"):
         wire.digest = hashlib.sha256()
     data, wire.buffer = wire.buffer or wire.socket.recv(1 << 18), b""
-    assert data, "the answer ended early"
+    assert data, "the response ended early"
     wire.digest.update(data)
     wire.count = read_so_far(wire) + len(data)
 

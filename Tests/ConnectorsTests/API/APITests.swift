@@ -10,7 +10,7 @@ import Testing
     private static let p = Bench.prefix
     private static let connection = "\(Bench.prefix)/connections/conn_abc123"
 
-    @Test("A request that is wrong gets 422 with the name of the field")
+    @Test("ConnectorAPI: a request that is wrong gets 422 with the name of the field")
     func validation() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -60,7 +60,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("What is another organization's looks like what is not there, byte for byte")
+    @Test("ConnectorAPI: what is another organization's looks like what is not there, byte for byte")
     func isolation() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -99,7 +99,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("A list of jobs is filtered, ordered and paged")
+    @Test("ConnectorAPI: a list of jobs is filtered, ordered and paged")
     func list() async throws {
         let clock = Counter(1_704_060_000_000)
         let bench = try Bench(
@@ -130,7 +130,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("A path or method that does not exist is told so")
+    @Test("ConnectorAPI: a path or method that does not exist is told so")
     func unknown() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -154,7 +154,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("Only the newest jobs are kept")
+    @Test("ConnectorAPI: only the newest jobs are kept")
     func forgotten() async throws {
         var options = Small.options(try Small.directory(), storage: TrappedStorage())
         options.rowsPerSecond = 1_000_000

@@ -9,7 +9,7 @@ import Testing
     private static let id = "550e8400-e29b-41d4-a716-446655440000"
 
     @Test(
-        "A run answers with the SyncJob object, however the path is spelled",
+        "Airweave paths: a run answers with the SyncJob object, however the path is spelled",
         arguments: [
             "/v1/source-connections/\(id)/run", "/source-connections/\(id)/run", "/v1/source-connections/\(id)/run/",
             "/v1/source-connections/\(id.uppercased())/run?force_full_sync=false",
@@ -35,7 +35,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("A full sync reads everything again, and removes what the source has no more")
+    @Test("Airweave paths: a full sync reads everything again, and removes what the source has no more")
     func fullSync() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -54,7 +54,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("Every error has the detail that the clients need, beside the envelope")
+    @Test("Airweave paths: every error has the detail that the clients need, beside the envelope")
     func errors() async throws {
         let bench = try Bench {
             $0.rowsPerSecond = 1000

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Ids of jobs")
 struct JobIDTests {
-    @Test("All bits are in the id, in the order of the bytes")
+    @Test("JobID: all bits are in the id, in the order of the bytes")
     func plain() {
         #expect(
             JobID.text(0x0706_0504_0302_0100, 0xFFEE_DDCC_BBAA_9988, isUUID: false)
@@ -12,7 +12,7 @@ struct JobIDTests {
         #expect(JobID.text(0, .max, isUUID: false) == "job_0000000000000000ffffffffffffffff")
     }
 
-    @Test("A UUID says that it is random", arguments: [UInt64.min, .max, 0x0706_0504_0302_0100])
+    @Test("JobID: a UUID says that it is random", arguments: [UInt64.min, .max, 0x0706_0504_0302_0100])
     func uuid(word: UInt64) {
         let id = JobID.text(word, word, isUUID: true)
         #expect(id.isUUID)

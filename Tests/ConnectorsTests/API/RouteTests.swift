@@ -3,7 +3,8 @@ import Testing
 
 @Suite("What a target asks for")
 struct RouteTests {
-    @Test("A path that a policy matched is what reading the target finds", arguments: ConnectorRoute.paths.indices)
+    @Test(
+        "Route: a path that a policy matched is what reading the target finds", arguments: ConnectorRoute.paths.indices)
     func matched(index: Int) throws {
         // As the gateway finds the variables of a pattern: segment by segment.
         var target = ""
@@ -26,10 +27,10 @@ struct RouteTests {
         #expect(ConnectorRoute(Array(target.dropLast().utf8)) != route)
     }
 
-    @Test("Every path is in the list once")
+    @Test("Route: every path is in the list once")
     func unique() { #expect(Set(ConnectorRoute.paths).count == ConnectorRoute.paths.count) }
 
-    @Test("A query begins behind the first question mark")
+    @Test("Route: a query begins behind the first question mark")
     func query() async throws {
         let bench = try Bench()
         let jobs = "/v1/organizations/\(Bench.organization)/knowledge/connectors/jobs"

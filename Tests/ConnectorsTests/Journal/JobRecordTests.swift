@@ -16,7 +16,7 @@ import Testing
         }
     }
 
-    @Test("A sync is in the journal once before its first rows, as running, while its answer says pending")
+    @Test("JobRecord: a sync is in the journal once before its first rows, as running, while its answer says pending")
     func oneRecord() async throws {
         let directory = try Small.directory(rowsPerSecond: 1)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -30,7 +30,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("A sync that an older version wrote as pending goes on after a start")
+    @Test("JobRecord: a sync that an older version wrote as pending goes on after a start")
     func olderForm() async throws {
         let directory = try Small.directory(rowsPerSecond: 1_000_000)
         defer { try? FileManager.default.removeItem(atPath: directory) }

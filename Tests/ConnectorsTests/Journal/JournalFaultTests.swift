@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(
-        "A crash before any operation loses nothing confirmed, and leaves a journal that can be written",
+        "JournalFault: a crash before any operation loses nothing confirmed, and leaves a journal that can be written",
         arguments: 0..<20)
     func crash(seed: UInt64) throws {
         let random = Mutex(SeededRandom(state: seed))
@@ -69,7 +69,9 @@ import Testing
         }
     }
 
-    @Test("Whichever operations fail, what was refused stays away and what was confirmed stays", arguments: 1...3)
+    @Test(
+        "JournalFault: whichever operations fail, what was refused stays away and what was confirmed stays",
+        arguments: 1...3)
     func failure(length: Int) throws {
         var number = 1
         var wasReached = true
@@ -92,7 +94,7 @@ import Testing
         #expect(number > 100)
     }
 
-    @Test("After one operation that failed, a crash at once finds nothing that was refused")
+    @Test("JournalFault: after one operation that failed, a crash at once finds nothing that was refused")
     func refusedRecords() throws {
         for failing in ["write", "synchronize"] {
             var random = SeededRandom(state: 1)
@@ -113,7 +115,7 @@ import Testing
         }
     }
 
-    @Test("On a full disk every commit is refused, and the first one after it succeeds")
+    @Test("JournalFault: on a full disk every commit is refused, and the first one after it succeeds")
     func fullDisk() throws {
         let disk = MemoryDisk()
         let day = try Day(disk)

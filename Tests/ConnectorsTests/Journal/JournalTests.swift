@@ -34,7 +34,7 @@ import Testing
                 kind: .legacy, members: [.init(name: "\u{E9}", json: Array(#"{"cursor":9007199254740993}"#.utf8))])),
     ]
 
-    @Test("A record is read as it was written", arguments: samples)
+    @Test("Connector journal: a record is read as it was written", arguments: samples)
     func roundTrip(record: JournalRecord) throws {
         var writer = RecordWriter()
         record.encode(into: &writer)
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test("No byte of a record, changed, makes the reader trap", arguments: samples)
+    @Test("Connector journal: no byte of a record, changed, makes the reader trap", arguments: samples)
     func mutation(record: JournalRecord) {
         var writer = RecordWriter()
         record.encode(into: &writer)
@@ -78,7 +78,9 @@ import Testing
         try JournalRecovery.read(JournalFiles(folder: "/journal", disk: disk), salt: 7)
     }
 
-    @Test("A journal cut off at any byte gives back every whole frame, and warns if there was a part of one")
+    @Test(
+        "Connector journal: a journal cut off at any byte gives back every whole frame, and warns if there was a part of one"
+    )
     func everyCut() throws {
         let (bytes, ends) = file(frames: 7)
         for cut in 0...bytes.count {
@@ -91,7 +93,7 @@ import Testing
         }
     }
 
-    @Test("A changed byte before the last frame is a refusal that names the file and the offset")
+    @Test("Connector journal: a changed byte before the last frame is a refusal that names the file and the offset")
     func damagedMiddle() throws {
         let (bytes, ends) = file(frames: 4)
         for index in 0..<ends[2] {
@@ -105,7 +107,7 @@ import Testing
         }
     }
 
-    @Test("A changed byte of the last frame costs that frame only, with a warning, or is a refusal")
+    @Test("Connector journal: a changed byte of the last frame costs that frame only, with a warning, or is a refusal")
     func damagedEnd() throws {
         let (bytes, ends) = file(frames: 4)
         for index in ends[2]..<ends[3] {
@@ -117,7 +119,7 @@ import Testing
         }
     }
 
-    @Test("A frame that stands inside a field is not taken for one")
+    @Test("Connector journal: a frame that stands inside a field is not taken for one")
     func smuggledFrame() throws {
         var payload: [UInt8] = []
         var writer = RecordWriter()
@@ -134,7 +136,7 @@ import Testing
         #expect(recovery.warnings.count == 1)
     }
 
-    @Test("A missing snapshot or journal is a refusal, not an empty start")
+    @Test("Connector journal: a missing snapshot or journal is a refusal, not an empty start")
     func missingFiles() throws {
         let (bytes, _) = file(frames: 2)
         let noSnapshot = #expect(throws: JournalRefusal.self) {
@@ -151,7 +153,7 @@ import Testing
         #expect(noJournal?.description.contains("journal-3 is missing") == true)
     }
 
-    @Test("A snapshot that lacks any of its bytes is a refusal")
+    @Test("Connector journal: a snapshot that lacks any of its bytes is a refusal")
     func cutSnapshot() throws {
         var snapshot = JournalHeader(salt: 9).encoded()
         var writer = RecordWriter()
@@ -170,7 +172,7 @@ import Testing
         }
     }
 
-    @Test("What many appended at once is there after reopening, in order, across compactions")
+    @Test("Connector journal: what many appended at once is there after reopening, in order, across compactions")
     func groupCommit() async throws {
         let disk = MemoryDisk()
         let kept = Mutex<[JournalRecord]>([])
@@ -201,7 +203,7 @@ import Testing
         #expect(again.records.count == 2000)
     }
 
-    @Test("A journal that is opened often and grows little each time is compacted too")
+    @Test("Connector journal: a journal that is opened often and grows little each time is compacted too")
     func shortLives() async throws {
         let disk = MemoryDisk()
         var generation = 1

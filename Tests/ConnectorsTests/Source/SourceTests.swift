@@ -23,7 +23,7 @@ import Testing
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    @Test("Rows come in the order of their cursor, each key once, and only those beyond the cursor")
+    @Test("FolderSource: rows come in the order of their cursor, each key once, and only those beyond the cursor")
     func order() throws {
         let text = """
             {"id":1,"at":30}
@@ -41,14 +41,14 @@ import Testing
         #expect(try lines("").isEmpty)
     }
 
-    @Test("A last line that is not whole yet waits for the next sync")
+    @Test("FolderSource: a last line that is not whole yet waits for the next sync")
     func unfinished() throws {
         #expect(try lines("{\"id\":1,\"at\":1}\n{\"id\":2,\"a").count == 1)
         #expect(try lines("{\"id\":1,\"at\":1}\n{\"id\":2,\"at\":2}").count == 2)
     }
 
     @Test(
-        "A row that cannot be read is named with its record and its fault",
+        "FolderSource: a row that cannot be read is named with its record and its fault",
         arguments: [
             ("{\"id\":1,\"at\":1}\n{\"id\":2}\n", "record 2: the cursor field \"at\" is missing"),
             ("{\"at\":1}\n", "record 1: the key field \"id\" is missing"),
@@ -61,7 +61,7 @@ import Testing
         #expect(failure?.description == "source file users.ndjson: \(fault)")
     }
 
-    @Test("A missing file is named without its folder")
+    @Test("FolderSource: a missing file is named without its folder")
     func missing() {
         let source = FolderSource(folder: "/secret", format: .csv)
         let failure = #expect(throws: JobFailure.self) {
@@ -70,7 +70,7 @@ import Testing
         #expect(failure?.description == "source file users.csv: No such file or directory")
     }
 
-    @Test("A file that changes between reading and copying is noticed")
+    @Test("FolderSource: a file that changes between reading and copying is noticed")
     func changed() throws {
         let (storage, source) = storage("{\"id\":1,\"at\":1}\n")
         let rows = try source.rows(of: Self.stream, after: nil, storage: storage)
@@ -81,7 +81,7 @@ import Testing
         #expect(failure?.description == "source file users.ndjson: the file changed while it was read")
     }
 
-    @Test("CSV records become objects of strings, with quotes, commas and line ends inside")
+    @Test("FolderSource: CSV records become objects of strings, with quotes, commas and line ends inside")
     func csv() throws {
         let text = "id,name,at\r\n1,\"Ada, \"\"Countess\"\"\",20\r\n2,\"two\nlines\",9\r\n3,,100\r\n"
         #expect(
@@ -94,13 +94,13 @@ import Testing
     }
 
     @Test(
-        "A CSV record with a stray quote or a wrong number of fields is refused",
+        "FolderSource: a CSV record with a stray quote or a wrong number of fields is refused",
         arguments: ["1,a\"b,2", "1,2", "1,2,3,4", "1,\"a\"b,2", "1,\"open,2", "1,a\"\"b,2"])
     func badCSV(record: String) {
         #expect(throws: JobFailure.self) { try lines("id,name,at\n\(record)\n4,x,5\n", .csv) }
     }
 
-    @Test("Records that span many pieces of the file are read whole")
+    @Test("FolderSource: records that span many pieces of the file are read whole")
     func pieces() throws {
         let rows = (0..<40).map { #"{"id":\#($0),"at":\#($0),"text":"\#(String(repeating: "x", count: $0 * 997))"}"# }
         #expect(try lines(rows.joined(separator: "\n") + "\n") == rows)
@@ -108,7 +108,7 @@ import Testing
         #expect(try lines(reversed.joined(separator: "\n")) == rows)
     }
 
-    @Test("Cursors order as numbers where they are numbers, and as bytes where they are not")
+    @Test("FolderSource: cursors order as numbers where they are numbers, and as bytes where they are not")
     func cursors() {
         let ordered: [CursorValue] = [
             .integer(-3), .text("0"), .integer(9), .text("10"), .integer(11), .text("2024-06-15T10:30:00Z"),

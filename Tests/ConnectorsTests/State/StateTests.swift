@@ -8,7 +8,7 @@ import Testing
     private static let key = ConnectionKey(organization: "org", id: "conn")
     private static let moment = Timestamp(milliseconds: 0)
 
-    @Test("A state that advances keeps what it does not understand")
+    @Test("ServiceState: a state that advances keeps what it does not understand")
     func advance() {
         var state = CursorState(
             kind: .legacy,
@@ -32,7 +32,7 @@ import Testing
         Job(id: "job_1", connection: Self.key, kind: .sync, streams: ["users"], createdAt: Self.moment)
     }
 
-    @Test("A job starts once, and ends once", arguments: [Job.Status.succeeded, .failed, .cancelled])
+    @Test("ServiceState: a job starts once, and ends once", arguments: [Job.Status.succeeded, .failed, .cancelled])
     func life(end: Job.Status) {
         var job = job()
         #expect(!job.status.isEnd && job.durationMilliseconds == nil)
@@ -58,7 +58,7 @@ import Testing
         #expect(job == ended)
     }
 
-    @Test("What the runner writes does not undo a cancel request")
+    @Test("ServiceState: what the runner writes does not undo a cancel request")
     func cancelIsKept() {
         var state = ServiceState([], endedJobsKept: 10)
         var job = job()
@@ -74,7 +74,7 @@ import Testing
         #expect(state.entries[0].activeJob == nil)
     }
 
-    @Test("Observers hear what becomes of a job, each change once, before a reader can see it")
+    @Test("ServiceState: observers hear what becomes of a job, each change once, before a reader can see it")
     func observersFirst() {
         let store = StateStore(ServiceState([], endedJobsKept: 10))
         var job = job()
@@ -97,7 +97,7 @@ import Testing
         #expect(store.withState { $0.status(ofJob: id) } == .succeeded)
     }
 
-    @Test("A snapshot of a state sets the same state")
+    @Test("ServiceState: a snapshot of a state sets the same state")
     func snapshot() {
         var state = ServiceState([], endedJobsKept: 3)
         for record in JournalTests.samples { state.apply(record) }
@@ -110,7 +110,7 @@ import Testing
         try ConnectionFile.read(Array(text.utf8), name: "connectors.json5", stateDirectory: "/state")
     }
 
-    @Test("The definitions of the demo are valid")
+    @Test("ServiceState: the definitions of the demo are valid")
     func demo() throws {
         let definitions = try read(DemoData.definitions)
         #expect(definitions.map(\.key.id) == ["conn_abc123", "550e8400-e29b-41d4-a716-446655440000", "conn_other1"])
@@ -119,7 +119,7 @@ import Testing
         #expect(definitions[0].stream("orders")?.cursorField == "updated_at")
     }
 
-    @Test("Every mistake in the definitions is shown with its line and column")
+    @Test("ServiceState: every mistake in the definitions is shown with its line and column")
     func mistakes() {
         let text = """
             { connections: [
@@ -151,7 +151,7 @@ import Testing
         #expect(throws: ConnectionFile.Refusal.self) { try read("{}") }
     }
 
-    @Test("A page is the same whether few or many jobs are looked through", arguments: [false, true])
+    @Test("ServiceState: a page is the same whether few or many jobs are looked through", arguments: [false, true])
     func pages(isDescending: Bool) throws {
         let histories = (0..<5).map { history in
             (0..<3000).map { index in

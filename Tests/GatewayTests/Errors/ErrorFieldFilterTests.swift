@@ -14,7 +14,7 @@ struct ErrorFieldFilterTests {
     }
 
     @Test(
-        "What clients act on stays",
+        "ErrorFieldFilter: what clients act on stays",
         arguments: [
             "X-Request-Id", "Request-Id", "X-Correlation-Id", "RateLimit", "RateLimit-Policy", "ratelimit-reset",
             "X-RateLimit-Reset", "x-ratelimit-limit-tokens", "X-Rate-Limit-Reset", "WWW-Authenticate", "Allow",
@@ -28,7 +28,7 @@ struct ErrorFieldFilterTests {
     }
 
     @Test(
-        "Everything else goes: what is said of the replaced body, of the connection, of the inside, or by the gateway itself",
+        "ErrorFieldFilter: everything else goes: what is said of the replaced body, of the connection, of the inside, or by the gateway itself",
         arguments: [
             "Content-Type", "content-length", "CONTENT-ENCODING", "Content-Language", "Content-MD5", "Content-Digest",
             "Content-Disposition", "Content-Range", "Content-Location", "Content-Security-Policy", "Digest",
@@ -44,7 +44,7 @@ struct ErrorFieldFilterTests {
         #expect(!ErrorFieldFilter.isKept(name))
     }
 
-    @Test("Order and repetition stay; what could end a line does not go on")
+    @Test("ErrorFieldFilter: Order and repetition stay; what could end a line does not go on")
     func order() {
         let fields = ErrorFieldFilter.kept(
             of: [
@@ -56,7 +56,7 @@ struct ErrorFieldFilterTests {
         #expect(fields.map(\.value) == ["a", "\u{e9}\t", "b", ""])
     }
 
-    @Test("A Proxy-Status is for the log")
+    @Test("ErrorFieldFilter: a Proxy-Status is for the log")
     func proxyStatus() {
         let told = answer(
             502, [("Proxy-Status", "inner.internal;error=dns_error"), ("proxy-status", "b;details=\"x\"")])
@@ -64,7 +64,7 @@ struct ErrorFieldFilterTests {
         #expect(told.upstreamText == "Proxy-Status: inner.internal;error=dns_error, b;details=\"x\"")
     }
 
-    @Test("A place goes on where it is a path of this host")
+    @Test("ErrorFieldFilter: a place goes on where it is a path of this host")
     func places() {
         let values = [
             "/v1/jobs/1", "/", "//evil.example/", "/\\evil.example/", "http://10.0.0.1/admin", "https://host/",
@@ -74,7 +74,7 @@ struct ErrorFieldFilterTests {
         #expect(fields.map(\.value) == ["/v1/jobs/1", "/"])
     }
 
-    @Test("A challenge goes on that a client can meet, with the statuses that have one")
+    @Test("ErrorFieldFilter: a challenge goes on that a client can meet, with the statuses that have one")
     func challenges() {
         let values = [
             "Bearer realm=\"up\"", "bearer", "BEARER error=\"x\"", "Basic realm=\"internal\"", "Bearerish x", "",
@@ -86,7 +86,7 @@ struct ErrorFieldFilterTests {
         #expect(kept(401) == 3 && kept(403) == 3 && kept(400) == 0 && kept(500) == 0)
     }
 
-    @Test("A 401 has a challenge, the upstream's or ours")
+    @Test("ErrorFieldFilter: a 401 has a challenge, the upstream's or ours")
     func challenge() {
         #expect(answer(401, []).response.authenticate == .missing)
         let own = answer(401, [("www-authenticate", "Bearer realm=\"x\"")])
@@ -98,7 +98,7 @@ struct ErrorFieldFilterTests {
         #expect(answer(403, []).response.authenticate == nil)
     }
 
-    @Test("Retry-After is in the answer once, and readable")
+    @Test("ErrorFieldFilter: Retry-After is in the answer once, and readable")
     func retryAfter() {
         let busy = answer(503, [("retry-after", "0.5"), ("X-Request-Id", "r")])
         #expect(busy.response.retryAfterSeconds == 1)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The error reference")
 struct ErrorReferenceArticleTests {
-    @Test("Each code has its row with message and advice, and each row its code")
+    @Test("ErrorReferenceArticle: each code has its row with message and advice, and each row its code")
     func rows() throws {
         let documented = try Article("ErrorReference").lines.filter { $0.hasPrefix("| 4") || $0.hasPrefix("| 5") }
         let rows = ErrorCode.allCases.map { code in

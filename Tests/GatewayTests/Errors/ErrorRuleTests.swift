@@ -27,7 +27,7 @@ struct ErrorRuleTests {
         code: "CONNECTOR_JOB_ALREADY_RUNNING", retry: 5)
     private static let body = #"{"detail":"Cannot start new sync: a sync job is Already Running"}"#
 
-    @Test("A rule turns Airweave's 400 into the documented 409, in the upstream's words")
+    @Test("ErrorRule: a rule turns Airweave's 400 into the documented 409, in the upstream's words")
     func airweave() {
         let response = read(400, Self.body, [Self.running])
         #expect(response.status == 409)
@@ -42,7 +42,7 @@ struct ErrorRuleTests {
         #expect(read(400, "already running", [Self.running]).status == 400)
     }
 
-    @Test("The first rule that matches decides, and what it does not say is kept or the catalogue's")
+    @Test("ErrorRule: the first rule that matches decides, and what it does not say is kept or the catalogue's")
     func order() {
         let rules = [
             Self.rule("a", 500...500, code: "NEVER"), Self.rule("b", status: 404), Self.rule("c", code: "LATER"),
@@ -57,7 +57,7 @@ struct ErrorRuleTests {
         #expect(read(400, "", [Self.rule(status: 200)]).status == 502)
     }
 
-    @Test("The upstream's own Retry-After wins over the rule's")
+    @Test("ErrorRule: the upstream's own Retry-After wins over the rule's")
     func retryAfter() {
         #expect(read(400, Self.body, [Self.running], fields: [("Retry-After", "9")]).retryAfterSeconds == 9)
         #expect(read(400, Self.body, [Self.running], fields: [("Retry-After", "soon")]).retryAfterSeconds == 5)
@@ -71,7 +71,7 @@ struct ErrorRuleTests {
     }
 
     @Test(
-        "A rule looks where it is told to",
+        "ErrorRule: a rule looks where it is told to",
         arguments: [
             (["error", "code"], "E_*", #"{"error":{"code":"e_17"}}"#, true),
             (["error", "code"], "17", #"{"error":{"code":17}}"#, true),
@@ -93,7 +93,7 @@ struct ErrorRuleTests {
     }
 
     @Test(
-        "A pattern is the whole text, and a star any part of it",
+        "ErrorRule: a pattern is the whole text, and a star any part of it",
         arguments: [
             ("", "", true), ("", "a", false), ("*", "", true), ("*", "a\nb", true), ("a", "A", true),
             ("a", "ab", false),
@@ -105,7 +105,7 @@ struct ErrorRuleTests {
         #expect(Self.rule(field: [], pattern: pattern).matches(status: 400, text: text) == matches)
     }
 
-    @Test("Whose credential it was decides whose fault a 401 is")
+    @Test("ErrorRule: whose credential it was decides whose fault a 401 is")
     func credentials() {
         let secret = UpstreamSettings.Credential.secret(.init(header: "Authorization", file: "f"))
         for (status, credential, isOurs) in [

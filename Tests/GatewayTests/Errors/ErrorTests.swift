@@ -14,7 +14,7 @@ private func rendered(_ response: ErrorResponse, addsDetail: Bool = false) throw
 
 @Suite("Error catalogue")
 struct ErrorCatalogueTests {
-    @Test("Every code is one stable word, used once, with a message and advice")
+    @Test("ErrorCode: every code is one stable word, used once, with a message and advice")
     func rows() {
         var seen: Set<String> = []
         for code in ErrorCode.allCases {
@@ -29,7 +29,7 @@ struct ErrorCatalogueTests {
     }
 
     @Test(
-        "Every status the gateway can answer with has a code of its own",
+        "ErrorCode: every status the gateway can answer with has a code of its own",
         arguments: [
             400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 423, 429, 431, 501, 502, 503, 504, 505,
         ])
@@ -37,7 +37,7 @@ struct ErrorCatalogueTests {
         #expect(ErrorCode.generic(forStatus: status).entry.status == status)
     }
 
-    @Test("A status nobody listed is still blamed on the right side")
+    @Test("ErrorCode: a status nobody listed is still blamed on the right side")
     func unlisted() {
         #expect(ErrorCode.generic(forStatus: 418).entry.type == "client_error")
         #expect(ErrorCode.generic(forStatus: 500) == .upstreamError)
@@ -101,7 +101,7 @@ struct FailureTests {
 
     private static let codes = [502: "BAD_GATEWAY", 503: "SERVICE_UNAVAILABLE", 504: "GATEWAY_TIMEOUT"]
 
-    @Test("Each failure has its answer", arguments: 0..<rows.count)
+    @Test("ErrorResponse: each failure has its answer", arguments: 0..<rows.count)
     func table(index: Int) throws {
         let (kind, status, code, origin, closes) = Self.rows[index]
         let failure = Failure(kind, at: .read)
@@ -146,7 +146,7 @@ struct FailureTests {
         ),
     ]
 
-    @Test("Each refusal has its answer, and none costs the connection", arguments: 0..<refusalRows.count)
+    @Test("ErrorResponse: each refusal has its answer, and none costs the connection", arguments: 0..<refusalRows.count)
     func refusals(index: Int) throws {
         let (refusal, field, status, code, challenge) = Self.refusalRows[index]
         let response = ErrorResponse(.refusal(refusal, credential: field))
@@ -160,14 +160,14 @@ struct FailureTests {
     }
 
     @Test(
-        "A wait of one second is told in the singular",
+        "ErrorResponse: a wait of one second is told in the singular",
         arguments: [(0, "Retry after 1 second."), (1, "Retry after 1 second."), (2, "Retry after 2 seconds.")])
     func oneSecond(seconds: Int, expected: String) {
         let answer = ErrorResponse(.failure(Failure(.rateLimited(limit: "a", retryAfterSeconds: seconds), at: .limit)))
         #expect(answer.message.hasSuffix(" " + expected))
     }
 
-    @Test("A 409 tells which job runs, where it is, and when to come back")
+    @Test("ErrorResponse: a 409 tells which job runs, where it is, and when to come back")
     func conflictDetails() throws {
         let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .lease)))
         #expect(response.message == "A sync is already running for: conn_1")
@@ -190,7 +190,7 @@ struct FailureTests {
         #expect(active["status"]?.string == "pending")
     }
 
-    @Test("Stages have the positions they are declared in")
+    @Test("ErrorResponse: stages have the positions they are declared in")
     func stages() {
         for (index, stage) in Stage.allCases.enumerated() { #expect(stage.index == index) }
     }
@@ -198,7 +198,7 @@ struct FailureTests {
 
 @Suite("Envelope")
 struct ErrorEnvelopeTests {
-    @Test("The envelope has exactly the documented shape")
+    @Test("ErrorEnvelope: the envelope has exactly the documented shape")
     func shape() {
         var bytes: [UInt8] = []
         let response = ErrorResponse(.jobNotFound)
@@ -213,7 +213,7 @@ struct ErrorEnvelopeTests {
                 """)
     }
 
-    @Test("The Airweave family gets the message as a top-level detail string too")
+    @Test("ErrorEnvelope: the Airweave family gets the message as a top-level detail string too")
     func detail() throws {
         let json = try rendered(ErrorResponse(.jobNotFound), addsDetail: true)
         #expect(json["detail"]?.string == "The requested job was not found.")
@@ -221,7 +221,7 @@ struct ErrorEnvelopeTests {
         #expect(try rendered(ErrorResponse(.jobNotFound))["detail"] == nil)
     }
 
-    @Test("Any text in a message or detail survives")
+    @Test("ErrorEnvelope: any text in a message or detail survives")
     func escaping() throws {
         let text = "a\"b\\c\n\r\t\u{0}\u{1b}\u{7f}\u{e9}\u{1F600}</script>"
         var response = ErrorResponse(.badRequest, message: text)
@@ -237,7 +237,7 @@ struct ErrorEnvelopeTests {
 @Suite("Bearer challenges")
 struct BearerChallengeTests {
     @Test(
-        "WWW-Authenticate follows RFC 6750",
+        "BearerChallenge: WWW-Authenticate follows RFC 6750",
         arguments: [
             (BearerChallenge.missing, #"Bearer realm="connectors""#),
             (.invalidToken, #"Bearer realm="connectors", error="invalid_token""#),

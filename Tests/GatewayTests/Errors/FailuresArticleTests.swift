@@ -4,7 +4,9 @@ import Testing
 
 @Suite("The article about failures")
 struct FailuresArticleTests {
-    @Test("Each failure has its row of what the client gets, in the order of the code, and each row its failure")
+    @Test(
+        "FailuresArticle: each failure has its row of what the client gets, in the order of the code, and each row its failure"
+    )
     func responses() throws {
         let expected = UpstreamFailure.allCases.map { failure in
             let response = ErrorResponse(.failure(Failure(failure)))
@@ -18,7 +20,7 @@ struct FailuresArticleTests {
         for (row, expected) in zip(rows, expected) { #expect(row == expected) }
     }
 
-    @Test("Each failure has its row of what to do, in the same order")
+    @Test("FailuresArticle: each failure has its row of what to do, in the same order")
     func advice() throws {
         let rows = try Article("Failures").rows(below: "What to do")
         #expect(rows.map(\.first) == UpstreamFailure.allCases.map { "`\($0)`" })

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Proxy-Status")
 struct ProxyStatusTests {
-    @Test("A member is a structured field")
+    @Test("ProxyStatus: a member is a structured field")
     func text() {
         #expect(ProxyStatus(error: "dns_error").text == "connector-gateway;error=dns_error")
         #expect(ProxyStatus(receivedStatus: 503).text == "connector-gateway;received-status=503")
@@ -18,7 +18,7 @@ struct ProxyStatusTests {
     }
 
     @Test(
-        "A list of members passes",
+        "ProxyStatus: a list of members passes",
         arguments: [
             "a", "\"a b\"", "a, b", "a,b", "a ;x".replacing(" ", with: ""), "  a  ,\t\"b\"  ",
             #"ExampleCDN;error=connection_timeout;details="a \"b\" \\", r34.example.net; received-status=503"#,
@@ -30,7 +30,7 @@ struct ProxyStatusTests {
     }
 
     @Test(
-        "Anything else does not",
+        "ProxyStatus: anything else does not",
         arguments: [
             "", " ", ",", "a,", ",a", "a,,b", "a b", "1", "?1", "(a)", "\"a", "\"a\\\"", "\"\\x\"", "\"\u{e9}\"", "a;",
             "a;X=1", "a;1", "a;x=", "a;x=(b)", "a;x=?2", "a;x=:a", "a;x=@", "a;x=@1.5", "a;x=-", "a;x=1.", "a;x=1.2345",

@@ -7,7 +7,7 @@ struct RetryAfterTests {
     private static let now: Int64 = 1_700_000_000
 
     @Test(
-        "Any form becomes whole seconds, at least one; garbage nothing",
+        "RetryAfter: any form becomes whole seconds, at least one; garbage nothing",
         arguments: [
             ("17", 17), (" 17\t", 17), ("0", 1), ("-5", 1), ("-0.5", 1), ("0.0", 1), ("0.2", 1), ("12.34", 13),
             ("12.000", 12), ("007", 7), ("2147483648", 86_400), ("99999999999999999999", 86_400),
@@ -23,10 +23,10 @@ struct RetryAfterTests {
         #expect(RetryAfter.seconds(value, epochSeconds: Self.now) == seconds)
     }
 
-    @Test("The first readable line counts")
+    @Test("RetryAfter: the first readable line counts")
     func lines() {
         func told(_ fields: [(name: String, value: String)]) -> Int? {
-            RetryAfter.told(by: fields, epochSeconds: Self.now)
+            RetryAfter.seconds(in: fields, epochSeconds: Self.now)
         }
         #expect(told([("X", "1"), ("RETRY-AFTER", "x"), ("Retry-After", "3"), ("Retry-After", "4")]) == 3)
         #expect(told([("X-RateLimit-Retry-After", "3")]) == nil)
@@ -68,7 +68,8 @@ struct RetryAfterTests {
         ([], nil),
     ]
 
-    @Test("An exhausted limit tells when to come back, as a span or an instant", arguments: 0..<resets.count)
+    @Test(
+        "RetryAfter: an exhausted limit tells when to come back, as a span or an instant", arguments: 0..<resets.count)
     func reset(index: Int) {
         let (fields, seconds) = Self.resets[index]
         #expect(RetryAfter.limitReset(in: fields, epochSeconds: Self.now) == seconds)
@@ -77,7 +78,7 @@ struct RetryAfterTests {
 
 @Suite("Limits of the upstream")
 struct BroughtLimitTests {
-    @Test("Only fields that tell a standing count")
+    @Test("Upstream rate limits: only fields that tell a standing count")
     func names() {
         for name in [
             "RateLimit", "ratelimit-policy", "RateLimit-Reset", "X-RateLimit-Limit", "x-ratelimit-reset-tokens",

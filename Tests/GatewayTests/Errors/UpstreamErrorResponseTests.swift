@@ -63,7 +63,7 @@ struct UpstreamErrorResponseTests {
     }
 
     private static let failed = "The connector service failed."
-    private static let unreachable = "The connector service could not be reached or gave no valid answer."
+    private static let unreachable = "The connector service could not be reached or gave no valid response."
     private static let malformed = "The request is malformed."
     private static let unavailable = "The service is temporarily unavailable."
 
@@ -236,7 +236,9 @@ struct UpstreamErrorResponseTests {
         #"{"errors":{"a":["LEAK"]},"meta":"LEAK"}"#, "LEAK", "<h1>LEAK</h1>", #""LEAK""#, #"["LEAK"]"#,
     ]
 
-    @Test("Of a failure clients get the words of the catalogue, and the log those of the upstream", arguments: failures)
+    @Test(
+        "UpstreamErrorResponse: of a failure clients get the words of the catalogue, and the log those of the upstream",
+        arguments: failures)
     func failure(body: String) throws {
         for (status, code, message) in [
             (500, "UPSTREAM_ERROR", Self.failed), (502, "BAD_GATEWAY", Self.unreachable),
@@ -254,7 +256,7 @@ struct UpstreamErrorResponseTests {
         }
     }
 
-    @Test("A code goes on, and what a rule says; a rule may show the rest")
+    @Test("UpstreamErrorResponse: a code goes on, and what a rule says; a rule may show the rest")
     func failureByRule() throws {
         let body = #"{"error":{"code":"CONNECTOR_SOURCE_DOWN","message":"LEAK"}}"#
         #expect(try ErrorEnvelope(500, body).code == "CONNECTOR_SOURCE_DOWN")
@@ -272,7 +274,7 @@ struct UpstreamErrorResponseTests {
                 == Self.unavailable)
     }
 
-    @Test("The words for the log are one line of at most 512 bytes")
+    @Test("UpstreamErrorResponse: the words for the log are one line of at most 512 bytes")
     func words() throws {
         let long = try ErrorEnvelope(500, #"{"detail":"\#(String(repeating: "a\u{1b}\u{e9}", count: 3000))"}"#).answer
             .upstreamText
@@ -283,7 +285,7 @@ struct UpstreamErrorResponseTests {
 
     static let rows = envelopes + details + problems + lists + texts + silent
 
-    @Test("Each shape of an upstream's error becomes ours", arguments: 0..<rows.count)
+    @Test("UpstreamErrorResponse: each shape of an upstream's error becomes ours", arguments: 0..<rows.count)
     func shapes(index: Int) throws {
         let row = Self.rows[index]
         let envelope = try ErrorEnvelope(
@@ -297,7 +299,7 @@ struct UpstreamErrorResponseTests {
         #expect(envelope.answer.response.receivedStatus == row.status)
     }
 
-    @Test("What our envelope tells developers goes on, but never unasked beside other words")
+    @Test("UpstreamErrorResponse: what our envelope tells developers goes on, but never unasked beside other words")
     func systemMessage() throws {
         let body = #"{"error":{"code":"X","message":"m","system_message":"shard\u0007 7"}}"#
         #expect(try ErrorEnvelope(400, body).json["error"]?["system_message"]?.string == "shard 7")
@@ -309,7 +311,9 @@ struct UpstreamErrorResponseTests {
         #expect(try ErrorEnvelope(400, body, rules: [rule]).json["error"]?["system_message"] == nil)
     }
 
-    @Test("A long message is cut, also where it is one character", arguments: ["x", "\u{301}", "\u{1F600}", " y"])
+    @Test(
+        "UpstreamErrorResponse: a long message is cut, also where it is one character",
+        arguments: ["x", "\u{301}", "\u{1F600}", " y"])
     func longMessage(unit: String) throws {
         let message =
             try ErrorEnvelope(400, #"{"message":"e\#(String(repeating: unit, count: 100_000))"}"#).message ?? ""
@@ -317,14 +321,16 @@ struct UpstreamErrorResponseTests {
         #expect(message.hasSuffix("..."))
     }
 
-    @Test("A status that is no error is a bad gateway's", arguments: [0, 99, 200, 302, 399, 600, 999, -1])
+    @Test(
+        "UpstreamErrorResponse: a status that is no error is a bad gateway's",
+        arguments: [0, 99, 200, 302, 399, 600, 999, -1])
     func noError(status: Int) throws {
         let envelope = try ErrorEnvelope(status, #"{"error":{"code":"X"}}"#)
         #expect(envelope.status == 502)
         #expect(envelope.json["error"]?["type"]?.string == "server_error")
     }
 
-    @Test("Any bytes give an envelope")
+    @Test("UpstreamErrorResponse: any bytes give an envelope")
     func anyBytes() throws {
         var random = FastRandom(seed: Steps())
         let pieces = [
@@ -352,7 +358,7 @@ struct UpstreamErrorResponseTests {
         }
     }
 
-    @Test("Every cut and every changed byte of a body gives an envelope")
+    @Test("UpstreamErrorResponse: every cut and every changed byte of a body gives an envelope")
     func mutations() throws {
         let body = Array(
             #"{"detail":[{"loc":["body",1],"msg":"m"}],"title":"t","error":{"code":"A","details":{"x":1,"upstream":2}}}"#
@@ -385,7 +391,7 @@ private struct Steps: RandomNumberGenerator {
 
 @Suite("The original of an upstream's error")
 struct UpstreamOriginalTests {
-    @Test("It is shown only where policy allows it, and the rule has the last word")
+    @Test("UpstreamErrorResponse, original: it is shown only where policy allows it, and the rule has the last word")
     func isAllowed() throws {
         func rule(_ shows: Bool?) -> [ErrorRule] {
             let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
@@ -402,7 +408,7 @@ struct UpstreamOriginalTests {
         }
     }
 
-    @Test("JSON stays JSON, beside the details the upstream sent")
+    @Test("UpstreamErrorResponse, original: JSON stays JSON, beside the details the upstream sent")
     func json() throws {
         let body = #"{"error":{"code":"X","details":{"a":1,"upstream":"theirs"}}}"#
         #expect(
@@ -416,7 +422,9 @@ struct UpstreamOriginalTests {
                 == #"{"upstream":{"status":404,"content_type":null,"body":""}}"#)
     }
 
-    @Test("What is longer than 8 KiB is cut between characters", arguments: ["x", "\u{e9}", "\u{20ac}", "\u{1F600}"])
+    @Test(
+        "UpstreamErrorResponse, original: what is longer than 8 KiB is cut between characters",
+        arguments: ["x", "\u{e9}", "\u{20ac}", "\u{1F600}"])
     func long(unit: String) throws {
         let text = "x" + String(repeating: unit, count: 9000)
         for body in [text, "[\"\(text)\"]"] {
@@ -428,7 +436,7 @@ struct UpstreamOriginalTests {
         }
     }
 
-    @Test("Bytes that are no text do not grow")
+    @Test("UpstreamErrorResponse, original: bytes that are no text do not grow")
     func binary() throws {
         let error = UpstreamErrorResponse(
             status: 500, contentType: "a/b", body: [UInt8](repeating: 0xFF, count: 9000), isCut: false)
@@ -437,7 +445,7 @@ struct UpstreamOriginalTests {
         #expect((8189...8192).contains(shown?.utf8.count ?? 0))
     }
 
-    @Test("A body that did not end is said to be cut")
+    @Test("UpstreamErrorResponse, original: a body that did not end is said to be cut")
     func cut() throws {
         let error = UpstreamErrorResponse(status: 500, contentType: "", body: Array("{\"a".utf8), isCut: true)
         #expect(

@@ -26,7 +26,7 @@ struct UpstreamFailureTests {
         case .tlsAlert: bad("tls_alert_received", mayHaveBegun: false)
         case .loop: bad("proxy_loop_detected", mayHaveBegun: false)
         case .credentialRefused: bad("proxy_configuration_error", mayHaveBegun: false)
-        case .jobUnanswered: bad("http_response_timeout", mayHaveBegun: false)
+        case .jobLookupFailed: bad("http_response_timeout", mayHaveBegun: false)
         case .closed: bad("connection_terminated")
         case .invalidResponse, .tooManyInterim: bad("http_protocol_error")
         case .headTooLarge: bad("http_response_header_section_size")
@@ -36,7 +36,7 @@ struct UpstreamFailureTests {
         case .internalFailure: bad("proxy_internal_error")
         case .nameTimeout: late("dns_timeout", mayHaveBegun: false)
         case .connectTimeout: late("connection_timeout", mayHaveBegun: false)
-        case .answerTimeout, .totalTimeout: late("http_response_timeout")
+        case .responseTimeout, .totalTimeout: late("http_response_timeout")
         case .bodyTimeout: late("connection_read_timeout")
         }
     }
@@ -66,7 +66,7 @@ struct UpstreamFailureTests {
         "proxy_configuration_error", "proxy_loop_detected",
     ]
 
-    @Test("Each has its answer", arguments: UpstreamFailure.allCases)
+    @Test("UpstreamFailure: each has its answer", arguments: UpstreamFailure.allCases)
     func table(failure: UpstreamFailure) {
         let row = Self.row(failure)
         let response = ErrorResponse(.failure(Failure(failure)))
@@ -83,7 +83,7 @@ struct UpstreamFailureTests {
         #expect(!failure.explanation.isEmpty)
     }
 
-    @Test("The gateway's own failures name it as well")
+    @Test("UpstreamFailure: the gateway's own failures name it as well")
     func own() {
         for (kind, token) in [
             (.storeUnavailable, "proxy_internal_error"),

@@ -48,8 +48,8 @@ struct JobListingTests {
         var listing = JobListing(of: lease, until: wanted)
         var places: [String] = []
         while places.count < 50 {
-            places.append(listing.place)
-            guard let page = service.page(listing.place) else {
+            places.append(listing.page)
+            guard let page = service.page(listing.page) else {
                 listing.failed(.unreadable)
                 break
             }
@@ -59,7 +59,8 @@ struct JobListingTests {
     }
 
     @Test(
-        "A list that pages by offset is read to its end, however short its pages are", arguments: [10, 50, 100, 1000])
+        "JobListing: a list that pages by offset is read to its end, however short its pages are",
+        arguments: [10, 50, 100, 1000])
     func offsets(cap: Int) {
         let all = jobs(0..<150)
         #expect(look(Service(jobs: all, cap: cap)).isProof)
@@ -67,7 +68,7 @@ struct JobListingTests {
         #expect(look(Service(jobs: all, cap: cap), .other).isProof)
     }
 
-    @Test("Airweave has no offset, but longer lists")
+    @Test("JobListing: Airweave has no offset, but longer lists")
     func longerLists() {
         let service = Service(jobs: jobs(0..<150), knowsOffset: false)
         let look = look(service)
@@ -77,13 +78,15 @@ struct JobListingTests {
         #expect(!self.look(Service(jobs: jobs(0..<1200), knowsOffset: false)).isProof)
     }
 
-    @Test("A service without pages shows the same again")
+    @Test("JobListing: a service without pages shows the same again")
     func noPages() {
         #expect(look(Service(jobs: jobs(0..<3), knowsOffset: false)).isProof)
         #expect(look(Service(jobs: [])).isProof)
     }
 
-    @Test("The same page again is not the end where the limit counts and the page is as long as a service's own may be")
+    @Test(
+        "JobListing: the same page again is not the end where the limit counts and the page is as long as a service's own may be"
+    )
     func shortPages() {
         for length in [10, 25, 50] {
             let look = look(Service(jobs: jobs(0..<120), cap: length, knowsOffset: false), .other)
@@ -97,14 +100,14 @@ struct JobListingTests {
         #expect(look(Service(jobs: jobs(0..<50), knowsOffset: false)).isProof)
     }
 
-    @Test("The same full page again is not the end")
+    @Test("JobListing: the same full page again is not the end")
     func samePage() {
         #expect(!look(Service(jobs: jobs(0..<150), cap: 100, knowsOffset: false)).isProof)
         #expect(!look(Service(jobs: jobs(0..<150), cap: 100, knowsOffset: false), .other).isProof)
     }
 
     @Test(
-        "A body that says that there is more is believed",
+        "JobListing: a body that says that there is more is believed",
         arguments: [
             #""has_more":true"#, #""hasMore":true"#, #""next_cursor":"abc""#, #""next":"https://a/jobs?page=2""#,
             #""pagination":{"total":150}"#, #""meta":{"total":150}"#, #""pagination":{"has_more":true}"#,
@@ -117,7 +120,7 @@ struct JobListingTests {
     }
 
     @Test(
-        "A body that says that there is no more is through",
+        "JobListing: a body that says that there is no more is through",
         arguments: [
             #""has_more":false"#, #""next":null"#, #""next_cursor":"""#, #""links":{"next":null}"#, #""total":3"#,
             #""page":1"#, #""pagination":{"total":3}"#,
@@ -128,7 +131,7 @@ struct JobListingTests {
         #expect(look(service).isProof)
     }
 
-    @Test("A longer list is asked for also where the first page says that there is more")
+    @Test("JobListing: a longer list is asked for also where the first page says that there is more")
     func longerListsThatSayMore() {
         var service = Service(jobs: jobs(0..<150), knowsOffset: false)
         service.wrap = { page, all in
@@ -138,14 +141,14 @@ struct JobListingTests {
         #expect(look.isProof && look.places == ["limit=100", "limit=1000"])
     }
 
-    @Test("A total that is only the length of the page says nothing where the page comes again")
+    @Test("JobListing: a total that is only the length of the page says nothing where the page comes again")
     func totalOfPage() {
         var service = Service(jobs: jobs(0..<150), cap: 100, knowsOffset: false)
         service.wrap = { page, _ in #"{"data":["# + page.joined(separator: ",") + #"],"total":\#(page.count)}"# }
         #expect(!look(service, .other).isProof)
     }
 
-    @Test("Newest first by when they were made, and back to before the lease")
+    @Test("JobListing: newest first by when they were made, and back to before the lease")
     func made() {
         let all = (0..<1200).map { job($0, created: 1400 - $0) }
         let service = Service(jobs: all, cap: 100, knowsOffset: false)
@@ -157,7 +160,7 @@ struct JobListingTests {
         #expect(!look(service, mayRestart: true).isProof)
     }
 
-    @Test("Newest first by when they started says nothing of a job that has not")
+    @Test("JobListing: newest first by when they started says nothing of a job that has not")
     func started() {
         // As MySQL and SQLite sort: what has no start comes last.
         let all = (0..<150).map { job($0, started: 1400 - $0) } + [job(999, status: "created")]
@@ -171,14 +174,14 @@ struct JobListingTests {
         #expect(look(Service(jobs: many, knowsOffset: false), for: nil).isProof)
     }
 
-    @Test("What cannot be read, or is another connection's, proves nothing")
+    @Test("JobListing: what cannot be read, or is another connection's, proves nothing")
     func damaged() {
         #expect(!look(Service(jobs: jobs(0..<3) + ["7"])).isProof)
         #expect(!look(Service(jobs: [job(1).replacingConnection()])).isProof)
         #expect(look(Service(jobs: [job(1).replacingConnection()]), .other).isProof, "it lists all connections")
     }
 
-    @Test("A total that shrinks, or that is less than what was shown, is none")
+    @Test("JobListing: a total that shrinks, or that is less than what was shown, is none")
     func totals() {
         var service = Service(jobs: jobs(0..<150), cap: 30)
         service.wrap = { page, all in
@@ -192,7 +195,7 @@ struct JobListingTests {
         #expect(!look(service, .aitronos).isProof)
     }
 
-    @Test("A list that never ends proves nothing, and is left")
+    @Test("JobListing: a list that never ends proves nothing, and is left")
     func endless() {
         let look = look(Service(jobs: jobs(0..<5000), cap: 100))
         #expect(!look.isProof && look.places.count == JobListing.maxPages)

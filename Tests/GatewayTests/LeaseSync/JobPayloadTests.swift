@@ -7,7 +7,7 @@ struct JobPayloadTests {
     private func read(_ text: String) -> JobPayload? { JobPayload.read(Array(text.utf8).span) }
     private func list(_ text: String) -> JobList? { JobList.read(Array(text.utf8).span) }
 
-    @Test("A job is read in every shape upstreams give it")
+    @Test("JobPayload: a job is read in every shape upstreams give it")
     func shapes() throws {
         let aitronos = try #require(
             read(
@@ -34,7 +34,7 @@ struct JobPayloadTests {
         #expect(read(#"{"job_id":"j","start_time":17,"status":null,"connection_id":null}"#)?.startedAt == nil)
     }
 
-    @Test("An unknown status counts as running")
+    @Test("JobPayload: an unknown status counts as running")
     func unknownStatus() {
         for status in ["queued", "incomplete", "cancelling", "done", "error", "", "FAILED "] where !status.isEmpty {
             #expect(read(#"{"job_id":"j","status":"\#(status)"}"#)?.job(type: "sync", location: nil).hasEnded == false)
@@ -45,7 +45,7 @@ struct JobPayloadTests {
     }
 
     @Test(
-        "What is no job is none",
+        "JobPayload: what is no job is none",
         arguments: [
             "", "{", "null", "7", "[]", "{}", #"{"status":"refreshing"}"#, #"{"id":"x","status":"active"}"#,
             #"{"id":"x","source_connection_id":"c"}"#, #"{"job_id":"a","job_id":"b"}"#, #"{"job_id":"a","jobId":"b"}"#,
@@ -58,7 +58,7 @@ struct JobPayloadTests {
         ])
     func noJob(text: String) { #expect(read(text) == nil) }
 
-    @Test("Names that are too long are not believed")
+    @Test("JobPayload: names that are too long are not believed")
     func tooLong() {
         let long = String(repeating: "x", count: 129)
         #expect(read(#"{"job_id":"\#(long)"}"#) == nil)
@@ -67,7 +67,7 @@ struct JobPayloadTests {
         #expect(read(String(repeating: "[", count: 100_000)) == nil)
     }
 
-    @Test("A list is read in every shape, and tells what could not be read")
+    @Test("JobPayload: a list is read in every shape, and tells what could not be read")
     func lists() throws {
         let job = #"{"job_id":"a","status":"running","connection_id":"c"}"#
         let jobs = try #require(list(#"{"data":[\#(job),{"nothing":1}],"total":7}"#))
@@ -79,7 +79,7 @@ struct JobPayloadTests {
         for text in ["", "{}", "null", #"{"data":{}}"#, job, "[", #"[{"a":1,"a":2}]"#] { #expect(list(text) == nil) }
     }
 
-    @Test("Of a job that has another one in it, it is not clear which is meant")
+    @Test("JobPayload: of a job that has another one in it, it is not clear which is meant")
     func nested() {
         #expect(read(#"{"job_id":"a","status":"running","job":{"id":"b","status":"failed"}}"#) == nil)
         #expect(read(#"{"job_id":"a","status":"running","data":{"job_id":"b","status":"failed"}}"#) == nil)
@@ -89,7 +89,7 @@ struct JobPayloadTests {
         #expect(list(#"[{"job_id":"a","status":"running","job":{"id":"b","status":"failed"}}]"#)?.unreadable == 1)
     }
 
-    @Test("No change of any byte of a body traps")
+    @Test("JobPayload: no change of any byte of a body traps")
     func mutations() {
         let body = Array(
             #"{"data":[{"job_id":"j1","status":"running","start_time":"2024-06-15T10:00:00Z"}],"total":1}"#.utf8)

@@ -21,37 +21,37 @@ private func lease(
 
 /// Watches whose questions are answered in the second they are asked, unless a test says otherwise.
 private final class Watches {
-    private var watches = JobPollSchedule()
+    private var polls = JobPollSchedule()
 
     func due(_ leases: [PolledLease], now: Instant, room: Int) -> [PolledLease] {
-        watches.due(leases, now: now, room: room)
+        polls.due(leases, now: now, room: room)
     }
 
     func asks(_ lease: PolledLease, _ seconds: Double) -> Bool { due([lease], now: at(seconds), room: 8) == [lease] }
 
     func answered(_ lease: PolledLease, _ answer: JobStatus, _ seconds: Double) -> JobPollSchedule.Action {
-        watches.answered(lease, answer, askedAt: at(seconds), now: at(seconds), jitter: 1)
+        polls.answered(lease, answer, polledAt: at(seconds), now: at(seconds), jitter: 1)
     }
 
     func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, _ seconds: Double) {
-        watches.resolved(lease, resolution, askedAt: at(seconds), now: at(seconds))
+        polls.resolved(lease, resolution, polledAt: at(seconds), now: at(seconds))
     }
 
     func overdue(_ leases: [PolledLease], _ epochMilliseconds: Int64) -> (new: [PolledLease], count: Int) {
-        watches.overdue(leases, epochMilliseconds: epochMilliseconds)
+        polls.overdue(leases, epochMilliseconds: epochMilliseconds)
     }
 }
 
 @Suite("Job watches")
 struct JobPollScheduleTests {
-    @Test("A job is asked about after a second, then ever more rarely, at least every 15 seconds")
+    @Test("JobPollSchedule: a job is asked about after a second, then ever more rarely, at least every 15 seconds")
     func backOff() {
-        let watches = Watches()
+        let polls = Watches()
         var asked: [Double] = []
         for tick in 0..<200 {
-            guard watches.asks(lease(), Double(tick)) else { continue }
+            guard polls.asks(lease(), Double(tick)) else { continue }
             asked.append(Double(tick))
-            #expect(watches.answered(lease(), tick % 2 == 0 ? .unknown(.failed) : .job(job), Double(tick)) != .vanished)
+            #expect(polls.answered(lease(), tick % 2 == 0 ? .unknown(.failed) : .job(job), Double(tick)) != .vanished)
         }
         #expect(asked.first == 1)
         let gaps = zip(asked.dropFirst(), asked).map { $0 - $1 }
@@ -59,41 +59,41 @@ struct JobPollScheduleTests {
         #expect(zip(gaps.dropFirst(), gaps).allSatisfy { $0 >= $1 })
     }
 
-    @Test("Of many leases only so many are asked about at once, and none twice before all were once")
+    @Test("JobPollSchedule: of many leases only so many are asked about at once, and none twice before all were once")
     func fairness() {
-        let watches = Watches()
+        let polls = Watches()
         let leases = (1...40).map { lease(UInt64($0), family: .airweave) }
         var asked: [UInt64: Int] = [:]
-        #expect(watches.due(leases, now: at(0), room: 8) == [])
+        #expect(polls.due(leases, now: at(0), room: 8) == [])
         for tick in 1...30 {
-            let due = watches.due(leases, now: at(Double(tick)), room: 8)
+            let due = polls.due(leases, now: at(Double(tick)), room: 8)
             #expect(due.count <= 8)
             for lease in due {
                 asked[lease.serial, default: 0] += 1
-                _ = watches.answered(lease, .job(job), Double(tick))
+                _ = polls.answered(lease, .job(job), Double(tick))
             }
             let counts = leases.map { asked[$0.serial, default: 0] }
             #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1)
         }
         #expect(asked.count == 40)
-        #expect(watches.due(leases, now: at(99), room: -1) == [])
+        #expect(polls.due(leases, now: at(99), room: -1) == [])
     }
 
-    @Test("While a question is under way there is no other about the same lease")
+    @Test("JobPollSchedule: while a question is under way there is no other about the same lease")
     func oneQuestion() {
-        let watches = Watches()
-        #expect(!watches.asks(lease(), 0) && watches.asks(lease(), 1))
-        #expect(!watches.asks(lease(), 2) && !watches.asks(lease(), 90))
-        #expect(watches.answered(lease(), .job(job), 1) == .shown(job))
-        #expect(watches.asks(lease(), 92))
+        let polls = Watches()
+        #expect(!polls.asks(lease(), 0) && polls.asks(lease(), 1))
+        #expect(!polls.asks(lease(), 2) && !polls.asks(lease(), 90))
+        #expect(polls.answered(lease(), .job(job), 1) == .shown(job))
+        #expect(polls.asks(lease(), 92))
     }
 
-    @Test("A job is gone when it was not found twice, five seconds apart, and not seen in between")
+    @Test("JobPollSchedule: a job is gone when it was not found twice, five seconds apart, and not seen in between")
     func notFound() {
-        let watches = Watches()
+        let polls = Watches()
         var actions: [Double: JobPollSchedule.Action] = [:]
-        for tick in 0..<20 where watches.asks(lease(), Double(tick)) {
-            actions[Double(tick)] = watches.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
+        for tick in 0..<20 where polls.asks(lease(), Double(tick)) {
+            actions[Double(tick)] = polls.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
         }
         #expect(actions[1] == .nothing && actions[2] == .shown(job))
         let missing = actions.filter { $0.key > 2 }.sorted { $0.key < $1.key }
@@ -102,211 +102,216 @@ struct JobPollScheduleTests {
         #expect(missing.contains { $0.value == .vanished })
     }
 
-    @Test("A failure says nothing, neither that a job is there nor that it is not")
+    @Test("JobPollSchedule: a failure says nothing, neither that a job is there nor that it is not")
     func failure() {
-        let watches = Watches()
-        _ = watches.asks(lease(), 0)
-        #expect(watches.asks(lease(), 1) && watches.answered(lease(), .notFound, 1) == .nothing)
-        #expect(watches.asks(lease(), 3) && watches.answered(lease(), .unknown(.refused), 3) == .nothing)
-        #expect(watches.asks(lease(), 9) && watches.answered(lease(), .notFound, 9) == .vanished)
+        let polls = Watches()
+        _ = polls.asks(lease(), 0)
+        #expect(polls.asks(lease(), 1) && polls.answered(lease(), .notFound, 1) == .nothing)
+        #expect(polls.asks(lease(), 3) && polls.answered(lease(), .unknown(.refused), 3) == .nothing)
+        #expect(polls.asks(lease(), 9) && polls.answered(lease(), .notFound, 9) == .vanished)
     }
 
-    @Test("A lost answer is resolved by a question asked two seconds later")
+    @Test("JobPollSchedule: a lost answer is resolved by a question asked two seconds later")
     func uncertain() {
-        let watches = Watches()
+        let polls = Watches()
         let lease = lease(1, .uncertain)
-        #expect(!watches.asks(lease, 0) && !watches.asks(lease, 1.9) && watches.asks(lease, 2))
-        #expect(watches.answered(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
+        #expect(!polls.asks(lease, 0) && !polls.asks(lease, 1.9) && polls.asks(lease, 2))
+        #expect(polls.answered(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
     }
 
-    @Test("Accepted work is believed not to run only when that was said twice, a second apart")
+    @Test("JobPollSchedule: Accepted work is believed not to run only when that was said twice, a second apart")
     func accepted() {
-        let watches = Watches()
+        let polls = Watches()
         let lease = lease(1, .uncertain, isAccepted: true)
-        _ = watches.asks(lease, 0)
-        #expect(watches.asks(lease, 2) && watches.answered(lease, .jobs([]), 2) == .resolve([], mayFree: false))
-        watches.resolved(lease, .idle, 2)
-        #expect(!watches.asks(lease, 2.9) && watches.asks(lease, 3))
-        #expect(watches.answered(lease, .jobs([]), 3) == .resolve([], mayFree: true))
+        _ = polls.asks(lease, 0)
+        #expect(polls.asks(lease, 2) && polls.answered(lease, .jobs([]), 2) == .resolve([], mayFree: false))
+        polls.resolved(lease, .idle, 2)
+        #expect(!polls.asks(lease, 2.9) && polls.asks(lease, 3))
+        #expect(polls.answered(lease, .jobs([]), 3) == .resolve([], mayFree: true))
         // A job that was there meanwhile begins it anew.
-        watches.resolved(lease, .open, 3)
-        #expect(watches.asks(lease, 20) && watches.answered(lease, .jobs([]), 20) == .resolve([], mayFree: false))
+        polls.resolved(lease, .open, 3)
+        #expect(polls.asks(lease, 20) && polls.answered(lease, .jobs([]), 20) == .resolve([], mayFree: false))
     }
 
-    @Test("A job that is being cancelled is asked about at once, and what was asked before counts no more")
+    @Test(
+        "JobPollSchedule: a job that is being cancelled is asked about at once, and what was asked before counts no more"
+    )
     func draining() {
-        let watches = Watches()
-        _ = watches.asks(lease(), 0)
-        #expect(watches.asks(lease(), 1))
+        let polls = Watches()
+        _ = polls.asks(lease(), 0)
+        #expect(polls.asks(lease(), 1))
         let draining = lease(1, .draining)
-        #expect(watches.asks(draining, 1.5))
-        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
-        #expect(watches.answered(draining, .job(job), 1.5) == .shown(job))
+        #expect(polls.asks(draining, 1.5))
+        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
+        #expect(polls.answered(draining, .job(job), 1.5) == .shown(job))
     }
 
-    @Test("An answer that comes twice, or for a lease that is gone, is no answer")
+    @Test("JobPollSchedule: an answer that comes twice, or for a lease that is gone, is no answer")
     func stale() {
-        let watches = Watches()
-        _ = watches.asks(lease(), 0)
-        #expect(watches.asks(lease(), 1) && watches.answered(lease(), .job(job), 1) == .shown(job))
-        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
-        #expect(watches.due([], now: at(2), room: 8) == [])
-        #expect(watches.answered(lease(), .job(job), 1) == .nothing)
+        let polls = Watches()
+        _ = polls.asks(lease(), 0)
+        #expect(polls.asks(lease(), 1) && polls.answered(lease(), .job(job), 1) == .shown(job))
+        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
+        #expect(polls.due([], now: at(2), room: 8) == [])
+        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
     }
 
-    @Test("While a request may be at work only a list that names its job counts")
-    func answerTimeout() {
-        let watches = Watches()
+    @Test("JobPollSchedule: while a request may be at work only a list that names its job counts")
+    func responseTimeout() {
+        let polls = Watches()
         var lease = lease(1, .uncertain)
-        lease.origin.answerTimeout = .seconds(10)
+        lease.origin.responseTimeout = .seconds(10)
         lease.sentAt = at(0)
         // Its answer was lost a second later.
-        _ = watches.asks(lease, 1)
+        _ = polls.asks(lease, 1)
         var freed: Double?
-        for tick in 2..<40 where freed == nil && watches.asks(lease, Double(tick)) {
-            let action = watches.answered(lease, .jobs([]), Double(tick))
+        for tick in 2..<40 where freed == nil && polls.asks(lease, Double(tick)) {
+            let action = polls.answered(lease, .jobs([]), Double(tick))
             if action == .resolve([], mayFree: true) { freed = Double(tick) }
-            watches.resolved(lease, .idle, Double(tick))
+            polls.resolved(lease, .idle, Double(tick))
         }
         #expect(freed == 12, "ten seconds after it was sent, and two to settle")
     }
 
-    @Test("After a restart the time of a lost request is counted anew")
+    @Test("JobPollSchedule: after a restart the time of a lost request is counted anew")
     func patienceAfterRestart() {
-        let watches = Watches()
+        let polls = Watches()
         var lease = lease(1, .uncertain)
-        lease.origin.answerTimeout = .seconds(10)
-        _ = watches.asks(lease, 0)
-        #expect(watches.asks(lease, 11) && watches.answered(lease, .jobs([]), 11) == .resolve([], mayFree: false))
-        #expect(watches.asks(lease, 12) && watches.answered(lease, .jobs([]), 12) == .resolve([], mayFree: true))
+        lease.origin.responseTimeout = .seconds(10)
+        _ = polls.asks(lease, 0)
+        #expect(polls.asks(lease, 11) && polls.answered(lease, .jobs([]), 11) == .resolve([], mayFree: false))
+        #expect(polls.asks(lease, 12) && polls.answered(lease, .jobs([]), 12) == .resolve([], mayFree: true))
     }
 
-    @Test("A lost request without a job is not asked about, and holds for as long as it may be at work")
+    @Test(
+        "JobPollSchedule: a lost request without a job is not asked about, and holds for as long as it may be at work")
     func requests() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         var lease = lease(1, .uncertain)
         lease.lifetime = .request
-        lease.origin.answerTimeout = .seconds(10)
+        lease.origin.responseTimeout = .seconds(10)
         lease.sentAt = at(0)
         for tick in 0..<12 {
-            #expect(watches.note([lease], now: at(Double(tick))) == [] && watches.next(now: at(Double(tick))).isEmpty)
+            #expect(polls.record([lease], now: at(Double(tick))) == [] && polls.next(now: at(Double(tick))).isEmpty)
         }
-        #expect(watches.note([lease], now: at(12)) == [lease])
+        #expect(polls.record([lease], now: at(12)) == [lease])
     }
 
-    @Test("Leases of an organization whose questions hang keep no other's from being asked about")
+    @Test("JobPollSchedule: leases of an organization whose questions hang keep no other's from being asked about")
     func hanging() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         let others = (1...800).map { lease(UInt64($0), family: .airweave) }
         let mine = PolledLease(
             serial: 900, key: LeaseKey(organization: "p", connection: "c"), kind: "sync", family: .aitronos,
             state: .held,
             job: job, since: 0, isAccepted: false)
-        _ = watches.note(others, now: at(0))
-        let hanging = watches.due(others, now: at(1), room: .max)
+        _ = polls.record(others, now: at(0))
+        let hanging = polls.due(others, now: at(1), room: .max)
         #expect(hanging.count > JobPollSchedule.maxQuestions / 2 && hanging.count < JobPollSchedule.maxQuestions)
-        _ = watches.note(others + [mine], now: at(2))
-        #expect(watches.due(others + [mine], now: at(3), room: .max).contains(mine))
+        _ = polls.record(others + [mine], now: at(2))
+        #expect(polls.due(others + [mine], now: at(3), room: .max).contains(mine))
     }
 
-    @Test("A finished job is asked about within two seconds of a refusal, however many others run")
+    @Test("JobPollSchedule: a finished job is asked about within two seconds of a refusal, however many others run")
     func awaited() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         var leases = (1...800).map { lease(UInt64($0), family: .airweave) }
         var lastAsked = 0
         for tick in 0..<60 {
             leases[400].isAwaited = tick == 50
             // Each answer comes in the second in which it was asked for, so that there is no room for all.
-            for lease in watches.due(leases, now: at(Double(tick)), room: .max) {
+            for lease in polls.due(leases, now: at(Double(tick)), room: .max) {
                 if lease.serial == 401 { lastAsked = tick }
-                _ = watches.answered(
-                    lease, .job(job), askedAt: at(Double(tick)), now: at(Double(tick) + 0.5), jitter: 1)
+                _ = polls.answered(
+                    lease, .job(job), polledAt: at(Double(tick)), now: at(Double(tick) + 0.5), jitter: 1)
             }
             if tick == 52 { #expect(lastAsked >= 50) }
         }
     }
 
-    @Test("Many leases of an organization are asked about at once, those that the list does not show one by one")
+    @Test(
+        "JobPollSchedule: many leases of an organization are asked about at once, those that the list does not show one by one"
+    )
     func lists() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         var leases = (1...100).map { lease(UInt64($0)) }
-        _ = watches.note(leases, now: at(0))
+        _ = polls.record(leases, now: at(0))
         leases[4].isAwaited = true
-        #expect(watches.note(leases, now: at(1)) == [])
-        #expect(watches.next(now: at(1)) == [leases[4]], "somebody waits for it")
-        let asked = watches.next(now: at(1))
-        #expect(asked.count == 99 && !asked.contains(leases[4]) && watches.next(now: at(1)).isEmpty)
+        #expect(polls.record(leases, now: at(1)) == [])
+        #expect(polls.next(now: at(1)) == [leases[4]], "somebody waits for it")
+        let asked = polls.next(now: at(1))
+        #expect(asked.count == 99 && !asked.contains(leases[4]) && polls.next(now: at(1)).isEmpty)
         leases[4].isAwaited = false
         for (index, lease) in asked.enumerated() {
             let answer = index < 90 ? JobStatus.job(job) : .notListed
-            _ = watches.answered(lease, answer, askedAt: at(1), now: at(1.5), jitter: 1)
+            _ = polls.answered(lease, answer, polledAt: at(1), now: at(1.5), jitter: 1)
         }
-        _ = watches.note(leases, now: at(2))
-        for _ in 0..<9 { #expect(watches.next(now: at(2)).count == 1) }
-        #expect(watches.next(now: at(2)).isEmpty)
+        _ = polls.record(leases, now: at(2))
+        for _ in 0..<9 { #expect(polls.next(now: at(2)).count == 1) }
+        #expect(polls.next(now: at(2)).isEmpty)
     }
 
-    @Test("A lease that somebody waits for does not wait for the list of many")
+    @Test("JobPollSchedule: a lease that somebody waits for does not wait for the list of many")
     func awaitedInList() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         var leases = (1...20).map { lease(UInt64($0)) }
-        _ = watches.note(leases, now: at(0))
-        _ = watches.note(leases, now: at(1))
-        let asked = watches.next(now: at(1))
+        _ = polls.record(leases, now: at(0))
+        _ = polls.record(leases, now: at(1))
+        let asked = polls.next(now: at(1))
         #expect(asked.count == 20)
         leases[3].isAwaited = true
-        _ = watches.note(leases, now: at(3))
-        #expect(watches.next(now: at(3)) == [leases[3]] && watches.next(now: at(3)).isEmpty)
+        _ = polls.record(leases, now: at(3))
+        #expect(polls.next(now: at(3)) == [leases[3]] && polls.next(now: at(3)).isEmpty)
         leases[3].isAwaited = false
-        #expect(watches.answered(leases[3], .job(job), askedAt: at(3), now: at(3), jitter: 1) == .shown(job))
+        #expect(polls.answered(leases[3], .job(job), polledAt: at(3), now: at(3), jitter: 1) == .shown(job))
         // What the list says of it then is older.
         for lease in asked {
-            let action = watches.answered(lease, .job(job), askedAt: at(1), now: at(9), jitter: 1)
+            let action = polls.answered(lease, .job(job), polledAt: at(1), now: at(9), jitter: 1)
             #expect(action == (lease.serial == 4 ? .nothing : .shown(job)))
         }
     }
 
-    @Test("The time of a lost request does not begin anew when its lease had another job meanwhile")
+    @Test("JobPollSchedule: the time of a lost request does not begin anew when its lease had another job meanwhile")
     func patienceOfAGuess() {
-        let watches = Watches()
+        let polls = Watches()
         let held = lease(1)
         var lost = lease(1, .uncertain)
-        lost.origin.answerTimeout = .seconds(10)
-        _ = watches.asks(lost, 0)
-        #expect(watches.asks(lost, 2) && watches.answered(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
-        #expect(!watches.asks(held, 3) && watches.asks(held, 9))
-        _ = watches.answered(held, .job(job), 9)
-        _ = watches.asks(lost, 10)
-        #expect(watches.asks(lost, 12) && watches.answered(lost, .jobs([]), 12) == .resolve([], mayFree: true))
+        lost.origin.responseTimeout = .seconds(10)
+        _ = polls.asks(lost, 0)
+        #expect(polls.asks(lost, 2) && polls.answered(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
+        #expect(!polls.asks(held, 3) && polls.asks(held, 9))
+        _ = polls.answered(held, .job(job), 9)
+        _ = polls.asks(lost, 10)
+        #expect(polls.asks(lost, 12) && polls.answered(lost, .jobs([]), 12) == .resolve([], mayFree: true))
     }
 
-    @Test("What is given to questions comes back with their answers, also where the lease is gone")
+    @Test("JobPollSchedule: what is given to questions comes back with their answers, also where the lease is gone")
     func places() {
-        var watches = JobPollSchedule()
+        var polls = JobPollSchedule()
         for round in 0..<20 {
             let leases = (0..<40).map { lease(UInt64(round * 100 + $0), .draining) }
-            let asked = watches.due(leases, now: at(Double(round)), room: .max)
+            let asked = polls.due(leases, now: at(Double(round)), room: .max)
             #expect(asked.count > JobPollSchedule.maxQuestions / 2)
-            _ = watches.note([], now: at(Double(round)))
+            _ = polls.record([], now: at(Double(round)))
             for lease in asked {
-                _ = watches.answered(
-                    lease, .unknown(.failed), askedAt: at(Double(round)), now: at(Double(round)), jitter: 1)
+                _ = polls.answered(
+                    lease, .unknown(.failed), polledAt: at(Double(round)), now: at(Double(round)), jitter: 1)
             }
         }
     }
 
-    @Test("A lease of a day is told of once, and stays")
+    @Test("JobPollSchedule: a lease of a day is told of once, and stays")
     func overdue() {
-        let watches = Watches()
+        let polls = Watches()
         let leases = [lease(1, since: 0), lease(2, since: 5000)]
-        _ = watches.due(leases, now: at(0), room: 8)
+        _ = polls.due(leases, now: at(0), room: 8)
         let day = JobPollSchedule.overdueMilliseconds
-        #expect(watches.overdue(leases, day - 1).count == 0)
-        let first = watches.overdue(leases, day)
+        #expect(polls.overdue(leases, day - 1).count == 0)
+        let first = polls.overdue(leases, day)
         #expect(first.new == [leases[0]] && first.count == 1)
-        _ = watches.due(leases, now: at(1), room: 8)
-        let second = watches.overdue(leases, day + 5000)
+        _ = polls.due(leases, now: at(1), room: 8)
+        let second = polls.overdue(leases, day + 5000)
         #expect(second.new == [leases[1]] && second.count == 2)
-        #expect(watches.overdue(leases, 3 * day).new == [])
+        #expect(polls.overdue(leases, 3 * day).new == [])
     }
 }

@@ -7,9 +7,9 @@ private let key = LeaseKey(organization: "o", connection: "c1")
 
 @Suite("Questions about leases")
 struct JobStatusClientTests {
-    private let upstream = ScriptedQuestions()
+    private let upstream = ScriptedRequests()
 
-    private func ask(
+    private func poll(
         _ family: RouteFamily = .aitronos, _ id: String? = "job_1", location: String? = nil, since: Int64 = 0
     )
         async -> JobStatus
@@ -19,27 +19,27 @@ struct JobStatusClientTests {
             serial: 1, key: key, kind: "sync", family: family, state: job == nil ? .uncertain : .held, job: job,
             since: since,
             isAccepted: false)
-        return await JobStatusClient(questions: upstream, path: ScriptedQuestions.path).ask(about: lease)
+        return await JobStatusClient(requests: upstream, path: ScriptedRequests.path).poll(lease)
     }
 
-    @Test("A job is asked for at its own path, on behalf of its organization")
+    @Test("JobStatusClient: a job is asked for at its own path, on behalf of its organization")
     func job() async {
-        upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c1"}"#)
-        #expect(await ask() == .job(LeaseJob(id: "job_1", type: "sync", status: "succeeded")))
+        upstream.statuses("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c1"}"#)
+        #expect(await poll() == .job(LeaseJob(id: "job_1", type: "sync", status: "succeeded")))
         #expect(upstream.asked == [.init(target: "/orgs/o/jobs/job_1", organization: "o")])
-        upstream.answers("/elsewhere", 404)
-        #expect(await ask(location: "/elsewhere") == .unknown(.failed), "no list confirms it")
-        upstream.answers(ScriptedQuestions.listTarget("c1"), 404)
-        #expect(await ask(location: "/elsewhere") == .unknown(.notFound))
-        upstream.answers(ScriptedQuestions.listTarget("c1"), 200, #"{"data":[],"total":0}"#)
-        #expect(await ask(location: "/elsewhere") == .notFound)
-        upstream.answers(
-            ScriptedQuestions.listTarget("c1"), 200, #"{"data":[{"job_id":"job_1","status":"running"}],"total":1}"#)
-        #expect(await ask(location: "/elsewhere") != .notFound, "the list shows it")
+        upstream.statuses("/elsewhere", 404)
+        #expect(await poll(location: "/elsewhere") == .unknown(.failed), "no list confirms it")
+        upstream.statuses(ScriptedRequests.listTarget("c1"), 404)
+        #expect(await poll(location: "/elsewhere") == .unknown(.notFound))
+        upstream.statuses(ScriptedRequests.listTarget("c1"), 200, #"{"data":[],"total":0}"#)
+        #expect(await poll(location: "/elsewhere") == .notFound)
+        upstream.statuses(
+            ScriptedRequests.listTarget("c1"), 200, #"{"data":[{"job_id":"job_1","status":"running"}],"total":1}"#)
+        #expect(await poll(location: "/elsewhere") != .notFound, "the list shows it")
     }
 
     @Test(
-        "An answer that is not about the job says nothing",
+        "JobStatusClient: an answer that is not about the job says nothing",
         arguments: [
             (200, #"{"job_id":"job_2","status":"succeeded"}"#),
             (200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c2"}"#), (200, "<html>"), (200, ""),
@@ -47,42 +47,42 @@ struct JobStatusClientTests {
             (301, ""), (401, ""), (403, ""), (429, ""), (500, #"{"job_id":"job_1","status":"succeeded"}"#), (503, ""),
         ])
     func notTheJob(status: Int, body: String) async {
-        upstream.answers("/orgs/o/jobs/job_1", status, body)
-        #expect(await ask().isUnknown)
+        upstream.statuses("/orgs/o/jobs/job_1", status, body)
+        #expect(await poll().isUnknown)
     }
 
-    @Test("Without an answer nothing is known")
+    @Test("JobStatusClient: without an answer nothing is known")
     func silence() async {
-        #expect(await ask() == .unknown(.failed))
-        #expect(await ask(.aitronos, nil) == .unknown(.failed))
-        #expect(await ask(.other).isUnknown)
-        #expect(await ask(.other, nil).isUnknown)
+        #expect(await poll() == .unknown(.failed))
+        #expect(await poll(.aitronos, nil) == .unknown(.failed))
+        #expect(await poll(.other).isUnknown)
+        #expect(await poll(.other, nil).isUnknown)
     }
 
-    @Test("Where only a list shows jobs, the job is looked for there")
+    @Test("JobStatusClient: where only a list shows jobs, the job is looked for there")
     func listed() async {
         let target = "/source-connections/c1/jobs?limit=100"
-        upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":"FAILED"}]"#)
-        #expect(await ask(.airweave) == .job(LeaseJob(id: "job_1", type: "sync", status: "FAILED")))
-        upstream.answers(target + "&offset=1", 200, "[]")
-        #expect(await ask(.airweave, "job_2") == .notFound)
-        upstream.answers(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":7}]"#)
-        #expect(await ask(.airweave, "job_2") == .unknown(.unreadable))
-        upstream.answers(target, 404)
-        #expect(await ask(.airweave) == .unknown(.notFound), "there is no list: that is no list without the job")
-        #expect(await ask(.airweave, nil) == .unknown(.notFound))
+        upstream.statuses(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":"FAILED"}]"#)
+        #expect(await poll(.airweave) == .job(LeaseJob(id: "job_1", type: "sync", status: "FAILED")))
+        upstream.statuses(target + "&offset=1", 200, "[]")
+        #expect(await poll(.airweave, "job_2") == .notFound)
+        upstream.statuses(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":7}]"#)
+        #expect(await poll(.airweave, "job_2") == .unknown(.unreadable))
+        upstream.statuses(target, 404)
+        #expect(await poll(.airweave) == .unknown(.notFound), "there is no list: that is no list without the job")
+        #expect(await poll(.airweave, nil) == .unknown(.notFound))
         for status in [401, 403, 407] {
-            upstream.answers(target, status, "[]")
-            #expect(await ask(.airweave) == .unknown(.refused))
+            upstream.statuses(target, status, "[]")
+            #expect(await poll(.airweave) == .unknown(.refused))
         }
-        upstream.answers(target, 200, #"[{"id":"job_9","source_connection_id":"c9","status":"FAILED"}]"#)
-        #expect(await ask(.airweave) == .unknown(.unreadable), "it is another connection's list")
+        upstream.statuses(target, 200, #"[{"id":"job_9","source_connection_id":"c9","status":"FAILED"}]"#)
+        #expect(await poll(.airweave) == .unknown(.unreadable), "it is another connection's list")
     }
 
-    @Test("A lease without a job asks for the jobs of its connection")
+    @Test("JobStatusClient: a lease without a job asks for the jobs of its connection")
     func jobs() async {
-        upstream.answers(
-            ScriptedQuestions.listTarget("c1"), 200,
+        upstream.statuses(
+            ScriptedRequests.listTarget("c1"), 200,
             #"{"data":[{"job_id":"a","status":"running","connection_id":"c1","start_time":"2024-06-15T10:00:00Z"},"#
                 + #"{"job_id":"b","status":"failed","connection_id":"c2"},{"job_id":"c","status":"failed"}],"total":3}"#
         )
@@ -91,38 +91,38 @@ struct JobStatusClientTests {
                 id: "a", type: "sync", status: "running", startedAt: 1_718_445_600_000, location: "/orgs/o/jobs/a"),
             LeaseJob(id: "c", type: "sync", status: "failed", location: "/orgs/o/jobs/c"),
         ]
-        #expect(await ask(.aitronos, nil) == .jobs(expected))
+        #expect(await poll(.aitronos, nil) == .jobs(expected))
         #expect(upstream.targets.count == 1)
         // The connection may have another name there.
-        upstream.answers(
-            ScriptedQuestions.listTarget("c1"), 200,
+        upstream.statuses(
+            ScriptedRequests.listTarget("c1"), 200,
             #"{"data":[{"job_id":"b","status":"running","connection_id":"C1"}],"total":1}"#)
-        #expect(await ask(.aitronos, nil) == .unknown(.unreadable))
+        #expect(await poll(.aitronos, nil) == .unknown(.unreadable))
     }
 
-    @Test("A list that goes on is read to its end; without that nothing is known")
+    @Test("JobStatusClient: a list that goes on is read to its end; without that nothing is known")
     func pages() async {
-        let target = ScriptedQuestions.listTarget("c1")
-        upstream.answers(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
-        #expect(await ask(.aitronos, nil) == .unknown(.failed))
-        upstream.answers(target + "&offset=1", 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
-        #expect(await ask(.aitronos, nil) == .unknown(.unreadable), "the same page again")
-        upstream.answers(
+        let target = ScriptedRequests.listTarget("c1")
+        upstream.statuses(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await poll(.aitronos, nil) == .unknown(.failed))
+        upstream.statuses(target + "&offset=1", 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
+        #expect(await poll(.aitronos, nil) == .unknown(.unreadable), "the same page again")
+        upstream.statuses(
             target + "&offset=1", 200,
             #"{"data":[{"job_id":"a","status":"failed"},{"job_id":"b","status":"failed"},{"job_id":"z","status":"running"}],"total":3}"#
         )
-        guard case .jobs(let jobs) = await ask(.aitronos, nil) else {
+        guard case .jobs(let jobs) = await poll(.aitronos, nil) else {
             Issue.record("no jobs")
             return
         }
         #expect(jobs.map(\.id) == ["a", "b", "z"])
-        upstream.answers("/orgs/o/jobs/job_1", 404)
-        #expect(await ask() == .notFound)
-        upstream.answers("/orgs/o/jobs/z", 404)
-        #expect(await ask(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
+        upstream.statuses("/orgs/o/jobs/job_1", 404)
+        #expect(await poll() == .notFound)
+        upstream.statuses("/orgs/o/jobs/z", 404)
+        #expect(await poll(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
     }
 
-    @Test("One list answers for many leases of an organization, as far as it shows their jobs")
+    @Test("JobStatusClient: one list answers for many leases of an organization, as far as it shows their jobs")
     func shared() async {
         let leases = (0..<300).map { number in
             PolledLease(
@@ -138,31 +138,31 @@ struct JobStatusClientTests {
             return #"{"data":["# + jobs.joined(separator: ",") + "]}"
         }
         let target = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
-        upstream.answers(target, 200, page(0..<100))
-        upstream.answers(target + "&offset=100", 200, page(100..<150))
-        let questions = JobStatusClient(questions: upstream, path: ScriptedQuestions.path)
-        let (answers, doubt) = await questions.ask(about: leases)
+        upstream.statuses(target, 200, page(0..<100))
+        upstream.statuses(target + "&offset=100", 200, page(100..<150))
+        let questions = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
+        let (statuses, doubt) = await questions.poll(leases)
         #expect(doubt == nil)
-        #expect(answers[149] == .job(LeaseJob(id: "j149", type: "sync", status: "succeeded")))
-        #expect(answers[7] == .notListed && answers[150...].allSatisfy { $0 == .notListed })
-        #expect(answers.filter { $0 == .notListed }.count == 151)
+        #expect(statuses[149] == .job(LeaseJob(id: "j149", type: "sync", status: "succeeded")))
+        #expect(statuses[7] == .notListed && statuses[150...].allSatisfy { $0 == .notListed })
+        #expect(statuses.filter { $0 == .notListed }.count == 151)
         #expect(upstream.targets.count == 2)
-        for (status, expected) in [(400, DoubtfulAnswer.unreadable), (401, .refused), (503, .failed)] {
-            upstream.answers(target, status, "")
-            let (answers, doubt) = await questions.ask(about: leases)
-            #expect(doubt == expected && answers.allSatisfy { $0 == .notListed })
+        for (status, expected) in [(400, DoubtfulResponse.unreadable), (401, .refused), (503, .failed)] {
+            upstream.statuses(target, status, "")
+            let (statuses, doubt) = await questions.poll(leases)
+            #expect(doubt == expected && statuses.allSatisfy { $0 == .notListed })
         }
     }
 
     @Test(
-        "A list that cannot be read whole does not say that nothing runs",
+        "JobStatusClient: a list that cannot be read whole does not say that nothing runs",
         arguments: [
             (200, #"{"data":[{"x":1}],"total":1}"#), (200, "[1]"), (200, #"{"data":[],"total":1}"#), (200, ""),
             (200, "{}"), (404, "[]"), (500, "[]"),
         ])
     func damagedLists(status: Int, body: String) async {
-        upstream.answers(ScriptedQuestions.listTarget("c1"), status, body)
-        #expect(await ask(.aitronos, nil).isUnknown)
+        upstream.statuses(ScriptedRequests.listTarget("c1"), status, body)
+        #expect(await poll(.aitronos, nil).isUnknown)
     }
 }
 
@@ -170,11 +170,11 @@ struct JobStatusClientTests {
 struct JobObserverTests {
     private static let sync = LeaseKind(index: 0, name: "sync", lifetime: .job)
     private static let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
-    private let upstream = ScriptedQuestions()
+    private let upstream = ScriptedRequests()
     private let leases = LeaseTable()
 
     private var jobs: JobObserver {
-        JobObserver(leases: leases, questions: JobStatusClient(questions: upstream, path: ScriptedQuestions.path))
+        JobObserver(leases: leases, statusClient: JobStatusClient(requests: upstream, path: ScriptedRequests.path))
     }
 
     private func hold(_ id: String, _ key: LeaseKey = key) {
@@ -182,7 +182,7 @@ struct JobObserverTests {
             key, kind: Self.sync, job: LeaseJob(id: id, type: "sync", status: "pending", location: "/x"), now: 0)
     }
 
-    @Test("The job that an answer names is the lease's, with its place")
+    @Test("JobObserver: the job that an answer names is the lease's, with its place")
     func started() {
         func started(_ body: String) -> LeaseJob? {
             jobs.started(by: Array(body.utf8).span, key, kind: Self.sync, family: .aitronos)
@@ -197,40 +197,40 @@ struct JobObserverTests {
         #expect(started(#"{"job_id":"j","x":""# + String(repeating: "x", count: JobObserver.maxBytes) + #""}"#) == nil)
     }
 
-    @Test("A job's connection is that of its lease, without a question, but never another organization's")
+    @Test("JobObserver: a job's connection is that of its lease, without a question, but never another organization's")
     func connectionOfLease() async throws {
         hold("job_1")
         #expect(try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos) == "c1")
         #expect(upstream.asked == [])
-        upstream.answers("/orgs/p/jobs/job_1", 404)
+        upstream.statuses("/orgs/p/jobs/job_1", 404)
         #expect(try await jobs.connection(ofJob: "job_1", organization: "p", family: .aitronos) == nil)
         #expect(upstream.asked == [.init(target: "/orgs/p/jobs/job_1", organization: "p")])
     }
 
-    @Test("A job's connection is asked for, and only a plain no is one")
+    @Test("JobObserver: a job's connection is asked for, and only a plain no is one")
     func connectionAsked() async throws {
         func connection() async throws(UpstreamFailure) -> String? {
             try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos)
         }
         let target = "/orgs/o/jobs/job_1"
-        upstream.answers(target, 200, #"{"job_id":"job_1","status":"failed","connection_id":"C9"}"#)
+        upstream.statuses(target, 200, #"{"job_id":"job_1","status":"failed","connection_id":"C9"}"#)
         #expect(try await connection() == "C9")
         for status in [400, 404, 410, 422] {
-            upstream.answers(target, status)
+            upstream.statuses(target, status)
             #expect(try await connection() == nil)
         }
         // Without the connection there would be no lease: nothing else may pass for a no.
         for (status, body, failure) in [
             (200, #"{"job_id":"job_1","status":"failed"}"#, UpstreamFailure.invalidResponse),
             (200, #"{"job_id":"job_2","connection_id":"C9"}"#, .invalidResponse), (200, "", .invalidResponse),
-            (302, "", .invalidResponse), (429, "", .jobUnanswered), (500, "", .jobUnanswered),
-            (503, "", .jobUnanswered),
+            (302, "", .invalidResponse), (429, "", .jobLookupFailed), (500, "", .jobLookupFailed),
+            (503, "", .jobLookupFailed),
             (401, "", .credentialRefused), (403, "", .credentialRefused), (407, "", .credentialRefused),
         ] {
-            upstream.answers(target, status, body)
+            upstream.statuses(target, status, body)
             await #expect(throws: failure) { try await connection() }
         }
-        await #expect(throws: UpstreamFailure.jobUnanswered) {
+        await #expect(throws: UpstreamFailure.jobLookupFailed) {
             try await jobs.connection(ofJob: "job_x", organization: "o", family: .aitronos)
         }
         await #expect(throws: UpstreamFailure.internalFailure) {
@@ -238,36 +238,38 @@ struct JobObserverTests {
         }
     }
 
-    @Test("A job object that passes by updates and ends the leases of its organization, from when it was asked for")
+    @Test(
+        "JobObserver: a job object that passes by updates and ends the leases of its organization, from when it was asked for"
+    )
     func observed() throws {
         let route = Route.showing(.job)
         let list = Route.showing(.jobs)
-        #expect(jobs.momentToObserve(route) == nil, "nothing is held")
+        #expect(jobs.revisionToObserve(route) == nil, "nothing is held")
         hold("job_1")
         hold("job_2", LeaseKey(organization: "p", connection: "c1"))
-        #expect(jobs.momentToObserve(Route.showing(nil)) == nil)
-        let moment = try #require(jobs.momentToObserve(route))
-        func observe(_ route: Route, _ body: String, organization: String = "o", _ moment: LeaseMoment) {
-            jobs.observed(Array(body.utf8).span, route, organization: organization, askedAt: moment, now: 9)
+        #expect(jobs.revisionToObserve(Route.showing(nil)) == nil)
+        let revision = try #require(jobs.revisionToObserve(route))
+        func observe(_ route: Route, _ body: String, organization: String = "o", _ revision: LeaseRevision) {
+            jobs.observed(Array(body.utf8).span, route, organization: organization, asOf: revision, now: 9)
         }
         func held(_ organization: String) -> LeaseJob? {
-            leases.watched().first { $0.key.organization == organization }?.job
+            leases.polledLeases().first { $0.key.organization == organization }?.job
         }
-        observe(route, #"{"job_id":"job_1","status":"running","connection_id":"c1"}"#, moment)
+        observe(route, #"{"job_id":"job_1","status":"running","connection_id":"c1"}"#, revision)
         #expect(held("o") == LeaseJob(id: "job_1", type: "sync", status: "running", location: "/x"))
-        observe(route, #"{"job_id":"job_2","status":"failed","connection_id":"c1"}"#, moment)
-        observe(list, #"{"data":[{"job_id":"job_2","status":"failed","connection_id":"c1"}]}"#, moment)
+        observe(route, #"{"job_id":"job_2","status":"failed","connection_id":"c1"}"#, revision)
+        observe(list, #"{"data":[{"job_id":"job_2","status":"failed","connection_id":"c1"}]}"#, revision)
         #expect(held("p") != nil, "another organization's job")
-        observe(list, #"[{"x":1},{"job_id":"job_1","status":"failed","connection_id":"c1"}]"#, moment)
+        observe(list, #"[{"x":1},{"job_id":"job_1","status":"failed","connection_id":"c1"}]"#, revision)
         #expect(held("o") == nil)
         // The same job runs again: what was asked before that says nothing.
         hold("job_1")
-        observe(route, #"{"job_id":"job_1","status":"failed","connection_id":"c1"}"#, moment)
+        observe(route, #"{"job_id":"job_1","status":"failed","connection_id":"c1"}"#, revision)
         #expect(held("o") != nil)
         let large = #"{"job_id":"job_1","status":"failed","connection_id":"c1","x":""#
-        observe(route, large + String(repeating: "x", count: JobObserver.maxBytesInPassing) + #""}"#, leases.moment())
+        observe(route, large + String(repeating: "x", count: JobObserver.maxBytesInPassing) + #""}"#, leases.revision())
         #expect(held("o") != nil)
-        observe(route, large + #""}"#, leases.moment())
+        observe(route, large + #""}"#, leases.revision())
         #expect(held("o") == nil)
     }
 }

@@ -33,12 +33,12 @@ struct Truth {
     /// By how much the upstream's clock is ahead.
     private let skew: Int
     /// What a cache before it remembers.
-    private var answers: [String: InternalResponse] = [:]
+    private var statuses: [String: InternalResponse] = [:]
 
     /// 2023-11-14T00:00:00Z.
     static let midnight = 1_699_920_000_000
     /// Milliseconds that a request may take, and those after which a job that was not found is gone.
-    static let answerTimeout = 8000
+    static let responseTimeout = 8000
     static let missing = 5000
 
     init(seed: UInt64) {
@@ -73,7 +73,7 @@ struct Truth {
         job.omittedAt.append(now)
         jobs[id] = job
         let isTwice = job.omittedAt.contains { now - $0 >= Truth.missing }
-        if isTwice || now - (job.sentAt ?? 0) >= Truth.answerTimeout { deny(id) }
+        if isTwice || now - (job.sentAt ?? 0) >= Truth.responseTimeout { deny(id) }
     }
 
     mutating func end(_ id: String) {
@@ -116,11 +116,11 @@ extension Truth {
             let (status, body) = Self.garbage.randomElement(using: &random) ?? (404, "")
             return InternalResponse(status: status, body: Array(body.utf8))
         }
-        if !isHonest, chance(12), let stored = answers[target] {
+        if !isHonest, chance(12), let stored = statuses[target] {
             return InternalResponse(status: stored.status, body: stored.body, isStored: true)
         }
         let answer = read(target)
-        answers[target] = answer
+        statuses[target] = answer
         return answer
     }
 
@@ -212,8 +212,8 @@ final class LyingUpstream: InternalRequesting {
 
     init(_ truth: Truth) { self.truth = Mutex(truth) }
 
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
-        guard let answer = truth.withLock({ $0.answer(target) }) else { throw .answerTimeout }
+    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+        guard let answer = truth.withLock({ $0.answer(target) }) else { throw .responseTimeout }
         return answer
     }
 }

@@ -6,10 +6,12 @@ import Testing
 @testable import Gateway
 @testable import Transport
 
-/// Random interleavings of triggers, lost answers, crashes and questions, with an upstream that may answer anything.
+/// Random interleavings of triggers, lost answers, crashes and statusClient, with an upstream that may answer anything.
 @Suite("Leases of an upstream that lies")
 struct LyingUpstreamTests {
-    @Test("There are never two jobs on a connection, unless the upstream denied the first", arguments: 0..<10)
+    @Test(
+        "Leases, lying upstream: there are never two jobs on a connection, unless the upstream denied the first",
+        arguments: 0..<10)
     func lies(seed: Int) async throws {
         var world = try LyingWorld(seed: UInt64(seed))
         for _ in 0..<3 {
@@ -43,9 +45,9 @@ private struct LyingWorld {
 
     private struct Pending {
         let leases: [PolledLease]
-        let answers: [JobStatus]
-        let moment: LeaseMoment
-        let askedAt: Instant
+        let statuses: [JobStatus]
+        let revision: LeaseRevision
+        let polledAt: Instant
         let at: Int
     }
 
@@ -54,12 +56,12 @@ private struct LyingWorld {
     private static let connections = (0..<24).map { "c\($0)" }
 
     private let upstream: LyingUpstream
-    private let questions: JobStatusClient
+    private let statusClient: JobStatusClient
     private var random: SeededRandom
     private var disk = MemoryDisk()
     private var journal: LeaseJournal
     private var table: LeaseTable
-    private var watches = JobPollSchedule()
+    private var polls = JobPollSchedule()
     private var requests: [Request] = []
     private var pending: [Pending] = []
     private(set) var (refused, lost, crashes, maxLeases) = (0, 0, 0, 0)
@@ -71,7 +73,7 @@ private struct LyingWorld {
             truth.old[connection] = (0..<70).map { "old_\(connection)_\($0)" }
         }
         upstream = LyingUpstream(truth)
-        questions = JobStatusClient(questions: upstream, path: ScriptedQuestions.path)
+        statusClient = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         journal.step()
@@ -134,14 +136,14 @@ private struct LyingWorld {
         do throws(LeaseConflict) {
             var lease = try table.reserve(
                 key(connection), kind: Self.sync, family: family(connection),
-                from: LeaseOrigin(pathStart: "/", answerTimeout: .milliseconds(Truth.answerTimeout)),
+                from: LeaseOrigin(pathStart: "/", responseTimeout: .milliseconds(Truth.responseTimeout)),
                 matrix: Self.matrix,
                 now: Int64(now))
             while !journal.isDurableForTest(lease.position) { journal.step() }
             lease.forwarded(at: instant)
             // Most are at once with the upstream; one whose answer is lost may take as long as it may.
             let isLost = chance(4)
-            let delay = Int.random(in: 0..<(isLost ? Truth.answerTimeout : 300), using: &random)
+            let delay = Int.random(in: 0..<(isLost ? Truth.responseTimeout : 300), using: &random)
             requests.append(
                 Request(lease, connection: connection, sentAt: now, arrivesAt: now + delay, isLost: isLost))
             if isLost { lose(requests[requests.count - 1]) }
@@ -151,7 +153,7 @@ private struct LyingWorld {
     private mutating func lose(_ request: Request) {
         lost += 1
         guard let lease = request.lease.take() else { return }
-        if chance(2) { lease.settle(status: 504, started: nil, now: Int64(now)) }
+        if chance(2) { lease.conclude(status: 504, started: nil, now: Int64(now)) }
     }
 
     /// Requests reach the upstream, those of a gateway that is no more included.
@@ -168,11 +170,11 @@ private struct LyingWorld {
             }
             let started =
                 (200...299).contains(answer.status)
-                ? JobObserver(leases: table, questions: questions).started(
+                ? JobObserver(leases: table, statusClient: statusClient).started(
                     by: Array(answer.body.utf8).span, key(job.connection), kind: Self.sync,
                     family: family(job.connection))
                 : nil
-            lease.settle(status: answer.status, started: started, now: Int64(now))
+            lease.conclude(status: answer.status, started: started, now: Int64(now))
         }
         let time = now
         requests.removeAll { $0.arrivesAt <= time }
@@ -193,32 +195,32 @@ private struct LyingWorld {
 
     private mutating func tick() async {
         pass(1000)
-        let watched = table.watched()
-        maxLeases = max(maxLeases, watched.count)
-        for lease in watches.note(watched, now: instant) { table.endRequest(lease.key, lease.serial) }
-        await ask()
+        let polledLeases = table.polledLeases()
+        maxLeases = max(maxLeases, polledLeases.count)
+        for lease in polls.record(polledLeases, now: instant) { table.endRequest(lease.key, lease.serial) }
+        await poll()
     }
 
-    private mutating func ask() async {
+    private mutating func poll() async {
         while true {
-            let leases = watches.next(now: instant)
+            let leases = polls.next(now: instant)
             guard let first = leases.first else { return }
-            let moment = table.moment()
-            let answers =
+            let revision = table.revision()
+            let statuses =
                 leases.count > 1
-                ? await questions.ask(about: leases).answers : [await questions.ask(about: first)]
+                ? await statusClient.poll(leases).statuses : [await statusClient.poll(first)]
             let delay = chance(3) ? Int.random(in: 0..<9000, using: &random) : 20
             pending.append(
-                Pending(leases: leases, answers: answers, moment: moment, askedAt: instant, at: now + delay))
+                Pending(leases: leases, statuses: statuses, revision: revision, polledAt: instant, at: now + delay))
         }
     }
 
     private mutating func deliver() {
         let time = now
         for answered in pending where answered.at <= time {
-            for (lease, answer) in zip(answered.leases, answered.answers) {
+            for (lease, answer) in zip(answered.leases, answered.statuses) {
                 table.apply(
-                    answer, to: lease, answered.moment, &watches, askedAt: answered.askedAt, now: instant,
+                    answer, to: lease, answered.revision, &polls, polledAt: answered.polledAt, now: instant,
                     time: WallClock.system.milliseconds, jitter: 1.1)
             }
         }
@@ -235,7 +237,7 @@ private struct LyingWorld {
         for entry in entries { table.restore(entry, matrix: Self.matrix, now: Int64(now)) }
         journal.step()
         for request in before { request.lease = nil }
-        watches = JobPollSchedule()
+        polls = JobPollSchedule()
         pending = []
     }
 
@@ -252,7 +254,7 @@ private struct LyingWorld {
             try step()
         }
         #expect(requests.isEmpty)
-        #expect(table.usage() == LeaseTable.Usage(), "at \(now): \(table.watched())")
+        #expect(table.usage() == LeaseTable.Usage(), "at \(now): \(table.polledLeases())")
         upstream.truth.withLock { $0.isHonest = false }
     }
 }

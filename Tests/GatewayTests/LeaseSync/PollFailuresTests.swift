@@ -4,7 +4,9 @@ import Testing
 
 @Suite("Questions that prove nothing")
 struct PollFailuresTests {
-    @Test("Three in a row are told of once, with what to do, and so is the first that proves something again")
+    @Test(
+        "PollFailures: three in a row are told of once, with what to do, and so is the first that proves something again"
+    )
     func telling() {
         var troubles = PollFailures()
         #expect(troubles.answered("o", .refused) == nil && troubles.answered("o", .refused) == nil)
@@ -16,31 +18,31 @@ struct PollFailuresTests {
         #expect(troubles.answered("o", .notFound) == nil && troubles.answered("o", nil) == nil, "one is none")
     }
 
-    @Test("An upstream that answers nobody does not fill the log")
+    @Test("PollFailures: an upstream that answers nobody does not fill the log")
     func manyOrganizations() {
         var troubles = PollFailures()
         var lines = 0
         for _ in 0..<5 {
             for organization in 0..<100 { lines += troubles.answered("o\(organization)", .failed) == nil ? 0 : 1 }
         }
-        #expect(lines == PollFailures.maxTold)
+        #expect(lines == PollFailures.maxReported)
     }
 
-    @Test("Each way in which an answer proves nothing has its words")
+    @Test("PollFailures: each way in which an answer proves nothing has its words")
     func words() {
-        let lines = DoubtfulAnswer.allCases.map { doubt in
+        let lines = DoubtfulResponse.allCases.map { doubt in
             var troubles = PollFailures()
             return (0..<3).compactMap { _ in troubles.answered("o", doubt) }.first
         }
-        #expect(Set(lines).count == DoubtfulAnswer.allCases.count && !lines.contains(nil))
+        #expect(Set(lines).count == DoubtfulResponse.allCases.count && !lines.contains(nil))
     }
 
-    @Test("Statuses are told apart by what is to be done about them")
+    @Test("PollFailures: statuses are told apart by what is to be done about them")
     func statuses() {
-        let expected: [Int: DoubtfulAnswer] = [
+        let expected: [Int: DoubtfulResponse] = [
             401: .refused, 403: .refused, 407: .refused, 404: .notFound, 410: .notFound, 429: .failed, 500: .failed,
             503: .failed, 302: .unreadable, 400: .unreadable,
         ]
-        for (status, doubt) in expected { #expect(DoubtfulAnswer(status: status) == doubt) }
+        for (status, doubt) in expected { #expect(DoubtfulResponse(status: status) == doubt) }
     }
 }

@@ -9,7 +9,7 @@ import Testing
 @Suite("Remote lease model")
 struct RemoteLeaseModelTests {
     @Test(
-        "No job that a lease began runs unguarded, through crashes and full disks, and every lease ends with its job",
+        "Remote lease model: no job that a lease began runs unguarded, through crashes and full disks, and every lease ends with its job",
         arguments: 0..<24)
     func interleavings(seed: Int) throws {
         var world = try World(seed: UInt64(seed))
@@ -63,16 +63,16 @@ private struct World {
         }
     }
 
-    struct Question {
+    struct PollID {
         let lease: PolledLease
-        let moment: LeaseMoment
-        let askedAt: Instant
+        let revision: LeaseRevision
+        let polledAt: Instant
         var answer: JobStatus?
     }
 
     /// A job object on its way to a client.
     struct Passing {
-        let moment: LeaseMoment
+        let revision: LeaseRevision
         let job: Job
         let status: String
     }
@@ -82,12 +82,12 @@ private struct World {
     var disk = MemoryDisk()
     var journal: LeaseJournal
     var table: LeaseTable
-    var watches = JobPollSchedule()
+    var polls = JobPollSchedule()
     var jobs: [Job] = []
     var requests: [Request] = []
-    var questions: [Question] = []
+    var questions: [PollID] = []
     var passing: [Passing] = []
-    var momentOfClient: LeaseMoment?
+    var revisionOfClient: LeaseRevision?
     var nextJob = 0
     var (crashes, started, refused, unavailable, lost, resumed) = (0, 0, 0, 0, 0, 0)
 
@@ -140,7 +140,7 @@ private struct World {
         let kind = [sync, sync, refresh, export].randomElement(using: &random) ?? sync
         do throws(LeaseConflict) {
             let lease = try table.reserve(
-                key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(answerTimeout: .milliseconds(400)),
+                key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(responseTimeout: .milliseconds(400)),
                 matrix: matrix, now: Int64(now))
             requests.append(Request(lease, connection: connection, kind: kind))
         } catch { refused += 1 }
@@ -215,15 +215,15 @@ private struct World {
                 drop(lease)
             } else if let job {
                 let named = chance(4) ? nil : LeaseJob(id: job, type: request.kind.name, status: "pending")
-                lease.settle(status: 200, started: named, now: Int64(now))
+                lease.conclude(status: 200, started: named, now: Int64(now))
             } else {
-                lease.settle(status: 409, started: nil, now: Int64(now))
+                lease.conclude(status: 409, started: nil, now: Int64(now))
             }
         }
     }
 
     private mutating func drop(_ lease: consuming Lease) {
-        if chance(2) { lease.settle(status: 502, started: nil, now: Int64(now)) }
+        if chance(2) { lease.conclude(status: 502, started: nil, now: Int64(now)) }
     }
 
     private mutating func end() {
@@ -241,9 +241,9 @@ private struct World {
         arrive()
         journal.mend()
         // In an order that the seed alone decides.
-        let watched = table.watched().sorted { $0.serial < $1.serial }
-        for lease in watches.due(watched, now: instant, room: JobPollSchedule.maxQuestions - questions.count) {
-            questions.append(Question(lease: lease, moment: table.moment(), askedAt: instant))
+        let polledLeases = table.polledLeases().sorted { $0.serial < $1.serial }
+        for lease in polls.due(polledLeases, now: instant, room: JobPollSchedule.maxQuestions - questions.count) {
+            questions.append(PollID(lease: lease, revision: table.revision(), polledAt: instant))
         }
     }
 
@@ -265,7 +265,7 @@ private struct World {
 
     private mutating func deliver() {
         guard let index = questions.indices.randomElement(using: &random) else { return }
-        let isLate = instant >= questions[index].askedAt + .seconds(10)
+        let isLate = instant >= questions[index].polledAt + .seconds(10)
         guard let answer = questions[index].answer ?? (isLate ? .unknown(.failed) : nil) else { return }
         let question = questions[index]
         // Twice, now and then.
@@ -273,26 +273,27 @@ private struct World {
         apply(answer, question)
     }
 
-    private mutating func apply(_ answer: JobStatus, _ question: Question) {
+    private mutating func apply(_ answer: JobStatus, _ question: PollID) {
         table.apply(
-            answer, to: question.lease, question.moment, &watches, askedAt: question.askedAt, now: instant,
+            answer, to: question.lease, question.revision, &polls, polledAt: question.polledAt, now: instant,
             time: WallClock.system.milliseconds, jitter: 1.1)
     }
 
     /// A client looks at a job; the answer comes at some time, or twice.
     private mutating func passBy() {
-        if let moment = momentOfClient, let job = jobs.filter({ $0.visibleAt <= now }).randomElement(using: &random) {
-            passing.append(Passing(moment: moment, job: job, status: job.isRunning ? "running" : "failed"))
-            momentOfClient = nil
+        if let revision = revisionOfClient, let job = jobs.filter({ $0.visibleAt <= now }).randomElement(using: &random)
+        {
+            passing.append(Passing(revision: revision, job: job, status: job.isRunning ? "running" : "failed"))
+            revisionOfClient = nil
         } else {
-            momentOfClient = table.moment()
+            revisionOfClient = table.revision()
         }
         guard chance(2), let index = passing.indices.randomElement(using: &random) else { return }
         let object = passing[index]
         if !chance(4) { passing.remove(at: index) }
         table.jobShown(
             key(object.job.connection), LeaseJob(id: object.job.id, type: "x", status: object.status),
-            askedAt: object.moment, now: Int64(now))
+            asOf: object.revision, now: Int64(now))
     }
 
     private mutating func crash() throws {
@@ -307,8 +308,8 @@ private struct World {
         for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
         journal.step()
         for request in before { request.lease = nil }
-        watches = JobPollSchedule()
-        (questions, passing, momentOfClient) = ([], [], nil)
+        polls = JobPollSchedule()
+        (questions, passing, revisionOfClient) = ([], [], nil)
     }
 
     private mutating func failDisk() {

@@ -11,7 +11,7 @@ private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
 
 /// A watcher on a running loop, whose seconds are a test's.
 private final class WatchedUpstream {
-    let upstream = ScriptedQuestions()
+    let upstream = ScriptedRequests()
     let leases = LeaseTable()
     let lines = Lines()
     private let reconciler: RemoteLeaseReconciler
@@ -33,9 +33,9 @@ private final class WatchedUpstream {
         self.loop = loop
         reconciler = RemoteLeaseReconciler(
             loop: loop, leases: leases, journal: nil,
-            questions: JobStatusClient(questions: upstream, path: ScriptedQuestions.path),
+            statusClient: JobStatusClient(requests: upstream, path: ScriptedRequests.path),
             clock: { [clock] in clock.now },
-            alarm: { [lines] line in lines.all.withLock { $0.append(line) } })
+            report: { [lines] line in lines.all.withLock { $0.append(line) } })
         thread = WorkThread(name: "watcher") { loop.run() }
     }
 
@@ -71,86 +71,90 @@ private final class WatchedUpstream {
 
 @Suite("Job watcher")
 struct RemoteLeaseReconcilerTests {
-    @Test("The end of a job frees its connection")
+    @Test("RemoteLeaseReconciler: the end of a job frees its connection")
     func end() throws {
-        let watched = try WatchedUpstream()
-        watched.hold(1)
-        watched.upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"running"}"#)
-        for _ in 0..<3 { try watched.second() }
-        try waitUntil("the job was asked for") { watched.upstream.asked.count >= 1 }
-        #expect(watched.leases.usage().held == 1)
-        watched.upstream.answers("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded"}"#)
-        for _ in 0..<20 { try watched.second() }
-        try waitUntil("the connection is free") { watched.leases.isEmpty }
-        let count = watched.upstream.asked.count
-        for _ in 0..<20 { try watched.second() }
-        #expect(watched.upstream.asked.count == count, "nobody asks where nothing is held")
+        let polledLeases = try WatchedUpstream()
+        polledLeases.hold(1)
+        polledLeases.upstream.statuses("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"running"}"#)
+        for _ in 0..<3 { try polledLeases.second() }
+        try waitUntil("the job was asked for") { polledLeases.upstream.asked.count >= 1 }
+        #expect(polledLeases.leases.usage().held == 1)
+        polledLeases.upstream.statuses("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded"}"#)
+        for _ in 0..<20 { try polledLeases.second() }
+        try waitUntil("the connection is free") { polledLeases.leases.isEmpty }
+        let count = polledLeases.upstream.asked.count
+        for _ in 0..<20 { try polledLeases.second() }
+        #expect(polledLeases.upstream.asked.count == count, "nobody asks where nothing is held")
     }
 
-    @Test("An upstream that does not answer frees nothing, and is not asked more things at once than there are places")
+    @Test(
+        "RemoteLeaseReconciler: an upstream that does not answer frees nothing, and is not asked more things at once than there are places"
+    )
     func silence() throws {
-        let watched = try WatchedUpstream()
-        for number in 0..<40 { watched.hold(number, family: .airweave) }
+        let polledLeases = try WatchedUpstream()
+        for number in 0..<40 { polledLeases.hold(number, family: .airweave) }
         let gate = Gate()
-        watched.upstream.wait(for: gate)
-        for _ in 0..<10 { try watched.second() }
-        try waitUntil("questions are under way") { watched.upstream.asked.count == 28 }
+        polledLeases.upstream.wait(for: gate)
+        for _ in 0..<10 { try polledLeases.second() }
+        try waitUntil("questions are under way") { polledLeases.upstream.asked.count == 28 }
         gate.open()
         try waitUntil("all are asked about") {
-            try watched.second()
-            return Set(watched.upstream.targets).count == 40
+            try polledLeases.second()
+            return Set(polledLeases.upstream.targets).count == 40
         }
-        #expect(watched.upstream.maxUnderWay <= JobPollSchedule.maxQuestions)
-        #expect(watched.leases.usage().held == 40)
+        #expect(polledLeases.upstream.maxUnderWay <= JobPollSchedule.maxQuestions)
+        #expect(polledLeases.leases.usage().held == 40)
     }
 
-    @Test("A lost answer is resolved: held where a job runs, free where none does")
+    @Test("RemoteLeaseReconciler: a lost answer is resolved: held where a job runs, free where none does")
     func uncertain() throws {
-        let watched = try WatchedUpstream()
+        let polledLeases = try WatchedUpstream()
         for number in 1...2 {
             let key = LeaseKey(organization: "o", connection: "c\(number)")
-            var lease = try watched.leases.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
-            lease.forwarded(at: watched.now)
+            var lease = try polledLeases.leases.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
+            lease.forwarded(at: polledLeases.now)
         }
-        #expect(watched.leases.usage().uncertain == 2)
-        watched.upstream.answers(
-            ScriptedQuestions.listTarget("c1"), 200, #"{"data":[{"job_id":"j","status":"pending"}],"total":1}"#)
-        watched.upstream.answers(ScriptedQuestions.listTarget("c2"), 200, #"{"data":[],"total":0}"#)
-        for _ in 0..<2 { try watched.second() }
-        #expect(watched.upstream.asked == [], "not before two seconds")
-        for _ in 0..<4 { try watched.second() }
-        try waitUntil("both are resolved") { watched.leases.usage() == LeaseTable.Usage(held: 1) }
-        #expect(watched.leases.connection(ofJob: "j", organization: "o") == "c1")
+        #expect(polledLeases.leases.usage().uncertain == 2)
+        polledLeases.upstream.statuses(
+            ScriptedRequests.listTarget("c1"), 200, #"{"data":[{"job_id":"j","status":"pending"}],"total":1}"#)
+        polledLeases.upstream.statuses(ScriptedRequests.listTarget("c2"), 200, #"{"data":[],"total":0}"#)
+        for _ in 0..<2 { try polledLeases.second() }
+        #expect(polledLeases.upstream.asked == [], "not before two seconds")
+        for _ in 0..<4 { try polledLeases.second() }
+        try waitUntil("both are resolved") { polledLeases.leases.usage() == LeaseTable.Usage(held: 1) }
+        #expect(polledLeases.leases.connection(ofJob: "j", organization: "o") == "c1")
     }
 
-    @Test("A list for many that shows none of them does not hide that the questions about each are refused")
+    @Test(
+        "RemoteLeaseReconciler: a list for many that shows none of them does not hide that the questions about each are refused"
+    )
     func troubles() throws {
-        let watched = try WatchedUpstream()
+        let polledLeases = try WatchedUpstream()
         let list = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
         for number in 0..<10 {
-            watched.hold(number)
-            watched.upstream.answers("/orgs/o/jobs/job_\(number)", 403, "{}")
+            polledLeases.hold(number)
+            polledLeases.upstream.statuses("/orgs/o/jobs/job_\(number)", 403, "{}")
         }
-        watched.upstream.answers(list, 200, #"{"data":[],"total":0}"#)
+        polledLeases.upstream.statuses(list, 200, #"{"data":[],"total":0}"#)
         try waitUntil("it is told") {
-            try watched.second()
-            return watched.lines.all.withLock { $0.contains { $0.contains("had no usable answer") } }
+            try polledLeases.second()
+            return polledLeases.lines.all.withLock { $0.contains { $0.contains("had no usable answer") } }
         }
-        for number in 10..<20 { watched.hold(number) }
-        for _ in 0..<10 { try watched.second() }
-        #expect(watched.lines.all.withLock { !$0.contains { $0.contains("are answered again") } })
-        #expect(watched.upstream.targets.contains(list))
+        for number in 10..<20 { polledLeases.hold(number) }
+        for _ in 0..<10 { try polledLeases.second() }
+        #expect(polledLeases.lines.all.withLock { !$0.contains { $0.contains("are answered again") } })
+        #expect(polledLeases.upstream.targets.contains(list))
     }
 
-    @Test("A lease of a day is an alarm and not a release")
+    @Test("RemoteLeaseReconciler: a lease of a day is an alarm and not a release")
     func overdue() throws {
-        let watched = try WatchedUpstream()
-        watched.hold(1)
-        try watched.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds - 1)
-        #expect(watched.overdueLeases == 0)
-        for _ in 0..<3 { try watched.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds + 1) }
-        #expect(watched.overdueLeases == 1 && watched.leases.usage().held == 1)
-        let lines = watched.lines.all.withLock { $0 }
+        let polledLeases = try WatchedUpstream()
+        polledLeases.hold(1)
+        try polledLeases.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds - 1)
+        #expect(polledLeases.overdueLeases == 0)
+        for _ in 0..<3 { try polledLeases.second(epochMilliseconds: JobPollSchedule.overdueMilliseconds + 1) }
+        #expect(polledLeases.overdueLeases == 1 && polledLeases.leases.usage().held == 1)
+        let lines = polledLeases.lines.all.withLock { $0 }
         #expect(lines.count == 1 && lines[0].contains("c1") && lines[0].contains("24 hours"))
     }
 }

@@ -17,7 +17,7 @@ struct LeaseModelTests {
         var job: String?
     }
 
-    @Test("Never two jobs run, and the connection is free once all have ended", arguments: 0..<40)
+    @Test("LeaseTable model: never two jobs run, and the connection is free once all have ended", arguments: 0..<40)
     func interleavings(seed: Int) {
         var random = FastRandom(seed: SeededRandom(state: UInt64(seed)))
         let table = LeaseTable(shardCount: 1)
@@ -26,7 +26,7 @@ struct LeaseModelTests {
         var untold: [String] = []
         var request: Request?
         var nextJob = 0
-        var question: (LeaseMoment, Set<String>)?
+        var question: (LeaseRevision, Set<String>)?
         var now: Int64 = 0
 
         func busy() -> Bool { table.conflict(Self.key, kind: Self.sync, matrix: Self.matrix, now: now) != nil }
@@ -75,14 +75,14 @@ struct LeaseModelTests {
                 }
             default:
                 // The watcher asks; its answer is the truth of some moment since, and may come late.
-                if let (moment, jobs) = question.take() {
+                if let (revision, jobs) = question.take() {
                     let jobs = jobs.map {
                         RunningJob(key: Self.key, job: LeaseJob(id: $0, type: "sync", status: "running"))
                     }
-                    table.reconcile(running: jobs, askedAt: moment, now: now)
+                    table.reconcile(running: jobs, asOf: revision, now: now)
                 } else {
-                    let moment = table.moment()
-                    question = (moment, running)
+                    let revision = table.revision()
+                    question = (revision, running)
                 }
             }
             if !running.isEmpty { #expect(busy()) }
@@ -91,7 +91,7 @@ struct LeaseModelTests {
 
         request = nil
         for id in untold + running { table.jobEnded(Self.key, jobID: id, now: now) }
-        table.reconcile(running: [], askedAt: table.moment(), now: now)
+        table.reconcile(running: [], asOf: table.revision(), now: now)
         #expect(!busy())
         #expect(table.usage() == LeaseTable.Usage())
     }

@@ -29,7 +29,7 @@ extension LeaseTable {
 
     /// The upstream is asked and answers with these jobs.
     fileprivate func ask(_ running: LeaseJob...) {
-        reconcile(running: running.map { RunningJob(key: key, job: $0) }, askedAt: moment(), now: 0)
+        reconcile(running: running.map { RunningJob(key: key, job: $0) }, asOf: revision(), now: 0)
     }
 
     fileprivate var isFree: Bool { refusal() == nil && refusal(state) == nil && usage() == Usage() }
@@ -37,7 +37,7 @@ extension LeaseTable {
 
 @Suite("Lease table")
 struct LeaseTableTests {
-    @Test("A lease lives from the reservation to the end of its job")
+    @Test("LeaseTable: a lease lives from the reservation to the end of its job")
     func life() {
         let table = LeaseTable()
         let lease = table.tryReserve()
@@ -54,7 +54,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("A job's end that overtakes the answer frees the lease when the answer comes")
+    @Test("LeaseTable: a job's end that overtakes the answer frees the lease when the answer comes")
     func endBeforeBind() {
         let table = LeaseTable()
         let lease = table.tryReserve()
@@ -65,21 +65,25 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("An answer that names a job already over frees the lease", arguments: ["succeeded", "FAILED", "cancelled"])
+    @Test(
+        "LeaseTable: an answer that names a job already over frees the lease",
+        arguments: ["succeeded", "FAILED", "cancelled"])
     func boundToEnded(status: String) {
         let table = LeaseTable()
         table.tryReserve()?.bind(job("job_1", status), now: 2)
         #expect(table.isFree)
     }
 
-    @Test("A request that dies before anything was sent leaves nothing behind")
+    @Test("LeaseTable: a request that dies before anything was sent leaves nothing behind")
     func droppedEarly() {
         let table = LeaseTable()
         #expect(table.grants())
         #expect(table.isFree)
     }
 
-    @Test("A request that dies after it was sent leaves the connection uncertain until the upstream was asked")
+    @Test(
+        "LeaseTable: a request that dies after it was sent leaves the connection uncertain until the upstream was asked"
+    )
     func droppedLate() throws {
         let table = LeaseTable()
         do {
@@ -91,16 +95,16 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("An answer of the upstream from before a lease was settled proves nothing about it")
+    @Test("LeaseTable: an answer of the upstream from before a lease was settled proves nothing about it")
     func oldAnswers() throws {
         let table = LeaseTable()
-        var moment = table.moment()
+        var revision = table.revision()
         let lease = try table.tryReserve().orFail()
         table.ask()
         #expect(table.refusal()?.state == .reserved)
-        moment = table.moment()
+        revision = table.revision()
         lease.bind(job("job_1"), now: 0)
-        table.reconcile(running: [], askedAt: moment, now: 0)
+        table.reconcile(running: [], asOf: revision, now: 0)
         #expect(table.refusal()?.state == .held)
         table.ask(job("job_1"))
         #expect(table.refusal()?.state == .held)
@@ -108,15 +112,15 @@ struct LeaseTableTests {
         table.ask(job("job_1", "succeeded"))
         #expect(table.isFree)
 
-        moment = table.moment()
+        revision = table.revision()
         try table.tryReserve().orFail().leaveUncertain()
-        table.reconcile(running: [], askedAt: moment, now: 0)
+        table.reconcile(running: [], asOf: revision, now: 0)
         #expect(table.refusal()?.state == .uncertain)
         table.ask()
         #expect(table.isFree)
     }
 
-    @Test("An uncertain lease binds to the job the upstream turns out to run")
+    @Test("LeaseTable: an uncertain lease binds to the job the upstream turns out to run")
     func uncertainToHeld() throws {
         let table = LeaseTable()
         try table.tryReserve().orFail().leaveUncertain()
@@ -128,19 +132,19 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("An uncertain lease whose job ended meanwhile is not bound to it by an old answer")
+    @Test("LeaseTable: an uncertain lease whose job ended meanwhile is not bound to it by an old answer")
     func uncertainAndEnded() throws {
         let table = LeaseTable()
         try table.tryReserve().orFail().leaveUncertain()
-        let moment = table.moment()
+        let revision = table.revision()
         table.jobEnded(key, jobID: "job_9", now: 12)
         table.jobObserved(key, job("job_9"), now: 13)
         #expect(table.refusal()?.state == .uncertain)
-        table.reconcile(running: [RunningJob(key: key, job: job("job_9"))], askedAt: moment, now: 13)
+        table.reconcile(running: [RunningJob(key: key, job: job("job_9"))], asOf: revision, now: 13)
         #expect(table.isFree)
     }
 
-    @Test("A passing job object updates or ends a lease but never makes one")
+    @Test("LeaseTable: a passing job object updates or ends a lease but never makes one")
     func observed() {
         let table = LeaseTable()
         table.jobObserved(key, job("job_1"), now: 0)
@@ -154,7 +158,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("A state update excludes a sync and the other way round, and ends with its request")
+    @Test("LeaseTable: a state update excludes a sync and the other way round, and ends with its request")
     func requestLease() throws {
         let table = LeaseTable()
         do {
@@ -169,13 +173,13 @@ struct LeaseTableTests {
         }
         // The first was sent and nobody heard of it again; the second never was.
         #expect(!table.isFree && table.usage() == LeaseTable.Usage(uncertain: 2))
-        for lease in table.watched() { table.endRequest(lease.key, lease.serial) }
+        for lease in table.polledLeases() { table.endRequest(lease.key, lease.serial) }
         #expect(table.isFree)
         table.tryReserve()?.bind(job("job_1"), now: 0)
         #expect(!table.grants(state))
     }
 
-    @Test("Leases on other connections and organizations are others")
+    @Test("LeaseTable: leases on other connections and organizations are others")
     func otherKeys() {
         let table = LeaseTable(shardCount: 1)
         let lease = table.tryReserve()
@@ -186,7 +190,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("Running jobs found at the start hold their connection, each once")
+    @Test("LeaseTable: running jobs found at the start hold their connection, each once")
     func rebuild() {
         let table = LeaseTable()
         table.rebuild(key, kind: sync, job: job("job_1"), now: 10)
@@ -197,7 +201,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("A lease of a kind the new policy does not know excludes everything until its job ends")
+    @Test("LeaseTable: a lease of a kind the new policy does not know excludes everything until its job ends")
     func kindGone() {
         let table = LeaseTable()
         table.tryReserve()?.bind(job("job_1"), now: 0)
@@ -211,7 +215,7 @@ struct LeaseTableTests {
         #expect(table.conflict(key, kind: sync2, matrix: reordered, now: 0) != nil)
     }
 
-    @Test("Retry-After is what the connection's jobs usually take, less the age of this one")
+    @Test("LeaseTable: Retry-After is what the connection's jobs usually take, less the age of this one")
     func retryAfter() {
         let table = LeaseTable()
         #expect(table.refusal() == nil)
@@ -229,7 +233,7 @@ struct LeaseTableTests {
         #expect(table.refusal(now: -500_000)?.retryAfterSeconds == 60)
     }
 
-    @Test("Histories of connections are bounded")
+    @Test("LeaseTable: histories of connections are bounded")
     func boundedHistories() {
         let table = LeaseTable(shardCount: 1, maximumHistories: 10)
         for index in 0..<1000 {
@@ -240,7 +244,7 @@ struct LeaseTableTests {
         #expect(table.usage() == LeaseTable.Usage())
     }
 
-    @Test("Of parallel triggers exactly one wins, every round")
+    @Test("LeaseTable: of parallel triggers exactly one wins, every round")
     func parallel() async {
         let table = LeaseTable()
         for round in 0..<200 {
@@ -260,7 +264,7 @@ struct LeaseTableTests {
         }
     }
 
-    @Test("A trigger and the end of its job race without the lease ever sticking")
+    @Test("LeaseTable: a trigger and the end of its job race without the lease ever sticking")
     func bindRacesEnd() async throws {
         let table = LeaseTable()
         for round in 0..<2000 {

@@ -28,7 +28,7 @@ struct LeaseTraceTests {
     }
 
     @Test(
-        "It is written and read back, by the process after the next one too, with a job and without",
+        "Lease journal, trace id: it is written and read back, by the process after the next one too, with a job and without",
         arguments: [true, false])
     func restart(hasJob: Bool) throws {
         let disk = MemoryDisk()
@@ -51,7 +51,7 @@ struct LeaseTraceTests {
     }
 
     @Test(
-        "A lease without it, as an older gateway wrote it, is read all the same, and so is one with nonsense in its place",
+        "Lease journal, trace id: a lease without it, as an older gateway wrote it, is read all the same, and so is one with nonsense in its place",
         arguments: ["", "\"trace_id\":\"nonsense\",", "\"trace_id\":7,", "\"trace_id\":null,"])
     func older(member: String) throws {
         let text = """

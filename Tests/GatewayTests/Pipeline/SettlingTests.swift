@@ -9,7 +9,7 @@ import Testing
 struct SettlingTests {
     private static let running = ScriptedUpstream.job("job_1")
 
-    @Test("A job holds the connection until its end is seen")
+    @Test("LeaseStage: a job holds the connection until its end is seen")
     func job() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -27,7 +27,7 @@ struct SettlingTests {
         #expect(pipeline.upstream.requests.count == 2, "a refused trigger does not reach the upstream")
     }
 
-    @Test("A job that ended before its answer came holds nothing")
+    @Test("LeaseStage: a job that ended before its answer came holds nothing")
     func endBeforeAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -39,7 +39,7 @@ struct SettlingTests {
         #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
     }
 
-    @Test("A job that has ended in the answer itself holds nothing")
+    @Test("LeaseStage: a job that has ended in the answer itself holds nothing")
     func endedInAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -54,7 +54,7 @@ struct SettlingTests {
         func script(_ upstream: ScriptedUpstream) {
             switch self {
             case .unavailable: upstream.fails(.connectionRefused)
-            case .timedOut: upstream.fails(.answerTimeout)
+            case .timedOut: upstream.fails(.responseTimeout)
             case .broken: upstream.fails(.truncated)
             case .noJob: upstream.answers(200, #"{"status":"refreshing"}"#)
             case .internalError: upstream.answers(500, "Traceback")
@@ -76,7 +76,7 @@ struct SettlingTests {
     }
 
     @Test(
-        "Where nobody knows whether a job began, the connection stays held until the upstream was asked",
+        "LeaseStage: where nobody knows whether a job began, the connection stays held until the upstream was asked",
         arguments: Lost.allCases)
     func lost(lost: Lost) async throws {
         let pipeline = try TestPipeline()
@@ -93,7 +93,7 @@ struct SettlingTests {
         #expect(refused.fields("location") == [])
         // No answer, no knowledge.
         pipeline.upstream.tells(running: nil)
-        await #expect(throws: UpstreamFailure.answerTimeout) { try await pipeline.reconcile() }
+        await #expect(throws: UpstreamFailure.responseTimeout) { try await pipeline.reconcile() }
         #expect(try client.trigger().status == 409)
         // There is a job: it holds the connection now.
         pipeline.upstream.tells(running: [Self.running])
@@ -104,7 +104,8 @@ struct SettlingTests {
         #expect(try client.trigger().status == 200)
     }
 
-    @Test("Where the upstream says that nothing runs, the connection is free again", arguments: Lost.allCases)
+    @Test(
+        "LeaseStage: where the upstream says that nothing runs, the connection is free again", arguments: Lost.allCases)
     func lostForNothing(lost: Lost) async throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -118,7 +119,8 @@ struct SettlingTests {
     }
 
     @Test(
-        "A refusal by the upstream frees the connection at once", arguments: [400, 401, 403, 404, 409, 422, 423, 429])
+        "LeaseStage: a refusal by the upstream frees the connection at once",
+        arguments: [400, 401, 403, 404, 409, 422, 423, 429])
     func refused(status: Int) throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -131,7 +133,9 @@ struct SettlingTests {
         #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
     }
 
-    @Test("A state update holds the connection for its own time only, whatever its answer", arguments: [200, 404, 500])
+    @Test(
+        "LeaseStage: a state update holds the connection for its own time only, whatever its answer",
+        arguments: [200, 404, 500])
     func stateUpdate(status: Int) throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -145,7 +149,7 @@ struct SettlingTests {
         #expect(locked.status == 409 && locked.code == "CONNECTOR_STATE_LOCKED")
     }
 
-    @Test("While the upstream has not answered, a second trigger does not wait")
+    @Test("LeaseStage: while the upstream has not answered, a second trigger does not wait")
     func reserved() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -164,7 +168,7 @@ struct SettlingTests {
         #expect(try first.answer().status == 200)
     }
 
-    @Test("A client that goes away does not take the lease of its job along")
+    @Test("LeaseStage: a client that goes away does not take the lease of its job along")
     func clientGone() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -182,7 +186,7 @@ struct SettlingTests {
         #expect(try PlainClient(pipeline).trigger().status == 409)
     }
 
-    @Test("A job that is being cancelled holds the connection until it has ended")
+    @Test("LeaseStage: a job that is being cancelled holds the connection until it has ended")
     func cancelled() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -197,7 +201,7 @@ struct SettlingTests {
         #expect(try client.trigger().status == 200)
     }
 
-    @Test("Work is given back where it never began, and kept where it may have")
+    @Test("LeaseStage: work is given back where it never began, and kept where it may have")
     func refunds() async throws {
         let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
         for (status, isRefunded) in [(404, true), (409, true), (503, true), (500, false), (200, false)] {
@@ -209,7 +213,7 @@ struct SettlingTests {
             #expect(try client.trigger().status == (isRefunded ? status : 429))
         }
         for (failure, status, isRefunded) in [
-            (UpstreamFailure.connectionRefused, 502, true), (.answerTimeout, 504, false), (.truncated, 502, false),
+            (UpstreamFailure.connectionRefused, 502, true), (.responseTimeout, 504, false), (.truncated, 502, false),
         ] {
             let pipeline = try TestPipeline(policy: limits)
             let client = try PlainClient(pipeline)

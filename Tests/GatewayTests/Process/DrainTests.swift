@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Drain")
 struct DrainTests {
-    @Test("It is announced before connections close, and there is no way back")
+    @Test("Drain: it is announced before connections close, and there is no way back")
     func order() {
         let drain = Drain()
         #expect(!drain.isAnnounced && !drain.isClosing)

@@ -21,13 +21,13 @@ struct OpenConnectionsTests {
         return upstream
     }()
 
-    @Test("What the settings say, where the descriptors suffice")
+    @Test("OpenConnections: what the settings say, where the descriptors suffice")
     func asked() {
         #expect(OpenConnections.limit(Self.settings(open: 20_000), descriptors: 100_000, workers: 8) == 20_000)
         #expect(OpenConnections.limit(Self.settings(open: 1), descriptors: 100_000, workers: 8) == 1)
     }
 
-    @Test("The admin address, files, workers and the upstream come off first")
+    @Test("OpenConnections: the admin address, files, workers and the upstream come off first")
     func reserved() {
         let settings = Self.settings(open: 20_000)
         let alone = OpenConnections.limit(settings, descriptors: 10_000, workers: 2)
@@ -37,20 +37,21 @@ struct OpenConnectionsTests {
     }
 
     @Test(
-        "Of few descriptors a quarter is for clients, and never none", arguments: [(400, 100), (4, 1), (1, 1), (0, 1)])
+        "OpenConnections: of few descriptors a quarter is for clients, and never none",
+        arguments: [(400, 100), (4, 1), (1, 1), (0, 1)])
     func few(descriptors: Int, limit: Int) {
         let settings = Self.settings(open: 20_000, upstream: Self.upstream)
         #expect(OpenConnections.limit(settings, descriptors: descriptors, workers: 2) == limit)
     }
 
     @Test(
-        "The admin address has an eighth, within bounds",
+        "OpenConnections: the admin address has an eighth, within bounds",
         arguments: [(0, 8), (64, 8), (80, 10), (300, 37), (8192, 1024), (1_000_000, 1024)])
     func admin(descriptors: Int, limit: Int) {
         #expect(OpenConnections.adminLimit(descriptors: descriptors) == limit)
     }
 
-    @Test("A limit that the system does not permit is told, at start and when it changes")
+    @Test("OpenConnections: a limit that the system does not permit is told, at start and when it changes")
     func told() {
         let lines = Mutex<[String]>([])
         let open = OpenConnections(Self.settings(open: 20_000), descriptors: 1000, workers: 2) { line in

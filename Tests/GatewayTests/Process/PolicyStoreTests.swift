@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The policies in force and what became of reloads")
 struct PolicyStoreTests {
-    @Test("After a refused reload the old text is good again, and unchanged")
+    @Test("PolicyStore: after a refused reload the old text is good again, and unchanged")
     func repaired() throws {
         let store = try store { .refused([]) }
         guard case .refused = store.reload() else { return try #require(Bool(false), "it has a mistake") }
@@ -33,16 +33,16 @@ struct PolicyStoreTests {
         }
     }
 
-    @Test("What became of another part is kept until a good attempt")
+    @Test("PolicyStore: what became of another part is kept until a good attempt")
     func parts() throws {
         let store = try store { .refused([]) }
-        store.note(.certificates, .refused("no key"))
-        store.note(.upstream, .replaced)
+        store.record(.certificates, .refused("no key"))
+        store.record(.upstream, .replaced)
         #expect(store.snapshot().parts[.certificates]?.lastRefusal?.text == "no key")
         #expect(store.snapshot().parts[.certificates]?.refused == 1)
         #expect(store.snapshot().parts[.upstream]?.accepted == 1)
         #expect(store.snapshot().lastRefusal == nil)
-        store.note(.certificates, .unchanged)
+        store.record(.certificates, .unchanged)
         #expect(store.snapshot().parts[.certificates]?.lastRefusal == nil)
         #expect(store.snapshot().parts[.certificates]?.refused == 1)
     }

@@ -37,7 +37,7 @@ struct RateLimitFieldsTests {
         return String(decoding: bytes, as: UTF8.self).split(separator: "\r\n").map(String.init)
     }
 
-    @Test("Every enforced limit is listed, and the tightest stands in the older fields")
+    @Test("RateLimitFields: every enforced limit is listed, and the tightest stands in the older fields")
     func admitted() {
         var batch = batch()
         #expect(limiter.take(&batch, now: start))
@@ -51,7 +51,7 @@ struct RateLimitFieldsTests {
         #expect(lines(batch, family: .airweave).count == 8)
     }
 
-    @Test("After a refusal Reset and t are when the next request passes")
+    @Test("RateLimitFields: after a refusal Reset and t are when the next request passes")
     func refused() {
         var batch = batch()
         for _ in 0..<3 { #expect(limiter.take(&batch, now: start)) }
@@ -64,7 +64,7 @@ struct RateLimitFieldsTests {
         #expect(lines[4] == "X-RateLimit-Reset: 1007")
     }
 
-    @Test("An unlimited request has no fields, and an observed limit is not advertised")
+    @Test("RateLimitFields: an unlimited request has no fields, and an observed limit is not advertised")
     func none() {
         #expect(lines(RateLimitBatch()).isEmpty)
         let observed = [
@@ -80,7 +80,7 @@ struct RateLimitFieldsTests {
         #expect(bytes.isEmpty)
     }
 
-    @Test("Buckets are per what the rule says, and survive a reload of the rules")
+    @Test("RateLimitFields: buckets are per what the rule says, and survive a reload of the rules")
     func subjects() {
         var first = batch()
         for _ in 0..<3 { #expect(limiter.take(&first, now: start)) }
@@ -104,7 +104,7 @@ struct RateLimitFieldsTests {
         #expect(!limiter.take(&after, now: start))
     }
 
-    @Test("Only work that never began is refunded; calls stay counted")
+    @Test("RateLimitFields: only work that never began is refunded; calls stay counted")
     func refund() {
         let rules = [
             LimitRule(name: "work", index: 0, per: .organization, count: 6, periodSeconds: 60, burst: 3),

@@ -22,7 +22,9 @@ extension RateLimiter {
 
 @Suite("Rate limiter")
 struct RateLimiterTests {
-    @Test("Attempts are charged first and once, whatever becomes of the rest; what was not looked at is not told")
+    @Test(
+        "RateLimiter: attempts are charged first and once, whatever becomes of the rest; what was not looked at is not told"
+    )
     func steps() {
         let limiter = RateLimiter()
         let attempts = RateLimit(
@@ -54,7 +56,7 @@ struct RateLimiterTests {
         #expect(fourth.refusing?.tag == 0)
     }
 
-    @Test("A full bucket admits its burst at once and one unit per interval after")
+    @Test("RateLimiter: a full bucket admits its burst at once and one unit per interval after")
     func burstThenRate() {
         let limiter = RateLimiter()
         let limit = RateLimit(key: limiter.key("a"), count: 6, period: 60 * second, burst: 3)
@@ -71,7 +73,9 @@ struct RateLimiterTests {
         #expect(!limiter.take(&batch, now: start + 10 * second))
     }
 
-    @Test("Retry-After is the smallest honest number of seconds", arguments: [1, 7, 13, 60, 600, 1000] as [UInt64])
+    @Test(
+        "RateLimiter: Retry-After is the smallest honest number of seconds",
+        arguments: [1, 7, 13, 60, 600, 1000] as [UInt64])
     func retryAfterIsTrue(count: UInt64) {
         for trial in 0..<50 as Range<UInt64> {
             let limiter = RateLimiter(shardCount: 1)
@@ -88,7 +92,7 @@ struct RateLimiterTests {
         }
     }
 
-    @Test("Nothing is charged when one limit of several refuses")
+    @Test("RateLimiter: nothing is charged when one limit of several refuses")
     func allOrNothing() {
         let limiter = RateLimiter()
         let tight = RateLimit(key: limiter.key("tight"), count: 1, period: 60 * second, burst: 1, tag: 7)
@@ -103,7 +107,7 @@ struct RateLimiterTests {
         #expect(alone.limits[0].remaining == 99)
     }
 
-    @Test("The longest wait of all refusing limits is the one told")
+    @Test("RateLimiter: the longest wait of all refusing limits is the one told")
     func maxWait() {
         let limiter = RateLimiter()
         let short = RateLimit(key: limiter.key("short"), count: 60, period: 60 * second, burst: 1)
@@ -114,7 +118,7 @@ struct RateLimiterTests {
         #expect(batch.retryAfterSeconds == 30)
     }
 
-    @Test("An observed limit counts and never refuses")
+    @Test("RateLimiter: an observed limit counts and never refuses")
     func observed() {
         let limiter = RateLimiter()
         let limit = RateLimit(key: limiter.key("a"), count: 2, period: 60 * second, burst: 2, isEnforced: false)
@@ -128,7 +132,7 @@ struct RateLimiterTests {
         #expect(batch.tightest == nil)
     }
 
-    @Test("A refund gives the unit back, once")
+    @Test("RateLimiter: a refund gives the unit back, once")
     func refund() {
         let limiter = RateLimiter()
         let limit = RateLimit(key: limiter.key("a"), count: 6, period: 60 * second, burst: 2)
@@ -142,7 +146,7 @@ struct RateLimiterTests {
         #expect(limiter.usage().buckets == 0)
     }
 
-    @Test("Refunds never admit more kept requests than the limit allows in any window")
+    @Test("RateLimiter: refunds never admit more kept requests than the limit allows in any window")
     func refundModel() {
         var random = FastRandom()
         for _ in 0..<200 {
@@ -173,7 +177,7 @@ struct RateLimiterTests {
         }
     }
 
-    @Test("The limiter agrees with a bucket counted by hand")
+    @Test("RateLimiter: the limiter agrees with a bucket counted by hand")
     func model() {
         var random = FastRandom()
         for _ in 0..<100 {
@@ -203,7 +207,9 @@ struct RateLimiterTests {
         }
     }
 
-    @Test("Parallel requests against one limit are admitted exactly as often as it allows", arguments: [1, 2, 8])
+    @Test(
+        "RateLimiter: parallel requests against one limit are admitted exactly as often as it allows",
+        arguments: [1, 2, 8])
     func parallelExactness(threads: Int) async {
         let limiter = RateLimiter()
         let limit = RateLimit(key: limiter.key("a"), count: 1000, period: 3600 * second, burst: 1000)
@@ -219,7 +225,7 @@ struct RateLimiterTests {
         #expect(admitted == 1000)
     }
 
-    @Test("Parallel requests over several limits in different shards charge all or none")
+    @Test("RateLimiter: parallel requests over several limits in different shards charge all or none")
     func parallelAllOrNothing() async {
         let limiter = RateLimiter(shardCount: 8)
         let shared = RateLimit(key: limiter.key("shared"), count: 500, period: 3600 * second, burst: 500)
@@ -251,7 +257,7 @@ struct RateLimiterTests {
         }
     }
 
-    @Test("Parallel takes and refunds leave exactly what was kept")
+    @Test("RateLimiter: parallel takes and refunds leave exactly what was kept")
     func parallelRefunds() async {
         let limiter = RateLimiter()
         let limit = RateLimit(key: limiter.key("a"), count: 1_000_000, period: 3600 * second, burst: 1_000_000)
@@ -274,7 +280,7 @@ struct RateLimiterTests {
         #expect(probe.limits[0].remaining == 1_000_000 - UInt64(kept))
     }
 
-    @Test("Buckets that are full again are swept as the table is used")
+    @Test("RateLimiter: buckets that are full again are swept as the table is used")
     func sweep() {
         let limiter = RateLimiter(shardCount: 1)
         var batch = RateLimitBatch()
@@ -292,7 +298,7 @@ struct RateLimiterTests {
         #expect(limiter.usage().buckets == 1)
     }
 
-    @Test("A throttled bucket outlives a flood of others, and memory stays at the cap")
+    @Test("RateLimiter: a throttled bucket outlives a flood of others, and memory stays at the cap")
     func flood() {
         let limiter = RateLimiter(maximumBuckets: 256, shardCount: 1)
         var throttled = limiter.batch(RateLimit(key: limiter.key("x"), count: 1, period: 3600 * second, burst: 1))
@@ -307,7 +313,7 @@ struct RateLimiterTests {
         #expect(limiter.usage().evictions > 9000)
     }
 
-    @Test("When every bucket refuses, a new one is refused rather than let through uncounted")
+    @Test("RateLimiter: when every bucket refuses, a new one is refused rather than let through uncounted")
     func fullOfThrottled() {
         let limiter = RateLimiter(maximumBuckets: 64, shardCount: 1)
         for index in 0..<64 {
@@ -320,7 +326,7 @@ struct RateLimiterTests {
         #expect(limiter.take(&batch, now: start + 61 * second))
     }
 
-    @Test("The table of buckets behaves like a dictionary")
+    @Test("RateLimiter: the table of buckets behaves like a dictionary")
     func tableModel() {
         var random = FastRandom()
         var table = BucketTable(maximumCount: 4096)
@@ -344,7 +350,7 @@ struct RateLimiterTests {
         for (key, arrival) in model where arrival > now { #expect(table.arrival(key) == arrival) }
     }
 
-    @Test("Keys of different parts differ, and equal parts agree")
+    @Test("RateLimiter: keys of different parts differ, and equal parts agree")
     func keys() {
         let limiter = RateLimiter()
         var seen: Set<BucketKey> = []
@@ -363,7 +369,7 @@ struct RateLimiterTests {
         #expect(RateLimiter().key("a") != limiter.key("a"))
     }
 
-    @Test("Every bit of a part changes about half of the key")
+    @Test("RateLimiter: every bit of a part changes about half of the key")
     func avalanche() {
         var hasher = BucketKeyHasher(key: (1, 2))
         hasher.combine(UInt64(0))

@@ -9,7 +9,7 @@ struct AdminAccessTests {
     }
 
     @Test(
-        "By address, as localhost, or by a name that policy tells",
+        "AdminAccess: by address, as localhost, or by a name that policy tells",
         arguments: [
             "127.0.0.1:8444", "127.0.0.1", "10.1.2.3:9101", "[::1]:8444", "[::1]", "localhost", "LOCALHOST:1",
             "gateway.monitoring:8444", "Gateway.Monitoring",
@@ -20,7 +20,7 @@ struct AdminAccessTests {
     }
 
     @Test(
-        "Another name may have been given the address by a stranger",
+        "AdminAccess: another name may have been given the address by a stranger",
         arguments: [
             "evil.example", "evil.example:8444", "localhost.evil.example", "127.0.0.1.evil.example", "", ":8444",
             "[::1",
@@ -30,7 +30,7 @@ struct AdminAccessTests {
         #expect(refusal(host) == .foreignHost)
     }
 
-    @Test("A page of another host gets nothing, whatever it asks for")
+    @Test("AdminAccess: a page of another host gets nothing, whatever it asks for")
     func origins() {
         for origin in [
             "http://evil.example", "null", "https://127.0.0.1:8444", "http://127.0.0.1", "", "http://localhost:8444",
@@ -40,7 +40,7 @@ struct AdminAccessTests {
         #expect(refusal("127.0.0.1:8444", ["http://127.0.0.1:8444", "http://evil.example"]) == .foreignOrigin)
     }
 
-    @Test("A probe of HTTP/1.0 needs no Host")
+    @Test("AdminAccess: a probe of HTTP/1.0 needs no Host")
     func noHost() {
         #expect(refusal(nil) == nil)
         #expect(refusal(nil, ["http://evil.example"]) == .foreignOrigin)

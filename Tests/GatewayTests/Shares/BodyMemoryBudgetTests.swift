@@ -28,7 +28,7 @@ struct BodyMemoryBudgetTests {
         }
     }
 
-    @Test("A part that is dropped is there for the next one")
+    @Test("BodyMemoryBudget: a part that is dropped is there for the next one")
     func givesBack() {
         let budget = BodyMemoryBudget(limitBytes: Self.mebibyte)
         do {
@@ -44,7 +44,9 @@ struct BodyMemoryBudgetTests {
         #expect(third.receive(900_000))
     }
 
-    @Test("Unfinished bodies count, however small; their first bytes are a part of what a connection costs")
+    @Test(
+        "BodyMemoryBudget: unfinished bodies count, however small; their first bytes are a part of what a connection costs"
+    )
     func smallBodies() {
         let budget = BodyMemoryBudget(limitBytes: Self.mebibyte)
         var held: [Holder] = []
@@ -59,7 +61,9 @@ struct BodyMemoryBudgetTests {
         #expect(!beginning.receive(1))
     }
 
-    @Test("Who takes all it can get leaves some for the others, and has to give way where that is not enough")
+    @Test(
+        "BodyMemoryBudget: who takes all it can get leaves some for the others, and has to give way where that is not enough"
+    )
     func fairShares() {
         let budget = BodyMemoryBudget(limitBytes: 16 * Self.mebibyte)
         let hog = (0..<20).map { _ in Holder(budget, Self.owner(1)) }
@@ -76,7 +80,7 @@ struct BodyMemoryBudgetTests {
         #expect(quiet.allSatisfy { $0.receive(1) })
     }
 
-    @Test("A body that comes more slowly than 1 KiB a second is too slow, whatever came of it before")
+    @Test("BodyMemoryBudget: a body that comes more slowly than 1 KiB a second is too slow, whatever came of it before")
     func pace() {
         /// Whether each of these pieces came fast enough.
         func isFastEnough(_ pieces: [(count: Int, wait: Duration)]) -> [Bool] {

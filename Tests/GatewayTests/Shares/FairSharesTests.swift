@@ -110,7 +110,7 @@ struct FairSharesTests {
     }
 
     @Test(
-        "Whatever happens, no more is given than there is, nothing idles but the reserve, and nothing leaks",
+        "FairShares: whatever happens, no more is given than there is, nothing idles but the reserve, and nothing leaks",
         arguments: 0..<40)
     func randomSchedule(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
@@ -142,7 +142,7 @@ struct FairSharesTests {
         #expect(model.shares.usage.isEmpty)
     }
 
-    @Test("A quiet organization waits behind no more releases than there are others", arguments: 0..<20)
+    @Test("FairShares: a quiet organization waits behind no more releases than there are others", arguments: 0..<20)
     func quietOrganization(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
         let hogs = Int.random(in: 1...6, using: &random)
@@ -171,7 +171,9 @@ struct FairSharesTests {
         }
     }
 
-    @Test("A newcomer beside one that takes all it can get has something at once", arguments: [2, 3, 4, 8, 64, 1024])
+    @Test(
+        "FairShares: a newcomer beside one that takes all it can get has something at once",
+        arguments: [2, 3, 4, 8, 64, 1024])
     func reserve(capacity: Int) {
         var model = Model(capacity: capacity, maxWaiting: 16)
         for token in 0..<3 * capacity { model.ask(for: Self.owner(1, token % 3)) }
@@ -182,7 +184,7 @@ struct FairSharesTests {
         #expect(model.grants.count == grants + 1)
     }
 
-    @Test("Another token of the same organization has something at once, too", arguments: [8, 64, 1024])
+    @Test("FairShares: another token of the same organization has something at once, too", arguments: [8, 64, 1024])
     func reserveOfTokens(capacity: Int) {
         var model = Model(capacity: capacity, maxWaiting: 16)
         for _ in 0..<2 * capacity { model.ask(for: Self.owner(1, 1)) }
@@ -193,7 +195,7 @@ struct FairSharesTests {
         #expect(model.ask(for: Self.owner(2)) == nil, "and another organization after it")
     }
 
-    @Test("Where there is one only, whoever comes first has it")
+    @Test("FairShares: where there is one only, whoever comes first has it")
     func one() {
         var model = Model(capacity: 1, maxWaiting: 2)
         #expect(model.ask(for: Self.owner(1)) == nil)
@@ -203,7 +205,7 @@ struct FairSharesTests {
         #expect(model.served == [second])
     }
 
-    @Test("As much is given back, the shares of those who want more become equal", arguments: 0..<10)
+    @Test("FairShares: as much is given back, the shares of those who want more become equal", arguments: 0..<10)
     func converges(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
         let organizations = 2 + seed % 4
@@ -223,7 +225,7 @@ struct FairSharesTests {
         }
     }
 
-    @Test("The tokens of an organization share alike")
+    @Test("FairShares: the tokens of an organization share alike")
     func tokensShare() {
         var model = Model(capacity: 32, maxWaiting: 32)
         for _ in 0..<60 { model.ask(for: Self.owner(1, 0)) }
@@ -237,7 +239,7 @@ struct FairSharesTests {
     }
 
     @Test(
-        "A full queue takes in the owner that has less of it, in exchange for the newest waiter of the one that has most"
+        "FairShares: a full queue takes in the owner that has less of it, in exchange for the newest waiter of the one that has most"
     )
     func queue() {
         var model = Model(capacity: 1, maxWaiting: 4)
@@ -254,14 +256,14 @@ struct FairSharesTests {
         #expect(model.served == [quiet])
     }
 
-    @Test("What is more than there is is refused at once")
+    @Test("FairShares: what is more than there is is refused at once")
     func tooMuch() {
         var model = Model(capacity: 4, maxWaiting: 4)
         model.ask(5, for: Self.owner(1))
         #expect(model.refused == 1)
     }
 
-    @Test("Owners that hold nothing and wait for nothing are dropped; an old hint leads nobody astray")
+    @Test("FairShares: owners that hold nothing and wait for nothing are dropped; an old hint leads nobody astray")
     func owners() {
         var shares = FairShares<Int>(capacity: 8, maxWaiting: 0)
         var held = ShareSlot.unknown
@@ -280,7 +282,7 @@ struct FairSharesTests {
         #expect(shares.usage.isEmpty)
     }
 
-    @Test("Who has more than its share while others want some is known")
+    @Test("FairShares: who has more than its share while others want some is known")
     func beyondShare() {
         var shares = FairShares<Int>(capacity: 80, maxWaiting: 0)
         var (hog, quiet) = (ShareSlot.unknown, ShareSlot.unknown)

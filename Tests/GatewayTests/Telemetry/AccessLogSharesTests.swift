@@ -8,7 +8,8 @@ struct AccessLogSharesTests {
     private let rate = GatewaySettings.LogRate(count: 10, periodSeconds: 1)
 
     @Test(
-        "A client that is refused without end has its rate of lines, the rest is counted, and others are not concerned")
+        "AccessLogShares: a client that is refused without end has its rate of lines, the rest is counted, and others are not concerned"
+    )
     func rates() {
         let shares = AccessLogShares()
         let now: UInt64 = 1_000_000_000
@@ -21,7 +22,9 @@ struct AccessLogSharesTests {
         #expect(!shares.admits(nil, "192.0.2.1", rate, now: now + 100_000_000))
     }
 
-    @Test("Any number of addresses has a bounded number of lines, takes none from an organization, and all is counted")
+    @Test(
+        "AccessLogShares: any number of addresses has a bounded number of lines, takes none from an organization, and all is counted"
+    )
     func flood() {
         let shares = AccessLogShares()
         var admitted = 0
@@ -36,7 +39,7 @@ struct AccessLogSharesTests {
         #expect(told.contains(.init(organization: "org_a", client: nil, lines: 10)))
     }
 
-    @Test("An organization that fails without end takes no lines from another")
+    @Test("AccessLogShares: an organization that fails without end takes no lines from another")
     func neighbours() {
         let shares = AccessLogShares()
         let loud = Organization(id: "org_loud", plan: nil, limits: [])
@@ -46,14 +49,14 @@ struct AccessLogSharesTests {
         }
     }
 
-    @Test("The addresses of one IPv6 network of 64 bits are one client")
+    @Test("AccessLogShares: the addresses of one IPv6 network of 64 bits are one client")
     func networks() {
         let shares = AccessLogShares()
         #expect((1...99).count { shares.admits(nil, "2001:db8::\($0)", rate, now: 5) } == 10)
         #expect(shares.admits(nil, "2001:db8:0:1::1", rate, now: 5))
     }
 
-    @Test("The longest period and the greatest count overflow nothing")
+    @Test("AccessLogShares: the longest period and the greatest count overflow nothing")
     func extremes() {
         let shares = AccessLogShares()
         #expect(shares.admits(nil, "192.0.2.1", .init(count: 1, periodSeconds: 31 * 86_400), now: .max / 2))

@@ -35,7 +35,7 @@ struct AccessLogTests {
         return try JSONValue.read(bytes.span)
     }
 
-    @Test("A request is one line of JSON with every field")
+    @Test("AccessLog: a request is one line of JSON with every field")
     func fields() throws {
         let json = try line(record)
         #expect(json["time"]?.string == "2024-02-29T23:59:59.999Z")
@@ -57,7 +57,7 @@ struct AccessLogTests {
         #expect(json["stages_us"]?["read"] == nil)
     }
 
-    @Test("No text can break out of its field or its line")
+    @Test("AccessLog: no text can break out of its field or its line")
     func hostile() throws {
         var record = record
         let text = "a\"\\\n\r\u{0}\u{1b}[2J\u{7f}\u{85}\u{2028}\u{e9}\u{1F600}\",\"status\":200"
@@ -69,7 +69,7 @@ struct AccessLogTests {
         #expect(json["status"]?.integer == 409)
     }
 
-    @Test("A line quotes path, user agent and job from the head, and stars what looks like a token")
+    @Test("AccessLog: a line quotes path, user agent and job from the head, and stars what looks like a token")
     func quotes() throws {
         let head = Array("GET /jobs/job_1?secret=1 HTTP/1.0\r\nUser-Agent: curl\"cgw_Abc-9_x y\u{e9}\r\n\r\n".utf8)
         var record = AccessRecord()
@@ -92,7 +92,7 @@ struct AccessLogTests {
         #expect(!String(decoding: bytes, as: UTF8.self).contains("secret"))
     }
 
-    @Test("What a stranger wrote is cut, with no half of a token left")
+    @Test("AccessLog: what a stranger wrote is cut, with no half of a token left")
     func bounds() {
         var bytes: [UInt8] = []
         bytes.append(starredJSONText: Array(repeating: 0x61, count: 300).span, limit: 256)
@@ -103,7 +103,7 @@ struct AccessLogTests {
         #expect(!String(decoding: cut, as: UTF8.self).contains("secr"))
     }
 
-    @Test("A refusal says which rule, what is in the way, and who took it")
+    @Test("AccessLog: a refusal says which rule, what is in the way, and who took it")
     func explanations() throws {
         var record = record
         let job = LeaseJob(id: "job_1", type: "refresh", status: "running")
@@ -126,7 +126,7 @@ struct AccessLogTests {
     }
 
     @Test(
-        "Behind trusted proxies the client is the rightmost address that is none, or nobody",
+        "AccessLog: behind trusted proxies the client is the rightmost address that is none, or nobody",
         arguments: [
             ("198.51.100.1, 203.0.113.5, 10.0.0.2", false, "203.0.113.5"),
             ("203.0.113.5:80,10.0.0.2", false, "203.0.113.5"),
@@ -144,7 +144,7 @@ struct AccessLogTests {
         #expect(found == expected)
     }
 
-    @Test("A clock that goes back costs nothing but accuracy")
+    @Test("AccessLog: a clock that goes back costs nothing but accuracy")
     func clock() {
         var times = StageTimes(start: 100)
         times.ended(.route, at: 50)
@@ -153,7 +153,7 @@ struct AccessLogTests {
         #expect(times.total == 50)
     }
 
-    @Test("Lines of all workers reach the writer whole and in each worker's order")
+    @Test("AccessLog: lines of all workers reach the writer whole and in each worker's order")
     func delivery() async {
         let queue = AccessLogQueue()
         let written = Mutex<[UInt8]>([])
@@ -194,7 +194,7 @@ struct AccessLogTests {
         #expect(queue.droppedLines == 0)
     }
 
-    @Test("When nobody writes, lines are dropped and counted, and nobody waits")
+    @Test("AccessLog: when nobody writes, lines are dropped and counted, and nobody waits")
     func overflow() async {
         let queue = AccessLogQueue(maximumBytes: 1000)
         queue.submit([UInt8](repeating: 0x61, count: 900), lines: 3)

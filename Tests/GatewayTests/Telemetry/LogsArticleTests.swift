@@ -36,7 +36,7 @@ struct LogsArticleTests {
         record.lease = LeaseConflict(
             kind: "sync", state: .held, job: job, heldSince: 0, retryAfterSeconds: 7, traceID: TraceID(high: 3, low: 4))
         record.missingScope = "admin"
-        record.organizationAsked = "org_b"
+        record.requestedOrganization = "org_b"
         record.upstreamError = "error"
         record.upstream = "127.0.0.1:1"
         record.attempts = 2
@@ -47,7 +47,7 @@ struct LogsArticleTests {
         try JSONValue.read(bytes.span).object?.map(\.name) ?? []
     }
 
-    @Test("The record of these tests leaves nothing out that a line can have")
+    @Test("LogsArticle: the record of these tests leaves nothing out that a line can have")
     func everything() {
         for child in Mirror(reflecting: Self.full).children {
             let value = Mirror(reflecting: child.value)
@@ -56,7 +56,7 @@ struct LogsArticleTests {
         }
     }
 
-    @Test("Each field that is written has its row, and each row is of a field that is written")
+    @Test("LogsArticle: each field that is written has its row, and each row is of a field that is written")
     func members() throws {
         var line: [UInt8] = []
         AccessLogBuffer.append(Self.full, head: Array("abc".utf8).span, to: &line)
@@ -68,7 +68,7 @@ struct LogsArticleTests {
         #expect(documented.count == written.count, "a field has two rows")
     }
 
-    @Test("The row of a lease names what is in it")
+    @Test("LogsArticle: the row of a lease names what is in it")
     func lease() throws {
         var line: [UInt8] = []
         AccessLogBuffer.append(Self.full, head: Array("abc".utf8).span, to: &line)

@@ -11,7 +11,7 @@ struct MetricsArticleTests {
         }
     }
 
-    @Test("Each metric has its row, and each row its metric")
+    @Test("Metrics article: each metric has its row, and each row its metric")
     func names() throws {
         var gauges = Metrics.Gauges()
         gauges.journal = LeaseJournal.Usage()

@@ -11,7 +11,7 @@ struct MetricsTests {
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
-    @Test("Requests are summed over workers by operation, status and stage")
+    @Test("Metrics: requests are summed over workers by operation, status and stage")
     func requests() {
         let metrics = Metrics(workerCount: 2)
         for worker in 0..<2 {
@@ -33,7 +33,7 @@ struct MetricsTests {
         #expect(lines.contains(#"\#(histogram)_count{operation="jobs.trigger"} 5"#))
     }
 
-    @Test("Every status has a slot and a label")
+    @Test("Metrics: every status has a slot and a label")
     func slots() {
         for status in -1...1000 {
             let slot = StatusSlot.index(of: status)
@@ -47,7 +47,7 @@ struct MetricsTests {
         }
     }
 
-    @Test("Connections, leases, limits and reloads are shown")
+    @Test("Metrics: Connections, leases, limits and reloads are shown")
     func others() {
         let metrics = Metrics(workerCount: 1)
         metrics[worker: 0].add(3, to: .connectionsOpened)
@@ -71,7 +71,7 @@ struct MetricsTests {
         #expect(lines.contains(#"gateway_policy_info{version="abc"} 1"#))
     }
 
-    @Test("Each metric is announced once, before its samples, and each sample is one line")
+    @Test("Metrics: each metric is announced once, before its samples, and each sample is one line")
     func format() {
         let metrics = Metrics(workerCount: 2)
         metrics[worker: 0].operation("a").record(status: 200, stage: .record, duration: 1)
@@ -94,7 +94,7 @@ struct MetricsTests {
         }
     }
 
-    @Test("Reading while a worker counts is safe and never goes back")
+    @Test("Metrics: reading while a worker counts is safe and never goes back")
     func concurrentReads() async {
         let metrics = Metrics(workerCount: 1)
         async let writing: Void = {

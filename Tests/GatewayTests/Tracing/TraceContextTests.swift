@@ -14,7 +14,7 @@ struct TraceContextTests {
         TraceParent.parse(bytes.span)
     }
 
-    @Test("A valid traceparent is read as integers")
+    @Test("TraceContext: a valid traceparent is read as integers")
     func valid() throws {
         let parent = try #require(parse(Self.valid))
         #expect(parent.traceID == TraceID(high: 0x4bf9_2f35_77b3_4da6, low: 0xa3ce_929d_0e0e_4736))
@@ -23,7 +23,7 @@ struct TraceContextTests {
     }
 
     @Test(
-        "A malformed traceparent starts a new trace",
+        "TraceContext: a malformed traceparent starts a new trace",
         arguments: [
             "", "00", "garbage",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
@@ -46,7 +46,7 @@ struct TraceContextTests {
         #expect(context.spanID != 0)
     }
 
-    @Test("Every single-byte change of a traceparent is refused or read, and never traps")
+    @Test("TraceContext: every single-byte change of a traceparent is refused or read, and never traps")
     func mutations() {
         let bytes = Array(Self.valid.utf8)
         for index in bytes.indices {
@@ -62,13 +62,13 @@ struct TraceContextTests {
         }
     }
 
-    @Test("A later version with the shape of version 00 is joined")
+    @Test("TraceContext: a later version with the shape of version 00 is joined")
     func laterVersion() {
         #expect(parse("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01") != nil)
         #expect(parse("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-says") != nil)
     }
 
-    @Test("A joined trace keeps its id and known flags, and gets a span id of its own")
+    @Test("TraceContext: a joined trace keeps its id and known flags, and gets a span id of its own")
     func joined() throws {
         var random = FastRandom()
         let bytes = Array("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff".utf8)
@@ -84,7 +84,7 @@ struct TraceContextTests {
         #expect(sent.parentID != 0x00f0_67aa_0ba9_02b7)
     }
 
-    @Test("Started traces are well-formed and differ")
+    @Test("TraceContext: started traces are well-formed and differ")
     func started() {
         var random = FastRandom()
         var seen: Set<TraceID> = []
@@ -100,7 +100,7 @@ struct TraceContextTests {
     }
 
     @Test(
-        "tracestate goes upstream whole or not at all",
+        "TraceContext: tracestate goes upstream whole or not at all",
         arguments: [
             (["rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"], true),
             (["rojo=1", "congo=2"], true),
@@ -134,7 +134,7 @@ struct TraceContextTests {
 
 @Suite("Byte text")
 struct ByteTextTests {
-    @Test("Nothing a client sends leaves the inside of a JSON string")
+    @Test("Bytes as text: nothing a client sends leaves the inside of a JSON string")
     func untrusted() {
         let bytes: [UInt8] = [0x22, 0x5C, 0x0A, 0x0D, 0x1B, 0x7F, 0x80, 0xFF, 0x61]
         var out: [UInt8] = []

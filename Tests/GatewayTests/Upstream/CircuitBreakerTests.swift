@@ -21,7 +21,9 @@ struct CircuitBreakerTests {
         return CircuitBreaker(breaker: breaker, check: check)
     }
 
-    @Test("The breaker opens with the last of so many failures in a row, and a success in between begins anew")
+    @Test(
+        "CircuitBreaker: the breaker opens with the last of so many failures in a row, and a success in between begins anew"
+    )
     func opens() {
         var health = Self.health()
         #expect(health.isHealthy)
@@ -37,7 +39,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == Self.start + .seconds(5))
     }
 
-    @Test("Once the time is over one request tries, and no other until that has ended")
+    @Test("CircuitBreaker: once the time is over one request tries, and no other until that has ended")
     func trial() {
         var health = Self.health(failures: 1)
         _ = health.failed(now: Self.start)
@@ -54,7 +56,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: later) == .admitted)
     }
 
-    @Test("Each failed try doubles the time, up to sixteen times")
+    @Test("CircuitBreaker: each failed try doubles the time, up to sixteen times")
     func doubling() {
         var health = Self.health(failures: 1)
         var now = Self.start
@@ -75,7 +77,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == now + .seconds(5))
     }
 
-    @Test("A try that told nothing is made again at once")
+    @Test("CircuitBreaker: a try that told nothing is made again at once")
     func abandoned() {
         var health = Self.health(failures: 1)
         health.probeAbandoned(now: Self.start)
@@ -92,7 +94,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == later + .seconds(10))
     }
 
-    @Test("A failure of a request from before does not make an open breaker stay open for longer")
+    @Test("CircuitBreaker: a failure of a request from before does not make an open breaker stay open for longer")
     func lateFailure() {
         var health = Self.health(failures: 1)
         _ = health.failed(now: Self.start)
@@ -107,7 +109,7 @@ struct CircuitBreakerTests {
         #expect(health.isHealthy)
     }
 
-    @Test("So many bad checks take it out, so many good ones bring it back, and each tells of it once")
+    @Test("CircuitBreaker: so many bad checks take it out, so many good ones bring it back, and each tells of it once")
     func checks() {
         var health = Self.health(checks: (healthy: 2, unhealthy: 3))
         let bad = (0..<4).map { _ in health.checked(isGood: false) }
@@ -126,7 +128,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("Requests do not bring back what the checks have taken out")
+    @Test("CircuitBreaker: requests do not bring back what the checks have taken out")
     func checkedOut() {
         var health = Self.health(failures: 1, checks: (healthy: 1, unhealthy: 1))
         #expect(health.checked(isGood: false) == true)
@@ -140,7 +142,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("Good checks from before the breaker opened do not close it")
+    @Test("CircuitBreaker: good checks from before the breaker opened do not close it")
     func oldChecks() {
         var health = Self.health(failures: 1, checks: (healthy: 2, unhealthy: 3))
         for _ in 0..<10 { #expect(health.checked(isGood: true) == false) }
@@ -151,7 +153,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("Without checks their answers mean nothing")
+    @Test("CircuitBreaker: without checks their answers mean nothing")
     func unchecked() {
         var health = Self.health()
         for _ in 0..<100 { #expect(health.checked(isGood: false) == false) }

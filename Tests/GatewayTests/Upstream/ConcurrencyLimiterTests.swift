@@ -60,7 +60,7 @@ struct ConcurrencyLimiterTests {
         let sentAway = Atomic<Int>(0)
     }
 
-    @Test("There are never more inside than there are places, from eight threads")
+    @Test("ConcurrencyLimiter: there are never more inside than there are places, from eight threads")
     func cap() async throws {
         let limiter = Self.limiter(permits: 5, maxWaiting: 1000)
         let counts = Counts()
@@ -90,7 +90,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("Who has waited longest is let in first, and nobody overtakes")
+    @Test("ConcurrencyLimiter: who has waited longest is let in first, and nobody overtakes")
     func order() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 20)
         let order = Order()
@@ -116,7 +116,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("Who waits in vain leaves the queue, and those behind move up")
+    @Test("ConcurrencyLimiter: who waits in vain leaves the queue, and those behind move up")
     func deadline() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         try await withLoops(1) { loops in
@@ -136,7 +136,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("Without a queue nobody waits")
+    @Test("ConcurrencyLimiter: without a queue nobody waits")
     func noSeats() async throws {
         let limiter = Self.limiter(permits: 2, maxWaiting: 0)
         try await withLoops(1) { loops in
@@ -151,7 +151,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("No place is lost where one is handed over just as its taker gives up")
+    @Test("ConcurrencyLimiter: no place is lost where one is handed over just as its taker gives up")
     func handOverAtDeadline() async throws {
         let limiter = Self.limiter(permits: 3, maxWaiting: 40)
         let counts = Counts()
@@ -164,9 +164,9 @@ struct ConcurrencyLimiterTests {
                     for _ in 0..<400 {
                         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                         // Most deadlines are over in the turn in which places are given back.
-                        let answerTimeout = Duration.microseconds(Int64(random >> 33 % 300))
+                        let responseTimeout = Duration.microseconds(Int64(random >> 33 % 300))
                         do throws(UpstreamFailure) {
-                            let place = try await limiter.acquire(on: loop, before: .now() + answerTimeout, &share)
+                            let place = try await limiter.acquire(on: loop, before: .now() + responseTimeout, &share)
                             counts.admitted.wrappingAdd(1, ordering: .relaxed)
                             if random >> 50 & 3 == 0 { await Task.yield() }
                             _ = consume place
@@ -182,7 +182,9 @@ struct ConcurrencyLimiterTests {
         #expect(admitted > 0 && sentAway > 0, "both ways were gone: \(admitted), \(sentAway)")
     }
 
-    @Test("An organization that takes all it can get leaves a place, and the next free one goes to who has less")
+    @Test(
+        "ConcurrencyLimiter: an organization that takes all it can get leaves a place, and the next free one goes to who has less"
+    )
     func shares() async throws {
         let limiter = Self.limiter(permits: 4, maxWaiting: 3)
         let order = Order()
@@ -213,7 +215,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.shares.isEmpty)
     }
 
-    @Test("Who has most of a full queue gives way at once")
+    @Test("ConcurrencyLimiter: who has most of a full queue gives way at once")
     func displaced() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         let order = Order()

@@ -20,7 +20,7 @@ struct EndpointProofTests {
         _ health: inout CircuitBreaker, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
         asProbe isProbe: Bool = false, mayLeave: Bool = true
     ) -> CircuitBreaker.Change? {
-        health.answered(
+        health.responded(
             status: 503, to: organization, good: good, asProbe: isProbe, now: Self.start + .seconds(seconds)
         ) { _ in mayLeave }
     }
@@ -28,14 +28,16 @@ struct EndpointProofTests {
     private func silence(
         _ health: inout CircuitBreaker, _ organization: UInt64, servesOthers: Bool
     ) -> CircuitBreaker.Change? {
-        health.gaveNoAnswer(.answerTimeout, to: organization, now: Self.start) { _ in
+        health.didNotRespond(.responseTimeout, to: organization, now: Self.start) { _ in
             servesOthers
         } mayLeave: { _ in
             true
         }
     }
 
-    @Test("Statuses of two organizations, and of whoever asks without a token, never put an endpoint out")
+    @Test(
+        "Endpoint health: statuses of two organizations, and of whoever asks without a token, never put an endpoint out"
+    )
     func oneSided() {
         var health = health
         for index in 0..<10_000 {
@@ -45,7 +47,7 @@ struct EndpointProofTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("Statuses of three organizations do, once there are enough and they are half of the answers")
+    @Test("Endpoint health: statuses of three organizations do, once there are enough and they are half of the answers")
     func severalOrganizations() {
         var health = health
         for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
@@ -55,7 +57,7 @@ struct EndpointProofTests {
         #expect(health.isEjected)
     }
 
-    @Test("Statuses that came long ago do not count")
+    @Test("Endpoint health: statuses that came long ago do not count")
     func window() {
         var health = health
         for organization in [1, 2, 3, 4] as [UInt64] { _ = status(&health, organization) }
@@ -66,14 +68,16 @@ struct EndpointProofTests {
         #expect(health.isHealthy)
     }
 
-    @Test("Without room statuses change nothing")
+    @Test("Endpoint health: without room statuses change nothing")
     func noRoom() {
         var health = health
         for index in 0..<100 { #expect(status(&health, UInt64(index), mayLeave: false) == nil) }
         #expect(health.isHealthy)
     }
 
-    @Test("A status shows that what did not answer is there again, but not that what answered so is well")
+    @Test(
+        "Endpoint health: a status shows that what did not answer is there again, but not that what answered so is well"
+    )
     func trials() {
         var health = health
         for _ in 0..<5 { _ = health.failed(now: Self.start) }
@@ -85,7 +89,7 @@ struct EndpointProofTests {
         #expect(status(&health, 1, at: 11, asProbe: true) == .out(.seconds(10), .status(503), isProbe: true))
     }
 
-    @Test("Requests of one organization that get no answer prove nothing while others are served")
+    @Test("Endpoint health: requests of one organization that get no answer prove nothing while others are served")
     func silence() {
         var health = health
         for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
@@ -93,29 +97,29 @@ struct EndpointProofTests {
         #expect(silence(&health, 2, servesOthers: true) == nil)
         #expect(silence(&health, 0, servesOthers: true) == nil, "who has no token is no organization")
         #expect(
-            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .unanswered(.answerTimeout), isProbe: false))
+            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .silent(.responseTimeout), isProbe: false))
     }
 
-    @Test("Whoever asks without a token is not one of those that are served")
+    @Test("Endpoint health: whoever asks without a token is not one of those that are served")
     func nobodyServed() {
         let served = ServedOrganizations()
-        served.note(0, now: Self.start)
+        served.record(0, now: Self.start)
         let hasNobody = !served.hasOthers(than: FewOrganizations(), now: Self.start)
         #expect(hasNobody)
-        served.note(7, now: Self.start)
+        served.record(7, now: Self.start)
         let hasOne = served.hasOthers(than: FewOrganizations(), now: Self.start)
         #expect(hasOne)
     }
 
-    @Test("They do where nobody else was served")
+    @Test("Endpoint health: they do where nobody else was served")
     func silenceForAll() {
         var health = health
         for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
         #expect(
-            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .unanswered(.answerTimeout), isProbe: false))
+            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .silent(.responseTimeout), isProbe: false))
     }
 
-    @Test("What may not leave is told once, and leaves when it may")
+    @Test("Endpoint health: what may not leave is told once, and leaves when it may")
     func kept() {
         var health = health
         for _ in 0..<4 { _ = health.failed(now: Self.start) }
@@ -128,7 +132,7 @@ struct EndpointProofTests {
         #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isProbe: false))
     }
 
-    @Test("The only one left is tried after the shortest time, however often it failed")
+    @Test("Endpoint health: the only one left is tried after the shortest time, however often it failed")
     func needed() {
         var health = health
         var now = Self.start

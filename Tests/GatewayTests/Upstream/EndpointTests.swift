@@ -11,7 +11,7 @@ struct EndpointTests {
 
     private func endpoint(
         outAfter failures: Int, port: UInt16 = 1, ejectionLimit: EjectionLimit? = nil,
-        say: @escaping @Sendable (String) -> Void = { _ in }
+        report: @escaping @Sendable (String) -> Void = { _ in }
     ) -> Endpoint {
         var settings = UpstreamSettings(endpoints: [])
         settings.breaker.consecutiveFailures = failures
@@ -19,10 +19,10 @@ struct EndpointTests {
             url: UpstreamURL(isTLS: false, host: "127.0.0.1", port: port),
             address: SocketAddress(host: "127.0.0.1", port: port), settings: settings,
             ejectionLimit: ejectionLimit ?? EjectionLimit(),
-            say: say)
+            report: report)
     }
 
-    @Test("An endpoint counts what is under way and takes a lock only while it is in trouble")
+    @Test("Endpoint: an endpoint counts what is under way and takes a lock only while it is in trouble")
     func load() {
         let endpoint = self.endpoint(outAfter: 1)
         for _ in 0..<3 { endpoint.began() }
@@ -44,7 +44,7 @@ struct EndpointTests {
         #expect(endpoint.opensAt == nil)
     }
 
-    @Test("At most half of the endpoints are out, and statuses never take the only one")
+    @Test("Endpoint: at most half of the endpoints are out, and statuses never take the only one")
     func ejectionLimit() {
         let said = Mutex<[String]>([])
         for count in 1...5 {
@@ -81,12 +81,12 @@ struct EndpointTests {
             #expect(
                 said.withLock { $0 }.contains {
                     $0 == "upstream http://127.0.0.1:1 at 127.0.0.1:1 is ejected for 5.0 seconds: "
-                        + (count == 1 ? "the connection was refused" : "it answers 503 to several organizations")
+                        + (count == 1 ? "the connection was refused" : "it responds 503 to several organizations")
                 })
         }
     }
 
-    @Test("One organization's silence leaves an endpoint in use that has served another one")
+    @Test("Endpoint: one organization's silence leaves an endpoint in use that has served another one")
     func served() {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
@@ -94,14 +94,14 @@ struct EndpointTests {
             endpoint.ended(outcome, asProbe: false, now: Self.start + .seconds(seconds))
         }
         for organization in [7, 1, 1, 1] as [UInt64] { ended(.good(organization: organization)) }
-        for _ in 0..<20 { ended(.unanswered(.answerTimeout, organization: 1)) }
+        for _ in 0..<20 { ended(.silent(.responseTimeout, organization: 1)) }
         #expect(!endpoint.isEjected)
         // Long after that nobody else is there any more.
-        ended(.unanswered(.answerTimeout, organization: 1), at: 601)
+        ended(.silent(.responseTimeout, organization: 1), at: 601)
         #expect(endpoint.isEjected)
     }
 
-    @Test("Good answers are counted only while some are none")
+    @Test("Endpoint: good answers are counted only while some are none")
     func counting() {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {
@@ -109,12 +109,12 @@ struct EndpointTests {
             endpoint.ended(outcome, asProbe: false, now: Self.start + .seconds(seconds))
         }
         ended(.good(organization: 1), at: 0)
-        #expect(endpoint.goodAnswers == 0)
+        #expect(endpoint.successes == 0)
         ended(.refusing(status: 502, organization: 1), at: 1)
         #expect(endpoint.isHealthy)
         for second in 2...4 { ended(.good(organization: 1), at: second) }
-        #expect(endpoint.goodAnswers == 3)
+        #expect(endpoint.successes == 3)
         for second in 12...20 { ended(.good(organization: 1), at: second) }
-        #expect(endpoint.goodAnswers == 4)
+        #expect(endpoint.successes == 4)
     }
 }

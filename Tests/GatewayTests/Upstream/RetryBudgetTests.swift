@@ -21,7 +21,7 @@ struct RetryBudgetTests {
 
     private func second(_ second: UInt64) -> Instant { Instant(nanoseconds: second * 1_000_000_000) }
 
-    @Test("Without traffic there are so many per second, counted over ten of them")
+    @Test("RetryBudget: without traffic there are so many per second, counted over ten of them")
     func minimum() {
         var budget = budget(percent: 20, minPerSecond: 3)
         #expect(count(&budget, now: second(100)) == 30)
@@ -29,7 +29,7 @@ struct RetryBudgetTests {
         #expect(count(&budget, now: second(110)) == 30)
     }
 
-    @Test("With traffic there is a share of it, whichever is more")
+    @Test("RetryBudget: with traffic there is a share of it, whichever is more")
     func share() {
         var budget = budget(percent: 20, minPerSecond: 1)
         for _ in 0..<49 { budget.requestBegan(now: second(100)) }
@@ -39,7 +39,7 @@ struct RetryBudgetTests {
         #expect(count(&budget, now: second(110)) == 10)
     }
 
-    @Test("Both can be nothing: no request is then sent twice")
+    @Test("RetryBudget: both can be nothing: no request is then sent twice")
     func none() {
         var budget = budget(percent: 0, minPerSecond: 0)
         for _ in 0..<1000 { budget.requestBegan(now: second(100)) }

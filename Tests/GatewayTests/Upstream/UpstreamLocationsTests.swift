@@ -30,7 +30,7 @@ struct UpstreamLocationsTests {
     }()
 
     @Test(
-        "What begins with the URL of an endpoint is a place of the gateway",
+        "UpstreamLocations: what begins with the URL of an endpoint is a place of the gateway",
         arguments: [
             ("http://up.internal:8080/base/x?a=%7C#f", "https://gw:8443/x?a=%7C#f"),
             ("https://UP.internal:8080/base/x", "https://gw:8443/x"),
@@ -50,7 +50,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "What names a host of the upstream but nothing behind the gateway does not go on",
+        "UpstreamLocations: what names a host of the upstream but nothing behind the gateway does not go on",
         arguments: [
             "http://up.internal:8080/bases", "http://up.internal:8080.evil/base/x", "http://up.internal:8080/x",
             "http://up.internal:8080",
@@ -70,7 +70,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "Everything else stays as it is",
+        "UpstreamLocations: everything else stays as it is",
         arguments: [
             "/base/x", "/x", "x", "../x", "?a", "#f", "", "base", "http:", "http:/", "//", "http://", "http:///x",
             "http://up.internal.evil:8080/base/x",
@@ -82,7 +82,7 @@ struct UpstreamLocationsTests {
         #expect(told(value, Self.settings, host: "gw:8443") == value)
     }
 
-    @Test("The gateway's own locations are not those of the inside, also on a host of the upstream")
+    @Test("UpstreamLocations: the gateway's own locations are not those of the inside, also on a host of the upstream")
     func sameHost() {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "localhost", port: 9000)])
         #expect(told("https://localhost:8443/x", settings, host: "LOCALHOST:8443") == "https://localhost:8443/x")
@@ -90,7 +90,7 @@ struct UpstreamLocationsTests {
         #expect(told("http://localhost:9000/x", settings, host: "localhost:8443") == "https://localhost:8443/x")
     }
 
-    @Test("Where nobody said how the gateway is called it is a path, and names no host")
+    @Test("UpstreamLocations: where nobody said how the gateway is called it is a path, and names no host")
     func paths() {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "up", port: 8080)])
         #expect(told("http://up:8080/x", settings, host: "") == "/x")
@@ -100,7 +100,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "Each link of a list is a place, and those of the inside leave it",
+        "UpstreamLocations: each link of a list is a place, and those of the inside leave it",
         arguments: [
             ("<http://up:1/x?page=2>; rel=\"next\"", "<https://gw/x?page=2>; rel=\"next\""),
             ("</x>; rel=a, <http://up:1/y,z>; title=\"a, <b>\"", "</x>; rel=a, <https://gw/y,z>; title=\"a, <b>\""),
@@ -119,7 +119,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "So is the URL of a Refresh",
+        "UpstreamLocations: so is the URL of a Refresh",
         arguments: [
             ("5; url=http://up:1/x", "5; url=https://gw/x"), ("0;URL='http://up:1/x?a=b'", "0;URL='https://gw/x?a=b'"),
             ("0; url = \"http://up:2/x\"", "(inside)"), ("5", "5"), ("5; url=", "5; url="), ("5; url=/x", "5; url=/x"),

@@ -12,7 +12,7 @@ struct UpstreamClusterTests {
 
     private static func address(_ last: Int) -> SocketAddress { SocketAddress(host: "192.0.2.\(last)", port: 8080) }
 
-    @Test("Numeric addresses are there from the start, names once they are resolved")
+    @Test("UpstreamCluster: numeric addresses are there from the start, names once they are resolved")
     func numeric() {
         let numeric = UpstreamURL(isTLS: false, host: "::1", port: 1)
         let cluster = UpstreamCluster(
@@ -23,7 +23,7 @@ struct UpstreamClusterTests {
         #expect(cluster.current.map(\.address) == [SocketAddress(host: "::1", port: 1), Self.address(1)])
     }
 
-    @Test("Endpoints that stay keep what is known of them, and the same addresses are no change")
+    @Test("UpstreamCluster: endpoints that stay keep what is known of them, and the same addresses are no change")
     func resolved() throws {
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: UpstreamSettings(endpoints: [Self.named])))
         cluster.resolved(Self.named, to: [Self.address(1), Self.address(2)])
@@ -42,7 +42,7 @@ struct UpstreamClusterTests {
         #expect(cluster.current[0] !== second)
     }
 
-    @Test("A name that stops to resolve keeps its addresses; one that never did says why")
+    @Test("UpstreamCluster: a name that stops to resolve keeps its addresses; one that never did says why")
     func unresolved() {
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: UpstreamSettings(endpoints: [Self.named])))
         #expect(cluster.reasonForNone == .noEndpoint)
@@ -70,7 +70,7 @@ struct UpstreamClusterTests {
         var count: Int { asked.load(ordering: .relaxed) }
     }
 
-    @Test("The keeper follows a name as it appears, changes and goes, and tells of it once")
+    @Test("UpstreamCluster: the keeper follows a name as it appears, changes and goes, and tells of it once")
     func monitor() async throws {
         let service = Service()
         let said = Mutex<[String]>([])
@@ -81,7 +81,7 @@ struct UpstreamClusterTests {
         worker.adopt(cluster, nil)
         let monitor = UpstreamMonitor(
             loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(lookup: service.lookUp),
-            say: { line in said.withLock { $0.append(line) } })
+            report: { line in said.withLock { $0.append(line) } })
         monitor.begin()
         let thread = WorkThread(name: "keeper") { worker.loop.run() }
         defer {
@@ -116,7 +116,7 @@ struct HealthCheckScheduleTests {
         return Endpoint(url: url, address: address, settings: UpstreamSettings(endpoints: [url]))
     }
 
-    @Test("Each at once, and again when it has answered and the interval is over")
+    @Test("HealthCheckSchedule: each at once, and again when it has answered and the interval is over")
     func due() {
         var rounds = HealthCheckSchedule()
         let (one, other) = (Self.endpoint(1), Self.endpoint(2))
@@ -125,15 +125,17 @@ struct HealthCheckScheduleTests {
         }
         #expect(due(0, [one]) == [one.address])
         #expect(due(1, [one, other]) == [other.address])
-        rounds.answered(one)
+        rounds.responded(one)
         #expect(due(4, [one, other]).isEmpty)
         // The other has not answered yet, however long that takes.
         #expect(due(100, [one, other]) == [one.address])
-        rounds.answered(other)
+        rounds.responded(other)
         #expect(due(100, [one, other]) == [other.address])
     }
 
-    @Test("Nothing is kept of endpoints that are gone, whether they answered or not, nor taken to be about a new one")
+    @Test(
+        "HealthCheckSchedule: nothing is kept of endpoints that are gone, whether they answered or not, nor taken to be about a new one"
+    )
     func gone() {
         var rounds = HealthCheckSchedule()
         for number in 0..<100 {
@@ -141,12 +143,12 @@ struct HealthCheckScheduleTests {
             let due = rounds.due([endpoint], every: .seconds(5), now: Self.start)
             #expect(due.first === endpoint)
             #expect(rounds.countForTest == 1)
-            if number % 2 == 0 { rounds.answered(endpoint) }
+            if number % 2 == 0 { rounds.responded(endpoint) }
         }
         let late = Self.endpoint(100)
         _ = rounds.due([late], every: .seconds(5), now: Self.start)
         #expect(rounds.due([], every: .seconds(5), now: Self.start).isEmpty)
-        rounds.answered(late)
+        rounds.responded(late)
         #expect(rounds.countForTest == 0)
     }
 }

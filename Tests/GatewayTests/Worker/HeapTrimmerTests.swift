@@ -17,30 +17,30 @@ struct HeapTrimmerTests {
         }
     }
 
-    @Test("A burst is followed by one trim")
+    @Test("HeapTrimmer: a burst is followed by one trim")
     func burst() {
         #expect(trims([400, 500, 0, 0, 0]) == [false, false, true, false, false])
         #expect(trims([400, 500, 50, 0]) == [false, false, true, false], "the last of it may still come")
     }
 
-    @Test("A burst that does not end is not interrupted")
+    @Test("HeapTrimmer: a burst that does not end is not interrupted")
     func long() {
         #expect(trims([600, 600, 600, 600, 600]).allSatisfy { !$0 })
     }
 
-    @Test("After a trim there is none for half a minute")
+    @Test("HeapTrimmer: after a trim there is none for half a minute")
     func distance() {
         #expect(trims([500, 0, 500, 0, 0]) == [false, true, false, false, false])
         #expect(trims([500, 0, 500, 0, 0], step: .seconds(10)) == [false, true, false, false, true])
     }
 
-    @Test("With many connections the pause would be felt")
+    @Test("HeapTrimmer: with many connections the pause would be felt")
     func many() {
         #expect(trims([500, 0], connections: 4096) == [false, true])
         #expect(trims([500, 0], connections: 4097) == [false, false])
     }
 
-    @Test("A few handshakes are not worth it, but they add up")
+    @Test("HeapTrimmer: a few handshakes are not worth it, but they add up")
     func few() {
         #expect(trims([127, 0, 0]) == [false, false, false])
         #expect(trims([127, 0, 1, 0]) == [false, false, true, false])

@@ -7,7 +7,7 @@ struct ChunkedDecoderTests {
 
     private func decode(_ text: String) -> DecodedBody { decode(Array(text.utf8)) }
 
-    @Test("A chunked body is its chunks", arguments: bodies)
+    @Test("ChunkedDecoder: a chunked body is its chunks", arguments: bodies)
     func decodeBody(text: String, body: String) {
         let outcome = decode(text + "NEXT")
         #expect(outcome.error == nil)
@@ -26,7 +26,7 @@ struct ChunkedDecoderTests {
         ("1\r\nx\r\n0\r\nA: b\r\nContent-Length: 5\r\nc:\r\n\r\n", "x"), ("0\r\nA:\tb \u{e9} \r\n\r\n", ""),
     ]
 
-    @Test("A chunked body that another reader might read otherwise is refused", arguments: badBodies)
+    @Test("ChunkedDecoder: a chunked body that another reader might read otherwise is refused", arguments: badBodies)
     func refuseBody(text: String, error: FramingError) {
         #expect(decode(text).error == error)
     }
@@ -56,7 +56,9 @@ struct ChunkedDecoderTests {
         ("0\r\nGET / HTTP/1.1\r\n\r\n", .invalidTrailer),
     ]
 
-    @Test("A body in pieces is the same body, wherever it is cut", arguments: bodies.map(\.0) + badBodies.map(\.0))
+    @Test(
+        "ChunkedDecoder: a body in pieces is the same body, wherever it is cut",
+        arguments: bodies.map(\.0) + badBodies.map(\.0))
     func everySplit(text: String) {
         let bytes = Array((text + "NEXT").utf8)
         let whole = decode(bytes)
@@ -69,7 +71,7 @@ struct ChunkedDecoderTests {
         #expect(decode(bytes, cuts: Array(0..<bytes.count)) == whole)
     }
 
-    @Test("Whatever one byte is changed to, the decoder answers", arguments: bodies.map(\.0))
+    @Test("ChunkedDecoder: whatever one byte is changed to, the decoder answers", arguments: bodies.map(\.0))
     func everyByteMutated(text: String) {
         let bytes = Array(text.utf8)
         for index in bytes.indices {
@@ -85,7 +87,7 @@ struct ChunkedDecoderTests {
         }
     }
 
-    @Test("A body without its end waits for more")
+    @Test("ChunkedDecoder: a body without its end waits for more")
     func incomplete() {
         let bytes = Array("5;x\r\nhello\r\n0\r\nA: b\r\n\r\n".utf8)
         for count in 0..<bytes.count {
@@ -94,7 +96,7 @@ struct ChunkedDecoderTests {
         }
     }
 
-    @Test("Chunk sizes up to fifteen digits are counted exactly")
+    @Test("ChunkedDecoder: chunk sizes up to fifteen digits are counted exactly")
     func largeChunks() throws {
         var decoder = ChunkedDecoder()
         var index = 0
@@ -107,7 +109,7 @@ struct ChunkedDecoderTests {
         }
     }
 
-    @Test("Extensions and trailers may not be endless")
+    @Test("ChunkedDecoder: extensions and trailers may not be endless")
     func overhead() {
         let long = String(repeating: "a", count: 5000)
         #expect(decode("5;" + long).error == .extensionTooLong)
@@ -119,7 +121,7 @@ struct ChunkedDecoderTests {
         #expect(decode(String(repeating: "1;\r\nx\r\n", count: 5000)).error == nil)
     }
 
-    @Test("What was refused stays refused, and what is over stays over")
+    @Test("ChunkedDecoder: what was refused stays refused, and what is over stays over")
     func sticky() throws {
         var decoder = ChunkedDecoder()
         var index = 0

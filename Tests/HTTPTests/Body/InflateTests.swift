@@ -115,12 +115,12 @@ struct InflateTests {
             + "000000000000000000000000000000fc18fbe2b2f6e0930400"
     )
 
-    @Test("What zlib made is read", arguments: samples)
+    @Test("Inflate: what zlib made is read", arguments: samples)
     func read(sample: Sample) {
         #expect(decode(sample.bytes, sample.coding) == sample.text)
     }
 
-    @Test("The content may be as long as the limit and not a byte longer", arguments: samples)
+    @Test("Inflate: the content may be as long as the limit and not a byte longer", arguments: samples)
     func limit(sample: Sample) {
         let count = sample.text.utf8.count
         #expect(decode(sample.bytes, sample.coding, limit: count) == sample.text)
@@ -129,7 +129,7 @@ struct InflateTests {
         }
     }
 
-    @Test("A bomb goes off only where there is room for it")
+    @Test("Inflate: a bomb goes off only where there is room for it")
     func bombs() {
         #expect(Inflate.decode(Self.bomb.span, coding: .gzip, limit: 299_999) == nil)
         #expect(Inflate.decode(Self.bomb.span, coding: .gzip, limit: 65_536) == nil)
@@ -140,7 +140,7 @@ struct InflateTests {
         #expect(Inflate.decode(members.span, coding: .gzip, limit: 310_000) == nil)
     }
 
-    @Test("Content that is cut short is none", arguments: samples)
+    @Test("Inflate: Content that is cut short is none", arguments: samples)
     func truncated(sample: Sample) {
         for count in sample.bytes.indices {
             let text = decode(Array(sample.bytes[..<count]), sample.coding)
@@ -150,12 +150,12 @@ struct InflateTests {
         }
     }
 
-    @Test("Nothing may follow the content", arguments: samples)
+    @Test("Inflate: nothing may follow the content", arguments: samples)
     func surplus(sample: Sample) {
         for byte in [0, 0x1F, 0x78] as [UInt8] { #expect(decode(sample.bytes + [byte], sample.coding) == nil) }
     }
 
-    @Test("A changed bit is found, but where it means nothing", arguments: samples)
+    @Test("Inflate: a changed bit is found, but where it means nothing", arguments: samples)
     func damaged(sample: Sample) {
         for index in sample.bytes.indices {
             for bit in 0..<8 {
@@ -169,7 +169,7 @@ struct InflateTests {
         }
     }
 
-    @Test("Whatever a byte is changed to, there is an answer", arguments: samples)
+    @Test("Inflate: whatever a byte is changed to, there is an answer", arguments: samples)
     func everyByteMutated(sample: Sample) {
         for index in sample.bytes.indices {
             for byte in stride(from: UInt8(0), through: 255, by: 51) {
@@ -183,7 +183,7 @@ struct InflateTests {
         }
     }
 
-    @Test("What the formats forbid is refused", arguments: forbidden)
+    @Test("Inflate: what the formats forbid is refused", arguments: forbidden)
     func refuse(name: String, hex: String, coding: ContentCoding) {
         #expect(decode(Self.bytes(hex), coding) == nil, "\(name)")
     }
@@ -215,7 +215,7 @@ struct InflateTests {
         ("zeros", "0000000000", .deflate), ("ones", "ffffffffff", .deflate),
     ]
 
-    @Test("An empty gzip file is one, and so is an empty block")
+    @Test("Inflate: an empty gzip file is one, and so is an empty block")
     func empty() {
         #expect(decode(Self.bytes("1f8b080000000000000303000000000000000000"), .gzip) == "")
         #expect(decode(Self.bytes("0300"), .deflate) == "")
@@ -227,7 +227,7 @@ struct InflateTests {
     }
 
     @Test(
-        "Codings are known by their names",
+        "Inflate: codings are known by their names",
         arguments: [
             ("gzip", ContentCoding.gzip), ("X-GZIP", .gzip), ("Deflate", .deflate), ("br", nil), ("identity", nil),
             ("", nil),

@@ -22,14 +22,15 @@ struct TrailerTests {
     ]
 
     @Test(
-        "A broken trailer section is refused whether somebody wants it or not", arguments: ChunkedDecoderTests.badBodies
+        "Trailers: a broken trailer section is refused whether somebody wants it or not",
+        arguments: ChunkedDecoderTests.badBodies
     )
     func refuse(text: String, error: FramingError) {
         let decoded = DecodedBody(Array(text.utf8), keepsTrailers: true)
         #expect(decoded.error == error && decoded.trailers.isEmpty)
     }
 
-    @Test("No more than 4 KiB of trailers are kept, line ends included")
+    @Test("Trailers: no more than 4 KiB of trailers are kept, line ends included")
     func bound() {
         let text = { (count: Int) in Array(("0\r\n" + String(repeating: "a:\r\n", count: count) + "\r\n").utf8) }
         let most = DecodedBody(text(1024), keepsTrailers: true)
@@ -46,7 +47,9 @@ struct TrailerTests {
         return String(decoding: output, as: UTF8.self)
     }
 
-    @Test("What would have changed the message in its head may not come behind its body", arguments: forbiddenNames)
+    @Test(
+        "Trailers: what would have changed the message in its head may not come behind its body",
+        arguments: forbiddenNames)
     func dropName(name: String) {
         for spelling in [name, name.uppercased()] {
             let section = "A: b\r\n\(spelling): c\r\nExpires-In: 1\r\n"
@@ -60,14 +63,14 @@ struct TrailerTests {
             "If-Modified-Since", "If-Unmodified-Since", "Max-Forwards", "Pragma", "Range", "Vary", "Warning",
         ]
 
-    @Test("Other lines go on byte for byte, but those that the caller drops")
+    @Test("Trailers: other lines go on byte for byte, but those that the caller drops")
     func goOn() {
         #expect(goingOn("") == "before|")
         #expect(goingOn("Digest:\t a \r\ndigest:b\r\nETag:\r\n") == "before|Digest:\t a \r\ndigest:b\r\nETag:\r\n")
         #expect(goingOn("A: 1\r\nb: 2\r\nA: 3\r\n") { $0 == "A" } == "before|b: 2\r\n")
     }
 
-    @Test("What is no section leaves nothing behind", arguments: ["A: b", "A", "A\r\nb: c\r\n", "\r\n"])
+    @Test("Trailers: what is no section leaves nothing behind", arguments: ["A: b", "A", "A\r\nb: c\r\n", "\r\n"])
     func noSection(text: String) {
         #expect(goingOn(text) == "before|")
     }

@@ -43,7 +43,7 @@ struct ServerConnectionStateTests {
     private static let old = Event.head(headText(line: "GET / HTTP/1.0"))
     private static let post = Event.head(headText(["Content-Length: 5"], line: "POST / HTTP/1.1"))
 
-    @Test("Events lead to these actions", arguments: tables)
+    @Test("ServerConnectionState: events lead to these actions", arguments: tables)
     func follow(name: String, events: [Event], expected: [Action]) {
         #expect(actions(events) == expected, "\(name)")
     }
@@ -108,14 +108,14 @@ struct ServerConnectionStateTests {
         ("a body's end without a request means nothing", [.bodyFinished, .drain], [.drain(.closeNow)]),
     ]
 
-    @Test("After its last request a connection ends")
+    @Test("ServerConnectionState: after its last request a connection ends")
     func maximumRequests() {
         let events: [Event] = [Self.get, .responseFinished, Self.get, .responseFinished]
         #expect(actions(events, maximumRequests: 2) == [.after(.readNextRequest), .after(.closeGracefully)])
         #expect(actions(Array(events.prefix(2)), maximumRequests: 1) == [.after(.closeGracefully)])
     }
 
-    @Test("A response says that it is the last one exactly when it is", arguments: tables)
+    @Test("ServerConnectionState: a response says that it is the last one exactly when it is", arguments: tables)
     func announcement(name: String, events: [Event], expected: [Action]) {
         var state = ServerConnectionState()
         for event in events {
@@ -127,7 +127,7 @@ struct ServerConnectionStateTests {
         }
     }
 
-    @Test("A connection is idle between requests only")
+    @Test("ServerConnectionState: a connection is idle between requests only")
     func idle() {
         var state = ServerConnectionState()
         #expect(state.isIdle)

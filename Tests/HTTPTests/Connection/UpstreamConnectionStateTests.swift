@@ -50,7 +50,7 @@ struct UpstreamConnectionStateTests {
     private static let whole: [Event] = [.request(.get), .requestSent, .bytes, ok, .bodyFinished, .responseFinished]
     private static let wholeActions: [Action] = [.bytes(.read), .head(.readBody), .response(.reuse)]
 
-    @Test("Events lead to these actions", arguments: tables)
+    @Test("UpstreamConnectionState: events lead to these actions", arguments: tables)
     func follow(name: String, events: [Event], expected: [Action], isIdle: Bool) {
         var state = UpstreamConnectionState()
         let actions = events.compactMap { apply($0, to: &state) }
@@ -180,7 +180,9 @@ struct UpstreamConnectionStateTests {
         }
     }
 
-    @Test("A request is sent again only where that can do no harm", arguments: HTTPMethod.allCases, Progress.allCases)
+    @Test(
+        "UpstreamConnectionState: a request is sent again only where that can do no harm",
+        arguments: HTTPMethod.allCases, Progress.allCases)
     func retry(method: HTTPMethod, progress: Progress) {
         for isReused in [false, true] {
             var state = UpstreamConnectionState()
@@ -201,7 +203,7 @@ struct UpstreamConnectionStateTests {
         }
     }
 
-    @Test("What is safe is idempotent, and so are PUT and DELETE")
+    @Test("UpstreamConnectionState: what is safe is idempotent, and so are PUT and DELETE")
     func idempotent() {
         #expect(HTTPMethod.allCases.filter(\.isIdempotent) == [.get, .head, .put, .delete, .options])
     }

@@ -13,7 +13,9 @@ struct FieldNameTests {
         return head?.names[text.lowercased() == "host" ? position : position + 1]
     }
 
-    @Test("Every known name is recognized by its spelling, in any case", arguments: FieldName.allCases.dropFirst())
+    @Test(
+        "FieldName: every known name is recognized by its spelling, in any case",
+        arguments: FieldName.allCases.dropFirst())
     func spellings(known: FieldName) {
         for position in 0...2 {
             #expect(name(of: known.spelling, at: position) == known)
@@ -23,7 +25,7 @@ struct FieldNameTests {
         }
     }
 
-    @Test("A name that differs in one character is another name", arguments: FieldName.allCases.dropFirst())
+    @Test("FieldName: a name that differs in one character is another name", arguments: FieldName.allCases.dropFirst())
     func neighbours(known: FieldName) {
         let spelling = Array(known.spelling)
         for index in spelling.indices {
@@ -41,7 +43,7 @@ struct FieldNameTests {
         }
     }
 
-    @Test("A name of any length is read whole", arguments: 1...70)
+    @Test("FieldName: a name of any length is read whole", arguments: 1...70)
     func lengths(length: Int) throws {
         let long = String(repeating: "n", count: length)
         let head = try #require(
@@ -50,7 +52,7 @@ struct FieldNameTests {
         #expect(head.names == [.other, .host])
     }
 
-    @Test("A set of names has those that were put in, and no other")
+    @Test("FieldName: a set of names has those that were put in, and no other")
     func sets() {
         for known in FieldName.allCases.dropFirst() {
             var set: FieldNameSet = [known]
@@ -62,7 +64,7 @@ struct FieldNameTests {
         #expect(FieldName.allCases.count <= 64)
     }
 
-    @Test("A known name is known with underscores too, and nothing else is")
+    @Test("FieldName: a known name is known with underscores too, and nothing else is")
     func disguised() {
         func isDisguised(_ name: String) -> Bool {
             let bytes = Array(name.utf8)

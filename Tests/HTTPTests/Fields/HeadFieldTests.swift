@@ -4,13 +4,13 @@ import Testing
 
 @Suite("Field lines and what they mean for the message")
 struct HeadFieldTests {
-    @Test("White space around a value does not belong to it; inside it does")
+    @Test("HeadField: white space around a value does not belong to it; inside it does")
     func whiteSpace() {
         let head = HeadOutcome(headText(["A:b", "A: b", "A:\t b \t ", "A:", "A: ", "A:\t", "A: b \t c", "A: ,"])).head
         #expect(head?.fields.dropFirst() == ["A: b", "A: b", "A: b", "A: ", "A: ", "A: ", "A: b \t c", "A: ,"])
     }
 
-    @Test("A field line that is none is refused", arguments: badLines)
+    @Test("HeadField: a field line that is none is refused", arguments: badLines)
     func refuseLine(line: String, error: HeadError) {
         #expect(HeadOutcome(headText([line])).error == error)
     }
@@ -35,7 +35,7 @@ struct HeadFieldTests {
         ("Transfer-Encoding\u{b}: chunked", .invalidFieldName(at: 42)),
     ]
 
-    @Test("Every octet but controls may stand in a value, and every token character in a name")
+    @Test("HeadField: every octet but controls may stand in a value, and every token character in a name")
     func octets() {
         for byte in UInt8.min...UInt8.max {
             var bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nname-of-some-length: 12345678".utf8) + [byte]
@@ -55,7 +55,7 @@ struct HeadFieldTests {
 
     private func isLetter(_ byte: UInt8) -> Bool { (65...90).contains(byte) || (97...122).contains(byte) }
 
-    @Test("An HTTP/1.1 request names its host once, an HTTP/1.0 request at most once")
+    @Test("HeadField: an HTTP/1.1 request names its host once, an HTTP/1.0 request at most once")
     func hosts() {
         #expect(HeadOutcome(headText(host: false)).error == .missingHost)
         #expect(HeadOutcome(headText(["Host: a"])).error == .repeatedHost)
@@ -65,7 +65,7 @@ struct HeadFieldTests {
     }
 
     @Test(
-        "A host is a name or an address, with a port or without",
+        "HeadField: a host is a name or an address, with a port or without",
         arguments: [
             "localhost", "a.example.com", "a_b-c.d~", "127.0.0.1", "127.0.0.1:8443", "[::1]", "[::1]:8443",
             "[fe80::1:2:3:4]:0", "[::ffff:127.0.0.1]", "A.B", "xn--bcher-kva.example.", "h:", "h:65535", "h:00080",
@@ -75,7 +75,7 @@ struct HeadFieldTests {
     }
 
     @Test(
-        "What is no host is refused",
+        "HeadField: what is no host is refused",
         arguments: [
             "", " ", ":", ":8443", "a b", "a,b", "a, a", "user@a", "a/b", "a?b", "a#b", "a\\b", "http://a", "a:b",
             "a:80:80",
@@ -87,7 +87,7 @@ struct HeadFieldTests {
         #expect(HeadOutcome(headText(["Host: \(host)"], line: "GET / HTTP/1.0", host: false)).error == .invalidHost)
     }
 
-    @Test("A length is digits and nothing else", arguments: lengths)
+    @Test("HeadField: a length is digits and nothing else", arguments: lengths)
     func readLength(value: String, framing: BodyFraming?) {
         let outcome = HeadOutcome(headText(["Content-Length: \(value)"]))
         if let framing {
@@ -107,7 +107,7 @@ struct HeadFieldTests {
         ("00000000000000000005", nil),
     ]
 
-    @Test("Lengths in two lines must be the same length")
+    @Test("HeadField: lengths in two lines must be the same length")
     func twoLengths() {
         let length = { (values: [String]) in HeadOutcome(headText(values.map { "Content-Length: \($0)" })) }
         #expect(length(["5", "5"]).head?.framing == .length(5))
@@ -117,7 +117,7 @@ struct HeadFieldTests {
         #expect(length(["5", "x"]).error == .invalidContentLength)
     }
 
-    @Test("`chunked`, alone and once, is the only transfer coding", arguments: codings)
+    @Test("HeadField: `chunked`, alone and once, is the only transfer coding", arguments: codings)
     func readCoding(fields: [String], error: HeadError?) {
         let outcome = HeadOutcome(headText(fields))
         #expect(outcome.error == error)
@@ -144,7 +144,7 @@ struct HeadFieldTests {
         (["Transfer-Encoding: chun\u{4b}ed", "Content-Length: x"], .invalidContentLength),
     ]
 
-    @Test("HTTP/1.0 has no transfer codings")
+    @Test("HeadField: HTTP/1.0 has no transfer codings")
     func codingInHTTP10() {
         #expect(
             HeadOutcome(headText(["Transfer-Encoding: chunked"], line: "POST / HTTP/1.0")).error
@@ -152,7 +152,7 @@ struct HeadFieldTests {
     }
 
     @Test(
-        "Names that only look like framing frame nothing",
+        "HeadField: names that only look like framing frame nothing",
         arguments: [
             "Content_Length: 5", "Content-Length5: 5", "Transfer_Encoding: chunked", "X-Transfer-Encoding: chunked",
             "Content-Lengt: 5",
@@ -161,7 +161,7 @@ struct HeadFieldTests {
         #expect(HeadOutcome(headText([field])).head?.framing == BodyFraming.none)
     }
 
-    @Test("A connection goes on unless somebody says otherwise", arguments: connections)
+    @Test("HeadField: a connection goes on unless somebody says otherwise", arguments: connections)
     func readConnection(line: String, fields: [String], keepsAlive: Bool) {
         #expect(HeadOutcome(headText(fields, line: line)).head?.keepsAlive == keepsAlive)
     }
@@ -182,7 +182,7 @@ struct HeadFieldTests {
     ]
 
     @Test(
-        "Connection nominates every field that it names",
+        "HeadField: Connection nominates every field that it names",
         arguments: [
             ([], false), (["Connection: close"], false), (["Connection: Keep-Alive, CLOSE"], false),
             (["Connection: ,\t, "], false), (["Connection: x"], true), (["Connection: close, closed"], true),
@@ -192,7 +192,8 @@ struct HeadFieldTests {
         #expect(HeadOutcome(headText(fields)).head?.nominatesFields == nominates)
     }
 
-    @Test("`100-continue` is the only expectation, and only where a body may follow", arguments: expectations)
+    @Test(
+        "HeadField: `100-continue` is the only expectation, and only where a body may follow", arguments: expectations)
     func readExpectation(line: String, fields: [String], expected: Bool?) {
         let outcome = HeadOutcome(headText(fields, line: line))
         #expect(outcome.head?.expectsContinue == expected)
@@ -210,7 +211,7 @@ struct HeadFieldTests {
     ]
 
     @Test(
-        "What decides who calls may be said once only",
+        "HeadField: what decides who calls may be said once only",
         arguments: [
             ("Authorization", FieldName.authorization), ("X-API-Key", .apiKey), ("x-organization-id", .organizationID),
             ("Content-Type", .contentType),
@@ -219,7 +220,7 @@ struct HeadFieldTests {
         #expect(HeadOutcome(headText(["\(name): a", "\(name): a"])).error == .repeatedField(field))
     }
 
-    @Test("A repeated traceparent is none")
+    @Test("HeadField: a repeated traceparent is none")
     func repeatedTrace() {
         #expect(HeadOutcome(headText(["traceparent: a", "traceparent: b"])).head?.traceparent == "")
         #expect(HeadOutcome(headText(["traceparent: a", "traceparent: b", "traceparent: c"])).head?.traceparent == "")

@@ -5,7 +5,7 @@ import Testing
 struct HeadLimitTests {
     private let limits = HeadLimits(targetBytes: 64, headBytes: 256, fields: 8)
 
-    @Test("A target may be as long as its limit and not a byte longer")
+    @Test("Head limits: a target may be as long as its limit and not a byte longer")
     func target() {
         let head = {
             HeadOutcome(headText(line: "GET /\(String(repeating: "a", count: $0 - 1)) HTTP/1.1"), limits: limits)
@@ -19,7 +19,7 @@ struct HeadLimitTests {
         #expect(HeadOutcome(String(endless.dropLast()) + "#", limits: limits).error == .invalidTarget(at: 68))
     }
 
-    @Test("A head may be as long as its limit and not a byte longer")
+    @Test("Head limits: a head may be as long as its limit and not a byte longer")
     func head() {
         let head = { (bytes: Int) in
             let fill = bytes - headText(["A: "]).utf8.count
@@ -30,7 +30,7 @@ struct HeadLimitTests {
         #expect(head(4000).error == .headTooLong(limit: 256))
     }
 
-    @Test("A head without an end is given up at its limit", arguments: ["a", "A:", "A: b\r\n", "\t"])
+    @Test("Head limits: a head without an end is given up at its limit", arguments: ["a", "A:", "A: b\r\n", "\t"])
     func endless(piece: String) {
         let limits = HeadLimits(targetBytes: 64, headBytes: 256, fields: 1000)
         var bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nA:".utf8)
@@ -40,14 +40,14 @@ struct HeadLimitTests {
         #expect(HeadOutcome(bytes, limits: limits).error == .headTooLong(limit: 256))
     }
 
-    @Test("A target that fills the head is the target's fault")
+    @Test("Head limits: a target that fills the head is the target's fault")
     func targetFillsHead() {
         let limits = HeadLimits(targetBytes: 1000, headBytes: 100)
         let text = "GET /" + String(repeating: "a", count: 200)
         #expect(HeadOutcome(text, limits: limits).error == .targetTooLong(limit: 1000))
     }
 
-    @Test("There may be as many fields as the limit says")
+    @Test("Head limits: there may be as many fields as the limit says")
     func fields() {
         let head = { HeadOutcome(headText(Array(repeating: "A: b", count: $0 - 1)), limits: limits) }
         #expect(head(8).head?.fields.count == 8)

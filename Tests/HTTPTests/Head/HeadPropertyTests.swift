@@ -33,24 +33,28 @@ struct HeadPropertyTests {
     private let plain = HeadProperties { HeadOutcome($0, cuts: $1) }
     private let tight = HeadProperties { HeadOutcome($0, cuts: $1, limits: Self.limits) }
 
-    @Test("A head in pieces is the same head, wherever it is cut", arguments: samples + refused)
+    @Test("RequestHeadParser: a head in pieces is the same head, wherever it is cut", arguments: samples + refused)
     func everySplit(text: String) { tight.expectSameInTwo(Array((text + "GET").utf8)) }
 
-    @Test("A head in three pieces is the same head, wherever it is cut", arguments: [samples[2], samples[1]])
+    @Test(
+        "RequestHeadParser: a head in three pieces is the same head, wherever it is cut",
+        arguments: [samples[2], samples[1]])
     func everyTwoSplits(text: String) { plain.expectSameInThree(Array(text.utf8)) }
 
-    @Test("A head needs its last byte, and none behind it", arguments: samples)
+    @Test("RequestHeadParser: a head needs its last byte, and none behind it", arguments: samples)
     func lastByte(text: String) throws { try plain.expectEnd(Array(text.utf8)) }
 
-    @Test("Whatever one byte is changed to, the parser answers, and what it accepts is well-formed", arguments: samples)
+    @Test(
+        "RequestHeadParser: whatever one byte is changed to, the parser answers, and what it accepts is well-formed",
+        arguments: samples)
     func everyByteMutated(text: String) { plain.expectSenseWithOneByteChanged(Array(text.utf8)) }
 
     @Test(
-        "Whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
+        "RequestHeadParser: whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
         arguments: samples)
     func everyByteInserted(text: String) { plain.expectSenseWithOneByteMoreOrLess(Array(text.utf8)) }
 
-    @Test("The parser reads nothing behind the bytes it is given", arguments: samples + refused)
+    @Test("RequestHeadParser: the parser reads nothing behind the bytes it is given", arguments: samples + refused)
     func pageGuard(text: String) {
         expectNothingReadBehind(Array(text.utf8)) { bytes in
             var parser = RequestHeadParser(limits: Self.limits)

@@ -36,7 +36,7 @@ struct HopByHopTests {
         return String(text.dropFirst(start.count))
     }
 
-    @Test("Lines go on byte for byte, but those about the connection do not", arguments: messages)
+    @Test("HopByHop: lines go on byte for byte, but those about the connection do not", arguments: messages)
     func goOn(fields: [String], expected: [String]) throws {
         let lines = expected.map { $0 + "\r\n" }.joined()
         #expect(try requestLines(fields) == "before|Host: a\r\n" + lines)
@@ -46,7 +46,9 @@ struct HopByHopTests {
         #expect(names == expected.map { String($0.prefix { $0 != ":" }) })
     }
 
-    @Test("The status line goes on with our version and with the space before the reason", arguments: statusLines)
+    @Test(
+        "HopByHop: the status line goes on with our version and with the space before the reason",
+        arguments: statusLines)
     func status(line: String, expected: String) throws {
         for (fields, kept) in [([], ""), (["A: b"], "A: b\r\n"), (["Via: a", "A: b"], "A: b\r\n")] {
             let (head, bytes) = try response(fields, line: line)
@@ -88,7 +90,7 @@ struct HopByHopTests {
         (["Connection: authorization", "Authorization: a", "a: b"], ["a: b"]),
     ]
 
-    @Test("The caller drops known names and judges the others by their bytes")
+    @Test("HopByHop: the caller drops known names and judges the others by their bytes")
     func dropped() throws {
         let fields = ["Via: a", "X-Gateway-A: 1", "x_gateway_b: 2", "a: b", "X-Forwarded-For: c", "via: d"]
         let kept = try requestLines(fields, dropping: [.host, .via, .xForwardedFor]) {
@@ -103,7 +105,7 @@ struct HopByHopTests {
                 == fields[1...3].map { $0 + "\r\n" }.joined())
     }
 
-    @Test("Only the names that are not well known are asked about, each once")
+    @Test("HopByHop: only the names that are not well known are asked about, each once")
     func askedAbout() throws {
         var asked: [String] = []
         _ = try requestLines(["Via: a", "x-a: b", "Connection: x-a", "TE: b", "Y: c"]) {
@@ -113,7 +115,7 @@ struct HopByHopTests {
         #expect(asked == ["x-a", "Y"])
     }
 
-    @Test("Every subset of lines can be dropped")
+    @Test("HopByHop: every subset of lines can be dropped")
     func subsets() throws {
         let fields = (0..<8).map { "field-\($0): \($0)" }
         for mask in 0..<256 {
@@ -126,7 +128,7 @@ struct HopByHopTests {
         }
     }
 
-    @Test("A long list of names is read to its end")
+    @Test("HopByHop: a long list of names is read to its end")
     func manyNominations() throws {
         let options = (0..<10_000).map { _ in "a" }.joined(separator: ",") + ",x-9"
         let fields = ["Connection: " + options] + (0..<900).map { "x-\($0): \($0)" }

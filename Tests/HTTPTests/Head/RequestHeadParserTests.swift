@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Reading a request head")
 struct RequestHeadParserTests {
-    @Test("Every part of a request is found where it stands")
+    @Test("RequestHeadParser: every part of a request is found where it stands")
     func parts() throws {
         let text =
             "POST /v1/things/7?page=2&q=a%20b HTTP/1.1\r\nHost: localhost:8443\r\nAuthorization: Bearer abc\r\n"
@@ -26,7 +26,7 @@ struct RequestHeadParserTests {
         #expect(head.end == text.utf8.count - 2)
     }
 
-    @Test("A parser and its head serve one request after another without leaving anything behind")
+    @Test("RequestHeadParser: a parser and its head serve one request after another without leaving anything behind")
     func reuse() throws {
         var parser = RequestHeadParser()
         var head = RequestHead()
@@ -48,7 +48,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome.next(second, &parser, &head) == HeadOutcome(second))
     }
 
-    @Test("Each offered method is known by its exact spelling", arguments: HTTPMethod.allCases)
+    @Test("RequestHeadParser: each offered method is known by its exact spelling", arguments: HTTPMethod.allCases)
     func knowMethod(method: HTTPMethod) {
         #expect(HeadOutcome(headText(line: "\(method.name) / HTTP/1.1")).head?.method == method)
         let lower = method.name.lowercased()
@@ -56,7 +56,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome(headText(line: "\(method.name)S / HTTP/1.1")).error == .unknownMethod)
     }
 
-    @Test("A method that is not offered is told from one that is none", arguments: methods)
+    @Test("RequestHeadParser: a method that is not offered is told from one that is none", arguments: methods)
     func refuseMethod(line: String, error: HeadError) {
         #expect(HeadOutcome(headText(line: line)).error == error)
     }
@@ -74,7 +74,7 @@ struct RequestHeadParserTests {
         ("G\u{e9}T / HTTP/1.1", .invalidMethod(at: 1)),
     ]
 
-    @Test("A target is split into path and query, and neither is touched", arguments: targets)
+    @Test("RequestHeadParser: a target is split into path and query, and neither is touched", arguments: targets)
     func splitTarget(target: String, path: String, query: String?) {
         let head = HeadOutcome(headText(line: "GET \(target) HTTP/1.1")).head
         #expect(head?.target == target)
@@ -93,14 +93,16 @@ struct RequestHeadParserTests {
         ("http://h", "/", nil), ("https://h", "/", nil), ("hTTpS://h:1", "/", nil),
     ]
 
-    @Test("The asterisk is a target of OPTIONS only")
+    @Test("RequestHeadParser: the asterisk is a target of OPTIONS only")
     func asterisk() {
         #expect(HeadOutcome(headText(line: "OPTIONS * HTTP/1.1")).head?.path == "*")
         #expect(HeadOutcome(headText(line: "GET * HTTP/1.1")).error == .invalidTarget(at: 4))
         #expect(HeadOutcome(headText(line: "OPTIONS ** HTTP/1.1")).error == .invalidTarget(at: 8))
     }
 
-    @Test("The host of an absolute target wins over the Host field, whatever comes first (RFC 9112, section 3.2.2)")
+    @Test(
+        "RequestHeadParser: the host of an absolute target wins over the Host field, whatever comes first (RFC 9112, section 3.2.2)"
+    )
     func targetHost() {
         let head = HeadOutcome(headText(["Host: other"], line: "GET http://target:80/ HTTP/1.1", host: false)).head
         #expect(head?.host == "target:80")
@@ -108,7 +110,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome(headText(["Host: b"], line: "GET http://target/ HTTP/1.1")).error == .repeatedHost)
     }
 
-    @Test("What is no request target is refused", arguments: badTargets)
+    @Test("RequestHeadParser: what is no request target is refused", arguments: badTargets)
     func refuseTarget(target: String, offset: Int) {
         #expect(HeadOutcome(headText(line: "GET \(target) HTTP/1.1")).error == .invalidTarget(at: offset))
     }
@@ -124,7 +126,7 @@ struct RequestHeadParserTests {
         ("http://a%41/", 11), ("http://a,b/", 11),
     ]
 
-    @Test("A version is `HTTP/1.` and one digit, in capitals", arguments: versions)
+    @Test("RequestHeadParser: a version is `HTTP/1.` and one digit, in capitals", arguments: versions)
     func refuseVersion(version: String, error: HeadError) {
         #expect(HeadOutcome(headText(line: "GET / \(version)")).error == error)
     }
@@ -141,25 +143,27 @@ struct RequestHeadParserTests {
         ("HTTP/01.1", .invalidVersion(at: 12)),
     ]
 
-    @Test("The version is judged before the method: the preface of HTTP/2 is another version, not another method")
+    @Test(
+        "RequestHeadParser: the version is judged before the method: the preface of HTTP/2 is another version, not another method"
+    )
     func preface() {
         #expect(HeadOutcome("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").error == .unsupportedVersion)
         #expect(HeadOutcome("FOO / HTTP/1.x\r\n\r\n").error == .invalidVersion(at: 13))
     }
 
-    @Test("HTTP/0.9 has no head", arguments: ["GET /\r\n", "GET\r\n", "GET / \r\n"])
+    @Test("RequestHeadParser: HTTP/0.9 has no head", arguments: ["GET /\r\n", "GET\r\n", "GET / \r\n"])
     func simpleRequest(text: String) {
         #expect(HeadOutcome(text).error != nil)
     }
 
-    @Test("A higher minor version of HTTP/1 is served as HTTP/1.1")
+    @Test("RequestHeadParser: a higher minor version of HTTP/1 is served as HTTP/1.1")
     func minorVersions() {
         #expect(HeadOutcome(headText(line: "GET / HTTP/1.0")).head?.minorVersion == 0)
         #expect(HeadOutcome(headText(line: "GET / HTTP/1.2")).head?.minorVersion == 1)
         #expect(HeadOutcome(headText(line: "GET / HTTP/1.9")).head?.minorVersion == 1)
     }
 
-    @Test("One empty line in front is forgiven, a second one and a bare CR or LF are not")
+    @Test("RequestHeadParser: one empty line in front is forgiven, a second one and a bare CR or LF are not")
     func emptyLineInFront() {
         let plain = HeadOutcome(headText()).head
         let head = HeadOutcome("\r\n" + headText()).head
@@ -171,7 +175,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome("\r\n " + headText()).error == .foldedLine(at: 2))
     }
 
-    @Test("A bare CR or a bare LF never ends a line", arguments: lineEnds)
+    @Test("RequestHeadParser: a bare CR or a bare LF never ends a line", arguments: lineEnds)
     func refuseLineEnd(text: String, error: HeadError) {
         #expect(HeadOutcome(text).error == error)
     }

@@ -26,24 +26,30 @@ struct ResponseHeadPropertyTests {
     private let plain = HeadProperties { ResponseHeadOutcome($0, cuts: $1) }
     private let tight = HeadProperties { ResponseHeadOutcome($0, cuts: $1, limits: Self.limits) }
 
-    @Test("A head in pieces is the same head, wherever it is cut", arguments: samples + refused)
+    @Test("ResponseHeadParser: a head in pieces is the same head, wherever it is cut", arguments: samples + refused)
     func everySplit(text: String) { tight.expectSameInTwo(Array((text + "\r\nHTTP").utf8)) }
 
-    @Test("A head in three pieces is the same head, wherever it is cut", arguments: [samples[1], samples[2]])
+    @Test(
+        "ResponseHeadParser: a head in three pieces is the same head, wherever it is cut",
+        arguments: [samples[1], samples[2]])
     func everyTwoSplits(text: String) { plain.expectSameInThree(Array(text.utf8)) }
 
-    @Test("A head needs its last byte, and none behind it", arguments: samples)
+    @Test("ResponseHeadParser: a head needs its last byte, and none behind it", arguments: samples)
     func lastByte(text: String) throws { try plain.expectEnd(Array(text.utf8)) }
 
-    @Test("Whatever one byte is changed to, the parser answers, and what it accepts is well-formed", arguments: samples)
+    @Test(
+        "ResponseHeadParser: whatever one byte is changed to, the parser answers, and what it accepts is well-formed",
+        arguments: samples)
     func everyByteMutated(text: String) { plain.expectSenseWithOneByteChanged(Array(text.utf8)) }
 
     @Test(
-        "Whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
+        "ResponseHeadParser: whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
         arguments: samples)
     func everyByteInserted(text: String) { plain.expectSenseWithOneByteMoreOrLess(Array(text.utf8)) }
 
-    @Test("Whatever the digits of the status are, none but a possible final or interim status is accepted")
+    @Test(
+        "ResponseHeadParser: whatever the digits of the status are, none but a possible final or interim status is accepted"
+    )
     func everyStatus() {
         for number in 0...999 {
             let digits = String(String(1000 + number).dropFirst())
@@ -52,7 +58,7 @@ struct ResponseHeadPropertyTests {
         }
     }
 
-    @Test("The parser reads nothing behind the bytes it is given", arguments: samples + refused)
+    @Test("ResponseHeadParser: the parser reads nothing behind the bytes it is given", arguments: samples + refused)
     func pageGuard(text: String) {
         expectNothingReadBehind(Array(text.utf8)) { bytes in
             var parser = ResponseHeadParser(limits: Self.limits)

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Reading a response head")
 struct ResponseHeadTests {
-    @Test("A status line is a version, a code and a reason, which may be empty", arguments: lines)
+    @Test("ResponseHead: a status line is a version, a code and a reason, which may be empty", arguments: lines)
     func readLine(line: String, status: Int, minorVersion: UInt8, reason: String) throws {
         let head = try #require(ResponseHeadOutcome(responseText(line: line) + "body").head)
         #expect(head.status == status)
@@ -20,7 +20,7 @@ struct ResponseHeadTests {
         ("HTTP/1.1 204 200 OK", 204, 1, "200 OK"),
     ]
 
-    @Test("What is no status line is refused at the byte that shows it", arguments: badLines)
+    @Test("ResponseHead: what is no status line is refused at the byte that shows it", arguments: badLines)
     func refuseLine(line: String, error: ResponseHeadError) {
         #expect(ResponseHeadOutcome(responseText(line: line)).error == error)
     }
@@ -43,7 +43,7 @@ struct ResponseHeadTests {
         ("HTTP/1.1 200\rX", .invalidStatusLine(at: 12)), ("HTTP/1.1 200 \u{1b}[0m", .invalidStatusLine(at: 13)),
     ]
 
-    @Test("A field line that is none is refused", arguments: badFields)
+    @Test("ResponseHead: a field line that is none is refused", arguments: badFields)
     func refuseField(line: String, offset: Int) {
         #expect(ResponseHeadOutcome(responseText([line])).error == .invalidField(at: offset))
     }
@@ -55,7 +55,7 @@ struct ResponseHeadTests {
         ("A: b\r\n c", 23), ("A: \u{7f}", 20), ("Set-Cookie\u{b}: a", 27), ("HTTP/1.1 200 OK", 21),
     ]
 
-    @Test("The body ends where status, method and fields say", arguments: framings)
+    @Test("ResponseHead: the body ends where status, method and fields say", arguments: framings)
     func readFraming(line: String, fields: [String], method: HTTPMethod, framing: BodyFraming, length: UInt64?) throws {
         let outcome = ResponseHeadOutcome(responseText(fields, line: "HTTP/1.1 \(line)"), answering: method)
         let head = try #require(outcome.head)
@@ -86,7 +86,7 @@ struct ResponseHeadTests {
         ("102 Processing", [zero], .post, .none, nil),
     ]
 
-    @Test("Where the body ends must be beyond doubt", arguments: contradictions)
+    @Test("ResponseHead: where the body ends must be beyond doubt", arguments: contradictions)
     func refuseFraming(fields: [String], contradiction: FramingContradiction) {
         for method in HTTPMethod.allCases {
             let outcome = ResponseHeadOutcome(responseText(fields), answering: method)
@@ -107,13 +107,15 @@ struct ResponseHeadTests {
         (["Transfer-Encoding: xchunked"], .chunkedNotFinal), (["Transfer-Encoding: chunked;a=b"], .chunkedNotFinal),
     ]
 
-    @Test("HTTP/1.0 has no transfer codings")
+    @Test("ResponseHead: HTTP/1.0 has no transfer codings")
     func codingInHTTP10() {
         let text = responseText([Self.chunked], line: "HTTP/1.0 200 OK")
         #expect(ResponseHeadOutcome(text).error == .contradictoryFraming(.transferEncodingInHTTP10))
     }
 
-    @Test("A body that the status does not allow puts the framing in doubt", arguments: ["100", "103", "199", "204"])
+    @Test(
+        "ResponseHead: a body that the status does not allow puts the framing in doubt",
+        arguments: ["100", "103", "199", "204"])
     func impossibleBody(status: String) {
         for fields in [[Self.five], [Self.chunked]] {
             let text = responseText(fields, line: "HTTP/1.1 \(status) x")
@@ -122,14 +124,14 @@ struct ResponseHeadTests {
         }
     }
 
-    @Test("Nobody asked for another protocol")
+    @Test("ResponseHead: nobody asked for another protocol")
     func switchedProtocols() {
         let text = responseText(
             ["Upgrade: websocket", "Connection: Upgrade"], line: "HTTP/1.1 101 Switching Protocols")
         #expect(ResponseHeadOutcome(text).error == .switchedProtocols)
     }
 
-    @Test("A connection goes on unless the upstream says otherwise", arguments: connections)
+    @Test("ResponseHead: a connection goes on unless the upstream says otherwise", arguments: connections)
     func readConnection(version: String, fields: [String], keepsAlive: Bool, nominates: Bool) {
         let head = ResponseHeadOutcome(responseText(fields + [Self.five], line: "\(version) 200 OK")).head
         #expect(head?.keepsAlive == keepsAlive)
@@ -147,7 +149,7 @@ struct ResponseHeadTests {
         ("HTTP/1.0", ["Connection: keep-alive, close"], false, false),
     ]
 
-    @Test("Single fields of interest are found; one that stands twice says nothing")
+    @Test("ResponseHead: single fields of interest are found; one that stands twice says nothing")
     func singleFields() throws {
         let fields = ["content-type: text/html", "Content-Encoding: gzip", "RETRY-AFTER: 5", "Location: /a"]
         let head = try #require(ResponseHeadOutcome(responseText(fields + ["X: y"])).head)
@@ -165,7 +167,7 @@ struct ResponseHeadTests {
         #expect([none.contentType, none.contentEncoding, none.retryAfter, none.location] == [nil, nil, nil, nil])
     }
 
-    @Test("A head may be as long as its limit and have as many fields, and not one more")
+    @Test("ResponseHead: a head may be as long as its limit and have as many fields, and not one more")
     func limits() {
         let limits = HeadLimits(headBytes: 256, fields: 8)
         let head = { (bytes: Int) in
@@ -186,7 +188,7 @@ struct ResponseHeadTests {
         #expect(HeadLimits.upstream.headBytes == 65536 && HeadLimits.upstream.fields == 200)
     }
 
-    @Test("One head after another is read into the same value, whatever the last one left")
+    @Test("ResponseHead: one head after another is read into the same value, whatever the last one left")
     func reuse() {
         var parser = ResponseHeadParser()
         var head = ResponseHead()
@@ -207,7 +209,7 @@ struct ResponseHeadTests {
         #expect(ResponseHeadOutcome.next(Array(texts[4].utf8), .get, &parser, &head) == ResponseHeadOutcome(texts[4]))
     }
 
-    @Test("Room for field lines is lent and given back")
+    @Test("ResponseHead: room for field lines is lent and given back")
     func room() {
         var parser = ResponseHeadParser()
         var head = ResponseHead()

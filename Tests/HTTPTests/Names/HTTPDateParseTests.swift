@@ -5,7 +5,7 @@ import Testing
 struct HTTPDateReadingTests {
     private static let now = 1_700_000_000
 
-    @Test("What the gateway writes it reads")
+    @Test("HTTPDate, reading: what the gateway writes it reads")
     func roundTrip() {
         for seconds in stride(from: -11_644_473_600, to: 253_402_300_000, by: 91_483_691) {
             let text = HTTPDate.text(epochSeconds: seconds)
@@ -14,7 +14,7 @@ struct HTTPDateReadingTests {
     }
 
     @Test(
-        "All three forms are read",
+        "HTTPDate, reading: all three forms are read",
         arguments: [
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777), ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
             ("Sun Nov  6 08:49:37 1994", 784_111_777), ("Thu, 29 Feb 2024 23:59:60 GMT", 1_709_251_200),
@@ -26,7 +26,7 @@ struct HTTPDateReadingTests {
     }
 
     @Test(
-        "Everything else is no date",
+        "HTTPDate, reading: everything else is no date",
         arguments: [
             "", " ", "17", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
             "sun, 06 Nov 1994 08:49:37 GMT",

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Dates")
 struct HTTPDateTests {
-    @Test("The texts are those of RFC 9110", arguments: texts)
+    @Test("HTTPDate: the texts are those of RFC 9110", arguments: texts)
     func write(seconds: Int, date: String) {
         #expect(HTTPDate.text(epochSeconds: seconds) == date)
     }
@@ -18,7 +18,7 @@ struct HTTPDateTests {
         (-61_000_000_000, "Fri, 26 Dec 0036 11:33:20 GMT"),
     ]
 
-    @Test("Dates are formatted as Foundation formats them")
+    @Test("HTTPDate: dates are formatted as Foundation formats them")
     func textsAgainstFoundation() {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_US_POSIX")

@@ -5,7 +5,7 @@ import Testing
 @Suite("Status codes and bytes")
 struct HTTPStatusTests {
     @Test(
-        "A status line is version, code and reason",
+        "HTTPStatus: a status line is version, code and reason",
         arguments: [
             (200, "HTTP/1.1 200 OK\r\n"), (204, "HTTP/1.1 204 No Content\r\n"),
             (413, "HTTP/1.1 413 Content Too Large\r\n"),
@@ -16,30 +16,32 @@ struct HTTPStatusTests {
         #expect(String(decoding: HTTPStatus.line(code), as: UTF8.self) == line)
     }
 
-    @Test("Every code has a line of its own", arguments: 100...599)
+    @Test("HTTPStatus: every code has a line of its own", arguments: 100...599)
     func everyCode(code: Int) {
         let line = String(decoding: HTTPStatus.line(code), as: UTF8.self)
         #expect(line == "HTTP/1.1 \(code) \(HTTPStatus.reason(code))\r\n")
     }
 
-    @Test("Interim answers, 204 and 304 have no body")
+    @Test("HTTPStatus: interim answers, 204 and 304 have no body")
     func bodies() {
         #expect((100...599).filter(HTTPStatus.hasNoBody) == Array(100...199) + [204, 304])
     }
 
-    @Test("Methods that ask for no change are safe")
+    @Test("HTTPStatus: methods that ask for no change are safe")
     func safeMethods() {
         #expect(HTTPMethod.allCases.filter(\.isSafe) == [.get, .head, .options])
     }
 
-    @Test("Numbers are appended in decimal", arguments: [0, 7, 10, 99, 100, 200, 12345, 99999, 1_700_000_000, .max])
+    @Test(
+        "HTTPStatus: numbers are appended in decimal",
+        arguments: [0, 7, 10, 99, 100, 200, 12345, 99999, 1_700_000_000, .max])
     func decimals(number: Int) {
         var bytes = Array("x".utf8)
         bytes.append(decimal: number)
         #expect(String(decoding: bytes, as: UTF8.self) == "x\(number)")
     }
 
-    @Test("Parts of a span are appended as they are")
+    @Test("HTTPStatus: parts of a span are appended as they are")
     func spans() {
         let source = (0..<100).map { UInt8($0) }
         for range in [0..<0, 0..<1, 5..<12, 5..<13, 5..<14, 0..<100, 93..<100, 100..<100] {
@@ -53,18 +55,20 @@ struct HTTPStatusTests {
         #expect(bytes == (0..<50).flatMap { _ in source[3..<50] })
     }
 
-    @Test("Bytes that are not UTF-8 become text all the same")
+    @Test("HTTPStatus: bytes that are not UTF-8 become text all the same")
     func text() {
         #expect([0x61, 0xFF, 0x62].span.text(0..<3) == "a\u{fffd}b")
     }
 
-    @Test("White space around a range is left out", arguments: [("", ""), (" \t", ""), (" a b\t", "a b"), ("a", "a")])
+    @Test(
+        "HTTPStatus: white space around a range is left out",
+        arguments: [("", ""), (" \t", ""), (" a b\t", "a b"), ("a", "a")])
     func trimming(text: String, trimmed: String) {
         let bytes = Array(text.utf8)
         #expect(bytes.span.text(bytes.span.trimmed(0..<bytes.count)) == trimmed)
     }
 
-    @Test("A spelling is compared in any case, and letters only match letters")
+    @Test("HTTPStatus: a spelling is compared in any case, and letters only match letters")
     func spelling() {
         let spells = { (text: String, spelling: String) in
             let bytes = Array(text.utf8)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The shape of policy files")
 struct ShapeTests {
-    @Test("Each object stands in a field of another one", arguments: Shape.allCases)
+    @Test("Policy file shapes: each object stands in a field of another one", arguments: Shape.allCases)
     func places(shape: Shape) throws {
         let names = shape.rawValue.split(separator: ".").map(String.init)
         #expect(Set(shape.fields).count == shape.fields.count)
@@ -14,7 +14,7 @@ struct ShapeTests {
     }
 
     @Test(
-        "The names of files that are probably policies are told from those of others",
+        "Policy file shapes: the names of files that are probably policies are told from those of others",
         arguments: [
             ("a.json5", .policy), (".a.json5", .other), ("a.JSON5", .misnamed), ("a.json", .misnamed),
             ("a.Yaml", .misnamed),
@@ -26,7 +26,8 @@ struct ShapeTests {
         #expect(PolicyFile.role(of: name) == role)
     }
 
-    @Test("A thousand fields that are not known are reported in linear time", .timeLimit(.minutes(1)))
+    @Test(
+        "Policy file shapes: a thousand fields that are not known are reported in linear time", .timeLimit(.minutes(1)))
     func linear() {
         let fields = (0..<4000).map { "f\($0): 1, " }.joined()
         let routes = (0..<2000).map { "r\($0): { match: 'GET /\($0)', scope: 's', class: 'c\($0)x' }, " }.joined()

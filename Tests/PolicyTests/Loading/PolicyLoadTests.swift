@@ -36,7 +36,7 @@ struct PolicyLoadTests {
         """,
     ]
 
-    @Test("The version is the same however the set is split, ordered, spelled and commented")
+    @Test("PolicyLoad: the version is the same however the set is split, ordered, spelled and commented")
     func version() throws {
         let version = try policySet(Self.whole).version
         #expect(version.utf8.count == 64)
@@ -52,7 +52,7 @@ struct PolicyLoadTests {
     }
 
     @Test(
-        "The version changes with the meaning",
+        "PolicyLoad: the version changes with the meaning",
         arguments: [
             ("6/min", "7/min"), ("GET /a", "GET /b"), ("workers: 2", "workers: 3"),
             ("[\"token\"]", "[\"organization\"]"),
@@ -64,7 +64,7 @@ struct PolicyLoadTests {
         #expect(try policySet(changed).version != policySet(Self.whole).version)
     }
 
-    @Test("Nothing in a file can trap the loader")
+    @Test("PolicyLoad: nothing in a file can trap the loader")
     func mutations() {
         let bytes = Array(Self.whole.utf8)
         for index in bytes.indices {
@@ -82,7 +82,7 @@ struct PolicyLoadTests {
         }
     }
 
-    @Test("No files are no policy set")
+    @Test("PolicyLoad: no files are no policy set")
     func empty() {
         guard case .refused(let diagnostics) = load([]) else {
             Issue.record("loaded")
@@ -91,7 +91,7 @@ struct PolicyLoadTests {
         #expect(diagnostics.map(\.code) == [.noRoutes])
     }
 
-    @Test("Settings arrive, and what is left out has its default")
+    @Test("PolicyLoad: Settings arrive, and what is left out has its default")
     func settings() throws {
         let settings = try policySet(
             """
@@ -134,7 +134,7 @@ struct PolicyLoadTests {
     }
 
     @Test(
-        "Times are read as RFC 3339 has them",
+        "PolicyLoad: times are read as RFC 3339 has them",
         arguments: [
             ("1970-01-01", 0), ("1969-12-31T23:59:59Z", -1), ("2000-02-29T00:00:00Z", 951_782_400),
             ("2026-07-01T00:00:00Z", 1_782_864_000),
@@ -155,7 +155,7 @@ struct PolicyLoadTests {
         #expect(principal.expiresAt == seconds)
     }
 
-    @Test("The summary of a check counts what there is, and the exit code follows the errors")
+    @Test("PolicyLoad: the summary of a check counts what there is, and the exit code follows the errors")
     func check() {
         let good = PolicyCheck(load([Self.whole]), folder: "policies", fileCount: 1)
         #expect(good.exitCode == 0 && good.findings.isEmpty)
@@ -166,7 +166,7 @@ struct PolicyLoadTests {
         #expect(bad.findings.contains("[unknown-section]"))
     }
 
-    @Test("Every example of the README goes with the shipped policies, but for names that both define")
+    @Test("PolicyLoad: every example of the README goes with the shipped policies, but for names that both define")
     func examples() throws {
         let readme = try String(contentsOf: repository.appendingPathComponent("policies/README.md"), encoding: .utf8)
         let blocks = readme.components(separatedBy: "```json5\n").dropFirst()
@@ -183,7 +183,7 @@ struct PolicyLoadTests {
         }
     }
 
-    @Test("Each rule of a limit has its own position, whoever has it")
+    @Test("PolicyLoad: each rule of a limit has its own position, whoever has it")
     func positions() throws {
         let set = try policySet(
             """
@@ -207,7 +207,7 @@ struct PolicyLoadTests {
         #expect(set.limits.allSatisfy { set.limitRules[$0.position] === $0 })
     }
 
-    @Test("Many organizations and tokens are all found, and only they")
+    @Test("PolicyLoad: many organizations and tokens are all found, and only they")
     func scale() throws {
         let organizations = 500
         let perOrganization = 4

@@ -14,7 +14,7 @@ struct ErrorRuleTests {
     }
 
     @Test(
-        "A star stands for any text, also for none",
+        "ErrorRule: a star stands for any text, also for none",
         arguments: [
             ("", ""), ("*", ""), ("*", "a\nb\0"), ("***", "abc"), ("a", "a"), ("a*", "a"), ("a*", "abc"), ("*c", "abc"),
             ("*c", "cabc"), ("*b*", "abc"), ("*b*", "b"), ("a*c", "ac"), ("a*b*c", "a__b__b__c"), ("*ab*ba*", "abba"),
@@ -29,7 +29,7 @@ struct ErrorRuleTests {
     }
 
     @Test(
-        "What the pattern does not say does not match",
+        "ErrorRule: what the pattern does not say does not match",
         arguments: [
             ("", "a"), ("a", ""), ("a", "aa"), ("a*", "ba"), ("*a", "ab"), ("ab*ba", "aba"), ("*ab*ba*", "aba"),
             ("a*b*c", "acb"), ("*aab*", "abab"), ("*b*b*", "abc"), ("aa*aa", "aaa"), ("*\u{e9}*", "caf\u{c9}s"),
@@ -39,7 +39,7 @@ struct ErrorRuleTests {
         #expect(!Self.matches(pattern, text))
     }
 
-    @Test("Matching is what a slow and simple reading of the pattern is, for all short texts")
+    @Test("ErrorRule: matching is what a slow and simple reading of the pattern is, for all short texts")
     func model() {
         func slow(_ pattern: ArraySlice<Character>, _ text: ArraySlice<Character>) -> Bool {
             guard let first = pattern.first else { return text.isEmpty }
@@ -66,7 +66,7 @@ struct ErrorRuleTests {
         }
     }
 
-    @Test("A hostile text costs no more than its length")
+    @Test("ErrorRule: a hostile text costs no more than its length")
     func linear() {
         let text = String(repeating: "a", count: 64 << 10)
         let clock = ContinuousClock()
@@ -81,7 +81,7 @@ struct ErrorRuleTests {
         #expect(time("*" + String(repeating: "a", count: 1000) + "b*") < friendly * 50)
     }
 
-    @Test("A rule is about its statuses, and about a text only where it has a field")
+    @Test("ErrorRule: a rule is about its statuses, and about a text only where it has a field")
     func conditions() {
         #expect(Self.rule("*").matches(status: 400, text: "x") && Self.rule("*").matches(status: 409, text: "x"))
         #expect(!Self.rule("*").matches(status: 399, text: "x") && !Self.rule("*").matches(status: 410, text: "x"))
@@ -90,7 +90,7 @@ struct ErrorRuleTests {
         #expect(Self.rule(nil, field: nil).matches(status: 400, text: nil))
     }
 
-    @Test("Rules arrive at their routes in the order of their names")
+    @Test("ErrorRule: rules arrive at their routes in the order of their names")
     func compiled() throws {
         let set = try policySet(
             """
@@ -132,7 +132,7 @@ struct ErrorRuleTests {
         #expect(set.routes.routes[1].errors.last?.statuses == 400...599)
     }
 
-    @Test("Rules are part of the version")
+    @Test("ErrorRule: rules are part of the version")
     func version() throws {
         func version(_ errors: String) throws -> String {
             try policySet("{ routes: { a: { match: \"GET /\", public: true } }, errors: { \(errors) } }").version

@@ -7,7 +7,7 @@ struct PathTemplateTests {
         try policySet("{ scopes: { s: {} }, routes: { \(routes) } }").routes
     }
 
-    @Test("The path of the route that shows them is filled in")
+    @Test("PathTemplate: the path of the route that shows them is filled in")
     func filling() throws {
         let table = try routes(
             """
@@ -29,7 +29,7 @@ struct PathTemplateTests {
         #expect(table.path(showing: .job, family: .airweave, near: "") == nil)
     }
 
-    @Test("Of several patterns it is the one that begins as the request's path did, else the first")
+    @Test("PathTemplate: of several patterns it is the one that begins as the request's path did, else the first")
     func nearest() throws {
         let table = try routes(
             """
@@ -47,7 +47,7 @@ struct PathTemplateTests {
     }
 
     @Test(
-        "A text that would lead the request elsewhere fills no gap",
+        "PathTemplate: a text that would lead the request elsewhere fills no gap",
         arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
     func hostile(text: String) throws {
         let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", jobStatus: \"job\" }")
@@ -57,7 +57,8 @@ struct PathTemplateTests {
     }
 
     @Test(
-        "Of several routes it is the one that names the most, then the first by id, whatever cannot be filled in aside")
+        "PathTemplate: of several routes it is the one that names the most, then the first by id, whatever cannot be filled in aside"
+    )
     func choice() throws {
         let table = try routes(
             """
@@ -70,7 +71,7 @@ struct PathTemplateTests {
         #expect(table.path(showing: .jobs, family: .aitronos, near: "")?.path(organization: "o") == "/d/o")
     }
 
-    @Test("A route has the deadlines that it says, and shows what it says")
+    @Test("PathTemplate: a route has the deadlines that it says, and shows what it says")
     func fields() throws {
         let table = try routes(
             """

@@ -29,7 +29,7 @@ struct RouteTableTests {
     }
 
     @Test(
-        "The most exact pattern wins",
+        "RouteTable: the most exact pattern wins",
         arguments: [
             ("GET", "/", "root"), ("HEAD", "/", "root"), ("GET", "/v1/organizations/o/jobs", "list"),
             ("HEAD", "/v1/organizations/o/jobs", "list"), ("GET", "/v1/organizations/o/jobs/", "list"),
@@ -53,7 +53,7 @@ struct RouteTableTests {
         #expect(route.id == id)
     }
 
-    @Test("Captures are the raw segments")
+    @Test("RouteTable: captures are the raw segments")
     func captures() {
         let path = "/v1/organizations/org_1/connections/Conn-2/state"
         guard case .route(_, let captures) = table.match("GET", path) else {
@@ -68,7 +68,7 @@ struct RouteTableTests {
         #expect(other == RouteCaptures(organization: 18..<19, job: 25..<30))
     }
 
-    @Test("The match tells which of the service's paths it is")
+    @Test("RouteTable: the match tells which of the service's paths it is")
     func servicePath() throws {
         let text = """
             {
@@ -102,7 +102,7 @@ struct RouteTableTests {
     }
 
     @Test(
-        "A path that can be read in two ways is refused",
+        "RouteTable: a path that can be read in two ways is refused",
         arguments: [
             "/v1/organizations/o%31/jobs", "/v1/organizations/o/jobs/%2e%2e", "/v1/organizations/o/%6Aobs",
             "/v1/organizations//jobs", "/v1/organizations/o//jobs", "/v1/organizations/o/jobs//",
@@ -130,7 +130,7 @@ struct RouteTableTests {
     }
 
     @Test(
-        "A path without a route is not found",
+        "RouteTable: a path without a route is not found",
         arguments: [
             "", "*", "v1", "/v2", "/v1", "/v1/", "/v1/organizations", "/v1/organizations/o", "/v1/organizations/o/",
             "/V1/any/x/thing",
@@ -145,7 +145,7 @@ struct RouteTableTests {
     }
 
     @Test(
-        "A method that a path does not have is told apart, with those it has",
+        "RouteTable: a method that a path does not have is told apart, with those it has",
         arguments: [
             ("GET", "/sources/c/run", "POST, OPTIONS"), ("DELETE", "/", "GET, HEAD, OPTIONS"),
             ("TRACE", "/v1/organizations/o/x", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -167,7 +167,7 @@ struct RouteTableTests {
         #expect(allow == expected)
     }
 
-    @Test("OPTIONS lists the methods of a path")
+    @Test("RouteTable: OPTIONS lists the methods of a path")
     func options() {
         let expected = [
             ("/sources/c/run", "POST, OPTIONS"), ("/", "GET, HEAD, OPTIONS"),
@@ -188,7 +188,7 @@ struct RouteTableTests {
         }
     }
 
-    @Test("What is refused has the family of the routes nearest to it")
+    @Test("RouteTable: what is refused has the family of the routes nearest to it")
     func families() {
         guard case .notFound(.airweave) = table.match("GET", "/v1/sources/x/y"),
             case .notFound(.other) = table.match("GET", "/v1/x"),
@@ -201,7 +201,7 @@ struct RouteTableTests {
         }
     }
 
-    @Test("No single changed byte makes a path another operation of the same organization")
+    @Test("RouteTable: no single changed byte makes a path another operation of the same organization")
     func everyMutation() {
         let path = Array("/v1/organizations/org/jobs/job".utf8)
         for index in path.indices {

@@ -132,7 +132,7 @@ struct RouteTreeTests {
         }
     }
 
-    @Test("It finds what looking through all patterns finds", arguments: [0, 3, 5, 300])
+    @Test("RouteTree: it finds what looking through all patterns finds", arguments: [0, 3, 5, 300])
     func agrees(siblings: Int) throws {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<(siblings > 100 ? 3 : 60) {
@@ -152,7 +152,7 @@ struct RouteTreeTests {
     }
 
     @Test(
-        "Many siblings are each found, and refused in other case where a variable could take them",
+        "RouteTree: many siblings are each found, and refused in other case where a variable could take them",
         arguments: [false, true])
     func siblings(hasVariable: Bool) throws {
         var routes = (0..<1000).map { "r\($0): { match: \"GET /v1/{organization}/sibling\($0)\", scope: \"s\" }" }

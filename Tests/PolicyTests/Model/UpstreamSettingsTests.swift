@@ -11,7 +11,7 @@ struct UpstreamSettingsTests {
         ).settings
     }
 
-    @Test("Without a block there is none, and a URL is enough for one")
+    @Test("UpstreamSettings: without a block there is none, and a URL is enough for one")
     func defaults() throws {
         #expect(try settings("").upstream == nil)
         #expect(try settings("").trustedProxies == [])
@@ -19,7 +19,7 @@ struct UpstreamSettingsTests {
         #expect(found == UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "a", port: 80)]))
     }
 
-    @Test("Every field arrives")
+    @Test("UpstreamSettings: every field arrives")
     func whole() throws {
         let found = try settings(
             """
@@ -78,7 +78,7 @@ struct UpstreamSettingsTests {
             ])
     }
 
-    @Test("Words stand for what they say")
+    @Test("UpstreamSettings: words stand for what they say")
     func words() throws {
         let url = "url: \"http://a\""
         #expect(try settings("upstream: { \(url), host: \"client\" }").upstream?.host == .client)
@@ -90,7 +90,7 @@ struct UpstreamSettingsTests {
     }
 
     @Test(
-        "A finding never shows what may be a secret",
+        "UpstreamSettings: a finding never shows what may be a secret",
         arguments: [
             "url: \"http://gateway:SECRET@a\"", "url: [\"http://SECRET@a\", \"http://SECRET@a\"]",
             "url: \"SECRET@a\"", "url: \"ftp://SECRET@a\"",
@@ -108,7 +108,7 @@ struct UpstreamSettingsTests {
         for diagnostic in diagnostics { #expect(!"\(diagnostic)\(diagnostic.rendered)".contains("SECRET")) }
     }
 
-    @Test("The fields that the gateway writes cannot be set, in any case")
+    @Test("UpstreamSettings: the fields that the gateway writes cannot be set, in any case")
     func ownFields() {
         for name in [
             "Host", "CONTENT-LENGTH", "transfer-encoding", "Connection", "Te", "Via", "Forwarded", "x-forwarded-for",
@@ -126,7 +126,8 @@ struct UpstreamSettingsTests {
     }
 
     @Test(
-        "Other fields can be set, with underscores or not", arguments: ["x_api_key", "X-Host", "_host", "x_gatewayfoo"])
+        "UpstreamSettings: other fields can be set, with underscores or not",
+        arguments: ["x_api_key", "X-Host", "_host", "x_gatewayfoo"])
     func otherFields(name: String) {
         let block =
             "{ gateway: { upstream: { url: \"http://a\", ownCredential: { header: \"\(name)\", secretFile: \"f\" } } } }"

@@ -12,7 +12,7 @@ struct AddressRangeTests {
     private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]
     private static let mapped = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
 
-    @Test("A range is the address and the length of its prefix")
+    @Test("AddressRange: a range is the address and the length of its prefix")
     func reading() throws {
         #expect(
             try Self.ranges("\"10.0.0.0/8\", \"192.0.2.7\", \"::1\", \"2001:db8::/32\", \"0.0.0.0/0\"") == [
@@ -28,7 +28,7 @@ struct AddressRangeTests {
             ])
     }
 
-    @Test("Every prefix length splits the addresses where it should", arguments: 0...32)
+    @Test("AddressRange: every prefix length splits the addresses where it should", arguments: 0...32)
     func prefixes(bits: Int) {
         var bytes: [UInt8] = [0xFF, 0xFF, 0xFF, 0xFF]
         for bit in bits..<32 { bytes[bit / 8] &= ~(0x80 >> UInt8(bit % 8)) }
@@ -42,7 +42,7 @@ struct AddressRangeTests {
         }
     }
 
-    @Test("An IPv4 address is the same in the clothes of IPv6, and no other family is in a range")
+    @Test("AddressRange: an IPv4 address is the same in the clothes of IPv6, and no other family is in a range")
     func families() {
         let ten = AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8)
         #expect(ten.contains(Self.mapped + [10, 1, 2, 3]))
@@ -56,7 +56,7 @@ struct AddressRangeTests {
     }
 
     @Test(
-        "An address is read as RFC 4291 writes it",
+        "AddressRange: an address is read as RFC 4291 writes it",
         arguments: [
             ("0.0.0.0", [0, 0, 0, 0]), ("255.1.2.30", [255, 1, 2, 30]),
             ("::", [UInt8](repeating: 0, count: 16)), ("::1", loopback6), ("0:0:0:0:0:0:0:1", loopback6),
@@ -74,7 +74,7 @@ struct AddressRangeTests {
     }
 
     @Test(
-        "What only some readers take for an address is none",
+        "AddressRange: what only some readers take for an address is none",
         arguments: [
             "", "1", "127.1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.+4", "1.2.3.4 ", " 1.2.3.4",
             "1.2.3.",

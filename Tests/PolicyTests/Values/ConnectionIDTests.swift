@@ -4,7 +4,7 @@ import Testing
 @Suite("The key of a connection")
 struct ConnectionIDTests {
     @Test(
-        "An id keeps its spelling, except that a UUID has only one",
+        "ConnectionID: an id keeps its spelling, except that a UUID has only one",
         arguments: [
             ("conn_abc123", "conn_abc123"), ("ca_1", "ca_1"), ("A", "A"), ("Conn-ABC.~", "Conn-ABC.~"), ("...", "..."),
             (".a", ".a"),
@@ -22,7 +22,7 @@ struct ConnectionIDTests {
     }
 
     @Test(
-        "What cannot be an id has no key",
+        "ConnectionID: what cannot be an id has no key",
         arguments: [
             "", ".", "..", "a/b", "a b", "a%20b", "a\\b", "a;b", "a:b", "{550e8400-e29b-41d4-a716-446655440000}",
             "conn\u{e9}", "a\0", "a\n",
@@ -32,13 +32,13 @@ struct ConnectionIDTests {
         #expect(canonical(Array(raw.utf8)) == nil)
     }
 
-    @Test("An id has at most 128 bytes")
+    @Test("ConnectionID: an id has at most 128 bytes")
     func length() {
         #expect(canonical([UInt8](repeating: 0x61, count: 128)) != nil)
         #expect(canonical([UInt8](repeating: 0x61, count: 129)) == nil)
     }
 
-    @Test("A key is its own key, and exactly the unreserved bytes are allowed")
+    @Test("ConnectionID: a key is its own key, and exactly the unreserved bytes are allowed")
     func stable() {
         for byte in UInt8.min...UInt8.max {
             let isAllowed =

@@ -39,7 +39,9 @@ import Testing
         #expect(!room.admits(1))
     }
 
-    @Test("However many take all they can get, one by one, the next one has a place", arguments: [64, 1000, 20000])
+    @Test(
+        "ConnectionRoom: however many take all they can get, one by one, the next one has a place",
+        arguments: [64, 1000, 20000])
     func roomForTheNext(limit: Int) {
         let room = ConnectionRoom(limit: limit)
         for client in 1...2 as ClosedRange<UInt64> { while room.admits(client) {} }
@@ -47,7 +49,7 @@ import Testing
         #expect(room.open <= limit)
     }
 
-    @Test("Who has most goes first, there who is silent, then who is idle, and the longest first")
+    @Test("ConnectionRoom: who has most goes first, there who is silent, then who is idle, and the longest first")
     func order() {
         func rank(_ idleness: SocketReadiness.Idleness, of count: Int, since: UInt64 = 0) -> Evictable.Rank {
             Evictable.Rank(idleness, of: count, share: 10, since: since)
@@ -60,7 +62,7 @@ import Testing
         #expect(ranks.shuffled().sorted() == ranks)
     }
 
-    @Test("An IPv6 client is its network, and an IPv4 address is one in both spellings")
+    @Test("ConnectionRoom: an IPv6 client is its network, and an IPv4 address is one in both spellings")
     func clientsOfIPv6() {
         let network: UInt64 = 0x2001_0DB8_0000_0001
         #expect(clientNumber(network: network, host: 1) == clientNumber(network: network, host: .max))
@@ -70,7 +72,7 @@ import Testing
 
     private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    @Test("A newcomer gets the place of a silent connection of another loop")
+    @Test("ConnectionRoom: a newcomer gets the place of a silent connection of another loop")
     func placesOfOtherLoops() throws {
         let room = ConnectionRoom(limit: 4)
         let (full, empty) = (try TestServer(room: room), try TestServer(room: room))
@@ -95,7 +97,7 @@ import Testing
         #expect(room.open == 4)
     }
 
-    @Test("Where nobody can go, the newcomer does, and the place of the next one to leave is free")
+    @Test("ConnectionRoom: where nobody can go, the newcomer does, and the place of the next one to leave is free")
     func nobodyCanGo() throws {
         let room = ConnectionRoom(limit: 2)
         let (full, empty) = (try TestServer(room: room), try TestServer(room: room))
@@ -121,7 +123,7 @@ import Testing
         next.expect(response(200, "GET /"))
     }
 
-    @Test("Heads and unwanted bodies that are never finished make room", arguments: [true, false])
+    @Test("ConnectionRoom: heads and unwanted bodies that are never finished make room", arguments: [true, false])
     func unfinished(isHead: Bool) throws {
         let room = ConnectionRoom(limit: 2)
         let server = try TestServer(room: room) { server, connection in

@@ -14,7 +14,7 @@ struct EventLoopTests {
         try await loop.stop()
     }
 
-    @Test("A task runs on its loop's thread, and is there again after every wait")
+    @Test("EventLoop: a task runs on its loop's thread, and is there again after every wait")
     func thread() async throws {
         try await withLoop { loop in
             let isAlwaysThere = try await loop.run { loop in
@@ -31,7 +31,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A task that always has one more step at hand lets others have their turn")
+    @Test("EventLoop: a task that always has one more step at hand lets others have their turn")
     func turns() async throws {
         try await withLoop { loop in
             let turns = try await loop.run { loop in
@@ -53,7 +53,7 @@ struct EventLoopTests {
         let steps = Atomic<Int>(0)
     }
 
-    @Test("A few steps of each turn are free, whatever was done before")
+    @Test("EventLoop: a few steps of each turn are free, whatever was done before")
     func freeSteps() async throws {
         try await withLoop { loop in
             let isOver = try await loop.run { loop in
@@ -66,7 +66,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A long step uses up the free ones, and in a long round nobody has any")
+    @Test("EventLoop: a long step uses up the free ones, and in a long round nobody has any")
     func longSteps() async throws {
         try await withLoop { loop in
             let isOver = try await loop.run { loop in
@@ -89,7 +89,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("An owner of many tasks works no longer in a round than one of one task")
+    @Test("EventLoop: an owner of many tasks works no longer in a round than one of one task")
     func manyTasksOfOneOwner() async throws {
         try await withLoop { loop in
             let turns = try await loop.run { loop in
@@ -114,7 +114,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("An owner some of whose tasks wait has only its free steps for those that come from the sockets")
+    @Test("EventLoop: an owner some of whose tasks wait has only its free steps for those that come from the sockets")
     func waitingTasks() {
         let owner = ShareOwner(organization: 1, token: 1)
         var stretches = Stretches()
@@ -137,7 +137,7 @@ struct EventLoopTests {
         #expect(!isOverAfterFreeSteps(hasPolled: true))
     }
 
-    @Test("Who has waited is as free as anybody again, however long others wait")
+    @Test("EventLoop: who has waited is as free as anybody again, however long others wait")
     func pastWaits() {
         let (busy, quiet) = (ShareOwner(organization: 1, token: 1), ShareOwner(organization: 2, token: 2))
         var stretches = Stretches()
@@ -152,7 +152,7 @@ struct EventLoopTests {
         #expect(!isOver.quiet)
     }
 
-    @Test("Tasks from other threads wake a loop that waits for nothing")
+    @Test("EventLoop: tasks from other threads wake a loop that waits for nothing")
     func wakeUp() async throws {
         try await withLoop { loop in
             // Each one finds the loop asleep, or nearly: a lost wake-up would hang here.
@@ -163,7 +163,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("Tasks from many threads all run")
+    @Test("EventLoop: tasks from many threads all run")
     func manyThreads() async throws {
         try await withLoop { loop in
             let sum = try await withThrowingTaskGroup(of: Int.self) { group in
@@ -180,7 +180,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A deadline passes late, but never early", arguments: [0, 1, 30, 120])
+    @Test("EventLoop: a deadline passes late, but never early", arguments: [0, 1, 30, 120])
     func deadline(milliseconds: Int) async throws {
         try await withLoop { loop in
             let pair = try SocketPair()
@@ -197,7 +197,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A waiting task goes on when its socket becomes readable")
+    @Test("EventLoop: a waiting task goes on when its socket becomes readable")
     func readable() async throws {
         try await withLoop { loop in
             let pair = try SocketPair()
@@ -219,7 +219,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A socket whose peer has closed is readable and says so")
+    @Test("EventLoop: a socket whose peer has closed is readable and says so")
     func peerCloses() async throws {
         try await withLoop { loop in
             let pair = try SocketPair()
@@ -237,7 +237,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A drain interrupts the waits that may be interrupted, and no others")
+    @Test("EventLoop: a drain interrupts the waits that may be interrupted, and no others")
     func interrupt() async throws {
         try await withLoop { loop in
             let pair = try SocketPair()
@@ -257,7 +257,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("Deadlines that were overtaken by sooner ones leave nothing in the wheel")
+    @Test("EventLoop: deadlines that were overtaken by sooner ones leave nothing in the wheel")
     func overtakenDeadlines() async throws {
         try await withLoop { loop in
             let pair = try SocketPair()
@@ -285,7 +285,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("A chore is done once a period, first after one period")
+    @Test("EventLoop: a chore is done once a period, first after one period")
     func chores() async throws {
         let loop = try TestLoop()
         let times = Mutex<[Instant]>([])
@@ -300,7 +300,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("An event of a socket that was closed is not taken for its successor's")
+    @Test("EventLoop: an event of a socket that was closed is not taken for its successor's")
     func reusedDescriptor() async throws {
         try await withLoop { loop in
             let readiness = try await loop.run { loop in

@@ -12,7 +12,7 @@ struct ParkerTests {
         return result
     }
 
-    @Test("A wait that nobody ends is over at its deadline, and not before", arguments: [0, 1, 30, 120])
+    @Test("Parker: a wait that nobody ends is over at its deadline, and not before", arguments: [0, 1, 30, 120])
     func deadline(milliseconds: Int) async throws {
         let (isWoken, isEarly) = try await withLoop { loop in
             let deadline = Instant.now() + .milliseconds(milliseconds)
@@ -23,7 +23,7 @@ struct ParkerTests {
         #expect(!isEarly)
     }
 
-    @Test("Who waits goes on when it is woken, on its loop, again and again")
+    @Test("Parker: who waits goes on when it is woken, on its loop, again and again")
     func woken() async throws {
         let seen = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -40,7 +40,7 @@ struct ParkerTests {
         #expect(seen == Array(repeating: true, count: 200))
     }
 
-    @Test("A wake that comes too early ends the next wait, and only that")
+    @Test("Parker: a wake that comes too early ends the next wait, and only that")
     func early() async throws {
         let seen = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -52,7 +52,7 @@ struct ParkerTests {
         #expect(seen == [false, true, false, false])
     }
 
-    @Test("Deadline and wake in the same turn resume once, with what was first")
+    @Test("Parker: deadline and wake in the same turn resume once, with what was first")
     func sameTurn() async throws {
         let rounds = try await withLoop { loop in
             var rounds = 0
@@ -72,7 +72,7 @@ struct ParkerTests {
         #expect(rounds == 5)
     }
 
-    @Test("A place that is used often has one entry in the wheel, and none when its time has come")
+    @Test("Parker: a place that is used often has one entry in the wheel, and none when its time has come")
     func entries() async throws {
         let (during, after) = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -92,7 +92,7 @@ struct ParkerTests {
         #expect(after == 0)
     }
 
-    @Test("The loop lets a place go when its time has come, however the wait ended")
+    @Test("Parker: the loop lets a place go when its time has come, however the wait ended")
     func released() async throws {
         let isGone = try await withLoop { loop in
             weak var place: Parker?
@@ -110,7 +110,7 @@ struct ParkerTests {
         #expect(isGone)
     }
 
-    @Test("A deadline further away than the wheel reaches is kept")
+    @Test("Parker: a deadline further away than the wheel reaches is kept")
     func farDeadline() async throws {
         let isWoken = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -140,13 +140,13 @@ struct ParkerTests {
         }
     }
 
-    @Test("A wait for an upstream ends when the client goes")
+    @Test("Parker: a wait for an upstream ends when the client goes")
     func abandoned() async throws {
         let outcome = try await wait { client, _ in shutdownWriting(client.theirs) }
         #expect(outcome == (.abandoned, .deadlinePassed, false))
     }
 
-    @Test("It ends when the upstream answers or its time is up, as without a client")
+    @Test("Parker: it ends when the upstream answers or its time is up, as without a client")
     func notAbandoned() async throws {
         #expect(try await wait { _, upstream in upstream.sendByte() } == (.ready, .deadlinePassed, false))
         #expect(try await wait(seconds: 0) { _, _ in } == (.deadlinePassed, .deadlinePassed, false))
@@ -158,7 +158,7 @@ struct ParkerTests {
         #expect(outcome == (.ready, .deadlinePassed, false))
     }
 
-    @Test("When both happen in the same turn the wait ends once, and the other event is not lost")
+    @Test("Parker: when both happen in the same turn the wait ends once, and the other event is not lost")
     func both() async throws {
         for _ in 0..<20 {
             let outcome = try await wait { client, upstream in
@@ -169,7 +169,7 @@ struct ParkerTests {
         }
     }
 
-    @Test("A client's going ends no wait but the one that was for it, and there may be one after another")
+    @Test("Parker: a client's going ends no wait but the one that was for it, and there may be one after another")
     func independent() async throws {
         let (client, upstream) = (try SocketPair(), try SocketPair())
         let seen = try await withLoop { loop in
@@ -196,7 +196,7 @@ struct ParkerTests {
         #expect(seen == [.ready, .ready, .ready, .ready])
     }
 
-    @Test("A client that has gone already is not waited for, even if the upstream has answered")
+    @Test("Parker: a client that has gone already is not waited for, even if the upstream has answered")
     func goneAlready() async throws {
         let (client, upstream) = (try SocketPair(), try SocketPair())
         let seen = try await withLoop { loop in

@@ -21,7 +21,7 @@ struct TimerWheelTests {
     }
 
     @Test(
-        "A deadline passes late by at most a tick, and never early",
+        "TimerWheel: a deadline passes late by at most a tick, and never early",
         arguments: [0, 1, 7, 49_999_999, 50_000_000, 50_000_001, 123_456_789, 5_000_000_000])
     func precision(deadline: UInt64) throws {
         let start: UInt64 = 1_000_000_000_123
@@ -39,14 +39,14 @@ struct TimerWheelTests {
         #expect(wheel.count == 0)
     }
 
-    @Test("A deadline that has passed already comes round in the next tick")
+    @Test("TimerWheel: a deadline that has passed already comes round in the next tick")
     func pastDeadline() {
         var wheel = TimerWheel(now: Instant(nanoseconds: 100 * Self.tick))
         insert(1, 3, into: &wheel)
         #expect(due(&wheel, at: [100 * Self.tick, 101 * Self.tick]) == [[], [1]])
     }
 
-    @Test("Deadlines come round in their order, however far the clock jumps")
+    @Test("TimerWheel: deadlines come round in their order, however far the clock jumps")
     func order() {
         var wheel = TimerWheel(now: Instant(nanoseconds: 0))
         for slot in [5, 3, 9, 1, 7] { insert(slot, UInt64(slot) * Self.tick, into: &wheel) }
@@ -56,7 +56,7 @@ struct TimerWheelTests {
         #expect(wheel.nextTick() == nil)
     }
 
-    @Test("A deadline beyond the wheel comes round before it, to be inserted again")
+    @Test("TimerWheel: a deadline beyond the wheel comes round before it, to be inserted again")
     func beyondTheWheel() {
         var wheel = TimerWheel(now: Instant(nanoseconds: 0))
         insert(1, 1_000_000 * Self.tick, into: &wheel)
@@ -65,7 +65,7 @@ struct TimerWheelTests {
         #expect(due(&wheel, at: [4093 * Self.tick, 4094 * Self.tick]) == [[], [2]])
     }
 
-    @Test("The wheel wants to be looked at when the next tick begins, and only if anything waits")
+    @Test("TimerWheel: the wheel wants to be looked at when the next tick begins, and only if anything waits")
     func nextTick() {
         var wheel = TimerWheel(now: Instant(nanoseconds: 10 * Self.tick + 5))
         #expect(wheel.nextTick() == nil)
@@ -73,7 +73,7 @@ struct TimerWheelTests {
         #expect(wheel.nextTick() == Instant(nanoseconds: 11 * Self.tick))
     }
 
-    @Test("The clock standing still or going back is no harm")
+    @Test("TimerWheel: the clock standing still or going back is no harm")
     func clockGoesBack() {
         var wheel = TimerWheel(now: Instant(nanoseconds: 100 * Self.tick))
         insert(1, 101 * Self.tick, into: &wheel)

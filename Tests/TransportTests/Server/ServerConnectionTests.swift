@@ -15,7 +15,7 @@ struct ServerConnectionTests {
         "POST \(target) HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
     }
 
-    @Test("A connection carries one request after another")
+    @Test("ServerConnection: a connection carries one request after another")
     func keepAlive() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -29,7 +29,7 @@ struct ServerConnectionTests {
         #expect(!server.told.contains("over"))
     }
 
-    @Test("A body behind a head that ends at the buffer's end does not come a byte at a time")
+    @Test("ServerConnection: a body behind a head that ends at the buffer's end does not come a byte at a time")
     func headAtTheEnd() throws {
         let pieces = Mutex(0)
         let server = try TestServer { server, connection in
@@ -58,7 +58,7 @@ struct ServerConnectionTests {
         #expect(pieces.withLock { $0 } < 100)
     }
 
-    @Test("Requests that came together are answered in order and together")
+    @Test("ServerConnection: requests that came together are answered in order and together")
     func pipelining() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -68,7 +68,7 @@ struct ServerConnectionTests {
         #expect(client.receive() == .bytes(Array(expected.utf8)))
     }
 
-    @Test("Large responses to pipelined requests do not pile up")
+    @Test("ServerConnection: large responses to pipelined requests do not pile up")
     func pipelinedLargeResponses() throws {
         let text = String(repeating: "x", count: 12_000)
         let server = try TestServer { server, connection in
@@ -85,7 +85,7 @@ struct ServerConnectionTests {
         #expect(Set(server.told) == ["held 0"])
     }
 
-    @Test("Many requests with bodies, however they are cut, are answered in order", arguments: 1...8)
+    @Test("ServerConnection: many requests with bodies, however they are cut, are answered in order", arguments: 1...8)
     func manyRequests(seed: UInt64) throws {
         var random = SeededRandom(state: seed)
         var requests = ""
@@ -128,7 +128,7 @@ struct ServerConnectionTests {
         #expect(server.told.count { $0 == "request" } == 200)
     }
 
-    @Test("A response does not wait for the body of the request behind it")
+    @Test("ServerConnection: a response does not wait for the body of the request behind it")
     func responseBeforeNextBody() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -139,7 +139,7 @@ struct ServerConnectionTests {
         client.expect(response(200, "POST /2\nbody"))
     }
 
-    @Test("The pieces of a chunked body arrive as they are sent")
+    @Test("ServerConnection: the pieces of a chunked body arrive as they are sent")
     func chunkedPieces() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -154,7 +154,7 @@ struct ServerConnectionTests {
     }
 
     @Test(
-        "A large body passes through a small buffer",
+        "ServerConnection: a large body passes through a small buffer",
         arguments: ["Content-Length: 300000", "Transfer-Encoding: chunked"])
     func largeBody(framing: String) throws {
         let server = try TestServer()
@@ -172,7 +172,7 @@ struct ServerConnectionTests {
         let taken = Atomic(0)
     }
 
-    @Test("A body that is at hand in many pieces lets other tasks have their turns")
+    @Test("ServerConnection: a body that is at hand in many pieces lets other tasks have their turns")
     func turnsWithinABody() throws {
         let server = try TestServer { server, connection in
             guard await connection.nextRequest() == .request else { return }
@@ -208,7 +208,7 @@ struct ServerConnectionTests {
         #expect(server.told.contains("turns"))
     }
 
-    @Test("A client that asks is told to send its body, and one that has begun is not")
+    @Test("ServerConnection: a client that asks is told to send its body, and one that has begun is not")
     func expectContinue() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -224,7 +224,7 @@ struct ServerConnectionTests {
         client.expect(response(200, "GET /"))
     }
 
-    @Test("A final answer without reading the body comes at once, and is the last one")
+    @Test("ServerConnection: a final answer without reading the body comes at once, and is the last one")
     func answerBeforeBody() throws {
         let server = try TestServer { server, connection in
             #expect(await connection.nextRequest() == .request)
@@ -240,7 +240,7 @@ struct ServerConnectionTests {
     }
 
     @Test(
-        "A small body that nobody wants is read away, a large one ends the connection",
+        "ServerConnection: a small body that nobody wants is read away, a large one ends the connection",
         arguments: [(100, false), (65536, false), (65537, true)])
     func unwantedBody(length: Int, closes: Bool) throws {
         let server = try TestServer { _, connection in
@@ -268,7 +268,7 @@ struct ServerConnectionTests {
         }
     }
 
-    @Test("A request split over many packets is one request")
+    @Test("ServerConnection: a request split over many packets is one request")
     func byteByByte() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -277,7 +277,7 @@ struct ServerConnectionTests {
         client.expect(response(200, "POST /slow\nhello"))
     }
 
-    @Test("After the last request the connection ends", arguments: ["Connection: close\r\n", ""])
+    @Test("ServerConnection: after the last request the connection ends", arguments: ["Connection: close\r\n", ""])
     func lastRequest(field: String) throws {
         let server = try TestServer(.init(maximumRequestsPerConnection: field.isEmpty ? 1 : 100))
         defer { server.stop() }
@@ -287,7 +287,7 @@ struct ServerConnectionTests {
         client.expectEnd()
     }
 
-    @Test("What is no request is answered, and ends the connection without a reset")
+    @Test("ServerConnection: what is no request is answered, and ends the connection without a reset")
     func malformed() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -298,7 +298,7 @@ struct ServerConnectionTests {
         client.expectEnd()
     }
 
-    @Test("A client that has sent more than was read, and has closed its side, is not reset either")
+    @Test("ServerConnection: a client that has sent more than was read, and has closed its side, is not reset either")
     func malformedAndClosed() throws {
         let server = try TestServer { server, connection in
             #expect(await connection.nextRequest() == .request)
@@ -319,7 +319,7 @@ struct ServerConnectionTests {
         client.expectEnd()
     }
 
-    @Test("A chunked body that is none is answered, and ends the connection")
+    @Test("ServerConnection: a chunked body that is none is answered, and ends the connection")
     func malformedBody() throws {
         let server = try TestServer()
         defer { server.stop() }

@@ -15,7 +15,8 @@ struct ServerDeadlineTests {
         return .init(timeouts: timeouts)
     }
 
-    @Test("A head that does not end in time is answered 408, and a drip does not prolong it")
+    @Test(
+        "ServerConnection, deadlines: a head that does not end in time is answered 408, and a drip does not prolong it")
     func slowHead() throws {
         let server = try TestServer(settings { $0.head = .milliseconds(150) })
         defer { server.stop() }
@@ -38,7 +39,7 @@ struct ServerDeadlineTests {
         try server.wait(for: "over")
     }
 
-    @Test("A connection without requests ends silently after its idle time")
+    @Test("ServerConnection, deadlines: a connection without requests ends silently after its idle time")
     func idle() throws {
         let server = try TestServer(settings { $0.idle = .milliseconds(100) })
         defer { server.stop() }
@@ -50,7 +51,7 @@ struct ServerDeadlineTests {
         silent.expectEnd()
     }
 
-    @Test("A body that stops coming is given up")
+    @Test("ServerConnection, deadlines: a body that stops coming is given up")
     func slowBody() throws {
         let server = try TestServer(settings { $0.body = .milliseconds(100) })
         defer { server.stop() }
@@ -62,7 +63,7 @@ struct ServerDeadlineTests {
     }
 
     @Test(
-        "A client that closes within its request is not answered",
+        "ServerConnection, deadlines: a client that closes within its request is not answered",
         arguments: ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe", "GET / HTTP/1.1\r\nHo", ""])
     func closedEarly(text: String) throws {
         let server = try TestServer()
@@ -75,7 +76,7 @@ struct ServerDeadlineTests {
         #expect(!server.told.contains("request"))
     }
 
-    @Test("A client that has closed its side after its requests is answered all of them")
+    @Test("ServerConnection, deadlines: a client that has closed its side after its requests is answered all of them")
     func halfClose() throws {
         let server = try TestServer()
         defer { server.stop() }
@@ -86,7 +87,7 @@ struct ServerDeadlineTests {
         client.expectEnd()
     }
 
-    @Test("A large response reaches a client that takes it slowly")
+    @Test("ServerConnection, deadlines: a large response reaches a client that takes it slowly")
     func slowReader() throws {
         let large = String((0..<4_000_000).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
         let server = try TestServer { server, connection in
@@ -109,7 +110,7 @@ struct ServerDeadlineTests {
         try server.wait(for: "over")
     }
 
-    @Test("A client that takes nothing of a response is given up")
+    @Test("ServerConnection, deadlines: a client that takes nothing of a response is given up")
     func writeDeadline() throws {
         let server = try TestServer(settings { $0.write = .milliseconds(100) }) { server, connection in
             #expect(await connection.nextRequest() == .request)
@@ -123,7 +124,7 @@ struct ServerDeadlineTests {
         try server.wait(for: "over")
     }
 
-    @Test("A client that is gone is noticed while it is written to")
+    @Test("ServerConnection, deadlines: a client that is gone is noticed while it is written to")
     func goneWhileWriting() throws {
         let server = try TestServer { server, connection in
             #expect(await connection.nextRequest() == .request)
@@ -139,7 +140,7 @@ struct ServerDeadlineTests {
         try server.wait(for: "gone")
     }
 
-    @Test("A drain ends idle connections, and lets the others finish")
+    @Test("ServerConnection, deadlines: a drain ends idle connections, and lets the others finish")
     func drain() async throws {
         let server = try TestServer { server, connection in
             var next = await connection.nextRequest()
@@ -172,7 +173,9 @@ struct ServerDeadlineTests {
         busy.expectEnd()
     }
 
-    @Test("A request that is here when a drain begins gets its answer, which says that it is the last")
+    @Test(
+        "ServerConnection, deadlines: a request that is here when a drain begins gets its answer, which says that it is the last"
+    )
     func drainBeforePipelined() throws {
         let server = try TestServer { server, connection in
             #expect(await connection.nextRequest() == .request)
@@ -192,7 +195,7 @@ struct ServerDeadlineTests {
         client.expectEnd()
     }
 
-    @Test("An idle connection holds no buffer")
+    @Test("ServerConnection, deadlines: an idle connection holds no buffer")
     func idleBuffer() throws {
         let server = try TestServer { server, connection in
             let loop = connection.loop
@@ -210,7 +213,7 @@ struct ServerDeadlineTests {
         try server.wait(for: "gave back 1")
     }
 
-    @Test("A listener at its limit sheds what comes, and takes more when others have gone")
+    @Test("ServerConnection, deadlines: a listener at its limit sheds what comes, and takes more when others have gone")
     func shedding() throws {
         let server = try TestServer(.init(maximumConnections: 1))
         defer { server.stop() }

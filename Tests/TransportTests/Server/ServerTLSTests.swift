@@ -42,7 +42,7 @@ struct ServerTLSTests {
         ).text
     }
 
-    @Test("One connection carries several requests")
+    @Test("ServerConnection over TLS: one connection carries several requests")
     func keepAlive() throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
@@ -52,7 +52,9 @@ struct ServerTLSTests {
         #expect(output == "GET /1 connects 1\nGET /2 connects 0\nGET /3 connects 0\n")
     }
 
-    @Test("Large bodies pass in both directions", arguments: [[], ["-H", "Transfer-Encoding: chunked"]])
+    @Test(
+        "ServerConnection over TLS: large bodies pass in both directions",
+        arguments: [[], ["-H", "Transfer-Encoding: chunked"]])
     func largeBodies(options: [String]) throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
@@ -65,7 +67,7 @@ struct ServerTLSTests {
         #expect(isEqual)
     }
 
-    @Test("Requests in one record are answered in order, and the connection ends in order")
+    @Test("ServerConnection over TLS: requests in one record are answered in order, and the connection ends in order")
     func pipelining() throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
@@ -83,7 +85,7 @@ struct ServerTLSTests {
         try server.wait(for: "over", count: 2)
     }
 
-    @Test("Somebody who speaks plain HTTP can be told so")
+    @Test("ServerConnection over TLS: somebody who speaks plain HTTP can be told so")
     func plainText() throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
@@ -94,7 +96,9 @@ struct ServerTLSTests {
         client.expectEnd()
     }
 
-    @Test("A handshake that does not end in time is given up", arguments: ["", "\u{16}\u{3}\u{1}\u{1}"])
+    @Test(
+        "ServerConnection over TLS: a handshake that does not end in time is given up",
+        arguments: ["", "\u{16}\u{3}\u{1}\u{1}"])
     func slowHandshake(text: String) throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate, settings { $0.handshake = .milliseconds(100) })
@@ -105,7 +109,7 @@ struct ServerTLSTests {
         client.expectEnd()
     }
 
-    @Test("A client that leaves within the handshake is no harm")
+    @Test("ServerConnection over TLS: a client that leaves within the handshake is no harm")
     func abandonedHandshake() throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)

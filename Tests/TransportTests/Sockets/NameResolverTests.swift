@@ -33,7 +33,9 @@ struct NameResolverTests {
     private let one = SocketAddress(host: "192.0.2.1", port: 0)
     private let two = SocketAddress(host: "2001:db8::2", port: 0)
 
-    @Test("Addresses are answered without a thread", arguments: ["127.0.0.1", "::1", "2001:db8::1", "255.255.255.255"])
+    @Test(
+        "NameResolver: addresses are answered without a thread",
+        arguments: ["127.0.0.1", "::1", "2001:db8::1", "255.255.255.255"])
     func numeric(host: String) async throws {
         try await withLoop { loop in
             let resolver = NameResolver { _ in .notFound }
@@ -45,7 +47,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("The system knows localhost")
+    @Test("NameResolver: the system knows localhost")
     func system() async throws {
         try await withLoop { loop in
             let resolver = NameResolver()
@@ -62,7 +64,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("What the name service says reaches the task, on its loop, with the port it asked for")
+    @Test("NameResolver: what the name service says reaches the task, on its loop, with the port it asked for")
     func outcomes() async throws {
         try await withLoop { loop in
             let cases: [(HostAddresses, HostAddresses)] = [
@@ -84,7 +86,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("Names that cannot be are not asked for")
+    @Test("NameResolver: names that cannot be are not asked for")
     func impossible() async throws {
         try await withLoop { loop in
             let resolver = NameResolver { _ in .temporaryFailure }
@@ -107,7 +109,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("Who waits gives up at the deadline; the lookup goes on, and later ones of that name share it")
+    @Test("NameResolver: who waits gives up at the deadline; the lookup goes on, and later ones of that name share it")
     func deadline() async throws {
         try await withLoop { loop in
             let service = Service()
@@ -125,7 +127,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("Tasks of several loops that want the same name ask once")
+    @Test("NameResolver: tasks of several loops that want the same name ask once")
     func shared() async throws {
         try await withLoop { first in
             try await withLoop { second in
@@ -149,7 +151,9 @@ struct NameResolverTests {
         }
     }
 
-    @Test("A name service that hangs gets few threads, and of the names that wait for one only so many are kept")
+    @Test(
+        "NameResolver: a name service that hangs gets few threads, and of the names that wait for one only so many are kept"
+    )
     func hanging() async throws {
         try await withLoop { loop in
             let service = Service()

@@ -31,7 +31,9 @@ struct ConnectingTests {
         }
     }
 
-    @Test("A listener is reached, without blocking, by a socket set up for requests", arguments: ["127.0.0.1", "::1"])
+    @Test(
+        "Socket: a listener is reached, without blocking, by a socket set up for requests",
+        arguments: ["127.0.0.1", "::1"])
     func connected(host: String) async throws {
         let listener = try Socket.listening(on: SocketAddress(host: host, port: 0), sharingPort: false)
         let address = SocketAddress(host: host, port: listener.localPort)
@@ -52,7 +54,7 @@ struct ConnectingTests {
         return value
     }
 
-    @Test("Where nobody listens the connection is refused", arguments: ["127.0.0.1", "::1"])
+    @Test("Socket: where nobody listens the connection is refused", arguments: ["127.0.0.1", "::1"])
     func refused(host: String) async throws {
         // A port that is taken but not listened on.
         let port = try Socket.listening(on: SocketAddress(host: host, port: 0), sharingPort: false).localPort
@@ -61,7 +63,7 @@ struct ConnectingTests {
         #expect(!error.isUnreachable && !error.isTimedOut && !error.isOutOfResources)
     }
 
-    @Test("What went wrong is told apart")
+    @Test("Socket: what went wrong is told apart")
     func kinds() {
         func kinds(_ number: Int32) -> [Bool] {
             let error = SystemError("connect", number: number)
@@ -74,13 +76,13 @@ struct ConnectingTests {
         #expect(kinds(ECONNRESET) == [false, false, false])
     }
 
-    @Test("A name is no address to connect to")
+    @Test("Socket: a name is no address to connect to")
     func name() async throws {
         let error = try await connect(SocketAddress(host: "localhost.", port: 1))
         #expect(error?.number == EAFNOSUPPORT)
     }
 
-    @Test("A plain stream knows that its socket is empty after a short read, until the poller tells otherwise")
+    @Test("Socket: a plain stream knows that its socket is empty after a short read, until the poller tells otherwise")
     func plainStream() async throws {
         let pair = try SocketPair()
         let seen = try await withLoop { [pair] loop in
@@ -115,7 +117,7 @@ struct ConnectingTests {
             ])
     }
 
-    @Test("A plain stream whose peer resets the connection says so")
+    @Test("Socket: a plain stream whose peer resets the connection says so")
     func reset() async throws {
         let listener = try Socket.listening(on: SocketAddress(host: "127.0.0.1", port: 0), sharingPort: false)
         let port = listener.localPort

@@ -12,7 +12,7 @@ struct AppendFileTests {
         try body(folder.path)
     }
 
-    @Test("What is appended is there, after what was there, and another name changes nothing")
+    @Test("AppendFile: what is appended is there, after what was there, and another name changes nothing")
     func append() throws {
         try withFolder { folder in
             let path = folder + "/a"
@@ -33,7 +33,7 @@ struct AppendFileTests {
         }
     }
 
-    @Test("What the system refuses is an error that names the call")
+    @Test("AppendFile: what the system refuses is an error that names the call")
     func errors() throws {
         try withFolder { folder in
             let full = try AppendFile(emptying: "/dev/full")

@@ -17,7 +17,7 @@ struct UpstreamConnectionTests {
 
     private static let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-    @Test("A head may come in any two pieces, behind interim ones as well")
+    @Test("UpstreamConnection: a head may come in any two pieces, behind interim ones as well")
     func everySplit() async throws {
         try await connected { rig, peer in
             let text = "HTTP/1.1 103 Hints\r\nLink: a\r\n\r\n" + Self.ok
@@ -39,7 +39,7 @@ struct UpstreamConnectionTests {
     }
 
     @Test(
-        "Every framing of a body is read to its end, and tells whether the connection goes on",
+        "UpstreamConnection: every framing of a body is read to its end, and tells whether the connection goes on",
         arguments: [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true),
@@ -66,7 +66,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("A body until the end of the connection ends in order only where that does")
+    @Test("UpstreamConnection: a body until the end of the connection ends in order only where that does")
     func untilClose() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -79,7 +79,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("What ends early is cut short, and what is malformed is told apart")
+    @Test("UpstreamConnection: what ends early is cut short, and what is malformed is told apart")
     func failures() async throws {
         let cases: [(String, ExchangeFailure)] = [
             ("", .closed), ("HTTP/1.1 200", .closed), ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", .truncated),
@@ -103,7 +103,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("Every step has a deadline, and what was waited for is closed")
+    @Test("UpstreamConnection: every step has a deadline, and what was waited for is closed")
     func deadlines() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -124,7 +124,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("A peer that takes a request slowly is waited for, as long as it takes something")
+    @Test("UpstreamConnection: a peer that takes a request slowly is waited for, as long as it takes something")
     func slowPeer() async throws {
         try await connected { rig, peer in
             let size = 16 << 20
@@ -141,7 +141,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("A body of any size is read through one buffer, which is never copied")
+    @Test("UpstreamConnection: a body of any size is read through one buffer, which is never copied")
     func oneBuffer() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -160,7 +160,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("Bytes behind a response that fills the buffer end the connection")
+    @Test("UpstreamConnection: bytes behind a response that fills the buffer end the connection")
     func surplusBehindBuffer() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -176,7 +176,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("A request that is refused half way hears why, and goes on after interim answers")
+    @Test("UpstreamConnection: a request that is refused half way hears why, and goes on after interim answers")
     func answeredEarly() async throws {
         try await connected { rig, peer in
             let size = 32 << 20
@@ -195,7 +195,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("An answer before a reset is heard by whoever still sends")
+    @Test("UpstreamConnection: an answer before a reset is heard by whoever still sends")
     func resetBehindAnswer() async throws {
         for _ in 0..<5 {
             try await connected { rig, peer in
@@ -209,7 +209,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("A client that closes ends what it waited for, and the connection with it")
+    @Test("UpstreamConnection: a client that closes ends what it waited for, and the connection with it")
     func abandoned() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -230,7 +230,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("Nobody there is told at once, and nobody who answers within the time")
+    @Test("UpstreamConnection: nobody there is told at once, and nobody who answers within the time")
     func connecting() async throws {
         // A port that nobody listens on any more.
         let port = try LoopbackListener().port
@@ -275,7 +275,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("A connection carries one exchange after the other")
+    @Test("ConnectionPool: a connection carries one exchange after the other")
     func reuse() async throws {
         try await pooled { rig, peer in
             for _ in 0..<20 {
@@ -286,7 +286,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("The one used last is taken first, and no more are kept than may be")
+    @Test("ConnectionPool: the one used last is taken first, and no more are kept than may be")
     func order() async throws {
         try await UpstreamRig.with(try UpstreamRig(idle: 2)) { rig in
             var peers: [Peer] = []
@@ -305,7 +305,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("What was unused for too long is not taken, and is closed")
+    @Test("ConnectionPool: what was unused for too long is not taken, and is closed")
     func expiry() async throws {
         try await pooled(idleTime: .seconds(4)) { rig, peer in
             try await rig.sweep(after: .milliseconds(3900))
@@ -320,7 +320,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("What the peer closed or sent meanwhile makes it useless", arguments: [true, false])
+    @Test("ConnectionPool: what the peer closed or sent meanwhile makes it useless", arguments: [true, false])
     func useless(isClosed: Bool) async throws {
         try await pooled { rig, peer in
             if isClosed { peer.finishSending() } else { try peer.send("HTTP/1.1 408 Timeout\r\n\r\n") }
@@ -332,7 +332,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("A request over a connection that died unnoticed may be sent again where that does no harm")
+    @Test("ConnectionPool: a request over a connection that died unnoticed may be sent again where that does no harm")
     func retry() async throws {
         for (method, expected) in [
             (HTTPMethod.get, UpstreamConnectionState.Retry.reusedAndNoResponseByte), (.post, .no),
@@ -353,7 +353,7 @@ struct ConnectionPoolTests {
         while try await !condition() { try #require(Instant.now() < deadline, "waited in vain") }
     }
 
-    @Test("Over TLS the tickets that come later make a connection neither useless nor answered")
+    @Test("ConnectionPool: over TLS the tickets that come later make a connection neither useless nor answered")
     func tickets() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context) { server, connection in
@@ -396,7 +396,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("A server whose name or authority is another is refused")
+    @Test("ConnectionPool: a server whose name or authority is another is refused")
     func untrusted() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context) { _, connection in _ = await connection.handshake() }
@@ -410,7 +410,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("Loops side by side have pools of their own")
+    @Test("ConnectionPool: loops side by side have pools of their own")
     func loops() async throws {
         let rigs = try (0..<4).map { _ in try UpstreamRig() }
         try await withThrowingTaskGroup { group in

@@ -17,7 +17,7 @@ package final class LeaseJournal: Sendable {
         var queue: JournalState
         var isClosed = false
         /// The operator knows that the disk does not take leases.
-        var isFailureTold = false
+        var isFailureReported = false
         var waiters: [Waiter] = []
         var sleeper: CheckedContinuation<Void, Never>?
     }
@@ -186,8 +186,8 @@ extension LeaseJournal {
         }
         let (waiters, isNews) = state.withLock { state in
             state.queue.ended(step, succeeded: failure == nil, fileBytes: fileBytes)
-            let isNews = state.isFailureTold != (failure != nil)
-            state.isFailureTold = failure != nil
+            let isNews = state.isFailureReported != (failure != nil)
+            state.isFailureReported = failure != nil
             return (state.takeWaiters(), isNews)
         }
         for (continuation, isDurable) in waiters { continuation.resume(returning: isDurable) }

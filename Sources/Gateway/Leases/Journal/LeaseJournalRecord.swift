@@ -64,9 +64,9 @@ extension LeaseChange {
                 json.name("path")
                 json.string(entry.origin.pathStart)
             }
-            if let answerTimeout = entry.origin.answerTimeout {
+            if let responseTimeout = entry.origin.responseTimeout {
                 json.name("patience")
-                json.integer(answerTimeout.wholeMilliseconds)
+                json.integer(responseTimeout.wholeMilliseconds)
             }
             if entry.origin.mayRestart {
                 json.name("restarts")
@@ -95,9 +95,9 @@ extension LeaseChange {
         else { return nil }
         // Whom to ask is then unknown, but not that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
-        let answerTimeout = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
+        let responseTimeout = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
         let origin = LeaseOrigin(
-            pathStart: json["path"]?.string ?? "", answerTimeout: answerTimeout,
+            pathStart: json["path"]?.string ?? "", responseTimeout: responseTimeout,
             mayRestart: json["restarts"]?.bool ?? false)
         self = .held(
             LeaseJournalRecord(

@@ -6,12 +6,12 @@ internal import Transport
 final class LocalForward {
     let upstream: any InProcessUpstream
     let normalizer: NormalizeStage
-    let answersReadsFromMemory: Bool
+    let respondsFromMemory: Bool
 
     init(upstream: any InProcessUpstream, normalizer: NormalizeStage) {
         self.upstream = upstream
         self.normalizer = normalizer
-        answersReadsFromMemory = upstream.answersReadsFromMemory
+        respondsFromMemory = upstream.respondsFromMemory
     }
 
     // Not inlined, like what seldom happens in `RemoteForward`: its frame would be part of those of proxied requests.
@@ -23,16 +23,18 @@ final class LocalForward {
         guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .forward) }
         let request = upstreamRequest(stream.request, bytes, grant, &exchange)
         lease?.forwarded(at: stream.now)
-        let answer: UpstreamResponse
-        if let atOnce = upstream.tryAnswer(request) {
-            answer = atOnce
+        let upstreamResponse: UpstreamResponse
+        if let atOnce = upstream.tryRespond(to: request) {
+            upstreamResponse = atOnce
         } else {
             // Responses to earlier requests of a pipeline must not wait for this one.
             guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
-            do throws(UpstreamFailure) { answer = try await upstream.answer(request) } catch { throw Failure(error) }
+            do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
+                throw Failure(error)
+            }
         }
         exchange.mark(.forward)
-        return normalizer.normalize(answer, settling: lease, &exchange, now: stream.now)
+        return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: stream.now)
     }
 
     /// The same for a read that the service answers from memory.
@@ -40,9 +42,11 @@ final class LocalForward {
         throws(Failure) -> Response
     {
         let request = upstreamRequest(stream.request, [], grant, &exchange)
-        guard let answer = upstream.tryAnswer(request) else { throw Failure(.internalError, at: .forward) }
+        guard let upstreamResponse = upstream.tryRespond(to: request) else {
+            throw Failure(.internalError, at: .forward)
+        }
         exchange.mark(.forward)
-        return normalizer.normalize(answer, settling: nil, &exchange, now: stream.now)
+        return normalizer.normalize(upstreamResponse, settling: nil, &exchange, now: stream.now)
     }
 
     private func upstreamRequest(

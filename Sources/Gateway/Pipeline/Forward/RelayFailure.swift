@@ -34,7 +34,7 @@ extension Endpoint.Outcome {
     init(_ failure: ExchangeFailure, for organization: UInt64) {
         self = .unknown
         if case .upstream(let failure) = Failure(failure).kind {
-            self = .unanswered(failure, organization: organization)
+            self = .silent(failure, organization: organization)
         }
     }
 }
@@ -47,7 +47,7 @@ extension Failure {
             case .abandoned: .clientGone
             case .closed: .upstream(.closed)
             case .alert: .upstream(.tlsAlert)
-            case .deadlinePassed: .upstream(.answerTimeout)
+            case .deadlinePassed: .upstream(.responseTimeout)
             case .tooManyInterim: .upstream(.tooManyInterim)
             case .head(let error): .upstream(UpstreamFailure(error))
             case .framing: .upstream(.invalidBody)

@@ -46,7 +46,7 @@ extension RemoteForward {
         if try await flush(for: grant, over: upstream, watch, &stream) { return true }
         while !upstream.hasSentRequest {
             let asked = loop.now
-            guard asked < stream.answerEnd else { throw .upstream(.deadlinePassed) }
+            guard asked < stream.responseEnd else { throw .upstream(.deadlinePassed) }
             switch await stream.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
                 guard pace.received(range.count, after: loop.now - asked) else {
@@ -61,7 +61,7 @@ extension RemoteForward {
                 if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedFields.lineEnd }
                 upstream.requestFinished()
             case .answered:
-                if try await hasAnswer(upstream, watch, &stream) { return true }
+                if try await hasResponse(upstream, watch, &stream) { return true }
                 continue
             case .malformed(let error): throw .request(Failure(.framing(error), at: .forward))
             case .timedOut: throw .request(Failure(.bodyTimeout, at: .forward))
@@ -69,7 +69,7 @@ extension RemoteForward {
             }
             if try await flush(for: grant, over: upstream, watch, &stream) { return true }
             // A client that always has more must not keep its answer from being seen.
-            if upstream.watch.isReadable, try await hasAnswer(upstream, watch, &stream) { return true }
+            if upstream.watch.isReadable, try await hasResponse(upstream, watch, &stream) { return true }
         }
         return false
     }
@@ -80,7 +80,7 @@ extension RemoteForward {
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         while true {
-            let timeout = min(client.bodyProgress(of: grant.route), stream.answerEnd - loop.now)
+            let timeout = min(client.bodyProgress(of: grant.route), stream.responseEnd - loop.now)
             do throws(ExchangeFailure) {
                 guard try await upstream.flush(within: timeout, unlessClosing: watch) == .answered else {
                     return false
@@ -91,7 +91,7 @@ extension RemoteForward {
     }
 
     /// Whether the answer is here. An interim one before it goes to the client.
-    private func hasAnswer(
+    private func hasResponse(
         _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         while true {
@@ -116,7 +116,7 @@ extension RemoteForward {
     }
 
     /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
-    func awaitAnswer(
+    func awaitResponse(
         over upstream: UpstreamConnection, before deadline: Instant, _ watch: SocketReadiness?,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {

@@ -14,32 +14,33 @@ extension RemoteForward {
     /// Throws while nothing of the answer has left. An answer that ends early after that is cut, and noted for the log.
     func deliver(
         _ link: consuming CheckedOutConnection, for grant: Grant, _ lease: consuming Lease?,
-        _ askedAt: LeaseMoment?, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
+        _ revision: LeaseRevision?, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         let upstream = link.connection
         if upstream.status >= 400 {
-            var answer = await UpstreamErrorReader.read(
+            var upstreamResponse = await UpstreamErrorReader.read(
                 over: upstream, within: client.bodyProgress(of: grant.route), now: loop.now)
-            if let endpoint = exchange.endpoint { answer.map(endpoint.locations) }
+            if let endpoint = exchange.endpoint { upstreamResponse.map(endpoint.locations) }
             link.giveBack()
             let refused = UpstreamFailure.unauthenticated(
-                status: answer.status, credential: client.settings.credential)
+                status: upstreamResponse.status, credential: client.settings.credential)
             if let refused {
                 // Whoever is not let in has begun nothing.
                 lease?.release()
                 let error = UpstreamErrorResponse(
-                    status: answer.status, contentType: answer.contentType, body: answer.body)
+                    status: upstreamResponse.status, contentType: upstreamResponse.contentType,
+                    body: upstreamResponse.body)
                 exchange.upstreamText = error.words(UpstreamErrorParser(error.json, status: error.status))
                 throw Failure(refused)
             }
-            return normalizer.normalize(answer, settling: lease, &exchange, now: loop.now)
+            return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: loop.now)
         }
         let status = upstream.status
         let start = stream.bytesWritten
         stream.beginRelaying(upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
-        let isStored = askedAt != nil && upstream.isHeadStored
-        var copy = BodyTap(isWanted: isForJob || askedAt != nil, holdsBack: isForJob, coding: upstream.contentCoding)
+        let isStored = revision != nil && upstream.isHeadStored
+        var copy = BodyTap(isWanted: isForJob || revision != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, for: grant, &copy, &stream)
         } catch {
@@ -48,10 +49,10 @@ extension RemoteForward {
         link.giveBack()
         exchange.bytesOut = stream.bytesWritten - start
         if let lease {
-            exchange.startedJob = settle(lease, by: copy, status, stream.request, grant)
-        } else if let askedAt, !isStored, let organization = grant.organization {
+            exchange.startedJob = conclude(lease, by: copy, status, stream.request, grant)
+        } else if let revision, !isStored, let organization = grant.organization {
             jobs?.observed(
-                copy.plain.span, grant.route, organization: organization.id, askedAt: askedAt, now: clock.milliseconds)
+                copy.plain.span, grant.route, organization: organization.id, asOf: revision, now: clock.milliseconds)
         }
         if stream.hasUnreadBody, stream.canDiscardBody {
             exchange.permit = nil
@@ -61,7 +62,7 @@ extension RemoteForward {
     }
 
     /// Settles the lease of a request that succeeded. Returns the id of the job that the response names.
-    private func settle(
+    private func conclude(
         _ lease: consuming Lease, by copy: borrowing BodyTap, _ status: Int, _ request: borrowing Request,
         _ grant: Grant
     ) -> String? {
@@ -71,7 +72,7 @@ extension RemoteForward {
                 by: copy.plain.span, lease.key, kind: kind, family: grant.route.family,
                 near: request.pathStart(for: grant))
         }
-        lease.settle(status: status, started: job, now: clock.milliseconds)
+        lease.conclude(status: status, started: job, now: clock.milliseconds)
         return job?.id
     }
 
@@ -81,17 +82,17 @@ extension RemoteForward {
     ) async throws(RelayFailure) {
         do throws(ExchangeFailure) {
             while true {
-                guard loop.now < stream.answerEnd else { throw .deadlinePassed }
+                guard loop.now < stream.responseEnd else { throw .deadlinePassed }
                 switch try tryRelay(over: upstream, &copy, &stream) {
                 case .end: return
                 case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(
-                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.answerEnd))
+                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.responseEnd))
                 // The client gets what there is before more is waited for, and no more is read than it takes.
                 case .nothing:
                     guard await stream.flush() else { throw .abandoned }
                     try await upstream.awaitBytes(
-                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.answerEnd),
+                        before: min(loop.now + client.bodyProgress(of: grant.route), stream.responseEnd),
                         unlessClosing: stream.watch)
                 case .enough: guard await stream.flushFullRecords() else { throw .abandoned }
                 case .large(let range):
@@ -102,7 +103,7 @@ extension RemoteForward {
             }
         } catch {
             // Whoever was waited for, it is the total time that is over.
-            guard loop.now < stream.answerEnd else {
+            guard loop.now < stream.responseEnd else {
                 throw .request(Failure(.upstream(.totalTimeout), at: .forward))
             }
             throw .upstream(error)

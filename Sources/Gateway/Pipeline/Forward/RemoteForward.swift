@@ -56,8 +56,8 @@ final class RemoteForward {
         if exchange.permit == nil { exchange.permit = try await client.waitForPermit(&identity.share) }
         // Nothing has been sent yet, so a lease is no reason to go on for nobody.
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
-        let askedAt = jobs?.momentToObserve(grant.route)
-        stream.answerEnd = client.end(of: grant.route, from: Instant(nanoseconds: exchange.times.start))
+        let revision = jobs?.revisionToObserve(grant.route)
+        stream.responseEnd = client.end(of: grant.route, from: Instant(nanoseconds: exchange.times.start))
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? stream.watch : watch
@@ -80,16 +80,16 @@ final class RemoteForward {
             exchange.isForwarded = true
             do throws(RelayFailure) {
                 let sent = try beginSending(body, over: upstream)
-                let hasAnswer =
+                let hasResponse =
                     sent == .all
                     ? false
                     : try await goOnSending(
                         body, after: sent, for: grant, over: upstream, watch, &stream, &exchange)
-                if !hasAnswer {
+                if !hasResponse {
                     // All of it has left: the upstream has its time from here on.
                     lease?.forwarded(at: loop.now)
-                    let deadline = min(client.answerDeadline(of: grant.route), stream.answerEnd)
-                    try await awaitAnswer(over: upstream, before: deadline, watch, &stream)
+                    let deadline = min(client.responseDeadline(of: grant.route), stream.responseEnd)
+                    try await awaitResponse(over: upstream, before: deadline, watch, &stream)
                 }
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
@@ -99,7 +99,7 @@ final class RemoteForward {
                     exchange.isForwarded = false
                 }
                 // The total deadline has passed. The client may have used it up, so the endpoint is not blamed.
-                if failure == .deadlinePassed, loop.now >= stream.answerEnd {
+                if failure == .deadlinePassed, loop.now >= stream.responseEnd {
                     throw Failure(.upstream(.totalTimeout), at: .forward)
                 }
                 // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
@@ -116,7 +116,7 @@ final class RemoteForward {
             }
             exchange.mark(.forward)
             link.outcome = RelayedFields.outcome(of: upstream, for: exchange.organization?.key ?? 0)
-            return try await deliver(link, for: grant, lease, askedAt, &stream, &exchange)
+            return try await deliver(link, for: grant, lease, revision, &stream, &exchange)
         }
     }
 

@@ -11,48 +11,48 @@ enum UpstreamErrorReader {
         over upstream: UpstreamConnection, within timeout: Duration, now: Instant
     ) async -> UpstreamResponse {
         // Fields first: reading the body overwrites the head.
-        var answer = UpstreamResponse(status: upstream.status, contentType: "", body: [])
+        var upstreamResponse = UpstreamResponse(status: upstream.status, contentType: "", body: [])
         let coding = upstream.contentCoding
         var isEncoded = false
         upstream.withHead { head, bytes in
             for field in head.endToEndFields(of: bytes) {
-                answer.fields.append((name: bytes.text(field.nameRange), value: bytes.text(field.value)))
+                upstreamResponse.fields.append((name: bytes.text(field.nameRange), value: bytes.text(field.value)))
             }
-            if let type = head.contentType { answer.contentType = bytes.text(type) }
+            if let type = head.contentType { upstreamResponse.contentType = bytes.text(type) }
             if let encoding = head.contentEncoding { isEncoded = !bytes.spells("identity", in: encoding) }
         }
         // An error is not worth the patience that a large answer may need.
         let deadline = now + min(timeout, .seconds(10))
-        reading: while answer.body.count <= maxBytes {
+        reading: while upstreamResponse.body.count <= maxBytes {
             do throws(ExchangeFailure) {
                 switch try await upstream.nextBodyPiece(before: deadline) {
-                case .bytes(let range): upstream.copyBody(range, to: &answer.body)
+                case .bytes(let range): upstream.copyBody(range, to: &upstreamResponse.body)
                 case .end: break reading
                 }
             } catch {
-                answer.isCut = true
+                upstreamResponse.isCut = true
                 break reading
             }
         }
-        if answer.body.count > maxBytes {
-            answer.isCut = true
-            answer.body.removeLast(answer.body.count - maxBytes)
+        if upstreamResponse.body.count > maxBytes {
+            upstreamResponse.isCut = true
+            upstreamResponse.body.removeLast(upstreamResponse.body.count - maxBytes)
         }
-        if isEncoded { decode(coding, &answer) }
-        return answer
+        if isEncoded { decode(coding, &upstreamResponse) }
+        return upstreamResponse
     }
 
     /// How much of an error is looked at.
     private static let maxBytes = 65_536
 
-    private static func decode(_ coding: ContentCoding?, _ answer: inout UpstreamResponse) {
-        guard let coding, !answer.isCut,
-            let plain = Inflate.decode(answer.body.span, coding: coding, limit: maxBytes)
+    private static func decode(_ coding: ContentCoding?, _ upstreamResponse: inout UpstreamResponse) {
+        guard let coding, !upstreamResponse.isCut,
+            let plain = Inflate.decode(upstreamResponse.body.span, coding: coding, limit: maxBytes)
         else {
-            answer.body = []
-            answer.isCut = true
+            upstreamResponse.body = []
+            upstreamResponse.isCut = true
             return
         }
-        answer.body = plain
+        upstreamResponse.body = plain
     }
 }

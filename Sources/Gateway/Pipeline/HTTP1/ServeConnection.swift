@@ -16,7 +16,7 @@ extension Pipeline {
         var cache = ConnectionCache()
         while true {
             switch await connection.nextRequest() {
-            case .request: if !tryAnswer(&connection, &cache) { await answer(&connection, &cache) }
+            case .request: if !tryHandle(&connection, &cache) { await handle(&connection, &cache) }
             case .malformed(let error): await refuse(&connection, Failure(.head(error), at: .head))
             case .timedOut: await refuse(&connection, Failure(.headTimeout, at: .head))
             case .closed: return

@@ -35,7 +35,7 @@ final class LeaseStage {
         var origin = LeaseOrigin()
         if let client {
             origin = LeaseOrigin(
-                pathStart: request.pathStart(for: grant), answerTimeout: client.answerTimeout(for: grant.route),
+                pathStart: request.pathStart(for: grant), responseTimeout: client.responseTimeout(for: grant.route),
                 mayRestart: grant.captures.job != nil)
         }
         do throws(LeaseConflict) {

@@ -11,29 +11,33 @@ struct NormalizeStage {
     let clock: WallClock
 
     func normalize(
-        _ answer: UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange, now: Instant
+        _ upstreamResponse: UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange, now: Instant
     ) -> Response {
-        exchange.startedJob = answer.startedJob?.job.id
-        lease?.settle(
-            status: answer.status, started: answer.startedJob?.job,
-            isTurnedAway: answer.fields.contains { $0.name.spells("retry-after") }, now: clock.milliseconds)
+        exchange.startedJob = upstreamResponse.startedJob?.job.id
+        lease?.conclude(
+            status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
+            isTurnedAway: upstreamResponse.fields.contains { $0.name.spells("retry-after") }, now: clock.milliseconds)
         // A refusal by the upstream means that no work began. After a 5xx nobody knows.
-        if (400...499).contains(answer.status) || answer.status == 503 { limits.refundWork(&exchange, now: now) }
-        guard answer.status >= 400 else {
-            return Response(
-                status: answer.status, contentType: answer.contentType, fields: answer.fields, body: answer.body)
+        if (400...499).contains(upstreamResponse.status) || upstreamResponse.status == 503 {
+            limits.refundWork(&exchange, now: now)
         }
-        let response = response(toError: answer, &exchange)
+        guard upstreamResponse.status >= 400 else {
+            return Response(
+                status: upstreamResponse.status, contentType: upstreamResponse.contentType,
+                fields: upstreamResponse.fields, body: upstreamResponse.body)
+        }
+        let response = response(toError: upstreamResponse, &exchange)
         // Also where a rule finds that an error blamed the client for what was wrong behind the gateway.
-        if answer.status >= 500 || response.status >= 500 { exchange.origin = .upstream }
+        if upstreamResponse.status >= 500 || response.status >= 500 { exchange.origin = .upstream }
         return response
     }
 
     /// The upstream's error in the documented envelope, with the fields it brought for the client.
-    private func response(toError answer: UpstreamResponse, _ exchange: inout Exchange) -> Response {
+    private func response(toError upstreamResponse: UpstreamResponse, _ exchange: inout Exchange) -> Response {
         let error = UpstreamErrorResponse(
-            status: answer.status, contentType: answer.contentType, body: answer.body, isCut: answer.isCut,
-            fields: answer.fields)
+            status: upstreamResponse.status, contentType: upstreamResponse.contentType, body: upstreamResponse.body,
+            isCut: upstreamResponse.isCut,
+            fields: upstreamResponse.fields)
         let normalized = NormalizedError(
             error, rules: exchange.route?.errors ?? [], showsUpstream: showsErrors, epochSeconds: clock.seconds)
         exchange.upstreamText = normalized.upstreamText

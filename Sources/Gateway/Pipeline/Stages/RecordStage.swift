@@ -126,7 +126,7 @@ extension AccessRecord {
     /// Which rule refused, and why.
     mutating func explain(_ rejection: Rejection) {
         switch rejection {
-        case .refusal(.organizationDenied(_, _, let asked), _): organizationAsked = asked
+        case .refusal(.organizationDenied(_, _, let asked), _): requestedOrganization = asked
         case .refusal(.insufficientScope(let route, let principal, _, _), _):
             missingScope = route.scopesMissing(in: principal.scopes)
         case .refusal: break

@@ -7,7 +7,7 @@ internal import Transport
 /// changes: how a body is framed is the stream's business.
 protocol ClientStream: RequestStream, ~Copyable {
     /// Nothing of the response is sent after this.
-    var answerEnd: Instant { get set }
+    var responseEnd: Instant { get set }
     /// Bytes that were written so far, sent or not.
     var bytesWritten: Int { get }
     /// Bytes that have left so far.

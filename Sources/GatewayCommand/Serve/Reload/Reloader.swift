@@ -84,7 +84,7 @@ actor Reloader {
             warnings = status.warnings
         }
         let waiting = start.changed(in: status.set.settings)
-        policies.note(needsRestart: waiting)
+        policies.record(needsRestart: waiting)
         for name in waiting { report("\"\(name)\" has changed: that takes effect with the next start") }
     }
 
@@ -93,13 +93,13 @@ actor Reloader {
         guard let settings = policies.current.settings.upstream, upstream != nil else { return }
         do throws(StartupError) {
             let new = try files.upstreams.load(settings)
-            guard new != upstream else { return policies.note(.upstream, .unchanged) }
+            guard new != upstream else { return policies.record(.upstream, .unchanged) }
             upstream = new
             await server.adopt(new)
-            policies.note(.upstream, .replaced)
+            policies.record(.upstream, .replaced)
             report("upstream reloaded (\(reason))")
         } catch {
-            policies.note(.upstream, .refused(error.line))
+            policies.record(.upstream, .refused(error.line))
             report("upstream not reloaded (\(reason)), the last good one stays in force: \(error.line)")
         }
     }
@@ -112,10 +112,10 @@ actor Reloader {
                     policies.current.settings.tls, keys: ticketKeys)
             else { return }
             server.adopt(context)
-            policies.note(.certificates, .replaced)
+            policies.record(.certificates, .replaced)
             report("certificates reloaded (\(reason))")
         } catch {
-            policies.note(.certificates, .refused(error.line))
+            policies.record(.certificates, .refused(error.line))
             report("certificates not reloaded (\(reason)), the last good ones stay in force: \(error.line)")
         }
     }
@@ -125,13 +125,13 @@ actor Reloader {
             let settings = policies.current.settings.tls
             guard let renewed = try files.certificates.renew(settings, keys: ticketKeys) else { return }
             server.adopt(renewed.context)
-            policies.note(.certificates, .replaced)
+            policies.record(.certificates, .replaced)
             report(
                 renewed.isNewAuthority
                     ? "the gateway's own certificate was renewed, of a new authority: give clients the new ca.pem"
                     : "the gateway's own certificate was renewed")
         } catch {
-            policies.note(.certificates, .refused(error.line))
+            policies.record(.certificates, .refused(error.line))
             report("the gateway's own certificate cannot be renewed: \(error.line)")
         }
     }

@@ -15,12 +15,13 @@ struct LeaseJournalRecordTests {
         return (text, read(text))
     }
 
-    @Test("Where its request went and how long it may be at work comes back")
+    @Test("LeaseJournalRecord: where its request went and how long it may be at work comes back")
     func origin() throws {
         for origin in [
-            LeaseOrigin(pathStart: "/v1/organizations/", answerTimeout: .seconds(75), mayRestart: true),
-            LeaseOrigin(pathStart: "", answerTimeout: .milliseconds(1)),
-            LeaseOrigin(pathStart: "/\u{e9}\"", answerTimeout: .zero), LeaseOrigin(pathStart: "/", answerTimeout: nil),
+            LeaseOrigin(pathStart: "/v1/organizations/", responseTimeout: .seconds(75), mayRestart: true),
+            LeaseOrigin(pathStart: "", responseTimeout: .milliseconds(1)),
+            LeaseOrigin(pathStart: "/\u{e9}\"", responseTimeout: .zero),
+            LeaseOrigin(pathStart: "/", responseTimeout: nil),
         ] {
             let entry = LeaseJournalRecord(
                 serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .airweave, since: 5,
@@ -29,16 +30,16 @@ struct LeaseJournalRecordTests {
         }
     }
 
-    @Test("A part of a millisecond is not lost: a lease that is held too long does no harm")
+    @Test("LeaseJournalRecord: a part of a millisecond is not lost: a lease that is held too long does no harm")
     func rounding() throws {
         let entry = LeaseJournalRecord(
             serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .other, since: 5,
             job: nil,
-            origin: LeaseOrigin(answerTimeout: .nanoseconds(1_000_001)))
-        #expect(written(entry).entry?.origin.answerTimeout == .milliseconds(2))
+            origin: LeaseOrigin(responseTimeout: .nanoseconds(1_000_001)))
+        #expect(written(entry).entry?.origin.responseTimeout == .milliseconds(2))
     }
 
-    @Test("What an older gateway wrote is read, without them")
+    @Test("LeaseJournalRecord: what an older gateway wrote is read, without them")
     func older() {
         let entry = read(
             #"{"lease":3,"organization":"o","connection":"c","kind":"sync","family":"airweave","since":9}"#)
@@ -46,12 +47,12 @@ struct LeaseJournalRecordTests {
     }
 
     @Test(
-        "A patience that cannot be meant is not known, none or a day",
+        "LeaseJournalRecord: a patience that cannot be meant is not known, none or a day",
         arguments: [("-1", 0), ("\"75s\"", nil), ("1e99", nil), ("9223372036854775807", 86400), ("1000", 1)])
-    func damaged(answerTimeout: String, seconds: Int?) {
+    func damaged(responseTimeout: String, seconds: Int?) {
         let entry = read(
-            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(answerTimeout)}"#
+            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","since":9,"path":7,"patience":\#(responseTimeout)}"#
         )
-        #expect(entry?.origin == LeaseOrigin(answerTimeout: seconds.map { .seconds($0) }))
+        #expect(entry?.origin == LeaseOrigin(responseTimeout: seconds.map { .seconds($0) }))
     }
 }

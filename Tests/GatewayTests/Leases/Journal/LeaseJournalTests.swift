@@ -51,7 +51,7 @@ private func remembered(_ disk: MemoryDisk) throws -> [String: String] {
 
 @Suite("Lease journal")
 struct LeaseJournalTests {
-    @Test("A lease is found again as it was, with its job or uncertain, and one that ended is not")
+    @Test("LeaseJournal: a lease is found again as it was, with its job or uncertain, and one that ended is not")
     func roundTrip() throws {
         let first = try Kept(MemoryDisk())
         try first.hold(1)
@@ -62,15 +62,16 @@ struct LeaseJournalTests {
         first.journal.step()
         let second = try Kept(first.disk.killed())
         #expect(second.table.usage() == LeaseTable.Usage(held: 1, uncertain: 1))
-        let watched = second.table.watched().sorted { $0.key.connection < $1.key.connection }
-        #expect(watched[0].job == first.job(1) && watched[0].family == .aitronos && watched[0].since == 5)
-        #expect(watched[1].key == first.key(3) && watched[1].job == nil && watched[1].isAccepted)
+        let polledLeases = second.table.polledLeases().sorted { $0.key.connection < $1.key.connection }
+        #expect(
+            polledLeases[0].job == first.job(1) && polledLeases[0].family == .aitronos && polledLeases[0].since == 5)
+        #expect(polledLeases[1].key == first.key(3) && polledLeases[1].job == nil && polledLeases[1].isAccepted)
         // And again from the file that the second process wrote.
         #expect(try Kept(second.disk.killed()).table.usage() == LeaseTable.Usage(held: 1, uncertain: 1))
         lease.release()
     }
 
-    @Test("A lease that lasts for a request only is not kept, nor does it wait for the disk")
+    @Test("LeaseJournal: a lease that lasts for a request only is not kept, nor does it wait for the disk")
     func requestLease() async throws {
         let kept = try Kept(MemoryDisk())
         kept.disk.fails { _ in true }
@@ -82,7 +83,7 @@ struct LeaseJournalTests {
         lease.release()
     }
 
-    @Test("A kind that the policy does not name any more excludes everything")
+    @Test("LeaseJournal: a kind that the policy does not name any more excludes everything")
     func kindGone() throws {
         let first = try Kept(MemoryDisk())
         try first.hold(1)
@@ -96,7 +97,7 @@ struct LeaseJournalTests {
         #expect(table.conflict(first.key(1), kind: renamed, matrix: other, now: 9)?.job == first.job(1))
     }
 
-    @Test("A tail cut off at any byte costs only the record it is in")
+    @Test("LeaseJournal: a tail cut off at any byte costs only the record it is in")
     func tornTail() throws {
         let kept = try Kept(MemoryDisk())
         try kept.hold(1)
@@ -126,7 +127,9 @@ struct LeaseJournalTests {
         }
     }
 
-    @Test("A file that does not begin with a header of this version is refused, not taken for one without leases")
+    @Test(
+        "LeaseJournal: a file that does not begin with a header of this version is refused, not taken for one without leases"
+    )
     func foreignFile() throws {
         let kept = try Kept(MemoryDisk())
         try kept.hold(1)
@@ -148,7 +151,7 @@ struct LeaseJournalTests {
         }
     }
 
-    @Test("Any flipped bit costs the record it is in, and no other")
+    @Test("LeaseJournal: any flipped bit costs the record it is in, and no other")
     func flippedBits() throws {
         let kept = try Kept(MemoryDisk())
         for number in 1...2 { try kept.hold(number) }
@@ -167,7 +170,7 @@ struct LeaseJournalTests {
         }
     }
 
-    @Test("Garbage of any kind is no lease, and no crash")
+    @Test("LeaseJournal: garbage of any kind is no lease, and no crash")
     func garbage() throws {
         var random = SeededRandom(state: 7)
         for count in 0..<2000 {
@@ -181,7 +184,7 @@ struct LeaseJournalTests {
     }
 
     @Test(
-        "Whichever operation of the disk fails, a secured lease is remembered and an unsecured one does not go upstream"
+        "LeaseJournal: whichever operation of the disk fails, a secured lease is remembered and an unsecured one does not go upstream"
     )
     func faults() throws {
         for isLasting in [false, true] {
@@ -238,7 +241,7 @@ struct LeaseJournalTests {
         return true
     }
 
-    @Test("A crash before any operation of a compaction finds every lease")
+    @Test("LeaseJournal: a crash before any operation of a compaction finds every lease")
     func compaction() throws {
         let disk = MemoryDisk()
         let kept = try Kept(disk, minCompaction: 20_000)
@@ -274,10 +277,11 @@ struct LeaseJournalTests {
 
 @Suite("Lease journal's thread")
 struct LeaseJournalThreadTests {
-    @Test("Many requests are secured together, and found after a kill", .timeLimit(.minutes(1)))
+    @Test("LeaseJournal, thread: many requests are secured together, and found after a kill", .timeLimit(.minutes(1)))
     func groups() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, responseTimeout: .zero, now: 0) {
+            _ in
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<100 {
@@ -296,12 +300,12 @@ struct LeaseJournalThreadTests {
     }
 
     @Test(
-        "A full disk refuses triggers, tells the operator once, and is used again when it has room",
+        "LeaseJournal, thread: a full disk refuses triggers, tells the operator once, and is used again when it has room",
         .timeLimit(.minutes(1)))
     func fullDisk() async throws {
         let disk = MemoryDisk()
         let lines = Mutex<[String]>([])
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) {
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, responseTimeout: .zero, now: 0) {
             line in
             lines.withLock { $0.append(line) }
         }
@@ -328,10 +332,11 @@ struct LeaseJournalThreadTests {
         #expect(await trigger() == LeaseJournal.Unavailable())
     }
 
-    @Test("A request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
+    @Test("LeaseJournal, thread: a request does not wait for ever for a disk that hangs", .timeLimit(.minutes(1)))
     func hangingDisk() async throws {
         let disk = MemoryDisk()
-        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in
+        let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, responseTimeout: .zero, now: 0) {
+            _ in
         }
         let hangs = Atomic(true)
         let isWaiting = Atomic(false)
@@ -356,14 +361,14 @@ struct LeaseJournalThreadTests {
         journal.close()
     }
 
-    @Test("Leases survive in a real folder, whose files nobody else may read")
+    @Test("LeaseJournal, thread: leases survive in a real folder, whose files nobody else may read")
     func realFolder() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-tests-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let disk = JournalFolder(path: folder.path)
         for round in 0..<3 {
-            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) {
+            let (table, journal) = try LeaseTable.restored(from: disk, matrix: matrix, responseTimeout: .zero, now: 0) {
                 _ in
             }
             #expect(table.usage().uncertain == round)
@@ -376,14 +381,15 @@ struct LeaseJournalThreadTests {
         let file = folder.appending(path: LeaseJournal.fileName).path
         #expect(try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int == 0o600)
         let absent = JournalFolder(path: folder.path + "/absent")
-        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
+        let (_, journal) = try LeaseTable.restored(from: absent, matrix: matrix, responseTimeout: .zero, now: 0) { _ in
+        }
         #expect(!journal.isAvailable)
         journal.close()
         // A folder in place of the file: nobody knows which leases there are.
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
         #expect(throws: JournalError.self) {
-            try LeaseTable.restored(from: disk, matrix: matrix, answerTimeout: .zero, now: 0) { _ in }
+            try LeaseTable.restored(from: disk, matrix: matrix, responseTimeout: .zero, now: 0) { _ in }
         }
     }
 }

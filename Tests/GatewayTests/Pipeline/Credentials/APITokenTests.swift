@@ -13,7 +13,7 @@ struct APITokenTests {
 
     private func isWellFormed(_ text: [UInt8]) -> Bool { APIToken.isWellFormed(text.span) }
 
-    @Test("Tokens of any bytes have the one form", arguments: [0x00, 0x01, 0x7F, 0xFF] as [UInt8])
+    @Test("APIToken: tokens of any bytes have the one form", arguments: [0x00, 0x01, 0x7F, 0xFF] as [UInt8])
     func form(byte: UInt8) throws {
         let text = try token([UInt8](repeating: byte, count: 32))
         #expect(text.count == APIToken.count)
@@ -22,14 +22,14 @@ struct APITokenTests {
         #expect(isWellFormed(text))
     }
 
-    @Test("Only 32 bytes make a token")
+    @Test("APIToken: only 32 bytes make a token")
     func wrongCount() {
         #expect(create([]) == nil)
         #expect(create([UInt8](repeating: 1, count: 31)) == nil)
         #expect(create([UInt8](repeating: 1, count: 33)) == nil)
     }
 
-    @Test("Different bytes make different tokens")
+    @Test("APIToken: different bytes make different tokens")
     func distinct() throws {
         var random = FastRandom()
         var seen: Set<[UInt8]> = []
@@ -45,7 +45,7 @@ struct APITokenTests {
         #expect(seen.count == 2256)
     }
 
-    @Test("Every typing error is found: a changed, lost, doubled or swapped character")
+    @Test("APIToken: every typing error is found: a changed, lost, doubled or swapped character")
     func typos() throws {
         var random = FastRandom()
         let text = try token((0..<32).map { _ in UInt8.random(in: 0...255, using: &random) })
@@ -69,7 +69,7 @@ struct APITokenTests {
         }
     }
 
-    @Test("A token with a wrong checksum is mistyped; other texts were made elsewhere")
+    @Test("APIToken: a token with a wrong checksum is mistyped; other texts were made elsewhere")
     func mistyped() throws {
         func isMistyped(_ text: [UInt8]) -> Bool { APIToken.isMistyped(text.span) }
         let text = try token((0..<32).map { $0 })

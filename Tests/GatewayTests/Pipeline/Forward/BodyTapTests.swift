@@ -6,14 +6,14 @@ import Testing
 
 @Suite("The copy of an answer")
 struct BodyTapTests {
-    @Test("Nothing is kept that nobody wants")
+    @Test("BodyTap: nothing is kept that nobody wants")
     func unwanted() {
         var copy = BodyTap(isWanted: false, holdsBack: false)
         #expect(copy.takes(1) == false)
         #expect(copy.plain == [])
     }
 
-    @Test("What fits is kept to the last byte; one more, and nothing is held back for it any more")
+    @Test("BodyTap: what fits is kept to the last byte; one more, and nothing is held back for it any more")
     func limit() {
         var copy = BodyTap(isWanted: true, holdsBack: true)
         #expect(copy.takes(copy.limit) == true)
@@ -24,7 +24,7 @@ struct BodyTapTests {
         #expect(copy.plain == [])
     }
 
-    @Test("What cannot be decoded says nothing")
+    @Test("BodyTap: what cannot be decoded says nothing")
     func damaged() {
         let copy = BodyTap(isWanted: true, holdsBack: true, coding: .gzip)
         #expect(copy.plain == [])
@@ -37,13 +37,13 @@ struct TrustTests {
         try TestPipeline.compiledPolicies("gateway: { trustedProxies: [\(ranges)] },")
     }
 
-    @Test("Nobody, where the policy names nobody")
+    @Test("IdentityFields: nobody, where the policy names nobody")
     func nobody() throws {
         let policies = try policies("")
         for peer in ["127.0.0.1", "::1", "10.0.0.1", "", "x"] { #expect(!policies.trusts(peer)) }
     }
 
-    @Test("Those in a range, whichever family the socket shows them in")
+    @Test("IdentityFields: those in a range, whichever family the socket shows them in")
     func ranges() throws {
         let policies = try policies(#""10.0.0.0/9", "2001:db8::/32", "::1""#)
         for peer in ["10.0.0.1", "10.127.255.255", "::ffff:10.1.1.1", "2001:db8::9", "::1"] {

@@ -71,14 +71,14 @@ struct HTTP1HeadTests {
         #expect(fields["date"]?.hasSuffix(" GMT") == true)
     }
 
-    @Test("Every failure is a whole answer in each family", arguments: 0..<FailureTests.rows.count)
+    @Test("HTTP1Head: every failure is a whole answer in each family", arguments: 0..<FailureTests.rows.count)
     func failures(index: Int) throws {
         for family in [RouteFamily.aitronos, .airweave, .other] {
             try check(.failure(Failure(FailureTests.rows[index].0, at: .read)), family: family)
         }
     }
 
-    @Test("Every refusal is a whole answer in each family", arguments: 0..<FailureTests.refusalRows.count)
+    @Test("HTTP1Head: every refusal is a whole answer in each family", arguments: 0..<FailureTests.refusalRows.count)
     func refusals(index: Int) throws {
         let (refusal, field, _, _, _) = FailureTests.refusalRows[index]
         for family in [RouteFamily.aitronos, .airweave, .other] {
@@ -86,13 +86,13 @@ struct HTTP1HeadTests {
         }
     }
 
-    @Test("The layer at fault is named, unless it is the client", arguments: 0..<FailureTests.rows.count)
+    @Test("HTTP1Head: the layer at fault is named, unless it is the client", arguments: 0..<FailureTests.rows.count)
     func blame(index: Int) {
         let failure = Failure(FailureTests.rows[index].0, at: .read)
         #expect((ErrorResponse(.failure(failure)).proxyError == nil) == (failure.origin == .client))
     }
 
-    @Test("An upstream's own standing replaces ours")
+    @Test("HTTP1Head: an upstream's own standing replaces ours")
     func limits() throws {
         let rule = LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
         let policies = CompiledPolicies(
@@ -117,7 +117,7 @@ struct HTTP1HeadTests {
         }
     }
 
-    @Test("Plain text is answered in plain text")
+    @Test("HTTP1Head: plain text is answered in plain text")
     func plainText() throws {
         let (status, fields, body) = try parse(try TestPipeline.idleWorker().pipeline.responseToPlainText())
         #expect(status == 400)

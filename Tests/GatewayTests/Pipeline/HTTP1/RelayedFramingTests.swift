@@ -22,7 +22,7 @@ struct RelayedFramingTests {
         return head
     }
 
-    @Test("For every framing, method, status and version it is what the client can read")
+    @Test("RelayedHead: for every framing, method, status and version it is what the client can read")
     func all() throws {
         let fields = ["", "Content-Length: 0", "Content-Length: 7", "Transfer-Encoding: chunked"]
         for (method, name) in [(HTTPMethod.get, "GET"), (.head, "HEAD")] {
@@ -48,7 +48,9 @@ struct RelayedFramingTests {
         }
     }
 
-    @Test("An answer's limits win where it has any", arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
+    @Test(
+        "RelayedHead: an answer's limits win where it has any",
+        arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
     func limits(field: String, brings: Bool) throws {
         #expect((RelayedMarks(try answer(200, field, to: .get)).limits == .upstreams) == brings)
     }

@@ -45,7 +45,7 @@ struct AuthenticationTests {
     ]
 
     @Test(
-        "A valid bearer token wins, then a valid key; otherwise the words are those of the bearer token",
+        "DecideStage: a valid bearer token wins, then a valid key; otherwise the words are those of the bearer token",
         arguments: rows)
     func precedence(row: Row) throws {
         let pipeline = try TestPipeline()
@@ -64,7 +64,7 @@ struct AuthenticationTests {
         }
     }
 
-    @Test("On one connection each request is judged by its own token")
+    @Test("DecideStage: on one connection each request is judged by its own token")
     func cache() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -78,7 +78,7 @@ struct AuthenticationTests {
             pipeline.upstream.requests.map(\.organization) == ["org_a", "org_a", "org_b", "org_a", "org_b", "org_b"])
     }
 
-    @Test("Two Authorization lines are not chosen from")
+    @Test("DecideStage: two Authorization lines are not chosen from")
     func repeated() throws {
         let pipeline = try TestPipeline()
         let answer = try PlainClient(pipeline)

@@ -43,7 +43,7 @@ struct LimitStageTests {
         return nil
     }
 
-    @Test("A limit on calls refuses in the first step, and is never given back")
+    @Test("LimitStage: a limit on calls refuses in the first step, and is never given back")
     func calls() throws {
         let policies = try policies(##"all: { on: "*", per: "token", allow: "2/hour", charge: "calls" }"##)
         #expect(try run(Self.list, policies, isRefunded: true) == nil)
@@ -52,7 +52,7 @@ struct LimitStageTests {
         #expect(try run(Self.list, policies, at: 3600) == nil)
     }
 
-    @Test("A limit on work is given back where no work began")
+    @Test("LimitStage: a limit on work is given back where no work began")
     func work() throws {
         let policies = try policies(##"all: { on: "*", per: "token", allow: "1/hour" }"##)
         #expect(try run(Self.trigger, policies, isRefunded: true) == nil)
@@ -61,14 +61,14 @@ struct LimitStageTests {
         #expect(try run(Self.list, policies) == .charge)
     }
 
-    @Test("A request that a limit on work is bound to refuse is refused before its body is read")
+    @Test("LimitStage: a request that a limit on work is bound to refuse is refused before its body is read")
     func look() throws {
         let policies = try policies(##"all: { on: "*", per: "token", allow: "1/hour" }"##)
         #expect(try run(Self.trigger, policies) == nil)
         #expect(try run(Self.trigger, policies) == .check)
     }
 
-    @Test("A limit per connection is charged when the connection is known")
+    @Test("LimitStage: a limit per connection is charged when the connection is known")
     func connection() throws {
         let policies = try policies(##"all: { on: "*", per: "connection", allow: "1/hour" }"##)
         #expect(try run(Self.trigger, policies) == nil)

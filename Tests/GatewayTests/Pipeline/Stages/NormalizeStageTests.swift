@@ -7,7 +7,7 @@ import Testing
 struct NormalizingTests {
     private static let run = "/v1/source-connections/conn_1/run"
 
-    @Test("A success passes byte by byte, with its type and fields", arguments: [200, 201, 202, 206])
+    @Test("NormalizeStage: a success passes byte by byte, with its type and fields", arguments: [200, 201, 202, 206])
     func success(status: Int) throws {
         let pipeline = try TestPipeline()
         let body = Array("a,b\r\n\u{0}\u{1}".utf8) + [0xFF, 0xFE]
@@ -22,7 +22,7 @@ struct NormalizingTests {
         #expect(answer.fields("etag") == ["\"x\""])
     }
 
-    @Test("A body larger than a TLS record passes whole", arguments: [15_999, 16_000, 16_001, 300_000])
+    @Test("NormalizeStage: a body larger than a TLS record passes whole", arguments: [15_999, 16_000, 16_001, 300_000])
     func large(count: Int) throws {
         let pipeline = try TestPipeline()
         let text = "[" + String(repeating: " ", count: count - 2) + "]"
@@ -35,7 +35,7 @@ struct NormalizingTests {
         }
     }
 
-    @Test("A 204 has neither body nor length")
+    @Test("NormalizeStage: a 204 has neither body nor length")
     func noContent() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers(204, "")
@@ -64,7 +64,9 @@ struct NormalizingTests {
         ),
     ]
 
-    @Test("Every error becomes the envelope, in the Airweave family with detail", arguments: 0..<rows.count)
+    @Test(
+        "NormalizeStage: every error becomes the envelope, in the Airweave family with detail",
+        arguments: 0..<rows.count)
     func errors(index: Int) throws {
         let row = Self.rows[index]
         for (method, path, isAirweave) in [
@@ -87,7 +89,7 @@ struct NormalizingTests {
         }
     }
 
-    @Test("What an upstream says about coming back reaches the client once")
+    @Test("NormalizeStage: what an upstream says about coming back reaches the client once")
     func retryAfter() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers { _, _ in
@@ -98,7 +100,7 @@ struct NormalizingTests {
         #expect(answer.fields("retry-after") == ["17"])
     }
 
-    @Test("The fields that are still true reach the client once, and no proxy of the inside is named")
+    @Test("NormalizeStage: the fields that are still true reach the client once, and no proxy of the inside is named")
     func fields() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers { _, _ in
@@ -120,7 +122,7 @@ struct NormalizingTests {
         #expect(answer.fields("x-trace-id") == [answer.error?["trace_id"]?.string])
     }
 
-    @Test("The upstream's limits are told, and ours are not beside them")
+    @Test("NormalizeStage: the upstream's limits are told, and ours are not beside them")
     func limits() throws {
         let pipeline = try TestPipeline(
             policy: #"limits: { all: { on: "*", per: "token", allow: "1000/s" } },"#)
@@ -143,7 +145,7 @@ struct NormalizingTests {
         #expect(try client.call("GET", PlainClient.jobs).fields("x-ratelimit-limit") == ["1000"])
     }
 
-    @Test("Who failed is told, and not to whom")
+    @Test("NormalizeStage: who failed is told, and not to whom")
     func failures() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.fails(.connectionRefused)
@@ -154,7 +156,7 @@ struct NormalizingTests {
         #expect(try client.call("GET", "/nowhere").fields("proxy-status") == [], "the client's own mistake")
     }
 
-    @Test("The trace goes on to the upstream")
+    @Test("NormalizeStage: the trace goes on to the upstream")
     func trace() throws {
         let pipeline = try TestPipeline()
         let id = "4bf92f3577b34da6a3ce929d0e0e4736"

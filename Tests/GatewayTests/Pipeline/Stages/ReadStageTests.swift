@@ -57,7 +57,7 @@ struct BodyReadingTests {
         Row(#"{"connection_id":"\#(String(repeating: "x", count: 129))"}"#, "INVALID_IDENTIFIER", 400),
     ]
 
-    @Test("Both spellings are read, and what is in doubt is refused", arguments: rows)
+    @Test("ReadStage: both spellings are read, and what is in doubt is refused", arguments: rows)
     func connection(row: Row) throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -76,7 +76,7 @@ struct BodyReadingTests {
     }
 
     @Test(
-        "What is not said to be JSON in UTF-8, as it stands, is not read as that",
+        "ReadStage: what is not said to be JSON in UTF-8, as it stands, is not read as that",
         arguments: [
             (nil, true), ("application/json", true), ("APPLICATION/JSON;charset=UTF-8", true),
             ("application/vnd.api+json ; charset=\"utf-8\"", true),
@@ -107,7 +107,8 @@ struct BodyReadingTests {
     }
 
     @Test(
-        "A coded body is not read as it stands", arguments: [("gzip", 415), ("identity", 200), ("identity, gzip", 415)])
+        "ReadStage: a coded body is not read as it stands",
+        arguments: [("gzip", 415), ("identity", 200), ("identity, gzip", 415)])
     func contentCoding(coding: String, status: Int) throws {
         let pipeline = try TestPipeline()
         let fields = ["Authorization: Bearer token-a", "Content-Encoding: \(coding)"]
@@ -117,7 +118,7 @@ struct BodyReadingTests {
     }
 
     @Test(
-        "The query does not name the connection, in any spelling that some reader understands",
+        "ReadStage: the query does not name the connection, in any spelling that some reader understands",
         arguments: [
             ("connection_id=b", true), ("a=1&connectionId=b", true), ("a=1;connection_id=b", true),
             ("connection_id", true),
@@ -136,7 +137,7 @@ struct BodyReadingTests {
         #expect(FieldSpelling.isNamed(["connection_id", "connectionId"], inQuery: Array(query.utf8).span) == isNamed)
     }
 
-    @Test("Letters beyond ASCII that stand for one of it, or for nothing, are met")
+    @Test("ReadStage: letters beyond ASCII that stand for one of it, or for nothing, are met")
     func folding() {
         #expect(FieldSpelling.isAnother(of: ["task_id"], "ta\u{17F}k_id"))
         #expect(FieldSpelling.isAnother(of: ["task_id"], "tas\u{212A}_id"))
@@ -154,7 +155,7 @@ struct BodyReadingTests {
         }
     }
 
-    @Test("However long a name is, it is read to its end")
+    @Test("ReadStage: however long a name is, it is read to its end")
     func longNames() {
         let gap = String(repeating: "_", count: 100_000)
         #expect(FieldSpelling.isAnother(of: ["task_id"], "task\(gap)id"))
@@ -163,7 +164,7 @@ struct BodyReadingTests {
         #expect(!FieldSpelling.isAnother(of: ["\(gap)"], "\(gap)_"))
     }
 
-    @Test("A body that is no UTF-8 is refused where it goes wrong")
+    @Test("ReadStage: a body that is no UTF-8 is refused where it goes wrong")
     func invalidUTF8() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -173,7 +174,7 @@ struct BodyReadingTests {
         #expect(answer.error?["details"]?["offset"]?.integer == 18)
     }
 
-    @Test("Above the limit of an inspected body there is 413, also where no length was announced")
+    @Test("ReadStage: above the limit of an inspected body there is 413, also where no length was announced")
     func tooLarge() throws {
         let pipeline = try TestPipeline()
         let body = [UInt8](repeating: 0x20, count: (1 << 20) + 1)
@@ -191,7 +192,9 @@ struct BodyReadingTests {
         #expect(pipeline.upstream.requests.isEmpty)
     }
 
-    @Test("The connection of a job in the path is asked for, and a job that is not there is left to the upstream")
+    @Test(
+        "ReadStage: the connection of a job in the path is asked for, and a job that is not there is left to the upstream"
+    )
     func jobInPath() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -202,7 +205,7 @@ struct BodyReadingTests {
         for _ in 0..<2 { #expect(try client.call("POST", PlainClient.jobs + "/absent/retry").status == 404) }
     }
 
-    @Test("The target goes on as the client wrote it")
+    @Test("ReadStage: the target goes on as the client wrote it")
     func target() throws {
         let pipeline = try TestPipeline()
         let query = "?created_at_start=2024-01-01T00%3A00%3A00%2B02%3A00&order_by=createdAt%7CDESC&x=%zz&&y"

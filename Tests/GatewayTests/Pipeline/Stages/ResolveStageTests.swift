@@ -35,13 +35,13 @@ struct ResolveStageTests {
         } catch { return .failure(error) }
     }
 
-    @Test("The connection of a job in the path is that which the upstream tells")
+    @Test("ResolveStage: the connection of a job in the path is that which the upstream tells")
     func told() async throws {
         #expect(try await retry(at: Jobs(answer: .success("conn_1"))) == .success("conn_1"))
         #expect(try await retry(at: Jobs(answer: .success(nil))) == .failure(Failure(.noSuchJob, at: .read)))
     }
 
-    @Test("Where the upstream cannot be asked, nobody hears that there is no such job")
+    @Test("ResolveStage: where the upstream cannot be asked, nobody hears that there is no such job")
     func unavailable() async throws {
         let unavailable = Failure(.upstream(.noEndpoint), at: .forward)
         #expect(try await retry(at: Jobs(answer: .failure(.noEndpoint))) == .failure(unavailable))

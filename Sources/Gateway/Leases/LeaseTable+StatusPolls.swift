@@ -29,31 +29,31 @@ struct PolledLease: Equatable, Sendable {
 extension LeaseTable {
     /// The leases whose job runs or may run, in no order; not reservations, whose answer is on its way. Clears
     /// ``LeaseEntry/isAwaited``.
-    func watched() -> [PolledLease] {
-        var watched: [PolledLease] = []
+    func polledLeases() -> [PolledLease] {
+        var polledLeases: [PolledLease] = []
         for shard in shards {
             shard.records.withLock { records in
                 for (key, record) in records.leases {
-                    for (index, holder) in record.holders.enumerated() where holder.state != .reserved {
-                        watched.append(
+                    for (index, lease) in record.entries.enumerated() where lease.state != .reserved {
+                        polledLeases.append(
                             PolledLease(
-                                serial: holder.serial, key: key, kind: holder.kind.name, family: holder.family,
-                                state: holder.state, job: holder.job, since: holder.since,
-                                isAccepted: holder.isAccepted, origin: holder.origin, sentAt: holder.sentAt,
-                                isAwaited: holder.isAwaited, lifetime: holder.kind.lifetime))
-                        if holder.isAwaited { records.leases[key]?.holders[index].isAwaited = false }
+                                serial: lease.serial, key: key, kind: lease.kind.name, family: lease.family,
+                                state: lease.state, job: lease.job, since: lease.since,
+                                isAccepted: lease.isAccepted, origin: lease.origin, sentAt: lease.sentAt,
+                                isAwaited: lease.isAwaited, lifetime: lease.kind.lifetime))
+                        if lease.isAwaited { records.leases[key]?.entries[index].isAwaited = false }
                     }
                 }
             }
         }
-        return watched
+        return polledLeases
     }
 
     /// Frees an uncertain lease that lasts for its request only: the request cannot be at work any more.
     func endRequest(_ key: LeaseKey, _ serial: UInt64) {
         shard(of: key).records.withLock { records in
-            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
-                holder.kind.lifetime == .request
+            guard let lease = records.lease(of: key, serial: serial), lease.state == .uncertain,
+                lease.kind.lifetime == .request
             else { return }
             records.remove(key, serial: serial)
         }
@@ -64,7 +64,7 @@ extension LeaseTable {
         for shard in shards {
             let found = shard.records.withLock { records in
                 records.leases.first { key, record in
-                    key.organization == organization && record.holders.contains { $0.job?.id == jobID }
+                    key.organization == organization && record.entries.contains { $0.job?.id == jobID }
                 }?.key.connection
             }
             if let found { return found }
@@ -72,31 +72,31 @@ extension LeaseTable {
         return nil
     }
 
-    /// The upstream was asked, at `moment`, and showed a job. Ends or updates the lease that has the job; makes none. Of
+    /// The upstream was asked, at `revision`, and showed a job. Ends or updates the lease that has the job; makes none. Of
     /// `job` only the status and the start are taken over.
-    func jobShown(_ key: LeaseKey, _ job: LeaseJob, askedAt moment: LeaseMoment, now: Int64) {
+    func jobShown(_ key: LeaseKey, _ job: LeaseJob, asOf revision: LeaseRevision, now: Int64) {
         shard(of: key).records.withLock { records in
             // The same job may run again, for another lease: an answer from before says nothing about now.
             if job.hasEnded {
-                return records.endHolders(of: key, jobID: job.id, settledBefore: moment.serial, now: now)
+                return records.endLeases(of: key, jobID: job.id, revisedBefore: revision.serial, now: now)
             }
-            _ = records.updateHolders(of: key, jobID: job.id) { holder in
-                guard let known = holder.job, holder.settledAt < moment.serial else { return }
-                holder.job = LeaseJob(
+            _ = records.updateLeases(of: key, jobID: job.id) { lease in
+                guard let known = lease.job, lease.revision < revision.serial else { return }
+                lease.job = LeaseJob(
                     id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
                     location: known.location)
             }
         }
     }
 
-    /// The upstream did not know the job at `moment`, nor when it was asked before: the job is over.
-    func jobVanished(_ key: LeaseKey, _ serial: UInt64, askedAt moment: LeaseMoment, now: Int64) {
+    /// The upstream did not know the job at `revision`, nor when it was asked before: the job is over.
+    func jobVanished(_ key: LeaseKey, _ serial: UInt64, asOf revision: LeaseRevision, now: Int64) {
         shard(of: key).records.withLock { records in
-            guard let holder = records.holder(of: key, serial: serial),
-                holder.state == .held || holder.state == .draining,
-                holder.settledAt < moment.serial
+            guard let lease = records.lease(of: key, serial: serial),
+                lease.state == .held || lease.state == .draining,
+                lease.revision < revision.serial
             else { return }
-            records.end(key, holder, askedAt: moment.serial, now: now)
+            records.end(key, lease, asOf: revision.serial, now: now)
         }
     }
 
@@ -109,23 +109,23 @@ extension LeaseTable {
         case open
     }
 
-    /// The upstream was asked, at `moment`, for all jobs of the connection. If one runs, the uncertain lease is bound to it;
+    /// The upstream was asked, at `revision`, for all jobs of the connection. If one runs, the uncertain lease is bound to it;
     /// that the job is the lease's own is a guess, see ``LeaseEntry/isGuess``. If none runs and `mayFree`, the lease is
     /// freed.
     ///
     /// The lease stays as it is while several jobs run, while another lease surely has the one that runs, or while another
     /// lease of the connection does not know its job yet.
     func resolve(
-        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, askedAt moment: LeaseMoment, now: Int64
+        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, asOf revision: LeaseRevision, now: Int64
     ) -> Resolution {
-        let settledAt = nextSerial()
+        let bound = nextSerial()
         return shard(of: key).records.withLock { records in
-            guard let holder = records.holder(of: key, serial: serial), holder.state == .uncertain,
-                holder.kind.lifetime == .job, holder.settledAt < moment.serial
+            guard let lease = records.lease(of: key, serial: serial), lease.state == .uncertain,
+                lease.kind.lifetime == .job, lease.revision < revision.serial
             else { return .open }
             let running = jobs.filter { !$0.hasEnded }
             // A job that another lease only guesses to have may be this one's.
-            let candidates = running.filter { !records.hasSureHolder(of: key, jobID: $0.id) }
+            let candidates = running.filter { !records.hasSureLease(of: key, jobID: $0.id) }
             guard let job = candidates.first else {
                 // A job that another lease surely has may have been started again for this one.
                 guard running.isEmpty else { return .open }
@@ -133,10 +133,10 @@ extension LeaseTable {
                 records.remove(key, serial: serial)
                 return .freed
             }
-            let others = records.leases[key]?.holders.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
+            let others = records.leases[key]?.entries.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
             let isAlone = others.allSatisfy { $0.job != nil }
             guard candidates.count == 1, isAlone else { return .open }
-            records.bind(key, serial: serial, to: job, isGuess: true, settledAt: settledAt, now: now)
+            records.bind(key, serial: serial, to: job, isGuess: true, revision: bound, now: now)
             return .held
         }
     }

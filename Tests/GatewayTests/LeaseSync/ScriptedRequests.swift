@@ -5,15 +5,15 @@ import Transport
 @testable import Gateway
 
 /// An upstream that answers the gateway's questions as a test tells it, and remembers them.
-final class ScriptedQuestions: InternalRequesting {
-    struct Question: Equatable {
+final class ScriptedRequests: InternalRequesting {
+    struct PollID: Equatable {
         let target: String
         let organization: String
     }
 
     private struct State {
-        var answers: [String: InternalResponse] = [:]
-        var asked: [Question] = []
+        var statuses: [String: InternalResponse] = [:]
+        var asked: [PollID] = []
         var underWay = 0
         var maxUnderWay = 0
         var gate: Gate?
@@ -22,23 +22,23 @@ final class ScriptedQuestions: InternalRequesting {
     private let state = Mutex(State())
 
     /// What is said to whoever asks for `target`; everything else is answered with a failure.
-    func answers(_ target: String, _ status: Int = 200, _ body: String = "") {
-        state.withLock { $0.answers[target] = InternalResponse(status: status, body: Array(body.utf8)) }
+    func statuses(_ target: String, _ status: Int = 200, _ body: String = "") {
+        state.withLock { $0.statuses[target] = InternalResponse(status: status, body: Array(body.utf8)) }
     }
 
     /// Answers wait until `gate` is open.
     func wait(for gate: Gate) { state.withLock { $0.gate = gate } }
 
-    var asked: [Question] { state.withLock { $0.asked } }
+    var asked: [PollID] { state.withLock { $0.asked } }
 
     var targets: [String] { asked.map(\.target) }
 
     /// How many questions there were at the same time.
     var maxUnderWay: Int { state.withLock { $0.maxUnderWay } }
 
-    func ask(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
         let gate = state.withLock { state in
-            state.asked.append(Question(target: target, organization: organization))
+            state.asked.append(PollID(target: target, organization: organization))
             state.underWay += 1
             state.maxUnderWay = max(state.maxUnderWay, state.underWay)
             return state.gate
@@ -46,9 +46,9 @@ final class ScriptedQuestions: InternalRequesting {
         await gate?.pass()
         let answer = state.withLock { state in
             state.underWay -= 1
-            return state.answers[target]
+            return state.statuses[target]
         }
-        guard let answer else { throw .answerTimeout }
+        guard let answer else { throw .responseTimeout }
         return answer
     }
 
@@ -70,7 +70,7 @@ final class ScriptedQuestions: InternalRequesting {
 extension JobPollSchedule {
     /// The leases to ask about now, at most `room`.
     mutating func due(_ leases: [PolledLease], now: Instant, room: Int) -> [PolledLease] {
-        _ = note(leases, now: now)
+        _ = record(leases, now: now)
         var due: [PolledLease] = []
         while due.count < room {
             let leases = next(now: now)

@@ -15,9 +15,10 @@ extension LeaseTable {
     }
 
     /// What becomes of the uncertain lease when these jobs run now.
-    fileprivate func resolve(_ jobs: [LeaseJob], mayFree: Bool = true, at moment: LeaseMoment? = nil) -> Resolution {
-        guard let lease = watched().first(where: { $0.state == .uncertain }) else { return .open }
-        return resolve(key, lease.serial, jobs: jobs, mayFree: mayFree, askedAt: moment ?? self.moment(), now: 9)
+    fileprivate func resolve(_ jobs: [LeaseJob], mayFree: Bool = true, at revision: LeaseRevision? = nil) -> Resolution
+    {
+        guard let lease = polledLeases().first(where: { $0.state == .uncertain }) else { return .open }
+        return resolve(key, lease.serial, jobs: jobs, mayFree: mayFree, asOf: revision ?? self.revision(), now: 9)
     }
 }
 
@@ -29,7 +30,7 @@ private func job(_ id: String, _ status: String = "running") -> LeaseJob {
 struct LeaseAnswersTests {
     private let table = LeaseTable()
 
-    @Test("An uncertain lease is bound to the one job that runs, and freed where none does")
+    @Test("LeaseTableStatusPolls: an uncertain lease is bound to the one job that runs, and freed where none does")
     func resolve() throws {
         try table.lease().leaveUncertain()
         #expect(table.resolve([job("a", "failed")], mayFree: false) == .idle)
@@ -38,43 +39,45 @@ struct LeaseAnswersTests {
         #expect(table.connection(ofJob: "a", organization: "o") == "c")
         #expect(table.connection(ofJob: "a", organization: "p") == nil)
         #expect(table.resolve([]) == .open, "it is not uncertain any more")
-        table.jobShown(key, job("a", "SUCCEEDED"), askedAt: table.moment(), now: 9)
+        table.jobShown(key, job("a", "SUCCEEDED"), asOf: table.revision(), now: 9)
         #expect(table.resolve([job("a", "failed")]) == .freed)
         #expect(table.isEmpty)
     }
 
-    @Test("A job that was found in a list may be somebody else's: its end leaves the lease uncertain")
+    @Test(
+        "LeaseTableStatusPolls: a job that was found in a list may be somebody else's: its end leaves the lease uncertain"
+    )
     func guess() throws {
         try table.lease().leaveUncertain()
         #expect(table.resolve([job("a")], mayFree: false) == .held)
-        let before = table.moment()
-        table.jobShown(key, job("a", "failed"), askedAt: table.moment(), now: 9)
+        let before = table.revision()
+        table.jobShown(key, job("a", "failed"), asOf: table.revision(), now: 9)
         #expect(table.usage() == LeaseTable.Usage(uncertain: 1))
         #expect(table.resolve([job("b")], at: before) == .open, "the list is older than that")
         #expect(table.resolve([job("a", "failed")], mayFree: false) == .idle)
         #expect(table.resolve([job("b")]) == .held)
-        table.jobVanished(key, try #require(table.watched().first).serial, askedAt: table.moment(), now: 9)
+        table.jobVanished(key, try #require(table.polledLeases().first).serial, asOf: table.revision(), now: 9)
         #expect(table.usage() == LeaseTable.Usage(uncertain: 1))
         #expect(table.resolve([job("a", "failed")]) == .freed && table.isEmpty)
     }
 
-    @Test("A question from before a lease became what it is neither binds, frees nor ends it")
+    @Test("LeaseTableStatusPolls: a question from before a lease became what it is neither binds, frees nor ends it")
     func moments() throws {
-        var moment = table.moment()
+        var revision = table.revision()
         try table.lease().leaveUncertain()
-        #expect(table.resolve([job("a")], at: moment) == .open)
-        #expect(table.resolve([], at: moment) == .open)
-        moment = table.moment()
+        #expect(table.resolve([job("a")], at: revision) == .open)
+        #expect(table.resolve([], at: revision) == .open)
+        revision = table.revision()
         #expect(table.resolve([job("a")]) == .held)
-        let serial = try #require(table.watched().first).serial
-        table.jobVanished(key, serial, askedAt: moment, now: 0)
-        table.jobShown(key, job("a", "failed"), askedAt: moment, now: 9)
+        let serial = try #require(table.polledLeases().first).serial
+        table.jobVanished(key, serial, asOf: revision, now: 0)
+        table.jobShown(key, job("a", "failed"), asOf: revision, now: 9)
         #expect(table.usage().held == 1)
-        table.jobVanished(key, serial, askedAt: table.moment(), now: 0)
+        table.jobVanished(key, serial, asOf: table.revision(), now: 0)
         #expect(table.usage().uncertain == 1)
     }
 
-    @Test("While another lease waits for its job's name, a job that runs may be that one's")
+    @Test("LeaseTableStatusPolls: while another lease waits for its job's name, a job that runs may be that one's")
     func others() throws {
         try table.lease().leaveUncertain()
         let other = try table.lease(export)
@@ -85,7 +88,7 @@ struct LeaseAnswersTests {
         #expect(table.usage().held == 2)
     }
 
-    @Test("A request that has no job does not keep others from theirs")
+    @Test("LeaseTableStatusPolls: a request that has no job does not keep others from theirs")
     func requests() throws {
         let update = try table.lease(state)
         try table.lease().leaveUncertain()
@@ -94,31 +97,31 @@ struct LeaseAnswersTests {
         #expect(!table.isEmpty)
     }
 
-    @Test("Two leases on one job both end with it, and each only by a word from after it began")
+    @Test("LeaseTableStatusPolls: two leases on one job both end with it, and each only by a word from after it began")
     func sameJob() throws {
         try table.lease().bind(job("a"), now: 0)
-        let moment = table.moment()
+        let revision = table.revision()
         try table.lease(export).bind(job("a"), now: 0)
-        table.jobShown(key, job("a", "failed"), askedAt: moment, now: 9)
-        #expect(table.watched().map(\.kind) == ["export"])
+        table.jobShown(key, job("a", "failed"), asOf: revision, now: 9)
+        #expect(table.polledLeases().map(\.kind) == ["export"])
         try table.lease().bind(job("a"), now: 0)
-        table.jobShown(key, job("a", "failed"), askedAt: table.moment(), now: 9)
+        table.jobShown(key, job("a", "failed"), asOf: table.revision(), now: 9)
         #expect(table.isEmpty)
     }
 
-    @Test("Watched is what has a job or may have one, with whom to ask")
-    func watched() throws {
+    @Test("LeaseTableStatusPolls: watched is what has a job or may have one, with whom to ask")
+    func polledLeases() throws {
         let reserved = try table.lease()
-        #expect(table.watched() == [] && !table.isEmpty)
+        #expect(table.polledLeases() == [] && !table.isEmpty)
         reserved.leaveUncertain(isAccepted: true)
-        let lease = try #require(table.watched().first)
+        let lease = try #require(table.polledLeases().first)
         #expect(lease.family == .airweave && lease.state == .uncertain && lease.isAccepted && lease.kind == "sync")
     }
 
-    @Test("The status of an answer decides what becomes of the lease")
-    func settle() throws {
+    @Test("LeaseTableStatusPolls: the status of an answer decides what becomes of the lease")
+    func conclude() throws {
         for status in [400, 401, 404, 409, 423, 429] {
-            try table.lease().settle(status: status, started: nil, now: 0)
+            try table.lease().conclude(status: status, started: nil, now: 0)
             #expect(table.isEmpty)
         }
         for (status, isAccepted) in [
@@ -127,26 +130,26 @@ struct LeaseAnswersTests {
             (599, false), (200, true), (202, true), (204, true),
         ] {
             let table = LeaseTable()
-            try table.lease().settle(status: status, started: nil, now: 0)
-            #expect(table.watched().map(\.isAccepted) == [isAccepted])
+            try table.lease().conclude(status: status, started: nil, now: 0)
+            #expect(table.polledLeases().map(\.isAccepted) == [isAccepted])
         }
-        try table.lease().settle(status: 202, started: job("a", "failed"), now: 0)
-        #expect(table.watched().map(\.isAccepted) == [true], "accepted, and shown as it was before")
+        try table.lease().conclude(status: 202, started: job("a", "failed"), now: 0)
+        #expect(table.polledLeases().map(\.isAccepted) == [true], "accepted, and shown as it was before")
         _ = table.resolve([])
-        try table.lease().settle(status: 201, started: job("a", "failed"), now: 0)
+        try table.lease().conclude(status: 201, started: job("a", "failed"), now: 0)
         #expect(table.isEmpty)
-        try table.lease().settle(status: 201, started: job("a"), now: 0)
+        try table.lease().conclude(status: 201, started: job("a"), now: 0)
         #expect(table.usage().held == 1)
         for status in [200, 303, 404, 500, 501, 503] {
             let table = LeaseTable()
-            try table.lease(state).settle(status: status, started: nil, now: 0)
+            try table.lease(state).conclude(status: status, started: nil, now: 0)
             #expect(table.usage() == LeaseTable.Usage())
         }
         for status in [408, 460, 499, 502, 504] {
             let table = LeaseTable()
-            try table.lease(state).settle(status: status, started: nil, now: 0)
+            try table.lease(state).conclude(status: status, started: nil, now: 0)
             #expect(table.usage() == LeaseTable.Usage(uncertain: 1) && table.hasLingering)
-            let lease = try #require(table.watched().first)
+            let lease = try #require(table.polledLeases().first)
             table.endRequest(lease.key, lease.serial)
             #expect(table.usage() == LeaseTable.Usage() && !table.hasLingering)
         }

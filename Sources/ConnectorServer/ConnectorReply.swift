@@ -5,7 +5,7 @@ internal import HTTP
 internal import Transport
 
 /// What is answered, and whether the connection can go on after it.
-struct ConnectorAnswer {
+struct ConnectorReply {
     var response: ConnectorResponse
     var closesConnection = false
 
