@@ -17,7 +17,7 @@ func fuzzJob(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             job: nil, since: 1_764_288_000_000, isAccepted: false)
         var listing = JobListing(of: lease, until: nil)
         var pages = 1
-        while listing.received(list) == .ask {
+        while listing.received(list) == .request {
             pages += 1
             precondition(pages <= JobListing.maxPages, "a list is asked for without end")
         }

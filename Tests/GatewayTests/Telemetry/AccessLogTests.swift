@@ -137,7 +137,8 @@ struct AccessLogTests {
             ("203.0.113.5,", false, nil),
             ("for=\"x, for=1.2.3.4, for=\"[2001:db8::7]:4711\";proto=https, for=10.0.0.2", true, "2001:db8::7"),
             ("For=203.0.113.9;by=10.0.0.1", true, "203.0.113.9"), ("for=_hidden", true, nil),
-            ("proto=https", true, nil),
+            ("proto=https", true, nil), ("for=203.0.113.9;for=203.0.113.8", true, nil),
+            ("for=203.0.113.9;by=\"x", true, nil), ("\",for=203.0.113.9;by=\"x", true, nil),
         ] as [(String, Bool, String?)])
     func clients(list: String, isForwarded: Bool, expected: String?) {
         let found = ClientAddress.client(in: Array(list.utf8), isForwarded: isForwarded) { $0.hasPrefix("10.") }

@@ -26,38 +26,37 @@ enum ClientAddress {
         var rest = list[...]
         for _ in 0..<maxHops {
             guard !rest.isEmpty else { return nil }
-            let comma = lastComma(in: rest)
-            let member = comma.map { rest[($0 + 1)...] } ?? rest
+            guard let start = startOfLastMember(in: rest) else { return nil }
+            let member = rest[start...]
             let node = isForwarded ? nodeOfForwarded(member) : trimmed(member)
             guard let node, let address = address(of: node) else { return nil }
             if !isTrusted(address) { return address }
-            rest = comma.map { rest[..<$0] } ?? []
+            rest = rest[..<max(start - 1, rest.startIndex)]
         }
         return nil
     }
 
-    /// The last comma outside of quotes: looked for from the end, so that nothing further left can move it.
-    private static func lastComma(in list: ArraySlice<UInt8>) -> Int? {
+    /// Behind the last comma outside of quotes: looked for from the end, so that nothing further left can move it. `nil` where a
+    /// quote has no other one.
+    private static func startOfLastMember(in list: ArraySlice<UInt8>) -> Int? {
         var isQuoted = false
         for index in list.indices.reversed() {
             if list[index] == UInt8(ascii: "\"") { isQuoted.toggle() }
-            if list[index] == .comma, !isQuoted { return index }
+            if list[index] == .comma, !isQuoted { return index + 1 }
         }
-        return nil
+        return isQuoted ? nil : list.startIndex
     }
 
-    /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https` (RFC 7239, section 4).
+    /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https`, in which it occurs once (RFC 7239,
+    /// section 4).
     private static func nodeOfForwarded(_ member: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        for pair in member.split(separator: .semicolon) {
-            let pair = trimmed(pair)
-            guard pair.count > 4, pair.prefix(4).elementsEqual("for=".utf8, by: { $0 | 0x20 == $1 | 0x20 }) else {
-                continue
-            }
-            let value = pair.dropFirst(4)
-            guard value.first == UInt8(ascii: "\"") else { return value }
-            return value.count > 2 && value.last == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : nil
+        let nodes = member.split(separator: .semicolon).map(trimmed).filter {
+            $0.prefix(4).elementsEqual("for=".utf8, by: { $0 | 0x20 == $1 | 0x20 })
         }
-        return nil
+        guard nodes.count == 1 else { return nil }
+        let value = nodes[0].dropFirst(4)
+        guard value.first == UInt8(ascii: "\"") else { return value }
+        return value.count > 2 && value.last == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : nil
     }
 
     /// An address with or without a port, in its one spelling; `nil` for every other text.
