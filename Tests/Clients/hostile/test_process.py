@@ -155,7 +155,9 @@ def test_a_check_that_takes_long_can_be_interrupted(policies, endless, number):
     endless()
     process = subprocess.Popen(
         [binary(), "policy", "check", str(policies.folder)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=environment())
+        stderr=subprocess.DEVNULL, env=environment(),
+        # Who runs in the background of a shell, as these tests may, ignores SIGINT and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         wait_for(lambda: seconds_worked(process.pid) > 0.5, "the check to read")
         process.send_signal(number)
