@@ -17,6 +17,8 @@ package enum JournalFrame {
     package static let headSize = 12
     /// How many bytes of payload a frame may have.
     package static let limit = 64 << 20
+    /// Where the length ends in the head, and the checksum begins.
+    private static let lengthEnd = 8
     private static let magic: UInt32 = 0x4D52_4643
 
     /// Appends the frame of `payload` as it stands at `offset` of a file with `salt`.
@@ -63,10 +65,10 @@ package enum JournalFrame {
 
     /// What stands at `offset`, which is before the end of `file` and where no whole frame is.
     private static func rest(of file: [UInt8], from offset: Int, salt: UInt64) -> Beginning.Rest {
-        // A crash can leave the new length of the file without all of its bytes: then the rest is zeros, and so may be a part of
-        // the frame's own length.
-        if let length = declaredLength(in: file, at: offset), length > 0, offset + headSize + length < file.count,
-            file[(offset + headSize + length)...].contains(where: { $0 != 0 })
+        // A crash can leave the new length of the file without all of its bytes. Where the frame's own length is cut, its checksum and
+        // all that follows are zeros; else the length holds, and nothing is written behind the last frame.
+        if let length = declaredLength(in: file, at: offset), offset + headSize + length < file.count,
+            file[(offset + lengthEnd)...].contains(where: { $0 != 0 })
         {
             return .damaged
         }

@@ -59,4 +59,24 @@ struct JournalFolderTests {
         #expect(damaged.payloads == Array(whole.payloads.prefix(1)) && damaged.rest == .damaged)
         #expect(JournalFrame.beginning(of: file, salt: 4).payloads.isEmpty)
     }
+
+    @Test("JournalFolder: zeros after a crash are torn only where they can be of the last frame")
+    func zeros() {
+        var file = JournalHeader(salt: 3).encoded()
+        var starts: [Int] = []
+        for length in [5, 300, 300] {
+            starts.append(file.count)
+            JournalFrame.append(Array(repeating: 7, count: length), at: file.count, salt: 3, to: &file)
+        }
+        func rest(zerosFrom offset: Int) -> JournalFrame.Beginning.Rest {
+            let zeros = Array(file[..<offset]) + Array(repeating: 0, count: file.count - offset)
+            return JournalFrame.beginning(of: zeros, salt: 3).rest
+        }
+        // Anywhere in the last frame, its length included: what a crash leaves of it.
+        for offset in starts[2]..<file.count { #expect(rest(zerosFrom: offset) == .torn, "zeros from \(offset)") }
+        // From within the frame before it, whose head says that more followed: acknowledged bytes are gone.
+        for offset in (starts[1] + 9)..<starts[2] {
+            #expect(rest(zerosFrom: offset) == .damaged, "zeros from \(offset)")
+        }
+    }
 }
