@@ -1,4 +1,4 @@
-/// How long the last jobs of one connection took, to tell a refused caller when to come back.
+/// The durations of the last eight jobs of one connection, for the `Retry-After` of a refused caller.
 struct JobDurationHistory: Sendable {
     private var milliseconds = InlineArray<8, Int64>(repeating: 0)
     private var count = 0
@@ -10,8 +10,8 @@ struct JobDurationHistory: Sendable {
         count = min(count + 1, 8)
     }
 
-    /// The milliseconds a job of this age probably still needs: the shortest past duration, from the median up, that it has
-    /// not outlived; `nil` when there is none.
+    /// The milliseconds that a job of this age probably still needs: the shortest past duration that is at least the
+    /// median and longer than `age`, less `age`. `nil` when there is none.
     func remaining(age: Int64) -> Int64? {
         var sorted: [Int64] = []
         for index in 0..<count { sorted.append(milliseconds[index]) }

@@ -1,20 +1,20 @@
 internal import Policy
 package import Transport
 
-/// The right to be the one running job of a connection. Dropping it settles it, whichever way the request ends:
-/// free while nothing was sent to the upstream, uncertain after ``forwarded(at:)``.
+/// The right to be the one running job of a connection. Dropping the lease concludes it: the lease becomes free if
+/// nothing was sent to the upstream, and uncertain after ``forwarded(at:)``.
 ///
-/// A lease that lasts for the request only (`LeaseKind.holds == .request`) has no job to ask about: one that is uncertain is free
-/// once its request cannot be at work any more.
+/// A lease that lasts only for its request (`LeaseKind.Lifetime.request`) has no job to poll. When it is uncertain, it
+/// becomes free once its request cannot be at work any more.
 package struct Lease: ~Copyable, Sendable {
     private let inPlace = AddressPin()
     package let key: LeaseKey
     private let table: LeaseTable
     private let serial: UInt64
     private let lifetime: LeaseKind.Lifetime
-    /// The moment of ``forwarded(at:)``.
+    /// The time of ``forwarded(at:)``.
     private var sentAt: Instant?
-    /// Where the journal has the reservation.
+    /// The position of the reservation in the journal.
     let position: UInt64
     private var isConcluded = false
 
@@ -35,47 +35,48 @@ package struct Lease: ~Copyable, Sendable {
         }
     }
 
-    /// Suspends until the reservation would outlive a crash; at once where nothing is kept. Before anything goes upstream: a
-    /// job that a lost process started must not find its connection free.
+    /// Suspends until the reservation would survive a crash; returns at once without a journal. Call it before anything
+    /// is sent upstream: if the process crashes after the upstream started a job, the next process must find the
+    /// connection leased.
     package func secure() async throws(LeaseJournal.Unavailable) {
         guard lifetime == .job else { return }
         try await table.secure(position)
     }
 
-    /// Whether it lives as long as the job that the request starts.
+    /// Whether the lease lasts as long as the job that the request starts.
     package var isForJob: Bool { lifetime == .job }
 
-    /// From here on the upstream may have started the work.
+    /// From now on the upstream may have started the work.
     package mutating func forwarded(at now: Instant = .now()) { sentAt = now }
 
-    /// Nothing of the request has left after all.
+    /// Undoes ``forwarded(at:)``: nothing of the request was sent.
     package mutating func recalled() { sentAt = nil }
 
-    /// The upstream started `job`: the lease lives on in the table until the job ends.
+    /// The upstream started `job`. The lease stays in the table until the job ends.
     package consuming func bind(_ job: LeaseJob, now: Int64) {
         isConcluded = true
         table.bind(key, serial, job, now: now)
     }
 
-    /// The work did not start, or the request that held it is over.
+    /// The work did not start, or the request that held the lease is over.
     package consuming func release() {
         isConcluded = true
         table.conclude(key, serial, as: .free)
     }
 
-    /// Nobody knows whether the work started; with `isAccepted` it probably did, for the upstream said so without naming a job.
+    /// It is unknown whether the work started. `isAccepted`: the upstream accepted the work without naming a job.
     package consuming func leaveUncertain(isAccepted: Bool = false) {
         isConcluded = true
         table.conclude(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
     }
 
-    /// The upstream answered with `status`, and with the job it started where it named one. `isTurnedAway`: it says when to
-    /// come back (RFC 9110, section 15.6.4), and so that it is not at work.
+    /// The upstream responded with `status`, and perhaps named the job that it started. `isTurnedAway`: the response has
+    /// `Retry-After` (RFC 9110, section 15.6.4), so the upstream is not at work on the request.
     package consuming func conclude(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Int64) {
         switch status {
         case 200...299:
-            // Without the job's id the lease is uncertain until the upstream has been asked what runs. Work that was only
-            // accepted (RFC 9110, section 15.3.3) has not ended: a 202 that shows an ended job shows it as it was before.
+            // Without the job's id the lease is uncertain until a poll shows the running jobs. A 202 only accepts the
+            // work (RFC 9110, section 15.3.3): an ended job in it is the state before this request.
             if lifetime == .request {
                 release()
             } else if let job, status != 202 || !job.hasEnded {
@@ -83,13 +84,14 @@ package struct Lease: ~Copyable, Sendable {
             } else {
                 leaveUncertain(isAccepted: true)
             }
-        // With an error of its own a service has finished with a state update.
+        // A state update is over when the service itself responds with an error.
         case 500, 501, 503, 505:
             if lifetime == .request { return release() }
-            // As if it had been sent long ago: a list without a job then frees it at the first poll.
+            // An early `sentAt` lets the first poll that lists no job free the lease.
             if status == 503, isTurnedAway { sentAt = Instant(nanoseconds: 0) }
             leaveUncertain()
-        // The work may go on: timeouts come from proxies that stopped waiting, and redirects point to a later result.
+        // The work may continue: a proxy that stopped waiting sends a timeout status, and a redirect can point to a
+        // later result.
         case 300...399 where lifetime == .job: leaveUncertain()
         case 408, 460, 499, 500...599: leaveUncertain()
         default: release()

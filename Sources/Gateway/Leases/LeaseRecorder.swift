@@ -1,10 +1,9 @@
 internal import Policy
 internal import Synchronization
 
-/// Counts the leases that last for a job, and writes them to the journal if there is one. It is told when one begins, changes
-/// its job, or ends.
+/// Counts the leases that last for a job, and writes each beginning, change of job, and end to the journal if there is one.
 ///
-/// Called under the lock of the lease's shard, so that what the journal has of one lease is in order.
+/// Call its methods under the lock of the lease's shard, so that the journal has the changes of one lease in order.
 final class LeaseRecorder: Sendable {
     private let count = Atomic<Int>(0)
     private let lingering = Atomic<Int>(0)
@@ -14,22 +13,22 @@ final class LeaseRecorder: Sendable {
 
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
 
-    /// Whether there are leases that last for their request only, and whose lost request may still be at work.
+    /// Whether there are uncertain leases that last only for their request. Such a request may still be at work.
     var hasLingering: Bool { lingering.load(ordering: .relaxed) > 0 }
 
-    /// A lease became uncertain: if it lasts for its request only, that request may still be at work.
+    /// A lease became uncertain. If it lasts only for its request, that request may still be at work.
     func lingers(_ lease: LeaseEntry) {
         if lease.kind.lifetime == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
     }
 
-    /// Returns the journal's position.
+    /// A lease began. Returns its position in the journal.
     func began(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         guard lease.kind.lifetime == .job else { return 0 }
         count.wrappingAdd(1, ordering: .relaxed)
         return journal?.append(.held(LeaseJournalRecord(key, lease))) ?? 0
     }
 
-    /// The lease has another job than before, or none.
+    /// The lease got another job, or lost its job.
     func changed(_ key: LeaseKey, _ lease: LeaseEntry) {
         guard lease.kind.lifetime == .job else { return }
         _ = journal?.append(.held(LeaseJournalRecord(key, lease)))

@@ -1,37 +1,37 @@
 internal import Policy
 internal import Transport
 
-/// One operation that runs, or is about to, on a connection.
+/// One operation that runs on a connection, or is about to.
 struct LeaseEntry: Sendable {
     let serial: UInt64
     let kind: LeaseKind
-    /// Whose API knows the job.
+    /// The API family whose paths show the job.
     let family: RouteFamily
     var state: LeaseState
     var job: LeaseJob?
     let since: Int64
-    /// When it last changed, in the table's own time: the answer to an earlier question is too old.
+    /// The logical time of the last change. The response to an earlier poll is too old to change the lease.
     var revision: UInt64
     /// An uncertain lease whose work the upstream accepted without naming a job.
     var isAccepted = false
-    /// The request that took it, for whoever is refused because of it.
+    /// The request that took the lease; reported to callers that the lease refuses.
     var traceID: TraceID?
-    /// Its answer was lost, and the job comes from a list: it may be another request's.
+    /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
     var isGuess = false
-    /// How the path of its request began, and for how long the request may be at work.
+    /// The start of its request's path, and the longest time that the request may be at work.
     var origin = LeaseOrigin()
-    /// When the request of an uncertain lease was sent; `nil` where a process before this one sent it.
+    /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.
     var sentAt: Instant?
-    /// Somebody was refused because of it since the last time that ``LeaseTable/watched()`` looked.
+    /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
     var isAwaited = false
 }
 
-/// The leases on one connection: usually one, several where the matrix lets operations run beside each other.
+/// The leases on one connection: usually one; several if the matrix allows parallel operations.
 struct ConnectionLeases: Sendable {
     var entries: [LeaseEntry] = []
-    /// Jobs whose end was learnt while the answer that names them was still on its way.
+    /// Jobs that ended before the response that names them arrived.
     var endedEarly: [String] = []
-    /// The last known state of jobs that were seen to run before the response that names them arrived.
+    /// The last known state of jobs that ran before the response that names them arrived.
     var seenEarly: [LeaseJob] = []
 }
 
@@ -47,13 +47,13 @@ struct LeaseShardState: Sendable {
         self.recorder = recorder
     }
 
-    /// A lease begins. Returns the journal's position.
+    /// A lease begins. Returns its position in the journal.
     mutating func add(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         leases[key, default: ConnectionLeases()].entries.append(lease)
         return recorder.began(key, lease)
     }
 
-    /// The conflict that refuses an operation. Marks the leases of the connection: somebody waits for them.
+    /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
     mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
         guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
         for index in leases[key]?.entries.indices ?? 0..<0 { leases[key]?.entries[index].isAwaited = true }
@@ -78,11 +78,11 @@ struct LeaseShardState: Sendable {
             recordDuration(key, serial: serial, now: now)
             return remove(key, serial: serial)
         }
-        // Another lease may have the job, too: one that found it running, or an earlier one if the job was started again. Then
-        // both hold, for their kinds exclude different things, and both end with the job.
+        // Another lease may have the same job: one that found it in a list, or an earlier one if the job was started
+        // again. Both leases stay, because their kinds exclude different operations, and both end with the job.
         let seen = leases[key]?.seenEarly.last { $0.id == job.id }
         update(key, serial: serial) { lease in
-            // The answer tells how the job began; what was seen since is newer.
+            // The response has the job's first state; a state that was seen since then is newer.
             lease.job = seen ?? job
             lease.state = .held
             lease.isGuess = isGuess
@@ -93,7 +93,7 @@ struct LeaseShardState: Sendable {
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Int64) {
         for job in running where !hasLease(of: key, jobID: job.id) {
-            // A lease that became uncertain after the poll is skipped: the listed job is not necessarily its own.
+            // The listed job may not belong to a lease that became uncertain after the poll.
             let lost = leases[key]?.entries.first {
                 $0.state == .uncertain && $0.kind.lifetime == .job && $0.revision < revision.serial
             }
@@ -116,22 +116,22 @@ struct LeaseShardState: Sendable {
         }
         guard var record = leases[key] else { return }
         guard record.entries.contains(where: { $0.job == nil }), !record.endedEarly.contains(jobID) else { return }
-        // One request starts one job, so the ends that may overtake answers are few.
+        // One request starts one job, so few ends can arrive before their responses.
         if record.endedEarly.count == 16 { record.endedEarly.removeFirst() }
         record.endedEarly.append(jobID)
         leases[key] = record
     }
 
-    /// Ends the leases that had this job before a moment.
+    /// Ends the leases that had this job before the logical time `serial`.
     mutating func endLeases(of key: LeaseKey, jobID: String, revisedBefore serial: UInt64, now: Int64) {
         for lease in leases[key]?.entries ?? [] where lease.job?.id == jobID && lease.revision < serial {
             end(key, lease, asOf: serial, now: now)
         }
     }
 
-    /// The job of a lease is over: so said the answer to a question that was asked at `serial`.
+    /// The job of a lease has ended, according to the response to a poll made at `serial`.
     ///
-    /// A job that is a guess may be another request's. Its end does not free the lease, which becomes uncertain again.
+    /// A guessed job may belong to another request. Its end does not free the lease, which becomes uncertain again.
     mutating func end(_ key: LeaseKey, _ lease: LeaseEntry, asOf serial: UInt64, now: Int64) {
         guard lease.isGuess else {
             recordDuration(key, since: lease.since, now: now)
@@ -141,13 +141,14 @@ struct LeaseShardState: Sendable {
             lease.state = .uncertain
             lease.job = nil
             lease.isGuess = false
-            // `.max`: the upstream said it without being asked, so there is no poll that could be too old.
+            // `.max`: the end was not learned from a poll, so no poll can be too old.
             if serial < .max { lease.revision = max(lease.revision, serial) }
         }
         if let lease = self.lease(of: key, serial: lease.serial) { recorder.changed(key, lease) }
     }
 
-    /// A job was seen to run. The lease that has it takes it over; if none has it yet, the one that gets it will.
+    /// A job was seen running. Updates the lease that has the job; if none has it, keeps the state for the lease that
+    /// gets it.
     mutating func jobSeen(_ key: LeaseKey, _ job: LeaseJob) {
         if updateLeases(of: key, jobID: job.id, { $0.job = job }) { return }
         guard var record = leases[key], record.entries.contains(where: { $0.job == nil }) else { return }
@@ -160,12 +161,12 @@ struct LeaseShardState: Sendable {
         leases[key]?.entries.contains { $0.job?.id == jobID } ?? false
     }
 
-    /// Whether a lease has this job, and not as a guess.
+    /// Whether a lease has this job, and its job is not a guess.
     func hasSureLease(of key: LeaseKey, jobID: String) -> Bool {
         leases[key]?.entries.contains { $0.job?.id == jobID && !$0.isGuess } ?? false
     }
 
-    /// Changes the leases that have this job; `false` where there is none.
+    /// Changes the leases that have this job. Returns `false` if there is none.
     mutating func updateLeases(of key: LeaseKey, jobID: String, _ change: (inout LeaseEntry) -> Void) -> Bool {
         var isFound = false
         for index in leases[key]?.entries.indices ?? 0..<0 where leases[key]?.entries[index].job?.id == jobID {
@@ -204,7 +205,7 @@ struct LeaseShardState: Sendable {
         histories[key, default: JobDurationHistory()].append(now - since)
     }
 
-    /// What this connection's own jobs took, less the age of the one that runs; a few seconds when that says nothing.
+    /// The typical duration of this connection's jobs less the age of the running one; 3 s if no duration is known.
     private func retryAfter(_ key: LeaseKey, _ lease: LeaseEntry, now: Int64) -> Int {
         guard lease.kind.lifetime == .job else { return 1 }
         let remaining = histories[key]?.remaining(age: now - lease.since) ?? 3000
@@ -213,10 +214,10 @@ struct LeaseShardState: Sendable {
 }
 
 extension ConcurrencyMatrix {
-    /// Whether the two may not run beside each other: exclusion is mutual, whichever of the two lists the other.
+    /// Whether the two kinds exclude each other. Exclusion is mutual, whichever of the two kinds lists the other.
     ///
-    /// `running` may come from an older policy set, so its name counts and not its index; a kind that no longer exists
-    /// excludes everything.
+    /// `running` may come from an older policy set, so it is looked up by name, not by index. A kind that no longer
+    /// exists excludes everything.
     fileprivate func excludes(_ asked: LeaseKind, _ running: LeaseKind) -> Bool {
         guard let known = current(running) else { return true }
         return conflict(of: asked, with: known) || conflict(of: known, with: asked)

@@ -2,13 +2,13 @@ package import Journal
 package import Policy
 internal import Synchronization
 
-// Leases that outlive the process.
+// Leases that survive the process.
 extension LeaseTable {
-    /// The leases that `disk` remembers, kept there from now on. An error means that nobody knows which there are.
+    /// The leases that `disk` holds, with the journal that keeps them there. Throws if the leases are unknown.
     ///
-    /// `responseTimeout` is how long a request may take where an older gateway did not write that down.
+    /// `responseTimeout` is used for leases in which an older gateway did not store it.
     ///
-    /// Where the disk does not take leases the table begins all the same, and refuses new ones until it does. `warn` gets
+    /// If the disk cannot be written, the table starts anyway and refuses new leases until writing works. `warn` gets
     /// lines for the operator, from any thread. Close the table's journal at the end.
     package static func restored(
         from disk: any JournalStorage, matrix: ConcurrencyMatrix, responseTimeout: Duration, now: Int64,
@@ -18,16 +18,17 @@ extension LeaseTable {
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
         for entry in entries { leases.restore(entry, matrix: matrix, responseTimeout: responseTimeout, now: now) }
-        // The first thing in the new file is what was in the old one, which stays until then.
+        // The new file starts with all leases of the old file, which is kept until the new one is complete.
         do { try journal.start() } catch { throw .disk(error) }
         return (leases, journal)
     }
 
-    /// A lease with a job is held; of one without nobody knows whether its job began.
+    /// Adds a lease of an earlier process. With a job it is held; without one it is uncertain, because its job may have
+    /// started.
     func restore(_ entry: LeaseJournalRecord, matrix: ConcurrencyMatrix, responseTimeout: Duration = .zero, now: Int64)
     {
         let serial = nextSerial()
-        // A kind that the policy does not name is kept apart from everything: see `ConcurrencyMatrix.excludes`.
+        // A kind that the policies do not have excludes everything: see `ConcurrencyMatrix.excludes`.
         let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, lifetime: .job)
         shard(of: entry.key).records.withLock { records in
             var lease = LeaseEntry(
@@ -35,7 +36,7 @@ extension LeaseTable {
                 family: entry.family,
                 state: entry.job == nil ? .uncertain : .held, job: entry.job, since: min(entry.since, now),
                 revision: serial)
-            // The answer may have come, and the process died before it was noted.
+            // The process may have crashed between the response and its record.
             lease.traceID = entry.traceID
             lease.isAccepted = entry.job == nil
             lease.origin = entry.origin

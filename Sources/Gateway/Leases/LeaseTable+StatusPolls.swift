@@ -2,7 +2,7 @@ internal import Policy
 internal import Synchronization
 internal import Transport
 
-/// A lease that the upstream has to be asked about.
+/// A lease for which the upstream must be polled.
 struct PolledLease: Equatable, Sendable {
     let serial: UInt64
     let key: LeaseKey
@@ -17,18 +17,18 @@ struct PolledLease: Equatable, Sendable {
     var origin = LeaseOrigin()
     var sentAt: Instant?
     var isAwaited = false
-    /// Whether it lasts for a job, which can be asked about, or for its request only.
+    /// Whether the lease lasts for a job, which can be polled, or only for its request.
     var lifetime = LeaseKind.Lifetime.job
 
-    /// Whether its job may be in a list of all jobs of its organization. Airweave only has lists of one connection's jobs.
+    /// Whether its job can appear in a list of all jobs of an organization. Airweave only lists the jobs of one connection.
     var isListed: Bool { job != nil && family != .airweave }
 }
 
-// What a remote upstream's responses change. A response describes the state at the time of its poll: leases that changed since
-// then are left alone.
+// Changes that follow from responses of a remote upstream. A response describes the state at the time of its poll, so
+// leases that changed after the poll stay as they are.
 extension LeaseTable {
-    /// The leases whose job runs or may run, in no order; not reservations, whose answer is on its way. Clears
-    /// ``LeaseEntry/isAwaited``.
+    /// The leases whose job runs or may run, in no order. Reservations are left out: their response is still to come.
+    /// Clears ``LeaseEntry/isAwaited``.
     func polledLeases() -> [PolledLease] {
         var polledLeases: [PolledLease] = []
         for shard in shards {
@@ -49,7 +49,7 @@ extension LeaseTable {
         return polledLeases
     }
 
-    /// Frees an uncertain lease that lasts for its request only: the request cannot be at work any more.
+    /// Frees an uncertain lease that lasts only for its request, which cannot be at work any more.
     func endRequest(_ key: LeaseKey, _ serial: UInt64) {
         shard(of: key).records.withLock { records in
             guard let lease = records.lease(of: key, serial: serial), lease.state == .uncertain,
@@ -59,7 +59,7 @@ extension LeaseTable {
         }
     }
 
-    /// The connection of an organization whose lease is held by this job.
+    /// The connection of `organization` that a lease with this job is on.
     func connection(ofJob jobID: String, organization: String) -> String? {
         for shard in shards {
             let found = shard.records.withLock { records in
@@ -72,11 +72,11 @@ extension LeaseTable {
         return nil
     }
 
-    /// The upstream was asked, at `revision`, and showed a job. Ends or updates the lease that has the job; makes none. Of
-    /// `job` only the status and the start are taken over.
+    /// A poll at `revision` showed a job. Ends or updates the leases that have the job; adds no lease. Only the status
+    /// and the start of `job` are taken over.
     func jobShown(_ key: LeaseKey, _ job: LeaseJob, asOf revision: LeaseRevision, now: Int64) {
         shard(of: key).records.withLock { records in
-            // The same job may run again, for another lease: an answer from before says nothing about now.
+            // The same job may have been started again for another lease: an older response says nothing about that run.
             if job.hasEnded {
                 return records.endLeases(of: key, jobID: job.id, revisedBefore: revision.serial, now: now)
             }
@@ -89,7 +89,7 @@ extension LeaseTable {
         }
     }
 
-    /// The upstream did not know the job at `revision`, nor when it was asked before: the job is over.
+    /// The poll at `revision`, like an earlier one, did not find the job: the job has ended.
     func jobVanished(_ key: LeaseKey, _ serial: UInt64, asOf revision: LeaseRevision, now: Int64) {
         shard(of: key).records.withLock { records in
             guard let lease = records.lease(of: key, serial: serial),
@@ -100,21 +100,20 @@ extension LeaseTable {
         }
     }
 
-    /// What became of an uncertain lease.
+    /// What became of an uncertain lease after a poll.
     enum Resolution: Equatable {
         case held, freed
-        /// No job runs, but it is too early to believe that.
+        /// No job runs, but it is too early to free the lease.
         case idle
-        /// Jobs run, and it is open which of them is the lease's; or the lease is not uncertain any more.
+        /// Jobs run, and it is unclear which of them belongs to the lease; or the lease is no longer uncertain.
         case open
     }
 
-    /// The upstream was asked, at `revision`, for all jobs of the connection. If one runs, the uncertain lease is bound to it;
-    /// that the job is the lease's own is a guess, see ``LeaseEntry/isGuess``. If none runs and `mayFree`, the lease is
-    /// freed.
+    /// A poll at `revision` listed the jobs of the connection. If one runs, the uncertain lease is bound to it; the
+    /// binding is a guess, see ``LeaseEntry/isGuess``. If none runs and `mayFree` is true, the lease is freed.
     ///
-    /// The lease stays as it is while several jobs run, while another lease surely has the one that runs, or while another
-    /// lease of the connection does not know its job yet.
+    /// The lease stays as it is if several jobs run, if another lease has the running job for sure, or if another lease
+    /// of the connection has no job yet.
     func resolve(
         _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, asOf revision: LeaseRevision, now: Int64
     ) -> Resolution {
@@ -124,10 +123,10 @@ extension LeaseTable {
                 lease.kind.lifetime == .job, lease.revision < revision.serial
             else { return .open }
             let running = jobs.filter { !$0.hasEnded }
-            // A job that another lease only guesses to have may be this one's.
+            // A job that another lease has only as a guess may belong to this lease.
             let candidates = running.filter { !records.hasSureLease(of: key, jobID: $0.id) }
             guard let job = candidates.first else {
-                // A job that another lease surely has may have been started again for this one.
+                // The request of this lease may have restarted a job that another lease has for sure.
                 guard running.isEmpty else { return .open }
                 guard mayFree else { return .idle }
                 records.remove(key, serial: serial)

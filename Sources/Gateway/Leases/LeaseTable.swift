@@ -2,12 +2,13 @@ package import Policy
 internal import Synchronization
 internal import Transport
 
-/// Who runs what on which connection, for all workers: at most one of any two operations the matrix excludes.
+/// The leases of all connections, shared by all workers. Of any two operations that the matrix excludes, at most one
+/// has a lease on a connection.
 ///
-/// Times are milliseconds since the epoch, passed in. A connection without a lease takes no memory but, for a bounded number
-/// of connections, the durations of its last jobs.
+/// Callers pass times in, as milliseconds since the epoch. A connection without a lease takes no memory, except that the
+/// table keeps the last job durations of a bounded number of connections.
 package final class LeaseTable: Sendable {
-    /// How many leases there are in each state, for metrics.
+    /// The number of leases in each state, for metrics.
     package struct Usage: Equatable, Sendable {
         package var reserved = 0
         package var held = 0
@@ -19,7 +20,7 @@ package final class LeaseTable: Sendable {
     private let serials = Atomic<UInt64>(1)
     private let recorder: LeaseRecorder
 
-    /// With a journal, leases of jobs outlive the process.
+    /// With a journal, leases of jobs survive the process.
     package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
         let recorder = LeaseRecorder(journal: journal)
@@ -29,14 +30,14 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// Whether there are leases that last for their request only, and whose lost request may still be at work.
+    /// Whether there are uncertain leases that last only for their request. Such a request may still be at work.
     var hasLingering: Bool { recorder.hasLingering }
 
-    /// Whether no job holds anything. Costs one load.
+    /// Whether no lease lasts for a job. Costs one load.
     package var isEmpty: Bool { recorder.isEmpty }
 
-    /// Asks for the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
-    /// `family` is whose API the operation belongs to, and so whom to ask for its job.
+    /// Reserves the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
+    /// `family` is the API family of the operation; its paths are used to poll for the job.
     package func reserve(
         _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, from origin: LeaseOrigin = LeaseOrigin(),
         matrix: ConcurrencyMatrix, now: Int64, traceID: TraceID? = nil
@@ -53,25 +54,25 @@ package final class LeaseTable: Sendable {
         return Lease(key: key, table: self, serial: serial, lifetime: kind.lifetime, position: position)
     }
 
-    /// Suspends until the journal has what is at `position`.
+    /// Suspends until the journal has written the change at `position`.
     func secure(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
         try await recorder.journal?.durable(position)
     }
 
-    /// A job has ended, by whatever sign. The sign may come before the answer that names the job: it is remembered until then.
+    /// A job has ended. If the response that names the job has not arrived yet, the table remembers the end until then.
     package func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
         shard(of: key).records.withLock { $0.jobEnded(key, jobID: jobID, now: now) }
     }
 
-    /// The upstream accepted to cancel a job, which runs until it has ended.
+    /// The upstream accepted the cancellation of a job. The job runs until it has ended.
     package func cancelAccepted(_ key: LeaseKey, jobID: String) {
         shard(of: key).records.withLock { records in
             _ = records.updateLeases(of: key, jobID: jobID) { $0.state = .draining }
         }
     }
 
-    /// A job object passed through. It changes only a lease that has this job: the object may be older than the job's end,
-    /// so it proves nothing about any other.
+    /// A response or event showed a job. This changes only leases that have the job: the object may be older than the
+    /// job's end, so it proves nothing about other leases.
     package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Int64) {
         shard(of: key).records.withLock { records in
             if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
@@ -79,21 +80,21 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// A logical timestamp. Take it before the upstream is polled, and hand it over with the response.
+    /// A new logical timestamp. Take it before the upstream is polled, and pass it on with the response.
     ///
-    /// Not a clock: steps of the system's time must not make an old answer look new.
+    /// It is not a clock: a step of the system's time must not make an old response look new.
     package func revision() -> LeaseRevision {
         LeaseRevision(serial: nextSerial())
     }
 
-    /// The upstream was asked, at `revision`, for all the jobs that run. Leases that were uncertain by then become held or free;
-    /// leases held by then whose job does not run any more become free, for the sign of its end was lost.
+    /// A poll at `revision` listed all running jobs. Leases that were uncertain at `revision` become held or free. Held
+    /// leases whose job is not in the list become free, because the event of the job's end was lost.
     package func reconcile(running: [RunningJob], asOf revision: LeaseRevision, now: Int64) {
         var jobs: [LeaseKey: [LeaseJob]] = [:]
         for job in running where !job.job.hasEnded { jobs[job.key, default: []].append(job.job) }
         for shard in shards {
             shard.records.withLock { records in
-                // The keys are copied: settling removes entries.
+                // A copy of the keys, because `reconcile` removes entries.
                 for key in Array(records.leases.keys) {
                     records.reconcile(key, running: jobs[key] ?? [], asOf: revision, now: now)
                 }
@@ -101,7 +102,7 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// Takes over a job that runs already: after a restart, before the first request.
+    /// Adds a lease for a job that already runs. Used after a restart, before the first request.
     package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Int64) {
         let serial = nextSerial()
         shard(of: key).records.withLock { records in
@@ -113,14 +114,14 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// What stands in the way of an operation now; changes nothing.
+    /// The conflict that an operation would have now, or `nil`. Changes nothing.
     package func conflict(
         _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64
     ) -> LeaseConflict? {
         shard(of: key).records.withLock { $0.conflict(key, kind: kind, matrix: matrix, now: now) }
     }
 
-    /// Walks the shards for metrics; not for the hot path.
+    /// Counts the leases of all shards. For metrics, not for the hot path.
     package func usage() -> Usage {
         var usage = Usage()
         for shard in shards {
@@ -138,7 +139,7 @@ package final class LeaseTable: Sendable {
         return usage
     }
 
-    /// What a lease becomes when its owner is done with it.
+    /// The state of a lease after its owner has finished with it.
     enum Conclusion { case free, uncertain, accepted }
 
     func conclude(_ key: LeaseKey, _ serial: UInt64, as conclusion: Conclusion, sentAt: Instant? = nil) {
@@ -170,7 +171,7 @@ package final class LeaseTable: Sendable {
     }
 }
 
-/// A point in the order of what happened to leases.
+/// A point in the order of all changes to leases.
 package struct LeaseRevision: Sendable {
     let serial: UInt64
 }

@@ -2,21 +2,23 @@ internal import Journal
 internal import Synchronization
 internal import Transport
 
-/// The leases on disk: what outlives a crash of the process and, as far as the disk is honest, of the machine.
+/// The leases on disk. They survive a crash of the process, and of the machine if the disk honours `fdatasync`.
 ///
-/// Changes are appended from any thread and never wait; a thread of its own writes them in groups, one `fdatasync` each. It
-/// also keeps, in memory, the records of all leases that live. When the disk fails, what it holds is no longer trusted:
-/// from then on no lease is confirmed, and every second the whole is written to a new file, until that succeeds.
-/// A crash in between loses no lease whose request went upstream: those were confirmed before. It may lose a job's id or a
-/// lease's end, both of which the upstream tells again.
+/// Any thread can append a change without waiting. The journal's own thread writes the changes in groups, with one
+/// `fdatasync` for each group. The journal also keeps the records of all current leases in memory. After a failed write
+/// the file is no longer trusted: no lease is confirmed, and every second the journal writes all records to a new file
+/// until a write succeeds.
+///
+/// A crash loses no lease whose request went upstream, because a lease is confirmed before its request is sent. A crash
+/// may lose a job's id or a lease's end; the gateway learns both again from the upstream.
 package final class LeaseJournal: Sendable {
-    /// The disk does not take the lease.
+    /// The disk cannot store the lease now.
     package struct Unavailable: Error, Equatable {}
 
     fileprivate struct State {
         var queue: JournalState
         var isClosed = false
-        /// The operator knows that the disk does not take leases.
+        /// The operator has been told that the journal cannot be written.
         var isFailureReported = false
         var waiters: [Waiter] = []
         var sleeper: CheckedContinuation<Void, Never>?
@@ -29,18 +31,18 @@ package final class LeaseJournal: Sendable {
     }
 
     private let state: Mutex<State>
-    /// Held while the disk is busy, by the journal's thread and nobody else.
+    /// Held during disk operations, by the journal's thread only.
     private let writer: Mutex<JournalFileWriter>
     private let warn: @Sendable (String) -> Void
     private let thread = Mutex<WorkThread?>(nil)
 
-    /// The file of all leases of a gateway.
+    /// The name of the one file that holds all leases of a gateway.
     static let fileName = "leases.journal"
-    /// How long a request waits for the disk.
+    /// The longest time that a request waits for its lease to be on disk.
     private static let maxWait = Duration.seconds(10)
 
-    /// A file below `minCompaction` bytes is not worth writing anew. `warn` gets a line for the operator, from any thread.
-    /// `salt` gives each new file its random number.
+    /// A file below `minCompaction` bytes is not compacted. `warn` gets lines for the operator, from any thread. `salt`
+    /// returns the random number of each new file.
     init(
         disk: any JournalStorage, minCompaction: Int = 1 << 20,
         salt: @escaping @Sendable () -> UInt64 = { .random(in: 0 ... .max) }, warn: @escaping @Sendable (String) -> Void
@@ -50,9 +52,9 @@ package final class LeaseJournal: Sendable {
         self.warn = warn
     }
 
-    /// The leases that `disk` remembers, in the order they began. An error means that nobody knows which there are.
+    /// The leases that `disk` holds, in the order in which they began. Throws if the leases are unknown.
     ///
-    /// To forget a lease that is still there is worse than to keep one that is gone: a damaged record costs that record only.
+    /// Forgetting a current lease is worse than keeping an ended one, so a damaged record does not discard the others.
     static func recover(
         from disk: any JournalStorage, warn: @Sendable (String) -> Void
     ) throws(JournalError) -> [LeaseJournalRecord] {
@@ -72,7 +74,7 @@ package final class LeaseJournal: Sendable {
         return leases.values.sorted { $0.serial < $1.serial }
     }
 
-    /// How the journal stands, for metrics.
+    /// The state of the journal, for metrics.
     package struct Usage: Sendable {
         var isAvailable = true
         var fileBytes = 0
@@ -80,13 +82,13 @@ package final class LeaseJournal: Sendable {
 
     var usage: Usage { state.withLock { Usage(isAvailable: $0.queue.isAvailable, fileBytes: $0.queue.fileBytes) } }
 
-    /// Whether the disk takes leases.
+    /// Whether the disk can store leases.
     package var isAvailable: Bool { state.withLock { $0.queue.isAvailable } }
 
-    /// The size of the file.
+    /// The size of the journal file.
     package var fileBytes: Int { state.withLock { $0.queue.fileBytes } }
 
-    /// Takes note of a change and returns its position. Never waits.
+    /// Queues a change for writing and returns its position. Never waits.
     func append(_ change: LeaseChange) -> UInt64 {
         let record = change.record()
         let (position, sleeper) = state.withLock { state in
@@ -101,7 +103,8 @@ package final class LeaseJournal: Sendable {
         return position
     }
 
-    /// Suspends until the change at `position`, and all before it, is on the disk. Throws when the disk does not take it now.
+    /// Suspends until the change at `position`, and all earlier changes, are on disk. Throws if the disk cannot store
+    /// them now.
     func durable(_ position: UInt64) async throws(Unavailable) {
         let isDurable = await withCheckedContinuation { continuation in
             let outcome = state.withLock { state -> Bool? in
@@ -116,10 +119,11 @@ package final class LeaseJournal: Sendable {
         if !isDurable { throw Unavailable() }
     }
 
-    /// Whether the change at `position` is on the disk, for tests that have no thread.
+    /// Whether the change at `position` is on disk, for tests without the journal's thread.
     func isDurableForTest(_ position: UInt64) -> Bool { state.withLock { $0.queue.isDurable(position) } }
 
-    /// Sends away whoever has waited too long for a disk that hangs. From any thread, now and then.
+    /// Resumes the waiters that have waited ``maxWait`` for a disk that hangs; they get ``Unavailable``. Call it about
+    /// once a second, from any thread.
     func sendAway(now: Instant) {
         let late = state.withLock { state in
             let late = state.waiters.filter { $0.deadline <= now }
@@ -130,9 +134,9 @@ package final class LeaseJournal: Sendable {
     }
 }
 
-// The journal's own thread.
+// The journal's thread.
 extension LeaseJournal {
-    /// Writes the leases there are to a new file, which is also what tells whether the disk works, and starts the thread.
+    /// Writes the current leases to a new file, which also shows whether the disk works, and starts the thread.
     func start() throws(SystemError) {
         step()
         let loop = try EventLoop(index: -3)
@@ -144,7 +148,7 @@ extension LeaseJournal {
         thread.withLock { $0 = WorkThread(name: "journal") { loop.run() } }
     }
 
-    /// Writes what there is, and ends the thread. Blocks; leases that are asked for later are refused.
+    /// Writes all pending changes and ends the thread. Blocks. Leases that are reserved later are refused.
     package func close() {
         let sleeper = state.withLock { state in
             state.isClosed = true
@@ -154,7 +158,7 @@ extension LeaseJournal {
         thread.withLock { $0.take() }?.join()
     }
 
-    /// A disk that failed may work again.
+    /// Schedules another attempt to write after a failure.
     func mend() {
         let sleeper = state.withLock { state in
             state.queue.mend()
@@ -163,7 +167,7 @@ extension LeaseJournal {
         sleeper?.resume()
     }
 
-    /// Waits until there is something to write; `false` at the end.
+    /// Waits until there is something to write. Returns `false` when the journal is closed and everything is written.
     private func rest() async -> Bool {
         await withCheckedContinuation { continuation in
             let isReady = state.withLock { state in
@@ -176,7 +180,8 @@ extension LeaseJournal {
         return state.withLock { !$0.isClosed || $0.queue.hasWork }
     }
 
-    /// Writes everything that was appended by now. On the journal's thread, or where there is none.
+    /// Writes all changes that have been appended so far. Runs on the journal's thread, or on the caller's while there
+    /// is none.
     func step() {
         let step = state.withLock { $0.queue.beginStep() }
         var failure: SystemError?
@@ -202,7 +207,7 @@ extension LeaseJournal {
 }
 
 extension LeaseJournal.State {
-    /// Those whose change is on the disk or will not be.
+    /// Removes and returns the waiters whose change is on disk, or cannot be written.
     fileprivate mutating func takeWaiters() -> [(CheckedContinuation<Bool, Never>, isDurable: Bool)] {
         var answered: [(CheckedContinuation<Bool, Never>, isDurable: Bool)] = []
         waiters.removeAll { waiter in

@@ -1,38 +1,38 @@
 internal import JSON
 internal import Policy
 
-/// A lease as the journal remembers it: enough to go on watching it after a crash.
+/// A lease as the journal stores it: enough to poll for its job after a crash.
 struct LeaseJournalRecord: Equatable, Sendable {
     let serial: UInt64
     let key: LeaseKey
-    /// The name of its kind, which the policy of another day may not have.
+    /// The name of its kind; the current policies may not have that kind.
     let kind: String
     let family: RouteFamily
     let since: Int64
-    /// `nil` until the answer that names it, and so, after a crash, for a job that may or may not be there.
+    /// `nil` until a response names the job. After a crash, such a lease may or may not have a job.
     let job: LeaseJob?
-    /// The request that took it; `nil` in what an older gateway wrote.
+    /// The request that took the lease; `nil` in a record of an older gateway.
     var traceID: TraceID?
     /// See ``LeaseEntry``.
     var isGuess = false
-    /// Its parts are missing in what an older gateway wrote.
+    /// Incomplete in a record of an older gateway.
     var origin = LeaseOrigin()
 }
 
-/// One change of the journal. Each sets something whole, so that a record that is lost or read twice does no harm to others.
+/// One change in the journal. Each change stands alone, so losing or repeating one record does no harm to other leases.
 enum LeaseChange: Equatable {
     case held(LeaseJournalRecord)
     case freed(UInt64)
 }
 
 extension LeaseChange {
-    /// The longest record: a lease with its job, all names at their longest.
+    /// The size of the longest record: a lease with its job, with all names at their maximum length.
     private static let maxBytes = 16_384
 
     /// The change as a record of the journal.
     func record() -> [UInt8] {
         let record = encode(withLocation: true)
-        // A path can be of any length; everything else is bounded.
+        // Only the paths have no maximum length.
         return record.count > Self.maxBytes ? encode(withLocation: false) : record
     }
 
@@ -82,7 +82,7 @@ extension LeaseChange {
         return json.bytes
     }
 
-    /// `nil` for what this version does not understand.
+    /// `nil` for a record that this version does not understand.
     init?(_ payload: Span<UInt8>) {
         guard let json = try? JSONValue.read(payload) else { return nil }
         if let serial = json["freed"]?.integer.flatMap(UInt64.init(exactly:)) {
@@ -93,7 +93,7 @@ extension LeaseChange {
             let organization = json["organization"]?.string, let connection = json["connection"]?.string,
             let kind = json["kind"]?.string, let since = json["since"]?.integer
         else { return nil }
-        // Whom to ask is then unknown, but not that there is a lease.
+        // A record without a known family still proves that there is a lease.
         let family = json["family"]?.string.flatMap(RouteFamily.init) ?? .other
         let responseTimeout = json["patience"]?.integer.map { Duration.milliseconds(min(max($0, 0), 86_400_000)) }
         let origin = LeaseOrigin(

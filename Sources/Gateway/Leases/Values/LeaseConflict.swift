@@ -1,27 +1,27 @@
-/// How far a lease is.
+/// The state of a lease.
 package enum LeaseState: String, CaseIterable, Sendable {
-    /// The request is on its way; no job is known yet.
+    /// The request is in progress; its job is not known yet.
     case reserved
     /// A job runs.
     case held
     /// The job is being cancelled and has not ended yet.
     case draining
-    /// The answer was lost: there may be a job. Not freed until the upstream has been asked.
+    /// The response was lost, so there may be a job. A poll of the upstream decides whether the lease is held or freed.
     case uncertain
 }
 
-/// Why a lease is refused: what is there already.
+/// Why a lease is refused: the lease that already exists.
 package struct LeaseConflict: Error, Equatable, Sendable {
     /// The name of the kind that holds the connection.
     package let kind: String
     package let state: LeaseState
-    /// `nil` while nobody knows the job, or where there is none.
+    /// `nil` if the job is not known yet, or there is none.
     package let job: LeaseJob?
     /// Milliseconds since the epoch.
     package let heldSince: Int64
     /// Whole seconds, 1 to 60.
     package let retryAfterSeconds: Int
-    /// The request that took the lease; `nil` where that is not known.
+    /// The request that took the lease; `nil` if it is unknown.
     package let traceID: TraceID?
 
     package init(

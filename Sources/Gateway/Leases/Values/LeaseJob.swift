@@ -1,11 +1,11 @@
-/// A job as far as a lease knows it.
+/// The part of a job that a lease stores.
 package struct LeaseJob: Equatable, Sendable {
     package let id: String
     /// `sync`, `reset`, `refresh`, ...
     package let type: String
-    /// In the upstream's own words; ``hasEnded`` understands them.
+    /// In the upstream's words; ``hasEnded`` interprets them.
     package var status: String
-    /// Milliseconds since the epoch, once it runs.
+    /// Milliseconds since the epoch; `nil` if the job has not started.
     package let startedAt: Int64?
     /// The path of the job's resource, for `Location`.
     package let location: String?
@@ -18,10 +18,10 @@ package struct LeaseJob: Equatable, Sendable {
         self.location = location
     }
 
-    /// Whether the job has ended. A status nobody knows counts as running.
+    /// Whether the job has ended. An unknown status counts as running.
     package var hasEnded: Bool { Self.isTerminal(status) }
 
-    /// The words of both families, in either case.
+    /// Whether `status` is a final status of either API family, in any case.
     package static func isTerminal(_ status: String) -> Bool { endings.contains { status.spells($0) } }
 
     private static let endings = ["succeeded", "failed", "cancelled", "canceled", "completed"]

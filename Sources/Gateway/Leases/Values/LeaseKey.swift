@@ -1,4 +1,4 @@
-/// What a lease is on: one connection of one organization. `connection` is in its canonical spelling.
+/// The subject of a lease: one connection of one organization. `connection` is in its canonical spelling.
 package struct LeaseKey: Hashable, Sendable {
     package let organization: String
     package let connection: String

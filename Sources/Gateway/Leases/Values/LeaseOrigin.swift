@@ -1,11 +1,11 @@
-/// What a lease has to remember of the request that took it.
+/// The facts that a lease stores about the request that took it.
 package struct LeaseOrigin: Equatable, Sendable {
-    /// The path up to its first variable: questions go to a path that begins the same way.
+    /// The path up to its first variable. Status polls use a path with the same start.
     package var pathStart: String
-    /// How long the upstream may take to answer it; `nil` in what an older gateway wrote.
+    /// The longest time that the upstream may take to respond; `nil` in a record of an older gateway.
     package var responseTimeout: Duration?
 
-    /// It may start an old job again: a retry.
+    /// The request may start an old job again: a retry.
     package var mayRestart: Bool
 
     package init(pathStart: String = "", responseTimeout: Duration? = nil, mayRestart: Bool = false) {

@@ -1,4 +1,4 @@
-/// A job of the upstream, and the connection it runs on.
+/// A running job of the upstream, with its connection.
 package struct RunningJob: Sendable {
     package let key: LeaseKey
     package let job: LeaseJob
