@@ -4,19 +4,19 @@ internal import Gateway
 internal import HTTP
 internal import Transport
 
-/// A request to the standalone connector service: who asks, for what, in which trace.
+/// A request to the standalone connector service: its organization, its operation and its trace.
 ///
-/// The service stands behind the gateway and believes it: the organization is what `X-Gateway-Organization` says, a field
-/// that the gateway sends with every request and takes from no client. Without it the organization of the path counts, so
-/// that a trial needs nothing but `curl`. Where the two differ the service answers 404, the same as for a connection that does
-/// not exist: one organization must not learn what another one has.
+/// The service trusts the gateway before it: the organization is the value of `X-Gateway-Organization`. The gateway
+/// sends this field with every request and accepts it from no client. Without the field, the organization of the path
+/// counts, so that `curl` is enough for a try. If the two differ, the response is the 404 of a connection that does not
+/// exist: one organization must not learn what another one has.
 struct ConnectorCall {
     private let method: HTTPMethod
     private let target: [UInt8]
     private let route: ConnectorRoute
     private let organization: String
     private let trace: TraceContext
-    /// The gateway's field says nothing, or two things.
+    /// The gateway's field is empty, or there are two.
     private let isDoubtful: Bool
 
     init(_ request: borrowing Request, random: inout FastRandom) {
@@ -34,7 +34,7 @@ struct ConnectorCall {
         for field in head.fields where bytes.spells("x-gateway-organization", in: field.nameRange) {
             named.append(bytes.text(field.value))
         }
-        // An empty field is the mistake of a gateway that knows no organization: the path must not stand in for it.
+        // An empty field is the error of a gateway that knows no organization: the path must not replace it.
         isDoubtful = named.count > 1 || named.first == ""
         let ofPath = route.organization.map {
             bytes.text(head.path.lowerBound + $0.lowerBound..<head.path.lowerBound + $0.upperBound)
@@ -42,7 +42,7 @@ struct ConnectorCall {
         organization = named.first ?? ofPath ?? ""
     }
 
-    /// Whose share of the memory for bodies it counts against.
+    /// The owner whose share of the body memory the request uses.
     var owner: ShareOwner { ShareOwner(organization: organization) }
 
     func request(with body: [UInt8]) -> ConnectorRequest {
@@ -51,7 +51,7 @@ struct ConnectorCall {
             traceID: trace.traceID.text)
     }
 
-    /// The answer to a read, a refusal for the head alone, or `nil` where the body or the disk is needed.
+    /// The response to a read, or a refusal for the head alone; `nil` if the body or the disk is needed.
     func tryRespond(by service: ConnectorService) -> ConnectorReply? {
         if isHealthProbe { return ConnectorReply(ConnectorResponse(status: 200, body: ConnectorCall.alive)) }
         if isDoubtful { return answer(to: Failure(.invalidIdentifier(name: "X-Gateway-Organization"), at: .authorize)) }

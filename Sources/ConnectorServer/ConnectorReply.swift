@@ -4,14 +4,14 @@ internal import Gateway
 internal import HTTP
 internal import Transport
 
-/// What is answered, and whether the connection can go on after it.
+/// A response, and whether the connection closes after it.
 struct ConnectorReply {
     var response: ConnectorResponse
     var closesConnection = false
 
     init(_ response: ConnectorResponse) { self.response = response }
 
-    /// A failure outside the service, in the envelope that the service uses.
+    /// The response to a failure outside the service, in the envelope that the service uses.
     init(_ failure: Failure, trace: TraceContext, isAirweave: Bool) {
         let error = ErrorResponse(.failure(failure))
         response = ConnectorResponse(status: error.status)
@@ -24,7 +24,7 @@ struct ConnectorReply {
 }
 
 extension ConnectorResponse {
-    /// Appends the response as HTTP/1.1 to a request with `head`.
+    /// Appends the response, as HTTP/1.1, to a request with `head`.
     func append(dateLine: [UInt8], closes: Bool, head: borrowing RequestHead, to output: inout [UInt8]) {
         output += HTTPStatus.line(status)
         output += dateLine
@@ -38,11 +38,11 @@ extension ConnectorResponse {
         if closes {
             output += ConnectorResponse.closeLine
         } else if head.isHTTP10 {
-            // Such a client closes unless it is told (RFC 9112, section 9.3).
+            // An HTTP/1.0 client closes the connection without this field (RFC 9112, section 9.3).
             output += ConnectorResponse.keepAliveLine
         }
         output += ConnectorResponse.lineEnd
-        // The length of what a GET would get is told to a HEAD, and nothing more (RFC 9110, section 9.3.2).
+        // The response to HEAD has the length of the GET response, but no body (RFC 9110, section 9.3.2).
         if hasBody, head.method != .head { output += body }
     }
 

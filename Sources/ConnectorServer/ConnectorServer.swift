@@ -2,16 +2,17 @@ package import Connectors
 internal import Gateway
 package import Transport
 
-/// The connector service served over plain HTTP/1.1: its address, its workers, and their life from start to drained.
+/// Serves the connector service over plain HTTP/1.1: its address and its workers, from the start to the end of the
+/// drain.
 package final class ConnectorServer: Sendable {
     package struct Options: Sendable {
         package var listen: SocketAddress
-        /// Threads, each with its own loop and its own socket.
+        /// Threads, each with its own loop and its own listening socket.
         package var workers: Int
-        /// Connections stay idle for longer than a gateway keeps one in its pool: the side that sends the next request has to
-        /// be the one that closes, or the request meets a connection that is just going away.
+        /// Idle connections live longer here than in a gateway's pool. The gateway must be the side that closes:
+        /// otherwise it may send a request on a connection that this server is closing.
         package var timeouts = ServerTimeouts(idle: .seconds(120))
-        /// For the bodies of all requests under way.
+        /// The limit for the bodies of all requests in flight.
         package var bodyMemoryBytes = 256 << 20
 
         package init(listen: SocketAddress, workers: Int) {
@@ -20,7 +21,7 @@ package final class ConnectorServer: Sendable {
         }
     }
 
-    /// Why the server did not start. Its description is the one line a person needs.
+    /// Why the server did not start; the description is one line for the operator.
     package enum StartError: Error, CustomStringConvertible {
         case addressInUse(SocketAddress)
         case cannotListen(SocketAddress, SystemError)
@@ -34,18 +35,18 @@ package final class ConnectorServer: Sendable {
         }
     }
 
-    /// With the port that was chosen, where the system was to choose one.
+    /// The address with its port, also where the system chose the port.
     package let listening: SocketAddress
     private let workers: [ConnectorWorker]
     private let threads: [WorkThread]
 
-    /// Binds the address and starts the workers. Requests are answered when it returns.
+    /// Binds the address and starts the workers. The server responds to requests from its return on.
     package init(_ service: ConnectorService, _ options: Options) throws(StartError) {
         let bodies = BodyMemoryBudget(limitBytes: options.bodyMemoryBytes)
         var address = options.listen
         var workers: [ConnectorWorker] = []
         do throws(SystemError) {
-            // The workers share the port among themselves, and with nobody else: alone it must be there to be had.
+            // The workers share the port with each other, but with no other process: first the port must be free.
             if address.port != 0 { _ = try Socket.listening(on: address, sharingPort: false) }
             for index in 0..<options.workers {
                 let socket = try Socket.listening(on: address, sharingPort: true)
@@ -67,15 +68,15 @@ package final class ConnectorServer: Sendable {
         }
     }
 
-    /// Stops accepting, closes idle connections, and lets every request finish.
+    /// Stops accepting, closes idle connections, and lets all requests finish.
     package func beginDrain() {
         for worker in workers { worker.loop.perform { worker.drain() } }
     }
 
-    /// Nothing is accepted any more, and the last connection has ended.
+    /// Whether the server accepts nothing any more and the last connection has ended.
     package var isDrained: Bool { workers.allSatisfy(\.isDrained) }
 
-    /// Stops the loops, whatever they hold, and waits for their threads.
+    /// Stops the loops, whatever they are doing, and waits for their threads.
     package func stop() {
         for worker in workers { worker.loop.perform { worker.loop.stop() } }
         for thread in threads { thread.join() }

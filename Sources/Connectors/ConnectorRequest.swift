@@ -3,20 +3,19 @@ package import JSON
 /// A request for the connector service, already authenticated and authorized.
 package struct ConnectorRequest: Sendable {
     package let method: String
-    /// The raw target, path and query, as it came.
+    /// The raw target: path and query, as received.
     package let target: [UInt8]
-    /// What the target asks for.
+    /// The operation that the target names.
     package let route: ConnectorRoute
-    /// For whom the request is made: the organization of the path, or of the credential where the path names none. Empty
-    /// when nobody named one.
+    /// The organization of the request: that of the path, else that of the credential; empty if neither names one.
     package let organization: String
     package let body: [UInt8]
-    /// The body, where somebody has read it as JSON before.
+    /// The body as JSON, if the caller has parsed it already.
     package let bodyValue: JSONValue?
-    /// Goes into the envelope of an error; empty where whoever asks writes that itself.
+    /// For the envelope of an error; empty where the caller writes the envelope.
     package let traceID: String
 
-    /// `route` and `bodyValue` are what is known of target and body; without them they are read.
+    /// Without `route` and `bodyValue`, the target and the body are parsed here.
     package init(
         method: String, target: [UInt8], route: ConnectorRoute? = nil, organization: String, body: [UInt8],
         bodyValue: JSONValue? = nil, traceID: String
@@ -32,11 +31,11 @@ package struct ConnectorRequest: Sendable {
 }
 
 extension ConnectorRequest {
-    /// The ids that the target names, as they came.
+    /// The ids in the target, as received.
     var connectionID: String { text(route.connection) }
     var jobID: String { text(route.job) }
 
-    /// Whether the path names another organization than the one for which the request is made.
+    /// Whether the path names an organization other than ``organization``.
     var isOfAnotherOrganization: Bool {
         guard let range = route.organization else { return false }
         let (path, own) = (target.span.extracting(range), organization.utf8.span)
@@ -48,12 +47,12 @@ extension ConnectorRequest {
     private func text(_ range: Range<Int>) -> String { String(decoding: target[range], as: UTF8.self) }
 }
 
-/// What the connector service answers.
+/// A response of the connector service.
 package struct ConnectorResponse: Sendable {
     package var status: Int
-    /// Beyond `Content-Type` and `Content-Length`, which go with the body.
+    /// The fields other than `Content-Type` and `Content-Length`, which are sent with the body.
     package var headers: [(String, String)]
-    /// JSON; empty with status 204 only.
+    /// JSON; empty only with status 204.
     package var body: [UInt8]
     /// The job that this request started.
     package var startedJob: JobReference?

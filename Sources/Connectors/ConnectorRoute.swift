@@ -1,8 +1,8 @@
-/// What a request asks for: an operation of the service, and where its target names what it is about.
+/// The operation that a request asks for, and the positions of the ids in its target.
 ///
-/// Segments are compared as they came, never decoded: an id with an escape in it is the id of nothing.
+/// Segments are compared as received, never decoded: an id with a percent-encoded byte matches no connection or job.
 package struct ConnectorRoute: Equatable, Sendable {
-    /// The operations, each on a path of its own.
+    /// The operations, each with its own path.
     enum Operation: Equatable, Sendable {
         case connections
         case connection
@@ -21,16 +21,16 @@ package struct ConnectorRoute: Equatable, Sendable {
     }
 
     let operation: Operation
-    /// Whether the path is of the Airweave family, whose errors have a `detail`.
+    /// Whether the path belongs to the Airweave family, whose errors have a `detail`.
     package let isAirweave: Bool
-    /// The organization of the path, where it has one. Like all ranges here: offsets into the target.
+    /// The organization in the path, if it has one. All ranges are offsets into the target.
     package private(set) var organization: Range<Int>?
-    /// The connection of the path; empty where the operation has none.
+    /// The connection in the path; empty if the operation has none.
     private(set) var connection = 0..<0
-    /// The job of the path; empty where the operation has none.
+    /// The job in the path; empty if the operation has none.
     private(set) var job = 0..<0
 
-    /// The methods that the operation knows.
+    /// The methods that the operation allows.
     var methods: [String] {
         switch operation {
         case .connections, .connection, .sourceConnections, .sourceConnection, .sourceJobs: ["GET"]
@@ -44,8 +44,8 @@ package struct ConnectorRoute: Equatable, Sendable {
 }
 
 extension ConnectorRoute {
-    /// The paths of the operations, as policies write them. Who has matched one of them says which, and then the target is
-    /// not read again.
+    /// The paths of the operations, as policies write them. A caller that has matched one passes its position: the
+    /// target is not parsed again.
     package static let paths = table.map(\.path)
 
     private static let table: [(path: String, operation: Operation)] = {
@@ -73,7 +73,7 @@ extension ConnectorRoute {
         return table
     }()
 
-    /// A path that was matched: its position in ``paths``, and where its variables are in the target.
+    /// A path that the caller has matched: its position in ``paths``, and the positions of its variables in the target.
     package init(path: Int, organization: Range<Int>?, connection: Range<Int>?, job: Range<Int>?) {
         operation = Self.table[path].operation
         switch operation {
@@ -87,7 +87,7 @@ extension ConnectorRoute {
 }
 
 extension ConnectorRoute {
-    /// Reads a target, path and query, as it came.
+    /// Parses a target: path and query, as received.
     package init(_ target: [UInt8]) {
         let bytes = target.span
         var segments: [Range<Int>] = []

@@ -1,17 +1,17 @@
-/// The connector service: syncs sources to destinations, keeps what it did in a journal, and answers its HTTP API.
+/// The connector service: syncs sources to destinations, records its jobs in a journal, and serves its HTTP API.
 ///
 /// `Sendable`, and called from every gateway event loop: ``respond(to:)`` never blocks, ``perform(_:)`` suspends.
 ///
-/// What its operations mean:
-/// - sync: rows beyond the cursor go behind the others. If one of them is there already, by its key, the file is
-///   written anew with the new row in place of the old. A stream without a cursor field is written anew each time.
-/// - refresh: rewinds the cursors, then syncs: rows are replaced by key, and those that the source has no more stay.
-///   With `remove_records` the destination rows go first. `[]` means all streams.
+/// Its operations:
+/// - sync: appends the rows after the cursor to the destination file. If the file has a row with the same key, a new
+///   file replaces it, with the new row instead. A stream without a cursor field gets a new file each time.
+/// - refresh: rewinds the cursors, then syncs. Rows are replaced by key; rows that the source no longer has stay. With
+///   `remove_records` the destination rows are erased first. `[]` means all streams.
 /// - clear, reset: erase destination rows and cursors, of some streams or of all.
-/// - cancel: what is committed stays. A file that was being written anew stays as it was.
-/// - A job that a crash or ``shutdown()`` interrupts goes on from its cursor after the next start.
+/// - cancel: committed rows stay. A file that was about to be replaced stays as it was.
+/// - A job that a crash or ``shutdown()`` interrupts resumes from its cursor after the next start.
 ///
-/// Not more than `jobsKept` jobs are kept per connection, and an eighth more until they are trimmed.
+/// At most `jobsKept` jobs are kept per connection; they are trimmed when there are an eighth more.
 package final class ConnectorService: Sendable {
     let store: StateStore
     let committer: JournalCommitter
@@ -20,15 +20,15 @@ package final class ConnectorService: Sendable {
     let random: @Sendable () -> UInt64
     /// When this process opened the state directory.
     let started: Timestamp
-    /// Held as long as the service lives.
+    /// Held until ``shutdown()``.
     private let lock: any StorageFile
     private let threads = BlockingThreadPool(count: 1, name: "connector-stop")
-    /// Where long bodies are read and long lists made, so that no caller's event loop waits for them.
+    /// Parses long bodies and makes long lists, so that no caller's event loop waits for them.
     let sideThreads = BlockingThreadPool(count: 1, name: "connector-side")
 
-    /// Opens the state directory, takes back what a crash left half done, and resumes its jobs. Blocks.
+    /// Opens the state directory, undoes the writes that a crash left unfinished, and resumes the jobs. Blocks.
     ///
-    /// Throws an error whose description is one clear line (or one per mistake in `connectors.json5`).
+    /// Throws an error whose description is one line, or one line per mistake in `connectors.json5`.
     package static func start(_ options: ConnectorOptions) throws -> ConnectorService {
         try ConnectorService(options)
     }
@@ -65,7 +65,7 @@ package final class ConnectorService: Sendable {
         for entry in entries { recover(entry, storage: storage, warn: options.warn) }
     }
 
-    /// Brings the destination of one connection in line with the journal, and its job back to life.
+    /// Makes the destination of one connection agree with the journal, and resumes its job.
     private func recover(_ entry: ServiceState.Entry, storage: any Storage, warn: (String) -> Void) {
         guard let definition = entry.definition else {
             guard var job = entry.activeJob?.job, job.ended(.failed, failure: "its connection was removed", at: now())
@@ -113,18 +113,18 @@ extension ConnectorService {
         }
     }
 
-    /// The connection of a job, or `nil` if the organization has no such job.
+    /// The connection of a job; `nil` if the organization has no such job.
     package func connection(ofJob id: String, organization: String) -> String? {
         store.withState { $0.job(id, of: organization)?.job.connection.id }
     }
 
-    /// Calls `observer` when a job began or ended, after that is durable and before the client hears of it.
+    /// Calls `observer` when a job began or ended: after the journal has it, before the client gets the response.
     ///
-    /// It is called on the journal's thread: it must be short, and must not wait.
+    /// The journal's thread calls it: it must be short and must not wait.
     package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { store.observe(observer) }
 
-    /// Stops the jobs at their last checkpoint, flushes the journal and gives the state directory back. The jobs go on
-    /// after the next start; reads are still answered.
+    /// Stops the jobs at their last checkpoint, flushes the journal and unlocks the state directory. The jobs resume
+    /// after the next start; reads still get responses.
     package func shutdown() async {
         committer.prepareToStop()
         await runner.stop()

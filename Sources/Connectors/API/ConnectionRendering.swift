@@ -55,8 +55,8 @@ extension JSONWriter {
         string((entry.jobs.all.first?.job.createdAt ?? since).iso8601)
         name("modified_at")
         string((last?.updatedAt ?? since).iso8601)
-        // What the list shows flat and the object shows nested is written both ways: clients require their own and pass
-        // over the other.
+        // The API shows the list with flat members, and the object with `auth`. Clients require theirs and ignore the
+        // other.
         name("organization_id")
         string(definition.key.organization)
         name("auth_method")

@@ -1,15 +1,15 @@
 internal import JSON
 
-/// The HTTP face of the service: which operation a request is, and what reads answer.
+/// The HTTP API of the service: finds the operation of a request, and responds to reads.
 extension ConnectorService {
-    /// Answers a read, or refuses a request that can be refused at once, from memory. `nil` means ``perform(_:)``.
+    /// The response to a read, or to a request that can be refused from memory. `nil` means ``perform(_:)``.
     ///
     /// Reading a connection's state costs about a microsecond: its bytes are ready.
     package func respond(to request: ConnectorRequest) -> ConnectorResponse? {
         do throws(APIError) { return try read(request) } catch { return refuse(error, request) }
     }
 
-    /// Answers any request. A change is answered when it is durable.
+    /// The response to any request. A change gets its response when it is durable.
     package func perform(_ request: ConnectorRequest) async -> ConnectorResponse {
         do throws(APIError) {
             if let answer = try read(request) { return answer }
@@ -25,7 +25,7 @@ extension ConnectorService {
 
     private func read(_ request: ConnectorRequest) throws(APIError) -> ConnectorResponse? {
         let route = request.route
-        // The gateway has seen to this already; another organization's path is like an absent one in any case.
+        // The gateway has checked this already. To a client, another organization's path is the same as an absent one.
         if request.isOfAnotherOrganization { throw .connectionNotFound }
         let isRead = request.method == "GET" || request.method == "HEAD"
         if isRead, route.operation == .state { return try state(of: request.connectionID, request) }
@@ -77,7 +77,7 @@ extension ConnectorService {
 }
 
 extension ConnectorService {
-    /// 200 with what `body` writes.
+    /// A 200 with the body that `body` writes.
     func ok(_ body: (inout JSONWriter) -> Void) -> ConnectorResponse {
         var writer = JSONWriter()
         body(&writer)
@@ -106,7 +106,7 @@ extension ConnectorService {
         return definition
     }
 
-    /// A connection that the Airweave family may name.
+    /// A connection of the Airweave family.
     func sourceDefinition(_ id: String, _ request: ConnectorRequest) throws(APIError) -> ConnectionDefinition {
         let definition = try definition(id, request)
         guard definition.family == .airweave else { throw .connectionNotFound }

@@ -1,8 +1,8 @@
 internal import JSON
 
-/// "List jobs": what was asked for, and the jobs to choose from as they were at one moment.
+/// "List jobs": the query, and the jobs to choose from at one moment.
 struct JobList: Sendable {
-    /// More jobs than these are not looked through on a caller's event loop.
+    /// The maximum of jobs that the caller's event loop looks through.
     private static let maxJobsFromMemory = 2000
 
     private let query: JobQuery
@@ -20,7 +20,7 @@ struct JobList: Sendable {
         }
     }
 
-    /// `nil` where that would take too long for others.
+    /// `nil` if it would block the caller's other clients for too long.
     func tryRespond() -> ConnectorResponse? {
         histories.reduce(0) { $0 + $1.count } <= Self.maxJobsFromMemory ? answer() : nil
     }

@@ -1,18 +1,18 @@
-/// Which jobs a list shows, and in which order.
+/// The filter, the order and the page of a list of jobs.
 struct JobQuery: Sendable {
     enum Order: String, Sendable, CaseIterable {
         case created
         case updated
     }
 
-    /// Statuses that clients may ask for although no job of this service has them.
+    /// Statuses that clients may ask for, but no job of this service has.
     private static let foreignStatuses = ["queued", "incomplete"]
 
     let connection: String?
     let kind: Job.Kind?
     /// `nil` is any.
     let status: Job.Status?
-    /// Asked for a status that no job has.
+    /// The query asks for a status that no job has.
     let matchesNothing: Bool
     let createdFrom: Timestamp?
     let createdTo: Timestamp?
@@ -50,9 +50,9 @@ struct JobQuery: Sendable {
         return !matchesNothing
     }
 
-    /// The jobs to show, and how many match. Each history is in the order its jobs were created; ties keep that order.
+    /// The jobs of the page, and how many jobs match. Each history is in the order of creation; ties keep that order.
     ///
-    /// Takes the time to look at every job once and memory for a page: only places are sorted, jobs are not copied.
+    /// Reads every job once; the memory depends on `offset` and `limit` only, because positions are sorted, not jobs.
     func select(from histories: [[JobHistory.Snapshot]]) -> (page: [JobHistory.Snapshot], total: Int) {
         let wanted = min(offset, histories.reduce(0) { $0 + $1.count }) + limit
         var places: [Place] = []
@@ -73,7 +73,7 @@ struct JobQuery: Sendable {
         return (places.dropFirst(offset).prefix(limit).map { histories[$0.history][$0.index] }, total)
     }
 
-    /// Where a job stands, and by what it is ordered.
+    /// The position of a job, and the time that orders it.
     private struct Place {
         let moment: Int64
         let history: Int

@@ -1,7 +1,7 @@
 internal import JSON
 
 extension JSONWriter {
-    /// The Job object of the Aitronos family; what is not known yet is left out.
+    /// The Job object of the Aitronos family, without the members that are not known yet.
     mutating func job(_ job: Job) {
         beginObject()
         name("job_id")

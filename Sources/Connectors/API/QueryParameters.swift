@@ -1,14 +1,14 @@
 internal import Bytes
 internal import JSON
 
-/// The parameters of a query, percent-decoded. Unknown ones are ignored, as clients send their own.
+/// The parameters of a query, percent-decoded. Unknown ones are ignored, because clients send parameters of their own.
 struct QueryParameters {
-    /// No parameter of the API has more to say.
+    /// The maximum length of a value: no parameter of the API needs more.
     private static let maxValue = 512
 
     private var pairs: [(name: String, value: String)] = []
 
-    /// The query of a target: what is behind its first `?`.
+    /// The query of a target: everything after its first `?`.
     init(of target: [UInt8]) throws(APIError) {
         guard let mark = target.firstIndex(of: UInt8(ascii: "?")) else { return }
         for pair in target[(mark + 1)...].split(separator: UInt8(ascii: "&")) {
@@ -20,9 +20,9 @@ struct QueryParameters {
         }
     }
 
-    /// The value of `name` in either spelling; empty counts as absent, two different ones are refused.
+    /// The value of `name` in either spelling; an empty one counts as absent. Two different ones are an error.
     func value(_ name: String, or other: String? = nil) throws(APIError) -> String? {
-        // By their bytes: `==` and hashing put a client's combining marks in order first, which takes milliseconds.
+        // By their bytes: `==` and hashing first normalize a client's combining marks, which takes milliseconds.
         let names = [name] + (other.map { [$0] } ?? [])
         let given = names.flatMap { name in pairs.filter { $0.name.hasSameBytes(as: name) }.map(\.value) }
         guard let first = given.first, !first.isEmpty else { return nil }
@@ -50,7 +50,7 @@ struct QueryParameters {
 
     private static func words(_ range: ClosedRange<Int>) -> String { "from \(range.lowerBound) to \(range.upperBound)" }
 
-    /// `+` stays a plus: these values are dates and ids, in which a space means nothing.
+    /// `+` stays a plus: the values are dates and ids, which contain no space.
     private static func decoded(_ text: ArraySlice<UInt8>) -> String? {
         guard text.contains(UInt8(ascii: "%")) else { return String(validating: text, as: UTF8.self) }
         var bytes: [UInt8] = []

@@ -1,11 +1,11 @@
 internal import JSON
 
-/// The JSON object of a request, whose fields are asked for by name. Every mistake names its field.
+/// The JSON object of a request. Every error names its field.
 struct RequestBody: Sendable {
     private let bytes: [UInt8]
     private let members: [JSONMember]
 
-    /// Reads the object; a name that is not in `known` is refused.
+    /// Parses the object; a name that is not in `known` is an error.
     init(_ bytes: [UInt8], known: [String]) throws(APIError) {
         let value: JSONValue
         do { value = try JSONValue.read(bytes.span, limits: JSONLimits(values: 200_000)) } catch {
@@ -16,7 +16,7 @@ struct RequestBody: Sendable {
         try self.init(bytes, read: value, known: known)
     }
 
-    /// The same for bytes that were read before.
+    /// The same for a body that was parsed before.
     init(_ bytes: [UInt8], read value: JSONValue, known: [String]) throws(APIError) {
         guard let members = value.object else { throw .invalid("body", "must be a JSON object") }
         for member in members where !known.contains(where: member.name.hasSameBytes) {
@@ -28,7 +28,7 @@ struct RequestBody: Sendable {
 
     subscript(_ name: String) -> JSONValue? { members.first { $0.name.hasSameBytes(as: name) }?.value }
 
-    /// The text of a field that has two spellings; both may be there if they agree.
+    /// The text of a field with two spellings; both may be present if they agree.
     func string(_ name: String, or other: String) throws(APIError) -> String {
         let (first, second) = (try text(name), try text(other))
         if let first, let second, !first.hasSameBytes(as: second) { throw .conflictingFields(name, other) }
@@ -54,23 +54,23 @@ struct RequestBody: Sendable {
         return strings
     }
 
-    /// A flag that may be left out or null.
+    /// A flag; absent or null means `false`.
     func flag(_ name: String) throws(APIError) -> Bool {
         guard let value = self[name], !value.isNull else { return false }
         guard let flag = value.bool else { throw .invalid(name, "must be true or false") }
         return flag
     }
 
-    /// The bytes of a value as they were sent.
+    /// The original bytes of a value.
     func raw(_ value: JSONValue) -> [UInt8] { Array(bytes[value.range.lowerBound..<value.range.upperBound]) }
 }
 
 extension ConnectorService {
-    /// Bodies up to this size are read where they are; that takes less than handing them over.
+    /// Bodies up to this size are parsed by the caller: that takes less time than passing them to another thread.
     private static let longBody = 32 << 10
 
-    /// Does what takes long when the request's body is long: on a thread of its own then, because the caller is an event
-    /// loop with other clients.
+    /// Runs `work` on the side thread if the request's body is long, because the caller is an event loop with other
+    /// clients.
     func aside<Value: Sendable>(
         _ request: ConnectorRequest, _ work: @escaping @Sendable () throws(APIError) -> Value
     ) async throws(APIError) -> Value {

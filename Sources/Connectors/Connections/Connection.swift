@@ -2,9 +2,9 @@ internal import JSON
 
 /// A source joined to a destination, as `connectors.json5` defines it.
 ///
-/// A class, as it never changes and is passed around with every request.
+/// A class, because it never changes and every request passes it on.
 final class ConnectionDefinition: Sendable {
-    /// Which API the connection belongs to; it decides how its jobs are named and shown.
+    /// The API to which the connection belongs; it decides how the ids of its jobs and its responses look.
     enum Family: String, Sendable, CaseIterable {
         case aitronos
         case airweave
@@ -35,16 +35,16 @@ final class ConnectionDefinition: Sendable {
     func stream(_ name: String) -> StreamDefinition? { streams.first { $0.name.hasSameBytes(as: name) } }
 }
 
-/// How fast a sync goes, so that a small source can be watched as if it were a large one.
+/// The speed of a sync. A slow one makes a small source look like a large one.
 struct Pace: Equatable, Sendable {
-    /// `nil` is as fast as the disk.
+    /// `nil` means as fast as the disk.
     var rowsPerSecond: Int?
-    /// A job does not end sooner.
+    /// The minimum duration of a job.
     var minimumMilliseconds: Int64
 
     static let unpaced = Pace(rowsPerSecond: nil, minimumMilliseconds: 0)
 
-    /// When, after the job's start, its first `rows` rows may be done.
+    /// How long after the job's start its first `rows` rows may be done, in milliseconds.
     func elapsedMilliseconds(forRows rows: Int) -> Int64 {
         guard let rowsPerSecond else { return 0 }
         return Int64(rows) * 1000 / Int64(max(1, rowsPerSecond))

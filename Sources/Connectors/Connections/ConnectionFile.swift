@@ -5,7 +5,7 @@ internal import JSON
 ///
 /// All mistakes are reported at once, each with its line and column.
 struct ConnectionFile {
-    /// Why the file was refused, one line per mistake.
+    /// Why the file is invalid: one line per mistake.
     struct Refusal: Error, Equatable, CustomStringConvertible {
         let description: String
     }
@@ -14,7 +14,7 @@ struct ConnectionFile {
     private let stateDirectory: String
     private var mistakes: [String] = []
 
-    /// The connections in the file `name` with `bytes`; relative folders start in `stateDirectory`.
+    /// The connections in the file `name` with the content `bytes`; relative folders start in `stateDirectory`.
     static func read(
         _ bytes: [UInt8], name: String, stateDirectory: String
     ) throws(Refusal) -> [ConnectionDefinition] {
@@ -47,7 +47,7 @@ struct ConnectionFile {
                 addError("the connection \"\(definition.key.id)\" is defined twice in its organization", value.range)
                 return nil
             }
-            // Two jobs at once would write the same files.
+            // With one folder, two jobs would write the same files at once.
             if !folders.insert(definition.destinationFolder).inserted {
                 addError(
                     "another connection has this destination folder already", value["destination"]?.range ?? value.range
@@ -163,7 +163,7 @@ extension ConnectionFile {
 }
 
 extension String {
-    /// Whether this can stand in a path and in a file name as it is.
+    /// Whether this can be part of a path, and a file name, as it is.
     fileprivate var isPlainName: Bool {
         !isEmpty && utf8.count <= 128
             && utf8.allSatisfy { $0.isLetterOrDigit || $0 == .underscore || $0 == .hyphen }

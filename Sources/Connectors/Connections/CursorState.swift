@@ -1,9 +1,9 @@
 internal import JSON
 
-/// The cursors of a connection's streams, in the shape the API shows and accepts.
+/// The cursors of a connection's streams, in the shape that the API shows and accepts.
 ///
-/// A value: editing it is pure. Every member is kept as the bytes it was written with, so that numbers keep their
-/// digits and what the service does not understand survives.
+/// A value: editing it is pure. Every member keeps its original bytes, so that numbers keep their digits and members
+/// that the service does not understand survive.
 struct CursorState: Equatable, Sendable {
     /// The `state_type` of the API.
     enum Kind: String, Sendable, CaseIterable {
@@ -12,14 +12,14 @@ struct CursorState: Equatable, Sendable {
         case legacy
         case notSet = "not_set"
 
-        /// What a client's word means.
+        /// Reads a client's word for a kind.
         init?(named word: String) {
             guard let kind = Self.allCases.first(where: { $0.rawValue.hasSameBytes(as: word) }) else { return nil }
             self = kind
         }
     }
 
-    /// One name of the state with its JSON value.
+    /// A name in the state with its JSON value.
     struct Member: Equatable, Sendable {
         let name: String
         var json: [UInt8]
@@ -31,7 +31,7 @@ struct CursorState: Equatable, Sendable {
     /// The state of a connection that never synced.
     static let notSet = CursorState(kind: .notSet, members: [])
 
-    /// Where the next sync of `stream` starts; `nil` means from the beginning.
+    /// The position after which the next sync of `stream` starts; `nil` means from the beginning.
     func cursor(of stream: String) -> CursorValue? {
         guard let member = members.first(where: { $0.name.hasSameBytes(as: stream) }),
             let value = try? JSONValue.read(member.json.span, limits: JSONLimits(values: 200_000))
@@ -39,7 +39,7 @@ struct CursorState: Equatable, Sendable {
         return value["cursor"].flatMap { CursorValue($0) }
     }
 
-    /// Notes that everything up to and with `cursor` is in the destination.
+    /// Records that the destination has all rows up to and including `cursor`.
     mutating func advance(_ stream: String, to cursor: CursorValue) {
         var writer = JSONWriter()
         writer.beginObject()
@@ -58,7 +58,7 @@ struct CursorState: Equatable, Sendable {
         if kind == .notSet { kind = .stream }
     }
 
-    /// Forgets the cursor of `stream`: its next sync starts from the beginning.
+    /// Removes the cursor of `stream`: its next sync starts from the beginning.
     mutating func rewind(_ stream: String) {
         members.removeAll { $0.name.hasSameBytes(as: stream) }
         if members.isEmpty { kind = .notSet }

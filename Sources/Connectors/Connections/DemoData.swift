@@ -1,9 +1,9 @@
-/// The connections that exist out of the box, and their sample rows: the same on every machine.
+/// The connections of a first start, and their sample rows: the same on every machine.
 struct DemoData {
     let stateDirectory: String
     let storage: any Storage
 
-    /// The definitions, as the file that a first start writes.
+    /// The definitions, as a first start writes them.
     static let definitions = """
         // The connections of the in-process connector service. Edit and restart.
         //
@@ -50,7 +50,7 @@ struct DemoData {
 
         """
 
-    /// Writes the sample sources. The definitions come last: only with them a first start is over.
+    /// Writes the sample sources. The definitions are written last: they mark the first start as complete.
     func create(definitionsPath: String) throws(StorageError) {
         let sources = "\(stateDirectory)/connectors/sources"
         try write("\(sources)/conn_abc123", "users", 5000, last: "2024-06-15T10:30:00Z") { index in

@@ -2,18 +2,18 @@ internal import JSON
 
 /// A destination: a folder with one NDJSON file per stream.
 ///
-/// The journal decides how much of a file counts (``StreamPosition``); every write first cuts off what does not. So
-/// after a crash at any moment the next write, or ``settle(_:at:)`` at the next start, makes the file right again.
+/// The journal decides how many bytes of a file are committed (``StreamPosition``); every write first cuts off the
+/// others. So the next write after a crash, or ``settle(_:at:)`` at the next start, repairs the file.
 struct FileDestination: Sendable {
     let folder: String
     let storage: any Storage
 
     func path(of stream: String) -> String { "\(folder)/\(stream).ndjson" }
 
-    /// A replacement gets this name until the journal says that its generation counts.
+    /// The name of a replacement until the journal records its generation.
     func replacementPath(of stream: String, generation: Int) -> String { "\(path(of: stream)).\(generation).next" }
 
-    /// Writes `lines` after the committed bytes, durably, and returns what the journal must say for them to count.
+    /// Writes `lines` after the committed bytes, durably. Returns the position that commits them once it is recorded.
     func append(
         _ lines: [UInt8], to stream: String, at position: StreamPosition
     ) throws(JobFailure) -> StreamPosition {
@@ -28,8 +28,8 @@ struct FileDestination: Sendable {
         return StreamPosition(generation: position.generation, length: position.length + lines.count)
     }
 
-    /// Makes the file what `position` says: finishes a replacement that counts, drops one that does not, and cuts
-    /// the file at its committed length.
+    /// Makes the file agree with `position`: finishes a replacement that is committed, removes one that is not, and
+    /// cuts the file at its committed length.
     func settle(_ stream: String, at position: StreamPosition) throws(JobFailure) {
         do {
             let prefix = "\(stream).ndjson."
@@ -38,7 +38,7 @@ struct FileDestination: Sendable {
                     try storage.remove("\(folder)/\(name)")
                     continue
                 }
-                // The order is safe: until the replacement has its name, this is done again.
+                // This order is safe: until the replacement has the file's name, the next call does the same again.
                 try storage.remove(path(of: stream))
                 try storage.move("\(folder)/\(name)", to: path(of: stream))
                 try storage.synchronize(directory: folder)
@@ -71,7 +71,7 @@ struct FileDestination: Sendable {
 }
 
 extension FileDestination {
-    /// Calls `visit` for each committed row of `stream`, with its line and its key.
+    /// Calls `visit` with the line and the key of each committed row of `stream`.
     func forEachRow(
         of stream: StreamDefinition, at position: StreamPosition,
         _ visit: (_ line: ArraySlice<UInt8>, _ key: String) throws -> Void
@@ -93,7 +93,7 @@ extension FileDestination {
         } catch { throw failure(stream.name, error) }
     }
 
-    /// Starts the file that will replace the one at `position`, with the committed rows that `keeps` wants.
+    /// Starts the file that will replace the one at `position`, with the committed rows that `keeps` selects.
     func beginReplacement(
         of stream: StreamDefinition, at position: StreamPosition, keeps: (_ key: String) -> Bool
     ) throws(JobFailure) -> StreamPosition {
@@ -117,7 +117,7 @@ extension FileDestination {
         } catch let failure as JobFailure { throw failure } catch { throw failure(stream.name, error) }
     }
 
-    /// Writes `lines` at the end of the replacement; not yet durable.
+    /// Appends `lines` to the replacement; they are not durable yet.
     func extendReplacement(
         of stream: String, at replacement: StreamPosition, with lines: [UInt8]
     ) throws(JobFailure) -> StreamPosition {
@@ -128,8 +128,7 @@ extension FileDestination {
         return StreamPosition(generation: replacement.generation, length: replacement.length + lines.count)
     }
 
-    /// Makes the replacement durable; it counts from the moment the journal says so, and then ``settle(_:at:)``
-    /// gives it its name.
+    /// Makes the replacement durable. It is committed when the journal records it; then ``settle(_:at:)`` renames it.
     func finishReplacement(of stream: String, at replacement: StreamPosition) throws(JobFailure) {
         do {
             let file = try storage.open(replacementPath(of: stream, generation: replacement.generation), for: .write)

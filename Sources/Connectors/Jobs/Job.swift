@@ -1,8 +1,8 @@
-/// One run of work on a connection. A value: what happens to it is pure, who makes it durable stands elsewhere.
+/// One run of work on a connection. A value with pure transitions; the journal makes them durable.
 struct Job: Equatable, Sendable {
     /// What a job does.
     enum Kind: String, Sendable, CaseIterable {
-        /// Reads what is new since the cursors.
+        /// Reads the rows after the cursors.
         case sync
         /// Erases the destination and the cursors of all streams.
         case reset
@@ -12,7 +12,7 @@ struct Job: Equatable, Sendable {
         case clear
     }
 
-    /// Where a job stands. It moves to the right only: pending, running, one of the ends.
+    /// The state of a job. It moves to the right only: pending, running, one of the ends.
     enum Status: String, Sendable, CaseIterable {
         case pending
         case running
@@ -23,7 +23,7 @@ struct Job: Equatable, Sendable {
         var isEnd: Bool { self != .pending && self != .running }
     }
 
-    /// What a job has moved so far; committed rows only, once it has ended.
+    /// The work of a job so far; after its end, the committed rows only.
     struct Counters: Equatable, Sendable {
         var rows = 0
         var bytes = 0
@@ -35,11 +35,11 @@ struct Job: Equatable, Sendable {
     let id: String
     let connection: ConnectionKey
     let kind: Kind
-    /// The streams to work on, in order; never empty for "all".
+    /// The streams to work on, in order. "All streams" is the list of all their names, never an empty list.
     let streams: [String]
     /// Erase the destination rows of `streams` first (refresh only).
     let removesRecords: Bool
-    /// Ignore the cursors and replace each destination file by what the source holds now (sync only).
+    /// Ignore the cursors and replace each destination file by the present rows of the source (sync only).
     let isFullSync: Bool
     let createdAt: Timestamp
 
@@ -48,7 +48,7 @@ struct Job: Equatable, Sendable {
     fileprivate(set) var startedAt: Timestamp?
     fileprivate(set) var endedAt: Timestamp?
     fileprivate(set) var failure: String?
-    /// Cancelling was accepted; the job ends at its next step.
+    /// The cancellation was accepted; the job ends at its next step.
     fileprivate(set) var isCancelRequested = false
     /// Streams before this index of `streams` are done.
     fileprivate(set) var streamsDone = 0
@@ -76,14 +76,14 @@ struct Job: Equatable, Sendable {
 }
 
 extension Job {
-    /// The job as its first record has it: a sync runs from then on.
+    /// The job in its first record: a sync is running from then on.
     func afterTrigger(at now: Timestamp) -> Job {
         var job = self
         if kind == .sync { _ = job.started(at: now) }
         return job
     }
 
-    /// `false` if the job has started before or has ended: then nothing changed.
+    /// Returns `false`, and changes nothing, if the job has started before or has ended.
     mutating func started(at now: Timestamp) -> Bool {
         guard status == .pending else { return false }
         status = .running
@@ -92,7 +92,7 @@ extension Job {
         return true
     }
 
-    /// Rows were committed; `finishedStream` if they were the last of theirs.
+    /// Rows were committed; `finishedStream` if they were the last of their stream.
     mutating func checkpointed(_ counters: Counters, finishedStream: Bool, at now: Timestamp) {
         precondition(status == .running, "only a running job has progress")
         self.counters = counters
@@ -105,7 +105,7 @@ extension Job {
         if status == .running { self.counters = counters }
     }
 
-    /// `false` if the job has ended already, or is being cancelled.
+    /// Returns `false` if the job has ended, or is being cancelled already.
     mutating func cancelRequested(at now: Timestamp) -> Bool {
         guard !status.isEnd, !isCancelRequested else { return false }
         isCancelRequested = true
@@ -113,7 +113,7 @@ extension Job {
         return true
     }
 
-    /// `false` if the job has ended before: an end is final.
+    /// Returns `false` if the job has ended before: an end is final.
     mutating func ended(_ end: Status, failure: String? = nil, at now: Timestamp) -> Bool {
         precondition(end.isEnd, "\(end) is no end")
         guard !status.isEnd else { return false }
@@ -124,7 +124,7 @@ extension Job {
         return true
     }
 
-    /// Merges what the runner wrote about its job with a cancel request that came meanwhile.
+    /// Keeps a cancel request that arrived while the runner wrote its own changes of the job.
     mutating func keepCancelRequest(of earlier: Job) {
         if earlier.isCancelRequested { isCancelRequested = true }
     }
@@ -177,7 +177,7 @@ extension Job {
     }
 }
 
-// The numbers are on disk: a case may be added, never renumbered.
+// The codes are on disk: add cases, never renumber them.
 extension Job.Kind {
     fileprivate var code: UInt8 {
         switch self {

@@ -1,6 +1,6 @@
-/// The jobs of one connection in the order they were created; the oldest ended ones are forgotten.
+/// The jobs of one connection in the order of their creation, without the oldest ended ones.
 struct JobHistory: Sendable {
-    /// One job as it was at some moment. A reference, so that a list of thousands is taken in one step.
+    /// One job at one moment. A reference, so that copying a list of thousands of jobs is cheap.
     final class Snapshot: Sendable {
         let job: Job
 
@@ -10,7 +10,7 @@ struct JobHistory: Sendable {
     private(set) var all: [Snapshot] = []
     private var firstSequence = 0
 
-    /// Adds the newest job and returns the number it keeps.
+    /// Adds the newest job and returns its sequence number, which never changes.
     mutating func append(_ job: Job) -> Int {
         all.append(Snapshot(job))
         return firstSequence + all.count - 1
@@ -26,9 +26,9 @@ struct JobHistory: Sendable {
         if all.indices.contains(index) { all[index] = snapshot }
     }
 
-    /// Forgets the oldest jobs beyond `limit` and returns their ids. Only the newest job can still run.
+    /// Removes the oldest jobs beyond `limit` and returns their ids. Only the newest job can still be running.
     mutating func trim(to limit: Int) -> [String] {
-        // Not one by one: each time moves all the others.
+        // Not one at a time: each removal moves all the other jobs.
         guard all.count > limit + max(1, limit / 8) else { return [] }
         let surplus = all.count - limit
         let forgotten = all.prefix(surplus).map(\.job.id)
@@ -37,14 +37,14 @@ struct JobHistory: Sendable {
         return forgotten
     }
 
-    /// The seconds until `job` will probably have ended, judged by the connection's last jobs.
+    /// The seconds until `job` will probably have ended, estimated from the connection's last jobs.
     func expectedWait(for job: Job, at now: Timestamp) -> Int64 {
         guard let expected = recentDuration else { return 2 }
         let elapsed = now.milliseconds - (job.startedAt ?? job.createdAt).milliseconds
         return min(600, (expected - elapsed + 999) / 1000)
     }
 
-    /// The typical duration of what ended well lately, in milliseconds.
+    /// The median duration of the recent successful jobs, in milliseconds.
     private var recentDuration: Int64? {
         let durations = all.suffix(8).compactMap { $0.job.status == .succeeded ? $0.job.durationMilliseconds : nil }
         guard !durations.isEmpty else { return nil }

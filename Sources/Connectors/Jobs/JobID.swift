@@ -1,8 +1,8 @@
-/// How the ids of jobs are written.
+/// The format of job ids.
 enum JobID {
-    /// 122 random bits or more, in the form of the family: `job_` and 32 digits, or a UUID.
+    /// 122 random bits or more, in the format of the family: `job_` and 32 digits, or a UUID.
     static func text(_ first: UInt64, _ second: UInt64, isUUID: Bool) -> String {
-        // Each trigger makes one: the text is written once, into memory that is there.
+        // Each trigger makes an id: the text is written once, into reserved memory.
         var text: [UInt8] = []
         text.reserveCapacity(36)
         guard isUUID else {
@@ -27,7 +27,7 @@ enum JobID {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Bytes of a word, the lowest first, as two digits each.
+    /// Appends bytes of a word as two digits each, the lowest byte first.
     private static func append(bytesOf word: UInt64, _ range: Range<UInt64>, to text: inout [UInt8]) {
         for index in range {
             let byte = UInt8(truncatingIfNeeded: word >> (8 * index))

@@ -1,4 +1,4 @@
-/// What others have to know of a job.
+/// The facts about a job that other modules need.
 package struct JobReference: Sendable, Equatable {
     package let organization: String
     package let connection: String
@@ -12,9 +12,9 @@ package struct JobReference: Sendable, Equatable {
     /// Whether the job belongs to a source connection of the Airweave family.
     package let isAirweave: Bool
 
-    /// Where a client of the Aitronos family reads the job.
+    /// The path of the job in the API of the Aitronos family.
     package var path: String {
-        // Every trigger makes some: without growing the text piece by piece, as an interpolation does.
+        // Every trigger makes paths: reserved memory, where an interpolation would grow the text piece by piece.
         let (start, middle) = ("/v1/organizations/", "/knowledge/connectors/jobs/")
         var path = ""
         path.reserveCapacity(start.utf8.count + organization.utf8.count + middle.utf8.count + id.utf8.count)
@@ -26,7 +26,7 @@ package struct JobReference: Sendable, Equatable {
     }
 }
 
-/// A job began or ended, durably.
+/// A job began or ended, and the journal has the record.
 package struct JobEvent: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
         case started

@@ -1,8 +1,8 @@
 internal import JSON
 
-/// One record of a CSV file (RFC 4180): fields between commas, in double quotes where they hold one of `",\n`.
+/// One record of a CSV file (RFC 4180): fields between commas, in double quotes where they contain one of `",\n`.
 enum CSVRecord {
-    /// The fields, or `nil` if a quote stands where it may not.
+    /// The fields; `nil` if a quote is where none may be.
     static func fields(of record: ArraySlice<UInt8>) -> [String]? {
         var fields: [String] = []
         var field: [UInt8] = []

@@ -3,22 +3,23 @@ internal import JSON
 
 /// A source: a folder with one file per stream, `users.ndjson` or `users.csv`.
 struct FolderSource: Equatable, Sendable {
-    /// How the rows are written.
+    /// The format of the rows.
     enum Format: String, Sendable, CaseIterable {
         case ndjson
         case csv
     }
 
-    /// More rows than this are not held in one job: what is known of each stays in memory until it is synced.
+    /// The maximum of rows in one job: a ``SourceRow`` of each stays in memory until it is synced.
     static let maxRows = 1_000_000
 
     let folder: String
     let format: Format
 
-    /// The rows of `stream` to sync, in the order to sync them, each key once.
+    /// The rows of `stream` to sync, in order, each key once.
     ///
-    /// With a cursor field: the rows beyond `cursor`, by cursor; the last of several with one key wins. Without: all,
-    /// as they stand in the file. A source must not add rows at or before a cursor value that it has shown already.
+    /// With a cursor field: the rows after `cursor`, ordered by cursor; of several rows with one key, the last.
+    /// Without: all rows, in the order of the file. A source must not add rows at or before a cursor value that it has
+    /// shown already.
     func rows(
         of stream: StreamDefinition, after cursor: CursorValue?, storage: any Storage
     ) throws(JobFailure) -> [SourceRow] {
@@ -50,8 +51,8 @@ struct FolderSource: Equatable, Sendable {
                 if let cursor, let value = row.cursor, value <= cursor { continue }
                 rows.append(row)
             case .failure(let failure):
-                // A last record without a line end is still in the writing: it comes with the next sync. Unless an open
-                // quote has swallowed the lines behind it.
+                // A last record without a line end may be unfinished: the next sync reads it. If it contains a line
+                // end, an open quote has swallowed the lines after it.
                 guard !record.isTerminated, !record.bytes.contains(UInt8(ascii: "\n")) else {
                     throw JobFailure("record \(number): \(failure)")
                 }
@@ -114,7 +115,7 @@ struct FolderSource: Equatable, Sendable {
 }
 
 extension FolderSource {
-    /// The lines of `rows` as NDJSON.
+    /// Reads `rows` again, as lines of NDJSON.
     func lines(
         of rows: ArraySlice<SourceRow>, in stream: StreamDefinition, storage: any Storage
     ) throws(JobFailure) -> [UInt8] {
@@ -145,7 +146,7 @@ extension FolderSource {
         } catch { throw JobFailure("source file \(name): \(error)") }
     }
 
-    /// How much to read at once for the first of `rows`: as far as the rows stand one after the other.
+    /// How much to read at once for the first of `rows`: as far as the rows are close together in the file.
     private static func blockLength(_ rows: ArraySlice<SourceRow>) -> Int {
         guard let first = rows.first else { return 0 }
         var end = first.offset + first.length

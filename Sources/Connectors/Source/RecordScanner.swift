@@ -1,20 +1,20 @@
-/// Cuts a file into records at its line ends, a piece of the file at a time.
+/// Splits a file into records at its line ends; reads it in pieces.
 struct RecordScanner {
     /// One record without its line end.
     struct Record {
         let offset: Int
         let bytes: ArraySlice<UInt8>
-        /// The last record of a file may lack its line end: then it may still be in the writing.
+        /// `false` for a last record without a line end: its writer may not have finished it.
         let isTerminated: Bool
     }
 
     private static let pieceBytes = 256 << 10
-    /// A longer record is refused: it would be held in memory whole.
+    /// The maximum length of a record, because it is in memory whole.
     static let maxRecord = 16 << 20
 
     private let file: any StorageFile
     private let end: Int
-    /// Whether a line end between double quotes belongs to the record, as in CSV.
+    /// Whether a line end inside double quotes belongs to the record, as in CSV.
     private let honoursQuotes: Bool
     private var buffer: [UInt8] = []
     private var bufferOffset = 0
@@ -63,7 +63,7 @@ struct RecordScanner {
         return nil
     }
 
-    /// A quote opens a field at its start, and opens it again right after it seemed to close it.
+    /// A quote opens a field at its start. A quote right after another one opens the field again.
     private func opensQuote(_ bytes: Span<UInt8>, _ index: Int) -> Bool {
         index == next || bytes[index - 1] == UInt8(ascii: ",") || bytes[index - 1] == UInt8(ascii: "\"")
     }
@@ -81,7 +81,7 @@ struct RecordScanner {
     }
 }
 
-/// Why a job failed, in words for the one who reads the job.
+/// Why a job failed, in words for the reader of the job.
 struct JobFailure: Error, Equatable, CustomStringConvertible {
     let description: String
 

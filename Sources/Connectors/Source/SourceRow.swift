@@ -1,21 +1,21 @@
 internal import JSON
 
-/// Where a row of a source file stands, and what the service has to know of it.
+/// The position of a row in a source file, with its cursor and its key.
 struct SourceRow: Equatable, Sendable {
     let offset: Int
     let length: Int
-    /// Of the row's bytes, so that a file that changes under a running job is noticed.
+    /// Of the row's bytes: finds a file that changes while a job runs.
     let checksum: UInt32
     let cursor: CursorValue?
     let key: String
 }
 
-/// What a row says about itself, whichever side it stands on.
+/// The key and the cursor of a row, in a source or in a destination.
 struct RowIdentity {
-    /// The text that tells rows apart.
+    /// The text that distinguishes rows.
     ///
-    /// The value of the key field, a string with a quote before it so that `"1"` and `1` differ, or without a key
-    /// field the whole line.
+    /// The value of the key field, or the whole line if there is no key field. A string gets a quote before it, so that
+    /// `"1"` and `1` differ.
     static func key(of line: ArraySlice<UInt8>, row: JSONValue, field: String?) throws(JobFailure) -> String {
         guard let field else { return String(decoding: line, as: UTF8.self) }
         switch row[field]?.kind {

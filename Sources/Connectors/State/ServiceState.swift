@@ -1,19 +1,18 @@
-/// Everything the service knows: what the journal says, and what is reserved until the journal has said it.
+/// Everything that the service knows: the contents of the journal, and reservations that the journal does not have yet.
 ///
-/// A value, kept behind one lock. ``apply(_:)`` is the only way anything durable changes, on a running service as in
-/// recovery.
+/// A value behind one lock. Durable state changes only by ``apply(_:)``, in a running service and in recovery.
 struct ServiceState: Sendable {
-    /// What is known of one connection.
+    /// The state of one connection.
     struct Entry: Sendable {
         let key: ConnectionKey
-        /// `nil` for a connection that is not defined any more; it is kept, and not shown.
+        /// `nil` for a connection that is not defined any more; its state is kept, but not shown.
         let definition: ConnectionDefinition?
         var cursors = CursorState.notSet
-        /// The answer to "get state", ready to send.
+        /// The response to "get state", ready to send.
         var renderedCursors = CursorState.notSet.rendered()
         var positions: [String: StreamPosition] = [:]
         var jobs = JobHistory()
-        /// The one job that is not ended, from the moment its trigger is accepted for the journal.
+        /// The one job that has not ended, from the moment its trigger is accepted for the journal.
         var activeJob: JobHistory.Snapshot?
     }
 
@@ -57,7 +56,7 @@ struct ServiceState: Sendable {
 }
 
 extension ServiceState {
-    /// Makes a committed record true.
+    /// Applies a committed record.
     mutating func apply(_ record: JournalRecord) {
         switch record {
         case .job(let job): apply(job)
@@ -94,7 +93,7 @@ extension ServiceState {
         }
     }
 
-    /// Shows what a running job has moved, before it is committed.
+    /// Shows the progress of a running job before it is committed.
     mutating func show(_ counters: Job.Counters, of id: String) {
         guard let location = jobLocations[id] else { return }
         entries[location.entry].update(location.sequence) { job in
@@ -110,7 +109,7 @@ extension ServiceState {
         return entries.count - 1
     }
 
-    /// The records that set all of this.
+    /// The records that restore this state.
     func snapshot() -> [JournalRecord] {
         var records: [JournalRecord] = []
         for entry in entries {

@@ -1,23 +1,24 @@
 internal import Synchronization
 
-/// The state behind its lock, with those who are told when a job begins or ends.
+/// The state behind its lock, and the observers of jobs.
 final class StateStore: Sendable {
     private let state: Mutex<ServiceState>
     private let observers = Mutex<[@Sendable (JobEvent) -> Void]>([])
 
     init(_ state: sending ServiceState) { self.state = Mutex(state) }
 
-    /// A few lines on the state; must not call out or wait.
+    /// Runs a few lines on the state; `body` must not wait or call other components.
     func withState<Value: Sendable>(_ body: (inout ServiceState) -> Value) -> Value {
         state.withLock { state in body(&state) }
     }
 
     func observe(_ observer: @escaping @Sendable (JobEvent) -> Void) { observers.withLock { $0.append(observer) } }
 
-    /// Tells the observers what the committed records say of jobs, then makes them the state. In this order, because a client
-    /// that reads the end of a job may start the next one at once: by then the end must be known wherever jobs are counted.
+    /// Reports the jobs that the committed records begin or end to the observers, then applies the records. In this
+    /// order, because a client that reads the end of a job may start the next one at once: every observer must know the
+    /// end by then.
     ///
-    /// Called by the journal only, one group after the other.
+    /// Only the journal calls this, one group after the other.
     func apply(_ groups: [[JournalRecord]]) {
         let events = withState { state in
             var statuses: [String: Job.Status] = [:]
@@ -35,12 +36,12 @@ final class StateStore: Sendable {
 }
 
 extension ServiceState {
-    /// What a record that is not applied yet will tell: that it makes a job, or changes its status. `statuses` are those that
-    /// the records before it set.
+    /// The event of a record that is not applied yet: it makes a job, or changes its status. `statuses` are those that
+    /// the records before this one set.
     fileprivate func event(of record: JournalRecord, after statuses: inout [String: Job.Status]) -> JobEvent? {
         guard case .job(let job) = record else { return nil }
         let before = statuses.updateValue(job.status, forKey: job.id) ?? status(ofJob: job.id)
-        // A checkpoint is no news.
+        // A checkpoint is no event.
         if let before, before == job.status || before.isEnd { return nil }
         let family = index(of: job.connection).flatMap { entries[$0].definition?.family }
         return JobEvent(

@@ -16,7 +16,7 @@ final class BlockingThreadPool: Sendable {
 
     deinit { mailbox.close() }
 
-    /// Runs `work` on one of the threads and hands its outcome back.
+    /// Runs `work` on one of the threads and returns its result.
     func run<Value: Sendable, Failure: Error>(
         _ work: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {

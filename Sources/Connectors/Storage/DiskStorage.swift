@@ -33,11 +33,12 @@ struct DiskStorage: Storage {
         let parent = (path as NSString).deletingLastPathComponent
         if !parent.isEmpty { try createDirectory(parent) }
         try attempt("create the directory", path) {
-            // With intermediate ones, because then one that somebody else creates at this moment is fine.
+            // With intermediate directories: then it is no error if another process creates the directory at this
+            // moment.
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         }
-        // A file is only as durable as the name of the directory it is in.
+        // A file survives a crash only if the entry of its directory in the parent directory does.
         if !parent.isEmpty { try synchronize(directory: parent) }
     }
 
@@ -114,7 +115,7 @@ private struct DiskFile: StorageFile {
     func unlock() { _ = flock(handle.fileDescriptor, LOCK_UN) }
 }
 
-/// Turns what Foundation throws into a ``StorageError``.
+/// Converts Foundation's errors into a ``StorageError``.
 private func attempt<Value>(
     _ operation: String, _ path: String, _ body: () throws -> Value
 ) throws(StorageError) -> Value {

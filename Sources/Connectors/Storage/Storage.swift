@@ -1,18 +1,18 @@
-/// The files of the connector service, behind one door so that a test can make the n-th operation fail.
+/// The files of the connector service, behind a protocol so that a test can make the n-th operation fail.
 ///
-/// Everything blocks; nothing here may be called on a gateway event loop.
+/// All methods block; no event loop of the gateway may call them.
 protocol Storage: Sendable {
     /// Opens `path`; `.write` creates it when it is absent.
     func open(_ path: String, for use: FileUse) throws(StorageError) -> any StorageFile
-    /// The names in `directory`, or none when it is absent.
+    /// The names in `directory`; none if the directory is absent.
     func names(in directory: String) throws(StorageError) -> [String]
-    /// Creates `path` and what is missing above it.
+    /// Creates `path` and its missing parents.
     func createDirectory(_ path: String) throws(StorageError)
     /// Renames `path` to `target`, which must be absent.
     func move(_ path: String, to target: String) throws(StorageError)
-    /// Removes the file `path`; an absent one is fine.
+    /// Removes the file `path`; an absent file is no error.
     func remove(_ path: String) throws(StorageError)
-    /// Makes the names of `directory` as durable as the contents of its files.
+    /// Makes the names in `directory` durable, as ``StorageFile/synchronize()`` makes the contents of a file durable.
     func synchronize(directory: String) throws(StorageError)
 }
 
@@ -22,7 +22,7 @@ enum FileUse: Sendable {
     case write
 }
 
-/// One open file. It is closed when the last reference goes.
+/// One open file; the last reference closes it.
 protocol StorageFile: Sendable {
     func length() throws(StorageError) -> Int
     /// Up to `count` bytes from `offset`; fewer only at the end of the file.
@@ -31,13 +31,13 @@ protocol StorageFile: Sendable {
     func truncate(to length: Int) throws(StorageError)
     /// Returns when everything written so far would survive a power failure.
     func synchronize() throws(StorageError)
-    /// Takes the file for this process alone, or returns `false` when another one has it. Never waits.
+    /// Locks the file for this process, or returns `false` if another one has locked it. Never waits.
     func lock() -> Bool
-    /// Gives the file back before it is closed.
+    /// Unlocks the file before it is closed.
     func unlock()
 }
 
-/// What was tried on which file, and why it did not work.
+/// A failed operation on a file, and the reason.
 struct StorageError: Error, Equatable, CustomStringConvertible {
     enum Reason: Equatable, Sendable {
         case missing
@@ -61,7 +61,7 @@ struct StorageError: Error, Equatable, CustomStringConvertible {
 }
 
 extension Storage {
-    /// The whole file, or `nil` when it is absent.
+    /// The whole file; `nil` if it is absent.
     func contents(of path: String) throws(StorageError) -> [UInt8]? {
         let file: any StorageFile
         do { file = try open(path, for: .read) } catch {
@@ -71,7 +71,7 @@ extension Storage {
         return try file.read(at: 0, count: try file.length())
     }
 
-    /// The length of a file, or `nil` when it is absent.
+    /// The length of a file; `nil` if it is absent.
     func length(of path: String) throws(StorageError) -> Int? {
         do { return try open(path, for: .read).length() } catch {
             guard error.reason == .missing else { throw error }

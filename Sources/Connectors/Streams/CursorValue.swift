@@ -1,15 +1,15 @@
 internal import JSON
 
-/// How far a stream has been read: the greatest value of its cursor field that is in the destination.
+/// How far a stream has been read: the greatest value of its cursor field in the destination.
 ///
-/// Integers order by value, other texts by their bytes, and every integer comes before every other text. A text that
-/// is written as an integer counts as one, because a CSV file cannot say which it means. Dates order rightly if they
-/// are all written in one form, as in `2024-06-15T10:30:00Z`.
+/// Integers are ordered by value, other texts by their bytes; every integer is less than every other text. A text that
+/// looks like an integer counts as one, because a CSV file has only texts. Dates are in the right order if all have one
+/// format, as in `2024-06-15T10:30:00Z`.
 enum CursorValue: Hashable, Sendable {
     case integer(Int64)
     case text(String)
 
-    /// The value of a cursor field, or `nil` for what cannot be ordered.
+    /// The value of a cursor field; `nil` for values without an order.
     init?(_ value: JSONValue) {
         switch value.kind {
         case .number(let number):

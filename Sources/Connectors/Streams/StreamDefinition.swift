@@ -1,17 +1,17 @@
 /// One stream of a connection.
 struct StreamDefinition: Equatable, Sendable {
     let name: String
-    /// The field whose greatest value so far tells where the next sync starts; `nil` reads everything every time.
+    /// The next sync starts after the greatest value of this field so far; with `nil` each sync reads everything.
     let cursorField: String?
-    /// The field that tells rows apart; without one a row is its whole text.
+    /// The field that distinguishes rows; without one, rows are compared as a whole.
     let keyField: String?
 }
 
-/// What is committed of one destination file.
+/// The committed part of one destination file.
 struct StreamPosition: Equatable, Sendable {
     /// Counts how often the file was replaced or erased.
     var generation: Int
-    /// The committed bytes of the file; what is beyond them does not count.
+    /// The committed bytes of the file; those after them do not count.
     var length: Int
 
     static let empty = StreamPosition(generation: 0, length: 0)

@@ -1,9 +1,9 @@
 internal import Bytes
 
-/// Names one connection; ids are unique within an organization only.
+/// Identifies a connection; ids are unique only within an organization.
 struct ConnectionKey: Hashable, Sendable {
     let organization: String
-    /// As in the definition, except that a UUID is in lower case.
+    /// The id in the definition; a UUID in lower case.
     let id: String
 
     init(organization: String, id: String) {

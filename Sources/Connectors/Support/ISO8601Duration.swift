@@ -1,4 +1,4 @@
-/// A length of time as ISO 8601 writes it: `PT2M30S`, `PT3.2S`, `PT0S`.
+/// A duration in the notation of ISO 8601: `PT2M30S`, `PT3.2S`, `PT0S`.
 func iso8601Duration(milliseconds: Int64) -> String {
     let (seconds, fraction) = max(0, milliseconds).quotientAndRemainder(dividingBy: 1000)
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -8,7 +8,7 @@ func iso8601Duration(milliseconds: Int64) -> String {
     guard rest > 0 || fraction > 0 || text.count == 2 else { return text }
     text += "\(rest)"
     if fraction > 0 {
-        // Three digits without the zeros at their end.
+        // Three digits without trailing zeros.
         var digits = String(1000 + fraction).dropFirst()
         while digits.hasSuffix("0") { digits.removeLast() }
         text += "." + digits

@@ -1,7 +1,7 @@
-/// Bytes of a journal record that mean nothing.
+/// The bytes are no valid journal record.
 struct RecordError: Error, Equatable {}
 
-/// Appends the fields of a record: integers as LEB128, texts with their length before them.
+/// Appends the fields of a record: integers as LEB128, texts after their length.
 struct RecordWriter {
     private(set) var bytes: [UInt8]
 
@@ -42,7 +42,7 @@ struct RecordWriter {
     }
 }
 
-/// Reads what ``RecordWriter`` wrote, in the same order; never beyond the end.
+/// Reads the fields that ``RecordWriter`` wrote, in the same order; never beyond the end.
 struct RecordReader {
     private let bytes: ArraySlice<UInt8>
     private var index: Int

@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+/// A time, in milliseconds since 1970-01-01T00:00:00Z.
 struct Timestamp: Hashable, Comparable, Sendable {
     let milliseconds: Int64
 
@@ -11,7 +11,7 @@ struct Timestamp: Hashable, Comparable, Sendable {
 
     init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
-    /// Reads a date and time with `Z` or an offset, or a date alone, which is its midnight in UTC.
+    /// Reads a date and time with `Z` or an offset, or a date alone, which means midnight in UTC.
     init?(iso8601 text: String) {
         guard let milliseconds = RFC3339.epochMilliseconds(text, .iso8601) else { return nil }
         self.milliseconds = milliseconds

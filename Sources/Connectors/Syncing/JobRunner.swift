@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Runs jobs in the background, one task each, with the blocking parts on threads of its own.
+/// Runs jobs in the background: one task each, and a pool of threads for the blocking parts.
 final class JobRunner: Sendable {
     private let store: StateStore
     private let committer: JournalCommitter
@@ -26,7 +26,7 @@ final class JobRunner: Sendable {
         self.threads = BlockingThreadPool(count: threads, name: "connector")
     }
 
-    /// Starts or resumes a job that the ledger knows as not ended. Returns at once.
+    /// Starts or resumes a job that has not ended according to the store. Returns at once.
     func start(_ job: Job) {
         let found = store.withState { state in
             state.index(of: job.connection).map { (state[$0].definition, state[$0].cursors, state[$0].positions) }
@@ -46,10 +46,10 @@ final class JobRunner: Sendable {
         }
     }
 
-    /// Makes a job notice that its cancelling was accepted, wherever it waits.
+    /// Wakes a job whose cancellation was accepted, wherever it waits.
     func cancel(_ id: String) { running.withLock { $0.tasks[id] }?.cancel() }
 
-    /// Waits until the job has left the runner, but not longer than `limit`.
+    /// Waits until the runner has finished the job, for `limit` at most.
     func waitForEnd(of id: String, atMost limit: Duration) async {
         _ = await withCheckedContinuation { continuation in
             let reply = Reply(continuation)
@@ -66,7 +66,7 @@ final class JobRunner: Sendable {
         }
     }
 
-    /// Stops all jobs where they are; they go on after the next start. One that hangs in the disk is left there.
+    /// Stops all jobs where they are; they resume after the next start. Waits 10 s at most: a disk may hang.
     func stop() async {
         let tasks = running.withLock { running in
             running.isStopped = true

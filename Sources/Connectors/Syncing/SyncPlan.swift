@@ -1,23 +1,23 @@
-/// What a sync of one stream has to move, and how: found out on a work thread before anything is written.
+/// The rows that a sync of one stream has to move, and the method. Made on a work thread before anything is written.
 struct SyncPlan: Sendable {
-    /// How the rows get into the destination file.
+    /// How the rows reach the destination file.
     enum Method: Equatable, Sendable {
-        /// Behind the committed rows, with checkpoints on the way.
+        /// After the committed rows, with checkpoints between them.
         case append
-        /// By a new file with the rows that stay and the new ones, which counts as a whole or not at all.
+        /// In a new file with the new rows and those that stay; it is committed as a whole or not at all.
         case replace(keepsOthers: Bool)
     }
 
     let rows: [SourceRow]
     let method: Method
 
-    /// Reads the source, and the destination where rows might be there already: those are replaced, not doubled.
+    /// Reads the source, and the destination if it may have some of the rows already: those are replaced, not doubled.
     static func find(
         _ stream: StreamDefinition, after cursor: CursorValue?, at position: StreamPosition, replacesAll: Bool,
         source: FolderSource, destination: FileDestination
     ) throws(JobFailure) -> SyncPlan {
         do throws(JobFailure) {
-            // What an earlier run could not put right, this one does before it looks.
+            // Repairs the file if an earlier run could not.
             try destination.settle(stream.name, at: position)
             let rows = try source.rows(of: stream, after: cursor, storage: destination.storage)
             guard !replacesAll else { return SyncPlan(rows: rows, method: .replace(keepsOthers: false)) }
@@ -32,12 +32,12 @@ struct SyncPlan: Sendable {
     }
 }
 
-/// A destination file that will replace the committed one, and what that does to the rows.
+/// A destination file that will replace the committed one, and the counters after that.
 struct Replacement: Sendable {
     var position: StreamPosition
     var counters: Job.Counters
 
-    /// Starts the file with those committed rows that stay, and counts what the new ones do to the others.
+    /// Starts the file with the committed rows that stay, and counts the rows that the new ones replace or delete.
     static func begin(
         _ stream: StreamDefinition, with rows: [SourceRow], keepsOthers: Bool, at position: StreamPosition,
         destination: FileDestination, counters: Job.Counters
