@@ -1,18 +1,18 @@
 internal import Policy
 
-/// Collects the pages of a list of one connection's jobs, and decides whether they show all jobs that matter.
-/// ``JobStatusClient`` asks; this has the rules.
+/// Collects the pages of one connection's job list, and decides whether they show all jobs that matter.
+/// ``JobStatusClient`` fetches the pages; this type has the rules.
 ///
-/// A list is complete where it says so, where a page is empty, where a page brings nothing new and is shorter than any limit
-/// may be, or where it is sorted newest first and goes back to before the lease. Any other list proves nothing about jobs that
-/// are not on it.
+/// A list is complete if it says so, if a page is empty, if a page has no new jobs and is shorter than any limit could
+/// be, or if the list is sorted newest first and reaches back to a time before the lease. Any other list proves nothing
+/// about jobs that it does not show.
 struct JobListing {
     /// What to do after a page.
     enum Next: Equatable { case request, end }
 
     /// The jobs of the connection, in the order of the list. If `wanted` was found, it is the last.
     private(set) var jobs: [JobPayload] = []
-    /// Why the list does not prove that there are no other jobs; `nil` if it does.
+    /// Why the list does not prove that there are no other jobs; `nil` if it proves that.
     private(set) var doubt: DoubtfulResponse?
 
     private let lease: PolledLease
@@ -23,21 +23,21 @@ struct JobListing {
     /// The largest total that a page gave.
     private var total: Int?
     private var pages = 0
-    /// A longer page was asked for, because a full one came from a family without offsets.
+    /// A longer page was requested, because a page was full and the API family has no offsets.
     private var hasRequestedMore = false
-    /// The longer page had nothing new: the upstream limits how long a page is.
+    /// The longer page had nothing new: the upstream limits the length of a page.
     private var isCapped = false
-    /// The length of a page that came twice, while the list is asked for once more with a limit below that.
+    /// The length of a page that came twice; set while the list is requested again with a smaller limit.
     private var repeated: Int?
 
     static let pageLength = 100
-    /// No service is believed to have shorter ones.
+    /// The smallest page length that the upstream may have.
     private static let minPage = 10
-    /// Airweave has no offset, but longer lists.
+    /// Airweave has no offset, but allows longer pages.
     private static let maxPage = 1000
-    /// So many pages have more jobs than any connection is believed to have.
+    /// The most pages to read: longer than the job list of any connection.
     static let maxPages = 20
-    /// Milliseconds by which the clocks of gateway and upstream may differ.
+    /// The difference in milliseconds that the clocks of gateway and upstream may have.
     private static let clockTolerance: Int64 = 60_000
 
     init(of lease: PolledLease, until wanted: String?) {
@@ -48,7 +48,7 @@ struct JobListing {
     /// The query parameters of the next page.
     var page: String { offset == 0 ? "limit=\(limit)" : "limit=\(limit)&offset=\(offset)" }
 
-    /// No page came, for this reason.
+    /// The next page could not be read.
     mutating func failed(_ doubt: DoubtfulResponse) { self.doubt = doubt }
 
     mutating func received(_ page: JobList) -> Next {
@@ -59,8 +59,9 @@ struct JobListing {
             if job.id == wanted { return .end }
         }
         if let said = page.total { total = max(said, total ?? said) }
-        // One connection's jobs were asked for. If another's are shown, it is not the list that was asked for, or the
-        // connection has another name there. An ended job of another connection does no harm where the list is a filtered one.
+        // The poll asked for the jobs of one connection. Jobs of another one show that this is a different list, or
+        // that the upstream has another name for the connection. In a filtered list, an ended job of another connection
+        // does no harm.
         let isForeign = page.jobs.contains { job in
             !job.mayRun(on: lease.key.connection)
                 && (lease.family == .airweave || job.id == wanted || !LeaseJob.isTerminal(job.status))
@@ -73,12 +74,13 @@ struct JobListing {
         }
     }
 
-    /// Whether there are more jobs after a page, as far as the page tells.
+    /// Whether there are more jobs after a page, according to the page.
     private enum Rest { case none, some, unknown }
 
     private mutating func rest(after page: JobList, new: Int) -> Rest {
         offset += page.count
-        // A page below the limit shows that the upstream has pages, so the repeated one may be only the first.
+        // A page shorter than the limit shows that the upstream limits pages, so the repeated page may be only the
+        // first one.
         if let repeated { return page.count < repeated ? .unknown : .none }
         if needsNextPage(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }
@@ -92,17 +94,17 @@ struct JobListing {
             isCapped = true
             return .some
         }
-        // The same jobs came again: the upstream ignores the offset, and shows its list from the start each time. That list
-        // is whole if it is shorter than the limit, and than the upstream's own limit, which is a round number.
+        // The same jobs came again: the upstream ignores the offset and always starts with the first job. The list is
+        // complete if it is shorter than both the requested limit and the upstream's own limit, which is a round number.
         guard page.count < limit, !isCapped else { return .unknown }
-        // Airweave shows as many as it is asked for.
+        // Airweave shows as many jobs as requested.
         guard lease.family != .airweave, page.count >= Self.minPage, page.count % 5 == 0 else { return .none }
         repeated = page.count
         (limit, offset) = (page.count - 1, 0)
         return .some
     }
 
-    /// Whether the list is to be asked for again, longer.
+    /// Whether the list must be requested again with a longer page.
     private mutating func needsNextPage(after page: JobList) -> Bool {
         guard lease.family == .airweave, !hasRequestedMore, page.count >= Self.pageLength, page.goesOn != false,
             total != seen.count, !goesBack(page)
@@ -117,14 +119,13 @@ struct JobListing {
         return .end
     }
 
-    /// Whether the page is sorted newest first, and its last job is from well before the lease: any younger job would have
-    /// come by now.
+    /// Whether the page is sorted newest first and its last job is well older than the lease, so that all younger jobs
+    /// have been shown.
     ///
-    /// The list may be sorted by when jobs were created, or by when they started. In the second case a job that has not
-    /// started may be anywhere: that order counts only if the lease's job has started, or if the page has the greatest
-    /// length.
+    /// The list may be sorted by creation time or by start time. In the second case a job that has not started can be
+    /// anywhere, so the start times count only if the lease's job has started, or if the page has the maximum length.
     private func goesBack(_ page: JobList) -> Bool {
-        // A job that is started again keeps its page among the old ones.
+        // A job that is started again keeps its old position in the list.
         guard !lease.origin.mayRestart else { return false }
         if goesBack(page.jobs.map(\.createdAt)) { return true }
         guard lease.job?.startedAt != nil || page.count >= Self.maxPage else { return false }

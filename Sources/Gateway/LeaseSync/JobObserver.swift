@@ -1,6 +1,6 @@
 internal import Policy
 
-/// What the gateway knows of the jobs of an upstream on other machines: from answers that pass by, and by asking.
+/// The gateway's knowledge of a remote upstream's jobs: from the responses that it relays, and from status polls.
 final class JobObserver: Sendable {
     let leases: LeaseTable
     let statusClient: JobStatusClient
@@ -10,12 +10,12 @@ final class JobObserver: Sendable {
         self.statusClient = statusClient
     }
 
-    /// Longer answers say nothing about the job that they started.
+    /// A longer response is not searched for the job that the request started.
     static let maxBytes = 256 << 10
-    /// Longer answers are not read in passing: that would hold up the loop, and the watcher asks for itself.
+    /// A longer relayed response is not parsed: parsing would block the loop, and status polls find the same facts.
     static let maxBytesInPassing = 64 << 10
 
-    /// The job that a successful answer says a request with a lease on `key` started; `nil` where it names none.
+    /// The job that a successful response names for a request with a lease on `key`; `nil` if it names none.
     func started(
         by body: Span<UInt8>, _ key: LeaseKey, kind: LeaseKind, family: RouteFamily, near start: String = ""
     ) -> LeaseJob? {
@@ -25,10 +25,10 @@ final class JobObserver: Sendable {
         return job.job(type: kind.name, location: location(of: job, key, family, near: start))
     }
 
-    /// The connection that a job belongs to; `nil` when the upstream says that the organization has no such job. Everything else
-    /// is a failure. Without the connection nothing goes upstream.
+    /// The connection that a job belongs to; `nil` if the upstream says that the organization has no such job. All
+    /// other results are failures: without the connection, the request is not sent upstream.
     ///
-    /// What the upstream says is about the organization that was asked for, whoever the job belongs to.
+    /// The upstream's response is about `organization`, even if the job belongs to another one.
     func connection(
         ofJob text: String, organization: String, family: RouteFamily, near start: String = ""
     ) async throws(UpstreamFailure) -> String? {
@@ -37,7 +37,7 @@ final class JobObserver: Sendable {
         guard let path = statusClient.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
         let response: InternalResponse
         do throws(UpstreamFailure) { response = try await statusClient.requests.get(path, for: organization) } catch {
-            // The question took too long, not the request: the client must not hear that its work may have begun.
+            // Only the status poll timed out. The client must not be told that its own work may have begun.
             throw error.status == 504 ? .jobLookupFailed : error
         }
         switch response.status {
@@ -46,7 +46,7 @@ final class JobObserver: Sendable {
                 throw .invalidResponse
             }
             return connection
-        // Malformed, unknown, or known no more.
+        // Malformed, unknown, or no longer known.
         case 400, 404, 410, 422: return nil
         case 401, 403, 407: throw .credentialRefused
         case 429, 500...: throw .jobLookupFailed
@@ -54,12 +54,12 @@ final class JobObserver: Sendable {
         }
     }
 
-    /// The moment to hand to `observed`, taken before the request goes upstream; `nil` where there is nothing to observe.
+    /// The revision for `observed`, taken before the request is sent upstream; `nil` if there is nothing to observe.
     func revisionToObserve(_ route: Route) -> LeaseRevision? {
         route.jobStatus == nil || leases.isEmpty ? nil : leases.revision()
     }
 
-    /// A successful answer to a GET passes by on its way to a client of `organization`.
+    /// A successful response to a GET was relayed to a client of `organization`.
     func observed(
         _ body: Span<UInt8>, _ route: Route, organization: String, asOf revision: LeaseRevision, now: Int64
     ) {

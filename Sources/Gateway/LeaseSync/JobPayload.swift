@@ -2,44 +2,44 @@ internal import Bytes
 internal import JSON
 internal import Policy
 
-/// A job as a JSON object of an upstream shows it: Aitronos' Job, Airweave's SyncJob, and what resembles them.
+/// A job in the JSON of an upstream: Aitronos' Job, Airweave's SyncJob, and similar objects.
 struct JobPayload: Equatable, Sendable {
-    /// In the one spelling that jobs are compared by.
+    /// In the canonical spelling, by which jobs are compared.
     let id: String
-    /// As the upstream wrote it, for paths.
+    /// In the upstream's spelling, for paths.
     let spelling: String
-    /// The connection it runs on, in its one spelling; `nil` where the object does not say.
+    /// The job's connection in canonical spelling; `nil` if the object does not have it.
     let connection: String?
     let status: String
-    /// `nil` where the object does not say.
+    /// `nil` if the object does not have it.
     let type: String?
     /// Milliseconds since the epoch.
     let startedAt: Int64?
-    /// Milliseconds since the epoch; `nil` where the object does not say.
+    /// Milliseconds since the epoch; `nil` if the object does not have it.
     let createdAt: Int64?
 
-    /// The longest status or type that is believed to be one.
+    /// The maximum length of a status or type; a longer one is not read.
     private static let maxBytes = 64
 
-    /// Whether what the object says of its connection agrees with `connection`.
+    /// Whether the job may belong to `connection`: the object names this connection, or none.
     func mayRun(on connection: String) -> Bool { self.connection == nil || self.connection == connection }
 
-    /// The job as leases know it; `type` where the object has none of its own.
+    /// The job for a lease. `type` is used if the object has none.
     func job(type: String, location: String?) -> LeaseJob {
         LeaseJob(id: id, type: self.type ?? type, status: status, startedAt: startedAt, location: location)
     }
 }
 
 extension JobPayload {
-    /// The job that a body shows, bare or one level deep. `nil` for everything else, damaged JSON and doubled names included.
+    /// The job in a body, bare or one level deep. `nil` for everything else, including damaged JSON and duplicate names.
     ///
-    /// An object that has only an `id` may be anything; it is a job where its name, its connection or its type says so.
+    /// An object with only an `id` can be anything; a name, a connection or a type is needed to recognize it as a job.
     static func read(_ body: Span<UInt8>) -> JobPayload? {
         guard let root = JobList.json(body) else { return nil }
         return wrapped(root)
     }
 
-    /// A job may have another in it, such as the one that it repeats. Which of the two is meant is then not clear.
+    /// A job can contain another one, such as the job that it repeats. The body is then ambiguous.
     fileprivate static func wrapped(_ value: JSONValue) -> JobPayload? {
         let whole = JobPayload(value, isCalledJob: false)
         var inner: JobPayload?
@@ -57,7 +57,7 @@ extension JobPayload {
     private init?(_ value: JSONValue, isCalledJob: Bool) {
         guard value.object != nil else { return nil }
         var isKnown = isCalledJob
-        // `nil`: the member is absent or null. `.none` of the outer optional: it is there and wrong.
+        // The outer `nil`: the member is invalid. The inner `nil`: the member is absent or null.
         guard let named = Self.identifier(value, "job_id", "jobId"), let plain = Self.identifier(value, "id", nil),
             let ours = Self.identifier(value, "connection_id", "connectionId"),
             let source = Self.identifier(value, "source_connection_id", "sourceConnectionId"),
@@ -65,7 +65,7 @@ extension JobPayload {
         else { return nil }
         isKnown = isKnown || named != nil || ours != nil || source != nil || type != nil
         guard let id = named ?? plain, isKnown else { return nil }
-        // Without a status an object is a job only where it is sure to be one.
+        // Without a status, an object counts as a job only if its name or `job_id` shows that it is one.
         guard status != nil || named != nil || isCalledJob else { return nil }
         self.id = id.canonical
         spelling = id.spelling
@@ -83,7 +83,7 @@ extension JobPayload {
         let canonical: String
     }
 
-    /// The id under either name; they must agree where both are there. The outer `nil` is for what is no id.
+    /// The id under either name; if both are present, they must agree. The outer `nil` means that the value is not an id.
     private static func identifier(_ value: JSONValue, _ name: String, _ other: String?) -> Identifier?? {
         var found: Identifier?
         for name in [name, other].compactMap({ $0 }) {
@@ -109,18 +109,18 @@ extension JobPayload {
     }
 }
 
-/// Several jobs as a JSON body shows them.
+/// Several jobs in a JSON body.
 struct JobList: Equatable, Sendable {
-    /// Those that could be read, in the order of the body.
+    /// The readable jobs, in the order of the body.
     var jobs: [JobPayload]
-    /// How many there are in all, where the body says so.
+    /// The total number of jobs, if the body has it.
     let total: Int?
-    /// Whether there are more of them elsewhere, where the answer says so.
+    /// Whether there are more jobs on another page, if the response says so.
     var goesOn: Bool?
-    /// Elements that could not be read: what is not in the list then proves nothing.
+    /// The number of unreadable elements. If there are any, a missing job proves nothing.
     let unreadable: Int
 
-    /// How many elements the body has.
+    /// The number of elements in the body.
     var count: Int { jobs.count + unreadable }
 
     /// Reads `{"data": [...], "total": n}`, the same with `jobs`, `items` or `results`, or a bare array; `nil` for everything else.
@@ -135,11 +135,11 @@ struct JobList: Equatable, Sendable {
             unreadable: elements.count - jobs.count)
     }
 
-    /// Under which the elements may be.
+    /// The members that can hold the elements.
     private static let names = ["data", "jobs", "items", "results"]
-    /// Where bodies describe their pages.
+    /// The members that can describe the page.
     private static let descriptions = ["pagination", "meta", "page", "links"]
-    /// The names of what leads to the next one, and of what only says that there is one.
+    /// The members that link to the next page, or say that there is one.
     private static let next = [
         "next", "next_cursor", "nextCursor", "next_page", "nextPage", "next_page_token", "nextPageToken", "next_token",
         "nextToken", "next_url", "nextUrl", "next_link", "nextLink", "@odata.nextLink", "has_more", "hasMore",
@@ -154,13 +154,13 @@ struct JobList: Equatable, Sendable {
         return said.contains(where: isSaid)
     }
 
-    /// Null, false and the empty text stand for none, and so does an object of nothing else.
+    /// Null, false, the empty string, and an object with only such values all mean that there is no next page.
     private static func isSaid(_ value: JSONValue) -> Bool {
         if let members = value.object { return members.contains { isSaid($0.value) } }
         return !value.isNull && value.bool != false && value.string != ""
     }
 
-    /// Enough for a thousand jobs of twenty fields each.
+    /// Reads JSON with limits that admit a thousand jobs with twenty fields each.
     fileprivate static func json(_ body: Span<UInt8>) -> JSONValue? {
         try? JSONValue.read(body, limits: JSONLimits(depth: 16, values: 50_000))
     }

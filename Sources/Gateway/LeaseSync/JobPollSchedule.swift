@@ -1,7 +1,7 @@
 internal import Policy
 internal import Transport
 
-/// What the upstream said about a lease.
+/// The result of a status poll for one lease.
 enum JobStatus: Equatable, Sendable {
     /// The job of the lease.
     case job(LeaseJob)
@@ -9,53 +9,53 @@ enum JobStatus: Equatable, Sendable {
     case notFound
     /// The jobs of the connection, for a lease whose job has no name yet.
     case jobs([LeaseJob])
-    /// A list of many connections' jobs did not show it, which proves nothing.
+    /// A list for many connections did not show the job, which proves nothing.
     case notListed
-    /// No answer, or one that proves nothing.
+    /// No response, or one that proves nothing.
     case unknown(DoubtfulResponse)
 
     var isJob: Bool { if case .job = self { true } else { false } }
 
-    /// Why it proves nothing; for `unknown` only.
+    /// Why the result proves nothing; only for `unknown`.
     var doubt: DoubtfulResponse? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }
 
-/// Which lease is asked about when, and what an answer is worth: the rules of ``RemoteLeaseReconciler``, without sockets or clock.
+/// Which lease is polled when, and what a result means: the rules of ``RemoteLeaseReconciler``, without sockets or clock.
 ///
-/// A limited number of questions is under way, and each answer lets the next one go. The organizations share that number:
-/// when one's questions hang, the leases of the others are still asked about. Within an organization, leases that just
-/// refused a request come first, then those that have been due longest. Where many are due, one list is asked for all of
-/// them.
+/// The number of polls in flight is limited, and each result lets the next poll go out. The organizations share the
+/// limit, so polls for one organization that hang do not stop the polls for the others. Within an organization, leases
+/// that have just refused a request come first, then those that have been due longest. If many leases are due, one list
+/// covers all of them.
 struct JobPollSchedule {
     private struct Poll {
         var state: LeaseState
-        /// When the state became known, which is not before it began.
+        /// When the state was first seen.
         let since: Instant
         var due: Instant
         var delay = JobPollSchedule.firstDelay
-        /// When the question that is under way was asked.
+        /// When the poll in flight was sent.
         var polledAt: Instant?
-        /// That question is for a list of many leases, which may take long.
+        /// The poll in flight is a list for many leases, which may take long.
         var isInList = false
-        /// When the last question was asked.
+        /// When the last poll was sent.
         var lastPolledAt: Instant?
-        /// Somebody was refused because of the lease since the last question.
+        /// The lease has refused a caller since the last poll.
         var isAwaited = false
-        /// A list of many connections' jobs did not show its job: it is asked about alone.
+        /// A list for many connections did not show the job, so the lease is polled alone.
         var isPolledAlone = false
 
-        /// A lease that somebody waits for is asked about alone, even while a list for it is under way.
+        /// A lease that a caller waits for is polled alone, even while a list for it is in flight.
         var canBePolled: Bool { polledAt == nil || (isInList && isAwaited) }
-        /// From this time on the request cannot be at work any more, and a list without its job is believed.
+        /// From this time on the request cannot be at work any more, so a list without its job frees the lease.
         var believesFrom: Instant
-        /// When the question was asked that was the first not to find the job.
+        /// When the first poll that did not find the job was sent.
         var missingSince: Instant?
-        /// When the question was asked that was the first to find no job that runs.
+        /// When the first poll that found no running job was sent.
         var idleSince: Instant?
         var isOverdueReported = false
     }
 
-    /// A lease to ask about, and its place in the order of its organization.
+    /// A lease that is due, with its position in the order of its organization.
     private struct Ready {
         let lease: PolledLease
         let isAwaited: Bool
@@ -74,39 +74,40 @@ struct JobPollSchedule {
     }
 
     private var polls: [UInt64: Poll] = [:]
-    /// The leases to ask about, by organization; the next one is the last of the array.
+    /// The leases that are due, by organization. The next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
-    /// A waiter stands for one turn of an organization; which of its leases gets the turn is decided when it comes.
+    /// Each waiter is one turn of an organization. Which of its leases gets the turn is decided when the turn comes.
     private var shares = FairShares<String>(capacity: JobPollSchedule.maxQuestions, maxWaiting: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [PollID: ShareSlot] = [:]
 
-    /// Questions that may be under way at once.
+    /// The maximum number of polls in flight.
     static let maxQuestions = 32
-    /// The fewest leases for which one list is asked. Fewer are asked about one by one, which says more.
+    /// The minimum number of leases for one shared list. Fewer leases are polled one by one, which proves more.
     static let minListed = 8
     static let maxListed = 500
-    /// Between two questions about a lease that somebody waits for.
+    /// The time between two polls for a lease that a caller waits for.
     static let awaitedDelay = Duration.seconds(1)
     static let firstDelay = Duration.seconds(1)
     static let maxDelay = Duration.seconds(15)
-    /// A job counts as gone only after two polls, at least this far apart, both missed it: a new job may not be visible yet.
+    /// A job counts as ended after two polls, at least this far apart, that did not find it: a new job may not be
+    /// visible yet.
     static let missingTime = Duration.seconds(5)
-    /// After the time that a request may take, its work may still be on its way to become a job.
+    /// The time after a request's response timeout in which its work may still become a job.
     static let settlingTime = Duration.seconds(2)
-    /// Where work was accepted, a list without a job has to be confirmed this much later: the job may not be visible yet.
+    /// If work was accepted, a list without a job must be confirmed this much later: the job may not be visible yet.
     static let confirmingTime = Duration.seconds(1)
-    /// No job is believed to take this long.
+    /// An older lease is reported as overdue: no job should take this long.
     static let overdueMilliseconds: Int64 = 24 * 3_600_000
 
-    /// Forgets everything: there are no leases.
+    /// Forgets all leases: there are none.
     mutating func removeAll() {
         polls.removeAll()
         ready.removeAll()
     }
 
-    /// Takes note of the leases there are. Returns those that last for their request only, once that cannot be at work any
-    /// more.
+    /// Updates the schedule with all current leases. Returns the leases that last only for their request and whose
+    /// request cannot be at work any more.
     mutating func record(_ leases: [PolledLease], now: Instant) -> [PolledLease] {
         var kept: [UInt64: Poll] = [:]
         kept.reserveCapacity(leases.count)
@@ -137,7 +138,7 @@ struct JobPollSchedule {
         return ended
     }
 
-    /// Has an organization wait for as many questions as it has leases to ask about.
+    /// Adds an organization to the queue once for each of its leases that is due, up to the limit.
     private mutating func queue(_ organization: String) {
         let wanted = min(ready[organization]?.count ?? 0, Self.maxQuestions)
         let owner = ShareOwner(organization: processKey(of: organization), token: 0)
@@ -148,7 +149,7 @@ struct JobPollSchedule {
         }
     }
 
-    /// The leases to ask about now with one question; empty where there are none, or too many questions are under way.
+    /// The leases for the next poll; empty if none is due, or too many polls are in flight.
     mutating func next(now: Instant) -> [PolledLease] {
         while let (organization, slot) = shares.next() {
             turns[organization] = turns[organization].flatMap { $0 > 1 ? $0 - 1 : nil }
@@ -172,11 +173,11 @@ struct JobPollSchedule {
         return []
     }
 
-    /// The first lease to ask about, with those that the same list may show.
+    /// The first lease that is due, with others that the same list may show.
     private mutating func takeReady(of organization: String) -> [PolledLease] {
         while let first = ready[organization]?.popLast() {
             guard polls[first.lease.serial]?.canBePolled ?? false else { continue }
-            // Somebody waits: a question about this lease alone says most, and is answered soonest.
+            // A caller waits: a poll for this lease alone proves most, and has the fastest response.
             if first.isAwaited || first.isPolledAlone { return [first.lease] }
             func isShown(_ other: Ready) -> Bool {
                 !other.isPolledAlone && other.lease.family == first.lease.family
@@ -192,13 +193,13 @@ struct JobPollSchedule {
         return []
     }
 
-    /// The watch of a lease whose state is new; `known` is its watch from the state before.
+    /// The poll data of a lease in a new state; `known` is its data in the state before.
     private func first(of lease: PolledLease, after known: Poll?, _ now: Instant) -> Poll {
         let sent = (lease.sentAt ?? now) + (lease.origin.responseTimeout ?? .zero) + Self.settlingTime
         let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
-            // If the service began the work at once, its job is visible by then.
+            // If the service starts the work at once, the job is visible by then.
             case .uncertain: now + Self.settlingTime
             // A cancelled job ends soon.
             case .draining: now
@@ -207,26 +208,26 @@ struct JobPollSchedule {
         return Poll(state: lease.state, since: now, due: due, believesFrom: believesFrom)
     }
 
-    /// What to make of an answer.
+    /// What to do after a result.
     enum Action: Equatable {
         case nothing
         case shown(LeaseJob)
         case vanished
-        /// Call `resolved` with what came of it.
+        /// Resolve the lease, then call `resolved` with the outcome.
         case resolve([LeaseJob], mayFree: Bool)
     }
 
-    /// The questions under way, and those that wait, by organization.
+    /// The polls in flight and the waiting polls, by organization.
     var usage: [ShareUsage] { shares.usage }
 
-    /// The question about `lease` was asked at `polledAt` and is answered. `jitter` is about 1.
+    /// The poll for `lease` that was sent at `polledAt` has a result. `jitter` is about 1.
     mutating func answered(
         _ lease: PolledLease, _ status: JobStatus, polledAt: Instant, now: Instant, jitter: Double
     ) -> Action {
         if let slot = underWay.removeValue(forKey: PollID(serial: lease.serial, polledAt: polledAt)) {
             shares.give(1, of: slot)
         }
-        // The lease may have ended, or become another thing, meanwhile.
+        // The lease may have ended or changed its state meanwhile.
         guard var poll = polls[lease.serial], poll.state == lease.state, poll.polledAt == polledAt else {
             return .nothing
         }
@@ -257,7 +258,7 @@ struct JobPollSchedule {
         }
     }
 
-    /// What came of a verdict to resolve.
+    /// A lease was resolved, as ``Action/resolve(_:mayFree:)`` asked.
     mutating func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, polledAt: Instant, now: Instant) {
         switch resolution {
         case .idle:
@@ -268,7 +269,7 @@ struct JobPollSchedule {
         }
     }
 
-    /// The leases that have become too old to be believed since the last call, and how many there are in all.
+    /// The leases that have become overdue since the last call, and the number of all overdue leases.
     mutating func overdue(_ leases: [PolledLease], epochMilliseconds: Int64) -> (new: [PolledLease], count: Int) {
         let old = leases.filter { epochMilliseconds - $0.since >= Self.overdueMilliseconds }
         let new = old.filter { !(polls[$0.serial]?.isOverdueReported ?? true) }

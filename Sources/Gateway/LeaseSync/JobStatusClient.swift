@@ -1,8 +1,8 @@
 package import Policy
 
-/// The path under which a family shows one job of an organization, or the jobs of a connection. `nil` where the family has no
-/// such path, or where the path needs a value that is `nil`. `near` is how the path of the request that took the lease
-/// begins.
+/// The path at which an API family shows one job of an organization, or the jobs of a connection. `nil` if the family
+/// has no such path, or if the path needs a value that is `nil`. `near` is the start of the path of the request that
+/// took the lease.
 package typealias JobPath =
     @Sendable (
         _ shown: Route.JobStatusBody, _ family: RouteFamily, _ near: String, _ organization: String,
@@ -10,16 +10,15 @@ package typealias JobPath =
         _ job: String?
     ) -> String?
 
-/// Asks the upstream about leases, and reads its answers. An answer that does not show what was asked for proves nothing.
+/// Polls the upstream about leases and reads its responses. A response that does not show what was polled proves nothing.
 ///
-/// Two things prove that a job has ended: its final status, or a readable list of its connection's jobs that does not have
-/// it. The list must be complete, see ``JobListing``. That there is no such path, or that the gateway may not look, proves
-/// nothing.
+/// Two things prove that a job has ended: its final status, or a readable list of its connection's jobs that does not
+/// show the job. The list must be complete, see ``JobListing``. A missing path or a missing permission proves nothing.
 struct JobStatusClient: Sendable {
     let requests: any InternalRequesting
     let path: JobPath
 
-    /// Asks how far the lease's job is; while its job is not known, asks for all jobs of the connection.
+    /// Polls the status of the lease's job. If the job is not known yet, polls all jobs of the connection.
     func poll(_ lease: PolledLease) async -> JobStatus {
         do throws(UpstreamFailure) {
             return if let job = lease.job { try await poll(job, of: lease) } else {
@@ -34,7 +33,7 @@ struct JobStatusClient: Sendable {
             job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
         guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
         let response = try await requests.get(own, for: key.organization)
-        // A service that hides the job says the same, and so does a proxy in front of it: the list has to confirm it.
+        // A service that hides the job responds the same way, and so does a proxy in front of it: the list must confirm it.
         if response.status == 404 || response.status == 410 {
             return try await find(job, of: lease, otherwise: .notFound)
         }
@@ -46,10 +45,10 @@ struct JobStatusClient: Sendable {
         return .job(shown.job(type: job.type, location: job.location))
     }
 
-    /// Asks about several leases of one organization and family with the list of all the organization's jobs, newest first. A
-    /// lease whose job is not on it gets ``JobStatus/notListed``, and has to be asked about alone.
+    /// Polls several leases of one organization and family with one list of all the organization's jobs, newest first.
+    /// A lease whose job is not in the list gets ``JobStatus/notListed`` and must be polled alone.
     ///
-    /// `doubt` is why a page proved nothing; `nil` if none did.
+    /// `doubt` says why a page proved nothing; `nil` if all pages were usable.
     func poll(_ leases: [PolledLease]) async -> (statuses: [JobStatus], doubt: DoubtfulResponse?) {
         var statuses = Array(repeating: JobStatus.notListed, count: leases.count)
         guard let first = leases.first, first.isListed,
@@ -86,7 +85,7 @@ struct JobStatusClient: Sendable {
         return (statuses, nil)
     }
 
-    /// Looks for the job in the list of its connection's jobs. `doubt` becomes the answer where the family has no list.
+    /// Looks for the job in the list of its connection's jobs. Returns `doubt` if the family has no such list.
     private func find(
         _ job: LeaseJob, of lease: PolledLease, otherwise doubt: DoubtfulResponse
     ) async throws(UpstreamFailure) -> JobStatus {
@@ -109,8 +108,7 @@ struct JobStatusClient: Sendable {
             })
     }
 
-    /// Reads page after page until the list has ended, a page proves nothing, or `wanted` is found. `nil` where the family
-    /// has no list.
+    /// Reads pages until the list ends, a page proves nothing, or `wanted` is found. `nil` if the family has no list.
     private func list(of lease: PolledLease, until wanted: String?) async throws(UpstreamFailure) -> JobListing? {
         guard let target = listTarget(of: lease) else { return nil }
         var listing = JobListing(of: lease, until: wanted)
@@ -132,7 +130,7 @@ struct JobStatusClient: Sendable {
     }
 
     private static let newestFirst = "order_by=createdAt%7CDESC&"
-    /// Pages that are read of a list for many leases. Older jobs are asked about one by one.
+    /// The number of pages that are read of a list for many leases. Older jobs are polled one by one.
     private static let maxSharedPages = 5
 
     private func listTarget(of lease: PolledLease) -> String? {
@@ -141,29 +139,29 @@ struct JobStatusClient: Sendable {
             return nil
         }
         switch lease.family {
-        // Its path names the connection.
+        // The path names the connection.
         case .airweave: return "\(path)?"
-        // Ids are made of unreserved characters and need no escapes.
+        // Ids consist of unreserved characters, so they need no escapes.
         case .aitronos, .other:
             return "\(path)?connection_id=\(key.connection)&\(Self.newestFirst)"
         }
     }
 }
 
-/// Why an answer to a question about jobs proves nothing.
+/// Why the response to a status poll proves nothing.
 enum DoubtfulResponse: String, Error, Equatable, CaseIterable, Sendable {
-    /// 401, 403 or 407: the gateway may not look.
+    /// 401, 403 or 407: the gateway has no permission.
     case refused
-    /// 404 or 410: the path of the jobs leads to nothing, or there is no list to confirm that the job is gone.
+    /// 404 or 410: the path of the jobs does not exist, or there is no list to confirm that the job is gone.
     case notFound = "not_found"
-    /// No answer in time, or one that says that the upstream is not well.
+    /// No response in time, or one that says that the upstream is not healthy.
     case failed
-    /// What came is not what was asked for, or does not show all of it.
+    /// The response is not what was polled, or shows only a part of it.
     case unreadable
-    /// It is from a cache, and may be out of date.
+    /// The response is from a cache and may be outdated.
     case stored
 
-    /// `nil` for an answer that may prove something.
+    /// `nil` for a response that may prove something.
     init?(_ response: InternalResponse) {
         if response.isStored {
             self = .stored

@@ -1,9 +1,9 @@
 extension LeaseTable {
-    /// Asks the upstream for the jobs that run and makes the leases agree with the answer.
+    /// Lists the running jobs of the upstream and updates the leases accordingly.
     ///
-    /// Run it once after `observeJobs` at start, because a job may end between the list that leases were rebuilt from and
-    /// the first sign; then every second while ``hasUncertain`` and every half minute otherwise. A failure to answer changes
-    /// nothing: a job of unknown status counts as running.
+    /// Call it once after `observeJobs` at start, because a job may end between the list from which the leases were
+    /// rebuilt and the first event. Then call it every second while ``hasUncertain``, and every 30 s otherwise. A
+    /// failure changes nothing: a job of unknown status counts as running.
     package func reconcile(with upstream: any InProcessUpstream, now clock: WallClock)
         async throws(UpstreamFailure)
     {
@@ -12,6 +12,6 @@ extension LeaseTable {
         reconcile(running: running, asOf: revision, now: clock.milliseconds)
     }
 
-    /// Whether a lease waits for the upstream to be asked.
+    /// Whether there are uncertain leases, which need a poll.
     package var hasUncertain: Bool { usage().uncertain > 0 }
 }

@@ -1,7 +1,7 @@
 internal import Transport
 
-/// Keeps the leases in step with the upstream's jobs: asks what runs while an answer is lost, and now and then in case the
-/// sign of a job's end was.
+/// Keeps the leases in step with the jobs of the upstream in this process: lists the running jobs while a lease is
+/// uncertain, and every 30 s in case the event of a job's end was lost.
 ///
 /// `@unchecked Sendable`: used on its loop's thread only.
 final class LocalLeaseReconciler: @unchecked Sendable {
@@ -12,7 +12,7 @@ final class LocalLeaseReconciler: @unchecked Sendable {
     private var isPolling = false
     private var secondsSincePoll = 0
 
-    /// How often the upstream is asked although no answer is known to be lost.
+    /// The seconds between two polls without uncertain leases.
     private static let quietSeconds = 30
 
     init(loop: EventLoop, leases: LeaseTable, upstream: any InProcessUpstream, clock: WallClock) {
@@ -22,7 +22,7 @@ final class LocalLeaseReconciler: @unchecked Sendable {
         self.clock = clock
     }
 
-    /// Looks every second. Before the loop runs.
+    /// Starts to check every second. Call it before the loop runs.
     func begin() {
         loop.every(.seconds(1)) { [self] in
             secondsSincePoll += 1
@@ -32,7 +32,7 @@ final class LocalLeaseReconciler: @unchecked Sendable {
             isPolling = true
             secondsSincePoll = 0
             Task(executorPreference: loop) {
-                // Without an answer nothing is known, so nothing is freed; the next second asks again.
+                // A failed poll frees no lease; the next second polls again.
                 try? await self.leases.reconcile(with: self.upstream, now: self.clock)
                 self.isPolling = false
             }

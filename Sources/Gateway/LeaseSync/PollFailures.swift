@@ -1,6 +1,6 @@
-/// How questions about leases were answered since the start.
+/// The results of status polls since the start.
 struct PollCounts: Equatable, Sendable {
-    /// What was asked for came, whatever it showed.
+    /// Polls with a usable response, whatever it showed.
     private(set) var answered: UInt64 = 0
     private(set) var doubtful: [DoubtfulResponse: UInt64] = [:]
 
@@ -9,26 +9,26 @@ struct PollCounts: Equatable, Sendable {
     }
 }
 
-/// Tells the operator once when the answers about an organization's jobs stop proving anything, and once when they prove
-/// something again.
+/// Reports once when the status polls for an organization stop giving usable responses, and once when they give them again.
 ///
-/// Without answers no lease ends, and nobody would know why.
+/// Without usable responses no lease ends, so the operator must learn the reason.
 struct PollFailures {
     private struct Row {
         var count = 0
         var isReported = false
     }
 
-    /// Organizations whose last answer proved nothing.
+    /// The organizations whose last poll had no usable response.
     private var rows: [String: Row] = [:]
     private var reported = 0
 
-    /// So many in a row are no accident.
+    /// The number of unusable responses in a row that is reported.
     static let enough = 3
-    /// Where an upstream answers nobody, a line for each organization says nothing new.
+    /// The maximum number of reported organizations: if an upstream fails for all, more lines say nothing new.
     static let maxReported = 10
 
-    /// A question of an organization was answered, with `doubt` where that proved nothing. Returns a line for the operator.
+    /// A poll for an organization ended, with `doubt` if its response was not usable. Returns a line for the operator,
+    /// or `nil`.
     mutating func answered(_ organization: String, _ doubt: DoubtfulResponse?) -> String? {
         guard let doubt else {
             guard rows.removeValue(forKey: organization)?.isReported ?? false else { return nil }
