@@ -9,13 +9,13 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    // The compiler proves most accesses exclusive; the rest are checked at run time in debug builds, and so in all tests.
-    // In release those checks of class properties would cost a request 3 to 4 % (Tests/Benchmarks).
+    // The compiler proves most accesses exclusive. Debug builds, and so all tests, check the others at run time. In
+    // release these checks of class properties would cost a request 3 to 4 % (Tests/Benchmarks).
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
     .unsafeFlags(["-static-stdlib"], .when(configuration: .release)),
 ]
 
-/// A target of the package. What it may import is its `dependencies`, and nothing else: `Tests/Scripts/lint` compares the two.
+/// A target of the package. It may import only its `dependencies`: `Tests/Scripts/lint` compares the two.
 func module(
     _ name: String, _ dependencies: [Target.Dependency] = [], experimental: [String] = []
 ) -> Target {
@@ -38,7 +38,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         module("Bytes"),
         module("JSON", ["Bytes"]),
-        // `Lifetimes`: the head reader is a struct that holds a span of the bytes it reads.
+        // `Lifetimes`: the head reader is a struct with a span of the bytes that it reads.
         module("HTTP", ["Bytes"], experimental: ["Lifetimes"]),
         module("Crypto", ["Bytes", "COpenSSL"]),
         // A connection lends the bytes of its head.
@@ -55,9 +55,9 @@ let package = Package(
                 "ConnectorServer",
             ],
             swiftSettings: settings,
-            // One file to deploy, and calls of the runtime without a jump through a table: 4 to 8 % of a request.
+            // One file to deploy, and runtime calls without a jump table: 4 to 8 % of a request.
             linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
-        // What several test targets use: certificates, programs, sockets, random sequences, a disk that fails.
+        // Used by several test targets: certificates, programs, sockets, random sequences, a disk that fails.
         .target(
             name: "TestSupport", dependencies: ["Crypto", "Journal", "Transport"], path: "Tests/TestSupport",
             swiftSettings: settings),
@@ -70,7 +70,7 @@ let package = Package(
         tests(of: "Journal", ["Transport", "TestSupport"]),
         tests(of: "Gateway", ["Bytes", "Journal", "Policy", "HTTP", "JSON", "Crypto", "Transport", "TestSupport"]),
         tests(of: "Connectors", ["Journal", "JSON", "HTTP", "TestSupport", "Transport"]),
-        // The whole gateway in the test's process, behind real sockets; `COpenSSL` for a client that sends any bytes.
+        // The whole gateway in the test's process, with real sockets; `COpenSSL` for a client that sends any bytes.
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -1,6 +1,6 @@
 internal import HTTP
 
-/// Finds the end of one request's body in the bytes that come.
+/// Finds the end of one message's body in the received bytes.
 struct BodyDecoder {
     enum Step {
         case data(Range<Int>)
@@ -12,9 +12,9 @@ struct BodyDecoder {
     private var remaining: UInt64 = 0
     private var chunks = ChunkedDecoder()
     private(set) var isActive: Bool
-    /// Somebody asked for the body.
+    /// Reading the body has begun.
     var hasStarted = false
-    /// When all of it must be here; counted from the first time that it had to be waited for.
+    /// When all of it must be here; set when the body is first waited for.
     var deadline: Instant?
 
     init(framing: BodyFraming, keepsTrailers: Bool = false) {
@@ -24,10 +24,10 @@ struct BodyDecoder {
         if case .length(let length) = framing { remaining = length }
     }
 
-    /// The field lines behind a chunked body, once it has ended, where they were to be kept.
+    /// The trailers of a chunked body after its end, if they are kept.
     var trailers: [UInt8] { chunks.trailers }
 
-    /// The length that the head announced; `nil` for a body that tells its end in another way.
+    /// The length that the head announced; `nil` for a body with another end.
     var announced: UInt64? {
         switch framing {
         case .none: 0
@@ -60,7 +60,7 @@ struct BodyDecoder {
             start = end
             return .data(range)
         case .chunked:
-            // Ranges of the decoder count from the span's start, which is the buffer's.
+            // The decoder's ranges count from the start of the span, which is the start of the buffer.
             switch try chunks.next(input.extracting(0..<end), from: &start) {
             case .needsMore: return .needsMore
             case .data(let range): return .data(range)

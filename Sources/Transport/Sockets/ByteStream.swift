@@ -1,16 +1,16 @@
 internal import Crypto
 internal import Glibc
 
-/// A connection's bytes: through TLS, or plain.
+/// The bytes of a connection, with or without TLS.
 struct ByteStream: ~Copyable {
     /// `nil` on a plain connection.
     private var session: TLSSession?
     private let descriptor: Int32
-    /// For plain sockets: the two flags that `SocketState` keeps for those with TLS.
+    /// Only for plain sockets; for TLS, `SocketState` has these two flags.
     private var isDrained = false
     private var isPeerClosing = false
 
-    /// A server's: plain without a context. Borrows `socket`, as does the other one.
+    /// A server's side: plain without a context. Borrows `socket`, like the other initializer.
     init(server context: TLSContext?, socket: Int32) throws(TLSError) {
         descriptor = socket
         if let context {
@@ -20,14 +20,14 @@ struct ByteStream: ~Copyable {
         }
     }
 
-    /// A client's: plain without a context. `serverName` is what the server's certificate has to be for.
+    /// A client's side: plain without a context. The server's certificate must be for `serverName`.
     init(client context: TLSClientContext?, socket: Int32, serverName: String) throws(TLSError) {
         descriptor = socket
         if let context {
             session = try TLSSession(client: context, socket: socket, serverName: serverName)
         } else {
             session = nil
-            // Nothing comes before something has been asked, and then the poller tells: no buffer is held to look for it.
+            // No bytes come before a request; then the poller reports them. Until then no read needs a buffer.
             isDrained = true
         }
     }
@@ -38,13 +38,13 @@ struct ByteStream: ~Copyable {
         return .done(bytes: 0)
     }
 
-    /// A read would only be told to wait.
+    /// Whether a read would return `wantsRead`.
     mutating func isKnownEmpty() -> Bool {
         if session != nil { return session!.isKnownEmpty() }
         return isDrained
     }
 
-    /// The poller saw new bytes, or with `closing` the end of them: the next read asks the kernel again.
+    /// The poller reported new bytes or, with `closing`, their end: the next read calls the kernel again.
     mutating func socketBecameReadable(closing: Bool) {
         if session != nil { return session!.socketBecameReadable(closing: closing) }
         isDrained = false
@@ -77,8 +77,8 @@ struct ByteStream: ~Copyable {
                 unsafe recv(descriptor, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, 0)
             }
         } while count < 0 && errno == EINTR
-        // A read that got less than there was room for took everything; the poller tells of what comes later. But the
-        // peer's end, once it has been told of, is told of no more.
+        // A read that did not fill its buffer took everything; the poller reports later bytes. But the poller reports
+        // the peer's end only once: after that the kernel must be asked.
         if count > 0 {
             isDrained = count < output.count - from && !isPeerClosing
         } else if count < 0 {
@@ -87,7 +87,7 @@ struct ByteStream: ~Copyable {
         return try ByteStream.progress(count, blocked: .wantsRead, operation: .read)
     }
 
-    /// Sends the front of `input[from..<end]`.
+    /// Sends bytes from `input[from..<end]`, from the front, as many as the kernel takes.
     mutating func write(_ input: [UInt8], from: Int, to end: Int? = nil) throws(TLSError) -> TLSProgress {
         if session != nil { return try session!.write(input, from: from, to: end) }
         let end = end ?? input.count
@@ -103,13 +103,13 @@ struct ByteStream: ~Copyable {
         return try ByteStream.progress(count, blocked: .wantsWrite, operation: .write)
     }
 
-    /// Says goodbye in TLS and in TCP; the peer may still be read from.
+    /// Ends the sending direction in TLS and in TCP; reading can go on.
     mutating func finishWriting() {
         if session != nil { session!.sendClose() }
         shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// Sends what fits to a peer that has no TLS session: someone who spoke plain HTTP on the TLS port.
+    /// Sends what fits to a peer without a TLS session: a client that sent plain HTTP to the TLS port.
     func sendPlainText(_ bytes: [UInt8]) {
         // SAFETY: the kernel reads the array.
         _ = unsafe bytes.withUnsafeBytes { unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// Looks host names up on threads of its own, since the system's way blocks and cannot be interrupted.
+/// Looks up host names on threads of its own, because the system's function blocks and cannot be interrupted.
 ///
-/// Who waits gives up at a deadline; the thread goes on. So that a name service which does not answer costs neither
-/// threads nor memory without end, there are few threads, lookups of the same name are one, and few names may wait.
+/// A waiting task gives up at its deadline; the thread continues. Threads and memory are bounded even if a name service
+/// does not respond: there are few threads, one lookup per name, and a maximum of waiting names.
 package final class NameResolver: Sendable {
-    /// Gives addresses; their port does not matter.
+    /// Returns addresses; their port is ignored.
     package typealias Lookup = @Sendable (_ host: String) -> HostAddresses
 
     private let lookup: Lookup
@@ -13,7 +13,7 @@ package final class NameResolver: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// Who waits for each name that waits for a thread or is being looked up.
+        /// The waiters of each name that waits for a thread or is being looked up.
         var waiting: [String: [Waiter]] = [:]
         /// Names that wait for a thread.
         var queue: [String] = []
@@ -22,7 +22,7 @@ package final class NameResolver: Sendable {
 
     /// One task that waits on its loop.
     ///
-    /// `@unchecked Sendable`: but for `loop`, which never changes, it is touched on that loop's thread only.
+    /// `@unchecked Sendable`: `loop` never changes; only the loop's thread uses the rest.
     private final class Waiter: @unchecked Sendable {
         let loop: EventLoop
         let parking: Parker
@@ -41,7 +41,7 @@ package final class NameResolver: Sendable {
         }
     }
 
-    /// Names that may wait for a thread; more fail at once.
+    /// The maximum of names that wait for a thread; further lookups fail at once.
     static let maxQueued = 64
 
     package init(threads: Int = 2, lookup: @escaping Lookup = lookUpHost) {
@@ -49,16 +49,16 @@ package final class NameResolver: Sendable {
         self.lookup = lookup
     }
 
-    /// The addresses of `host`, at the latest at `deadline`. On `loop`, to which it comes back.
+    /// The addresses of `host`, at `deadline` at the latest. Called on `loop`, and resumes there.
     ///
-    /// What is an address already is answered without waiting.
+    /// A numeric address is returned without waiting.
     package func resolve(
         _ host: String, port: UInt16, before deadline: Instant, on loop: EventLoop
     ) async -> HostAddresses {
         loop.preconditionOnLoop()
         let address = SocketAddress(host: host, port: port)
         guard address.family == nil else { return .found([address]) }
-        // RFC 1035, section 2.3.4; and a zero would end the name early.
+        // RFC 1035, section 2.3.4. A zero byte would end the name early.
         guard (1...254).contains(host.utf8.count), !host.utf8.contains(0) else { return .notFound }
 
         let name = host.lowercased()
@@ -72,7 +72,7 @@ package final class NameResolver: Sendable {
         return .found(addresses.map { SocketAddress(host: $0.host, port: port) })
     }
 
-    /// `false` when too many names wait, or there is no thread to be had.
+    /// Returns `false` if too many names wait.
     private func enqueue(_ waiter: Waiter, _ name: String) -> Bool {
         enum Step { case waits, startsThread, isRefused }
         let step = state.withLock { state -> Step in
@@ -94,7 +94,7 @@ package final class NameResolver: Sendable {
         }
     }
 
-    /// A thread's life: looks names up until none is left.
+    /// The body of a thread: looks names up until none is left.
     private func work() {
         while let name = takeName() {
             let outcome = lookup(name)
@@ -113,7 +113,7 @@ package final class NameResolver: Sendable {
         }
     }
 
-    /// Other threads take what is in the queue; where there are none, nobody would.
+    /// Other threads take the names in the queue; without other threads, their waiters fail.
     private func threadFailed() {
         let stranded = state.withLock { state -> [Waiter] in
             state.threads -= 1
@@ -125,7 +125,7 @@ package final class NameResolver: Sendable {
         for waiter in stranded { waiter.finish(.temporaryFailure) }
     }
 
-    /// A name for which nobody waits any more is not looked up, unless it is already.
+    /// A name without waiters is removed from the queue; a lookup that runs continues.
     private func giveUp(_ waiter: Waiter, _ name: String) {
         state.withLock { state in
             guard var others = state.waiting[name] else { return }

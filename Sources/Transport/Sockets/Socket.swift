@@ -11,7 +11,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
-    /// An address to listen on: `localhost` stands for 127.0.0.1, and `*` for all addresses of IPv4. `nil` for other names.
+    /// An address to listen on: `localhost` means 127.0.0.1, and `*` all IPv4 addresses. `nil` for other names.
     package init?(listeningOn host: String, port: UInt16) {
         switch host {
         case "localhost": self.init(host: "127.0.0.1", port: port)
@@ -23,7 +23,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    /// `nil` when the host is no numeric address.
+    /// `nil` if the host is no numeric address.
     var family: Int32? {
         var v4 = in_addr()
         var v6 = in6_addr()
@@ -33,9 +33,9 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         return nil
     }
 
-    /// Calls `body` with the kernel's form of the address.
+    /// Calls `body` with the address in the kernel's format.
     func withKernelAddress<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R? {
-        // SAFETY: each structure is the one its family demands and outlives the call that reads it.
+        // SAFETY: each structure is the one that its family demands, and outlives the call that reads it.
         if family == AF_INET {
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
@@ -59,7 +59,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// An open socket; closed when dropped.
+/// An open socket; `deinit` closes it.
 @safe package struct Socket: ~Copyable {
     package let descriptor: Int32
 
@@ -67,7 +67,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
 
     deinit { close(descriptor) }
 
-    /// A listening socket that shares its port with the other workers' (SO_REUSEPORT: the kernel spreads connections).
+    /// A listening socket, whose port other workers may share (SO_REUSEPORT: the kernel spreads connections).
     package static func listening(on address: SocketAddress, sharingPort: Bool) throws(SystemError) -> Socket {
         let family = address.family ?? AF_INET
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -76,7 +76,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         socket.set(SOL_SOCKET, SO_REUSEADDR, 1)
         if sharingPort { socket.set(SOL_SOCKET, SO_REUSEPORT, 1) }
         if family == AF_INET6 { socket.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-        // Inherited by accepted sockets: answers are written whole, Nagle would only delay them.
+        // Accepted sockets inherit this. Responses are written whole: Nagle's algorithm would only delay them.
         socket.set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
         // SAFETY: the address outlives the call.
         let bound = unsafe address.withKernelAddress { unsafe bind(descriptor, $0, $1) } ?? -1
@@ -85,7 +85,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         return socket
     }
 
-    /// True when somebody already listens there: SO_REUSEPORT would let a second gateway share the port silently.
+    /// Whether another process listens on `address`: with SO_REUSEPORT a second gateway would share the port unnoticed.
     package static func isTaken(_ address: SocketAddress) throws(SystemError) -> Bool {
         do throws(SystemError) {
             _ = try listening(on: address, sharingPort: false)
@@ -114,10 +114,10 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What `accept` gave.
+/// The result of `accept`.
 enum Accepted {
     case socket(Int32)
-    /// Nobody waits.
+    /// No connection waits.
     case none
     /// The process or the machine has no descriptors or memory left.
     case exhausted
@@ -156,11 +156,11 @@ func peerAddress(of descriptor: Int32) -> String {
     return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
-/// The peer's address as a number that tells clients apart.
+/// The peer's address as a number that distinguishes clients.
 func peerNumber(of descriptor: Int32) -> UInt64 {
     var address = sockaddr_in6()
     var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
-    // SAFETY: the kernel writes at most `length` bytes; what is read lies within them.
+    // SAFETY: the kernel writes at most `length` bytes; all reads are within them.
     return unsafe withUnsafeMutableBytes(of: &address) { bytes in
         guard let base = bytes.baseAddress,
             unsafe getpeername(descriptor, base.assumingMemoryBound(to: sockaddr.self), &length) == 0
@@ -174,6 +174,6 @@ func peerNumber(of descriptor: Int32) -> UInt64 {
     }
 }
 
-/// The number of a client with an IPv6 address, given as two halves. It is the network, as one client may have all addresses
-/// of it; of an address that stands for an IPv4 address it is that address.
+/// The number of a client with an IPv6 address, given as two halves: the network, because one client may have all its
+/// addresses. For an IPv4-mapped address, the IPv4 address.
 func clientNumber(network: UInt64, host: UInt64) -> UInt64 { network == 0 ? host & 0xFFFF_FFFF : network }

@@ -1,15 +1,15 @@
 package import Crypto
 package import HTTP
 
-/// Why no connection to an endpoint was made.
+/// Why no connection to an endpoint could be made.
 package enum ConnectFailure: Error, Equatable, Sendable {
-    /// Nothing listens there, or the peer reset the connection while it was made.
+    /// No process listens there, or the peer reset the connection during the connect.
     case refused
     /// No route to the endpoint's network or host.
     case unreachable
-    /// The connection, or its handshake, was not made in time.
+    /// The connect or the handshake took too long.
     case deadlinePassed
-    /// The client whom all this is for has gone.
+    /// The client that waits for the exchange has closed its connection.
     case abandoned
     case tls(TLSError)
     /// This machine refused: no descriptors or ports are left.
@@ -17,9 +17,9 @@ package enum ConnectFailure: Error, Equatable, Sendable {
 }
 
 extension UpstreamConnection {
-    /// How an endpoint is reached.
+    /// The address and the TLS settings of an endpoint.
     package struct Target: Sendable {
-        /// Numeric: names are resolved before.
+        /// Numeric: names are resolved before this.
         package let address: SocketAddress
         /// `nil` for plain HTTP.
         package let tls: TLSClientContext?
@@ -33,7 +33,7 @@ extension UpstreamConnection {
         }
     }
 
-    /// Connects and, with TLS, shakes hands; each may take `timeout`.
+    /// Connects and, with TLS, makes the handshake; each step may take `timeout`.
     package static func connect(
         to target: Target, on loop: EventLoop, timeout: Duration, limits: HeadLimits,
         unlessClosing client: SocketReadiness? = nil
@@ -51,7 +51,7 @@ extension UpstreamConnection {
 
 extension ConnectFailure {
     init(_ error: SystemError) {
-        // What is not known is the peer's doing: a reset while connecting, for example.
+        // Other errors are the peer's doing: a reset during the connect, for example.
         self =
             error.isUnreachable
             ? .unreachable : error.isTimedOut ? .deadlinePassed : error.isOutOfResources ? .local(error) : .refused

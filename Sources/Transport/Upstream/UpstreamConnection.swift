@@ -2,43 +2,43 @@ internal import Bytes
 internal import Crypto
 package import HTTP
 
-/// Why an exchange over an upstream connection came to nothing.
+/// Why an exchange over an upstream connection failed.
 package enum ExchangeFailure: Error, Equatable, Sendable {
     /// The peer closed or reset the connection.
     case closed
-    /// The peer refused the connection in TLS.
+    /// The peer rejected the connection with a TLS alert.
     case alert
     case deadlinePassed
-    /// The client whom all this is for has gone.
+    /// The client that waits for the exchange has closed its connection.
     case abandoned
     case head(ResponseHeadError)
     case tooManyInterim
     case framing(FramingError)
     /// The body ended before its announced end.
     case truncated
-    /// Bytes came that answer nothing.
+    /// The upstream sent bytes that belong to no request.
     case unasked
 }
 
 /// One connection to an upstream: drives the client side of the codec over a socket, for one exchange at a time.
 ///
-/// A class, because a pool keeps it between exchanges; like everything of its loop it is touched on the loop's thread only.
-/// After a thrown ``ExchangeFailure`` the connection is dead: the only thing left to do is drop it, which closes the socket.
+/// A class, because a pool keeps it between exchanges; only its loop's thread uses it. After a thrown
+/// ``ExchangeFailure`` the connection is unusable: drop it, which closes the socket.
 package final class UpstreamConnection {
-    /// The loop on whose thread it lives.
+    /// The loop whose thread uses the connection.
     package let loop: EventLoop
     private let socket: Socket
-    /// Tells whether something comes while others are waited for.
+    /// The readiness of the socket, for callers that wait for another socket.
     package let watch: SocketReadiness
     private var stream: ByteStream
     private var state = UpstreamConnectionState()
     private var parser: ResponseHeadParser
 
-    /// The current response. Its ranges count from `headStart` in `input`, and are good until the body is read.
+    /// The current response. Its ranges are relative to `headStart` in `input`, and valid until the body is read.
     package private(set) var head = ResponseHead()
     /// The status of the current response.
     package var status: Int { head.status }
-    /// Received bytes in `start..<end`; given back to the loop while nothing is in it.
+    /// Received bytes in `start..<end`; the loop gets the buffer back while it is empty.
     package private(set) var input: [UInt8] = []
     package private(set) var headStart = 0
     private var start = 0
@@ -46,19 +46,19 @@ package final class UpstreamConnection {
     private var body = BodyDecoder(framing: .none)
     private var method = HTTPMethod.get
     private var hasWholeRequest = false
-    /// A head has come over this connection, so its handshake is not in doubt any more.
+    /// A head was received over this connection: the upstream has accepted its handshake.
     private var hasReceivedHead = false
     /// The last byte of the current request has been sent.
     package private(set) var hasSentRequest = false
 
-    /// What is to be sent: the request is appended here, `flush` sends it.
+    /// The bytes to send: the request is appended here, `flush` sends it.
     package var output: [UInt8] = []
     private var outputSent = 0
-    /// The end of the request, where it is too long to be copied to `output`.
+    /// The end of the request if it is too long to be copied to `output`.
     private var remainder: [UInt8] = []
     private var remainderSent = 0
 
-    /// When it was given to its pool.
+    /// When the pool received the connection.
     var idleSince = Instant(nanoseconds: 0)
 
     init(loop: EventLoop, socket: consuming Socket, target: Target, limits: HeadLimits) throws(ConnectFailure) {
@@ -76,13 +76,13 @@ package final class UpstreamConnection {
         loop.buffers.giveBack(input)
     }
 
-    /// Waits until the kernel has connected the socket, or knows that it cannot.
+    /// Waits until the kernel has connected the socket, or has failed to.
     func awaitConnection(before deadline: Instant) async throws(ConnectFailure) {
         try Self.pass(await watch.writable(before: deadline))
         if let error = socket.connectFailure() { throw ConnectFailure(error) }
     }
 
-    /// Shakes hands; a plain connection has nothing to do.
+    /// Makes the handshake; a plain connection has none.
     func handshake(before deadline: Instant, unlessClosing client: SocketReadiness?) async throws(ConnectFailure) {
         while true {
             let progress: TLSProgress
@@ -106,7 +106,7 @@ package final class UpstreamConnection {
         }
     }
 
-    /// A request to `method` is about to be appended to `output`.
+    /// The next bytes appended to `output` are a request with `method`.
     package func requestStarted(_ method: HTTPMethod) {
         if output.capacity == 0 { output = loop.buffers.takeOutput() }
         self.method = method
@@ -115,30 +115,29 @@ package final class UpstreamConnection {
         state.requestBegan(method)
     }
 
-    /// What `output` holds and `bytes` are the rest of the request: with them it is through.
+    /// The bytes in `output`, followed by `bytes`, are the rest of the request.
     package func requestFinished(with bytes: [UInt8] = []) {
         hasWholeRequest = true
         if bytes.count <= UpstreamConnection.copiedBytes { output += bytes } else { remainder = bytes }
     }
 
-    /// Bodies up to this size share their head's segment; longer ones are sent from where they are.
+    /// Bodies up to this size share a segment with their head; longer ones are sent without being copied.
     private static let copiedBytes = 16_000
 
-    /// The exchange failed. Whether its request may be sent again over another connection.
+    /// The exchange failed. Returns whether its request may be sent again over another connection.
     package func failed() -> UpstreamConnectionState.Retry { state.failed() }
 
-    /// How far a request got.
+    /// How much of a request has been sent.
     package enum Sent: Equatable {
-        /// All that there is of it so far.
+        /// All bytes that exist so far.
         case all
-        /// Not further for now: the upstream does not take the rest, and a head has come from it. Who wants to go on calls
-        /// `flush` again.
+        /// A part: the upstream does not take the rest, and has sent a head. To continue, call `flush` again.
         case answered
-        /// Not further for now: the upstream takes no more yet.
+        /// A part: the upstream takes no more for now.
         case blocked
     }
 
-    /// Sends as much of the request as the kernel takes now, which nearly always is all of it.
+    /// Sends as much of the request as the kernel takes now: nearly always all of it.
     package func tryFlush() throws(ExchangeFailure) -> Sent {
         let sent = try write(output, from: &outputSent)
         guard sent == .all else { return sent }
@@ -151,7 +150,7 @@ package final class UpstreamConnection {
             remainderSent = 0
         }
         if hasWholeRequest {
-            // Not kept for the answer, so that the next request finds it in the caches.
+            // Given back before the response, so that the next request finds the buffer in the CPU's caches.
             loop.buffers.giveBack(output: &output)
             hasSentRequest = true
             state.requestSent()
@@ -163,12 +162,12 @@ package final class UpstreamConnection {
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
-                // The upstream does not read any more; it may have said why, and the poller not yet have told.
+                // The upstream stopped reading. Its response may be here, even if the poller has not reported it.
                 stream.socketBecameReadable(closing: watch.isPeerClosing)
                 guard state.hasSentBytes, try tryHead() else { throw .closed }
                 return .answered
             }
-            // Also where the kernel took no more for now: a part of a TLS record may have left.
+            // Also if the kernel took no more for now: a part of a TLS record may have been sent.
             state.sentBytes()
             switch progress {
             case .done(let count): sent += count
@@ -179,8 +178,8 @@ package final class UpstreamConnection {
         return .all
     }
 
-    /// Sends the request as far as it is known; the upstream may take nothing for as long as `timeout`. What it waits for ends
-    /// when `client` closes its connection. Never `blocked`.
+    /// Sends all bytes of the request that exist so far; the upstream may take nothing for `timeout` at most. Fails if
+    /// `client` closes its connection. Never returns `blocked`.
     package func flush(
         within timeout: Duration, unlessClosing client: SocketReadiness? = nil
     ) async throws(ExchangeFailure) -> Sent {
@@ -188,16 +187,15 @@ package final class UpstreamConnection {
             let sent = try tryFlush()
             guard sent == .blocked else { return sent }
             try pass(await watch.ready(before: loop.now + timeout, unlessClosing: client))
-            // One of the two, and which one is not told.
+            // The socket is readable or writable; `ready` does not distinguish the two.
             stream.socketBecameReadable(closing: watch.isPeerClosing)
             if try tryHead() { return .answered }
         }
     }
 
-    /// Whether the head of the next response, an interim one included, is here; where not, it has to be waited for with
-    /// `awaitBytes`.
+    /// Whether the head of the next response, which may be an interim one, has arrived; if not, wait with `awaitBytes`.
     package func tryHead() throws(ExchangeFailure) -> Bool {
-        // While a request is being sent nobody waits for what is to be read.
+        // While a request is sent, no task waits for the socket to become readable: the flag is checked here.
         if watch.isReadable {
             watch.forgetReadable()
             stream.socketBecameReadable(closing: watch.isPeerClosing)
@@ -212,7 +210,7 @@ package final class UpstreamConnection {
         }
     }
 
-    /// Waits for the head of the next response, an interim one included.
+    /// Waits for the head of the next response, which may be an interim one.
     package func nextHead(
         before deadline: Instant, unlessClosing client: SocketReadiness? = nil
     ) async throws(ExchangeFailure) {
@@ -233,14 +231,14 @@ package final class UpstreamConnection {
         return true
     }
 
-    /// What is next of the response's body.
+    /// The next part of the response's body.
     package enum BodyPiece: Equatable {
-        /// Body bytes, as a range of `input`; good until the next call.
+        /// Body bytes, as a range of `input`; valid until the next call.
         case bytes(Range<Int>)
         case end
     }
 
-    /// The next piece of the response's body; `nil` where it has to be waited for with `awaitBytes`.
+    /// The next piece of the response's body; `nil` if it has not arrived: wait with `awaitBytes`.
     package func tryBodyPiece() throws(ExchangeFailure) -> BodyPiece? {
         while true {
             do throws(FramingError) {
@@ -262,7 +260,7 @@ package final class UpstreamConnection {
         }
     }
 
-    /// A function of its own: with its reference to `input` still alive the next read would copy all of it.
+    /// A separate function: if its reference to `input` lived longer, the next read would copy the whole buffer.
     private func decodeBody() throws(FramingError) -> BodyDecoder.Step {
         let received = input
         return try body.next(received.span, from: &start, to: end)
@@ -278,7 +276,7 @@ package final class UpstreamConnection {
 
     private enum Arrival { case bytes, end, nothing }
 
-    /// Reads what has come to `input[end...]`.
+    /// Reads received bytes into `input[end...]`.
     private func receive() throws(ExchangeFailure) -> Arrival {
         guard !stream.isKnownEmpty() else { return .nothing }
         makeRoom()
@@ -294,13 +292,13 @@ package final class UpstreamConnection {
         }
     }
 
-    /// In TLS 1.3 the peer's word on this side's certificate comes after the handshake, instead of an answer.
+    /// In TLS 1.3 a peer rejects this side's certificate after the handshake: an alert instead of a response.
     private func failure(of error: TLSError) -> ExchangeFailure {
         if case .alert = error.cause, !hasReceivedHead { return .alert }
         return .closed
     }
 
-    /// Waits for more of the response, unless `client`, for whom it is, closes its connection.
+    /// Waits for more of the response; fails if `client`, which the response is for, closes its connection.
     package func awaitBytes(before deadline: Instant, unlessClosing client: SocketReadiness? = nil)
         async throws(ExchangeFailure)
     {
@@ -316,42 +314,42 @@ package final class UpstreamConnection {
         }
     }
 
-    /// Appends a piece of the body that is still good.
+    /// Appends a piece of the body that is still valid.
     package func copyBody(_ range: Range<Int>, to output: inout [UInt8]) {
         let received = input
         output.append(received.span, range)
     }
 
-    /// The same as one chunk of a body.
+    /// The same as one chunk of a chunked body.
     package func copyBody(asChunk range: Range<Int>, to output: inout [UInt8]) {
         let received = input
         output.append(chunk: received.span, range)
     }
 
-    /// The field lines behind a chunked body that may go on, once it has been read.
+    /// Appends the trailers of a chunked body that may be forwarded; called when the body has been read.
     package func appendTrailers(to output: inout [UInt8]) {
-        // Where Connection nominates fields, the trailers might be among them: they may always be dropped.
+        // Fields that Connection nominates might be among the trailers. Dropping trailers is always allowed.
         guard !head.nominatesFields else { return }
         let section = body.trailers
         TrailerSection.append(section.span, to: &output)
     }
 
-    /// Nobody wants more of the response. Whether another request may follow.
+    /// The exchange is over, with or without the rest of the response. Returns whether another request may follow.
     func exchangeFinished() -> Bool {
         state.responseFinished(hasSurplus: start < end || !isDrained()) == .reuse && !watch.isPeerClosing
     }
 
-    /// Whether nothing more has come. Bytes behind a response may be where the poller tells of them no more: in the kernel
-    /// after a read that filled its buffer, or within TLS, which reads ahead.
+    /// Whether no more bytes have come. The poller does not report bytes after a response that are in the kernel after
+    /// a read that filled its buffer, or within TLS, which reads ahead.
     private func isDrained() -> Bool {
         if stream.isKnownEmpty() { return true }
         makeRoom()
-        // TLS has messages of its own, such as session tickets; anything else is nothing that was asked for.
+        // TLS sends messages of its own, such as session tickets; other bytes belong to no request.
         guard case .wantsRead? = try? stream.read(into: &input, from: end) else { return false }
         return true
     }
 
-    /// Begins to be idle.
+    /// The connection becomes idle.
     func rest() {
         idleSince = loop.now
         start = 0
@@ -359,8 +357,8 @@ package final class UpstreamConnection {
         giveBackBuffers()
     }
 
-    /// Whether an idle connection is still good for a request: what came or ended meanwhile makes it useless (RFC 9112,
-    /// section 9.2).
+    /// Whether an idle connection can still carry a request: it cannot if the peer has sent bytes or closed it (RFC
+    /// 9112, section 9.2).
     func isStillGood() -> Bool {
         guard !watch.isPeerClosing else { return false }
         guard watch.isReadable else { return true }
@@ -380,7 +378,7 @@ package final class UpstreamConnection {
             start = 0
             end = 0
         }
-        // Only a head that is longer than a buffer gets here.
+        // Only a head longer than a buffer needs this.
         if end == input.count { input.append(contentsOf: repeatElement(0, count: input.count)) }
     }
 
