@@ -1,6 +1,6 @@
 import HTTP
 
-/// What libFuzzer calls with each input: a chunked body must be the same body whole, in two pieces and byte by byte.
+/// Called by libFuzzer with each input: a chunked body must be the same body whole, in two pieces and byte by byte.
 @c(LLVMFuzzerTestOneInput)
 func fuzzChunked(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

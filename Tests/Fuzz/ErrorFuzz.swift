@@ -2,8 +2,8 @@ import JSON
 
 @testable import Gateway
 
-/// What libFuzzer calls with each input: whatever an upstream's error says, its client gets the documented envelope, in JSON that
-/// can be read, with a status of an error. What a failure of the service says goes nowhere unless policy shows it.
+/// Called by libFuzzer with each input: from any error of an upstream the client gets the documented envelope, in valid
+/// JSON, with an error status. The text of a 5xx response reaches the client only if policy shows it.
 @c(LLVMFuzzerTestOneInput)
 func fuzzError(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let body = Array(UnsafeBufferPointer(start: start, count: count))

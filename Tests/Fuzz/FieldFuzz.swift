@@ -3,7 +3,7 @@ import Policy
 
 @testable import Gateway
 
-/// What libFuzzer calls with each input: the value of each field that the gateway reads into, from clients and from upstreams.
+/// Called by libFuzzer with each input: a value for each field that the gateway parses, of clients and upstreams.
 @c(LLVMFuzzerTestOneInput)
 func fuzzField(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
@@ -14,7 +14,7 @@ func fuzzField(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
-/// A trace that is joined goes on as it came, and is read again; the list of its members is the same in one line and in many.
+/// A joined trace keeps its id when it is written and read again. Tracestate in one line is the same as in many.
 private func checkTrace(_ bytes: [UInt8]) {
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     var random = FastRandom()
@@ -37,7 +37,7 @@ private func checkTrace(_ bytes: [UInt8]) {
     precondition(whole.isForwardable(in: context) == lines.isForwardable(in: context), "lines are judged otherwise")
 }
 
-/// The client's address has one spelling, and nothing that stands left of it makes another of it.
+/// The client's address has one spelling, and no text to the left of it changes it.
 private func checkForwarded(_ bytes: [UInt8]) {
     for isForwarded in [false, true] {
         let client = { (list: [UInt8]) in
@@ -52,7 +52,7 @@ private func checkForwarded(_ bytes: [UInt8]) {
     }
 }
 
-/// No upstream sends a client away for more than a day, nor for no time at all.
+/// No upstream can make a client wait for more than a day, or for zero seconds.
 private func checkWait(_ value: String) {
     let now: Int64 = 1_764_288_000
     let day = 1...86_400

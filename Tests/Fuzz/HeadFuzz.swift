@@ -1,7 +1,7 @@
 import HTTP
 
-/// What libFuzzer calls with each input: a head must be judged alike whole, in two pieces and byte by byte, and what is
-/// accepted must hold no byte that another reader could take for a line's end.
+/// Called by libFuzzer with each input: a head must have the same result whole, in two pieces and byte by byte. An
+/// accepted head must contain no byte that another parser could take for the end of a line.
 @c(LLVMFuzzerTestOneInput)
 func fuzzHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

@@ -1,7 +1,7 @@
 import Bytes
 
-/// What must hold for the bytes of every accepted head: no other reader can see other lines in them. `lines` are the name
-/// and the value of each field.
+/// Checks the bytes of an accepted head: no other parser can find other lines in them. `lines` are the name and the
+/// value of each field.
 func checkLines(_ bytes: [UInt8], end: Int, lines: [(name: Range<Int>, value: Range<Int>)]) {
     precondition(end <= bytes.count)
     for (name, value) in lines {

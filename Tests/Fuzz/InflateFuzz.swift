@@ -1,6 +1,6 @@
 import HTTP
 
-/// What libFuzzer calls with each input: the content must fit into the limit, and be the same whatever limit it fits into.
+/// Called by libFuzzer with each input: the content must fit into the limit, and must not depend on the limit.
 @c(LLVMFuzzerTestOneInput)
 func fuzzInflate(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

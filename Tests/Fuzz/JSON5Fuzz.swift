@@ -1,7 +1,7 @@
 import JSON
 
-/// What libFuzzer calls with each input: what is JSON is JSON5 and means the same there; what was read can be written as
-/// JSON, and reading that gives it again; a mistake is somewhere in the text.
+/// Called by libFuzzer with each input: JSON is JSON5 with the same meaning. A value that was read, written as JSON and
+/// read again, is the same. The position of an error is in the text.
 @c(LLVMFuzzerTestOneInput)
 func fuzzJSON5(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
@@ -12,7 +12,7 @@ func fuzzJSON5(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     return 0
 }
 
-/// The text as the writer writes it; `nil` when it is refused.
+/// The value as the writer writes it; `nil` if the text is refused.
 private func written(_ bytes: [UInt8], _ syntax: JSONSyntax) -> [UInt8]? {
     do throws(JSONError) {
         let value = try JSONValue.read(bytes.span, as: syntax, limits: JSONLimits(depth: 16, values: 200))

@@ -2,8 +2,8 @@ import Policy
 
 @testable import Gateway
 
-/// What libFuzzer calls with each input: a job that an upstream shows has an id in its one spelling, a list knows what it could
-/// not read, and a list that goes on for ever is not asked for without end.
+/// Called by libFuzzer with each input: the id of an upstream's job is in canonical form, a list counts the jobs that
+/// it could not read, and requests for the pages of an endless list end.
 @c(LLVMFuzzerTestOneInput)
 func fuzzJob(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

@@ -1,12 +1,12 @@
 @testable import Gateway
 @testable import Policy
 
-/// What libFuzzer calls with each input: a location that an upstream names leads to the gateway or is not the upstream's, and
-/// what was mapped once stays as it is.
+/// Called by libFuzzer with each input: a location of an upstream is mapped to the gateway or is not the upstream's,
+/// and a mapped location is not mapped again.
 @c(LLVMFuzzerTestOneInput)
 func fuzzLocation(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-    // Values of fields have no other controls.
+    // Field values contain no other control characters.
     guard bytes.allSatisfy({ $0 == 9 || ($0 >= 32 && $0 != 127) }) else { return 0 }
     for field in [UpstreamLocations.Field.location, .link, .refresh] {
         guard case .mapped(let url) = locations.location(of: bytes, in: field, host: host) else { continue }

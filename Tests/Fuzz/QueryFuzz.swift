@@ -1,7 +1,7 @@
 @testable import Connectors
 
-/// What libFuzzer calls with each input: it is a query, which asks for no more than a page; and it is the value of a parameter,
-/// which is the same after each of its bytes was escaped.
+/// Called by libFuzzer with each input, first as a query, which selects at most one page; then as the value of a
+/// parameter, which must be the same with each byte percent-encoded.
 @c(LLVMFuzzerTestOneInput)
 func fuzzQuery(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
@@ -12,7 +12,7 @@ func fuzzQuery(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     } catch {
         precondition(error.status == 422 && !error.message.isEmpty)
     }
-    // Longer values are refused for their length alone.
+    // Longer values are refused because of their length.
     if bytes.count <= 600 { check(bytes, String(validating: bytes, as: UTF8.self)) }
     return 0
 }
@@ -20,7 +20,7 @@ func fuzzQuery(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 private func check(_ bytes: [UInt8], _ text: String?) {
     let digits = Array("0123456789abcdefABCDEF".utf8)
     let escaped = bytes.flatMap { byte in
-        // Digits of both cases, so that both are read.
+        // Hex digits in both cases, so that both are read.
         [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15) + (byte & 15 > 9 && byte & 16 > 0 ? 6 : 0)]]
     }
     let target = Array("/jobs?other=1&connection_id=".utf8) + escaped

@@ -1,7 +1,7 @@
 import HTTP
 
-/// What libFuzzer calls with each input: a response head must be judged alike whole, in two pieces and byte by byte, what is
-/// accepted must hold no byte that another reader could take for a line's end, and only its lines may go on.
+/// Called by libFuzzer with each input: a response head must have the same result whole, in pieces and byte by byte. An
+/// accepted head has no byte that another parser could take for the end of a line; only its lines are forwarded.
 @c(LLVMFuzzerTestOneInput)
 func fuzzResponse(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

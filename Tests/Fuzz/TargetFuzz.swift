@@ -3,8 +3,8 @@ import Foundation
 @testable import Connectors
 @testable import Policy
 
-/// What libFuzzer calls with each input, whose first byte chooses a method and whose rest is a path: no path is routed that
-/// another reader could read as another one, and the connector service reads the path as the routes do.
+/// Called by libFuzzer with each input: the first byte chooses a method, the rest is a path. No path is routed that
+/// another parser could read differently, and the connector service reads the path as the routes do.
 @c(LLVMFuzzerTestOneInput)
 func fuzzTarget(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
@@ -12,7 +12,7 @@ func fuzzTarget(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let path = Array(bytes.dropFirst())
     let methods = ["GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "get"]
     let method = Array(methods[Int(first) % methods.count].utf8)
-    // The service reads each target that reaches it, routed or not.
+    // The service reads each target that it receives, routed or not.
     let read = ConnectorRoute(path)
     for range in [read.organization, read.connection, read.job].compactMap(\.self) {
         precondition(range.upperBound <= path.count, "the service reads beyond the target")

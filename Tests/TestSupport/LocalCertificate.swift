@@ -1,7 +1,7 @@
 package import Crypto
 package import Foundation
 
-/// A certificate for this machine's own names, with an authority of its own.
+/// A certificate for the names of this machine, and the authority that issued it.
 package struct LocalCertificate: Sendable {
     package let authority: PEMIdentity
     package let server: PEMIdentity
@@ -14,7 +14,7 @@ package struct LocalCertificate: Sendable {
     }
 }
 
-/// The same in files of a folder that goes with it, and the TLS context of a server.
+/// The same in the files of a temporary folder, and the TLS context of a server.
 package final class LocalCertificateFiles: Sendable {
     package let context: TLSContext
     package let authorityFile: String

@@ -28,10 +28,10 @@ package func listenOnLoopback(port: UInt16 = 0, backlog: Int32 = 128) throws -> 
     return (descriptor, UInt16(bigEndian: address.sin_port))
 }
 
-/// A connected blocking socket with a deadline for everything. The caller closes it.
+/// A connected blocking socket; each call on it has a deadline. The caller closes it.
 ///
-/// `number` is the last of the client's own address, 127.0.0.`number`; `receiveBytes` bounds what the kernel takes in while
-/// nobody reads.
+/// `number` is the last part of the client's own address, 127.0.0.`number`. `receiveBytes` bounds the kernel's receive
+/// buffer.
 package func connectToLoopback(port: UInt16, from number: UInt32 = 1, receiveBytes: Int32? = nil) throws -> Int32 {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     setDeadlines(of: descriptor)
@@ -58,7 +58,7 @@ package func connectToLoopback(port: UInt16, from number: UInt32 = 1, receiveByt
     return descriptor
 }
 
-/// No call on the socket blocks for longer than 20 s, and nothing it sends waits for an acknowledgement.
+/// No call on the socket blocks for longer than 20 s, and no bytes wait for an acknowledgement before they are sent.
 func setDeadlines(of descriptor: Int32) {
     var timeout = timeval(tv_sec: 20, tv_usec: 0)
     var one: Int32 = 1

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A listening socket whose connections the test accepts itself; closed when dropped.
+/// A listening socket whose connections the test accepts; `deinit` closes it.
 package final class LoopbackListener: Sendable {
     package let port: UInt16
     private let descriptor: Int32
@@ -12,13 +12,13 @@ package final class LoopbackListener: Sendable {
 
     deinit { close(descriptor) }
 
-    /// From now on connections are refused.
+    /// Connections are refused from now on.
     package func refuse() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
-    /// No connection waits to be accepted.
+    /// Whether no connection waits to be accepted.
     package var isIdle: Bool { !isReadable(within: 0) }
 
-    /// The next connection, or `nil` when none comes in time or any more.
+    /// The next connection; `nil` if none comes in time, or the socket refuses connections.
     package func accept(within milliseconds: Int32 = 20_000) -> PlainSocket? {
         guard isReadable(within: milliseconds) else { return nil }
         let descriptor = Glibc.accept(descriptor, nil, nil)

@@ -2,12 +2,12 @@ package import Journal
 internal import Synchronization
 package import Transport
 
-/// A disk in memory that can fail, and that loses at a crash what was not synchronized: any part of it, or nothing.
+/// A disk in memory that can fail. A crash keeps any part of the bytes that were not synchronized, or none.
 package final class MemoryDisk: JournalStorage {
     private struct Content {
         var written: [UInt8] = []
         var durableBytes = 0
-        /// What was cut off behind `written`, as long as a crash may bring it back.
+        /// The bytes that `truncate` cut off after `written`, as long as a crash may bring them back.
         var cutOff: [UInt8] = []
     }
 
@@ -23,10 +23,10 @@ package final class MemoryDisk: JournalStorage {
     private let state = Mutex(State())
     private let name: String
 
-    /// An empty disk, for a journal of the file `name`.
+    /// An empty disk for a journal in the file `name`.
     package init(name: String = "leases.journal") { self.name = name }
 
-    /// A disk whose journal has these bytes.
+    /// A disk whose journal contains these bytes.
     package init(journal: [UInt8], name: String = "leases.journal") {
         self.name = name
         state.withLock { state in
@@ -36,7 +36,7 @@ package final class MemoryDisk: JournalStorage {
         }
     }
 
-    /// A disk that has these files.
+    /// A disk with these files.
     package init(files: [String: [UInt8]]) {
         name = ""
         state.withLock { state in
@@ -48,22 +48,22 @@ package final class MemoryDisk: JournalStorage {
         }
     }
 
-    /// A disk whose journal has these records.
+    /// A disk whose journal contains these records.
     package convenience init(records: [[UInt8]]) {
         var file = JournalHeader(salt: 1).encoded()
         for record in records { JournalFrame.append(record, at: file.count, salt: 1, to: &file) }
         self.init(journal: file)
     }
 
-    /// Lets operations fail, by their number.
+    /// Makes operations fail, selected by their number.
     package func fails(_ which: @escaping @Sendable (Int) -> Bool) {
         state.withLock { $0.fails = { number, _ in which(number) } }
     }
 
-    /// Lets operations fail, by their number and their kind.
+    /// Makes operations fail, selected by their number and their kind.
     package func fails(_ which: @escaping @Sendable (Int, String) -> Bool) { state.withLock { $0.fails = which } }
 
-    /// Lets all operations of one kind fail.
+    /// Makes all operations of one kind fail.
     package func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
 
     /// Called before each operation with its number.
@@ -75,7 +75,7 @@ package final class MemoryDisk: JournalStorage {
         state.withLock { state in state.names[name].map { state.contents[$0].written } }
     }
 
-    /// What another process finds after the power came back.
+    /// The disk that another process finds after a power failure.
     package func crashed(_ random: inout some RandomNumberGenerator) -> MemoryDisk {
         let copy = MemoryDisk(name: name)
         let after = state.withLock { state in
@@ -89,7 +89,7 @@ package final class MemoryDisk: JournalStorage {
                     return Content(written: bytes, durableBytes: bytes.count)
                 }
                 var bytes = Array(content.written[..<kept])
-                // A length that is on the disk before the bytes are.
+                // The new length may reach the disk before the bytes do.
                 if Int.random(in: 0..<4, using: &random) == 0 {
                     bytes += [UInt8](repeating: 0, count: content.written.count - kept)
                 }
@@ -101,7 +101,7 @@ package final class MemoryDisk: JournalStorage {
         return copy
     }
 
-    /// What another process finds when this one was killed: everything that was written.
+    /// The disk that another process finds after this one was killed: with all written bytes.
     package func killed() -> MemoryDisk {
         let copy = MemoryDisk(name: name)
         let (contents, names) = state.withLock { ($0.contents, $0.names) }
@@ -164,7 +164,7 @@ package final class MemoryDisk: JournalStorage {
         let index: Int
 
         func append(_ bytes: Span<UInt8>) throws(SystemError) {
-            // A write that fails may have written a part.
+            // A write that fails may have written a part of its bytes.
             let half = bytes.count / 2
             write(bytes.extracting(0..<half))
             try disk.operate("write")

@@ -1,12 +1,12 @@
 internal import Glibc
 internal import Synchronization
 
-/// One end of a connection without TLS: a blocking socket with a deadline for everything, closed when dropped.
+/// One end of a connection without TLS: a blocking socket with a deadline for each call; `deinit` closes it.
 package final class PlainSocket: Sendable {
     package let descriptor: Int32
     private let isClosed = Atomic<Bool>(false)
 
-    /// Takes over an accepted socket.
+    /// Takes ownership of an accepted socket.
     package init(_ descriptor: Int32) {
         self.descriptor = descriptor
         setDeadlines(of: descriptor)
@@ -19,7 +19,7 @@ package final class PlainSocket: Sendable {
 
     deinit { close() }
 
-    /// With bytes in it that nobody has read, the other end gets a reset.
+    /// If the socket has unread bytes, the peer gets a reset.
     package func close() {
         if !isClosed.exchange(true, ordering: .relaxed) { Glibc.close(descriptor) }
     }
@@ -36,7 +36,7 @@ package final class PlainSocket: Sendable {
         }
     }
 
-    /// Says that nothing more will be sent, and goes on reading.
+    /// Ends the sending direction; reading can go on.
     package func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     package enum Received: Equatable {
@@ -46,7 +46,7 @@ package final class PlainSocket: Sendable {
         case failed(Int32)
     }
 
-    /// What one system call gives.
+    /// The result of one system call.
     package func receive(atMost limit: Int = 65_536) -> Received {
         var bytes = [UInt8](repeating: 0, count: limit)
         // SAFETY: the kernel writes at most the array's bytes.
@@ -56,7 +56,7 @@ package final class PlainSocket: Sendable {
         return .bytes(Array(bytes[..<count]))
     }
 
-    /// Adds what comes next; `false` at the end of what the other end sends, in order or, where `endsByReset`, by a reset.
+    /// Appends the next bytes. Returns `false` at the end of the peer's bytes; with `endsByReset` a reset is an end.
     package func receive(into received: inout [UInt8], endsByReset: Bool = false) throws -> Bool {
         switch receive() {
         case .bytes(let bytes):

@@ -1,4 +1,4 @@
-/// A random sequence that is the same for each run with the same seed (SplitMix64).
+/// A random sequence (SplitMix64); the same seed gives the same sequence.
 package struct SeededRandom: RandomNumberGenerator, Sendable {
     package var state: UInt64
 

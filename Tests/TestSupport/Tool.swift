@@ -1,17 +1,17 @@
 internal import Foundation
 
-/// A program of the system.
+/// Runs programs of the system.
 package enum Tool {
     package struct Outcome: Sendable {
         package let status: Int32
         package let output: [UInt8]
-        /// What it wrote to standard error.
+        /// Standard error.
         package let complaints: String
 
         package var text: String { String(decoding: output, as: UTF8.self) }
     }
 
-    /// Runs a program, found by its name, to its end. `joinsErrors`: what it writes to standard error is in `output`.
+    /// Runs a program, found by its name, to its end. With `joinsErrors`, its standard error is part of `output`.
     package static func run(
         _ program: String, _ arguments: [String], input: String = "", joinsErrors: Bool = false
     ) throws -> Outcome {
@@ -27,7 +27,7 @@ package enum Tool {
         try? toProcess.fileHandleForWriting.close()
         if joinsErrors { try? complaints.fileHandleForWriting.close() }
         let output = fromProcess.fileHandleForReading.readDataToEndOfFile()
-        // What it complains about is short, and so fits into the pipe.
+        // Standard error is short: it fits into the pipe.
         let text = complaints.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         return Outcome(

@@ -2,7 +2,7 @@ package import Testing
 
 internal import Glibc
 
-/// Waits for a condition that another thread brings about, and fails the test when it does not come true in time.
+/// Waits for a condition that another thread makes true, and fails the test if that takes longer than `seconds`.
 package func waitUntil(
     _ what: String = "the condition is true", seconds: Int = 20, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () throws -> Bool
