@@ -1,10 +1,10 @@
 internal import Synchronization
 internal import Transport
 
-/// Keeps the leases in step with the jobs of an upstream on other machines, by asking: how far a lease's job is, and which
-/// jobs run where an answer was lost.
+/// Keeps the leases in step with the jobs of a remote upstream: polls the status of each lease's job, and lists the
+/// running jobs for uncertain leases.
 ///
-/// `@unchecked Sendable`: used on its loop's thread only, but for `overdueLeases`.
+/// `@unchecked Sendable`: used on its loop's thread only, except for the members marked "from any thread".
 final class RemoteLeaseReconciler: @unchecked Sendable {
     private let loop: EventLoop
     private let leases: LeaseTable
@@ -20,7 +20,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     private let shares = Mutex<[ShareUsage]>([])
     private var random = FastRandom()
 
-    /// `report` gets a line for the operator when a lease is older than any job should be. It is not freed.
+    /// `report` gets a line for the operator when a lease is overdue. An overdue lease is not freed.
     init(
         loop: EventLoop, leases: LeaseTable, journal: LeaseJournal?, statusClient: JobStatusClient,
         clock: @escaping @Sendable () -> Instant = Instant.now, wallClock: WallClock = .system,
@@ -35,16 +35,16 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
         self.report = report
     }
 
-    /// Leases older than any job should be, for metrics. From any thread.
+    /// The number of overdue leases, for metrics. From any thread.
     var overdueLeases: Int { overdue.load(ordering: .relaxed) }
 
-    /// How statusClient were answered, for metrics. From any thread.
+    /// The results of status polls, for metrics. From any thread.
     var pollCounts: PollCounts { counts.withLock { $0 } }
 
-    /// The organizations whose statusClient were under way or waited when the watcher looked last, for metrics. From any thread.
+    /// The polls in flight and the waiting polls of each organization at the last tick, for metrics. From any thread.
     var pollShares: [ShareUsage] { shares.withLock { $0 } }
 
-    /// Looks every second. Before the loop runs.
+    /// Starts to tick every second. Call it before the loop runs.
     func begin() { loop.every(.seconds(1)) { [self] in tick(epochMilliseconds: wallClock.milliseconds) } }
 
     func tick(epochMilliseconds: Int64) {
@@ -88,8 +88,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 
     private func record(_ doubt: DoubtfulResponse?, of organization: String, showsNone: Bool) {
         counts.withLock { $0.count(doubt) }
-        // Leases that a list for many does not show are asked about again, one by one: those answers tell whether there is
-        // trouble.
+        // Leases that a shared list does not show are polled again one by one; those responses show whether polling works.
         if showsNone { return }
         if let line = failures.answered(organization, doubt) { report(line) }
     }
@@ -115,7 +114,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 }
 
 extension LeaseTable {
-    /// Does what an answer is worth.
+    /// Applies the result of a poll to the lease.
     func apply(
         _ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, _ schedule: inout JobPollSchedule,
         polledAt: Instant, now: Instant, time: Int64, jitter: Double

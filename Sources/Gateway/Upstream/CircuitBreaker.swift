@@ -1,40 +1,40 @@
 internal import Policy
 internal import Transport
 
-/// Whether an endpoint gets requests: judged by the requests it had, and by being asked now and then.
+/// Decides whether an endpoint gets requests, from the outcomes of its requests and from health checks.
 ///
-/// Pure: events in, one question answered. Times are points on the monotonic clock, passed in. What speaks against an endpoint
-/// is of three kinds. No connection, or no handshake: no request had a part in that. A request without an answer: it may be the
-/// request's own fault, so one organization's requests alone prove nothing while others are served. And 502, 503 and 504: a
-/// server is there that wrote them, so they count only as a share of all answers, and only over several organizations.
+/// Pure: callers pass events and monotonic times in. There are three kinds of signs against an endpoint. A failed
+/// connection or handshake is never the fault of a request. A request without a response may be the fault of the request,
+/// so failures of one organization prove nothing while others are served. The statuses 502, 503 and 504 come from a live
+/// server, so they count only over several organizations, and only if they are at least half of all responses.
 struct CircuitBreaker: Sendable {
     private enum Circuit: Equatable, Sendable {
         case closed
-        /// Nothing goes there for a while.
+        /// No requests go to the endpoint until `until`.
         case open(Opening)
-        /// One request finds out how it is; if it takes long, another one may try.
+        /// One request tests the endpoint. If it takes until `probeUntil`, another probe may start.
         case halfOpen(Opening, probeUntil: Instant)
     }
 
     private struct Opening: Equatable, Sendable {
         let at: Instant
         let until: Instant
-        /// Failed probes since it first opened; 0 at first.
+        /// The number of failed probes since the circuit opened.
         let failedProbes: Int
         let sign: Sign
     }
 
-    /// What speaks against an endpoint.
+    /// A sign against an endpoint.
     enum Sign: Equatable, Sendable {
         case unreachable(UpstreamFailure)
         case silent(UpstreamFailure)
         case status(Int)
     }
 
-    /// What a report has changed, for the operator.
+    /// The effect of an event, for the operator.
     enum Change: Equatable, Sendable {
         case out(Duration, Sign, isProbe: Bool)
-        /// It would be out, but too many are.
+        /// The endpoint would be ejected, but too many others are.
         case kept(Sign)
         case back
     }
@@ -56,24 +56,25 @@ struct CircuitBreaker: Sendable {
         self.check = check
     }
 
-    /// Nothing speaks against it: no failure since the last success, and no bad check. Statuses are no failures.
+    /// Whether there was no failure since the last success, and no bad check. Statuses do not count as failures.
     var isHealthy: Bool {
         circuit == .closed && unreachableInRow == 0 && silentInRow == 0 && badChecks == 0 && !isCheckedOut
     }
 
-    /// No request goes there but one that tries.
+    /// Whether the endpoint gets no requests except probes.
     var isEjected: Bool { circuit != .closed || isCheckedOut }
 
-    /// The end of the current failure window, until which good responses are counted; `nil` without recent failures.
+    /// The end of the current window of failure statuses, until which good responses are counted; `nil` without such a
+    /// window.
     var countsUntil: Instant? { statuses.map { $0.began + StatusWindow.length } }
 
-    /// What a request meets that wants to go there.
+    /// Whether the endpoint takes a request.
     enum Admission: Equatable { case admitted, refused, probe }
 
-    /// Whether a request may go there now. If it is the one that finds out, no other may until it has ended, or takes too long:
-    /// one slow request must not keep an endpoint out that is well again.
+    /// Whether a request may go to the endpoint now. After `.probe`, no other request may until the probe has ended or
+    /// takes too long: one slow probe must not keep a healthy endpoint ejected.
     ///
-    /// `isNeeded`: no other endpoint is left, so the back-off is ignored: a probe may go there after `openFor`.
+    /// `isNeeded`: no other endpoint is left, so the back-off is ignored and a probe may start after `openFor`.
     mutating func admission(now: Instant, isNeeded: Bool = false) -> Admission {
         guard !isCheckedOut else { return .refused }
         switch circuit {
@@ -91,8 +92,8 @@ struct CircuitBreaker: Sendable {
 
     private var probeTimeout: Duration { max(breaker.openFor, .seconds(1)) }
 
-    /// When it can be tried again; `nil` where a request may go there now, is there to find out, or only a check can bring it
-    /// back.
+    /// When the next probe may start. `nil` if the endpoint takes requests, if a probe is in progress, or if only a
+    /// health check can readmit the endpoint.
     ///
     /// `isNeeded`: see ``admission(now:isNeeded:)``.
     func opensAt(isNeeded: Bool = false) -> Instant? {
@@ -107,7 +108,7 @@ struct CircuitBreaker: Sendable {
         isNeeded ? min(opening.until, opening.at + breaker.openFor) : opening.until
     }
 
-    /// A request got an answer that is no failure of the endpoint: whatever was against it is forgotten.
+    /// A response came that is no failure of the endpoint. Resets all failures of requests and closes the circuit.
     mutating func succeeded() -> Change? {
         let wasOut = circuit != .closed
         unreachableInRow = 0
@@ -118,8 +119,8 @@ struct CircuitBreaker: Sendable {
         return wasOut ? .back : nil
     }
 
-    /// No connection, or no handshake. Failures of requests that began before the breaker opened do not fail the
-    /// probe. `mayLeave` is asked last of all: it counts the endpoint as ejected.
+    /// The connection or the handshake failed. Failures of requests that began before the circuit opened do not fail
+    /// the probe. `mayLeave` is called last, because it counts the endpoint as ejected.
     mutating func wasUnreachable(
         _ failure: UpstreamFailure, asProbe isProbe: Bool = false, now: Instant, mayLeave: (Sign) -> Bool
     ) -> Change? {
@@ -127,16 +128,16 @@ struct CircuitBreaker: Sendable {
         return judge(.unreachable(failure), asProbe: isProbe, now: now, mayLeave)
     }
 
-    /// A request was sent, and no answer came, or none that can be read.
+    /// A request was sent, and no readable response came.
     ///
-    /// `servesOthers` tells whether others than these organizations were served there lately.
+    /// `servesOthers`: whether the endpoint has recently served organizations other than these.
     mutating func didNotRespond(
         _ failure: UpstreamFailure, to organization: UInt64, asProbe isProbe: Bool = false, now: Instant,
         servesOthers: (FewOrganizations) -> Bool, mayLeave: (Sign) -> Bool
     ) -> Change? {
         silentInRow += 1
         silent.insert(organization)
-        // Connections that could not be made prove enough by themselves.
+        // Failed connections alone are proof enough.
         let isProven = unreachableInRow >= breaker.consecutiveFailures || silent.isFull || !servesOthers(silent)
         return judge(.silent(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
     }
@@ -156,9 +157,9 @@ struct CircuitBreaker: Sendable {
         }
     }
 
-    /// A server is there, and says that a service behind it is not: 502, 503 or 504.
+    /// The response was 502, 503 or 504: a live server says that the service behind it is not available.
     ///
-    /// `good` is the running total of good responses within ``countsUntil``; it is compared with its value at the window's start.
+    /// `good` is the running total of good responses within ``countsUntil``; the window remembers the total at its start.
     mutating func responded(
         status: Int, to organization: UInt64, good: Int, asProbe isProbe: Bool = false, now: Instant,
         mayLeave: (Sign) -> Bool
@@ -175,26 +176,26 @@ struct CircuitBreaker: Sendable {
             else { return nil }
             return open(.status(status), now: now, failedProbes: 0)
         case .halfOpen(let opening, _) where isProbe:
-            // What could not be reached, or did not answer, does.
+            // The endpoint was unreachable or silent, and now it responds.
             guard case .status = opening.sign else { return succeeded() }
             return open(.status(status), now: now, failedProbes: opening.failedProbes + 1)
         case .open, .halfOpen: return nil
         }
     }
 
-    /// No status is counted any more if its time is over.
+    /// Ends the window of failure statuses if its time is over.
     mutating func forgetStatuses(now: Instant) {
         if let until = countsUntil, until <= now { statuses = nil }
     }
 
-    /// The request that tried ended without telling anything, for example because its client went away.
+    /// The probe ended without a result, for example because its client went away. The next request may be a probe.
     mutating func probeAbandoned(now: Instant) {
         if case .halfOpen(let opening, _) = circuit {
             circuit = .open(Opening(at: opening.at, until: now, failedProbes: opening.failedProbes, sign: opening.sign))
         }
     }
 
-    /// The endpoint was asked. Returns whether that put it out or brought it back.
+    /// A health check ended. Returns whether it ejected or readmitted the endpoint.
     mutating func checked(isGood: Bool) -> Bool {
         guard let check else { return false }
         if isGood {
@@ -213,7 +214,7 @@ struct CircuitBreaker: Sendable {
     }
 
     private mutating func open(_ sign: Sign, now: Instant, failedProbes: Int) -> Change {
-        // Checks that were good before say nothing about now.
+        // Earlier good checks prove nothing now.
         goodChecks = 0
         statuses = nil
         let time = breaker.openFor * (1 << min(failedProbes, 4))
@@ -222,8 +223,8 @@ struct CircuitBreaker: Sendable {
     }
 }
 
-/// The first few organizations in a row of failures: enough of them to tell that the failures are not about one organization.
-/// A caller on a public route, with the key 0, may be anybody and counts as none.
+/// The first three organizations in a row of failures: enough to show that the failures are not about one organization.
+/// Callers on public routes have the key 0 and do not count, because they can be anybody.
 struct FewOrganizations: Equatable, Sendable {
     private var keys: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private(set) var count = 0
@@ -249,7 +250,7 @@ struct FewOrganizations: Equatable, Sendable {
     }
 }
 
-/// The statuses that speak against an endpoint, over a while that began with the first of them.
+/// A window of 502, 503 and 504 responses, which begins with the first of them.
 private struct StatusWindow: Sendable {
     static let length = Duration.seconds(10)
 

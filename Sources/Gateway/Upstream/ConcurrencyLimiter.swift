@@ -15,8 +15,8 @@ struct UpstreamPermit: ~Copyable {
     deinit { limiter.release(slot) }
 }
 
-/// Whose share of the permits a request counts against, and where the limiter found it last: the next request of a connection does
-/// not search for it again.
+/// The share of the permits that a request counts against. It caches where the limiter found the share, so that the next
+/// request of the connection does not search again.
 struct PermitShare {
     var owner = ShareOwner(organization: 0, token: 0)
     fileprivate var slot = ShareSlot.unknown
@@ -26,22 +26,22 @@ struct PermitShare {
     init(_ owner: ShareOwner) { self.owner = owner }
 }
 
-/// The limit of requests in flight to the upstream, with a short queue, shared by every worker and divided fairly.
+/// The limit of requests in flight to the upstream, with a short queue. All workers share it, and it is divided fairly.
 final class ConcurrencyLimiter: Sendable {
     private struct State {
         var shares: FairShares<Ticket>
         var retries: RetryBudget
     }
 
-    /// One request that waits. It is handed a permit under the limiter's lock, or leaves the queue under it.
+    /// One waiting request. It gets a permit, or leaves the queue, under the limiter's lock.
     ///
-    /// `@unchecked Sendable`: `permit` and `isDisplaced` are touched under the lock, `parking` on its loop only.
+    /// `@unchecked Sendable`: `permit` and `isDisplaced` are used under the lock, `parking` on its loop only.
     private final class Ticket: @unchecked Sendable {
         let loop: EventLoop
         let parking: Parker
-        /// Where its permit counts.
+        /// The share that its permit counts against.
         var permit: ShareSlot?
-        /// It was displaced from the full queue by a waiter whose organization has fewer waiters.
+        /// A waiter whose organization has fewer waiters took its place in the full queue.
         var isDisplaced = false
 
         init(loop: EventLoop) {
@@ -64,7 +64,7 @@ final class ConcurrencyLimiter: Sendable {
                 retries: RetryBudget(settings.retryBudget)))
     }
 
-    /// The limiter of status polls: however many requests of clients are in flight, the gateway can learn which jobs run.
+    /// The limiter of status polls. It is separate, so that polls work however many client requests are in flight.
     init(forPollsWith settings: UpstreamSettings) {
         state = Mutex(
             State(
@@ -72,10 +72,10 @@ final class ConcurrencyLimiter: Sendable {
                 retries: RetryBudget(settings.retryBudget)))
     }
 
-    /// How many polls may be in flight at once, besides the requests of clients.
+    /// The maximum number of polls in flight, in addition to client requests.
     static let maxPolls = 32
 
-    /// Acquires a permit; waits until `deadline`, behind those whose turn comes first.
+    /// Acquires a permit. Waits for its turn until `deadline`.
     func acquire(
         on loop: EventLoop, before deadline: Instant, _ share: inout PermitShare
     ) async throws(UpstreamFailure) -> UpstreamPermit {
@@ -97,7 +97,7 @@ final class ConcurrencyLimiter: Sendable {
             return (ticket.permit, ticket.isDisplaced)
         }
         guard let permit else {
-            // It may have stood before others for whom there is enough.
+            // This request may have blocked others for which there are enough permits.
             handOver()
             throw isDisplaced ? .queueFull : .queueTimeout
         }
@@ -119,7 +119,7 @@ final class ConcurrencyLimiter: Sendable {
         return queued
     }
 
-    /// Acquires a permit if one is free for this owner and nobody waits; `nil` if the caller has to wait.
+    /// Acquires a permit if one is free for this owner and no request waits; `nil` if the caller has to wait.
     func tryAcquire(now: Instant, _ share: inout PermitShare) -> UpstreamPermit? {
         let isIn = state.withLock { state in
             state.retries.requestBegan(now: now)
@@ -136,7 +136,7 @@ final class ConcurrencyLimiter: Sendable {
         if isAwaited { handOver() }
     }
 
-    /// Gives free permits to those whose turn it is.
+    /// Hands free permits to the waiters whose turn it is.
     private func handOver() {
         while true {
             let next: Ticket? = state.withLock { state in
@@ -149,12 +149,12 @@ final class ConcurrencyLimiter: Sendable {
         }
     }
 
-    /// Whether one more retry is within the budget; counts it if so.
+    /// Whether the retry budget allows one more retry. If so, counts the retry.
     func mayRetry(now: Instant) -> Bool { state.withLock { $0.retries.take(now: now) } }
 
-    /// Requests under way, and requests that wait.
+    /// The number of requests in flight, and of waiting requests.
     var usage: (inFlight: Int, waiting: Int) { state.withLock { ($0.shares.inUse, $0.shares.waiting) } }
 
-    /// The same by organization.
+    /// The same numbers by organization.
     var shares: [ShareUsage] { state.withLock { $0.shares.usage } }
 }

@@ -1,10 +1,11 @@
 internal import Synchronization
 
-/// How many of an upstream's endpoints may be out at once: if most of them look bad, the cause is probably
-/// elsewhere; and if it is not, sending on is still better than refusing everything.
+/// The limit of an upstream's endpoints that may be ejected at the same time. If most endpoints look bad, the cause is
+/// probably elsewhere; if it is not, sending requests is still better than refusing all of them.
 ///
-/// Half of them may be, rounded down. A single one may be out where no connection to it, or no answer from it, can be had: its
-/// clients then learn at once what they would learn late. Statuses of a live server never take out the only one.
+/// At most half of the endpoints may be ejected, rounded down. A single endpoint may be ejected if it cannot be reached
+/// or does not respond: its clients then get the failure at once and not after a timeout. Statuses of a live server
+/// never eject the only endpoint.
 final class EjectionLimit: Sendable {
     private let state = Mutex(State())
 
@@ -13,7 +14,7 @@ final class EjectionLimit: Sendable {
         var out: Set<ObjectIdentifier> = []
     }
 
-    /// These are all there are: places of others are free.
+    /// Sets the current endpoints. Others no longer count.
     func hasOnly(_ endpoints: [Endpoint]) {
         state.withLock { state in
             state.present = Set(endpoints.map(ObjectIdentifier.init))
@@ -30,13 +31,13 @@ final class EjectionLimit: Sendable {
             guard state.present.count > 1 else { return !isStatus }
             guard !state.out.contains(identity) else { return true }
             guard state.out.count < state.present.count / 2 else { return false }
-            // One that is none of the upstream's any more takes no place.
+            // An endpoint that is no longer one of the upstream's does not count.
             if state.present.contains(identity) { state.out.insert(identity) }
             return true
         }
     }
 
-    /// `endpoint` is out, or in use again, whoever decided it.
+    /// `endpoint` was ejected or readmitted, by requests or by health checks.
     func record(_ endpoint: Endpoint, isEjected: Bool) {
         let identity = ObjectIdentifier(endpoint)
         state.withLock { state in

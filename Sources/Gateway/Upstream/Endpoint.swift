@@ -9,16 +9,17 @@ final class Endpoint: Sendable {
     let address: SocketAddress
     /// The address, for the log.
     let name: String
-    /// How a request line begins, method and base path, by the raw value of the method.
+    /// The start of a request line, with method and base path, by the raw value of the method.
     let lineStarts: [[UInt8]]
-    /// How it ends, and the `Host` line where that is not the client's: the bytes between target and fields.
+    /// The bytes between target and fields: the end of the request line, and the `Host` line if the client's is not
+    /// forwarded.
     let hostLines: [UInt8]
-    /// Which URLs of its answers are its own.
+    /// Recognizes the upstream's own URLs in responses.
     let locations: UpstreamLocations
     private let outstanding = Atomic<Int>(0)
-    /// What `health` has to say; nearly always nothing, and no lock is taken.
+    /// A summary of `health`, readable without the lock. It is nearly always `calm`.
     private let standing = Atomic<UInt8>(Standing.calm)
-    /// Good answers while some are none, and until when they are counted.
+    /// The number of good responses, counted only until `countsUntil`.
     private let good = Atomic<Int>(0)
     private let countsUntil = Atomic<UInt64>(0)
     private let served = ServedOrganizations()
@@ -29,7 +30,7 @@ final class Endpoint: Sendable {
 
     private enum Standing {
         static let calm: UInt8 = 0
-        /// Good answers are counted; requests go there as ever.
+        /// Good responses are counted; requests are not restricted.
         static let counting: UInt8 = 1
         static let troubled: UInt8 = 2
     }
@@ -52,43 +53,43 @@ final class Endpoint: Sendable {
         health = Mutex(CircuitBreaker(breaker: settings.breaker, check: settings.health))
     }
 
-    /// How many requests are under way there, over all workers.
+    /// The number of requests in flight, over all workers.
     var load: Int { outstanding.load(ordering: .relaxed) }
 
-    /// Nothing speaks against it. Costs one load.
+    /// Whether the endpoint is healthy. Costs one load.
     var isHealthy: Bool { standing.load(ordering: .relaxed) != Standing.troubled }
 
-    /// No request goes there but one that tries.
+    /// Whether the endpoint gets no requests except probes.
     var isEjected: Bool { !isHealthy && health.withLock { $0.isEjected } }
 
-    /// How often its requests have put it out, or kept it out.
+    /// How often requests have ejected the endpoint, or failed probes kept it ejected.
     var ejectionCount: Int { ejections.load(ordering: .relaxed) }
 
-    /// Whether a request may go there now; if it is a probe, `ended` has to be told so.
+    /// Whether a request may go to the endpoint now. After `.probe`, pass `asProbe: true` to `ended`.
     func admission(now: Instant, isNeeded: Bool = false) -> CircuitBreaker.Admission {
         guard !isHealthy else { return .admitted }
         return health.withLock { $0.admission(now: now, isNeeded: isNeeded) }
     }
 
-    /// When it can be tried again, if there is no other endpoint; see ``CircuitBreaker``.
+    /// When the next probe may start if there is no other endpoint; see ``CircuitBreaker``.
     var opensAt: Instant? { health.withLock { $0.opensAt(isNeeded: true) } }
 
-    /// What a request told about the endpoint; organizations are told by their keys.
+    /// What a request has shown about the endpoint. Organizations are given as keys.
     enum Outcome: Sendable {
         case good(organization: UInt64)
         /// No connection could be made.
         case unreachable(UpstreamFailure)
-        /// The request was sent, and no answer came.
+        /// The request was sent, and no response came.
         case silent(UpstreamFailure, organization: UInt64)
         /// 502, 503 or 504.
         case refusing(status: Int, organization: UInt64)
         case unknown
     }
 
-    /// A request goes there.
+    /// A request to the endpoint begins.
     func began() { outstanding.wrappingAdd(1, ordering: .relaxed) }
 
-    /// A request that began there is over, or came to nothing.
+    /// A request that began has ended, whether it got a response or not.
     func ended(_ outcome: Outcome, asProbe isProbe: Bool, now: Instant) {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if case .good(let organization) = outcome {
@@ -98,7 +99,7 @@ final class Endpoint: Sendable {
         judge(outcome, asProbe: isProbe, now: now)
     }
 
-    // Not inlined: nearly every request is over before this.
+    // Not inlined, because nearly every request returns before this call.
     @inline(never)
     private func judge(_ outcome: Outcome, asProbe isProbe: Bool, now: Instant) {
         switch outcome {
@@ -116,7 +117,7 @@ final class Endpoint: Sendable {
         if let change { report(change) }
     }
 
-    /// What the reports of requests may ask.
+    /// Facts for ``CircuitBreaker/Report``.
     func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { ejectionLimit.mayLeave(self, because: sign) }
     func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
     var successes: Int { good.load(ordering: .relaxed) }
@@ -143,7 +144,7 @@ final class Endpoint: Sendable {
         }
     }
 
-    /// The endpoint was asked how it is. Returns whether the check put the endpoint out or brought it back.
+    /// A health check ended. Returns whether it ejected or readmitted the endpoint.
     func checked(isGood: Bool) -> Bool {
         health.withLock { health in
             let hasChanged = health.checked(isGood: isGood)
@@ -154,7 +155,7 @@ final class Endpoint: Sendable {
 }
 
 extension CircuitBreaker {
-    /// What a request told, and when.
+    /// The outcome of a request, with its time.
     struct Report {
         private let outcome: Endpoint.Outcome
         private let isProbe: Bool

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import HTTP
 
-/// The constant parts of a forwarded head, and which of the client's fields are not part of it.
+/// The constant parts of a forwarded head, and the rules for client fields that are not forwarded.
 enum ForwardedFields {
     static let lineEnd = Array("\r\n".utf8)
     static let contentLength = Array("Content-Length: ".utf8)
@@ -9,7 +9,7 @@ enum ForwardedFields {
     static let traceparent = Array("traceparent: ".utf8)
     static let organization = Array("X-Gateway-Organization: ".utf8)
 
-    /// This process among the gateways a request may pass: a name that comes back is a loop (RFC 9110, section 7.6.3).
+    /// This process's name in `Via`. A request that arrives with this name is in a loop (RFC 9110, section 7.6.3).
     static let pseudonym: String = {
         var random = FastRandom()
         var name = Array("connector-gateway-".utf8)
@@ -18,7 +18,8 @@ enum ForwardedFields {
     }()
     static let via = Array("Via: 1.1 \(pseudonym)\r\n".utf8)
 
-    /// What is written anew or was for this connection only. `Expect` has been met by the gateway itself.
+    /// Fields that the gateway writes itself, or that concern only the client's connection. The gateway answers
+    /// `Expect` itself.
     static let alwaysDropped: FieldNameSet = [
         .host, .contentLength, .expect, .traceparent, .tracestate, .trailer, .xForwardedFor, .forwarded,
         .proxyAuthorization,
@@ -26,8 +27,8 @@ enum ForwardedFields {
     static let droppedFromStrangers = alwaysDropped.union([.xForwardedProto, .xForwardedHost])
     static let credentials: FieldNameSet = [.authorization, .apiKey]
 
-    /// Whether a field name, in any spelling that some server takes for the same, is the gateway's own to say: servers that
-    /// make variables of names see no difference between `-` and `_`, some of them between `-` and any other sign.
+    /// Whether only the gateway may write a field of this name, in any spelling that some server takes as equal.
+    /// Servers that make variables of names treat `-` and `_` as equal; some treat `-` and all other signs as equal.
     static func isReserved(_ name: Span<UInt8>, isTrusted: Bool) -> Bool {
         if changesMeaning(name) { return true }
         guard name.count >= 9, name[0] | 0x20 == UInt8(ascii: "x") || name[0] | 0x20 == UInt8(ascii: "f") else {
@@ -35,14 +36,14 @@ enum ForwardedFields {
         }
         if begins(name, with: gatewayPrefix) { return true }
         if name.count == forwardedName.count, begins(name, with: forwardedName) { return true }
-        // Under its proper name it has been compared with the token; under another nobody has looked at it.
+        // The proper name was compared with the token in an earlier stage; other spellings were not.
         if isRead(name, as: organizationName) { return true }
         guard begins(name, with: forwardedPrefix) else { return false }
         return !isTrusted || hasOtherSign(name)
     }
 
-    /// Whether a field asks some server to take the request for another one than was decided about: another method, another
-    /// target, another caller, another proxy.
+    /// Whether some servers read the field as a different method, target, caller or proxy than the one that was decided
+    /// about.
     private static func changesMeaning(_ name: Span<UInt8>) -> Bool {
         switch name.count {
         case 5: isRead(name, as: proxy)
@@ -70,7 +71,7 @@ enum ForwardedFields {
     private static let forwardedName = Array("forwarded".utf8)
     private static let organizationName = Array("x-organization-id".utf8)
 
-    /// Whether some server takes a field of that name for one of `known`, which is in lower case.
+    /// Whether some servers read a field of this name as `known`, which is in lower case.
     static func isRead(_ name: Span<UInt8>, as known: [UInt8]) -> Bool {
         guard name.count == known.count, !known.isEmpty else { return false }
         for index in known.indices {

@@ -1,20 +1,20 @@
 internal import Policy
 internal import Transport
 
-/// Which endpoints are to be asked how they are, and when.
+/// Which endpoints need a health check, and when.
 struct HealthCheckSchedule {
     private var rounds: [ObjectIdentifier: Round] = [:]
 
     private struct Round {
-        /// INVARIANT: held as long as its identity is, which another endpoint could have afterwards.
+        /// INVARIANT: kept as long as its identity, because another endpoint could reuse the identity of a released one.
         let endpoint: Endpoint
         var sentAt: Instant
         var hasEnded = false
     }
 
-    /// Those of `endpoints`, which are all there are now, that are due: they count as being asked until they have answered.
+    /// The endpoints whose check is due. Each counts as being checked until ``responded(_:)``.
     ///
-    /// What is known of others is forgotten: names change their addresses for years.
+    /// `endpoints` are all current endpoints. Data about others is dropped: over time a name resolves to many addresses.
     mutating func due(_ endpoints: [Endpoint], every interval: Duration, now: Instant) -> [Endpoint] {
         let present = Set(endpoints.map(ObjectIdentifier.init))
         rounds = rounds.filter { present.contains($0.key) }
@@ -26,7 +26,7 @@ struct HealthCheckSchedule {
         return due
     }
 
-    /// The answer of an endpoint is there, or will never be.
+    /// The check of an endpoint has ended, with or without a response.
     mutating func responded(_ endpoint: Endpoint) { rounds[ObjectIdentifier(endpoint)]?.hasEnded = true }
 
     var countForTest: Int { rounds.count }

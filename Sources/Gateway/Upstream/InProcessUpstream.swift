@@ -2,15 +2,15 @@ package import HTTP
 package import JSON
 package import Policy
 
-/// The connector service of this process, as the gateway sees it.
+/// The connector service of this process.
 package protocol InProcessUpstream: JobDirectory {
-    /// Whether `tryRespond` answers every GET and HEAD.
+    /// Whether `tryRespond` responds to every GET and HEAD.
     var respondsFromMemory: Bool { get }
 
-    /// Answers a request that can be answered from memory without waiting, or returns `nil`.
+    /// Responds to a request that needs only memory; returns `nil` if the response requires waiting.
     func tryRespond(to request: UpstreamRequest) -> UpstreamResponse?
 
-    /// Answers a request; waits as long as that takes, but not beyond the request's deadline.
+    /// Responds to a request. May wait, but not beyond the request's deadline.
     func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse
 }
 
@@ -18,44 +18,44 @@ extension InProcessUpstream {
     package var respondsFromMemory: Bool { false }
 }
 
-/// What leases have to know of the upstream's jobs.
+/// The jobs of the upstream, for leases.
 package protocol JobDirectory: Sendable {
-    /// The connection that a job belongs to; `nil` when the organization has no such job.
+    /// The connection that a job belongs to; `nil` if the organization has no such job.
     func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String?
 
-    /// Every job that runs now: what leases are rebuilt from at start.
+    /// All running jobs. At start the leases are rebuilt from them.
     func runningJobs() async throws(UpstreamFailure) -> [RunningJob]
 
-    /// Calls `observer` from any thread when a job begins to run and when it has ended; its status tells which.
+    /// Calls `observer`, from any thread, when a job starts and when it ends. The job's status says which of the two.
     func observeJobs(_ observer: @escaping @Sendable (RunningJob) -> Void)
 }
 
-/// What goes to the connector service of this process.
+/// A request to the connector service of this process.
 package struct UpstreamRequest: Sendable {
     package let method: HTTPMethod
     /// The request target as the client sent it.
     package let target: [UInt8]
-    /// What the route's pattern found in the target.
+    /// The variables of the route's pattern in the target.
     package let captures: RouteCaptures
     package let body: [UInt8]
-    /// The body as JSON, where a stage has read it.
+    /// The body as JSON; `nil` if no stage has parsed it.
     package let bodyValue: JSONValue?
-    /// The organization the caller was confined to.
+    /// The organization that the caller acts for.
     package let organization: String
     package let trace: TraceContext
 }
 
-/// An answer in memory: of the connector service of this process, or a remote one's error.
+/// A response in memory: from the connector service of this process, or an error response of a remote upstream.
 package struct UpstreamResponse: Sendable {
     package var status: Int
-    /// Fields for the client, besides those the gateway writes itself.
+    /// Fields for the client, in addition to those that the gateway writes.
     package var fields: [(name: String, value: String)]
-    /// Empty where the upstream named none.
+    /// Empty if the upstream sent none.
     package var contentType: String
     package var body: [UInt8]
     /// The job that the request started.
     package var startedJob: RunningJob?
-    /// The body ended early, was too long to be read, or cannot be decoded: `body` holds only a part of it.
+    /// `body` is incomplete: the upstream's body ended early, was too long, or could not be decoded.
     package var isCut = false
 
     package init(

@@ -1,18 +1,18 @@
-/// The gateway's own questions to a remote upstream, in nobody's name but its own.
+/// Sends the gateway's own requests to a remote upstream.
 protocol InternalRequesting: Sendable {
-    /// GETs `target`, a path with query as a client of the API would write it, on behalf of `organization`.
+    /// GETs `target`, a path with query in the form of the client API, on behalf of `organization`.
     ///
-    /// Goes out with the gateway's own credential and the organization's field, over the same pools, breakers and deadlines as
-    /// forwarded requests, and never longer than ten seconds. Bodies beyond 1 MiB are a failure.
+    /// The request has the gateway's own credential and the organization's field. It uses the pools, circuit breakers and
+    /// deadlines of forwarded requests, and takes at most 10 s. A body of more than 1 MiB is a failure.
     func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse
 }
 
-/// What the upstream said to a question.
+/// The upstream's response to a request of the gateway.
 struct InternalResponse: Equatable, Sendable {
     let status: Int
     let body: [UInt8]
-    /// A cache gave it, and the service was not asked (RFC 9111, section 5.1).
+    /// A cache sent it without asking the service (RFC 9111, section 5.1).
     var isStored = false
-    /// Its head says that a list goes on.
+    /// The head links to a next page.
     var goesOn = false
 }

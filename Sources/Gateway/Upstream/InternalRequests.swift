@@ -3,9 +3,10 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// Requests that the gateway makes itself: questions about jobs, and health checks.
+// The gateway's own requests: status polls and health checks.
 extension UpstreamClient {
-    /// Asks an endpoint whether it is well, over a connection of its own: an unused one would say nothing about new ones.
+    /// Checks the health of an endpoint over a new connection, because a pooled one would not show that new ones can be
+    /// made.
     func isHealthy(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) async -> Bool {
         let deadline = loop.now + check.timeout
         guard
@@ -17,8 +18,8 @@ extension UpstreamClient {
         return response.map { (200...299).contains($0.status) } ?? false
     }
 
-    /// GETs a target for an organization with the gateway's own credential and within 10 s. An unused connection that turns out
-    /// to be closed is replaced by a new one.
+    /// GETs a target for an organization, with the gateway's own credential and within 10 s. If a pooled connection
+    /// turns out to be closed, a new connection replaces it.
     func get(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
         let deadline = loop.now + .seconds(10)
         let permit = try await acquirePollPermit(for: organization)
@@ -29,7 +30,7 @@ extension UpstreamClient {
         return response
     }
 
-    /// `nil` where the connection was an old one, and closed.
+    /// `nil` if the connection was from the pool and turned out to be closed.
     private func get(
         _ target: String, for organization: String, reuses: Bool, before deadline: Instant
     ) async throws(Failure) -> InternalResponse? {
@@ -45,7 +46,7 @@ extension UpstreamClient {
             return response
         } catch {
             if link.isReused, error == .closed { return nil }
-            // An answer that is too long is one.
+            // A response that is too long is still a response.
             if error != .truncated { link.outcome = Endpoint.Outcome(error, for: processKey(of: organization)) }
             throw Failure(error)
         }
@@ -73,16 +74,16 @@ extension UpstreamClient {
         return InternalResponse(status: status, body: body, isStored: isStored, goesOn: goesOn)
     }
 
-    /// The longest answer that is read.
+    /// The maximum length of a response body.
     private static let maxResponseBytes = 1 << 20
 }
 
 extension UpstreamConnection {
-    /// Whether a cache gave the answer, without asking the service (RFC 9111, section 5.1). Some caches write an age of zero
-    /// where they did ask.
+    /// Whether a cache sent the response without asking the service (RFC 9111, section 5.1). Some caches write an age
+    /// of zero after they have asked.
     var isHeadStored: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }
 
-    /// Whether the head says that the list goes on at another place (RFC 8288, section 3.3).
+    /// Whether the head links to the next page of a list (RFC 8288, section 3.3).
     var hasNextLink: Bool {
         hasValue(of: "link") { value in
             let text = String(decoding: value, as: UTF8.self).lowercased()
@@ -90,7 +91,7 @@ extension UpstreamConnection {
         }
     }
 
-    /// Whether one of the fields of a name that is not well known has such a value.
+    /// Whether a field of this name, which has no ``FieldName``, has a value that `isWanted` accepts.
     private func hasValue(of name: String, _ isWanted: ([UInt8]) -> Bool) -> Bool {
         withHead { head, bytes in
             for field in head.fields {
@@ -103,15 +104,15 @@ extension UpstreamConnection {
 }
 
 extension ForwardedFields {
-    /// What a cache before the upstream remembers is no answer (RFC 9111, section 5.2.1.4).
+    /// Caches must not respond from their store (RFC 9111, section 5.2.1.4).
     static let ownFields = Array(
         "Accept: application/json\r\nCache-Control: no-cache\r\nUser-Agent: connector-gateway\r\n\r\n".utf8)
 }
 
-/// The questions of leases, asked from any task and carried out on one worker's loop.
+/// Sends the status polls of any task on one worker's loop.
 struct InternalRequests: InternalRequesting {
     let loop: EventLoop
-    /// The way to the upstream in force, asked for on the loop.
+    /// Returns the current client. Called on the loop.
     let client: @Sendable () -> UpstreamClient?
 
     func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {

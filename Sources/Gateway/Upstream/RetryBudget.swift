@@ -1,15 +1,15 @@
 internal import Policy
 internal import Transport
 
-/// How many requests may be sent once more: a share of all requests, and a few per second whatever the traffic, so that
-/// retries cannot become the load that keeps an upstream down.
+/// The number of retries that are allowed: a percentage of all requests, but at least a few per second. The limit keeps
+/// retries from becoming the load that keeps an upstream down.
 struct RetryBudget: Sendable {
     private let settings: UpstreamSettings.RetryBudget
     private var window: UInt64 = 0
     private var requests = 0
     private var retries = 0
 
-    /// What is counted together.
+    /// Requests and retries are counted over windows of this length.
     private static let windowNanoseconds: UInt64 = 10_000_000_000
     private static let windowSeconds = 10
 

@@ -1,21 +1,22 @@
 internal import Synchronization
 internal import Transport
 
-/// The last two organizations that an endpoint has served: enough to tell whether anybody but some is served there.
+/// The last two organizations that an endpoint has served: enough to tell whether others than a few given ones are served.
 ///
-/// Written by every worker without a lock. Two that write at once may forget one of the two until it is served again.
+/// All workers write it without a lock. If two write at the same time, one organization may be missing until it is served
+/// again.
 struct ServedOrganizations: ~Copyable, Sendable {
     private let latest = Atomic<UInt64>(0)
     private let latestAt = Atomic<UInt64>(0)
     private let other = Atomic<UInt64>(0)
     private let otherAt = Atomic<UInt64>(0)
 
-    /// How long an organization counts that has been served.
+    /// The time for which a served organization counts.
     static let memory = Duration.seconds(600)
-    /// How often the time of the same organization is written.
+    /// The interval at which the time of the same organization is written.
     private static let second: UInt64 = 1_000_000_000
 
-    /// An organization got an answer. A caller without one, with the key 0, is not noted.
+    /// An organization was served. The key 0 means a caller without organization, which is not recorded.
     func record(_ key: UInt64, now: Instant) {
         guard key != 0 else { return }
         let last = latest.load(ordering: .relaxed)
@@ -29,7 +30,7 @@ struct ServedOrganizations: ~Copyable, Sendable {
         latestAt.store(now.nanoseconds, ordering: .relaxed)
     }
 
-    /// Whether somebody else than `few` was served lately.
+    /// Whether organizations other than `few` were served recently.
     func hasOthers(than few: FewOrganizations, now: Instant) -> Bool {
         func counts(_ key: UInt64, _ at: UInt64) -> Bool {
             at > 0 && now < Instant(nanoseconds: at) + Self.memory && !few.contains(key)

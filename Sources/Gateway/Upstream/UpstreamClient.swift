@@ -3,30 +3,30 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// One worker's way to the remote upstream: its connections, and the choice among the endpoints.
+/// One worker's client of the remote upstream: its connections, and the choice of an endpoint.
 ///
-/// Lives on its worker's loop.
+/// Used on its worker's loop only.
 final class UpstreamClient {
     let loop: EventLoop
     let cluster: UpstreamCluster
-    /// Tells this one from all others of the process.
+    /// Unique within the process.
     let serial = SerialNumber.next()
     private var sites: [Site] = []
     private var version = UInt64.max
-    /// What each request needs of the settings, without their strings.
+    /// The settings that every request needs, without their strings.
     let timeouts: UpstreamSettings.Timeouts
     private let responseTimeout: Timeout
     private let totalTimeout: Timeout
     let passesHost: Bool
-    /// The client's fields that do not go on, by whether its peer is a trusted proxy.
+    /// The client's fields that are not forwarded, by whether the client's peer is a trusted proxy.
     let droppedOfTrusted: FieldNameSet
     let droppedOfStrangers: FieldNameSet
     let passesCredential: Bool
     /// The name of the field that holds the gateway's credential, in lower case.
     private let credentialName: [UInt8]
-    /// The gateway's own fields that are the same in each request: the credential, if it has one, and `Via`.
+    /// The gateway's fields that are the same in each request: its credential, if there is one, and `Via`.
     let constantFields: [UInt8]
-    /// Where the search for an endpoint begins, so that equal ones take turns.
+    /// Where the search for an endpoint starts. It advances, so that equally loaded endpoints take turns.
     private var turn = 0
 
     /// An endpoint and this worker's unused connections to it.
@@ -54,10 +54,10 @@ final class UpstreamClient {
 
     var settings: UpstreamSettings { cluster.settings }
 
-    /// How much head an upstream may send.
+    /// The limits of an upstream's response head.
     static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
 
-    /// An unused connection, where there is no choice of endpoints.
+    /// An unused connection, if there is only one endpoint and it is healthy.
     func tryLink() -> CheckedOutConnection? {
         takeChanges()
         guard sites.count == 1, sites[0].endpoint.isHealthy, let connection = sites[0].pool.take(now: loop.now) else {
@@ -67,10 +67,10 @@ final class UpstreamClient {
         return CheckedOutConnection(sites[0], connection, isReused: true, isProbe: false)
     }
 
-    /// A connection to the endpoint that has the least to do: an unused one, or a new one.
+    /// A connection to the least loaded endpoint: an unused one, or a new one. `reuses: false` requests a new one.
     ///
-    /// An endpoint to which no connection can be made is passed over for another one, within the retry budget: nothing has
-    /// been sent to it. `reuses` false asks for a new connection.
+    /// If the connection cannot be made, another endpoint is tried within the retry budget, because nothing has been
+    /// sent yet.
     func link(
         reuses: Bool, connectWithin timeout: Duration? = nil, unlessClosing client: SocketReadiness?
     ) async throws(Failure) -> CheckedOutConnection {
@@ -100,7 +100,7 @@ final class UpstreamClient {
         }
     }
 
-    /// How long until a request may find out how one of the endpoints is, which are all out.
+    /// The time until a probe may start, when all endpoints are ejected.
     private var secondsToNextProbe: Int? {
         guard let soonest = sites.compactMap(\.endpoint.opensAt).min() else { return nil }
         let left = soonest > loop.now ? soonest.nanoseconds - loop.now.nanoseconds : 0
@@ -132,14 +132,14 @@ final class UpstreamClient {
         cluster.limiter.tryAcquire(now: loop.now, &share)
     }
 
-    /// Waits for a permit; call it after `tryAcquire` returned `nil`.
+    /// Waits for a permit. Call it after `tryAcquire` returned `nil`.
     func waitForPermit(_ share: inout PermitShare) async throws(Failure) -> UpstreamPermit {
         do throws(UpstreamFailure) {
             return try await cluster.limiter.waitForPermit(on: loop, before: loop.now + timeouts.queue, &share)
         } catch { throw Failure(error) }
     }
 
-    /// Acquires a permit for a status poll; waits as long as the policy allows.
+    /// Acquires a permit for a status poll. Waits until the queue timeout of the policies.
     func acquirePollPermit(for organization: String) async throws(Failure) -> UpstreamPermit {
         var share = PermitShare(ShareOwner(organization: organization))
         do throws(UpstreamFailure) {
@@ -147,25 +147,25 @@ final class UpstreamClient {
         } catch { throw Failure(error) }
     }
 
-    /// Whether a field of that name could be taken for a credential by the upstream.
+    /// Whether the upstream could read a field of this name as a credential.
     func isCredential(_ name: Span<UInt8>) -> Bool {
         ForwardedFields.isRead(name, as: ForwardedFields.apiKey) || ForwardedFields.isRead(name, as: credentialName)
     }
 
-    /// When the head of an answer to a request that is through now must be there.
+    /// The deadline for the response head of a request that has just been sent.
     func responseDeadline(of route: Route) -> Instant {
         if let own = route.timeouts.responseHead { loop.now + own } else { loop.now + responseTimeout }
     }
 
-    /// How long the head of an answer may take, for a lease to remember.
+    /// The timeout for the response head, stored in the lease.
     func responseTimeout(for route: Route) -> Duration { route.timeouts.responseHead ?? timeouts.responseHead }
 
-    /// When the answer to a request that began at `start` must have ended.
+    /// The deadline for the end of the response to a request that began at `start`.
     func end(of route: Route, from start: Instant) -> Instant {
         if let own = route.timeouts.total { start + own } else { start + totalTimeout }
     }
 
-    /// How long a body may stand still, in either direction.
+    /// The longest time without progress of a body, in either direction.
     func bodyProgress(of route: Route) -> Duration { route.timeouts.bodyProgress ?? timeouts.bodyProgress }
 
     func target(_ endpoint: Endpoint) -> UpstreamConnection.Target {
@@ -174,7 +174,7 @@ final class UpstreamClient {
             serverName: settings.tls.serverName ?? endpoint.url.host)
     }
 
-    /// The endpoint with the least to do. Where all are out, one of them is tried as soon as that makes sense.
+    /// The least loaded endpoint. If all are ejected, one of them for a probe as soon as one is allowed; else `nil`.
     private func choose(avoiding refused: [Endpoint]) -> (site: Site, isProbe: Bool)? {
         turn &+= 1
         return choose(avoiding: refused, isNeeded: false) ?? choose(avoiding: refused, isNeeded: true)
@@ -190,7 +190,7 @@ final class UpstreamClient {
             guard load < minLoad || !endpoint.isHealthy, !refused.contains(where: { $0 === endpoint }) else { continue }
             switch endpoint.admission(now: loop.now, isNeeded: isNeeded) {
             case .refused: continue
-            // One request has to find out how an endpoint is that was out; it goes there whatever the load.
+            // A half-open endpoint needs one request as its probe, whatever its load.
             case .probe: return (site, true)
             case .admitted where load < minLoad:
                 best = site
@@ -201,7 +201,7 @@ final class UpstreamClient {
         return best.map { ($0, false) }
     }
 
-    /// Follows the cluster's endpoints. Connections to those that are gone are dropped, once they are not used any more.
+    /// Takes over changed endpoints from the cluster. The connections to removed ones close when they are no longer in use.
     private func takeChanges() {
         let version = cluster.version
         guard version != self.version else { return }
@@ -215,22 +215,21 @@ final class UpstreamClient {
         }
     }
 
-    /// Closes connections that nobody has used for long, and those to addresses that are none of the upstream's any more.
+    /// Closes connections that have been unused for too long, and connections to removed endpoints.
     func sweep() {
         takeChanges()
         for site in sites { site.pool.sweep(now: loop.now) }
     }
 }
 
-/// A connection to an endpoint for one exchange, which has begun there. What becomes of it is told to the endpoint when it is
-/// dropped.
+/// A connection that is used for one exchange with an endpoint. When it is dropped, it reports the outcome to the endpoint.
 struct CheckedOutConnection: ~Copyable {
     let connection: UpstreamConnection
     let isReused: Bool
     private let site: UpstreamClient.Site
-    /// The request finds out how the endpoint is.
+    /// Whether the request is a probe of the endpoint.
     private let isProbe: Bool
-    /// What the exchange tells about the endpoint.
+    /// What the exchange has shown about the endpoint.
     var outcome = Endpoint.Outcome.unknown
 
     init(_ site: UpstreamClient.Site, _ connection: UpstreamConnection, isReused: Bool, isProbe: Bool) {
@@ -244,12 +243,12 @@ struct CheckedOutConnection: ~Copyable {
 
     var endpoint: Endpoint { site.endpoint }
 
-    /// The exchange is over: the connection may serve another one, if it can.
+    /// The exchange is over. The connection returns to the pool if it can be reused.
     consuming func giveBack() { site.pool.give(connection) }
 }
 
 extension ConnectFailure {
-    /// Whether it tells something about the endpoint, and not about the client or this machine.
+    /// Whether the failure is about the endpoint, and not about the client or this machine.
     fileprivate var isEndpointsFault: Bool {
         switch self {
         case .refused, .unreachable, .deadlinePassed, .tls: true
@@ -259,7 +258,7 @@ extension ConnectFailure {
 }
 
 extension UpstreamFailure {
-    /// Why a handshake came to nothing.
+    /// Why a handshake failed.
     init(_ error: TLSError) {
         switch (error.operation, error.cause) {
         case (.verify, _): self = .certificate

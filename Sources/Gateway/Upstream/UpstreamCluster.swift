@@ -4,16 +4,16 @@ package import Policy
 internal import Synchronization
 internal import Transport
 
-/// A remote upstream as the policy describes it, with what had to be read from files.
+/// The policies' settings of a remote upstream, with the contents of the files that they name.
 package struct UpstreamConfiguration: Sendable, Equatable {
     package let settings: UpstreamSettings
     /// For `https` endpoints.
     package let tls: TLSClientContext?
-    /// Instead of the client's credential; `nil` where there is none to send.
+    /// Replaces the client's credential; `nil` if the gateway adds none.
     package let credential: SecretField?
     /// For the gateway's status polls.
     package let ownCredential: SecretField?
-    /// What tells the contents of the files apart.
+    /// Identifies the contents of the files.
     private let fingerprint: [UInt8]
 
     package init(
@@ -27,7 +27,7 @@ package struct UpstreamConfiguration: Sendable, Equatable {
         self.fingerprint = fingerprint
     }
 
-    /// Whether both mean the same: the same settings, and files with the same contents.
+    /// Whether both have the same settings, and files with the same contents.
     package static func == (one: UpstreamConfiguration, other: UpstreamConfiguration) -> Bool {
         one.settings == other.settings && one.fingerprint == other.fingerprint
     }
@@ -47,22 +47,22 @@ package struct SecretField: Sendable, Equatable, CustomStringConvertible {
         name = Array(header.lowercased().utf8)
     }
 
-    /// What stands behind the name.
+    /// The field value: the part after the name.
     var value: String { String(decoding: line[(name.count + 2)..<(line.count - 2)], as: UTF8.self) }
 
     package var description: String { "(secret)" }
 }
 
-/// How a remote upstream stands at a moment.
+/// The current state of a remote upstream, for metrics.
 struct UpstreamUsage: Sendable {
     let inFlight: Int
     let waiting: Int
-    /// Places and waiting requests by organization.
+    /// Permits and waiting requests by organization.
     let shares: [ShareUsage]
     let endpoints: [EndpointUsage]
 }
 
-/// How an endpoint stands at a moment.
+/// The current state of an endpoint, for metrics.
 struct EndpointUsage: Sendable {
     let url: String
     let address: String
@@ -71,7 +71,7 @@ struct EndpointUsage: Sendable {
     let ejections: Int
 }
 
-/// The remote upstream, shared by all workers: its endpoints, how they are, and how much goes there.
+/// The remote upstream, shared by all workers: its endpoints, their health, and the limits of requests in flight.
 final class UpstreamCluster: Sendable {
     let plan: UpstreamConfiguration
     let limiter: ConcurrencyLimiter
@@ -81,28 +81,27 @@ final class UpstreamCluster: Sendable {
     private let ejectionLimit = EjectionLimit()
     private let report: @Sendable (String) -> Void
     private let changes = Atomic<UInt64>(0)
-    /// Names that have no addresses yet, and why.
+    /// Names without addresses so far, with the reason.
     private let nameless = Mutex<[UpstreamURL: UpstreamFailure]>([:])
 
-    /// What the policy says of it.
     var settings: UpstreamSettings { plan.settings }
 
-    /// `report` tells an operator which endpoints are out and which are back.
+    /// `report` gets a line for the operator when an endpoint is ejected or readmitted.
     init(_ plan: UpstreamConfiguration, report: @escaping @Sendable (String) -> Void = { _ in }) {
         self.plan = plan
         self.report = report
         limiter = ConcurrencyLimiter(plan.settings)
         pollLimiter = ConcurrencyLimiter(forPollsWith: plan.settings)
-        // Numeric addresses are there from the first request on.
+        // Endpoints with numeric addresses can be used from the first request on.
         for url in plan.settings.endpoints {
             if let address = url.address { resolved(url, to: [address]) }
         }
     }
 
-    /// Changes whenever the endpoints do.
+    /// A number that changes whenever the endpoints change.
     var version: UInt64 { changes.load(ordering: .acquiring) }
 
-    /// The endpoints there are now.
+    /// The current endpoints.
     var current: [Endpoint] { endpoints.withLock { $0 } }
 
     /// The URLs whose host is a name.
@@ -110,7 +109,7 @@ final class UpstreamCluster: Sendable {
         settings.endpoints.filter { $0.address == nil }
     }
 
-    /// A host name stands for these addresses now. Endpoints that stay keep what is known of them.
+    /// A host name was resolved to these addresses. Endpoints whose address stays keep their state.
     func resolved(_ url: UpstreamURL, to addresses: [SocketAddress]) {
         nameless.withLock { $0[url] = nil }
         endpoints.withLock { endpoints in
@@ -127,10 +126,9 @@ final class UpstreamCluster: Sendable {
         }
     }
 
-    /// A host name stands for nothing, or nobody says for what. Addresses of before stay: an old answer is better than none.
+    /// A host name could not be resolved. Earlier addresses stay, because an old result is better than none.
     func unresolved(_ url: UpstreamURL, _ failure: UpstreamFailure) { nameless.withLock { $0[url] = failure } }
 
-    /// How the upstream stands, for metrics.
     func usage() -> UpstreamUsage {
         let (inFlight, waiting) = limiter.usage
         let endpoints = current.map {
@@ -141,7 +139,7 @@ final class UpstreamCluster: Sendable {
         return UpstreamUsage(inFlight: inFlight, waiting: waiting, shares: limiter.shares, endpoints: endpoints)
     }
 
-    /// Why a request finds no endpoint.
+    /// Why there is no endpoint for a request.
     var reasonForNone: UpstreamFailure {
         guard current.isEmpty else { return .noEndpoint }
         return nameless.withLock { $0.values.first } ?? .noEndpoint
@@ -149,7 +147,7 @@ final class UpstreamCluster: Sendable {
 }
 
 extension UpstreamURL {
-    /// `nil` where the host is a name.
+    /// `nil` if the host is a name.
     fileprivate var address: SocketAddress? {
         IPAddress.bytes(of: host) == nil ? nil : SocketAddress(host: host, port: port)
     }

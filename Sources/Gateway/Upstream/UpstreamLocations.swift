@@ -2,17 +2,17 @@ internal import Bytes
 internal import HTTP
 internal import Policy
 
-/// Which URLs of an answer are the upstream's own, and where clients find what they name: behind the gateway.
+/// Recognizes the upstream's own URLs in a response, and maps them to the gateway's URLs for the same resources.
 ///
-/// A URL that names a host of the upstream, but nothing that clients can reach through the gateway (another port, a path
-/// outside the endpoint's), is internal, and clients do not get it.
+/// A URL is internal if it names a host of the upstream but cannot be reached through the gateway, for example with
+/// another port, or a path outside the endpoint's. Internal URLs are not sent to clients.
 struct UpstreamLocations: Sendable {
     private struct Root: Sendable {
-        /// A name in lower case, or an address; IPv6 in brackets.
+        /// A name in lower case, or an address; an IPv6 address is in brackets.
         let host: [UInt8]
-        /// The ports that a URL may name; an empty one where a URL may leave it out.
+        /// The ports that a URL may name. An empty one means that a URL may omit the port.
         let ports: [[UInt8]]
-        /// The path of the endpoint's URL, with which all others begin.
+        /// The path of the endpoint's URL. All paths of the endpoint begin with it.
         let base: [UInt8]
     }
 
@@ -26,7 +26,7 @@ struct UpstreamLocations: Sendable {
             var ports = [Array(String(url.port).utf8)]
             if url.port == 80 || url.port == 443 { ports.append([]) }
             roots.append(Root(host: Array(name.utf8), ports: ports, base: base))
-            // A service makes its URLs of the Host that it gets.
+            // A service builds its URLs from the `Host` that it receives.
             if case .named(let host) = settings.host {
                 let (name, port) = Self.parts(of: Array(host.lowercased().utf8)[...])
                 let ports = port.isEmpty ? [[], Array("80".utf8), Array("443".utf8)] : [Array(port)]
@@ -36,22 +36,23 @@ struct UpstreamLocations: Sendable {
         self.roots = roots
     }
 
-    /// What becomes of a URL.
+    /// What a client gets for a URL.
     enum Location: Equatable {
-        /// It is not the upstream's, or names no host: it stays.
+        /// The URL is not the upstream's, or names no host. It stays unchanged.
         case elsewhere
-        /// The URL by which clients reach it.
+        /// The gateway's URL for the same resource.
         case mapped([UInt8])
-        /// It is the upstream's, and clients do not reach it.
+        /// The URL is internal. Clients do not get it.
         case inside
     }
 
-    /// `host` is the authority of the client's request; without one a mapped location is a path.
+    /// `host` is the authority of the client's request. If it is empty, a mapped location is a path.
     ///
-    /// Either scheme will do: services that are told that their client speaks TLS write `https` where the gateway speaks plain
-    /// HTTP to them.
+    /// Both schemes are accepted: a service that knows that its client speaks TLS writes `https`, even if the gateway
+    /// speaks plain HTTP to it.
     func location(of value: [UInt8], host: [UInt8]) -> Location {
-        // Browsers leave out tabs, read a backslash as a slash, and take any number of them, none included, behind a scheme.
+        // Browsers ignore tabs, read a backslash as a slash, and accept any number of slashes after a scheme, including
+        // none.
         let value = value.contains(0x09) ? value.filter { $0 != 0x09 } : value
         let text = value.span
         var start = 0
@@ -62,7 +63,7 @@ struct UpstreamLocations: Sendable {
         guard start > 0 || slashes >= 2 else { return .elsewhere }
         start += slashes
         let end = value[start...].firstIndex(where: Self.endsAuthority) ?? value.count
-        // The gateway's own, which may be on a host of the upstream.
+        // The gateway's own authority, which may be on a host of the upstream.
         if Self.isSame(value[start..<end], host) { return .elsewhere }
         let (name, port) = Self.parts(of: value[start..<end])
         var isOwn = false
@@ -73,7 +74,7 @@ struct UpstreamLocations: Sendable {
             var path = rest.dropFirst(root.base.count)
             guard path.first.map(Self.endsSegment) ?? true, !Self.climbs(path) else { continue }
             if !host.isEmpty { return .mapped(Self.scheme + host + (path.first == .slash ? [] : [.slash]) + path) }
-            // What begins with two slashes would name a host.
+            // A path that begins with two slashes would name a host.
             while let first = path.first, Self.isSlash(first) { path.removeFirst() }
             return .mapped([.slash] + path)
         }
@@ -82,7 +83,7 @@ struct UpstreamLocations: Sendable {
 
     private static let scheme = Array("https://".utf8)
 
-    /// Host and port, without user information, and without the dot that ends a whole name.
+    /// Host and port, without user information, and without the final dot of an absolute name.
     private static func parts(of authority: ArraySlice<UInt8>) -> (host: ArraySlice<UInt8>, port: ArraySlice<UInt8>) {
         let start = authority.lastIndex(of: UInt8(ascii: "@")).map { $0 + 1 } ?? authority.startIndex
         let bare = authority[start...]
@@ -106,7 +107,7 @@ struct UpstreamLocations: Sendable {
         byte == .slash || byte == UInt8(ascii: "?") || byte == UInt8(ascii: "#")
     }
 
-    /// Whether a path has a segment that leads up: behind the base it may lead out of it (RFC 3986, section 5.2.4).
+    /// Whether a path has a dot-dot segment, which could lead out of the base path (RFC 3986, section 5.2.4).
     private static func climbs(_ path: ArraySlice<UInt8>) -> Bool {
         let path = path.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
         return path.split(whereSeparator: isSlash).contains { segment in
@@ -122,9 +123,9 @@ extension UpstreamLocations {
     enum Field {
         /// `Location` and `Content-Location`: one URL.
         case location
-        /// `Link` (RFC 8288): several, in angle brackets.
+        /// `Link` (RFC 8288): several URLs, in angle brackets.
         case link
-        /// `Refresh`: one, behind a number of seconds.
+        /// `Refresh`: one URL, after a number of seconds.
         case refresh
 
         init?(_ field: HeadField, _ bytes: Span<UInt8>) {
@@ -136,7 +137,7 @@ extension UpstreamLocations {
             }
         }
 
-        /// The field of that name, but for `Location`, which is known without it.
+        /// The kind of the field with this name, except `Location`, which the parser has already recognized.
         init?(_ bytes: Span<UInt8>, _ name: Range<Int>) {
             switch name.count {
             case 4 where bytes.spells("link", in: name): self = .link
@@ -146,11 +147,11 @@ extension UpstreamLocations {
             }
         }
 
-        /// Whether a name of that length can be one of them: hardly any other name has it.
+        /// Whether a name of this length can be one of the fields. Few other names have such a length.
         static func isPossible(_ count: Int) -> Bool { count == 4 || count == 7 || count == 16 }
     }
 
-    /// The value as clients get it: as it is, mapped, or not at all.
+    /// The value that clients get: unchanged, mapped, or none.
     func location(of value: [UInt8], in field: Field, host: [UInt8]) -> Location {
         switch field {
         case .location: location(of: value, host: host)
@@ -166,11 +167,11 @@ extension UpstreamLocations {
             guard let open = link.firstIndex(of: UInt8(ascii: "<")),
                 let close = link[open...].firstIndex(of: UInt8(ascii: ">"))
             else {
-                // What cannot be read as a link is nobody's loss.
+                // A member that is no link is kept unless it names a host of the upstream.
                 if names(link) { isSame = false } else { kept.append(Array(link)) }
                 continue
             }
-            // Its parameters may name locations, too: `anchor` does.
+            // Parameters such as `anchor` may contain URLs, too.
             if names(link[close...]) {
                 isSame = false
                 continue
@@ -187,7 +188,7 @@ extension UpstreamLocations {
         return kept.isEmpty ? .inside : .mapped(Array(kept.joined(separator: [UInt8(ascii: ",")])))
     }
 
-    /// Whether a host of the upstream is somewhere in the text, where a URL has it.
+    /// Whether the text contains a host of the upstream at a place where a URL would have it.
     private func names(_ text: ArraySlice<UInt8>) -> Bool {
         let text = text.map(\.lowercased)
         let starts = text.indices.dropFirst().filter {
@@ -196,7 +197,7 @@ extension UpstreamLocations {
         return roots.contains { root in starts.contains { text[$0...].starts(with: root.host) } }
     }
 
-    /// The members of a list, whose commas are neither in angle brackets nor in quotes.
+    /// The members of a list. Commas in angle brackets or quotes do not separate members.
     private static func elements(of value: [UInt8]) -> [ArraySlice<UInt8>] {
         var elements: [ArraySlice<UInt8>] = []
         var start = 0
@@ -218,7 +219,7 @@ extension UpstreamLocations {
         return elements + [value[start...]]
     }
 
-    /// `5; url=http://...`, in quotes or not.
+    /// The location in `5; url=http://...`, in quotes or not.
     private func refresh(_ value: [UInt8], _ host: [UInt8]) -> Location {
         guard let equals = value.firstIndex(of: UInt8(ascii: "=")) else { return .elsewhere }
         var start = equals + 1
@@ -232,7 +233,7 @@ extension UpstreamLocations {
 }
 
 extension UpstreamResponse {
-    /// Places of the upstream become paths of the gateway's.
+    /// Replaces the upstream's URLs in `Location` with paths of the gateway.
     mutating func map(_ locations: UpstreamLocations) {
         for index in fields.indices where fields[index].name.spells("location") {
             guard case .mapped(let path) = locations.location(of: Array(fields[index].value.utf8), host: []) else {

@@ -1,20 +1,19 @@
 internal import Policy
 internal import Transport
 
-/// Looks after the remote upstream beside the requests: finds out the addresses behind its names, and asks its endpoints how
-/// they are.
+/// Resolves the names of the remote upstream's endpoints, and runs the health checks.
 ///
-/// `@unchecked Sendable`: used on its worker's loop only, but for the reference itself.
+/// `@unchecked Sendable`: used on its worker's loop only; other threads only hold the reference.
 final class UpstreamMonitor: @unchecked Sendable {
     private let loop: EventLoop
-    /// The way to the upstream in force, asked for on the loop.
+    /// Returns the current client. Called on the loop.
     private let client: @Sendable () -> UpstreamClient?
     private let resolver: NameResolver
     private let report: @Sendable (String) -> Void
-    /// What is known of the cluster in force.
+    /// The state for the current cluster.
     private var rounds: Rounds?
 
-    /// When each thing was done last, and what is being done.
+    /// When each name was last resolved, which names are being resolved, and the health checks.
     private struct Rounds {
         let client: UpstreamClient
         var resolvedAt: [UpstreamURL: Instant] = [:]
@@ -33,11 +32,10 @@ final class UpstreamMonitor: @unchecked Sendable {
         self.report = report
     }
 
-    /// Looks every half second. Before the loop runs.
+    /// Starts to tick every half second. Call it before the loop runs.
     func begin() { loop.every(.milliseconds(500)) { self.tick() } }
 
-    /// Finds out the addresses behind all names of `cluster` once, so that its first requests find endpoints; takes a few
-    /// seconds at most.
+    /// Resolves all names of `cluster` once, so that the first requests find endpoints. Takes at most about 5 s.
     func resolveNames(of cluster: UpstreamCluster) async {
         await withTaskExecutorPreference(loop) {
             await withTaskGroup { group in
