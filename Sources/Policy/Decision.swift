@@ -1,9 +1,9 @@
 /// What the gateway must do with one request.
 package enum Decision: Sendable {
     case forward(Grant)
-    /// Answered by the gateway with this status: the route says so.
+    /// The gateway responds with this status, as the route says.
     case respond(status: Int, Grant)
-    /// `OPTIONS`: answered by the gateway with 204 and this `Allow`, whoever asks.
+    /// `OPTIONS`: the gateway responds with 204 and this `Allow`, without authentication.
     case options(allow: String, RouteFamily)
     case refuse(Refusal)
 }
@@ -14,11 +14,11 @@ package enum Decision: Sendable {
 package struct Grant: Sendable {
     package let route: Route
     package let captures: RouteCaptures
-    /// Who calls; `nil` on a public route.
+    /// The caller; `nil` on a public route.
     package let principal: Principal?
-    /// For which organization; `nil` on a public route.
+    /// The organization that the caller acts for; `nil` on a public route.
     package let organization: Organization?
-    /// The limits to take all at once, in the order of their names.
+    /// The limits to charge together, in the order of their names.
     package let limits: [LimitRule]
     /// Whether the connection must be known to charge the limits or to take the lease.
     package let needsConnection: Bool
@@ -39,11 +39,11 @@ package struct Grant: Sendable {
 package enum Refusal: Equatable, Sendable {
     /// No route has this path. The family is that of the routes nearest to it.
     case noRoute(RouteFamily)
-    /// The path exists, but not with this method; `allow` lists those it has.
+    /// The path exists, but not with this method; `allow` lists its methods.
     case methodNotAllowed(allow: String, RouteFamily)
-    /// The path is spelled in a way that two readers can understand differently.
+    /// Two programs can read this spelling of the path differently.
     case ambiguousPath(RouteFamily)
-    /// There is no credential, or none that counts.
+    /// There is no credential, or no valid one.
     case unauthenticated(Route, CredentialFailure)
     /// The principal does not belong to the organization that the request names.
     case organizationDenied(Route, Principal, asked: String)
@@ -52,7 +52,7 @@ package enum Refusal: Equatable, Sendable {
     /// The token lacks a scope of the route; `required` is the `scope` attribute of `WWW-Authenticate`.
     case insufficientScope(Route, Principal, Organization, required: String)
 
-    /// The family whose error shape the answer has.
+    /// The family whose error shape the response has.
     package var family: RouteFamily {
         switch self {
         case .noRoute(let family), .methodNotAllowed(_, let family), .ambiguousPath(let family): family
@@ -72,12 +72,12 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// For which organization, where all but the scope was found to be in order.
+    /// The organization, known only if the scope is all that is missing.
     package var organization: Organization? {
         if case .insufficientScope(_, _, let organization, _) = self { organization } else { nil }
     }
 
-    /// Who called, where that was found out before the refusal.
+    /// The caller, if the credential was valid.
     package var principal: Principal? {
         switch self {
         case .noRoute, .methodNotAllowed, .ambiguousPath, .unauthenticated: nil

@@ -1,22 +1,22 @@
 internal import JSON
 
-/// A checked and compiled set of policy documents: what runs.
+/// A checked and compiled set of policy documents.
 ///
-/// Immutable, so that every worker reads it without a lock and a request keeps the one it started with.
+/// Immutable: every worker reads it without a lock, and a request keeps the set that it started with.
 package final class PolicySet: Sendable {
-    /// SHA-256 of the canonical form, in hexadecimal: the same meaning has the same version, however it is
-    /// spread over files.
+    /// SHA-256 of the canonical form, in hexadecimal: equal policies have the same version, however they are spread
+    /// over files.
     package let version: String
     package let settings: GatewaySettings
     package let routes: RouteTable
-    /// By their ids.
+    /// By id.
     package let organizations: [String: Organization]
     /// The limits as defined, without plans and overrides, in the order of their index.
     package let limits: [LimitRule]
-    /// Every rule that any organization has for any limit, in the order of their positions.
+    /// Every rule of every limit, as defined and as plans and overrides change it, by position.
     package let limitRules: [LimitRule]
     package let concurrency: ConcurrencyMatrix
-    /// The scopes that are declared.
+    /// The declared scopes.
     package let scopes: [String]
     private let tokens: TokenTable
 
@@ -36,10 +36,9 @@ package final class PolicySet: Sendable {
         self.tokens = tokens
     }
 
-    /// How many tokens the set knows.
     package var tokenCount: Int { tokens.count }
 
-    /// The longest time that the head of an answer may take on any route; zero where the upstream is in this process.
+    /// The longest `responseHead` timeout of all routes; zero if the upstream is in this process.
     package var maxResponseHead: Duration {
         guard let upstream = settings.upstream else { return .zero }
         return routes.routes.compactMap(\.timeouts.responseHead).reduce(upstream.timeouts.responseHead, max)
@@ -50,7 +49,7 @@ package final class PolicySet: Sendable {
 }
 
 extension PolicySet {
-    /// Decides one request; the first check that fails is the answer.
+    /// Decides one request; the first check that fails decides.
     ///
     /// A pure function of the policy and the facts: no clock, no counters, no I/O. Rate limits and
     /// leases hold state, so the pipeline enforces them from the returned ``Grant``. `path` is the raw
@@ -76,13 +75,13 @@ extension PolicySet {
         }
     }
 
-    /// What became of a credential.
+    /// The result of checking a credential.
     package enum Authentication: Equatable, Sendable {
         case principal(Principal)
         case failure(CredentialFailure)
     }
 
-    /// Finds out who calls.
+    /// Finds the principal of a credential.
     package func authenticate(_ credential: Credential, now: Int64) -> Authentication {
         switch credential {
         case .missing: return .failure(.missing)
@@ -95,18 +94,18 @@ extension PolicySet {
         }
     }
 
-    /// Permits a public route.
+    /// The grant of a public route.
     package func grant(_ route: Route, _ captures: RouteCaptures) -> Grant {
         precondition(route.isPublic, "only a public route is open without a principal")
         return Grant(
             route: route, captures: captures, principal: nil, organization: nil, limits: RouteLimits(rules: []))
     }
 
-    /// Confines a principal to its organizations and scopes.
+    /// Checks that a principal may act for the organization and has the scopes of the route.
     ///
-    /// The organization is the one in the path; where the path has none it is that of the token, which
-    /// `X-Organization-ID` picks from if there are several. Where the path has one the header may only say the same: some
-    /// upstreams go by it.
+    /// The organization is the one in the path. If the path has none, it is the token's; of several,
+    /// `X-Organization-ID` selects one. If the path has one, the header must name the same, because some upstreams use
+    /// the header.
     package func authorize(
         _ principal: Principal, on route: Route, captures: RouteCaptures, path: Span<UInt8>,
         organizationHeader: String?,

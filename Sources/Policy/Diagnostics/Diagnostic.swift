@@ -6,25 +6,25 @@ package struct Diagnostic: Equatable, Sendable {
     package let code: DiagnosticCode
     /// One sentence, lower-case first letter, no full stop.
     package let message: String
-    /// The name of the file as it was handed in.
+    /// The name of the file as it was passed in.
     package let file: String
     package let position: SourcePosition
     /// The line at `position`, or the part of it around the caret; `nil` where the file has no text.
     package let excerpt: SourceExcerpt?
     /// How many characters of the line the caret marks.
     package let width: Int
-    /// What stands beside the caret; may be empty.
+    /// The text beside the caret; may be empty.
     package let label: String
-    /// What to do, or where else to look: a line each.
+    /// Lines that say what to do, or where else to look.
     package let help: [String]
 
-    /// Whether the policy set can run all the same.
+    /// A policy set with an error is not used; one with warnings is.
     package enum Severity: String, Sendable { case error, warning }
 
     /// `file:line:column`.
     package var location: String { "\(file):\(position)" }
 
-    /// The finding as people read it: a clickable first line, the source line with a caret, the help.
+    /// The finding as text: a clickable first line, the source line with a caret, the help.
     package var rendered: String {
         let number = String(position.line)
         let gutter = String(repeating: " ", count: max(2, number.utf8.count))
@@ -40,7 +40,7 @@ package struct Diagnostic: Equatable, Sendable {
     }
 }
 
-/// What a diagnostic is about. Each code has its entry in `policies/README.md` and its golden file.
+/// The kind of finding. Each code has its entry in `policies/README.md` and its golden file.
 package enum DiagnosticCode: String, CaseIterable, Sendable {
     case syntax
     case duplicateName = "duplicate-name"

@@ -1,17 +1,17 @@
 internal import JSON
 
-/// The part of a source line that a diagnostic shows, with stars for what may be a secret.
+/// The part of a source line that a diagnostic shows, with stars for possible secrets.
 ///
-/// Its cost does not depend on the length of the line: a file that was written by a program may have one of a megabyte.
+/// Its cost does not depend on the length of the line: generated files may have lines of a megabyte.
 package struct SourceExcerpt: Equatable, Sendable {
     package let line: String
-    /// What stands before the caret, so that it is below the place.
+    /// The white space that aligns the caret with the position.
     package let indent: String
 
-    /// The most characters of a line that are shown.
+    /// The maximum of characters shown.
     private static let maxWidth = 160
 
-    /// What is around the byte at `offset`; `isHidden` tells which bytes are not shown.
+    /// The text around the byte at `offset`; stars replace the bytes for which `isHidden` is true.
     init(of text: SourceText, at offset: Int, isHidden: (Int) -> Bool) {
         let whole = text.lineRange(at: offset)
         let offset = min(max(offset, whole.lowerBound), whole.upperBound)
@@ -28,7 +28,7 @@ package struct SourceExcerpt: Equatable, Sendable {
             next = text.offset(1, charactersFrom: this, in: whole)
             let shown = isHidden(this) ? "*" : Self.printable(String(decoding: text.bytes[this..<next], as: UTF8.self))
             line += shown
-            // The tab itself keeps the caret under its character, however wide a tab is shown.
+            // A tab stays a tab: the caret is aligned for every tab width.
             if this < offset { indent += shown == "\t" ? "\t" : " " }
         }
         self.line = end < whole.upperBound ? line + "..." : line

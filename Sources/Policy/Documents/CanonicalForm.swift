@@ -1,8 +1,8 @@
 internal import JSON
 
 extension PolicyFiles {
-    /// The same bytes for every way to write the same policy set: sections merged, names sorted, comments
-    /// and spelling of numbers and strings gone.
+    /// A form that is equal for equal policy sets: sections merged, names sorted, no comments, one spelling for each
+    /// number and string.
     var canonicalForm: [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
@@ -28,7 +28,7 @@ extension PolicyFiles {
         return writer.bytes
     }
 
-    /// One organization out of its parts: tokens and overrides are put together, other fields are there once.
+    /// Merges the parts of an organization: tokens and overrides are joined; any other field occurs once.
     private static func merge(_ parts: [JSONValue]) -> JSONValue {
         var plain: [JSONMember] = []
         var tokens: [JSONMember] = []
@@ -76,7 +76,7 @@ extension JSONWriter {
         }
     }
 
-    /// Overrides have no order: which file comes first must not matter.
+    /// Overrides are sorted by their bytes: the order of the files must not matter.
     private mutating func overrides(_ value: JSONValue) {
         let forms = (value.array ?? []).map { element in
             var writer = JSONWriter()

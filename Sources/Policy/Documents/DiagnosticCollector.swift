@@ -1,25 +1,25 @@
 internal import JSON
 
-/// Where something stands in the files of a policy set.
+/// A range of one file of a policy set.
 struct SourceSpan: Hashable {
     let file: Int
     let range: SourceRange
 }
 
-/// A value together with the place it was read from.
+/// A value and its position in the files.
 struct Located<Value> {
     let value: Value
     let span: SourceSpan
 }
 
-/// Collects what is found while a policy set is read and checked.
+/// Collects the diagnostics of reading and checking a policy set.
 final class DiagnosticCollector {
     private let files: [SourceText]
     private var found: [Finding] = []
     private var concealed: [SourceSpan] = []
     private(set) var referencedFiles: [ReferencedFile] = []
     private(set) var hasErrors = false
-    /// A file could not be read: what is not defined anywhere else may be defined in it, and is not judged.
+    /// A file could not be read. It may define what no other file defines, so unknown names are not reported.
     var isIncomplete = false
     private var suggestions = 0
 
@@ -50,25 +50,25 @@ final class DiagnosticCollector {
             Finding(severity: .warning, code: code, message: message, span: span, label: label, help: help))
     }
 
-    /// Keeps a text out of every source line that is shown: somebody may have written a secret where its hash or its file
-    /// belongs, and it must not get into a log. What looks like a token of the gateway is kept out wherever it stands.
+    /// Hides a text in all excerpts: an author may have written a secret where its hash or its file belongs, and it
+    /// must not get into a log. Texts that look like tokens of the gateway are always hidden.
     func conceal(_ span: SourceSpan) { concealed.append(span) }
 
-    /// Remembers a file that the policies name.
+    /// Records a file that the policies name.
     func record(_ file: ReferencedFile) { referencedFiles.append(file) }
 
-    /// `file:line:column` of a place.
+    /// `file:line:column` of a span.
     func location(of span: SourceSpan) -> String {
         "\(files[span.file].name):\(files[span.file].position(of: span.range.lowerBound))"
     }
 
-    /// `file:line` of a place, the file without its folders.
+    /// `file:line` of a span, without the folders of the file.
     func source(of span: SourceSpan) -> String {
         let name = files[span.file].name.split(separator: "/").last.map(String.init) ?? ""
         return "\(name):\(files[span.file].position(of: span.range.lowerBound).line)"
     }
 
-    /// Everything found, in the order of the files and their lines; what cannot be read first.
+    /// All diagnostics, by file and position; syntax errors first.
     var all: [Diagnostic] {
         var concealed = files.map { _ in [SourceRange]() }
         for span in self.concealed { concealed[span.file].append(span.range) }
@@ -76,14 +76,14 @@ final class DiagnosticCollector {
         let hidden = concealed.map(ConcealedText.init)
         return found.enumerated().sorted { one, other in
             let (left, right) = (one.element.span, other.element.span)
-            // What cannot be read comes first: other findings may follow from it.
+            // Syntax errors come first: other findings may follow from them.
             let (isLate, isOtherLate) = (one.element.code == .syntax ? 0 : 1, other.element.code == .syntax ? 0 : 1)
             return (isLate, left.file, left.range.lowerBound, one.offset)
                 < (isOtherLate, right.file, right.range.lowerBound, other.offset)
         }.map { diagnostic($0.element, hidden) }
     }
 
-    /// The help for a name that nobody defined: the nearest one that somebody did.
+    /// The help for an undefined name: the nearest defined one.
     func suggestion(
         for name: String, among known: some Sequence<String>, definedAt span: (String) -> SourceSpan? = { _ in nil }
     )
@@ -94,21 +94,19 @@ final class DiagnosticCollector {
         return ["did you mean \"\(nearest)\"? (defined at \(location(of: defined)))"]
     }
 
-    /// The name that `name` is most likely a slip of. Each call compares it with all names, so only the first hundred slips
-    /// of a policy set get this help.
+    /// The name that `name` most likely misspells. Each call compares it with all names, so only the first hundred
+    /// calls for a policy set search.
     func nearestName(to name: String, among known: some Sequence<String>) -> String? {
         guard mayLookFurther else { return nil }
         suggestions += 1
         return nearest(to: name, among: known)
     }
 
-    /// Whether there is still time for a look at all names.
+    /// Whether another search among all names is allowed.
     var mayLookFurther: Bool { suggestions < Self.maxSuggestions }
 
-    /// The name of a file.
     func name(of file: Int) -> String { files[file].name }
 
-    /// Whether one of the files has this name.
     func hasFile(named name: String) -> Bool { files.contains { $0.name == name } }
 
     private func diagnostic(_ finding: Finding, _ hidden: [ConcealedText]) -> Diagnostic {
@@ -130,9 +128,9 @@ final class DiagnosticCollector {
     }
 }
 
-/// What is concealed in one file.
+/// The concealed ranges of one file.
 private struct ConcealedText {
-    /// In order, and none within another.
+    /// Sorted and disjoint.
     private var ranges: [SourceRange] = []
 
     init(_ spans: [SourceRange]) {
@@ -156,7 +154,7 @@ private struct ConcealedText {
     }
 }
 
-/// The name that `name` is most likely a slip of, or `nil` if none is near.
+/// The name that `name` most likely misspells, or `nil` if none is near.
 func nearest(to name: String, among known: some Sequence<String>) -> String? {
     let target = Array(name.lowercased().unicodeScalars)
     guard target.count <= 64 else { return nil }
@@ -173,7 +171,7 @@ func nearest(to name: String, among known: some Sequence<String>) -> String? {
     return best?.name
 }
 
-/// How many characters must be inserted, removed, replaced or swapped with their neighbour.
+/// The number of characters to insert, remove, replace, or swap with their neighbour.
 private func editDistance(_ one: [Unicode.Scalar], _ other: [Unicode.Scalar]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...other.count)

@@ -14,7 +14,7 @@ struct ErrorRuleDocument {
     private let routeNames: Set<String>
 
     static let errorStatuses = 400...599
-    /// The most rules a policy set may have.
+    /// The maximum of rules in a policy set.
     static let capacity = 256
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
@@ -46,7 +46,7 @@ struct ErrorRuleDocument {
         _ = fields.string("description")
     }
 
-    /// Whether upstream errors of this route come before the rule.
+    /// Whether the rule applies to upstream errors of `route`.
     func applies(to route: RouteDocument) -> Bool {
         route.respondStatus == nil && (routes == nil || routeNames.contains(route.id))
     }
@@ -146,7 +146,7 @@ struct ErrorRuleDocument {
             diagnostics.error(
                 .outOfRange, "\"message\" of \(fields.owner) must have between 1 and 1000 bytes", at: message.span)
         }
-        // Retry-After counts whole seconds; sooner than asked for is what must not be.
+        // `Retry-After` has whole seconds: round up, so that no client retries too early.
         let wait = fields.duration("retryAfter", atLeast: .seconds(1))?.components
         replacement = ErrorRule.Replacement(
             status: status, code: code?.value, message: message?.value,
@@ -155,14 +155,14 @@ struct ErrorRuleDocument {
 }
 
 extension ErrorRuleDocument {
-    /// Whether this rule takes every error of `other`'s bodies, of those statuses that both are about.
+    /// Whether this rule matches every body that `other` matches, for a status that both list.
     func takesBodies(of other: ErrorRuleDocument) -> Bool {
         guard let field else { return true }
         guard let pattern else { return field.isEmpty || field == other.field }
         let glob = Glob(pattern)
         if field.isEmpty, glob.matches(Array("*".utf8).span) { return true }
         guard field == other.field else { return false }
-        // A pattern's own text stands for all that it matches: only a star of this pattern can take a star of the other.
+        // `other`'s pattern is matched as a text: only a star of this pattern can match a star of the other.
         return glob.matches(Array((other.pattern ?? "*").utf8).span)
     }
 }

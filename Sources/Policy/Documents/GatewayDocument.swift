@@ -10,7 +10,7 @@ struct GatewayDocument {
     init(_ entries: [NamedValue], _ diagnostics: DiagnosticCollector) {
         self.diagnostics = diagnostics
         for entry in entries {
-            // Each entry is one field; an object made of it gets the checks that objects get.
+            // Each entry is one field; wrapped in an object, it gets the checks of objects.
             let member = JSONMember(name: entry.name, nameRange: entry.nameSpan.range, value: entry.value)
             let object = JSONValue(kind: .object([member]), range: entry.value.range)
             let fields = ObjectReader(

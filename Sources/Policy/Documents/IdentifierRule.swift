@@ -1,14 +1,14 @@
 internal import Bytes
 
-/// What names may be made of.
+/// The characters that names may have.
 enum IdentifierRule {
-    /// Operations, classes, limits, plans, tokens, kinds of leases: they stand in logs and headers.
+    /// Operations, classes, limits, plans, tokens, kinds of leases: they appear in logs and headers.
     case identifier
-    /// Organizations: they stand in paths.
+    /// Organizations: they appear in paths.
     case segment
-    /// Scopes (RFC 6749, section 3.3, without what needs escaping anywhere).
+    /// Scopes (RFC 6749, section 3.3, without characters that need escaping anywhere).
     case scope
-    /// Codes of errors, as the API has them.
+    /// Error codes, in the form that the API's codes have.
     case errorCode
 
     static func check(

@@ -1,11 +1,11 @@
-/// What a plan or an override does to one limit.
+/// A change of one limit by a plan or an override.
 struct LimitChange {
     let limit: Located<String>
     var rate: Rate?
     private(set) var rateSpan: SourceSpan?
     var burst: Int?
     var mode: LimitRule.Mode?
-    /// `nil`: for good.
+    /// `nil`: without end.
     var until: Located<Int64>?
 
     /// Reads the fields that a plan and an override share.
@@ -26,9 +26,9 @@ struct LimitChange {
 }
 
 extension LimitChange {
-    /// When it is over, in seconds since the epoch.
+    /// The end of the change, in seconds since the epoch.
     var end: Int64 { until?.value ?? .max }
 
-    /// In the order in which they are applied.
+    /// The changes in the order in which they are applied.
     static func latestFirst(_ changes: [LimitChange]) -> [LimitChange] { changes.sorted { $0.end > $1.end } }
 }

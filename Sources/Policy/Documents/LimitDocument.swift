@@ -4,11 +4,11 @@ internal import JSON
 struct LimitDocument {
     let name: String
     let span: SourceSpan
-    /// `nil`: every route that asks who calls.
+    /// `nil`: every route that is not public.
     var classes: [Located<String>]?
     var per: LimitDimensions = []
     var rate: Rate
-    /// `nil`: as many as the rate counts.
+    /// `nil`: the count of the rate.
     var burst: Int?
     var mode = LimitRule.Mode.enforce
     var charge = LimitRule.Charge.work

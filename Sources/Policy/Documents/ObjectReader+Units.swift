@@ -1,5 +1,5 @@
 extension ObjectReader {
-    /// Reads a text that is the value of `name`, or part of it; reports what its notation does not allow.
+    /// Parses the value of the field `name`, or a part of it, and reports an error of its notation.
     func read<Value>(
         _ text: Located<String>, of name: String, _ parse: (String) throws(UnitError) -> Value
     ) -> Value? {

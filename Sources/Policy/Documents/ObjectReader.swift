@@ -1,15 +1,15 @@
 internal import Bytes
 internal import JSON
 
-/// The fields of one object: each is asked for by name and type, and every mistake is reported where it is.
+/// Reads the fields of one object by name and type, and reports each mistake at its position.
 struct ObjectReader {
     let diagnostics: DiagnosticCollector
-    /// What the object is, for messages: `route "jobs.read"`.
+    /// The object's name in messages: `route "jobs.read"`.
     let owner: String
     let span: SourceSpan
     private let members: [JSONMember]
 
-    /// Reports and returns `nil` if `value` is no object; reports the names that its shape has not.
+    /// Reports an error and returns `nil` if `value` is no object; reports fields that `shape` does not have.
     init?(_ value: JSONValue, at span: SourceSpan, of owner: String, shape: Shape, diagnostics: DiagnosticCollector) {
         guard case .object(let members) = value.kind else {
             diagnostics.error(.wrongType, "\(owner) must be an object, not \(value.kindName)", at: span)
@@ -30,21 +30,21 @@ struct ObjectReader {
 
     private subscript(range: SourceRange) -> SourceSpan { SourceSpan(file: span.file, range: range) }
 
-    /// The place of a value inside the object.
+    /// The span of a value of the object.
     func span(of value: JSONValue) -> SourceSpan { self[value.range] }
 
-    /// The place of a field's name, or that of the object where there is none.
+    /// The span of a field's name, or of the object if the field is absent.
     func nameSpan(of name: String) -> SourceSpan {
         members.first { $0.name == name }.map { self[$0.nameRange] } ?? span
     }
 
-    /// The value of a field, `nil` where it is absent.
+    /// The value of a field, `nil` if it is absent.
     subscript(name: String) -> JSONValue? {
         for member in members where member.name == name { return member.value }
         return nil
     }
 
-    /// Reports that a field must be there.
+    /// Reports an error if the field `name` is absent.
     func require(_ name: String, at span: SourceSpan, help: [String] = []) {
         guard self[name] == nil else { return }
         diagnostics.error(.missingField, "\(owner) needs the field \"\(name)\"", at: span, help: help)
@@ -122,7 +122,7 @@ struct ObjectReader {
         return Located(value: texts, span: span)
     }
 
-    /// An object of its own fields; `owner` is what messages call it.
+    /// Reads an object field; messages call the object `owner`.
     func object(_ name: String, of owner: String, shape: Shape) -> ObjectReader? {
         guard let value = self[name] else { return nil }
         return ObjectReader(value, at: self[value.range], of: owner, shape: shape, diagnostics: diagnostics)
@@ -139,13 +139,13 @@ struct ObjectReader {
         return nil
     }
 
-    /// A text in a notation of its own.
+    /// A string that `parse` reads.
     func parsed<Value>(
         _ name: String, _ code: DiagnosticCode, _ what: String, help: String, _ parse: (String) -> Value?
     ) -> Located<Value>? {
         guard let text = string(name) else { return nil }
         guard let value = parse(text.value) else {
-            // What is written instead of a hash may well be the token.
+            // A text that is no hash may be the token itself.
             if code == .badHash { diagnostics.conceal(text.span) }
             let shown = code == .badHash ? "" : " \"\(text.value)\""
             diagnostics.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.span, help: [help])

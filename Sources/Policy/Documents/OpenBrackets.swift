@@ -1,14 +1,14 @@
 internal import Bytes
 internal import JSON
 
-/// Which braces and brackets of a text are open at a place, for the help about one that is missing.
+/// The braces and brackets that are open at a position of a text, for help about a missing one.
 ///
-/// The text up to there has been read without an error, so strings and comments can be recognized by how they begin.
+/// The text before the position has no syntax error, so strings and comments are recognized by their first bytes.
 struct OpenBrackets {
     /// The offsets of the open ones, the outermost first.
     private(set) var open: [Int] = []
-    /// The first pair whose closing sign begins a line with another indentation than the line of the opening sign: as a rule,
-    /// the missing sign belongs before that line.
+    /// The first pair whose closing bracket begins a line of another indentation than its opening bracket's line: as a
+    /// rule, the missing bracket belongs before that line.
     private(set) var misplaced: (opening: Int, closing: Int)?
 
     private let bytes: [UInt8]
@@ -55,7 +55,7 @@ struct OpenBrackets {
         while at < end, bytes[at] != closing { at += bytes[at] == UInt8(ascii: "\\") ? 2 : 1 }
     }
 
-    /// Leaves `at` on the last byte of the comment, before the end of its line where it has one.
+    /// Leaves `at` on the last byte of the comment; a `//` comment ends before its line feed.
     private mutating func skipComment() {
         guard at + 1 < end else { return }
         if bytes[at + 1] == UInt8(ascii: "/") {
@@ -68,7 +68,7 @@ struct OpenBrackets {
 }
 
 extension SyntaxHints {
-    /// What to say where a brace or bracket is missing, or one too many; empty where neither is so.
+    /// Help for a missing brace or bracket, or one too many; empty for other mistakes.
     static func bracketHelp(for mistake: JSONError, in text: SourceText) -> [String] {
         let (bytes, start) = (text.bytes, mistake.range.lowerBound)
         let found = start < bytes.count ? bytes[start] : nil
@@ -85,13 +85,13 @@ extension SyntaxHints {
         }
         var help: [String]
         if let opening = brackets.open.last {
-            // Both closing signs are two characters behind their opening ones.
+            // In ASCII, each closing bracket is its opening one plus 2.
             let closing = bytes[opening] + 2
             if let found, closes {
                 guard found != closing else { return [] }
                 help = ["\(quoted(found)) cannot close \(name(opening)): that takes \(quoted(closing))"]
             } else {
-                // A name and a colon belong in an object.
+                // A member where a list is open: the list is not closed.
                 guard found == nil || closing == UInt8(ascii: "]") else { return [] }
                 help = ["\(name(opening)) is not closed"]
             }
@@ -107,7 +107,7 @@ extension SyntaxHints {
         return help
     }
 
-    /// Whether a name and a colon come next, or a colon behind a name.
+    /// Whether a name and a colon follow, or the colon after a name.
     private static func startsMember(_ rest: ArraySlice<UInt8>) -> Bool {
         let word = rest.prefix { $0.isLetter || $0 == .underscore }
         return rest[word.endIndex...].first { $0 != UInt8(ascii: " ") } == UInt8(ascii: ":")

@@ -1,13 +1,13 @@
 internal import JSON
 
-/// An organization as written, in however many files.
+/// An organization as written, in one file or several.
 struct OrganizationDocument {
     let id: String
     let span: SourceSpan
     var plan: Located<String>?
     var tokens: [TokenDocument] = []
     var overrides: [LimitChange] = []
-    /// Where an override of a limit has its end already.
+    /// The overrides read so far, to find two of one limit that end at the same time.
     private var ends: [OverrideEnd: SourceSpan] = [:]
 
     /// Reads the entries of one organization; they share its id.
@@ -74,7 +74,7 @@ struct OrganizationDocument {
     }
 }
 
-/// What no two overrides of an organization may share.
+/// Two overrides of an organization must not share these.
 private struct OverrideEnd: Hashable {
     let limit: String
     let until: Int64

@@ -1,6 +1,6 @@
 internal import JSON
 
-/// What became of a field that policy files had in an earlier version.
+/// How a field of earlier policy files changed.
 enum OutdatedField {
     case renamed(to: String)
     /// The field had no effect; the text says what holds without it.
@@ -8,7 +8,7 @@ enum OutdatedField {
 }
 
 extension Shape {
-    /// What became of a field that this object had earlier; `nil` for every other name.
+    /// How the field `name` of this object changed; `nil` if no earlier version had it.
     func outdatedField(_ name: String) -> OutdatedField? {
         switch (self, name) {
         case (.route, "answer"): .renamed(to: "respond")
@@ -28,8 +28,8 @@ extension Shape {
 }
 
 extension ObjectReader {
-    /// Reports the fields that have their names of an earlier version, and returns the members with the names of this one: the
-    /// values are then checked like all others, and no field is reported as missing that only has its earlier name.
+    /// Reports outdated fields, and returns the members under their current names. So their values are checked too, and
+    /// a renamed field is not also reported as missing.
     static func current(
         _ members: [JSONMember], file: Int, of owner: String, shape: Shape, _ diagnostics: DiagnosticCollector
     ) -> [JSONMember] {

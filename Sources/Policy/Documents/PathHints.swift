@@ -1,4 +1,4 @@
-/// Knows how other routers write variables in paths.
+/// Help for path variables in the notation of other routers.
 enum PathHints {
     /// The name of the variable, if a segment is one in another router: `:id`, `<id>`, `<int:id>`, `*id`, `[id]`,
     /// `{id:[0-9]+}`, `$id`.
@@ -14,13 +14,13 @@ enum PathHints {
         }
     }
 
-    /// What to write instead.
+    /// The notation to write instead.
     static func help(for variable: Substring) -> String {
         if let meant = meant(by: variable) { return "write {\(meant.rawValue)}" }
         return "write {organization}, {connection} or {job}, or \"*\" for any one segment"
     }
 
-    /// `orgId`, `connection_id` and `job` mean something; `id` alone does not.
+    /// Recognizes `orgId`, `connection_id` and `job`, but not `id` alone.
     private static func meant(by variable: Substring) -> RoutePattern.Capture? {
         var name = variable.lowercased().filter(\.isLetter)
         if name.hasSuffix("id") { name.removeLast(2) }

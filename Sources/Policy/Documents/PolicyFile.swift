@@ -2,11 +2,11 @@ internal import JSON
 
 /// One file of a policy set.
 package struct PolicyFile: Sendable {
-    /// The name that diagnostics show, as a rule the path.
+    /// The name that diagnostics show, normally the path.
     package let name: String
-    /// The whole file, UTF-8 as a rule.
+    /// The whole file, normally UTF-8.
     package let bytes: [UInt8]
-    /// Whether it is part of the set. A file that only looks like a part has no bytes here, and gets a warning.
+    /// Whether the file belongs to the set. A misnamed file is not read: it has no bytes here and gets a warning.
     package let isRead: Bool
 
     package init(name: String, bytes: [UInt8]) {
@@ -15,23 +15,23 @@ package struct PolicyFile: Sendable {
         isRead = true
     }
 
-    /// A file that is not read, although its author may think so.
+    /// A file that is not read, although its author may expect it.
     package init(misnamed name: String) {
         self.name = name
         bytes = []
         isRead = false
     }
 
-    /// What a file in the policy folder is, judged by its name without folders.
+    /// The kind of a file in the policy folder, by its name without folders.
     package enum Role: Sendable {
         case policy
-        /// It was probably meant to be one.
+        /// Probably meant to be a policy file.
         case misnamed
-        /// None of the gateway's business, such as what editors keep beside a file.
+        /// Ignored, such as the files that editors keep beside a file.
         case other
     }
 
-    /// By its name alone, without its folder.
+    /// The role of a file with this name; `name` has no folders.
     package static func role(of name: String) -> Role {
         if name.hasPrefix(".") { return .other }
         if name.hasSuffix(ending) { return .policy }
@@ -39,10 +39,10 @@ package struct PolicyFile: Sendable {
     }
 
     private static let ending = ".json5"
-    /// The longest of those that a name can have comes first.
+    /// A longer ending comes first, because the first match counts.
     private static let otherEndings = [".json5.txt", ".json5", ".jsonc", ".json", ".yaml", ".yml"]
 
-    /// The name under which it would be read.
+    /// The name under which the file would be read.
     fileprivate static func readName(of name: String) -> String {
         let lowercased = name.lowercased()
         let ending = otherEndings.first(where: lowercased.hasSuffix) ?? ""
@@ -51,7 +51,7 @@ package struct PolicyFile: Sendable {
 }
 
 extension PolicyFiles {
-    /// Warns of the files that are not read because of their names, but for those that the policies themselves name.
+    /// Warns of files that are not read because of their names, except files that the policies refer to.
     func lintNames() {
         for file in misnamedFiles {
             let name = diagnostics.name(of: file)

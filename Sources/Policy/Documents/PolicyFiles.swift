@@ -1,6 +1,6 @@
 internal import JSON
 
-/// One named thing of a section, not yet understood.
+/// One named member of a section, not yet parsed.
 struct NamedValue {
     let name: String
     let nameSpan: SourceSpan
@@ -11,25 +11,25 @@ struct NamedValue {
 
 /// The files of a policy set, merged by section.
 struct PolicyFiles {
-    /// The sections there are, in the order in which they are explained.
+    /// All sections, in the order of the documentation.
     static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "errors"]
 
     let diagnostics: DiagnosticCollector
-    /// Which of the report's files have names that no policy file has.
+    /// The files, by index in `diagnostics`, whose names are not those of policy files.
     let misnamedFiles: Range<Int>
-    /// By the name of the section; sorted by name. Only an organization may have several entries.
+    /// By section; sorted by name. Only an organization may have several entries.
     private(set) var entries: [String: [NamedValue]] = [:]
 
     init(files: [PolicyFile]) {
         var texts = files.filter(\.isRead).map { SourceText(name: $0.name, bytes: $0.bytes) }
-        // What an empty folder lacks has to be reported somewhere.
+        // Without any policy file, diagnostics still need a file to refer to.
         if texts.isEmpty { texts = [SourceText(name: "policies", bytes: Array("{}".utf8))] }
         let misnamed = files.filter { !$0.isRead }.map { SourceText(name: $0.name, bytes: []) }
         diagnostics = DiagnosticCollector(files: texts + misnamed)
         misnamedFiles = texts.count..<texts.count + misnamed.count
         for (index, text) in texts.enumerated() { read(text, index) }
         for section in Self.sections {
-            // What has the same name stays in the order of the files.
+            // Entries of the same name stay in the order of the files.
             let sorted = (entries[section] ?? []).enumerated().sorted {
                 ($0.element.name, $0.offset) < ($1.element.name, $1.offset)
             }
@@ -101,7 +101,7 @@ struct PolicyFiles {
 }
 
 extension DiagnosticCollector {
-    /// Reports a name that another place has already defined.
+    /// Reports a name that is already defined elsewhere.
     func duplicate(_ what: String, _ span: SourceSpan, first: SourceSpan) {
         error(
             .duplicateName, "\(what) is defined twice", at: span, label: "defined again here",
@@ -132,7 +132,7 @@ extension JSONValue {
         }
     }
 
-    /// The number itself where there is one: that it is a number is not what is wrong with it.
+    /// The value of a number, the kind of anything else: `must be a whole number, not 1.5`.
     var shortName: String {
         if case .number(let number) = kind { number.text } else { kindName }
     }

@@ -1,4 +1,4 @@
-/// Why a file that the policies name is of no use.
+/// Why the gateway cannot use a file that the policies name.
 package enum FileProblem: Sendable {
     case absent
     case isFolder
@@ -18,7 +18,7 @@ struct ReferencedFile {
     let field: String
     let owner: String
     let path: Located<String>
-    /// What stands in the place of the name may be what belongs into the file.
+    /// The path may be the secret itself, written there by mistake.
     let isSecret: Bool
 }
 
@@ -28,7 +28,7 @@ extension ObjectReader {
         guard let text = string(name) else { return nil }
         guard !text.value.isEmpty, !text.value.utf8.contains(where: { $0 < 0x20 }), !text.value.hasPrefix("-----BEGIN")
         else {
-            // Perhaps it is what belongs into the file.
+            // The text may be the content of the file.
             diagnostics.conceal(text.span)
             diagnostics.error(
                 .badValue, "\"\(name)\" of \(owner) is not a file name", at: text.span,
@@ -41,7 +41,7 @@ extension ObjectReader {
 }
 
 extension DiagnosticCollector {
-    /// Warns of the named files in which `problem` finds something wrong. No error: the check may run elsewhere.
+    /// Warns of the files in which `problem` finds a problem. No error: the check may run on another machine.
     func lintFiles(_ problem: (_ path: String) -> FileProblem?) {
         for file in referencedFiles {
             guard let found = problem(file.path.value) else { continue }

@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// Which fields of a forwarded request the gateway itself answers for.
+/// The fields of a forwarded request that only the gateway writes.
 enum ReservedFields {
     private static let names: Set<String> = [
         "host", "content-length", "transfer-encoding", "trailer", "te", "connection", "keep-alive", "proxy-connection",
@@ -10,14 +10,14 @@ enum ReservedFields {
 
     private static let prefixes = ["x-gateway-", "x-forwarded-"]
 
-    /// Passes the name of a field that policies may set.
+    /// Returns `name` if policies may set that field.
     static func check(_ name: String) throws(UnitError) -> String {
         let example = "for example \"Authorization\" or \"x-api-key\""
         guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(\.isTokenByte) else {
-            // It may be a whole line with the credential in it.
+            // The text may be a whole field line with the credential in it.
             throw UnitError(.badHeader, "this is not the name of a header field", example, isSecret: true)
         }
-        // Servers that make variables of names see no difference between `-` and `_`.
+        // Servers that turn names into variables treat `-` and `_` as equal.
         let read = String(name.lowercased().map { $0 == "_" ? "-" : $0 })
         guard !names.contains(read), !prefixes.contains(where: read.hasPrefix) else {
             let reason =

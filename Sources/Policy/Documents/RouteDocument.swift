@@ -90,7 +90,7 @@ struct RouteDocument {
         }
     }
 
-    /// Every pattern of a route must give the same facts.
+    /// All patterns of a route must have the same variables.
     private func checkCaptures(_ fields: ObjectReader) {
         guard let first = patterns.first else { return }
         for other in patterns.dropFirst() where other.value.captures != first.value.captures {

@@ -1,14 +1,14 @@
 internal import Bytes
 
 extension RoutePattern {
-    /// The variables of the path that mean something.
+    /// The named variables of the path.
     var captures: Set<Capture> {
         var found: Set<Capture> = []
         for case .capture(let capture) in segments where capture != .any { found.insert(capture) }
         return found
     }
 
-    /// The variables as a message lists them.
+    /// The variables, for messages.
     var captureText: String {
         let names = captures.map { "{\($0.rawValue)}" }.sorted()
         return names.isEmpty ? "none" : names.joined(separator: ", ")

@@ -1,8 +1,8 @@
 internal import JSON
 
-/// The objects of a policy file: where each stands, and which fields it may have.
+/// The objects of a policy file, with the fields that each may have.
 ///
-/// The raw value is the way there from the top of a file; `*` is a name that the author chooses, or an element of a list.
+/// The raw value is the path from the top of a file; `*` is a name that the author chooses, or an element of a list.
 enum Shape: String, CaseIterable {
     case file = ""
     case gateway
@@ -35,7 +35,7 @@ enum Shape: String, CaseIterable {
     case errorCondition = "errors.*.when"
     case errorReplacement = "errors.*.replaceWith"
 
-    /// The fields it may have, in the order in which they are explained.
+    /// The fields of the object, in the order of the documentation.
     var fields: [String] {
         switch self {
         case .file: PolicyFiles.sections
@@ -86,12 +86,12 @@ enum Shape: String, CaseIterable {
 }
 
 extension Shape {
-    /// The nearest objects that have a field that this one lacks; all of them where several are equally near.
+    /// The nearest objects that have a field that this one lacks; all of them if several are equally near.
     func owners(of member: JSONMember) -> [Shape] {
-        // Nearly every object has one.
+        // Nearly every object has a description.
         guard member.name != "description" else { return [] }
         var owners = Self.allCases.filter { $0.fields.contains(member.name) }
-        // What is in it tells the timeouts of the gateway from those of a route.
+        // The members of the value distinguish the gateway's timeouts from those of a route.
         if let inner = member.value.object {
             let fitting = owners.filter { home in
                 guard let child = Shape(rawValue: (home.components + [member.name]).joined(separator: ".")) else {
@@ -105,7 +105,7 @@ extension Shape {
         return owners.filter { distance(to: $0) == shortest }
     }
 
-    /// Where it is, in the words of a diagnostic.
+    /// The object's position, for messages.
     var text: String {
         guard self != .file else { return "the top of a file" }
         let isInList = self == .certificate || self == .override
@@ -116,7 +116,7 @@ extension Shape {
 
     private var components: [String] { rawValue.split(separator: ".").map(String.init) }
 
-    /// How many levels up and down.
+    /// The number of levels up and down.
     private func distance(to other: Shape) -> Int {
         let (here, there) = (components, other.components)
         let common = zip(here, there).prefix { $0 == $1 }.count
@@ -125,12 +125,13 @@ extension Shape {
 }
 
 extension DiagnosticCollector {
-    /// The help for a field that an object does not have: the name it is a slip of, or where it belongs.
+    /// The help for a field that an object does not have: the field that it misspells, or the object to which it
+    /// belongs.
     func help(for member: JSONMember, in shape: Shape) -> [String] {
         let near = suggestion(for: member.name, among: shape.fields)
         guard near.isEmpty, mayLookFurther else { return near }
         let owners = shape.owners(of: member)
-        // A name that many have says nothing.
+        // If many objects have the field, naming them does not help.
         guard let first = owners.first, owners.count <= 2 else { return [] }
         guard first != .file else { return ["it is a section: it belongs at the top of a file"] }
         return ["it belongs under \(owners.map(\.text).joined(separator: " or "))"]

@@ -1,7 +1,7 @@
 internal import Bytes
 internal import JSON
 
-/// What to do about a text that is no JSON5, where it shows how it came about.
+/// Help for a text that is not JSON5, if the cause can be recognized.
 enum SyntaxHints {
     static func help(for mistake: JSONError, in text: SourceText) -> [String] {
         if isUTF16(text.bytes) { return ["the file is encoded in UTF-16: save it as UTF-8"] }
@@ -25,7 +25,7 @@ enum SyntaxHints {
 
     private static let quotes = ["\u{201C}", "\u{201D}", "\u{201E}", "\u{2018}", "\u{2019}", "\u{AB}", "\u{BB}"]
 
-    /// By its mark, or by the zeros beside each letter.
+    /// By the byte order mark, or by the zero beside each letter.
     private static func isUTF16(_ bytes: [UInt8]) -> Bool {
         guard bytes.count >= 2 else { return false }
         switch (bytes[0], bytes[1]) {
@@ -34,7 +34,7 @@ enum SyntaxHints {
         }
     }
 
-    /// The first line that says something is a list's dash, or a name and a colon outside of any object.
+    /// Whether the first line with content begins with a list's dash, or has a name and a colon outside of any object.
     private static func looksLikeYAML(_ bytes: [UInt8]) -> Bool {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 200)
         let first = lines.first { line in

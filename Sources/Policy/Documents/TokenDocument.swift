@@ -5,7 +5,7 @@ struct TokenDocument {
     var digest: Located<TokenDigest>?
     var scopes: [Located<String>] = []
     var expires: Located<Int64>?
-    /// More organizations than the one it is listed under.
+    /// The organizations besides the one that it is listed under.
     var organizations: [Located<String>] = []
 
     init?(_ entry: NamedValue, of organization: String, _ diagnostics: DiagnosticCollector) {

@@ -4,12 +4,12 @@ internal import JSON
 /// Reads the `upstream` block of `gateway`.
 struct UpstreamDocument {
     private(set) var settings = UpstreamSettings(endpoints: [])
-    /// Where the gateway's own questions are left without a credential; `nil` if they have one, or `"none"` says that this is
-    /// meant.
+    /// The position to report if the gateway's own requests have no credential; `nil` if they have one, or if `"none"`
+    /// says that this is intended.
     private(set) var anonymousPolls: SourceSpan?
     private let diagnostics: DiagnosticCollector
 
-    /// The most endpoints there can be.
+    /// The maximum of endpoints.
     static let capacity = 64
 
     init(_ fields: ObjectReader) {
@@ -64,7 +64,7 @@ struct UpstreamDocument {
         for text in texts.value {
             guard let url = fields.read(text, of: "url", UpstreamURL.init(reading:)) else { continue }
             if let first = spans[url] {
-                // Twice the same would get twice its share of the requests.
+                // A repeated endpoint would get twice its share of the requests.
                 diagnostics.duplicate("the endpoint \"\(url)\"", text.span, first: first)
                 continue
             }
@@ -144,7 +144,7 @@ struct UpstreamDocument {
         settings.health = check
     }
 
-    /// The path is written into a request line as it is.
+    /// The path goes into the request line unchanged.
     private static func healthPath(_ text: String) throws(UnitError) -> String {
         guard text.hasPrefix("/"), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") })
         else {
@@ -162,7 +162,7 @@ extension UpstreamDocument {
         switch settings.credential {
         case .secret: break
         case .pass, .strip:
-            // What is wrong with a secret has been said.
+            // An invalid secret has already been reported.
             if fields["credential"]?.object == nil { anonymousPolls = fields.nameSpan(of: "url") }
         }
     }
@@ -186,7 +186,7 @@ extension UpstreamDocument {
         case "pass": settings.credential = .pass
         case "strip": settings.credential = .strip
         default:
-            // What is neither may be the credential itself: it must not be found in a log.
+            // Any other text may be the credential itself, which must not get into a log.
             var help = diagnostics.suggestion(for: text, among: ["pass", "strip"])
             if help.isEmpty {
                 help = ["it is \"pass\", \"strip\" or { header: \"Authorization\", secretFile: \"secrets/upstream\" }"]

@@ -1,5 +1,5 @@
 extension PolicyValidation {
-    /// Finds what was probably left out: nobody can come in, or nothing holds anybody back.
+    /// Warns of probable omissions: there are no tokens, or no limits.
     func lintAccess() {
         guard documents.routes.contains(where: { !$0.isPublic }) else { return }
         if documents.limits.isEmpty {
@@ -29,7 +29,7 @@ extension PolicyValidation {
         }
     }
 
-    /// Finds the kinds of leases that exclude each other although only one of them says so.
+    /// Warns of two kinds of leases that exclude each other if only one of them lists the other.
     func lintConflicts() {
         var conflicts: [String: Set<String>] = [:]
         for lease in documents.leases { conflicts[lease.name] = Set(lease.conflicts.map(\.value)) }
@@ -49,7 +49,7 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
-    /// Finds the changes of a rate that have no effect because the burst stays as it is.
+    /// Warns of a changed rate that has no effect because the burst is unchanged.
     func lintBursts() {
         var limits: [String: LimitInForce] = [:]
         for limit in documents.limits { limits[limit.name] = LimitInForce(limit) }
@@ -92,6 +92,6 @@ extension PolicyValidation {
 }
 
 extension Rate {
-    /// How many it permits in its own period, or in a minute where that is longer.
+    /// The requests permitted in the rate's period, or in a minute if that is longer.
     fileprivate var most: Double { pace * Double(max(periodSeconds, 60)) }
 }

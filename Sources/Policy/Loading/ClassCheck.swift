@@ -1,10 +1,10 @@
 extension PolicyValidation {
     /// A limit must not be on a class that no route has.
     ///
-    /// Where a route and a limit name nearly the same class, the name that is written less often is taken for the slip. It is
-    /// reported where it is written; the other name is not reported.
+    /// If a route and a limit name nearly the same class, the less frequent name counts as the misspelling. Only that
+    /// name is reported, where it is written.
     func checkClasses() {
-        // What a file that could not be read may define is not judged.
+        // A file that could not be read may define more classes.
         guard !diagnostics.isIncomplete else { return }
         var limits: [String: [Located<String>]] = [:]
         for name in documents.limits.flatMap({ $0.classes ?? [] }) { limits[name.value, default: []].append(name) }
@@ -30,8 +30,8 @@ extension PolicyValidation {
         }
     }
 
-    /// Where other routes have the class that was meant, the set can run, but that limit does not limit this route: a
-    /// warning.
+    /// If other routes have the intended class, the misspelling is a warning: the set can run, but without that limit
+    /// on this route.
     private func report(slip name: String, at uses: [Located<String>], of meant: Located<String>, isError: Bool) {
         let message = "no limit is on class \"\(name)\""
         let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(diagnostics.location(of: meant.span)))"]

@@ -1,10 +1,10 @@
-/// What `gateway policy check` says about a policy set.
+/// The output of `gateway policy check`.
 package struct PolicyCheck: Sendable {
-    /// Every finding as people read it, one after the other; empty where there are none.
+    /// The text of all diagnostics; empty if there are none.
     package let findings: String
-    /// One line on what was checked and what came of it.
+    /// One line with the things checked and the result.
     package let summary: String
-    /// 0 if the set can run, warnings or not; 1 otherwise.
+    /// 0 if the set has no errors; 1 otherwise.
     package let exitCode: Int32
 
     /// Describes the result of loading `folder`.

@@ -7,7 +7,7 @@ struct PolicyCompiler {
     /// The limits as defined.
     private let base: [(limit: LimitInForce, rule: LimitRule)]
     private let rules: LimitRuleList
-    /// By the index of a route: the indices of the limits that it uses up.
+    /// For each route, the indices of the limits that its requests count against.
     private let applicable: [[Int]]
 
     /// The documents must have passed validation.
@@ -70,7 +70,8 @@ struct PolicyCompiler {
         }
     }
 
-    /// The rules of each route. Routes that have the same share one list: a rule for all routes is there once.
+    /// The error rules of each route. Routes with the same rules share one list, so a rule for all routes is stored
+    /// once.
     private func compileErrors() -> [[ErrorRule]] {
         let rules = documents.errors.map { rule in
             ErrorRule(
@@ -115,7 +116,7 @@ struct PolicyCompiler {
         return limits
     }
 
-    /// The limits until the end of each override.
+    /// The profiles until the end of each override, in the order of time.
     private func timeline(
         _ overrides: [LimitChange], _ limits: [LimitInForce], _ index: [String: Int]
     ) -> [(until: Int64, profile: LimitProfile)] {
@@ -123,7 +124,7 @@ struct PolicyCompiler {
         var limits = limits
         var rules = limits.enumerated().map { rule($1, $0) }
         var timeline: [(until: Int64, profile: LimitProfile)] = []
-        // Of several on one limit the one that ends first is worked in last: it wins.
+        // Of several overrides of one limit, the one that ends first is applied last: it wins.
         var rest = LimitChange.latestFirst(overrides)[...]
         while let end = rest.first?.end {
             while let change = rest.first, change.end == end {
@@ -147,7 +148,7 @@ struct PolicyCompiler {
         return index
     }
 
-    /// What is as it was defined is shared by all that have it.
+    /// An unchanged limit shares the rule as defined.
     private func rule(_ limit: LimitInForce, _ index: Int) -> LimitRule {
         limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, diagnostics)
     }
@@ -170,11 +171,11 @@ struct PolicyCompiler {
     }
 }
 
-/// The rules that the compiler has made, each with its position among them.
+/// The compiled limit rules, each with its position in the list.
 private final class LimitRuleList {
     private(set) var all: [LimitRule] = []
 
-    /// Makes the rule for a limit as it is in force for somebody.
+    /// Adds the rule for a limit with its changes applied.
     func add(
         _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ diagnostics: DiagnosticCollector
     ) -> LimitRule {

@@ -1,5 +1,5 @@
 extension PolicyValidation {
-    /// Finds what is allowed but cannot be meant.
+    /// Warns of policies that are valid but cannot be intended.
     func lint() {
         lintScopes()
         lintLimits()
@@ -8,7 +8,7 @@ extension PolicyValidation {
         lintAccess()
         lintConflicts()
         lintBursts()
-        // What each route asks for: a handful of sets, asked for each token.
+        // The distinct scope sets of routes: few, so every token is compared with all of them.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {
             lintTokens(of: organization, needs: needs)
@@ -81,7 +81,7 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
-    /// Finds the error rules that no error can get to.
+    /// Warns of error rules that no error can reach.
     private func lintErrors() {
         for (index, rule) in documents.errors.enumerated() {
             let routes = documents.routes.filter(rule.applies)
@@ -109,7 +109,7 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
-    /// Finds the families whose jobs a gateway in front of a remote upstream would never see end.
+    /// Warns of families whose jobs the gateway cannot poll, or polls without a credential: their leases may never end.
     private func lintLeases() {
         guard documents.settings.upstream != nil else { return }
         let lasting = Set(documents.leases.filter { $0.lifetime == .job }.map(\.name))
@@ -143,7 +143,7 @@ extension PolicyValidation {
 }
 
 extension RouteDocument {
-    /// Whether the gateway can ask there which jobs of a connection run.
+    /// Whether the gateway can poll this route for the jobs of a connection.
     fileprivate var showsJobs: Bool {
         guard jobStatus == .jobs, let asked = patterns.first(where: { $0.value.methods.contains(.get) }) else {
             return false
@@ -159,7 +159,7 @@ extension ScopeSet {
 }
 
 extension LimitDocument {
-    /// Whether requests of this route use the limit up.
+    /// Whether requests of this route count against the limit.
     func applies(to route: RouteDocument) -> Bool {
         if route.isPublic || (per.contains(.connection) && route.connection == .none) { return false }
         guard let classes else { return true }

@@ -1,4 +1,4 @@
-/// What came of loading a policy set.
+/// The result of loading a policy set.
 package enum PolicyLoad: Sendable {
     case loaded(PolicySet, warnings: [Diagnostic])
     /// At least one of the diagnostics is an error.
@@ -6,12 +6,12 @@ package enum PolicyLoad: Sendable {
 }
 
 extension PolicySet {
-    /// Reads, checks and compiles a policy set. All mistakes of all files are found at once.
+    /// Reads, checks and compiles a policy set, and reports the mistakes of all files at once.
     ///
-    /// `sha256` is the hash function; `now`, in seconds since the epoch, decides which tokens and overrides
-    /// are reported as expired, and nothing else. `servicePaths` are the paths that the service behind the gateway knows, as
-    /// policies write them: ``RouteCaptures/servicePath`` tells which of them was matched. `problem` is asked about each file that the policies name, as it is written
-    /// there; what it finds is a warning.
+    /// `sha256` is the hash function. `now`, in seconds since the epoch, only decides which tokens and overrides are
+    /// reported as expired. `servicePaths` are the paths of the service behind the gateway, as policies write them;
+    /// ``RouteCaptures/servicePath`` is a position in them. `problem` is called with each file name as the policies
+    /// write it; a problem becomes a warning.
     package static func load(
         files: [PolicyFile], sha256: (Span<UInt8>) -> [UInt8], now: Int64, servicePaths: [String] = [],
         problem: (_ path: String) -> FileProblem? = { _ in nil }
@@ -44,9 +44,9 @@ struct PolicyDocuments {
     let limits: [LimitDocument]
     let plans: [PlanDocument]
     let leases: [LeaseDocument]
-    /// In the order of their names, which is that in which they are tried.
+    /// In the order of their names, in which they are tried.
     let errors: [ErrorRuleDocument]
-    /// By id, each once.
+    /// Sorted by id, each once.
     let organizations: [OrganizationDocument]
 
     init(_ sources: PolicyFiles) {

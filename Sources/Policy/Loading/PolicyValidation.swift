@@ -29,7 +29,7 @@ struct PolicyValidation {
         checkLeases()
         checkOrganizations()
         checkErrors()
-        // Lints look at the meaning, which a set with mistakes does not have yet.
+        // Lints judge the meaning, which a set with errors does not have.
         if !diagnostics.hasErrors { lint() }
     }
 

@@ -1,6 +1,6 @@
 /// A kind of operation that may exclude others on the same connection: `sync`, `refresh`, `state`.
 package struct LeaseKind: Hashable, Sendable {
-    /// The position among the kinds of a policy set; another set may have another one.
+    /// The position among the kinds of a policy set; it may differ in another set.
     package let index: Int
     package let name: String
     package let lifetime: Lifetime
@@ -28,13 +28,13 @@ package struct LeaseKind: Hashable, Sendable {
 package struct ConcurrencyMatrix: Sendable {
     /// In the order of their index.
     package let kinds: [LeaseKind]
-    /// By the index of a kind: a bit for each kind that must not be running.
+    /// For each kind, by index: one bit for each kind that it excludes.
     private let conflicts: [UInt64]
 
-    /// The most kinds a policy set may have.
+    /// The maximum of kinds in a policy set.
     static let capacity = 64
 
-    /// `conflicts[i]` are the indices of the kinds that `kinds[i]` cannot run beside; an index is a position in `kinds`.
+    /// `conflicts[i]` holds the positions in `kinds` of the kinds that `kinds[i]` excludes.
     package init(kinds: [LeaseKind], conflicts: [[Int]]) {
         precondition(
             kinds.count == conflicts.count && kinds.count <= Self.capacity, "one row per kind, at most 64 kinds")

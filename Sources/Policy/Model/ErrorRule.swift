@@ -1,29 +1,29 @@
-/// What an upstream's error becomes: one entry of `errors`, compiled for the routes it is on.
+/// How the gateway changes an upstream's error: one entry of `errors`, compiled.
 ///
-/// The first rule of a route that matches decides, in the order of their names; without one the error keeps its status, code
-/// and message.
+/// Of a route's rules, in the order of their names, the first that matches applies. Without one, the error keeps its
+/// status, code and message.
 package struct ErrorRule: Equatable, Sendable {
     package let name: String
-    /// The statuses it is about.
+    /// The statuses that the rule matches.
     package let statuses: ClosedRange<Int>
-    /// The members to follow into the JSON body; `nil`: the body does not matter. An empty path is the body as text.
+    /// The path of a member of the JSON body; an empty path is the body as text; `nil`: the body does not matter.
     package let field: [String]?
-    /// What the text there must be: `*` stands for any characters, upper and lower case of ASCII are the same. `nil`: any
-    /// text, but there must be one.
+    /// The pattern that the text at ``field`` must match: `*` stands for any characters; the case of ASCII letters does
+    /// not matter. `nil`: any text, but there must be one.
     package let pattern: String?
     package let replacement: Replacement
-    /// Whether the original goes into `details.upstream`; `nil`: as `upstream.showsErrors` says.
+    /// Whether the original error goes into `details.upstream`; `nil`: `upstream.showsErrors` decides.
     package let showsUpstream: Bool?
     /// `file:line` of the definition.
     package let source: String
     private let glob: Glob?
 
-    /// What the client gets. `nil` keeps what the upstream sent, or what the catalogue has for the status.
+    /// The replaced parts of the error. `nil` keeps the upstream's value, or the catalogue's for the status.
     package struct Replacement: Equatable, Sendable {
         package let status: Int?
         package let code: String?
         package let message: String?
-        /// Whole seconds, where the upstream sends no `Retry-After`.
+        /// Whole seconds, used if the upstream sends no `Retry-After`.
         package let retryAfterSeconds: Int?
 
         package init(status: Int?, code: String?, message: String?, retryAfterSeconds: Int?) {
@@ -49,10 +49,9 @@ package struct ErrorRule: Equatable, Sendable {
         glob = pattern.map(Glob.init)
     }
 
-    /// Whether the rule is about an error of this status with this text at ``field``: `nil` where there is none.
+    /// Whether the rule matches an error of this status with this text at ``field``; `nil` if there is no text.
     ///
-    /// Takes time in proportion to the length of the text, whatever is in it. Of the rules of a route the first that
-    /// matches decides.
+    /// The time is linear in the length of the text, whatever its content.
     package func matches(status: Int, text: String?) -> Bool {
         guard statuses.contains(status) else { return false }
         guard field != nil else { return true }

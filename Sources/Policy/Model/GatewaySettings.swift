@@ -1,9 +1,9 @@
-/// What the `gateway` section sets: how the gateway serves, not whom.
+/// The settings of the `gateway` section.
 package struct GatewaySettings: Equatable, Sendable {
     package var listen: [ListenAddress] = [ListenAddress(host: "0.0.0.0", port: 8443)]
-    /// `nil` where there is no admin listener.
+    /// `nil`: no admin listener.
     package var admin: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 8444)
-    /// Under which names, besides `localhost` and addresses, the admin interface is asked.
+    /// The names, besides `localhost` and addresses, that requests to the admin interface may use.
     package var adminNames: [String] = []
     /// `nil`: one per core.
     package var workers: Int?
@@ -12,11 +12,11 @@ package struct GatewaySettings: Equatable, Sendable {
     package var sizes = Sizes()
     package var connections = Connections()
     package var accessLog = AccessLog.all
-    /// How many lines about errors one organization may have; `nil`: any number.
+    /// The maximum rate of error lines for one organization; `nil`: no maximum.
     package var accessLogErrors: LogRate?
     /// `nil`: the connector service of this process.
     package var upstream: UpstreamSettings?
-    /// Peers whose `X-Forwarded-` and `Forwarded` fields are believed.
+    /// Peers whose `X-Forwarded-` and `Forwarded` fields are trusted.
     package var trustedProxies: [AddressRange] = []
 
     package init() {}
@@ -26,7 +26,7 @@ package struct GatewaySettings: Equatable, Sendable {
         /// Empty: the gateway makes its own for `localhost`.
         package var certificates: [CertificateFiles] = []
         package var minimumVersion = MinimumVersion.tls12
-        /// How long a session ticket is good for; keys are rotated at this pace.
+        /// How long a session ticket is valid; keys are rotated at this interval.
         package var ticketLifetime = Duration.seconds(12 * 3600)
 
         package init() {}
@@ -74,17 +74,17 @@ package struct GatewaySettings: Equatable, Sendable {
 
     /// The `sizes` block.
     package struct Sizes: Equatable, Sendable {
-        /// More is 431.
+        /// A larger head gets 431.
         package var headBytes = 16 << 10
-        /// Path and query; more is 414.
+        /// Path and query; a longer target gets 414.
         package var targetBytes = 8 << 10
-        /// Field lines; more is 431.
+        /// Field lines; more get 431.
         package var headers = 100
-        /// On routes that do not say otherwise; more is 413.
+        /// For routes without their own maximum; a larger body gets 413.
         package var bodyBytes = 10 << 20
-        /// For bodies that the gateway reads itself.
+        /// For bodies that the gateway parses.
         package var inspectedBodyBytes = 1 << 20
-        /// For the bodies of all requests under way.
+        /// For the bodies of all requests in flight.
         package var bodyMemoryBytes = 256 << 20
 
         package init() {}
@@ -94,15 +94,15 @@ package struct GatewaySettings: Equatable, Sendable {
     package struct Connections: Equatable, Sendable {
         /// Open at once, over all workers.
         package var open = 20_000
-        /// Requests after which one is closed; `nil`: any number.
+        /// The requests after which a connection is closed; `nil`: any number.
         package var requests: Int?
-        /// The age at which one is closed after its current request; `nil`: any age.
+        /// The age at which a connection is closed after its current request; `nil`: any age.
         package var age: Duration? = .seconds(3600)
 
         package init() {}
     }
 
-    /// So many lines in so many seconds.
+    /// At most `count` lines in `periodSeconds`.
     package struct LogRate: Equatable, Sendable {
         package var count: Int
         package var periodSeconds: Int

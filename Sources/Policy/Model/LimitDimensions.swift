@@ -1,4 +1,4 @@
-/// What the buckets of a limit are counted by.
+/// The properties of a request for which a limit has separate buckets.
 package struct LimitDimensions: OptionSet, Hashable, Sendable {
     package let rawValue: UInt8
 
@@ -7,9 +7,9 @@ package struct LimitDimensions: OptionSet, Hashable, Sendable {
     package static let organization = LimitDimensions(rawValue: 1)
     package static let connection = LimitDimensions(rawValue: 2)
     package static let token = LimitDimensions(rawValue: 4)
-    /// Each route by itself.
+    /// One bucket for each route.
     package static let operation = LimitDimensions(rawValue: 8)
 
-    /// The same as the protocol's, which would be asked by way of its witnesses.
+    /// The same as the protocol's default, but without calls of protocol witnesses.
     package func contains(_ member: LimitDimensions) -> Bool { rawValue & member.rawValue == member.rawValue }
 }

@@ -9,7 +9,7 @@ struct RouteLimits: Sendable {
     }
 }
 
-/// The limits of every route for one plan and set of overrides, shared by all organizations that have the same.
+/// The limits of every route for one plan and set of overrides; organizations with the same limits share it.
 final class LimitProfile: Sendable {
     /// By the index of the route.
     let byRoute: [RouteLimits]

@@ -1,11 +1,11 @@
-/// One rate limit as it applies to one organization: its plan and overrides are worked in.
+/// One rate limit, with the changes of a plan and of overrides applied.
 package final class LimitRule: Sendable {
     package let name: String
-    /// The position of the name among all limits of the set, the same for every organization.
+    /// The position of the limit in the set, the same for every organization.
     package let index: Int
-    /// A number made of the name only, so that counters survive a reload.
+    /// Derived from the name only, so that counters survive a reload.
     package let key: UInt64
-    /// What a bucket is for: one for each combination.
+    /// Each combination of these has a bucket.
     package let per: LimitDimensions
     /// How many requests fit into `periodSeconds`.
     package let count: Int
@@ -16,22 +16,22 @@ package final class LimitRule: Sendable {
     package let charge: Charge
     /// `file:line` of the definition.
     package let source: String
-    /// The position in ``PolicySet/limitRules``: of one limit there is a rule as it is defined, and one for each way in which a
-    /// plan or an override changes it.
+    /// The position in ``PolicySet/limitRules``. A limit has one rule as it is defined, and one for each change by a
+    /// plan or an override.
     package let position: Int
 
-    /// Whether the limit refuses.
+    /// Whether the limit refuses requests.
     package enum Mode: Equatable, Sendable {
         case enforce
         /// Counted and logged, never refused.
         case observe
     }
 
-    /// What uses the limit up.
+    /// The requests that count against the limit.
     package enum Charge: Equatable, Sendable {
-        /// Work that was begun; the charge is given back when the request is refused later.
+        /// Requests that start work; a request that is refused later is refunded.
         case work
-        /// Every call.
+        /// Every request.
         case calls
     }
 

@@ -1,12 +1,12 @@
-/// One customer of the API, whose connections are its own.
+/// One customer of the API, with connections of its own.
 package final class Organization: Sendable, Equatable {
     package let id: String
-    /// The name; what the plan changes is worked into the limits.
+    /// The name of the plan; `limits` already has its changes.
     package let plan: String?
-    /// The limits in force until a point in time each, in order; the last one has no end.
+    /// The limits until each point in time, in order; the last ones have no end.
     let limits: [(until: Int64, profile: LimitProfile)]
     let idBytes: [UInt8]
-    /// A number made of `id` only, so that counters survive a reload.
+    /// Derived from `id` only, so that counters survive a reload.
     package let key: UInt64
 
     init(id: String, plan: String?, limits: [(until: Int64, profile: LimitProfile)]) {
@@ -19,7 +19,7 @@ package final class Organization: Sendable, Equatable {
 
     package static func == (one: Organization, other: Organization) -> Bool { one === other }
 
-    /// The limits of this organization on `route` at `now`, overrides that have ended left out.
+    /// The limits of this organization on `route` at `now`, without overrides that have ended.
     package func limits(on route: Route, now: Int64) -> [LimitRule] {
         routeLimits(on: route, now: now).rules
     }

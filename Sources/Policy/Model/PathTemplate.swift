@@ -1,11 +1,11 @@
-/// A path with gaps for the organization, the connection and the job: what the gateway asks the upstream on its own account.
+/// The path of a status poll, with variables for the organization, the connection and the job.
 package struct PathTemplate: Equatable, Sendable {
     package let hasOrganization: Bool
     package let hasConnection: Bool
     package let hasJob: Bool
     private let segments: [RoutePattern.Segment]
 
-    /// `nil` for a pattern with parts that nobody can fill: `*` and `**`.
+    /// `nil` for a pattern with `*` or `**`: there is no value for them.
     init?(_ pattern: RoutePattern) {
         for segment in pattern.segments where segment == .rest || segment == .capture(.any) { return nil }
         segments = pattern.segments
@@ -16,7 +16,7 @@ package struct PathTemplate: Equatable, Sendable {
 
     /// The path as it goes into a request line, or `nil` if a text is missing or is not one plain segment.
     ///
-    /// Ids come from upstreams too: one that holds a slash or an escape must not lead the gateway's own request astray.
+    /// Ids come from upstreams too: an id with a slash or an escape must not change the path of the poll.
     package func path(organization: String? = nil, connection: String? = nil, job: String? = nil) -> String? {
         var path = ""
         for segment in segments {
@@ -38,7 +38,7 @@ package struct PathTemplate: Equatable, Sendable {
 
     fileprivate var gaps: Int { (hasOrganization ? 1 : 0) + (hasConnection ? 1 : 0) + (hasJob ? 1 : 0) }
 
-    /// How many segments at its beginning are the same as in `start`, which is a request's path up to its first variable.
+    /// The number of leading segments that it shares with `start`, a request's path up to its first variable.
     fileprivate func agreement(with start: String) -> Int {
         let wanted = start.utf8.split(separator: UInt8(ascii: "/"))
         var count = 0
@@ -50,9 +50,9 @@ package struct PathTemplate: Equatable, Sendable {
     }
 }
 
-/// Where the upstream shows jobs, for each family.
+/// The paths at which the upstream shows the status of jobs, for each family.
 struct JobPaths: Sendable {
-    /// Those of the route that names the most, in the order of its patterns.
+    /// The templates of the route with the most variables, in the order of its patterns.
     private var templates: [Key: [PathTemplate]] = [:]
 
     private struct Key: Hashable {
@@ -60,7 +60,7 @@ struct JobPaths: Sendable {
         let family: RouteFamily
     }
 
-    /// `patterns[i]` are those of `routes[i]`.
+    /// `patterns[i]` are the patterns of `routes[i]`.
     init(routes: [Route], patterns: [[RoutePattern]]) {
         for (route, patterns) in zip(routes, patterns).sorted(by: { $0.0.id < $1.0.id }) {
             guard let shown = route.jobStatus else { continue }
@@ -68,13 +68,13 @@ struct JobPaths: Sendable {
                 .filter { shown == .job || !$0.hasJob }
             guard let most = asked.map(\.gaps).max() else { continue }
             let key = Key(shown: shown, family: route.family)
-            // The more a path names, the fewer jobs that nobody asked about are in the answer.
+            // The more variables a path has, the fewer unrelated jobs are in the response.
             if let known = templates[key]?.first, known.gaps >= most { continue }
             templates[key] = asked.filter { $0.gaps == most }
         }
     }
 
-    /// The template that begins most like `start`; the first of several.
+    /// The template that shares the most leading segments with `start`; the first of several.
     subscript(_ shown: Route.JobStatusBody, _ family: RouteFamily, near start: String) -> PathTemplate? {
         guard let known = templates[Key(shown: shown, family: family)] else { return nil }
         var best = known.first

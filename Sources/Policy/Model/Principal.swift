@@ -1,13 +1,13 @@
-/// Who calls: one token.
+/// A caller, identified by its token.
 package final class Principal: Sendable, Equatable {
     /// `organization/name` as in the policy file, fit for logs.
     package let tokenID: String
     /// The organizations the token may act for, the one it is listed under first; never empty.
     package let organizations: [Organization]
     package let scopes: ScopeSet
-    /// Seconds since the epoch from which on the token counts no more.
+    /// The time from which the token is expired, in seconds since the epoch.
     package let expiresAt: Int64?
-    /// A number made of `tokenID` only, so that counters survive a reload.
+    /// Derived from `tokenID` only, so that counters survive a reload.
     package let key: UInt64
 
     init(tokenID: String, organizations: [Organization], scopes: ScopeSet, expiresAt: Int64?) {

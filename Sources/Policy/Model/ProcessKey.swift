@@ -1,5 +1,5 @@
-/// A number for a name in the policy, the same in each set of this process. It is made with a seed that is the process's own:
-/// nobody can look for a name with the number of another one.
+/// A hash of a name, the same in every policy set of this process. The seed is the process's own: nobody can search for
+/// a second name with the same hash.
 package func processKey(of name: String) -> UInt64 {
     var hasher = Hasher()
     hasher.combine(name)

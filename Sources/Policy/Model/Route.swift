@@ -1,8 +1,8 @@
 /// Method and path pattern with their rules: one operation of the API.
 package final class Route: Sendable, Equatable {
-    /// The operation: `jobs.trigger`.
+    /// The operation, such as `jobs.trigger`.
     package let id: String
-    /// A number made of `id` only, so that counters survive a reload.
+    /// Derived from `id` only, so that counters survive a reload.
     package let key: UInt64
     /// The position among the routes of the set.
     package let index: Int
@@ -16,28 +16,27 @@ package final class Route: Sendable, Equatable {
     private let scopeNames: [(name: String, scope: ScopeSet)]
     /// The class that limits refer to.
     package let limitClass: String?
-    /// What a request takes before it goes upstream; `nil`: nothing.
+    /// The lease that a request takes before it is forwarded; `nil`: none.
     package let lease: LeaseKind?
     package let connection: ConnectionSource
-    /// Of the route itself, or else of `gateway.sizes`.
+    /// The route's own maximum, or that of `gateway.sizes`.
     package let maxBodyBytes: Int
-    /// The status with which the gateway answers itself, without asking the upstream.
+    /// The status with which the gateway responds itself, without the upstream.
     package let respondStatus: Int?
-    /// What successful responses of the upstream to a GET hold; `nil`: no job.
+    /// The content of successful responses of the upstream to a GET; `nil`: no job status.
     package let jobStatus: JobStatusBody?
-    /// Deadlines of its own for the upstream.
     package let timeouts: UpstreamTimeouts
-    /// What upstream errors become.
+    /// The rules for upstream errors.
     package let errors: [ErrorRule]
     /// The team to ask, as the policy names it.
     package let owner: String?
     /// `file:line` of the definition.
     package let source: String
 
-    /// The status of one job, or of several. Leases learn from it which jobs have ended.
+    /// The status of one job, or of several. The gateway learns from it which jobs have ended.
     package enum JobStatusBody: String, CaseIterable, Sendable { case job, jobs }
 
-    /// Deadlines that a route has instead of `upstream.timeouts`; `nil` where it has none.
+    /// Timeouts that replace `upstream.timeouts` for a route; `nil` keeps the upstream's.
     package struct UpstreamTimeouts: Equatable, Sendable {
         package var connect: Duration?
         package var responseHead: Duration?
@@ -84,13 +83,13 @@ package final class Route: Sendable, Equatable {
 
     package static func == (one: Route, other: Route) -> Bool { one === other }
 
-    /// The required scopes that are not among these, separated by spaces, in the order of the policy.
+    /// The required scopes that are not in `held`, separated by spaces, in the order of the policy.
     package func scopesMissing(in held: ScopeSet) -> String {
         scopeNames.filter { !held.isSuperset(of: $0.scope) }.map(\.name).joined(separator: " ")
     }
 }
 
-/// Whose API a route belongs to, and so the shape of its errors.
+/// The API that a route belongs to; it decides the shape of errors.
 package enum RouteFamily: String, CaseIterable, Sendable {
     case aitronos
     /// Errors carry a top-level `detail` too.
@@ -103,19 +102,19 @@ package enum ConnectionSource: Equatable, Sendable {
     case none
     /// In the path: ``RouteCaptures/connection``.
     case path
-    /// In the JSON body, under any of these names; where there are several they must agree.
+    /// In the JSON body, under any of these names; if there are several, they must agree.
     case body([String])
     /// Through the job named in the path: ``RouteCaptures/job``.
     case job
 }
 
-/// Where the variable parts of a path are, as offsets into it, and which of the service's paths it is.
+/// The variable parts of a path, as offsets into it, and the service path that it matches.
 package struct RouteCaptures: Equatable, Sendable {
     package var organization: Range<Int>?
     package var connection: Range<Int>?
     package var job: Range<Int>?
-    /// Which of the service's own paths the matched pattern is: a position in the `servicePaths` that the set was loaded
-    /// with. `nil` where it is none of them.
+    /// The position of the matched pattern in the `servicePaths` that the set was loaded with; `nil` if it is none of
+    /// them.
     package var servicePath: Int?
 
     package init(
@@ -127,7 +126,7 @@ package struct RouteCaptures: Equatable, Sendable {
         self.servicePath = servicePath
     }
 
-    /// Where the first of them begins; `nil` where there is none.
+    /// The offset of the first variable part; `nil` if there is none.
     package var start: Int? {
         var first: Int?
         for range in [organization, connection, job] {

@@ -11,7 +11,7 @@ struct RouteMethods: OptionSet, Hashable, Sendable {
     static let patch = RouteMethods(rawValue: 16)
     static let delete = RouteMethods(rawValue: 32)
     static let options = RouteMethods(rawValue: 64)
-    /// What `*` stands for. `HEAD` is not named: it goes where `GET` goes, which may be to another route.
+    /// The methods of `*`. `HEAD` is not one: it follows `GET`, which may belong to another route.
     static let any: RouteMethods = [.get, .post, .put, .patch, .delete]
 
     /// The members in the order in which `Allow` lists them.
@@ -20,7 +20,7 @@ struct RouteMethods: OptionSet, Hashable, Sendable {
         (.options, "OPTIONS"),
     ]
 
-    /// The method a request names; empty for those that no route can have.
+    /// The method of a request; empty if no route can have it.
     init(naming method: Span<UInt8>) {
         guard (3...7).contains(method.count) else {
             self = []

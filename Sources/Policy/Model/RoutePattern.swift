@@ -20,13 +20,13 @@ struct RoutePattern: Sendable {
         }
     }
 
-    /// The variable parts that mean something to the gateway, and `*` for those that do not.
+    /// The named variables, and `*` for a part without a name.
     enum Capture: String, CaseIterable, Sendable {
         case organization, connection, job
         case any = "*"
     }
 
-    /// The most segments a pattern may have.
+    /// The maximum of segments in a pattern.
     static let maxSegments = 16
 
     /// The path as a policy writes it.

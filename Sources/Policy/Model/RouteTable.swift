@@ -7,25 +7,25 @@ package struct RouteTable: Sendable {
     private let tree: RouteTree
     private let jobPaths: JobPaths
 
-    /// `patterns[i]` are those of `routes[i]`. Validation has made sure that no two are the same. `servicePaths` are the
-    /// paths of the service behind the gateway, as policies write them.
+    /// `patterns[i]` are the patterns of `routes[i]`; validation ensures that no two are the same. `servicePaths` are
+    /// the paths of the service behind the gateway, as policies write them.
     init(routes: [Route], patterns: [[RoutePattern]], servicePaths: [String] = []) {
         self.routes = routes
         tree = RouteTree(routes: routes, patterns: patterns, servicePaths: servicePaths)
         jobPaths = JobPaths(routes: routes, patterns: patterns)
     }
 
-    /// The path at which the upstream of a family shows one job or several, `nil` where no route of it can be filled in.
+    /// The path at which the upstream of a family shows one job or several; `nil` if no route of the family has one.
     ///
-    /// Of several routes it is the one whose path names the most, then the first by id. Of several patterns it is the one
-    /// that begins most like `start`, which is a request's path up to its first variable: an upstream that was sent a request
-    /// without `/v1` is asked without it. Of equal ones it is the first.
+    /// Of several routes, the one with the most variables is used, then the first by id. Of its patterns, the one that
+    /// shares the most leading segments with `start`, a request's path up to its first variable, then the first. So an
+    /// upstream that gets requests without `/v1` is also polled without it.
     package func path(
         showing shown: Route.JobStatusBody, family: RouteFamily, near start: String = ""
     ) -> PathTemplate? { jobPaths[shown, family, near: start] }
 }
 
-/// What a method and a path are.
+/// The result of matching a method and a path.
 package enum RouteMatch: Sendable {
     case route(Route, RouteCaptures)
     /// `OPTIONS` on a path that exists.
@@ -36,12 +36,12 @@ package enum RouteMatch: Sendable {
 }
 
 extension RouteTable {
-    /// Finds the route of a request. A literal segment wins over a variable one, and that over `**`; one slash at the
-    /// end of the path counts for nothing, and `HEAD` is `GET` where it has no route of its own. A path that a pattern
-    /// without `**` names is not taken by `**`, whatever the method.
+    /// Finds the route of a request. A literal segment wins over a variable, and a variable over `**`. One slash at the
+    /// end of the path is ignored. `HEAD` matches as `GET` if it has no route of its own. `**` never matches a path
+    /// that another pattern matches, whatever the method.
     ///
-    /// Nothing is decoded. A path that an upstream could read as another one is refused, not guessed at:
-    /// percent-escapes, empty and dot segments, bytes outside `pchar` of RFC 3986, and known segments in other case.
+    /// Nothing is decoded. A path that an upstream could read as another path is refused: percent-escapes, empty and
+    /// dot segments, bytes outside `pchar` of RFC 3986, and known segments in other case.
     package func match(method: Span<UInt8>, path: Span<UInt8>) -> RouteMatch {
         var walk = Walk(method: RouteMethods(naming: method))
         if path.count == 1, path[0] == UInt8(ascii: "*"), walk.method == .options {
@@ -78,7 +78,7 @@ extension RouteTable {
         let method: RouteMethods
         var segments = InlineArray<16, (Int32, Int32)>(repeating: (0, 0))
         var allowed: RouteMethods = []
-        /// A pattern without `**` names the path.
+        /// A pattern without `**` matches the path.
         var isNamed = false
         var isAmbiguous = false
         var deepest = -1
@@ -140,7 +140,8 @@ extension RouteTable {
                 return found
             }
         }
-        // What a route does to a path with one method, `**` must not undo with another, without the route's lease and scope.
+        // `**` must not match a path that another pattern matches for another method: it would bypass that route's
+        // lease and scope.
         if !walk.isNamed, let found = find(here.rest, &walk) {
             walk.isAmbiguous = walk.isAmbiguous || Self.isAmbiguous(path, from: start)
             return found
@@ -178,13 +179,13 @@ extension RouteTable {
         return .sameInOtherCase
     }
 
-    /// Whether the path has, from a segment's start on, anything that can be read in two ways.
+    /// Whether the path, from the start of a segment, has anything that can be read in two ways.
     private static func isAmbiguous(_ path: Span<UInt8>, from start: Int) -> Bool {
         var segment = start
         var index = start
         while index <= path.count {
             if index == path.count || path[index] == .slash {
-                // Only the very end of the path may be an empty segment.
+                // Only the last segment of the path may be empty.
                 if index == segment, index < path.count { return true }
                 if isDots(path, segment..<index) { return true }
                 segment = index + 1

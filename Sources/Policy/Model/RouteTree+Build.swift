@@ -1,7 +1,7 @@
 internal import Bytes
 
 extension RouteTree {
-    /// `patterns[i]` are those of `routes[i]`, no two of them the same.
+    /// `patterns[i]` are the patterns of `routes[i]`, no two of them the same.
     init(routes: [Route], patterns: [[RoutePattern]], servicePaths: [String]) {
         var builder = Builder()
         let servicePaths = Dictionary(zip(servicePaths, servicePaths.indices)) { first, _ in first }
@@ -18,7 +18,7 @@ extension RouteTree {
         private var nodes = [Node()]
         private var methods: [MethodTable] = []
         private var ends: [PatternEnd] = []
-        /// By node, the literal segments to its children.
+        /// For each node, the literal segments that lead to its children.
         private var literals: [[(name: [UInt8], child: Int)]] = [[]]
         private var children: [Place: Int] = [:]
 
@@ -100,7 +100,7 @@ extension RouteTree {
                 nodes[node].firstBucket = Int32(starts.count)
                 nodes[node].bucketMask = UInt32(count - 1)
                 var buckets: [[(name: [UInt8], child: Int)]] = Array(repeating: [], count: count)
-                // Of two that differ in case only the later one is looked at first.
+                // Of two that differ in case only, the later one is compared first.
                 for literal in literals.reversed() {
                     buckets[Int(Self.hash(literal.name)) & (count - 1)].append(literal)
                 }
@@ -121,7 +121,8 @@ extension RouteTree {
             return RouteTree(nodes: nodes, edges: edges, buckets: starts, text: text, methods: methods, ends: ends)
         }
 
-        /// A few are compared one by one: that takes less than hashing the segment. Else at least two buckets for each.
+        /// One bucket for up to four literals, which are compared faster than hashed; else at least two for each
+        /// literal.
         private static func buckets(for literals: Int) -> Int {
             var count = 1
             while literals > 4, count < 2 * literals { count *= 2 }

@@ -2,38 +2,38 @@ internal import Bytes
 
 /// The patterns of all routes as a tree over path segments.
 ///
-/// It lies in flat arrays of trivial values, so that a search walks it without reference counting and without allocation.
+/// Flat arrays of trivial values: a search needs no reference counting and no allocation.
 struct RouteTree: Sendable {
     let nodes: [Node]
-    /// Those of one bucket stand together.
+    /// Edges of one bucket are adjacent.
     let edges: [Edge]
-    /// Where the edges of each bucket begin, and at the end where the last ones end.
+    /// The position of the first edge of each bucket, then the number of edges.
     let buckets: [Int32]
-    /// What the edges are named.
+    /// The literal segments of the edges, joined.
     let text: [UInt8]
     let methods: [MethodTable]
     let ends: [PatternEnd]
 
-    /// A point in a path. Positions in the arrays are -1 where there is nothing.
+    /// The beginning of a path. A position in an array is -1 if there is none.
     struct Node {
-        /// The buckets with the edges of its literal segments: a power of two, of which the hash of a segment picks one.
+        /// The buckets of its literal segments: their number is a power of two, and a segment's hash selects one.
         var firstBucket: Int32 = -1
         var bucketMask: UInt32 = 0
-        /// The child behind a variable segment.
+        /// The child for a variable segment.
         var capture: Int32 = -1
-        /// What ends here, and what goes on with `**`: positions in `methods`.
+        /// The patterns that end here, and those that continue with `**`: positions in `methods`.
         var here: Int32 = -1
         var rest: Int32 = -1
         /// The family of all routes below, `other` if they differ.
         var family: RouteFamily?
     }
 
-    /// A literal segment to a child.
+    /// The literal segment that leads to a child.
     struct Edge {
         var start: Int32
         var count: Int32
         var child: Int32
-        /// Nothing else can be found at its node once the segment is this one: no variable, no `**`, no other spelling.
+        /// If the segment is this one, nothing else at the node can match: no variable, no `**`, no other spelling.
         var isOnlyWay = false
     }
 
@@ -66,17 +66,17 @@ struct RouteTree: Sendable {
         }
     }
 
-    /// A whole pattern: its route, and which segments its captures are.
+    /// A whole pattern: its route, and the segments of its captures.
     struct PatternEnd {
         var route: Int32
-        /// Which of the service's paths it is; -1: none.
+        /// The position in `servicePaths`; -1: none.
         var servicePath: Int32
         var organization: Int8 = -1
         var connection: Int8 = -1
         var job: Int8 = -1
     }
 
-    /// The edges of a node among which the segment of `path` at `start` is, if it is there at all, in any case of its letters.
+    /// The edges of a node that can match the segment of `path` at `start`, in any case of its letters.
     func edges(of node: Node, for path: Span<UInt8>, at start: Int) -> Range<Int> {
         var bucket = Int(node.firstBucket)
         if node.bucketMask > 0 {
@@ -93,7 +93,7 @@ struct RouteTree: Sendable {
 
     /// FNV-1a of a segment, the same for all cases of its letters.
     ///
-    /// A request cannot make a bucket longer: only the policy's own segments are in them.
+    /// A request cannot make a bucket longer: buckets only have segments of the policies.
     struct SegmentHash {
         private var state: UInt32 = 0x811C_9DC5
 

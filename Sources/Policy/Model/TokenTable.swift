@@ -1,4 +1,4 @@
-/// From a token's digest to its principal with one probe, as a rule, whatever the number of tokens.
+/// Maps a token's digest to its principal, normally with one probe, whatever the number of tokens.
 struct TokenTable: Sendable {
     private var slots: [Int32]
     private var digests: [TokenDigest] = []
@@ -14,7 +14,7 @@ struct TokenTable: Sendable {
 
     var count: Int { principals.count }
 
-    /// Adds a token; the caller has made sure that its digest is new and that there is room.
+    /// Adds a token. Its digest must be new, and the table must have room.
     mutating func insert(_ digest: TokenDigest, _ principal: Principal) {
         precondition(principals.count < slots.count, "the table has room for the tokens it was made for")
         var slot = Int(digest.slot & mask)

@@ -1,47 +1,47 @@
-/// The `upstream` block of `gateway`: the connector service on other machines, and how the gateway treats it.
+/// The `upstream` block of `gateway`: a remote upstream.
 ///
-/// Where the block is absent the connector service of this process is the upstream.
+/// Without the block, the connector service of this process is the upstream.
 package struct UpstreamSettings: Equatable, Sendable {
-    /// At least one. Each address of a host name counts for itself; requests go to the one with the least under way.
+    /// At least one. Each address of a host name is an endpoint; a request goes to the one with the fewest in flight.
     package var endpoints: [UpstreamURL]
     package var host = HostField.upstream
     package var credential = Credential.pass
-    /// For the questions that the gateway asks itself, to keep leases in step with jobs.
+    /// For the gateway's own status polls.
     package var ownCredential = OwnCredential.asCredential
     package var tls = TLS()
     package var timeouts = Timeouts()
     package var connections = Connections()
     /// How often host names are resolved again.
     package var dnsRefresh = Duration.seconds(30)
-    /// `nil`: endpoints are only judged by the requests they get.
+    /// `nil`: no health checks; only the circuit breaker ejects endpoints.
     package var health: HealthCheck?
     package var breaker = Breaker()
     package var retryBudget = RetryBudget()
-    /// Whether the upstream's own error goes into `details.upstream`; a rule of `errors` may say otherwise for its answers.
+    /// Whether the upstream's own error goes into `details.upstream`; a rule of `errors` may override this.
     package var showsErrors = false
 
     package init(endpoints: [UpstreamURL]) { self.endpoints = endpoints }
 
-    /// What the `Host` field of forwarded requests says.
+    /// The `Host` field of forwarded requests.
     package enum HostField: Equatable, Sendable {
         /// The authority of the endpoint's URL.
         case upstream
-        /// What the client sent.
+        /// The client's `Host`.
         case client
         case named(String)
     }
 
-    /// What the gateway shows when it asks for itself.
+    /// The credential of the gateway's own requests.
     package enum OwnCredential: Equatable, Sendable {
-        /// `credential` where that is a secret, else none.
+        /// `credential` if it is a secret, else none.
         case asCredential
         case none
         case secret(Secret)
     }
 
-    /// What becomes of the client's credential.
+    /// How the gateway treats the client's credential.
     package enum Credential: Equatable, Sendable {
-        /// `Authorization` and `x-api-key` go on as they came.
+        /// `Authorization` and `x-api-key` are forwarded unchanged.
         case pass
         /// They are removed.
         case strip
@@ -49,7 +49,7 @@ package struct UpstreamSettings: Equatable, Sendable {
         case secret(Secret)
     }
 
-    /// A field whose value is the content of a file: secrets are not in policies.
+    /// A field whose value is the content of a file: policies hold no secrets.
     package struct Secret: Equatable, Sendable {
         package var header: String
         /// As written: relative to the policy folder unless absolute. White space at the end is not part of the secret. The
@@ -65,13 +65,13 @@ package struct UpstreamSettings: Equatable, Sendable {
         }
     }
 
-    /// How an `https` endpoint is verified. It always is.
+    /// How an `https` endpoint is verified. It is always verified.
     package struct TLS: Equatable, Sendable {
         /// A PEM file with the authorities to trust; `nil`: those of the system.
         package var authorities: String?
         /// The name in the server's certificate and in SNI; `nil`: the host of the URL.
         package var serverName: String?
-        /// Shown to an upstream that asks for one.
+        /// Sent to an upstream that asks for one.
         package var clientCertificate: GatewaySettings.CertificateFiles?
 
         package init() {}
@@ -87,13 +87,13 @@ package struct UpstreamSettings: Equatable, Sendable {
         package var responseHead = Duration.seconds(75)
         /// Between two pieces of a body, in either direction.
         package var bodyProgress = Duration.seconds(30)
-        /// From the request's head to the end of its answer, even if data keeps moving: what was granted has to end at some
-        /// time.
+        /// From the request's head to the end of the response, even if data keeps moving: permits and leases must end
+        /// at some time.
         package var total = Duration.seconds(3600)
         /// How long an unused connection is kept: shorter than the upstream keeps it, so that it is not closed just as a
         /// request is sent.
         package var idle = Duration.seconds(4)
-        /// For a free place where `connections.inFlight` requests are under way.
+        /// How long a request waits for a permit while `connections.inFlight` are in flight.
         package var queue = Duration.seconds(1)
 
         package init() {}
@@ -101,9 +101,9 @@ package struct UpstreamSettings: Equatable, Sendable {
 
     /// The `connections` block.
     package struct Connections: Equatable, Sendable {
-        /// Requests under way at once, over all workers and endpoints.
+        /// The maximum of requests in flight, over all workers and endpoints.
         package var inFlight = 1024
-        /// Requests that may wait for a place, over all workers; more get 503 at once.
+        /// Requests that may wait for a permit, over all workers; more get 503 at once.
         package var queue = 256
         /// Unused connections kept, per worker and endpoint.
         package var idle = 64
@@ -111,37 +111,37 @@ package struct UpstreamSettings: Equatable, Sendable {
         package init() {}
     }
 
-    /// Asking each endpoint now and then whether it is well: a GET that must be answered with 2xx.
+    /// A GET sent to each endpoint at intervals; a healthy endpoint responds with 2xx.
     package struct HealthCheck: Equatable, Sendable {
         /// Below the endpoint's base path.
         package var path: String
-        /// From one question to the next.
+        /// From one check to the next.
         package var interval = Duration.seconds(5)
-        /// From the attempt to connect to the end of the answer.
+        /// From the attempt to connect to the end of the response.
         package var timeout = Duration.seconds(2)
-        /// So many good answers in a row bring an endpoint back.
+        /// Consecutive successful checks after which an endpoint is healthy.
         package var healthy = 2
-        /// So many bad ones in a row take it out.
+        /// Consecutive failed checks after which it is unhealthy.
         package var unhealthy = 3
 
         package init(path: String) { self.path = path }
     }
 
-    /// When the requests themselves show that an endpoint is not well.
+    /// When failed requests eject an endpoint.
     package struct Breaker: Equatable, Sendable {
-        /// So many failures in a row take an endpoint out: no connection, no valid head of an answer in time, or 502, 503, 504.
-        /// 409, 429 and every other answer is none.
+        /// Consecutive failures that eject an endpoint: no connection, no valid response head in time, or 502, 503,
+        /// 504. Any other response, such as 409 or 429, is no failure.
         package var consecutiveFailures = 5
-        /// For how long; then one request tries whether it is well again. Doubled with each failed try, up to 16 times.
+        /// How long an endpoint is ejected; then one request probes it. Each failed probe doubles this, up to 16-fold.
         package var openFor = Duration.seconds(5)
 
         package init() {}
     }
 
-    /// When a request that failed is sent once more: only where no byte of it was sent, or where it is idempotent and went
-    /// over a connection that had died unnoticed.
+    /// The maximum of retries. A failed request is sent again only if no byte of it was sent, or if it is idempotent
+    /// and its pooled connection turned out to be dead.
     package struct RetryBudget: Equatable, Sendable {
-        /// At most so many retries per hundred requests, and `minPerSecond` whatever the traffic.
+        /// Retries per hundred requests; `minPerSecond` are allowed whatever the traffic.
         package var percent = 20
         package var minPerSecond = 3
 

@@ -2,7 +2,7 @@
 package struct AddressRange: Equatable, Sendable {
     /// Four or sixteen bytes; those beyond `prefixBits` are zero.
     package var bytes: [UInt8]
-    /// How many bits of an address must be those of `bytes`: 0 to 32 of an IPv4 address, 0 to 128 of an IPv6 address.
+    /// The number of leading bits that an address must share with `bytes`: 0 to 32 for IPv4, 0 to 128 for IPv6.
     package var prefixBits: Int
 
     package init(bytes: [UInt8], prefixBits: Int) {
@@ -14,7 +14,7 @@ package struct AddressRange: Equatable, Sendable {
 extension AddressRange {
     /// Whether an address, as its four or sixteen bytes, lies in the range.
     ///
-    /// An IPv4 address that a socket for both families shows as `::ffff:10.1.2.3` is the IPv4 address.
+    /// An IPv4-mapped address, such as `::ffff:10.1.2.3` from a dual-stack socket, counts as IPv4.
     package func contains(_ address: [UInt8]) -> Bool {
         let address = IPAddress.unmapped(address)
         guard address.count == bytes.count else { return false }
@@ -50,7 +50,7 @@ extension AddressRange {
                 "the range is \"\(range)\"; a single address is written without \"/\(bits)\"")
         }
         let plain = IPAddress.unmapped(address)
-        // A range wider than all of IPv4 is one of IPv6 addresses.
+        // A range wider than all of IPv4 contains IPv6 addresses.
         guard plain.count == address.count || bits >= 96 else {
             self.init(bytes: address, prefixBits: bits)
             return

@@ -1,18 +1,18 @@
 internal import Bytes
 
-/// The one spelling of a connection's id that leases and buckets are keyed by.
+/// The canonical spelling of a connection's id, the key of leases and buckets.
 package enum ConnectionID {
-    /// The longest id there is.
+    /// The maximum length of an id.
     package static let maxBytes = 128
 
-    /// Returns the id in its one spelling, or `nil` if it is no id: the answer is 400.
+    /// Returns the canonical id, or `nil` if `raw` is no id: the request gets 400.
     ///
-    /// Ids are opaque, but every upstream reads a UUID in any case and with or without hyphens, so that
-    /// two spellings would be two leases on one connection.
+    /// Ids are opaque, but every upstream reads a UUID in any case, with or without hyphens. Two spellings would give
+    /// two leases on one connection.
     package static func canonical(_ raw: Span<UInt8>) -> String? {
         guard (1...maxBytes).contains(raw.count) else { return nil }
         for index in raw.indices where !raw[index].isUnreserved { return nil }
-        // A path segment of dots is a direction, not a name (RFC 3986, section 3.3).
+        // `.` and `..` are dot-segments, not names (RFC 3986, section 3.3).
         if raw[0] == UInt8(ascii: "."), raw.count == 1 || (raw.count == 2 && raw[1] == UInt8(ascii: ".")) { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(max(raw.count, 36))

@@ -1,22 +1,22 @@
-/// What the request offers as a credential, after the gateway hashed it.
+/// The credential of a request, hashed.
 package enum Credential: Equatable, Sendable {
     /// Neither `Authorization` nor a non-empty `x-api-key`.
     case missing
-    /// An `Authorization` of another scheme, an empty token, two different ones, a bad checksum.
+    /// An `Authorization` of another scheme, or a text that is no token: empty, too long, a bad checksum.
     case malformed
-    /// Two that both count, of different principals.
+    /// Two valid credentials of different principals.
     case ambiguous
     /// The SHA-256 of the token text.
     case digest(TokenDigest)
 }
 
-/// Why a credential does not count.
+/// Why a credential is not accepted.
 package enum CredentialFailure: Equatable, Sendable {
     case missing
     case malformed
     case unknown
     case expired
-    /// There are two, and which of them speaks is anyone's guess.
+    /// There are two valid credentials, of different principals.
     case ambiguous
 }
 
@@ -27,12 +27,12 @@ package struct TokenDigest: Hashable, Sendable {
     private let word2: UInt64
     private let word3: UInt64
 
-    /// Takes a digest as the hash function's eight-byte words, most significant first.
+    /// A digest as eight-byte words, most significant first.
     package init(_ word0: UInt64, _ word1: UInt64, _ word2: UInt64, _ word3: UInt64) {
         (self.word0, self.word1, self.word2, self.word3) = (word0, word1, word2, word3)
     }
 
-    /// Takes a digest as it comes from the hash function; `nil` unless it has 32 bytes.
+    /// A digest as bytes; `nil` unless there are 32.
     package init?(_ bytes: Span<UInt8>) {
         guard bytes.count == 32 else { return nil }
         func word(_ start: Int) -> UInt64 {
@@ -43,7 +43,7 @@ package struct TokenDigest: Hashable, Sendable {
         (word0, word1, word2, word3) = (word(0), word(8), word(16), word(24))
     }
 
-    /// Equal in constant time: how long it takes tells nothing about where two digests differ.
+    /// Compares in constant time: the time does not reveal where two digests differ.
     package static func == (one: TokenDigest, other: TokenDigest) -> Bool {
         (one.word0 ^ other.word0) | (one.word1 ^ other.word1) | (one.word2 ^ other.word2) | (one.word3 ^ other.word3)
             == 0
@@ -51,6 +51,6 @@ package struct TokenDigest: Hashable, Sendable {
 
     package func hash(into hasher: inout Hasher) { hasher.combine(word0) }
 
-    /// Where to look first in a table: the output of SHA-256 needs no further hashing.
+    /// The first slot to try in a table: the output of SHA-256 needs no further hashing.
     var slot: UInt64 { word0 }
 }

@@ -2,10 +2,10 @@ internal import Bytes
 
 /// A pattern in which `*` stands for any text, compared without regard to the case of ASCII letters.
 ///
-/// The text is an upstream's, so that matching takes one pass over it whatever it and the pattern are: each piece between
-/// stars is looked for once, by the algorithm of Knuth, Morris and Pratt, and never again further back.
+/// The text comes from an upstream, so matching takes one pass over it for every text and pattern: each piece between
+/// stars is searched once, with the algorithm of Knuth, Morris and Pratt, without going back.
 struct Glob: Equatable, Sendable {
-    /// What stands between the stars; the first and the last are bound to the ends of the text.
+    /// The texts between the stars; the first and the last must be at the ends of the text.
     private let pieces: [Piece]
 
     fileprivate struct Piece: Equatable, Sendable {
@@ -16,12 +16,12 @@ struct Glob: Equatable, Sendable {
 
     init(_ pattern: String) {
         let parts = pattern.utf8.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
-        // Two stars in a row are one.
+        // Two stars in a row match like one.
         let kept = parts.indices.filter { $0 == 0 || $0 == parts.count - 1 || !parts[$0].isEmpty }
         pieces = kept.map { Piece(parts[$0].map(\.lowercased)) }
     }
 
-    /// Whether all of `text` is what the pattern says.
+    /// Whether the pattern matches all of `text`.
     func matches(_ text: Span<UInt8>) -> Bool {
         let (first, last) = (pieces[0], pieces[pieces.count - 1])
         guard pieces.count > 1 else { return text.count == first.bytes.count && first.stands(in: text, at: 0) }
@@ -31,7 +31,7 @@ struct Glob: Equatable, Sendable {
         }
         var start = first.bytes.count
         for piece in pieces[1..<(pieces.count - 1)] {
-            // The leftmost place leaves the most for the pieces after it.
+            // The leftmost match leaves the most text for the pieces after it.
             guard let next = piece.end(in: text, start..<end) else { return false }
             start = next
         }
@@ -59,7 +59,7 @@ extension Glob.Piece {
         return true
     }
 
-    /// Where the piece ends at its first place in `range`.
+    /// The end of the piece's first match in `range`.
     fileprivate func end(in text: Span<UInt8>, _ range: Range<Int>) -> Int? {
         var matched = 0
         for index in range {

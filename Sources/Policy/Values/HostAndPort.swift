@@ -1,12 +1,12 @@
 internal import Bytes
 
-/// A host and perhaps a port, as they stand in a URL and in the `Host` field (RFC 3986, sections 3.2.2 and 3.2.3).
+/// A host with an optional port, as in a URL and the `Host` field (RFC 3986, sections 3.2.2 and 3.2.3).
 struct HostAndPort: Equatable {
     /// A name or numeric address in lower case, IPv6 without brackets.
     let host: String
     let port: UInt16?
 
-    /// Reads `HOST` or `HOST:PORT`; `code` is what its mistakes are reported as.
+    /// Reads `HOST` or `HOST:PORT`; mistakes are reported with `code`.
     init(reading text: Substring, _ code: DiagnosticCode) throws(UnitError) {
         let port: Substring?
         if text.hasPrefix("[") {
@@ -34,7 +34,7 @@ struct HostAndPort: Equatable {
         self.port = try port.map { port throws(UnitError) in try Self.number(port, code) }
     }
 
-    /// The text as the `Host` field has it.
+    /// The value of the `Host` field.
     var text: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port.map { "\(name):\($0)" } ?? name
@@ -53,7 +53,8 @@ struct HostAndPort: Equatable {
                 code, "\"\(text)\" is not the name of a host",
                 "labels of 1 to 63 letters, digits, \"-\" and \"_\" with dots between them")
         }
-        // `127.1` and `0x7f000001` are addresses to some resolvers: what ends in a number is a whole address or nothing.
+        // Some resolvers read `127.1` and `0x7f000001` as addresses: a name that ends in a number must be a whole
+        // address.
         let last = (labels.last ?? "").lowercased()
         guard !last.utf8.allSatisfy(\.isDigit), !last.hasPrefix("0x") else {
             guard IPAddress.bytes(of: text) != nil else {

@@ -4,8 +4,8 @@ internal import Bytes
 package enum IPAddress {
     /// Reads `192.0.2.1` or `2001:db8::1` (RFC 4291, section 2.2); `nil` for every other text, also for one with a zone.
     ///
-    /// IPv4 is four decimal numbers without leading zeros: what else `inet_aton` takes (`127.1`, `0x7f.1`, `010.0.0.1`)
-    /// means different addresses to different readers.
+    /// IPv4 is four decimal numbers without leading zeros: other notations of `inet_aton` (`127.1`, `0x7f.1`,
+    /// `010.0.0.1`) mean different addresses to different programs.
     package static func bytes(of text: some StringProtocol) -> [UInt8]? {
         text.contains(":") ? sixteen(Substring(text)) : four(Substring(text))
     }
@@ -32,7 +32,7 @@ package enum IPAddress {
         return front + [UInt8](repeating: 0, count: 16 - front.count - back.count) + back
     }
 
-    /// Where `::` stands. A second one leaves an empty group, which is none.
+    /// The position of `::`. A second one leaves an empty group, which is invalid.
     private static func gap(in text: Substring) -> Substring.Index? {
         text.indices.first { text[$0...].hasPrefix("::") }
     }
@@ -53,14 +53,14 @@ package enum IPAddress {
         return bytes
     }
 
-    /// The four bytes of an IPv4 address that is written as one of IPv6 (RFC 4291, section 2.5.5.2); others unchanged.
+    /// The four bytes of an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2); others unchanged.
     package static func unmapped(_ bytes: [UInt8]) -> [UInt8] {
         let isMapped =
             bytes.count == 16 && bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
         return isMapped ? Array(bytes[12...]) : bytes
     }
 
-    /// The one spelling of an address (RFC 5952): the longest run of zeros is `::`, the first of equals.
+    /// The canonical spelling (RFC 5952): `::` is the longest run of zeros, of equal ones the first.
     package static func text(of bytes: [UInt8]) -> String {
         guard bytes.count == 16 else { return bytes.map { String($0) }.joined(separator: ".") }
         let groups = (0..<8).map { UInt16(bytes[$0 * 2]) << 8 | UInt16(bytes[$0 * 2 + 1]) }

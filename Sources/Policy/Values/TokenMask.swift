@@ -1,13 +1,13 @@
 internal import Bytes
 internal import JSON
 
-/// Finds what looks like a token of the gateway, so that nothing that is printed shows one: people paste tokens in the wrong
+/// Finds texts that look like tokens of the gateway, to hide them in all output: people paste tokens in the wrong
 /// places.
 package enum TokenMask {
-    /// What each token begins with.
+    /// The beginning of each token.
     package static let prefix = "cgw_"
 
-    /// The text with stars for what follows the prefix of each token.
+    /// The text with stars after the prefix of each token.
     package static func starred(_ text: String) -> String {
         let bytes = Array(text.utf8)
         let secrets = secrets(in: bytes)
@@ -23,7 +23,7 @@ package enum TokenMask {
         return String(decoding: shown, as: UTF8.self)
     }
 
-    /// Where there is something behind the prefix that may belong to a token, in order.
+    /// The ranges after each prefix that may belong to a token, in order.
     static func secrets(in bytes: [UInt8]) -> [SourceRange] {
         var found: [SourceRange] = []
         var index = 0
@@ -47,7 +47,7 @@ package enum TokenMask {
 }
 
 extension UInt8 {
-    /// More than tokens are made of: one that was mistyped is a secret as well.
+    /// More characters than tokens have: a mistyped token is a secret as well.
     fileprivate var belongsToToken: Bool {
         isLetterOrDigit || self == .underscore || self == .hyphen || self == .backslash
     }

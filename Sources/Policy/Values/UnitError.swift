@@ -1,4 +1,4 @@
-/// Why a text is not what its field needs, said by the reader of the notation; the field knows where.
+/// Why a field's text is invalid. The parser of the notation throws it; `ObjectReader` adds the position.
 struct UnitError: Error, Equatable {
     let code: DiagnosticCode
     /// Follows the name of the field and a colon.

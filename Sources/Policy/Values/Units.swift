@@ -1,7 +1,7 @@
 internal import Bytes
 internal import JSON
 
-/// So many requests in so many seconds.
+/// A number of requests in a period.
 struct Rate: Equatable {
     let count: Int
     let periodSeconds: Int
@@ -26,7 +26,7 @@ enum Units {
         return .seconds(number * seconds)
     }
 
-    /// A short duration as it would be written.
+    /// A short duration in the notation of policies.
     static func text(of duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         return attoseconds == 0 ? "\(seconds)s" : "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms"

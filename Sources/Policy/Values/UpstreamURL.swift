@@ -1,11 +1,11 @@
 internal import Bytes
 
-/// An endpoint: `http` or `https`, a host, a port, and the path in front of every target.
+/// An endpoint: `http` or `https`, a host, a port, and the path that is prefixed to every target.
 package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
     package var isTLS: Bool
     /// A name or numeric address, IPv6 without brackets, in lower case.
     package var host: String
-    /// Where the URL has none it is the scheme's own.
+    /// The scheme's default if the URL has none.
     package var port: UInt16
     /// Empty, or a path that begins with a slash and does not end with one.
     package var base: String
@@ -17,7 +17,7 @@ package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
         self.base = base
     }
 
-    /// What the `Host` field says: without the port where it is the scheme's own (RFC 9110, section 7.2).
+    /// The value of `Host`: without the port if it is the scheme's default (RFC 9110, section 7.2).
     package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
@@ -27,9 +27,9 @@ package struct UpstreamURL: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension UpstreamURL {
-    /// Reads a URL as policies have it: no user, no query, no fragment, and a path that cannot be read in two ways.
+    /// Reads the URL of an endpoint: no user, no query, no fragment, and a path that cannot be read in two ways.
     init(reading text: String) throws(UnitError) {
-        // First of all, so that no other message shows the password before it.
+        // Checked first: no other message may show the password.
         guard !text.contains("@") else {
             throw UnitError(
                 .badURL, "a URL has no user and no password here",
