@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// The identity of one journey through all services: 16 bytes, never all zero (W3C Trace Context).
+/// The identity of a trace, which spans all services: 16 bytes, not all zero (W3C Trace Context).
 package struct TraceID: Hashable, Sendable {
     package let high: UInt64
     package let low: UInt64
@@ -19,21 +19,21 @@ package struct TraceID: Hashable, Sendable {
         self.init(high: high, low: low)
     }
 
-    /// Appends the 32 hexadecimal digits that envelope, `X-Trace-Id` and log show.
+    /// Appends the 32 hexadecimal digits, as in envelope, `X-Trace-Id` and log.
     package func append(to buffer: inout [UInt8]) {
         buffer.append(addingCapacity: TraceID.digits) { out in append(to: &out) }
     }
 
-    /// How many digits there are.
+    /// The number of digits.
     static let digits = 32
 
-    /// Appends the digits where there is room for them.
+    /// Appends the digits. `out` must have room for them.
     func append(to out: inout OutputSpan<UInt8>) {
         out.append(hex: high)
         out.append(hex: low)
     }
 
-    /// The 32 hexadecimal digits, for places off the hot path.
+    /// The 32 hexadecimal digits. Allocates, so not for the hot path.
     package var text: String {
         var bytes: [UInt8] = []
         append(to: &bytes)
@@ -41,18 +41,18 @@ package struct TraceID: Hashable, Sendable {
     }
 }
 
-/// What a `traceparent` header said.
+/// The content of a `traceparent` field.
 package struct TraceParent: Equatable, Sendable {
     package let traceID: TraceID
     /// The caller's span, never 0.
     package let parentID: UInt64
-    /// As sent, reserved bits included.
+    /// As received, including reserved bits.
     package let flags: UInt8
 
-    /// Reads a header value (W3C Trace Context, section 3.2.2), or returns `nil` when a new trace must be started.
+    /// Parses a field value (W3C Trace Context, section 3.2.2). Returns `nil` if a new trace must be started.
     ///
-    /// Lower-case hexadecimal only, version `ff` and all-zero ids are invalid. A version above `00` is read as `00` when its
-    /// first 55 bytes have that shape and end the value or are followed by `-`.
+    /// Upper-case digits, version `ff` and all-zero ids are invalid. A version above `00` is read like `00` if its
+    /// first 55 bytes have that form and are the whole value or are followed by `-`.
     package static func parse(_ value: Span<UInt8>) -> TraceParent? {
         guard value.count >= 55, value[2] == .hyphen, value[35] == .hyphen, value[52] == .hyphen,
             let version = hex(value, from: 0, digits: 2), version != 0xFF
@@ -75,17 +75,17 @@ package struct TraceParent: Equatable, Sendable {
     }
 }
 
-/// This hop's place in a trace.
+/// The trace of a request, with the span of this gateway.
 package struct TraceContext: Equatable, Sendable {
     package let traceID: TraceID
-    /// The caller's span, 0 when the gateway started the trace.
+    /// The caller's span; 0 if the gateway started the trace.
     package let callerID: UInt64
-    /// This hop's span: the parent id the upstream sees.
+    /// The gateway's span, which the upstream receives as the parent id.
     package let spanID: UInt64
-    /// `sampled` (1) and `random` (2); other bits are reserved and never passed on.
+    /// `sampled` (1) and `random` (2). The other bits are reserved and never forwarded.
     package let flags: UInt8
 
-    /// Joins the caller's trace if its `traceparent` is valid, or starts one. A span id is new at each hop.
+    /// Joins the caller's trace if its `traceparent` is valid; otherwise starts one. The span id is always new.
     package init(traceparent: Span<UInt8>, random: inout FastRandom) {
         if let parent = TraceParent.parse(traceparent) {
             self.init(joining: parent, random: &random)
@@ -94,7 +94,7 @@ package struct TraceContext: Equatable, Sendable {
         }
     }
 
-    /// Joins the caller's trace, with a span id of its own and without the reserved flags.
+    /// Joins the caller's trace, with a new span id and without the reserved flags.
     package init(joining parent: TraceParent, random: inout FastRandom) {
         traceID = parent.traceID
         callerID = parent.parentID
@@ -110,10 +110,10 @@ package struct TraceContext: Equatable, Sendable {
         flags = 0x03
     }
 
-    /// Whether the caller began the trace, which is the condition for its `tracestate` to be passed on.
+    /// Whether the caller started the trace. Only then its `tracestate` is forwarded.
     package var isJoined: Bool { callerID != 0 }
 
-    /// Appends the `traceparent` value for the upstream. Always version `00`: it is the version written here that counts.
+    /// Appends the `traceparent` value for the upstream. The version is `00`, whatever version the caller sent.
     package func appendTraceparent(to buffer: inout [UInt8]) {
         buffer.append(addingCapacity: 55) { out in
             out.append(.zeroDigit)
@@ -139,9 +139,10 @@ extension FastRandom {
     }
 }
 
-/// Decides whether a request's `tracestate` lines go upstream: all of them, unchanged, or none.
+/// Decides whether a request's `tracestate` lines are forwarded: all of them, unchanged, or none.
 ///
-/// Feed each line in order, then ask ``isForwardable``. It never affects the `traceparent` (W3C Trace Context, section 3.3).
+/// Pass each line in order, then call ``isForwardable(in:)``. The result never affects the `traceparent` (W3C Trace
+/// Context, section 3.3).
 package struct TraceStateCheck: Sendable {
     private var members = 0
     private var bytes = 0
@@ -149,9 +150,8 @@ package struct TraceStateCheck: Sendable {
 
     package init() {}
 
-    /// The list has a member, none is malformed, and there are at most 32 of them in at most 8 KiB.
-    ///
-    /// Only true for a joined trace: without a valid `traceparent` the list belongs to nothing.
+    /// Whether the list has 1 to 32 members, none malformed, in at most 8 KiB, and the trace was joined: without a valid
+    /// `traceparent` the list belongs to no trace.
     package func isForwardable(in context: TraceContext) -> Bool {
         context.isJoined && isValid && (1...32).contains(members) && bytes <= 8192
     }
@@ -170,7 +170,7 @@ package struct TraceStateCheck: Sendable {
         var end = range.upperBound
         while start < end, isBlank(value[start]) { start += 1 }
         while end > start, isBlank(value[end - 1]) { end -= 1 }
-        // Empty members are allowed and mean nothing (section 3.3.1.1).
+        // Empty members are allowed and ignored (section 3.3.1.1).
         guard start < end else { return }
         members += 1
 
