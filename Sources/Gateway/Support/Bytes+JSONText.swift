@@ -1,15 +1,15 @@
 internal import Bytes
 
-/// The inside of a JSON string, appended to a byte buffer.
+/// Appending to a JSON string in a byte buffer.
 extension [UInt8] {
-    /// Appends text as the inside of a JSON string (no quotes).
+    /// Appends text to a JSON string, without quotes.
     package mutating func append(jsonText text: String) {
         if text.utf8.span.isPlainText { return append(contentsOf: text.utf8) }
         for byte in text.utf8 { append(jsonByte: byte) }
     }
 
-    /// Appends bytes a client controls as the inside of a JSON string: whatever is not printable US-ASCII becomes `\u00XX`,
-    /// so the line stays valid UTF-8, stays one line, and cannot move a terminal's cursor.
+    /// Appends bytes from a client to a JSON string. Bytes that are not printable US-ASCII become `\u00XX`: the line
+    /// stays valid UTF-8, stays one line, and cannot control a terminal.
     package mutating func append(untrustedJSONText bytes: Span<UInt8>) {
         for index in bytes.indices {
             let byte = bytes[index]
@@ -17,7 +17,7 @@ extension [UInt8] {
         }
     }
 
-    /// Appends text a client controls as the inside of a JSON string in printable US-ASCII.
+    /// Appends text from a client to a JSON string, in printable US-ASCII.
     package mutating func append(untrustedJSONText text: String) {
         if text.utf8.span.isPlainText { return append(contentsOf: text.utf8) }
         for scalar in text.unicodeScalars {
@@ -46,7 +46,7 @@ extension [UInt8] {
 }
 
 extension Span<UInt8> {
-    /// Whether all bytes are printable US-ASCII that a quoted or JSON string holds as it is.
+    /// Whether all bytes are printable US-ASCII that needs no escape in a quoted or JSON string.
     var isPlainText: Bool {
         for index in indices {
             let byte = self[index]

@@ -1,9 +1,9 @@
-/// Text of an upstream made fit to be shown: in a message, a log line, a terminal.
+/// Makes an upstream's text safe to show in a message, a log line or a terminal.
 enum DisplayText {
-    /// One line of at most `limit` bytes; `nil` where nothing visible is left.
+    /// One line of at most `limit` bytes; `nil` if nothing visible is left.
     ///
-    /// Controls, and the marks that let a text appear in another order than it is read, become spaces. Counts bytes, and
-    /// cuts between scalars: one character can be as long as the text.
+    /// Control characters, and marks that change the direction of text, become spaces. The limit counts bytes, because
+    /// one character can have any length. The cut is between scalars.
     static func line(_ text: String, limit: Int) -> String? {
         var line = String.UnicodeScalarView()
         var count = 0
@@ -26,10 +26,10 @@ enum DisplayText {
         return count > 0 ? String(line) : nil
     }
 
-    /// As long as a message may be: it is repeated in the `detail` and shown to people.
+    /// A line of at most 1,024 bytes, the limit for a message: the envelope can contain a message twice.
     static func line(_ text: String) -> String? { line(text, limit: 1024) }
 
-    /// The front of a text, cut between scalars, with at most `limit` bytes.
+    /// The start of a text, at most `limit` bytes, cut between scalars.
     static func front(of text: String, limit: Int) -> (text: String, isCut: Bool) {
         guard text.utf8.count > limit else { return (text, false) }
         var front = String.UnicodeScalarView()

@@ -1,13 +1,13 @@
 /// A small, fast random number generator (xoshiro256++) for identifiers that must be unique but need not be secret.
 ///
-/// One per worker: not shared, so no lock. Never use it for tokens or keys.
+/// Each worker has its own, so it needs no lock. Never use it for tokens or keys.
 package struct FastRandom: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
     /// Seeds the generator, by default from the system's source.
     package init(seed: some RandomNumberGenerator = SystemRandomNumberGenerator()) {
         var seed = seed
-        // A state of all zeros would stay zero for ever.
+        // A state of all zeros would stay zero.
         state = (seed.next(), seed.next(), seed.next(), seed.next() | 1)
     }
 

@@ -2,14 +2,14 @@ internal import Bytes
 internal import HTTP
 internal import JSON
 
-/// How lenient readers find a field by its name.
+/// Recognizes names that a lenient reader takes for a known field.
 ///
-/// Some compare names without case, some leave out `_` and `-`, some turn other signs into `_`, and some end a name at `[` or
-/// at a zero byte. Some, when they compare without case, take letters beyond ASCII for ASCII ones (the dotless i, the Kelvin
-/// sign), and some skip invisible characters. A name that any of them may take for a known field must be spelled exactly as
-/// that field.
+/// Some readers ignore case, some ignore `_` and `-`, some replace other signs with `_`, and some end a name at `[` or
+/// at a zero byte. When ignoring case, some take letters outside ASCII for ASCII letters (the dotless i, the Kelvin
+/// sign), and some skip invisible characters. A name that any of them may take for a known field must be spelled
+/// exactly like that field.
 enum FieldSpelling {
-    /// Whether some reader takes `name` for one of `known`, and it is none of them.
+    /// Whether some reader takes `name` for one of `known` although it is spelled differently.
     static func isAnother(of known: [String], _ name: String) -> Bool {
         !known.contains { $0.hasSameBytes(as: name) } && known.contains { isRead(name.utf8.span, as: $0) }
     }
@@ -23,7 +23,7 @@ enum FieldSpelling {
             let byte = query[index]
             index += 1
             switch byte {
-            // Some servers still separate at ";".
+            // Some servers also separate parameters at ";".
             case UInt8(ascii: "&"), UInt8(ascii: ";"):
                 if known.contains(where: { isRead(name.span, as: $0) }) { return true }
                 name.removeAll(keepingCapacity: true)
@@ -45,10 +45,10 @@ enum FieldSpelling {
         return known.contains { isRead(name.span, as: $0) }
     }
 
-    /// Letters and digits are compared without case, and other signs of ASCII left out. A sign beyond ASCII may stand for
-    /// nothing or for one letter or two, but at least half of the letters must be there.
+    /// Compares letters and digits without case, and skips other ASCII signs. A character outside ASCII may stand for
+    /// none, one or two letters, but at least half of the letters must be there.
     ///
-    /// Reading of a name stops at the first letter that cannot belong to it, so that a body of many names costs little.
+    /// The comparison stops at the first letter that does not match, so that a body with many names costs little.
     private static func isRead(_ name: Span<UInt8>, as known: String) -> Bool {
         let known = known.utf8.span
         var position = nextLetter(of: known, from: 0)
@@ -80,7 +80,7 @@ enum FieldSpelling {
         }
         let count = letters.count
         let all: UInt64 = 1 << UInt64(count + 1) - 1
-        // Bit n: the first n letters may have been read.
+        // Bit n is set if the first n letters may have been read.
         var reached: UInt64 = 1
         var plain = 0
         var isWhole: Bool { reached >> UInt64(count) == 1 && 2 * plain >= count }
@@ -105,9 +105,10 @@ enum FieldSpelling {
 }
 
 extension RequestHead {
-    /// Whether the body is JSON in UTF-8, as it stands: a reader that goes by the fields then reads what the gateway reads.
+    /// Whether the body is unencoded JSON in UTF-8 according to the fields, so that the upstream reads what the gateway
+    /// reads.
     ///
-    /// A request that does not say what its body is counts as JSON: many clients leave that out.
+    /// A request without `Content-Type` counts as JSON, because many clients omit it.
     func hasJSONBody(in bytes: Span<UInt8>) -> Bool {
         var types = 0
         for field in fields {
@@ -126,10 +127,10 @@ extension RequestHead {
 
 /// The value of a `Content-Type` (RFC 9110, section 8.3.1).
 enum MediaType {
-    /// Whether it is `application/json`, or another JSON of `application` by its suffix, in UTF-8. What is not written by the
-    /// grammar is not: two readers may find two types in it.
+    /// Whether the value is `application/json`, or another `application` type with the suffix `+json`, in UTF-8. A
+    /// value that breaks the grammar is not: two readers may read different types from it.
     static func isJSON(_ value: Span<UInt8>) -> Bool {
-        // What nearly everybody writes is not taken apart.
+        // The most common value needs no parsing.
         if isPlain(value) { return true }
         var index = 0
         guard let type = token(value, &index), value.spells("application", in: type) else { return false }
@@ -137,7 +138,7 @@ enum MediaType {
         index += 1
         guard let subtype = token(value, &index) else { return false }
         let isSuffixed = subtype.count > 5 && value.spells("+json", in: subtype.upperBound - 5..<subtype.upperBound)
-        // Some readers look at the front of the type only, and what is JSON is a form as well.
+        // Some readers compare only the start of the type, and would read such a JSON body as a form.
         guard !value.begins(with: "x-www-form", in: subtype) else { return false }
         guard value.spells("json", in: subtype) || isSuffixed else { return false }
         while true {
@@ -151,7 +152,7 @@ enum MediaType {
             }
             index += 1
             guard let text = parameter(value, &index) else { return false }
-            // `charset*` is another way to write it (RFC 8187).
+            // `charset*` is another spelling of the parameter (RFC 8187).
             if value.begins(with: "charset", in: name), name.count != 7 || !value.spells("utf-8", in: text) {
                 return false
             }
@@ -172,8 +173,8 @@ enum MediaType {
         return index > start ? start..<index : nil
     }
 
-    /// A token, or a quoted string without escapes and without what ends a parameter: nobody needs one here, and readers differ
-    /// in them.
+    /// A token, or a quoted string without escapes and without `;` and `,`. No JSON type needs such characters, and
+    /// readers disagree about them.
     private static func parameter(_ value: Span<UInt8>, _ index: inout Int) -> Range<Int>? {
         guard index < value.count, value[index] == UInt8(ascii: "\"") else { return token(value, &index) }
         index += 1

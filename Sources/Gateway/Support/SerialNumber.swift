@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Numbers that are given once in the life of the process: they tell objects apart without keeping them.
+/// Numbers that are unique within the process. They identify objects without retaining them.
 enum SerialNumber {
     private static let last = Atomic<UInt64>(0)
 
