@@ -1,27 +1,27 @@
 internal import Synchronization
 internal import Transport
 
-/// The memory that all request bodies under way may take together, divided fairly: what one client may send is capped by its
-/// route, but not how many send at once.
+/// The memory for all request bodies that are being received, divided fairly. A route limits the size of one body, but
+/// not the number of bodies.
 ///
-/// What has come counts, not what was announced. Whoever has more than its share is refused first: at once where it wants
-/// more, and with its next piece where somebody who has less was refused, so that nobody keeps a share by being slow.
+/// Received bytes count, not announced ones. An owner above its share is refused first: at once if it needs more memory,
+/// and at its next piece if an owner below its share was refused. So a slow sender cannot keep memory above its share.
 package final class BodyMemoryBudget: Sendable {
     private let limit: Int
     private let shares: Mutex<FairShares<Never>>
-    /// Memory is nearly used up: owners above their share are refused at their next piece.
+    /// Memory is nearly exhausted: owners above their share are refused at their next piece.
     private let isShort = Atomic<Bool>(false)
 
     package init(limitBytes: Int) {
         limit = limitBytes
-        // Nobody waits for memory with a body that is half here.
+        // No body waits for memory when a part of it is already here.
         shares = Mutex(FairShares(capacity: limitBytes, maxWaiting: 0))
     }
 
-    /// Beginnings of bodies up to this size are not counted: a connection costs more.
+    /// The first bytes of a body up to this size are not counted: a connection itself costs more.
     static let freeBytes = 4096
 
-    /// Bodies are counted in steps of this size.
+    /// Counted sizes are multiples of this.
     static let stepBytes = 16_384
 
     fileprivate func take(_ bytes: Int, for owner: ShareOwner, _ slot: inout ShareSlot) -> Bool {
@@ -40,18 +40,18 @@ package final class BodyMemoryBudget: Sendable {
         }
     }
 
-    /// Whether this owner has to give way to others that want their share.
+    /// Whether this owner must release its memory, because others are below their share.
     fileprivate func wantsBack(from slot: ShareSlot) -> Bool {
         isShort.load(ordering: .relaxed) && shares.withLock { $0.isBeyondShare(slot) }
     }
 
-    /// Who holds how many bytes.
+    /// The bytes in use by organization.
     var usage: [ShareUsage] { shares.withLock { $0.usage } }
 }
 
-/// One request's part of the budget. Dropping it gives the part back, whichever way the request ends.
+/// One request's part of the budget. Dropping it returns the bytes, however the request ends.
 package struct BodyMemoryPermit: ~Copyable {
-    /// `nil` while nothing is counted, as for nearly every request.
+    /// `nil` while no bytes are counted, which is the case for nearly all requests.
     private var budget: BodyMemoryBudget?
     private var bytes = 0
     private var slot = ShareSlot.unknown
@@ -60,7 +60,8 @@ package struct BodyMemoryPermit: ~Copyable {
 
     deinit { budget?.give(bytes, of: slot) }
 
-    /// Makes the part large enough for a body of which `wanted` bytes have come. Never waits.
+    /// Grows the part to a body of which `wanted` bytes have been received. Returns `false` if the request is refused.
+    /// Never waits.
     mutating func grow(to wanted: Int, for owner: ShareOwner, of budget: BodyMemoryBudget) -> Bool {
         guard wanted > max(bytes, BodyMemoryBudget.freeBytes) else {
             return bytes == 0 || !budget.wantsBack(from: slot)

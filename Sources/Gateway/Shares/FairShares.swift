@@ -1,14 +1,14 @@
 internal import Transport
 
-/// What an organization holds of something shared, and how many wait for it.
+/// The amount of a shared resource that an organization uses, and the number of its waiters.
 struct ShareUsage: Equatable, Sendable {
     let organization: UInt64
     let inUse: Int
     let waiting: Int
 }
 
-/// Where the shares of an owner are kept. A hint: it is checked when it is used, and found again where it is out of date.
-/// While the owner holds something or waits it is sure.
+/// A cached index of an owner's data. It is checked at each use and looked up again if it is outdated. It cannot be
+/// outdated while the owner uses something or waits.
 struct ShareSlot: Equatable, Sendable {
     fileprivate var index = -1
 
@@ -19,29 +19,29 @@ struct ShareSlot: Equatable, Sendable {
     fileprivate init(index: Int) { self.index = index }
 }
 
-/// A waiter in the queue of some shares.
+/// A waiter in the queue.
 struct ShareTicket: Sendable {
     fileprivate let slot: ShareSlot
     fileprivate let serial: UInt64
 }
 
-/// A fixed amount of something, divided fairly by organization and within an organization by token.
+/// Divides a fixed amount of a resource fairly by organization, and within an organization by token.
 ///
-/// An organization may use all of it while nobody else wants any, but for a reserve. Once somebody waits, what becomes free
-/// goes to the organization that has the least in use, and there to the token that has the least; equals take turns, and
-/// within a token the first to come is the first to be served. So the shares approach max-min fairness as fast as things
-/// are given back, and a newcomer waits for at most one grant to each organization that holds no more than it does.
+/// Without competition an organization may use everything except the reserve. When there are waiters, whatever becomes
+/// free goes to the organization with the least in use, and there to the token with the least in use. Equal ones take
+/// turns, and the waiters of one token are served in order. So the shares approach max-min fairness as fast as amounts
+/// are returned. A newcomer waits for at most one grant to each organization that uses no more than it does.
 ///
-/// Nothing can be taken back from a request under way. Therefore the last eighth (1 at least, where there is more than 1)
-/// is for owners that are below their share: a half of it for organizations, the other half for tokens within their
-/// organization. An organization's share is the capacity divided by the busy organizations and one more. One that is alone
-/// gets seven eighths, and another one that comes then has something at once.
+/// Nothing can be taken back from a request in progress. Therefore the last eighth (at least 1 if the capacity is more
+/// than 1) is reserved for owners below their share: one half for organizations, the other half for tokens within their
+/// organization. An organization's share is the capacity divided by the number of busy organizations plus one. A single
+/// organization gets seven eighths, so that another one gets something at once.
 ///
-/// The queue is bounded, and shared the same way: where it is full, the newest waiter of the organization that has most of
-/// it gives way to one of an organization that has less.
+/// The queue is bounded and divided in the same way. If it is full, a newcomer displaces the newest waiter of the
+/// organization with the most waiters, if its own organization has fewer.
 ///
-/// A value: whoever shares it among threads puts a lock around it. What it costs depends on who holds or waits, not on who
-/// ever came.
+/// A value type: callers on several threads need a lock. The cost depends on the owners that use something or wait now,
+/// not on all owners ever seen.
 struct FairShares<Waiter> {
     private struct Wait {
         let serial: UInt64
@@ -53,16 +53,16 @@ struct FairShares<Waiter> {
         var key: UInt64
         var inUse = 0
         var waiting = 0
-        /// Tokens that hold or wait.
+        /// The number of tokens that use something or wait.
         var busyTokens = 0
-        /// Tokens that are kept, busy or not. An organization without any is not kept.
+        /// The number of stored tokens, busy or idle. An organization without stored tokens is not stored.
         var tokens = 0
         var lastServed: UInt64 = 0
     }
 
     private struct Token {
         var owner: ShareOwner
-        /// Where its organization is kept; below zero where nothing is here.
+        /// The index of its organization; negative if this entry is free.
         var organization: Int
         var inUse = 0
         var queue: [Wait] = []
@@ -72,13 +72,13 @@ struct FairShares<Waiter> {
     }
 
     let capacity: Int
-    /// How many may wait.
+    /// The maximum number of waiters.
     let maxWaiting: Int
     private let organizationReserve: Int
     private let tokenReserve: Int
-    /// What is in use by all.
+    /// The amount in use by all owners.
     private(set) var inUse = 0
-    /// How many wait.
+    /// The number of waiters.
     private(set) var waiting = 0
 
     private var organizations: [Organization] = []
@@ -87,7 +87,8 @@ struct FairShares<Waiter> {
     private var freeTokens: [Int] = []
     private var organizationIndex: [UInt64: Int] = [:]
     private var tokenIndex: [ShareOwner: Int] = [:]
-    /// Tokens of whom somebody waits. Each turn looks at all of them: there are no more than may wait, or than open connections.
+    /// Tokens with waiters. Each turn looks at all of them; their number is limited by `maxWaiting` and by the open
+    /// connections.
     private var waitingTokens: [Int] = []
     private var busyOrganizations = 0
     private var busyTokens = 0
@@ -97,12 +98,12 @@ struct FairShares<Waiter> {
         self.capacity = capacity
         self.maxWaiting = maxWaiting
         let reserve = capacity > 1 ? max(1, capacity / 8) : 0
-        // Where it cannot be halved, the organizations' half comes first.
+        // A reserve of 1 cannot be divided. It goes to organizations, and tokens get one more if the capacity allows.
         tokenReserve = reserve == 1 ? (capacity > 7 ? 1 : 0) : reserve / 2
         organizationReserve = reserve == 1 ? 1 : reserve - reserve / 2
     }
 
-    /// Takes `amount` if nobody waits and it is left for this owner. `slot` is where the owner was found last, and is now.
+    /// Takes `amount` if there are no waiters and the owner may have it. `slot` caches the owner's index.
     mutating func take(_ amount: Int, for owner: ShareOwner, _ slot: inout ShareSlot) -> Bool {
         let index = find(owner, slot)
         slot = ShareSlot(index: index)
@@ -112,13 +113,13 @@ struct FairShares<Waiter> {
     }
 
     enum Queueing {
-        /// Where another one had to give way for it, that one: it waits no more.
+        /// `displaced` is the waiter that was removed from the full queue to make room.
         case waits(ShareTicket, displaced: Waiter?)
-        /// The queue is full, or the amount is more than there is.
+        /// The queue is full, or `amount` is more than the capacity.
         case refused
     }
 
-    /// Waits for `amount`. Whoever calls this goes on with `next` until nobody is served.
+    /// Queues a waiter for `amount`. Afterwards call `next` until it returns `nil`.
     mutating func wait(
         for amount: Int, of owner: ShareOwner, _ slot: inout ShareSlot, _ waiter: Waiter
     ) -> Queueing {
@@ -134,7 +135,7 @@ struct FairShares<Waiter> {
         return displaced.serial == ticket.serial ? .refused : .waits(ticket, displaced: displaced.waiter)
     }
 
-    /// Serves the waiter whose turn it is, if there is enough for it: what it waited for is in use, counted at `slot`.
+    /// Serves the waiter whose turn it is, if its amount is available. The amount is then in use and counted at `slot`.
     mutating func next() -> (waiter: Waiter, slot: ShareSlot)? {
         guard isSomebodyServed else { return nil }
         let index = firstInTurn
@@ -143,14 +144,14 @@ struct FairShares<Waiter> {
         return (wait.waiter, ShareSlot(index: index))
     }
 
-    /// Waits no more. For one that was neither served nor displaced. Whoever calls this goes on with `next`.
+    /// Removes a waiter that was neither served nor displaced. Afterwards call `next` until it returns `nil`.
     mutating func leave(_ ticket: ShareTicket) {
         let index = ticket.slot.index
         guard let position = tokens[index].queue.firstIndex(where: { $0.serial == ticket.serial }) else { return }
         _ = remove(at: position, of: index)
     }
 
-    /// Gives `amount` back. Whoever calls this goes on with `next`.
+    /// Returns `amount`. Afterwards call `next` until it returns `nil`.
     mutating func give(_ amount: Int, of slot: ShareSlot) {
         let index = slot.index
         inUse -= amount
@@ -160,17 +161,18 @@ struct FairShares<Waiter> {
         if !tokens[index].isBusy { becameIdle(index) }
     }
 
-    /// Whether this owner has more than its share while others hold or wait: what it should give back if it can.
+    /// Whether this owner uses more than its share while others use something or wait. It should return the excess if
+    /// possible.
     func isBeyondShare(_ slot: ShareSlot) -> Bool {
         let token = tokens[slot.index]
         let organization = organizations[token.organization]
-        // Its share of what its organization has: a token that has little is not made to pay for the others.
+        // The token's share of its organization's amount: a token that uses little does not pay for the others.
         let isLargePart = token.inUse * organization.busyTokens >= organization.inUse
         if busyOrganizations > 1 { return isLargePart && organization.inUse > capacity / busyOrganizations }
         return organization.busyTokens > 1 && token.inUse > capacity / organization.busyTokens
     }
 
-    /// The organizations that hold something or wait.
+    /// The organizations that use something or wait.
     var usage: [ShareUsage] {
         organizations.compactMap { organization in
             organization.busyTokens == 0
@@ -179,13 +181,13 @@ struct FairShares<Waiter> {
         }
     }
 
-    /// Owners that are kept, for tests.
+    /// The number of stored owners, for tests.
     var ownersForTest: (organizations: Int, tokens: Int) { (organizationIndex.count, tokenIndex.count) }
 
     private func admits(_ amount: Int, _ index: Int) -> Bool {
         let left = capacity - inUse - amount
         if left >= organizationReserve + tokenReserve { return true }
-        // Nobody is to wait for what cannot come.
+        // With nothing in use nothing will be returned, so waiting would never end.
         guard left >= 0, inUse > 0 else { return left >= 0 }
         let token = tokens[index]
         let organization = organizations[token.organization]
@@ -208,14 +210,14 @@ struct FairShares<Waiter> {
         organizations[organization].lastServed = serial
     }
 
-    /// Whether `next` serves somebody.
+    /// Whether `next` would serve a waiter.
     private var isSomebodyServed: Bool {
         guard !waitingTokens.isEmpty else { return false }
         let index = firstInTurn
         return admits(tokens[index].queue[0].amount, index)
     }
 
-    /// Of the tokens for which somebody waits, the one that is served next.
+    /// The token whose waiter is served next.
     private var firstInTurn: Int {
         var best = waitingTokens[0]
         for index in waitingTokens.dropFirst() where isBefore(index, best) { best = index }
@@ -233,7 +235,7 @@ struct FairShares<Waiter> {
         return (token.inUse, token.lastServed) < (otherToken.inUse, otherToken.lastServed)
     }
 
-    /// The token whose newest waiter gives way in a full queue; `newcomer` where no other has more of it.
+    /// The token whose newest waiter is displaced from a full queue; `newcomer` if no other token has more.
     private func leastEntitled(_ newcomer: Int) -> Int {
         var worst = newcomer
         for index in waitingTokens where deservesLess(index, worst) { worst = index }
@@ -285,7 +287,7 @@ struct FairShares<Waiter> {
 
     private mutating func find(_ owner: ShareOwner, _ hint: ShareSlot) -> Int {
         let index = hint.index
-        // Compared part by part: `==` of the whole is in another module, and costs a call.
+        // Compared member by member, because `==` of a type in another module costs a call.
         if index >= 0, index < tokens.count, tokens[index].owner.token == owner.token,
             tokens[index].owner.organization == owner.organization, tokens[index].organization >= 0
         {
@@ -295,7 +297,8 @@ struct FairShares<Waiter> {
     }
 
     private mutating func insert(_ owner: ShareOwner) -> Int {
-        // An owner that comes again at once is not made anew each time; but no more idle ones are kept than busy ones.
+        // An owner that returns soon finds its entry again. The number of idle entries is limited by the number of busy
+        // ones.
         if tokenIndex.count >= 2 * busyTokens + 64 { dropIdle() }
         let organization = organizationIndex[owner.organization] ?? insertOrganization(owner.organization)
         organizations[organization].tokens += 1
