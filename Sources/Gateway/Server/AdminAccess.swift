@@ -1,18 +1,18 @@
 internal import Policy
 
-/// Who may ask the admin interface, which has no credentials: nobody but who knows its address.
+/// Checks `Host` and `Origin` of requests to the admin interface, which has no credentials.
 ///
-/// A browser knows addresses, too, and runs pages of strangers. What such a page can do is to give its own name the address of
-/// the admin interface (DNS rebinding), or to ask across origins; the browser then says so in `Host` and `Origin`. Probes and
-/// scrapers ask by address, or by a name that policy tells.
+/// The check is against browsers, which run pages of strangers. Such a page can give its own name the address of the
+/// admin interface (DNS rebinding), or send requests across origins. The browser then shows that in `Host` and
+/// `Origin`. Probes and scrapers use an address, or a name from `gateway.adminNames`.
 enum AdminAccess {
     /// Why a request is refused.
     enum Refusal: Equatable { case foreignHost, foreignOrigin }
 
-    /// The name of the field that says whose page asks, in lower case.
+    /// The name of the field with the origin of the page that sends the request, in lower case.
     static let origin = "origin"
 
-    /// `host` is `nil` where a client of HTTP/1.0 sent none, which no browser is.
+    /// `host` is `nil` if an HTTP/1.0 client sent none. No browser does that.
     static func refusal(host: String?, origins: [String], names: [String]) -> Refusal? {
         guard let host else { return origins.isEmpty ? nil : .foreignOrigin }
         guard isOwn(host.lowercased(), names) else { return .foreignHost }
@@ -30,7 +30,7 @@ enum AdminAccess {
         return name == "localhost" || names.contains { $0 == name } || IPAddress.bytes(of: name) != nil
     }
 
-    /// Nothing, or a colon and what stands for a number: ports may be mapped, so that any will do.
+    /// Whether `text` is empty, or a colon with digits. Any port is accepted, because ports may be mapped.
     private static func isPort(_ text: Substring) -> Bool {
         text.isEmpty || (text.first == ":" && text.dropFirst().allSatisfy { $0.isASCII && $0.isNumber })
     }

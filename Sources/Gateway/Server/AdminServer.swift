@@ -4,16 +4,16 @@ internal import JSON
 internal import Policy
 internal import Transport
 
-/// The operators' interface: health, readiness, policy status and metrics over plain HTTP, on a loop of its own so that
-/// it answers when the workers are busy.
+/// The admin interface: health, readiness, policy status and metrics over plain HTTP. It has its own loop, so that it
+/// responds when the workers are busy.
 ///
-/// `@unchecked Sendable`: after `init` everything is touched on its loop's thread only.
+/// `@unchecked Sendable`: after `init` everything is used on its loop's thread only.
 final class AdminServer: @unchecked Sendable {
     let loop: EventLoop
     private let shared: SharedState
     private let listener: Listener
 
-    /// Probes come and go: whoever stays silent makes room soon, so that nobody can shut the probes out.
+    /// Short timeouts close silent connections, so that nobody can block the probes by keeping connections open.
     init(socket: consuming Socket, shared: SharedState, limit: Int) throws(SystemError) {
         loop = try EventLoop(index: -1)
         self.shared = shared
@@ -156,6 +156,6 @@ final class AdminServer: @unchecked Sendable {
 }
 
 extension Range<Int> {
-    /// The same range of bytes that start `distance` further on.
+    /// The same range with both bounds increased by `distance`.
     func offset(by distance: Int) -> Range<Int> { lowerBound + distance..<upperBound + distance }
 }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Messages to loops whose senders wait until they have been taken, or until the loops have ended: a loop that has ended takes no
-/// message, and would leave its sender waiting for ever.
+/// Messages to loops whose senders wait until the message has been taken, or until the loops have ended. A loop that
+/// has ended takes no message, so its sender would otherwise wait forever.
 final class AwaitedMessages: Sendable {
     private struct State {
         var senders: [UInt64: CheckedContinuation<Void, Never>] = [:]
@@ -11,7 +11,7 @@ final class AwaitedMessages: Sendable {
 
     private let state = Mutex(State())
 
-    /// Calls `send` with what the message has to call when it has been taken, and waits for that.
+    /// Calls `send` and waits until `taken` is called or the loops end.
     func wait(sending send: (_ taken: @escaping @Sendable () -> Void) -> Void) async {
         await withCheckedContinuation { sender in
             let number: UInt64? = state.withLock { state in
@@ -25,7 +25,7 @@ final class AwaitedMessages: Sendable {
         }
     }
 
-    /// The loops have ended: nobody waits for them any more.
+    /// The loops have ended. Resumes all waiting senders.
     func end() {
         let senders = state.withLock { state in
             state.hasEnded = true

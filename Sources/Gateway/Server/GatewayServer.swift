@@ -3,29 +3,30 @@ package import Policy
 package import Transport
 internal import Synchronization
 
-/// The running gateway: its workers, its listeners, and its life from start to drained.
+/// The running gateway: its workers and listeners, from start to drain.
 package final class GatewayServer: Sendable {
-    /// The addresses that clients reach, with the ports that were chosen.
+    /// The listening addresses, with the chosen ports.
     package let listening: [SocketAddress]
-    /// That of the admin listener; `nil` where there is none.
+    /// The address of the admin listener; `nil` if there is none.
     package let adminListening: SocketAddress?
 
     private let shared: SharedState
     private let workers: [Worker]
     private let admin: AdminServer?
-    /// Looks after a remote upstream.
+    /// Resolves names and runs the health checks of a remote upstream.
     private let monitor: UpstreamMonitor?
-    /// What is known of a remote upstream's jobs.
+    /// Observes the jobs of a remote upstream.
     private let jobs: JobObserver?
     private let threads: [WorkThread]
     private let report: @Sendable (String) -> Void
     private let messages = AwaitedMessages()
 
-    /// Takes over the jobs that run, binds all addresses and starts the workers. Requests are answered when it returns.
+    /// Takes over the running jobs, binds all addresses and starts the workers. Requests are served when it returns.
     package static func start(_ options: GatewayOptions) async throws(GatewayStartError) -> GatewayServer {
         let shared = try SharedState(options)
         if case .inProcess(let upstream) = options.upstream {
-            // Observed before the list is read, and compared once after: a job that ends in between is not missed.
+            // The observer is registered before the list is read, and the leases are reconciled afterwards, so no end
+            // of a job is missed.
             upstream.observeJobs { [weak shared, clock = options.clock] job in
                 shared?.leases.jobObserved(job.key, job.job, now: clock.milliseconds)
             }
@@ -66,7 +67,7 @@ package final class GatewayServer: Sendable {
             shared.shows(cluster)
         }
         for address in options.listen {
-            // With port 0 the first worker's socket chooses, and the others share its port.
+            // With port 0 the kernel chooses the port of the first worker's socket. The other workers share that port.
             var address = address
             try GatewayServer.checkFree(address)
             for worker in workers {
@@ -109,7 +110,7 @@ package final class GatewayServer: Sendable {
         self.threads = threads
     }
 
-    /// What goes on beside the requests, on the first worker's loop.
+    /// Starts the periodic tasks of the gateway on the first worker's loop.
     private static func beginUpkeep(
         on worker: Worker, _ shared: SharedState, _ jobs: JobObserver?, _ options: GatewayOptions
     ) -> UpstreamMonitor? {
@@ -148,7 +149,7 @@ package final class GatewayServer: Sendable {
         }
     }
 
-    /// Gives every worker the new set. A request keeps the one it began with.
+    /// Passes the new policy set to every worker. A request in progress keeps its set.
     package func adopt(_ set: PolicySet) {
         shared.metrics.reloaded(accepted: true)
         shared.connections.adopt(set.settings)
@@ -156,8 +157,9 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.loop.perform { worker.adopt(set, limitTexts) } }
     }
 
-    /// Requests that begin after this go where the new plan says; those under way keep their connections. Names are resolved
-    /// first: until then requests go where they went. Returns at once where the gateway has stopped, or stops meanwhile.
+    /// Switches to a new upstream configuration. Requests in progress keep their connections; new ones keep using the
+    /// old configuration until the names of the new one are resolved. Returns at once if the gateway has stopped or
+    /// stops meanwhile.
     package func adopt(_ plan: UpstreamConfiguration) async {
         let cluster = UpstreamCluster(plan, report: report)
         if let monitor {
@@ -169,7 +171,7 @@ package final class GatewayServer: Sendable {
             }
         }
         for worker in workers {
-            // A message to the loop: a preference for its executor would leave the caller's actor on the thread it is on.
+            // A message and not an executor preference, which would leave the caller's actor on its current thread.
             await messages.wait { taken in
                 worker.loop.perform { [jobs] in
                     worker.adopt(cluster, jobs)
@@ -180,39 +182,39 @@ package final class GatewayServer: Sendable {
         shared.shows(cluster)
     }
 
-    /// Counts a set that was not taken.
+    /// Counts a rejected policy set.
     package func refusedReload() { shared.metrics.reloaded(accepted: false) }
 
-    /// New connections meet the new certificates; open ones keep theirs.
+    /// New connections use the new certificates; open ones keep theirs.
     package func adopt(_ context: TLSContext) {
         for worker in workers { worker.loop.perform { worker.adopt(context) } }
     }
 
-    /// From now on `/readyz` fails, so that a load balancer sends its clients elsewhere. Requests are still served, also on new
-    /// connections; each answer says that its connection ends.
+    /// Makes `/readyz` fail, so that load balancers stop sending clients. Requests are still served, also on new
+    /// connections, but each response says `Connection: close`.
     package func failReadiness() {
         shared.drain.begin(.announced)
     }
 
-    /// Stops accepting, closes idle connections, and lets every request finish.
+    /// Stops accepting, closes idle connections, and lets all requests finish.
     package func beginDrain() {
         shared.drain.begin(.closing)
         for worker in workers { worker.loop.perform { worker.drain() } }
     }
 
-    /// Connections that are still open.
+    /// The number of open connections.
     package var openConnections: Int {
-        // Read in this order, so that a connection that opens meanwhile is not counted as closed only.
+        // `closed` is read first: otherwise a connection that opens and closes meanwhile is counted as closed only.
         let closed = shared.metrics.total(of: .connectionsClosed)
         return Int(shared.metrics.total(of: .connectionsOpened) - closed)
     }
 
-    /// Stops the loops, whatever they hold, and waits for their threads.
+    /// Stops the loops regardless of open connections, and waits for their threads.
     package func stop() {
         shared.drain.begin(.closing)
         for worker in workers {
             worker.loop.perform {
-                // Whoever waits for nothing in particular leaves, and gives back what it holds.
+                // Tasks of idle connections end and release their resources.
                 worker.drain()
                 worker.closeUnused()
                 worker.loop.stop()
@@ -229,7 +231,7 @@ package final class GatewayServer: Sendable {
 }
 
 extension JobStatusClient {
-    /// About the jobs of a remote upstream, under the paths that the policy in force has for them.
+    /// Polls the jobs of a remote upstream, with the paths in the current policies.
     fileprivate init(of shared: SharedState, over worker: Worker) {
         let policies = shared.policies
         self.init(requests: InternalRequests(loop: worker.loop) { worker.pipeline.client }) {
