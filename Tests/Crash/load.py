@@ -1,4 +1,4 @@
-"""Clients that keep the gateway busy until it dies."""
+"""Clients that load the gateway until it is killed."""
 
 import random
 import ssl
@@ -11,7 +11,7 @@ GONE = (EOFError, OSError, ssl.SSLError)
 
 
 class Client(threading.Thread):
-    """One connection; what it does is drawn by chance."""
+    """One connection; a seeded random generator chooses its requests."""
 
     def __init__(self, gateway, notes, connections, seed):
         super().__init__(daemon=True)
@@ -27,7 +27,7 @@ class Client(threading.Thread):
                     self.step()
         except GONE:
             pass
-        except BaseException as error:  # told by Load.join
+        except BaseException as error:  # Load.join raises it
             self.failure = error
 
     def step(self):
@@ -36,7 +36,7 @@ class Client(threading.Thread):
         getattr(self, what)(connection)
 
     def send(self, connection, method, path, body=None, *, may_start_a_job, status=()):
-        """Sends what may change something, with its notes. Returns the answer, the notes still open."""
+        """Sends a request that may change something and records it. The caller records the response that is returned."""
         self.number = self.notes.sending(connection)
         try:
             answer = self.gateway.call(method, path, body, wire=self.wire)
@@ -88,7 +88,7 @@ class Client(threading.Thread):
     def look(self, connection):
         if self.known:
             answer = self.gateway.call("GET", f"{JOBS}/{self.known[-1]}", wire=self.wire)
-            # A job known from somebody else's 409 may not be on disk yet, or have been lost with its answer.
+            # A job from another client's 409 may not be on disk yet, or may have been lost with its response.
             assert answer.status == 200 or answer.status == 404 and self.known[-1] not in self.mine, answer
             if answer.status == 200:
                 self.notes.seen(answer.json)
@@ -98,7 +98,7 @@ class Client(threading.Thread):
 
 
 class Load:
-    """Several clients, until the gateway is gone."""
+    """Several clients, until the gateway is killed."""
 
     def __init__(self, gateway, notes, connections, count, seed):
         self.clients = [Client(gateway, notes, connections, seed + index) for index in range(count)]

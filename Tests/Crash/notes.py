@@ -1,4 +1,4 @@
-"""What the clients were told, to be held against what is there after a crash."""
+"""The responses that the clients got, compared with the gateway's state after a crash."""
 
 import threading
 from collections import Counter
@@ -17,17 +17,17 @@ def state_of(gateway, connection):
 
 
 class Notes:
-    """Every request that may change something is noted before it is sent and again when it was answered."""
+    """Records every request that may change something, before it is sent and after its response."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.started = {}  # job id -> connection, acknowledged
-        self.unanswered = Counter()  # connection -> triggers, refreshes and clears whose answer was lost
-        self.nameless = Counter()  # connection -> acknowledged refreshes and clears: their answer names no job
+        self.unanswered = Counter()  # connection -> triggers, refreshes and clears without a response
+        self.nameless = Counter()  # connection -> acknowledged refreshes and clears: their response names no job
         self.cancelled = set()  # job ids whose cancel was acknowledged
-        self.ended = {}  # job id -> the job as it was seen at its end
-        self.state = {}  # connection -> the state acknowledged last, or absent if something came after it
-        self.open = Counter()  # connection -> requests on their way
+        self.ended = {}  # job id -> the ended job, as a client saw it
+        self.state = {}  # connection -> the last acknowledged state; absent if a later request may have changed it
+        self.open = Counter()  # connection -> requests in flight
         self.sent = Counter()  # connection -> requests sent so far
 
     def __str__(self):
@@ -35,7 +35,7 @@ class Notes:
                 f"acknowledged, {sum(self.unanswered.values())} answers lost")
 
     def sending(self, connection):
-        """A request that may start a job, or update the state, is about to be sent. Returns its number if it is alone."""
+        """Called before a request that may start a job or update the state. Returns its number if no other is in flight."""
         with self.lock:
             self.state.pop(connection, None)
             self.open[connection] += 1
@@ -50,7 +50,7 @@ class Notes:
                 self.started[job] = connection
             if nameless:
                 self.nameless[connection] += 1
-            # In force only if nothing that may change it was under way at the same time.
+            # Still in force only if no request that may change it was in flight at the same time.
             if state is not None and number == self.sent[connection]:
                 self.state[connection] = state
 
@@ -70,7 +70,7 @@ class Notes:
                 self.ended[job["job_id"]] = job
 
     def everything(self, gateway):
-        """All jobs of the organization, page by page."""
+        """All jobs of the organization, read in pages."""
         jobs, total = [], None
         while total is None or len(jobs) < total:
             page = gateway.jobs(f"?limit=100&offset={len(jobs)}&order_by=createdAt%7CASC")
@@ -80,8 +80,8 @@ class Notes:
         return jobs
 
     def compare(self, gateway, *, settled=False):
-        """Holds the notes against the restarted gateway; `settled` if no job runs. Returns the number of jobs by status."""
-        # Read before the jobs: those that run change it.
+        """Compares the records with the restarted gateway; `settled` if no job runs. Returns the number of jobs by status."""
+        # Read before the jobs, because running jobs change it.
         states = {connection: state_of(gateway, connection) for connection in self.state}
         jobs = self.everything(gateway)
         times = Counter(job["job_id"] for job in jobs)
@@ -94,7 +94,7 @@ class Notes:
             assert by_id[job_id]["connection_id"] == connection, by_id[job_id]
         for job_id in self.cancelled:
             status = by_id[job_id]["status"]
-            # An accepted cancel may still be at work, but it has only one end.
+            # An accepted cancel may not be complete yet, but `cancelled` is its only end.
             assert status == "cancelled" or not settled and status not in ENDED, f"its cancel was acknowledged: {status}"
         for job_id, before in self.ended.items():
             assert by_id[job_id] == before, f"seen at its end as {before}, now {by_id[job_id]}"
@@ -111,7 +111,7 @@ class Notes:
         return Counter(job["status"] for job in jobs)
 
     def last_sync(self, gateway, connection):
-        """A sync to its end; the job, noted."""
+        """Runs a last sync to its end and records its job."""
         job = gateway.trigger(connection=connection)
         if job.status == 404:
             job = gateway.call("POST", RUN)

@@ -1,4 +1,4 @@
-"""The connections of the crash test: sources of every kind, with rows that share a cursor value."""
+"""The connections of the crash test: all kinds of sources, with rows that share a cursor value."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ CONNECTIONS = {
 
 
 class Sources:
-    """The source files, made once, and `connectors.json5`, written anew whenever the pace changes."""
+    """The source files, written once, and `connectors.json5`, written again for each pace."""
 
     def __init__(self, folder, definitions):
         self.folder, self.definitions = folder, definitions
@@ -47,12 +47,12 @@ class Sources:
         if cursor == "version":
             made[cursor] = index // 3
         elif cursor:
-            # Ten rows to a moment: a checkpoint must not stand between them.
+            # Ten rows have one time: a checkpoint must not come between them.
             made[cursor] = f"2024-06-{index // 240 + 1:02}T{index // 10 % 24:02}:00:00Z"
         return made
 
     def define(self, pace):
-        """Writes the definitions with `pace`, or as fast as the disk allows."""
+        """Writes the definitions with `pace`; `None` means as fast as the disk."""
         connections = []
         for connection, (family, kind, streams) in CONNECTIONS.items():
             connections.append({
@@ -75,7 +75,7 @@ class Sources:
         return [json.loads(line) for line in text.splitlines()]
 
     def check(self, connection, state, complete=False):
-        """Holds the destination files against the source and the cursors. Nothing may run meanwhile. Returns the rows."""
+        """Compares the destination files with the source and the cursors; no job may run. Returns the number of rows."""
         total = 0
         for stream, (cursor, _, _) in CONNECTIONS[connection][2].items():
             place = f"{connection}/{stream}"
@@ -91,7 +91,7 @@ class Sources:
             if complete:
                 expected = set(source)
             elif cursor is None:
-                # Replaced as a whole: all or nothing.
+                # Replaced as a whole: all rows or none.
                 expected = set(source) if there else set()
             else:
                 passed = (state["state"].get(stream) or {}).get("cursor")
