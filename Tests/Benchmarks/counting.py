@@ -1,4 +1,4 @@
-"""Instructions per request, by callgrind: the same number each time, however busy the machine is."""
+"""Instructions per request, counted by callgrind: the same number in each run, however busy the machine is."""
 
 import subprocess
 
@@ -8,12 +8,12 @@ REQUESTS = 4000
 
 
 def control(server, *words):
-    """Tells callgrind, in which the server runs, something."""
+    """Sends a command to the callgrind that runs the server."""
     subprocess.run(["callgrind_control", *words, str(server.process.pid)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def counted(bench, *options):
-    """(callgrind's file, requests): a gateway under callgrind, which counts only while it is under load."""
+    """(callgrind's file, requests): a gateway under callgrind, which counts only under load."""
     wrapper = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={bench.path('callgrind.%p')}"]
     server = bench.start("gateway", wrapper=wrapper)
     generator = measuring.load(bench, server, "--seconds", 60, "--count", REQUESTS, *options)
@@ -27,6 +27,6 @@ def counted(bench, *options):
 
 
 def total(file):
-    """All instructions that a file of callgrind's counts."""
+    """The sum of all instructions in a callgrind file."""
     with open(file) as lines:
         return next(int(line.split()[1]) for line in lines if line.startswith("totals:"))

@@ -1,21 +1,21 @@
-// The load generator of the benchmark: one thread, epoll, OpenSSL. Same bytes to every server.
+// The load generator of the benchmark: one thread, epoll, OpenSSL. Every server gets the same bytes.
 //
 //   load --port N [--mode load|handshake|idle] [--connections N] [--seconds S] [--warm S] [--count N]
 //        [--rate R] [--resume] [--tls 1.2|1.3] [--cipher NAME] [--sleepy] [--yield] [--request FILE]
 //        [--body-format TEXT --bodies K]
 //
-// load       closed loop: every connection sends its next request when the last one is answered; with --rate an open loop:
-//            requests are due at Poisson times, whatever the server does, and latency counts from when they were due.
+// load       closed loop: every connection sends its next request after the response to the last one; with --rate an open
+//            loop: requests are due at Poisson times, whatever the server does, and latency counts from the due time.
 //            Both poll without sleeping: a server whose client sleeps pays for waking it (up to 2 us a request on a
-//            virtual machine), so a slower server would be charged for more than its own work. With --yield whoever else
-//            is on this CPU, such as the upstream of a proxy under test, runs whenever there is nothing to read.
-// handshake  --count new TLS connections, one request each; --resume offers a session obtained beforehand.
+//            virtual machine), so a slower server would be charged for more than its own work. With --yield another
+//            process on this CPU, such as the upstream of a proxy under test, runs whenever there is nothing to read.
+// handshake  --count new TLS connections, one request each; --resume offers a session from an earlier connection.
 // idle       opens --count connections, one request each, and holds them.
 //
-// Answers are of any length or chunked; their bodies are counted and forgotten.
+// Responses may have any length or be chunked; their bodies are counted and dropped.
 //
-// It prints "ready" when connected and warm, waits for a line on standard input, works, prints one line of JSON, and
-// exits when standard input ends: whoever runs it reads the server's CPU time at these points, with nothing in flight.
+// It prints "ready" when connected and warm, waits for a line on standard input, runs, prints one line of JSON, and
+// exits when standard input ends: the caller reads the server's CPU time at these points, with nothing in flight.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +37,7 @@
 
 enum { INPUT = 16 * 1024, EVENTS = 256 };
 enum state { CLOSED, CONNECTING, HANDSHAKING, WAITING, IDLE };
-// Where in an answer the next byte is.
+// Which part of a response the next byte belongs to.
 enum part { HEAD, LENGTH, CHUNK_SIZE, CHUNK, TRAILERS, END };
 struct connection {
     SSL *ssl;
@@ -45,7 +45,7 @@ struct connection {
     enum state state;
     enum part part;
     uint64_t due;
-    long left;   // of the body or chunk; of a chunk's size, what was read of it; of the trailers, the line's length
+    long left;   // bytes left of the body or chunk; the chunk size so far; the length of the trailer line
     int filled;  // with the head
     int status;
     char input[];
@@ -76,7 +76,7 @@ static uint64_t now(void) {
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-// Histogram with 64 linear steps for every power of two: 1.6 % resolution.
+// Histogram with 64 linear steps per power of two: 1.6 % resolution.
 static void record(uint64_t nanoseconds) {
     int shift = nanoseconds < 64 ? 0 : 58 - __builtin_clzll(nanoseconds);
     samples[shift * 64 + (nanoseconds >> shift)]++;
@@ -93,7 +93,7 @@ static double quantile(double q) {
 
 static int keep_session(SSL *ssl, SSL_SESSION *fresh) {
     if (!resume || session) return 0;
-    // One session is offered again and again; with the cache on, OpenSSL would retire it after its first use.
+    // One session is offered many times; with the cache on, OpenSSL would remove it after its first use.
     SSL_CTX_set_session_cache_mode(SSL_get_SSL_CTX(ssl), SSL_SESS_CACHE_OFF);
     session = fresh;
     return 1;
@@ -141,7 +141,7 @@ static void open_connection(struct connection *c) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-// Looks for the end of the head in `input`; where it is there, `part` and `left` say how the body goes on. Returns its length.
+// Finds the end of the head in `input` and sets `part` and `left` for the body. Returns the head's length.
 static int head_length(struct connection *c) {
     c->input[c->filled] = 0;
     char *end = memmem(c->input, (size_t)c->filled, "\r\n\r\n", 4);
@@ -157,7 +157,7 @@ static int head_length(struct connection *c) {
     return (int)(end + 4 - c->input);
 }
 
-// Follows the answer's body over these bytes.
+// Consumes these bytes of the response's body.
 static void receive_body(struct connection *c, const char *byte, const char *end) {
     while (byte < end) switch (c->part) {
         case LENGTH:
@@ -183,7 +183,7 @@ static void receive_body(struct connection *c, const char *byte, const char *end
     }
 }
 
-// Reads what is there. True when the answer is complete.
+// Reads the available bytes. True when the response is complete.
 static bool receive(struct connection *c) {
     for (;;) {
         char *start = c->input + c->filled;
@@ -255,7 +255,7 @@ static void closed_loop(double duration) {
     drain(connection_count);
 }
 
-// Poisson arrivals; what is due while every connection is busy waits in line, and its wait counts.
+// Poisson arrivals; a request that is due while every connection is busy waits, and its wait counts.
 static void open_loop(double duration) {
     uint64_t start = now(), stop = start + (uint64_t)(duration * 1e9), due = start;
     unsigned short seed[3] = {1, 2, 3};
@@ -329,9 +329,9 @@ int main(int count, char **arguments) {
     FILE *file = request_file ? fopen(request_file, "r") : NULL;
     if (!file) fail("--request FILE");
     request_length = (int)fread(request, 1, sizeof request - 1, file);
-    // A traceparent in the request gets a trace id of its own each time.
+    // Each request gets its own trace id if the file has a traceparent.
     if ((varying = memmem(request, (size_t)request_length, "\r\ntraceparent: 00-", 18))) varying += 18;
-    // With a body format the file ends after its last header line; Content-Length and the body follow.
+    // With a body format the file ends after its last header line; Content-Length and the body are added here.
     memcpy(head, request, (size_t)(request_length < 4095 ? request_length : 4095));
 
     context = SSL_CTX_new(TLS_client_method());

@@ -1,5 +1,5 @@
-// Counts allocations of the process it is preloaded into: LD_PRELOAD=malloccount.so MALLOC_COUNT_FILE=...
-// The file holds two 64-bit numbers: calls that gave memory, and calls that took it back.
+// Counts the allocations of a process: LD_PRELOAD=malloccount.so MALLOC_COUNT_FILE=...
+// The file holds two 64-bit numbers: allocations and deallocations.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""One server under load: its CPU time, allocations and system calls per request, and where its time goes."""
+"""One server under load: CPU time, allocations and system calls per request, and a profile."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def only_good(result, server):
 
 
 def measured(bench, server, *options):
-    """One stretch of load: (result, CPU microseconds of the server per request)."""
+    """One run of the load: (result, CPU microseconds of the server per request)."""
     generator = load(bench, server, *options)
     before, ticks = server.settled_cpu(), server.ticks()
     result = only_good(generator.run(), server)
@@ -71,13 +71,13 @@ def malloc_calls(file):
 
 
 def profile(bench, server, *options):
-    """Where the gateway's time goes: shares of the libraries, and the dearest functions."""
+    """The gateway's CPU time by library, and its most expensive functions."""
     if not shutil.which("perf"):
         return "perf is not installed; no profile."
     generator = load(bench, server, "--seconds", 3, *options)
     data = bench.path("perf.data")
     pids = ",".join(str(pid) for pid in rig.family(server.process.pid))
-    ahead = ["chrt", "-f", "6"] if rig.PRIORITY else []  # or it would hardly ever run beside real-time servers
+    ahead = ["chrt", "-f", "6"] if rig.PRIORITY else []  # without it, perf hardly ever runs beside real-time servers
     recorder = subprocess.Popen(ahead + ["perf", "record", "-q", "-F", "4000", "-g", "-p", pids, "-o", data, "--", "sleep", "2.5"],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.3)

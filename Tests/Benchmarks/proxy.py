@@ -1,7 +1,7 @@
-"""What proxying costs: the gateway, nginx, HAProxy and Envoy, each in front of the same nginx, which gives fixed answers.
+"""The cost of proxying: the gateway, nginx, HAProxy and Envoy, each in front of the same nginx with fixed responses.
 
 The proxy has CPU 0; the generator and the upstream share CPU 1. The gateway does its whole job (token, organization, scopes,
-limits, trace); the others check the token and say the same header fields, in both directions.
+limits, trace); the others check the token and add the same header fields in both directions.
 """
 
 import os
@@ -34,7 +34,7 @@ class ProxyBench(servers.Bench):
     """A bench whose servers are proxies in front of one upstream."""
 
     peers = "peers/proxy"
-    load_options = ["--yield"]  # else the upstream, on the same CPU, waits for the generator's time slices to end
+    load_options = ["--yield"]  # without it the upstream, on the same CPU, waits for the generator's time slices to end
 
     def start_upstream(self):
         self.upstream_port = rig.free_port()
@@ -60,7 +60,7 @@ class ProxyBench(servers.Bench):
         return [*KINDS[kind][2], "--request", self.request_files[kind]]
 
     def gateway_upstream(self):
-        # As many unused connections as the peers keep: 1,000 clients find one each.
+        # As many idle connections as the peers keep: enough for 1,000 clients.
         return (f'upstream: {{ url: "http://127.0.0.1:{self.upstream_port}", '
                 f'connections: {{ inFlight: 4096, idle: 1024 }} }},')
 
@@ -85,7 +85,7 @@ def wait_for_listener(server, timeout=5):
 
 
 def prepare(bench):
-    """The upstream runs, and the answer is known with the fields that the gateway adds: the peers add the same."""
+    """Starts the upstream and finds the fields that the gateway adds to its response: the peers add the same."""
     bench.start_upstream()
     bench.make_token()
     bench.prepare_requests()
@@ -96,7 +96,7 @@ def prepare(bench):
 
 
 def check(bench, running):
-    """The proxies do the same work: the upstream's answer for the right token, none for another one."""
+    """Checks that the proxies do the same work: the upstream's response for the right token, a refusal for another one."""
     wrong = bench.request.replace(f"Bearer {bench.token}".encode(), f"Bearer {bench.token[::-1]}".encode())
     for name, server in running.items():
         status, headers, body = server.ask(bench.request)
@@ -123,7 +123,7 @@ def measure_kind(bench, running, numbers, kind, rounds, seconds):
 
 
 def measure_memory(bench, names, numbers):
-    """A fresh proxy's memory while 1,000 clients are connected, each of which has had answers."""
+    """A fresh proxy's memory with 1,000 connected clients, each of which has got responses."""
     for name in [name for name in names if name not in ONLY_GET]:
         server = bench.start(name)
         before = server.memory()

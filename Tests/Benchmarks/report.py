@@ -14,7 +14,7 @@ PROXY_TITLES = {**TITLES, "nginx": "nginx `proxy_pass`", "haproxy": "HAProxy `se
 
 
 class Numbers:
-    """Every quantity of every server: `numbers[quantity, server]` is a Series."""
+    """All quantities of all servers: `numbers[quantity, server]` is a Series."""
 
     def __init__(self):
         self.table = {}
@@ -26,7 +26,7 @@ class Numbers:
         return any(key[0] == quantity and series.values for key, series in self.table.items())
 
     def ratio(self, quantity, server, base):
-        """Median of the ratios of rounds that were neighbours, so that drift of the machine cancels out."""
+        """Median of the ratios of neighbouring rounds, so that drift of the machine cancels out."""
         pairs = list(zip(self[quantity, server].values, self[quantity, base].values))
         return statistics.median(one / other for one, other in pairs) if pairs else float("nan")
 
@@ -111,7 +111,7 @@ def goals(numbers, triggers):
 
 
 def proxy_tables(numbers, servers):
-    """What proxying costs, by kind of request."""
+    """The cost of proxying, by kind of request."""
     present = [name for name in servers if numbers["get", name].values]
     full = [name for name in present if numbers["post", name].values]
     small = [("proxied state read, 32 connections", "CPU us/request", "x nginx", "requests/s", "core busy", "p50 us", "p99 us",
@@ -133,7 +133,7 @@ def proxy_tables(numbers, servers):
 
 
 def proxy_goals(numbers):
-    """Every row against the better of the peers that were measured."""
+    """Every row against the better of the measured peers."""
     found = []
     for quantity, what in (
             ("get", "state read, CPU"), ("get p99", "state read, p99"), ("post", "POST, CPU"), ("length", "16 KiB, CPU"),

