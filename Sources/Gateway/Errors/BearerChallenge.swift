@@ -1,14 +1,14 @@
 internal import Bytes
 
-/// The `WWW-Authenticate` of an answer (RFC 6750, section 3).
+/// The `WWW-Authenticate` of an error response (RFC 6750, section 3).
 package enum BearerChallenge: Equatable, Sendable {
-    /// No credential was given: no `error`, so that nothing is told to who has not tried.
+    /// No credential was sent. The challenge has no `error`, because the client has not tried one (section 3.1).
     case missing
     case invalidToken
     /// The required scopes, separated by spaces.
     case insufficientScope(String)
 
-    /// Appends the field value. `realm` is always there: the scheme needs at least one parameter.
+    /// Appends the field value. It always has `realm`, because the scheme needs at least one parameter.
     package func append(realm: String, to buffer: inout [UInt8]) {
         buffer.append(text: "Bearer realm=")
         buffer.append(quoted: realm)
@@ -23,7 +23,7 @@ package enum BearerChallenge: Equatable, Sendable {
 }
 
 extension [UInt8] {
-    /// Appends text as a quoted-string (RFC 9110, section 5.6.4); what may not stand in one becomes `?`.
+    /// Appends text as a quoted-string (RFC 9110, section 5.6.4). Characters that cannot be in one become `?`.
     mutating func append(quoted text: String) {
         append(UInt8(ascii: "\""))
         if text.utf8.span.isPlainText {

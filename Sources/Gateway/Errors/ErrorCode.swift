@@ -1,18 +1,18 @@
-/// One row of the error catalogue: what a code means and what the client should do.
+/// One row of the error catalogue: the meaning of a code, and what a client should do.
 package struct ErrorEntry: Equatable, Sendable {
     package let status: Int
     package let code: String
-    /// What the client reads when nothing more particular is known.
+    /// The message if the failure has none of its own.
     package let message: String
-    /// Whether the same request may succeed later without a change.
+    /// Whether the same request may succeed later.
     package let isRetryable: Bool
     /// What the client should do, for the documentation.
     package let advice: String
 
-    /// `client_error` or `server_error`, as the envelope says it.
+    /// `client_error` or `server_error`.
     package var type: String { Self.type(ofStatus: status) }
 
-    /// The envelope's word for a status.
+    /// The `type` in the envelope for a status.
     package static func type(ofStatus status: Int) -> String { status < 500 ? "client_error" : "server_error" }
 
     init(_ status: Int, _ code: String, _ message: String, retry: Bool = false, _ advice: String) {
@@ -24,8 +24,8 @@ package struct ErrorEntry: Equatable, Sendable {
     }
 }
 
-/// Every error code the gateway answers with, and those of the connector API it knows. The documentation and the tests are
-/// made from this table; codes of an upstream that are not in it pass unchanged.
+/// All error codes of the gateway, and those of the connector API that it knows. The error reference is compared with
+/// this table by a test. Other codes of an upstream pass unchanged.
 package enum ErrorCode: CaseIterable, Sendable {
     case badRequest, tlsRequired, ambiguousPath, ambiguousCredentials
     case invalidJSON, conflictingFields, invalidIdentifier
@@ -43,7 +43,6 @@ package enum ErrorCode: CaseIterable, Sendable {
     case internalError, notImplemented, badGateway, serviceUnavailable, gatewayTimeout, versionNotSupported
     case upstreamError
 
-    /// The row of this code.
     package var entry: ErrorEntry {
         switch self {
         case .badRequest:
@@ -201,7 +200,7 @@ package enum ErrorCode: CaseIterable, Sendable {
         }
     }
 
-    /// The code for an upstream's error that brought none of its own.
+    /// The code for an upstream's error without a code of its own.
     package static func generic(forStatus status: Int) -> ErrorCode {
         switch status {
         case 400: .badRequest

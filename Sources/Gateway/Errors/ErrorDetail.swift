@@ -11,7 +11,7 @@ package indirect enum ErrorDetail: Equatable, Sendable {
     case timestamp(Int64)
     case strings([String])
     case object([Member])
-    /// JSON that was read and found valid.
+    /// Valid JSON.
     case json([UInt8])
 
     /// A named value. Members are written in order.

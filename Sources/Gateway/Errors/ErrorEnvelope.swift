@@ -3,9 +3,9 @@ internal import HTTP
 
 /// The documented error body.
 package enum ErrorEnvelope {
-    /// Appends the body of an error answer. Never empty: clients take an empty error for success.
+    /// Appends the body of an error response. It is never empty, because clients take an empty error for success.
     ///
-    /// `addsDetail` adds the top-level `detail` string that clients of the Airweave family cannot do without.
+    /// `addsDetail` adds the top-level `detail` string that clients of the Airweave family need.
     package static func append(
         _ response: ErrorResponse, traceID: TraceID, epochMilliseconds: Int64, addsDetail: Bool,
         to buffer: inout [UInt8]

@@ -1,17 +1,17 @@
 internal import Bytes
 internal import HTTP
 
-/// Which fields of an upstream's error reach the client with the envelope that replaces its body: what clients act on, and no
-/// other. A list of what goes on, because nobody knows what services, and what runs in front of them, say about themselves.
+/// Selects the fields of an upstream's error response that clients get with the envelope: those that clients act on. It is
+/// a list of allowed names, because services and the proxies in front of them may reveal internals in any other field.
 package enum ErrorFieldFilter {
-    /// Whether fields of that name go on, their values permitting.
+    /// Whether fields with this name are kept if their value is acceptable.
     package static func isKept(_ name: String) -> Bool {
         kept.contains { name.spells($0) } || families.contains { name.begins(with: $0) }
     }
 
-    /// The fields that go on, in their order. What could end a line or the head is dropped whole.
+    /// The kept fields, in their order. A field with a byte that could end a line or the head is dropped entirely.
     ///
-    /// `status` is the answer's.
+    /// `status` is the status of the response.
     package static func kept(
         of fields: [(name: String, value: String)], status: Int
     ) -> [(name: String, value: String)] {
@@ -23,14 +23,14 @@ package enum ErrorFieldFilter {
 
     private static func isFit(_ field: (name: String, value: String), _ status: Int) -> Bool {
         if field.name.spells("location") { return isPath(field.value) }
-        // A challenge that clients of the gateway can meet: their credential is a token, whoever verifies it.
+        // A challenge that clients can meet: their credential is a token, whether the gateway or the upstream verifies it.
         if field.name.spells("www-authenticate") {
             return (status == 401 || status == 403) && (field.value + " ").begins(with: "bearer ")
         }
         return true
     }
 
-    /// A path of this host. Browsers read `/\` as `//`, behind which there is a host.
+    /// Whether the value is a path on this host. Browsers read `/\` as `//`, which is followed by a host.
     private static func isPath(_ value: String) -> Bool {
         var bytes = value.utf8.makeIterator()
         guard bytes.next() == UInt8(ascii: "/") else { return false }
@@ -39,26 +39,26 @@ package enum ErrorFieldFilter {
     }
 
     private static let kept = [
-        // What to do instead, or before the next try (RFC 9110). `Retry-After` is written anew.
+        // What a client can do instead, or before the next try (RFC 9110). The gateway writes `Retry-After` itself.
         "allow", "location", "www-authenticate", "accept", "accept-encoding", "accept-patch", "accept-post",
         "deprecation",
         "sunset",
-        // An error that must not be stored must not be stored in our words either.
+        // Rules of caching also hold for the envelope that replaces the body.
         "cache-control", "expires", "age", "vary",
-        // What a request is found by. The upstream's `Proxy-Status` tells how the proxies of the inside are called, and what is
-        // behind them (RFC 9209, section 4).
+        // Ids for finding a request. The upstream's `Proxy-Status` is not kept: it reveals the names of internal
+        // proxies and their next hops (RFC 9209, section 4).
         "x-request-id", "request-id", "x-correlation-id",
         // Documented for this API.
         "aitronos-organization", "freddy-processing-ms", "freddy-api-version",
-        // What browsers need to show scripts an error, and to treat it as data.
+        // Needed by browsers to show an error to scripts, and to treat it as data.
         "strict-transport-security", "x-content-type-options", "access-control-allow-origin",
         "access-control-allow-credentials", "access-control-allow-headers", "access-control-allow-methods",
         "access-control-expose-headers", "access-control-max-age",
-        // The limits (draft-ietf-httpapi-ratelimit-headers, and its forerunners).
+        // Limits (draft-ietf-httpapi-ratelimit-headers, and earlier forms).
         "ratelimit", "ratelimit-policy",
     ]
 
-    /// The limits of services that have several, such as `X-RateLimit-Limit-Tokens`.
+    /// The fields of services with several limits, such as `X-RateLimit-Limit-Tokens`.
     private static let families = ["ratelimit-", "x-ratelimit-", "x-rate-limit-"].flatMap { front in
         ["limit", "remaining", "reset", "used"].map { front + $0 }
     }

@@ -1,27 +1,27 @@
 internal import HTTP
 internal import Policy
 
-/// An error answer before it is bytes.
+/// An error response before it is rendered.
 package struct ErrorResponse: Equatable, Sendable {
     package var status: Int
     package var code: String
     package var message: String
     package var details: [ErrorDetail.Member] = []
-    /// The value of `Retry-After`; `nil`: there is none.
+    /// The value of `Retry-After`; `nil` if the response has none.
     package var retryAfterSeconds: Int?
     /// The challenge that a 401 must have (RFC 9110, section 15.5.2).
     package var authenticate: BearerChallenge?
     /// The value of `Allow`, which a 405 must have (RFC 9110, section 15.5.6).
     package var allow: String?
-    /// The value of `Location`: of a 409, the job that is in the way.
+    /// The value of `Location`: the path of the job that causes a 409.
     package var location: String?
-    /// The `error` of `Proxy-Status` (RFC 9209, section 2.3), where not the client but a layer behind it is at fault.
+    /// The `error` of `Proxy-Status` (RFC 9209, section 2.3); `nil` if the client is at fault.
     package var proxyError: String?
-    /// What the upstream answered, where this is its error in our words.
+    /// The upstream's status, if this response replaces an error of the upstream.
     package var receivedStatus: Int?
-    /// What an upstream tells developers besides the message.
+    /// The upstream's text for developers, in addition to the message.
     package var systemMessage: String?
-    /// Whether the connection cannot be used after this answer: where the next request begins is in doubt.
+    /// Whether the connection closes after the response, because the start of the next request is unknown.
     package var closesConnection = false
 
     init(_ code: ErrorCode, message: String? = nil, details: [ErrorDetail.Member] = []) {
@@ -32,8 +32,8 @@ package struct ErrorResponse: Equatable, Sendable {
         self.details = details
     }
 
-    /// The answer to a rejection. The only place where a refusal or failure gets its status, code, headers and fate of the
-    /// connection.
+    /// The response to a rejection. This is the only place where a refusal or failure gets its status, code and fields,
+    /// and where it is decided whether the connection closes.
     package init(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.noRoute, _): self.init(.notFound)
@@ -43,7 +43,7 @@ package struct ErrorResponse: Equatable, Sendable {
         case .refusal(.ambiguousPath, _): self.init(.ambiguousPath)
         case .refusal(.unauthenticated(_, let reason), let field):
             self.init(.unauthenticated(reason, in: field))
-            // The one code that is no 401: a challenge would ask for a third credential.
+            // This code is a 400, and a challenge would ask for a third credential.
             if reason != .ambiguous { authenticate = reason == .missing ? .missing : .invalidToken }
         case .refusal(.organizationDenied(_, _, let asked), _):
             self.init(.organizationAccessDenied, details: [.init("organization_id", .string(asked))])
@@ -114,7 +114,7 @@ package struct ErrorResponse: Equatable, Sendable {
         }
     }
 
-    /// After any head that could not be read, where the next request would begin is anyone's guess.
+    /// After a malformed head the start of the next request is unknown, so every response closes the connection.
     private init(for error: HeadError) {
         switch error {
         case .unknownMethod: self.init(.notImplemented, closes: true)
@@ -140,7 +140,7 @@ package struct ErrorResponse: Equatable, Sendable {
         }
     }
 
-    /// Which layer failed is in `Proxy-Status`, and in `details` for clients that show only those.
+    /// `Proxy-Status` names the layer that failed; `details` repeats it for clients that show only `details`.
     private init(for failure: UpstreamFailure) {
         self.init(
             ErrorCode.generic(forStatus: failure.status),
@@ -183,7 +183,7 @@ package struct ErrorResponse: Equatable, Sendable {
 }
 
 extension ErrorCode {
-    /// The documented words differ by the kind of credential.
+    /// The documented codes differ by the kind of credential.
     fileprivate static func unauthenticated(_ reason: CredentialFailure, in field: CredentialField) -> ErrorCode {
         switch (reason, field) {
         case (.missing, _): .authenticationRequired
@@ -197,7 +197,7 @@ extension ErrorCode {
 }
 
 extension LeaseConflict {
-    /// `A sync`, `An upload`: what runs, by the job's own type where it is known.
+    /// `A sync`, `An upload`: the type of the running job, or the lease's kind if the job is unknown.
     fileprivate var subject: String {
         let name = job?.type ?? kind
         let isVowel = name.utf8.first.map { "aeiouAEIOU".utf8.contains($0) } ?? false

@@ -1,14 +1,14 @@
 package import HTTP
 package import Policy
 
-/// Something that kept a request from its answer and is not a policy's refusal.
+/// The reason why a request gets no response from the upstream, other than a policy's refusal.
 package struct Failure: Error, Equatable, Sendable {
-    /// Who is to blame. A dependency's failure is never blamed on the client.
+    /// The side that is at fault. An upstream's failure is never blamed on the client.
     package enum Origin: String, CaseIterable, Sendable { case client, gateway, upstream }
 
     package let stage: Stage
     package let kind: Kind
-    /// Whole seconds after which it makes sense to come back, where that is known.
+    /// Seconds until another try makes sense; `nil` if unknown.
     package let retryAfterSeconds: Int?
 
     package init(_ kind: Kind, at stage: Stage, retryAfterSeconds: Int? = nil) {
@@ -17,7 +17,7 @@ package struct Failure: Error, Equatable, Sendable {
         self.retryAfterSeconds = retryAfterSeconds
     }
 
-    /// What happened.
+    /// The kind of failure.
     package enum Kind: Equatable, Sendable {
         case plainHTTP
         case head(HeadError)
@@ -26,23 +26,23 @@ package struct Failure: Error, Equatable, Sendable {
         case bodyTimeout
         /// The client closed in the middle of the body.
         case bodyIncomplete
-        /// The client closed before the answer came; nobody reads this one.
+        /// The client closed the connection before the response; only the log shows this failure.
         case clientGone
         case bodyTooLarge(limit: Int)
         case unsupportedMediaType
         case invalidJSON(reason: String, offset: Int)
-        /// A field that a rule needs is absent, or not what it must be.
+        /// A required field is missing or invalid.
         indirect case invalidField(name: String, reason: String)
-        /// Two spellings of a field disagree.
+        /// Two spellings of a field have different values.
         case conflictingFields([String])
         case invalidIdentifier(name: String)
-        /// The organization has no job of that id.
+        /// The organization has no job with that id.
         case noSuchJob
 
         case rateLimited(limit: String, retryAfterSeconds: Int)
-        /// Another operation holds the connection.
+        /// Another operation has the lease of the connection.
         indirect case jobRunning(LeaseConflict, connection: String)
-        /// A job holds the connection whose state was to be changed.
+        /// A job has the lease of the connection whose state was to be changed.
         indirect case stateLocked(LeaseConflict, connection: String)
 
         case upstream(UpstreamFailure)
@@ -63,7 +63,8 @@ package struct Failure: Error, Equatable, Sendable {
         }
     }
 
-    /// Whether the upstream may have begun the work all the same: it was reached, and what it did is unknown.
+    /// Whether the upstream may have begun the work: it received at least a part of the request, and the outcome is
+    /// unknown.
     package var mayHaveBegunWork: Bool {
         switch kind {
         case .upstream(let failure): failure.mayHaveBegunWork
@@ -72,11 +73,11 @@ package struct Failure: Error, Equatable, Sendable {
     }
 }
 
-/// Everything that ends a request with an error of the gateway's own.
+/// The reason for an error response that the gateway makes itself.
 package enum Rejection: Sendable {
     case failure(Failure)
     case refusal(Refusal, credential: CredentialField)
 }
 
-/// The header that carried the credential: its words are in the answer.
+/// The field that carried the credential. The code of the response depends on it.
 package enum CredentialField: Equatable, Sendable { case bearer, apiKey }

@@ -1,7 +1,7 @@
 internal import HTTP
 
 extension Failure {
-    /// Why the request failed, in words for the log; `nil` where code and limit say it all. Nothing the client sent is in it.
+    /// The cause of the failure, for the log; `nil` if code and limit are enough. It contains nothing that the client sent.
     var cause: String? {
         switch kind {
         case .plainHTTP: "plain HTTP on the TLS port"

@@ -1,7 +1,7 @@
 internal import HTTP
 
 extension HeadError {
-    /// What is wrong, for `details.reason` and the log. Says nothing of what was sent.
+    /// The error in words, for `details.reason` and the log. It contains nothing that the client sent.
     var reason: String {
         switch self {
         case .invalidMethod: "the method is malformed"

@@ -1,19 +1,19 @@
 internal import JSON
 package import Policy
 
-/// What a client gets for an upstream's error: the documented envelope, and the fields that go with it.
+/// The response to a client for an upstream's error: the documented envelope, with the upstream's fields that are kept.
 package struct NormalizedError {
     package var response: ErrorResponse
-    /// The upstream's fields that are still true, in their order. `Retry-After`, and `WWW-Authenticate` where the upstream has
-    /// none, are in `response`.
+    /// The kept fields of the upstream, in their order. `Retry-After` is in `response`, and so is a `WWW-Authenticate`
+    /// that the upstream did not send.
     package var fields: [(name: String, value: String)]
-    /// The upstream's own words, for the log only; `nil` where it has none.
+    /// The upstream's own text, for the log only; `nil` if it has none.
     package let upstreamText: String?
 
-    /// Keeps the status unless a rule changes it, and the code and message where the upstream brought some. The first rule
-    /// that matches decides. For 5xx only the code is kept, unless policy shows the upstream's errors.
+    /// Keeps the status unless a rule changes it, and the upstream's code and message if there are any. The first rule
+    /// that matches applies. For a 5xx only the code is kept, unless the policies show the upstream's errors.
     ///
-    /// `showsUpstream` is what `upstream.showsErrors` says. A status that is no error becomes 502.
+    /// `showsUpstream` is the policy field `upstream.showsErrors`. A status below 400 becomes 502.
     package init(_ error: UpstreamErrorResponse, rules: [ErrorRule], showsUpstream: Bool, epochSeconds: Int64) {
         let json = error.json
         let rule = error.rule(of: rules, json)
@@ -33,13 +33,13 @@ package struct NormalizedError {
 
         fields = ErrorFieldFilter.kept(of: error.fields, status: response.status)
         response.retryAfterSeconds = Self.wait(response.status, error, rule, epochSeconds)
-        // A 401 has a challenge (RFC 9110, section 15.5.2).
+        // A 401 must have a challenge (RFC 9110, section 15.5.2).
         if response.status == 401, !fields.contains(where: { $0.name.spells("www-authenticate") }) {
             response.authenticate = .missing
         }
     }
 
-    /// A 429 and a 503 always say when to come back: without that clients come back at once.
+    /// A 429 and a 503 always have a `Retry-After`, because clients try again at once without it.
     private static func wait(
         _ status: Int, _ error: UpstreamErrorResponse, _ rule: ErrorRule?, _ epochSeconds: Int64
     ) -> Int? {
@@ -52,7 +52,7 @@ package struct NormalizedError {
 }
 
 extension ErrorResponse {
-    /// The catalogue's words for an upstream's status.
+    /// The row of the error catalogue for an upstream's status.
     fileprivate init(upstreamStatus status: Int) {
         self.init(ErrorCode.generic(forStatus: status))
         self.status = status
@@ -60,8 +60,8 @@ extension ErrorResponse {
 }
 
 extension UpstreamErrorResponse {
-    /// What it says, in one line and bounded, for the log: the message, or else the front of the body; then which proxy behind
-    /// the gateway failed (RFC 9209).
+    /// The error as one bounded line for the log: the message, or else the start of the body; then the proxies that
+    /// failed behind the gateway (RFC 9209).
     func words(_ body: UpstreamErrorParser) -> String? {
         let text = body.message ?? String(decoding: self.body.prefix(Self.wordsBytes), as: UTF8.self)
         let proxies = fields.filter { $0.name.spells("proxy-status") }.map(\.value).joined(separator: ", ")
@@ -72,7 +72,7 @@ extension UpstreamErrorResponse {
 
     private static let wordsBytes = 512
 
-    /// The original for `details.upstream`, bounded: an error page can be a book.
+    /// The original error for `details.upstream`. Its size is bounded, because an error page can be long.
     fileprivate func original(_ json: JSONValue?) -> ErrorDetail {
         var members: [ErrorDetail.Member] = [
             .init("status", .integer(status)),
@@ -83,7 +83,8 @@ extension UpstreamErrorResponse {
         if json != nil, writer.bytes.count <= Self.shownBytes {
             members.append(.init("body", .json(writer.bytes)))
         } else {
-            // Three bytes more, so that the character at the limit is whole; what is no text grows when it is replaced.
+            // Three more bytes keep the character at the limit complete. Bytes that are not UTF-8 grow when they are
+            // replaced.
             let front = DisplayText.front(
                 of: String(decoding: body.prefix(Self.shownBytes + 3), as: UTF8.self), limit: Self.shownBytes)
             members.append(.init("body", .string(front.text)))

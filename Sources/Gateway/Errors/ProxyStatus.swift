@@ -1,15 +1,15 @@
 internal import Bytes
 internal import HTTP
 
-/// One member of `Proxy-Status` (RFC 9209): which layer is at fault, told to whoever looks for the fault.
+/// One member of `Proxy-Status` (RFC 9209). It shows which layer is at fault.
 ///
-/// Has neither `details` nor `next-hop`: they would tell strangers what is behind the gateway.
+/// It has neither `details` nor `next-hop`, because they would reveal to clients what is behind the gateway.
 package struct ProxyStatus: Equatable, Sendable {
-    /// Who says so: the deployment, not the product.
+    /// The name of the deployment, not of the product.
     package var name: String
-    /// A type of RFC 9209, section 2.3, where this gateway is the one that failed or could not reach the next.
+    /// An error type of RFC 9209, section 2.3, if this gateway failed or could not reach the next hop.
     package var error: String?
-    /// What the upstream answered, where its answer was replaced.
+    /// The upstream's status, if its response was replaced.
     package var receivedStatus: Int?
 
     package static let gatewayName = "connector-gateway"
@@ -42,7 +42,7 @@ package struct ProxyStatus: Equatable, Sendable {
 }
 
 extension String {
-    /// Whether a structured field holds this as a token (RFC 9651, section 3.3.4).
+    /// Whether the string is a token of structured fields (RFC 9651, section 3.3.4).
     fileprivate var isStructuredToken: Bool {
         guard let first = utf8.first, first.isLetter || first == UInt8(ascii: "*") else { return false }
         return utf8.allSatisfy { $0.isTokenByte || $0 == .colon || $0 == .slash }

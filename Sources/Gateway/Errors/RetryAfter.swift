@@ -1,9 +1,9 @@
 internal import Bytes
 internal import HTTP
 
-/// How long an upstream asks its clients to wait, in the one form that all of them understand: whole seconds, at least one.
+/// The time that an upstream asks clients to wait, in the form that all clients understand: whole seconds, at least 1.
 package enum RetryAfter {
-    /// What `Retry-After` says; `nil` where there is none, or none that can be read.
+    /// The value of `Retry-After`; `nil` if there is none, or none is readable.
     package static func seconds(in fields: [(name: String, value: String)], epochSeconds now: Int64) -> Int? {
         for field in fields where field.name.spells("retry-after") {
             if let seconds = seconds(field.value, epochSeconds: now) { return seconds }
@@ -11,7 +11,7 @@ package enum RetryAfter {
         return nil
     }
 
-    /// Reads one value: seconds, rounded up to whole ones, or a date. The past, as a negative number, is one second.
+    /// Reads one value: seconds, rounded up, or a date. A negative number or a past date counts as 1 s.
     package static func seconds(_ value: String, epochSeconds now: Int64) -> Int? {
         let text = value.trimmed
         if let number = wholeNumber(text) { return max(1, min(number, longest)) }
@@ -19,17 +19,17 @@ package enum RetryAfter {
         return max(1, min(date - Int(now), longest))
     }
 
-    /// A day. What says more is mistaken: nobody may send a client away for years.
+    /// One day. A longer time is treated as an error of the upstream.
     private static let longest = 86_400
 
-    /// When the exhausted limit is whole again, from the fields that tell how limits stand; `nil` where none is exhausted.
+    /// The time until an exhausted limit has something left, according to the limit fields; `nil` if no limit is exhausted.
     ///
-    /// Limits that have something left are no reason to wait, and such fields are on every answer, also on a 503 that has
-    /// nothing to do with them.
+    /// Limits with something left are no reason to wait. Such fields are on every response, even on a 503 with another
+    /// cause.
     package static func limitReset(
         in fields: [(name: String, value: String)], epochSeconds now: Int64
     ) -> Int? {
-        // Documented for this API, and like the others on every answer.
+        // Documented for this API. Like the others, it is on every response.
         if let wait = number("x-ratelimit-retry-after", fields), wait > 0 { return min(wait, maxReset) }
         var reset: Int?
         for field in fields where field.name.spells("ratelimit") {
@@ -42,11 +42,11 @@ package enum RetryAfter {
         return reset.map { max(1, min(delta($0, now), maxReset)) }
     }
 
-    /// No limit's window is longer than a day; what says so is mistaken, or means something else.
+    /// One day. A longer window is an error of the upstream, or the field means something else.
     private static let maxReset = 86_400
 
-    /// The older fields hold an instant as often as a span (API.md, section 5). No span is thirty years, and no instant in
-    /// seconds is beyond the year 5138: larger ones are in milliseconds.
+    /// The older fields hold a point in time as often as a duration (API.md, section 5). A value up to 10^9 is a duration.
+    /// A value up to 10^11 is a time in seconds, which reaches the year 5138. A larger one is a time in milliseconds.
     private static func delta(_ value: Int, _ now: Int64) -> Int {
         switch value {
         case ...1_000_000_000: value
@@ -62,7 +62,7 @@ package enum RetryAfter {
         return nil
     }
 
-    /// A decimal number, rounded up; a negative one is 0, and what does not fit the largest. `nil` for anything else.
+    /// A decimal number, rounded up. A negative number becomes 0, one that is too large `Int.max`. `nil` for other text.
     static func wholeNumber(_ text: Substring) -> Int? {
         let isNegative = text.utf8.first == UInt8(ascii: "-")
         let parts = text.dropFirst(isNegative ? 1 : 0).split(
@@ -77,13 +77,13 @@ package enum RetryAfter {
     }
 }
 
-/// One limit of a `RateLimit` field: what remains, and in how many seconds there is more.
+/// One limit of a `RateLimit` field: what remains, and the seconds until there is more.
 private struct StandingLimit {
     var remaining: Int?
     var wait: Int?
 
-    /// The longest wait for a limit with nothing left. Reads `"a";r=0;t=30, "b";r=9;t=1`, and the form of older drafts,
-    /// `limit=10, remaining=0, reset=30`, where one limit has several members.
+    /// The longest wait of all exhausted limits. Reads `"a";r=0;t=30, "b";r=9;t=1`, and the form of older drafts,
+    /// `limit=10, remaining=0, reset=30`, in which one limit consists of several members.
     static func maxWait(in value: String) -> Int? {
         var wait: Int?
         var older = StandingLimit()
@@ -109,7 +109,7 @@ private struct StandingLimit {
 }
 
 extension StringProtocol where SubSequence == Substring {
-    /// Without the spaces and tabs at its ends (RFC 9110, section 5.6.3).
+    /// The string without spaces and tabs at its ends (RFC 9110, section 5.6.3).
     fileprivate var trimmed: Substring {
         var bytes = self[...].utf8
         while let first = bytes.first, first == .space || first == .tab { bytes.removeFirst() }
@@ -117,7 +117,7 @@ extension StringProtocol where SubSequence == Substring {
         return Substring(bytes)
     }
 
-    /// The parts between `separator`s, but not those in quoted strings (RFC 9651, section 3.3.3).
+    /// Splits at `separator`, except in quoted strings (RFC 9651, section 3.3.3).
     fileprivate func splitOutsideQuotes(at separator: UInt8) -> [Substring] {
         var isQuoted = false
         var isEscaped = false

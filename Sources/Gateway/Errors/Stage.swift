@@ -1,13 +1,13 @@
-/// Where a request can end: the stages of the pipeline, in its order and with its names, and the two places before it.
+/// The stages at which a request can end: those of the pipeline, in its order and with its names, and two before them.
 ///
-/// `resolve` counts as `read`, and `respond` as `record`. Six of them have a time of their own in the access log: `authorize` holds
-/// what has passed since the head was read, `limit` both of its steps, and `record` what has passed since the last of the others;
-/// `read`, `lease` and `forward` are the rest.
+/// `resolve` counts as `read`, and `respond` as `record`. Six stages have times in the access log. `authorize` has the
+/// time since the head was read, `limit` covers both of its steps, and `record` has the time since the stage before it.
+/// The others are `read`, `lease` and `forward`.
 package enum Stage: String, CaseIterable, Sendable {
     case connect, head
     case trace, route, authenticate, authorize, limit, read, lease, forward, normalize, record
 
-    /// The position, for tables indexed by stage.
+    /// The position, for tables with an entry for each stage.
     package var index: Int {
         switch self {
         case .connect: 0

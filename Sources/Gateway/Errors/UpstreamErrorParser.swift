@@ -1,19 +1,19 @@
 internal import Bytes
 internal import JSON
 
-/// What the body of an upstream's error says in the envelope's terms; `nil` and empty where it says nothing.
+/// The parts of an upstream's error body, in the terms of the envelope; `nil` and empty if the body has none.
 ///
-/// Understands our envelope and other `error` objects, FastAPI's `detail` (text, list or object), lists of `errors`, problem
-/// details (RFC 9457), the errors of RFC 6749, and objects with a text under `message`, `msg` or `error`. Anything else -
-/// HTML, plain text, nothing, garbage - says nothing: such bodies are made for people at the upstream, not for its clients.
+/// Reads this gateway's envelope and other `error` objects, FastAPI's `detail` (text, list or object), lists of `errors`,
+/// problem details (RFC 9457), the errors of RFC 6749, and objects with a text under `message`, `msg` or `error`. HTML,
+/// plain text, and other bodies give nothing: they are written for people at the upstream, not for its clients.
 struct UpstreamErrorParser: Equatable {
     var code: String?
     var message: String?
-    /// What the documented envelope may tell developers besides the message.
+    /// The upstream's text for developers, in addition to the message.
     var systemMessage: String?
     var details: [ErrorDetail.Member] = []
 
-    /// `status` is that of the status line.
+    /// `status` is the status of the response.
     init(_ json: JSONValue?, status: Int) {
         guard let root = json, root.object != nil else { return }
         if let error = root["error"], error.object != nil {
@@ -34,10 +34,10 @@ struct UpstreamErrorParser: Equatable {
     }
 
     private mutating func adoptEnvelope(_ error: JSONValue, status: Int) {
-        // One that contradicts the status line was written for another answer: its code would mislead whoever acts on it.
+        // If the body's status contradicts the response's, the body is about another response and its code would mislead.
         if error["status"]?.integer.map({ $0 == Int64(status) }) ?? true {
             adopt(code: error["code"])
-            // Google's API errors have a number there, and the word in `status`.
+            // Google's API errors have a number in `code` and the word in `status`.
             if error["code"]?.integer != nil { adopt(code: error["status"]) }
         }
         adopt(message: error["message"]?.string ?? error["detail"]?.string ?? error["description"]?.string)
@@ -46,8 +46,8 @@ struct UpstreamErrorParser: Equatable {
         self.details = details.array == nil ? Self.members(of: details) : [.init("errors", Self.json(details))]
     }
 
-    /// What a failure of the service may tell its clients: a code, if it has the form of one. The words are for its operators:
-    /// they have traces of the stack, queries and addresses in them.
+    /// The parts that clients get of a 5xx: only the code, if it has the usual form. The texts are for operators; they
+    /// contain stack traces, queries and addresses.
     var ofFailure: UpstreamErrorParser {
         var body = UpstreamErrorParser(nil, status: 0)
         body.code = code.flatMap { Self.isPlainCode($0) ? $0 : nil }
@@ -58,8 +58,8 @@ struct UpstreamErrorParser: Equatable {
         text.utf8.allSatisfy { $0.isUppercaseLetter || $0.isDigit || $0 == .underscore }
     }
 
-    /// FastAPI's `detail`: a text, the list of a validation error, or an object of the application's own. A text is that of
-    /// problem details too.
+    /// Reads FastAPI's `detail`: a text, the list of a validation error, or an object of the application. Problem
+    /// details also have a text there.
     private mutating func adoptDetail(_ detail: JSONValue, _ root: JSONValue) {
         adopt(code: root["code"] ?? root["error_type"] ?? root["error_code"], message: detail)
         if let list = detail.array {
@@ -76,17 +76,17 @@ struct UpstreamErrorParser: Equatable {
         if message == nil { adopt(message: root["message"]?.string ?? root["title"]?.string) }
     }
 
-    /// The members of problem details (RFC 9457, section 3), its extensions among them.
+    /// Reads the members of problem details (RFC 9457, section 3), including extensions.
     private mutating func adoptProblem(_ root: JSONValue, except used: [String]) {
         let own = used + ["status", "code", "upstream"]
         for member in root.object ?? [] where !own.contains(where: member.name.hasSameBytes(as:)) {
-            // This type says that the status says it all (section 4.2.1).
+            // `about:blank` means that the status is the whole information (section 4.2.1).
             let isVoid = member.value.isNull || member.value.string?.hasSameBytes(as: "about:blank") == true
             if !isVoid { details.append(.init(member.name, Self.json(member.value))) }
         }
     }
 
-    /// Airweave's list of objects, JSON:API's, or an object with a list per field.
+    /// Reads a list of error objects (Airweave, JSON:API), or an object with a list for each field.
     private mutating func adoptErrors(_ errors: JSONValue, _ root: JSONValue) {
         adopt(code: root["code"] ?? root["error_code"] ?? errors.array?.first?["code"])
         adopt(message: root["message"]?.string)
@@ -107,7 +107,7 @@ struct UpstreamErrorParser: Equatable {
         }
         guard let error = root["error"]?.string else { return }
         if self.message == nil { return adopt(message: error) }
-        // Beside a message it is a word for programs, or the phrase of the status.
+        // If there is also a message, `error` is a code or the reason phrase of the status.
         if code == nil, error.utf8.contains(UInt8(ascii: "_")) { adopt(code: root["error"]) }
     }
 
@@ -128,7 +128,7 @@ struct UpstreamErrorParser: Equatable {
         if let value = root[name], !value.isNull { details.append(.init(name, Self.json(value))) }
     }
 
-    /// `{"loc":["body","streams"],"msg":"field required"}`, `{"body.streams":"field required"}` or a text.
+    /// The message of `{"loc":["body","streams"],"msg":"field required"}`, `{"body.streams":"field required"}`, or a text.
     private static func message(of error: JSONValue) -> String? {
         if let text = error.string { return text }
         let message =
@@ -142,7 +142,7 @@ struct UpstreamErrorParser: Equatable {
         return path.isEmpty ? message : "\(path.joined(separator: ".")): \(message)"
     }
 
-    /// All but `upstream`: that name is for what policy lets through.
+    /// All members except `upstream`, the name of the original error that the policies may show.
     private static func members(of value: JSONValue) -> [ErrorDetail.Member] {
         (value.object ?? []).filter { !$0.name.hasSameBytes(as: "upstream") }.map { .init($0.name, json($0.value)) }
     }
@@ -153,7 +153,7 @@ struct UpstreamErrorParser: Equatable {
         return .json(writer.bytes)
     }
 
-    /// A stable word such as `CONNECTOR_JOB_NOT_FOUND`, not a sentence or a number.
+    /// Whether the text is a stable word such as `CONNECTOR_JOB_NOT_FOUND`, and not a sentence or a number.
     private static func isCode(_ text: String) -> Bool {
         guard let first = text.utf8.first, first.isLetter else { return false }
         return text.utf8.count <= 64

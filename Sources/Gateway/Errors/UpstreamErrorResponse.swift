@@ -1,17 +1,17 @@
 internal import JSON
 package import Policy
 
-/// An error as an upstream sent it, before it is put in our words.
+/// An upstream's error response, before it is put into the envelope.
 package struct UpstreamErrorResponse: Sendable {
     package let status: Int
-    /// The value of `Content-Type`, empty where there was none. Decides nothing: what the body is shows when it is read, and
-    /// upstreams send JSON as `text/html` and HTML as `application/json`.
+    /// The value of `Content-Type`; empty if there was none. It is only reported, because upstreams send JSON as
+    /// `text/html` and HTML as `application/json`.
     package let contentType: String
-    /// The body without content coding, as far as the gateway read it.
+    /// The body without content coding, or the part of it that the gateway read.
     package let body: [UInt8]
-    /// Whether there was more of the body than that, or should have been.
+    /// Whether `body` is incomplete.
     package let isCut: Bool
-    /// The fields of its head, without those of the connection.
+    /// The fields of the head, without hop-by-hop fields.
     package let fields: [(name: String, value: String)]
 
     package init(
@@ -25,17 +25,17 @@ package struct UpstreamErrorResponse: Sendable {
         self.fields = fields
     }
 
-    /// The body as JSON; `nil` where it is none, or more of it than an error needs.
+    /// The body as JSON; `nil` if it is not JSON, or exceeds the limits.
     var json: JSONValue? {
-        // A mark in front of it does no harm (RFC 8259, section 8.1).
+        // A byte order mark may be ignored (RFC 8259, section 8.1).
         let start = body.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
         return try? JSONValue.read(body.span.extracting(start..<body.count), limits: Self.limits)
     }
 
-    /// Well below those of whoever reads the envelope, in which the body may stand twice, and a few levels deeper.
+    /// Well below the limits of JSON readers: the envelope can contain the body twice, at a greater depth.
     private static let limits = JSONLimits(depth: 32, values: 4000)
 
-    /// The first rule that is about this error; `json` is its body.
+    /// The first rule that matches this error. `json` is the body.
     func rule(of rules: [ErrorRule], _ json: JSONValue?) -> ErrorRule? {
         rules.first { rule in
             guard rule.statuses.contains(status) else { return false }
@@ -43,8 +43,8 @@ package struct UpstreamErrorResponse: Sendable {
         }
     }
 
-    /// What a rule compares: the text at the end of a path, or a number or truth value there as it is written. At the empty
-    /// path it is the whole body, in which what is not UTF-8 is replaced.
+    /// The text that a rule compares: a string, or the source text of a number or boolean, at a path. The empty path is
+    /// the whole body, with invalid UTF-8 replaced.
     private func text(at path: [String], in json: JSONValue?) -> String? {
         if path.isEmpty { return String(decoding: body, as: UTF8.self) }
         var value = json
@@ -59,10 +59,10 @@ package struct UpstreamErrorResponse: Sendable {
 }
 
 extension UpstreamFailure {
-    /// The failure behind a status with which the upstream rejects the gateway's credential; `nil` for other statuses.
+    /// The failure for a status with which the upstream rejects the gateway's credential; `nil` for other statuses.
     ///
-    /// A 407 always means the gateway, which is the upstream's proxy. A 401 means the gateway unless the client's own credential
-    /// was sent upstream. A 403 is no failure of this kind: the upstream knows the caller, and does not permit the request.
+    /// A 407 always rejects the gateway's credential, because the gateway is the proxy. A 401 does so unless the client's
+    /// own credential was sent upstream. A 403 does not: the upstream knows the caller, and does not permit the request.
     package static func unauthenticated(
         status: Int, credential: UpstreamSettings.Credential
     ) -> UpstreamFailure? {

@@ -1,12 +1,12 @@
-/// Why the upstream gave no answer, or not all of it. Never the client's fault.
+/// Why the upstream gave no response, or an incomplete one. Never the client's fault.
 ///
 /// The article about failures has a row for each case; a test compares the two.
 package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable {
-    /// Every endpoint is out, or there is none yet.
+    /// All endpoints are ejected, or there is none yet.
     case noEndpoint
-    /// All places are taken, and so are those to wait for one.
+    /// All permits are taken, and the queue is full.
     case queueFull
-    /// No place became free in time.
+    /// No permit became free in time.
     case queueTimeout
     case nameNotFound
     case nameTimeout
@@ -14,33 +14,32 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     /// No route to the endpoint's network or host.
     case unreachable
     case connectTimeout
-    /// The endpoint's certificate is not one to trust.
+    /// The endpoint's certificate is not trusted.
     case certificate
-    /// The TLS handshake went wrong in another way.
+    /// The TLS handshake failed for another reason.
     case tls
-    /// The endpoint refused the handshake with an alert, for example for want of a client certificate.
+    /// The endpoint rejected the handshake with an alert, for example because a client certificate is missing.
     case tlsAlert
-    /// The connection ended before the answer began.
+    /// The connection ended before the response began.
     case closed
-    /// The head did not come in time, or the endpoint took no more of the request.
+    /// The head did not arrive in time, or the endpoint stopped reading the request.
     case responseTimeout
-    /// Not an HTTP response, or one whose framing contradicts itself. Also the answer to a question about a job that does not
-    /// show the job.
+    /// The response is not HTTP, or its framing is contradictory; or a status poll's response does not show the job.
     case invalidResponse
-    /// More head than any service needs.
+    /// The response head exceeds the limits.
     case headTooLarge
     /// `101` without a request to switch protocols.
     case unexpectedUpgrade
-    /// More interim responses than anybody needs.
+    /// There were too many interim responses.
     case tooManyInterim
     /// The body ended early.
     case truncated
     case bodyTimeout
-    /// The answer went on for longer than any may.
+    /// The response did not end in time.
     case totalTimeout
-    /// The framing of the body is damaged.
+    /// The framing of the body is invalid.
     case invalidBody
-    /// The request has been here before.
+    /// The request has already passed through this gateway.
     case loop
     /// The upstream does not accept the gateway's own credential.
     case credentialRefused
@@ -48,10 +47,10 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
     case jobLookupFailed
     /// This machine has no descriptors or ports left.
     case localExhaustion
-    /// The upstream in this process failed; or no route tells where a remote one shows a job.
+    /// The upstream in this process failed, or no route has the path of a remote upstream's jobs.
     case internalFailure
 
-    /// What the gateway answers.
+    /// The status of the gateway's response.
     package var status: Int {
         switch self {
         case .noEndpoint, .queueFull, .queueTimeout, .localExhaustion: 503
@@ -103,7 +102,7 @@ package enum UpstreamFailure: Error, Equatable, Hashable, CaseIterable, Sendable
         }
     }
 
-    /// What the operator reads.
+    /// The failure in words, for operators.
     package var explanation: String {
         switch self {
         case .noEndpoint: "no healthy endpoint"
