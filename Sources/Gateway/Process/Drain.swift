@@ -1,23 +1,24 @@
 internal import Synchronization
 
-/// How far the process is on its way to its end. All workers and the admin interface read this one value.
+/// The progress of the process toward its end. All workers and the admin interface read this value.
 final class Drain: Sendable {
     enum State: UInt8 {
         case serving
-        /// `/readyz` fails, and each response is the last one of its connection: clients go elsewhere and lose no request.
+        /// `/readyz` fails, and each response is the last of its connection, so that clients move elsewhere and lose no
+        /// request.
         case announced
-        /// A connection also ends as soon as nothing is under way on it.
+        /// A connection also ends as soon as it has no request in progress.
         case closing
     }
 
     private let current = Atomic<UInt8>(State.serving.rawValue)
 
-    /// There is no way back.
+    /// Moves to `state`. It never moves back.
     func begin(_ state: State) { current.max(state.rawValue, ordering: .relaxed) }
 
-    /// Each response is the last one of its connection.
+    /// Whether each response is the last of its connection.
     var isAnnounced: Bool { current.load(ordering: .relaxed) >= State.announced.rawValue }
 
-    /// Connections end as soon as nothing is under way on them.
+    /// Whether connections end as soon as they have no request in progress.
     var isClosing: Bool { current.load(ordering: .relaxed) >= State.closing.rawValue }
 }

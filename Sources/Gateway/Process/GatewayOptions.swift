@@ -2,30 +2,30 @@ package import Crypto
 package import Journal
 package import Transport
 
-/// Where granted requests go.
+/// The upstream of granted requests.
 package enum UpstreamMode: Sendable {
-    /// To the connector service of this process.
+    /// The connector service of this process.
     case inProcess(any InProcessUpstream)
-    /// To one behind HTTP; what runs there is remembered in the folder of `journal`.
+    /// A connector service behind HTTP. `journal` stores the leases of its jobs.
     case remote(UpstreamConfiguration, journal: any JournalStorage)
 }
 
-/// What the gateway is started with; policies, certificates and a remote upstream can be replaced while it runs.
+/// The options of the gateway at start. Policies, certificates and a remote upstream can be replaced later.
 package struct GatewayOptions: Sendable {
     package var listen: [SocketAddress]
-    /// `nil`: there is no admin listener.
+    /// `nil` means no admin listener.
     package var admin: SocketAddress?
-    /// Threads, each with its own loop and its own socket on each address.
+    /// The number of threads. Each has its own loop, and its own socket for each address.
     package var workers: Int
     package var upstream: UpstreamMode
     package var policies: PolicyStore
-    /// For the addresses of `listen`; the admin listener speaks plain HTTP.
+    /// For the addresses of `listen`. The admin listener speaks plain HTTP.
     package var context: TLSContext
-    /// Where the workers leave their log lines; whoever made the queue writes them.
+    /// Receives the workers' log lines. Its creator writes them out.
     package var log: AccessLogQueue
-    /// How many files and sockets the process may have open.
+    /// The maximum number of open files and sockets of the process.
     package var descriptors: Int
-    /// Tells an operator what happens beside the requests, a line at a time.
+    /// Gets lines for the operator about events outside requests.
     package var report: @Sendable (String) -> Void
     package var clock: WallClock
 
@@ -47,7 +47,7 @@ package struct GatewayOptions: Sendable {
     }
 }
 
-/// Why the gateway did not start. Its description is the one line a person needs.
+/// Why the gateway did not start. The description is one line for the operator.
 package enum GatewayStartError: Error, CustomStringConvertible {
     case addressInUse(SocketAddress)
     case cannotListen(SocketAddress, SystemError)

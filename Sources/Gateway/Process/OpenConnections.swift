@@ -2,10 +2,10 @@ internal import Policy
 internal import Synchronization
 internal import Transport
 
-/// The connections of clients over all workers, held against what the settings and the system permit.
+/// The client connections of all workers, limited by the settings and the system.
 final class OpenConnections: Sendable {
     let room: ConnectionRoom
-    /// What the process may open.
+    /// The maximum number of descriptors that the process may open.
     private let descriptors: Int
     private let workers: Int
     private let report: @Sendable (String) -> Void
@@ -19,7 +19,7 @@ final class OpenConnections: Sendable {
         adopt(settings)
     }
 
-    /// Says what a limit came to that the system does not permit.
+    /// Adopts new settings. Reports if the system does not permit the configured limit.
     func adopt(_ settings: GatewaySettings) {
         let asked = settings.connections.open
         let limit = OpenConnections.limit(settings, descriptors: descriptors, workers: workers)
@@ -30,9 +30,9 @@ final class OpenConnections: Sendable {
         )
     }
 
-    /// Where descriptors are few, a quarter of them is for clients, whatever else needs them.
+    /// The limit of open connections. If there are few descriptors, clients get at least a quarter of them.
     static func limit(_ settings: GatewaySettings, descriptors: Int, workers: Int) -> Int {
-        // Files, the journal, the log, and what each worker has.
+        // Files, the journal, the log, and the descriptors of each worker.
         var kept = 48 + 8 * workers + adminLimit(descriptors: descriptors) + ConnectionRoom.maxAsking
         if let upstream = settings.upstream {
             kept += upstream.connections.inFlight + upstream.connections.idle * workers
@@ -42,7 +42,7 @@ final class OpenConnections: Sendable {
 
     static func adminLimit(descriptors: Int) -> Int { min(1024, max(8, descriptors / 8)) }
 
-    /// Says so once for each time that room begins to be short.
+    /// The limit was reached. Reports it unless it was also reached in the last 60 s.
     func ranShort() {
         let now = Instant.now()
         let isNew = lastShort.withLock { last in

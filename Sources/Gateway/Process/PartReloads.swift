@@ -1,12 +1,12 @@
-/// What a running gateway takes over anew besides its policies, each by itself.
+/// The parts that a running gateway reloads independently of its policies.
 package enum ReloadedPart: String, CaseIterable, Sendable { case upstream, certificates }
 
-/// What became of the attempts to take over one part anew.
+/// The reloads of one part.
 package struct PartReloads: Sendable {
-    /// How often it was replaced.
+    /// The number of reloads that replaced the part.
     package var accepted = 0
     package var refused = 0
-    /// Why the last attempt failed, in seconds since the epoch; `nil` after a good one.
+    /// When the last reload failed, in seconds since the epoch, and why; `nil` after a successful one.
     package var lastRefusal: (at: Int64, text: String)?
 
     package enum Outcome: Sendable {

@@ -3,15 +3,15 @@ internal import Policy
 internal import Synchronization
 internal import Transport
 
-/// What all workers share: each member is safe to use from any thread.
+/// The state that all workers share. All members can be used from any thread.
 final class SharedState: Sendable {
     let clock: WallClock
     let policies: PolicyStore
     let limiter = RateLimiter()
     let leases: LeaseTable
-    /// Where leases outlive the process; `nil` where the upstream is in it, and remembers its jobs itself.
+    /// Keeps leases after the process has ended; `nil` for the upstream in this process, which has its own journal of jobs.
     let journal: LeaseJournal?
-    /// The connector service of this process; `nil` where the upstream is remote.
+    /// The connector service of this process; `nil` if the upstream is remote.
     let local: (any InProcessUpstream)?
     let bodies: BodyMemoryBudget
     let connections: OpenConnections
@@ -19,7 +19,7 @@ final class SharedState: Sendable {
     let log: AccessLogQueue
     let logShares = AccessLogShares()
     let drain = Drain()
-    /// The remote upstream in force, for metrics.
+    /// The current remote upstream, for metrics.
     private let cluster = Mutex<UpstreamCluster?>(nil)
     private let reconciler = Mutex<RemoteLeaseReconciler?>(nil)
 
@@ -47,12 +47,12 @@ final class SharedState: Sendable {
         log = options.log
     }
 
-    /// Whose state the metrics show from now on.
+    /// Sets the upstream whose state the metrics show.
     func shows(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
 
     func shows(_ reconciler: RemoteLeaseReconciler) { self.reconciler.withLock { $0 = reconciler } }
 
-    /// Everything that is counted, and what can be asked for at this moment.
+    /// Renders all counters and current values.
     func renderMetrics(into out: inout [UInt8]) {
         let status = policies.snapshot()
         var gauges = Metrics.Gauges()
@@ -81,10 +81,10 @@ final class SharedState: Sendable {
         metrics.render(gauges, to: &out)
     }
 
-    /// Takes over a job that ran before this process did.
+    /// Adds the lease of a job that runs since before the start of this process.
     func restore(_ job: RunningJob) {
         let matrix = policies.current.concurrency
-        // A kind of work that the policy does not name is kept apart from everything, like the first kind it names.
+        // A type of work that the policies do not name gets the first kind that they name.
         guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
         leases.rebuild(job.key, kind: kind, job: job.job, now: clock.milliseconds)
     }
