@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// Puts the framing of a chunked body on (RFC 9112, section 7.1).
+/// Encodes a chunked body (RFC 9112, section 7.1).
 package enum ChunkedCoding {
     /// The last chunk; the trailers and an empty line follow it.
     package static let lastChunk = Array("0\r\n".utf8)

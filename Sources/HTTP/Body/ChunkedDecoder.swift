@@ -1,16 +1,16 @@
 internal import Bytes
 
-/// Takes the framing off a chunked body (RFC 9112, section 7.1), strictly.
+/// Decodes a chunked body (RFC 9112, section 7.1), strictly.
 ///
-/// Feed it the bytes as they come; it never looks at one twice.
+/// Pass it the bytes as they arrive; it reads each byte once.
 package struct ChunkedDecoder: Equatable, Sendable {
-    /// What the front of the input was.
+    /// What the consumed bytes were.
     package enum Step: Equatable, Sendable {
         /// The input ended inside framing; everything was consumed.
         case needsMore
         /// Body bytes, as a range of the input.
         case data(Range<Int>)
-        /// The last chunk and its trailers are over. What follows in the input belongs to the next request.
+        /// The last chunk and its trailers have ended. The rest of the input belongs to the next message.
         case end
     }
 
@@ -31,22 +31,22 @@ package struct ChunkedDecoder: Equatable, Sendable {
 
     private var state: State = .size(digits: 0)
     private var remaining: UInt64 = 0
-    /// Bytes of extensions and trailers so far: they are no part of the body and may not be endless.
+    /// Bytes of extensions and trailers so far: they are not part of the body, and are limited.
     private var overhead = 0
     private static let overheadLimit = 4096
     private var failure: FramingError?
-    /// The trailers' lines so far; `nil` when nobody wants them.
+    /// The trailer lines so far; `nil` if they are not kept.
     private var kept: [UInt8]?
 
     /// A decoder for one body; trailers cost nothing unless they are kept.
     package init(keepsTrailers: Bool = false) { kept = keepsTrailers ? [] : nil }
 
-    /// The field lines behind the last chunk as they came, each well-formed and with its line end, once the decoder has
-    /// come to the end and was told to keep them: at most 4 KiB. `TrailerSection` tells which of them may go on.
+    /// The field lines after the last chunk, unchanged, each well-formed and with its line end: at most 4 KiB. Empty
+    /// before the end, and if trailers are not kept. `TrailerSection` selects those that may be forwarded.
     package var trailers: [UInt8] { state == .done ? kept ?? [] : [] }
 
-    /// Consumes the front of `input` from `index`, which it moves. After an error or the end the answer stays the same:
-    /// nothing behind them is ever taken for a body.
+    /// Consumes `input` from `index` on, and advances `index`. After an error or the end, every call has the same
+    /// result: later bytes never count as a body.
     package mutating func next(_ input: Span<UInt8>, from index: inout Int) throws(FramingError) -> Step {
         if let failure { throw failure }
         guard state != .done else { return .end }

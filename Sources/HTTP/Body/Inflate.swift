@@ -1,13 +1,13 @@
 internal import Bytes
 
-/// The content codings that the gateway can take off: what it has to read of an upstream is small and rarely compressed.
+/// The content codings that the gateway can decode: it reads few bodies of an upstream, small and rarely compressed.
 package enum ContentCoding: Sendable {
     /// RFC 1952; `x-gzip` is the same.
     case gzip
     /// The zlib format or bare deflate.
     case deflate
 
-    /// The coding that a value of Content-Encoding names; `nil` for another one, and for a list of several.
+    /// The coding that a value of Content-Encoding names; `nil` for any other, and for a list.
     package init?(_ bytes: Span<UInt8>, _ value: Range<Int>) {
         if bytes.spells("gzip", in: value) || bytes.spells("x-gzip", in: value) {
             self = .gzip
@@ -19,13 +19,13 @@ package enum ContentCoding: Sendable {
     }
 }
 
-/// Takes a content coding off a whole body: gzip (RFC 1952), or deflate, which is the zlib format (RFC 1950) by RFC 9110,
-/// section 8.4.1.2, and bare deflate (RFC 1951) in the field.
+/// Decodes a whole body: gzip (RFC 1952) or deflate. The latter is the zlib format (RFC 1950) by RFC 9110, section
+/// 8.4.1.2, and in practice also bare deflate (RFC 1951).
 ///
 /// Small, not fast: it is for error bodies.
 package enum Inflate {
-    /// The content, or `nil` when anything about `input` is damaged, checksums and lengths included, when something
-    /// follows it, and as soon as the content is longer than `limit`.
+    /// The content, or `nil` if `input` is damaged (checksums and lengths included), if bytes follow it, or as soon as
+    /// the content is longer than `limit`.
     package static func decode(_ input: Span<UInt8>, coding: ContentCoding, limit: Int) -> [UInt8]? {
         var inflater = Inflater(input: input, limit: limit)
         do throws(Inflater.Damage) {
@@ -46,13 +46,13 @@ extension Inflater {
         let contentStart = output.count
         guard try byte() == 0x1F, try byte() == 0x8B, try byte() == 8 else { throw Damage() }
         let flags = try byte()
-        // A reserved flag may announce something that nobody here would skip (RFC 1952, section 2.3.1.2).
+        // A reserved flag may announce a part that is not skipped here (RFC 1952, section 2.3.1.2).
         guard flags & 0xE0 == 0 else { throw Damage() }
         for _ in 0..<6 { _ = try byte() }
         if flags & 0x04 != 0 {
             for _ in 0..<(try littleEndian(bytes: 2)) { _ = try byte() }
         }
-        // A file's name and a comment, each with a zero behind it.
+        // A file name and a comment, each ended by a zero.
         for flag in [0x08, 0x10] as [UInt8] where flags & flag != 0 {
             while try byte() != 0 {}
         }
@@ -70,14 +70,14 @@ extension Inflater {
     fileprivate mutating func readZlibOrBareDeflate() throws(Damage) {
         guard hasZlibHeader else { return try readBlocks(from: 0) }
         _ = try byte()
-        // A preset dictionary is one that nobody here has.
+        // No preset dictionary is known here.
         guard try byte() & 0x20 == 0 else { throw Damage() }
         try readBlocks(from: 0)
         guard try littleEndian(bytes: 4).byteSwapped == Adler32.checksum(of: output.span) else { throw Damage() }
     }
 
-    /// Method 8 with a window of at most 32 KiB, and the check bits (RFC 1950, section 2.2). Bare deflate that begins with
-    /// such a byte would be a stored block with padding that no encoder writes.
+    /// Method 8 with a window of at most 32 KiB, and the check bits (RFC 1950, section 2.2). Bare deflate with such a
+    /// first byte would be a stored block with padding that no encoder writes.
     private var hasZlibHeader: Bool {
         guard input.count >= 2, input[0] & 0x0F == 8, input[0] >> 4 <= 7 else { return false }
         return (Int(input[0]) << 8 | Int(input[1])) % 31 == 0

@@ -4,11 +4,11 @@ internal import Bytes
 ///
 /// Whatever the input is, the work is bounded by its length and the limit of the output.
 struct Inflater: ~Escapable {
-    /// The input is not what it should be, ends too early, or holds more than may come out.
+    /// The input is invalid or too short, or the output would exceed its limit.
     struct Damage: Error {}
 
     let input: Span<UInt8>
-    /// The next byte; bits of the one before it may be left in `bits`.
+    /// The offset of the next byte; `bits` may hold bits of the previous one.
     private(set) var index = 0
     private(set) var output: [UInt8] = []
     private let limit: Int
@@ -36,7 +36,8 @@ struct Inflater: ~Escapable {
         return number
     }
 
-    /// Reads blocks up to the last one, and the bits that fill its last byte. Output before `start` is none of theirs.
+    /// Reads blocks through the last one, and the padding of its last byte. They must not refer to output before
+    /// `start`.
     mutating func readBlocks(from start: Int) throws(Damage) {
         var isLast = false
         while !isLast {
@@ -82,12 +83,12 @@ struct Inflater: ~Escapable {
             let (base, distanceBits) = Inflater.distances[distanceSymbol]
             let distance = base + Int(try take(distanceBits))
             guard distance <= output.count - start, count <= limit - output.count else { throw Damage() }
-            // One at a time: the copy may begin with bytes that it has just written.
+            // One byte at a time: the copy may include bytes that it has just written.
             for _ in 0..<count { output.append(output[output.count - distance]) }
         }
     }
 
-    /// The codes of a block that brings its own (RFC 1951, section 3.2.7).
+    /// The codes of a block that defines its own (RFC 1951, section 3.2.7).
     private mutating func readCodes() throws(Damage) -> (literals: HuffmanCode, distances: HuffmanCode) {
         let literalCount = Int(try take(5)) + 257
         let distanceCount = Int(try take(5)) + 1
@@ -112,14 +113,14 @@ struct Inflater: ~Escapable {
             guard count <= literalCount + distanceCount - lengths.count else { throw Damage() }
             for _ in 0..<count { lengths.append(value) }
         }
-        // A block that cannot end is none.
+        // A block must have a code for its end.
         guard lengths[HuffmanCode.endOfBlock] != 0 else { throw Damage() }
         return (
             try HuffmanCode(lengths: lengths[..<literalCount]), try HuffmanCode(lengths: lengths[literalCount...])
         )
     }
 
-    /// The symbol that the next bits spell, from the shortest code to the longest.
+    /// Decodes the next symbol, from the shortest code to the longest.
     private mutating func decode(_ code: HuffmanCode) throws(Damage) -> Int {
         var spelled = 0
         var first = 0
@@ -135,7 +136,7 @@ struct Inflater: ~Escapable {
         throw Damage()
     }
 
-    /// Up to 13 bits, the first one lowest.
+    /// Reads up to 13 bits, the first one lowest.
     private mutating func take(_ count: Int) throws(Damage) -> UInt32 {
         while bitCount < count {
             bits |= UInt32(try byte()) << UInt32(bitCount)
@@ -153,7 +154,7 @@ struct Inflater: ~Escapable {
         bitCount = 0
     }
 
-    /// What the symbols from 257 on mean: a length, and how many more bits are added to it.
+    /// The symbols from 257 on: a length, and the number of bits that are added to it.
     private static let lengths: [(Int, Int)] = [
         (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1), (15, 1), (17, 1), (19, 2),
         (23, 2), (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3), (67, 4), (83, 4), (99, 4), (115, 4), (131, 5),
@@ -164,7 +165,7 @@ struct Inflater: ~Escapable {
         (97, 5), (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8), (1025, 9), (1537, 9), (2049, 10),
         (3073, 10), (4097, 11), (6145, 11), (8193, 12), (12289, 12), (16385, 13), (24577, 13),
     ]
-    /// In which order the lengths of the code for code lengths come.
+    /// The order of the lengths in the code for code lengths.
     private static let order = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 }
 
@@ -173,13 +174,13 @@ struct HuffmanCode {
     static let longest = 15
     static let endOfBlock = 256
 
-    /// How many symbols have a code of each length.
+    /// The number of symbols with a code of each length.
     let counts: [Int]
     /// The symbols in the order of their codes.
     let symbols: [UInt16]
 
-    /// `lengths` are those of the symbols from 0 on; 0 is for one that does not occur. Only a code of one symbol may leave
-    /// bits that spell nothing, and none at all where there are no distances.
+    /// `lengths` are the code lengths of the symbols from 0 on; 0: the symbol does not occur. Unless `isComplete`, a
+    /// code may be incomplete if it has one symbol of one bit, or no symbol, as when there are no distances.
     init(lengths: ArraySlice<UInt8>, isComplete: Bool = false) throws(Inflater.Damage) {
         var counts = [Int](repeating: 0, count: HuffmanCode.longest + 1)
         for length in lengths { counts[Int(length)] += 1 }
@@ -208,7 +209,7 @@ struct HuffmanCode {
         }
     }
 
-    /// The codes of a block that brings none (RFC 1951, section 3.2.6).
+    /// The codes of a block that defines none (RFC 1951, section 3.2.6).
     static let fixedLiterals = HuffmanCode(
         complete: (0..<288).map { $0 < 144 ? 8 : $0 < 256 ? 9 : $0 < 280 ? 7 : 8 })
     static let fixedDistances = HuffmanCode(complete: [UInt8](repeating: 5, count: 32))

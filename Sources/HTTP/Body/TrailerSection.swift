@@ -1,12 +1,12 @@
 internal import Bytes
 
-/// Which field lines behind a chunked body may go on (RFC 9110, section 6.5.1).
+/// Selects the trailers of a chunked body that may be forwarded (RFC 9110, section 6.5.1).
 package enum TrailerSection {
-    /// Appends those lines of `section` that may go on, byte for byte; the section is what `ChunkedDecoder` kept.
+    /// Appends the lines of `section` that may be forwarded, unchanged; the section is what `ChunkedDecoder` kept.
     ///
-    /// None of the names the gateway knows may: they frame, route, authenticate or control a message, and the one that
-    /// acted on its head would never see them. `isDropped` is asked about the others. Where the Connection of the head
-    /// nominates fields the whole section should be dropped, which is always allowed.
+    /// No field that the gateway knows may: it frames, routes, authenticates or controls a message, and comes too late
+    /// for a program that acted on the head. `isDropped` decides about all others. If the head's Connection nominates
+    /// fields, the whole section should be dropped, which is always allowed.
     package static func append(
         _ section: Span<UInt8>, droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false },
         to output: inout [UInt8]
@@ -27,7 +27,7 @@ package enum TrailerSection {
         forbidden.contains { section.spells($0, in: name) }
     }
 
-    /// Names of modifiers, conditions, credentials, places and response control that are not among those the gateway knows.
+    /// Modifiers, conditions, credentials, locations and response controls that are not in `FieldName`.
     private static let forbidden = [
         "age", "cache-control", "content-location", "content-range", "cookie", "expires", "if-match",
         "if-modified-since",

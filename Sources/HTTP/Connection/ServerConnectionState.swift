@@ -2,9 +2,9 @@
 /// (RFC 9112, section 9).
 package struct ServerConnectionState: Equatable, Sendable {
     private enum Phase: Equatable, Sendable {
-        /// Between requests: nothing of the next one has come.
+        /// Between requests: no byte of the next one has arrived.
         case idle
-        /// Part of a head has come.
+        /// Part of a head has arrived.
         case head
         /// A request is being answered.
         case exchange(bodyIsRead: Bool)
@@ -14,7 +14,7 @@ package struct ServerConnectionState: Equatable, Sendable {
     private var phase: Phase = .idle
     /// Another request may follow the current one.
     private var keepsAlive = true
-    /// The last response is not whole, and its client must see that.
+    /// The last response is incomplete, and its client must notice.
     private var isCut = false
     private var isDraining = false
     private var requests = 0
@@ -27,7 +27,7 @@ package struct ServerConnectionState: Equatable, Sendable {
     /// The response that is being written must say `Connection: close`.
     package var announcesClose: Bool { !keepsAlive }
 
-    /// Bytes have come that may be the beginning of a request: the connection is idle no more.
+    /// Bytes have arrived that may begin a request: the connection is no longer idle.
     package mutating func receivedBytes() {
         if phase == .idle { phase = .head }
     }
@@ -39,7 +39,7 @@ package struct ServerConnectionState: Equatable, Sendable {
         keepsAlive = head.keepsAlive && !isDraining && requests < maximumRequests
     }
 
-    /// What came is no request that could be followed by another: it is answered, and that is the end.
+    /// The bytes are no valid request: the gateway responds, and the connection ends.
     package mutating func receivedGarbage() {
         phase = .exchange(bodyIsRead: false)
         keepsAlive = false
@@ -49,26 +49,26 @@ package struct ServerConnectionState: Equatable, Sendable {
         if case .exchange = phase { phase = .exchange(bodyIsRead: true) }
     }
 
-    /// The answer is about to be written. If the body was not read and will not be read away afterwards, where the next
-    /// request would start is unknown, so there is none.
+    /// The response is about to be written. If the body was not read and will not be discarded, the start of a next
+    /// request is unknown, so there is none.
     package mutating func responseStarted(discardsBody: Bool = false) {
         if case .exchange(bodyIsRead: false) = phase, !discardsBody { keepsAlive = false }
     }
 
-    /// The response must be the last one: its stage lost trust in the connection.
+    /// The response must be the last one: a stage no longer trusts the connection.
     package mutating func mustClose() { keepsAlive = false }
 
-    /// The response ended early: the connection must not look as if it ended well (RFC 9112, section 8).
+    /// The response ended early: it must not look complete (RFC 9112, section 8).
     package mutating func mustCut() {
         keepsAlive = false
         isCut = true
     }
 
-    /// What the driver must do after a response was written, as far as it was.
+    /// What the driver must do after a response was written, completely or in part.
     package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully, cut }
 
     package mutating func responseFinished() -> AfterResponse {
-        // An unread body would be taken for the next request.
+        // An unread body would be read as the next request.
         responseStarted(discardsBody: false)
         guard keepsAlive else {
             phase = .closed

@@ -9,7 +9,7 @@ package struct UpstreamConnectionState: Equatable, Sendable {
 
     private struct Exchange: Equatable, Sendable {
         let method: HTTPMethod
-        /// The connection had carried a request before: the upstream may have closed it at the same moment.
+        /// The connection has carried an earlier request: the upstream may be closing it at the same moment.
         let isReused: Bool
         var hasSentBytes = false
         var requestIsSent = false
@@ -25,16 +25,16 @@ package struct UpstreamConnectionState: Equatable, Sendable {
     private var keepsAlive = true
     private var hasCarriedRequest = false
 
-    /// More heads than these before the final one are no progress but a way to keep somebody waiting.
+    /// The maximum of heads before the final one: more would only keep the client waiting.
     private static let maxInterimHeads = 16
 
-    /// The state of a connection that was just made.
+    /// The state of a new connection.
     package init() {}
 
     /// The connection may carry a request now.
     package var isIdle: Bool { phase == .idle }
 
-    /// A request was chosen for this connection. `keepsAlive` is false when it will say `Connection: close`.
+    /// A request was chosen for this connection. `keepsAlive` is false if it has `Connection: close`.
     package mutating func requestBegan(_ method: HTTPMethod, keepsAlive: Bool = true) {
         precondition(phase == .idle, "one request at a time")
         phase = .exchange(Exchange(method: method, isReused: hasCarriedRequest))
@@ -42,7 +42,7 @@ package struct UpstreamConnectionState: Equatable, Sendable {
         hasCarriedRequest = true
     }
 
-    /// Bytes of the request are about to be handed to the transport: from now on they may arrive.
+    /// Bytes of the request are about to be passed to the transport: from now on they may arrive.
     package mutating func sentBytes() { update { $0.hasSentBytes = true } }
 
     /// A byte of the current request may have arrived.
@@ -50,7 +50,7 @@ package struct UpstreamConnectionState: Equatable, Sendable {
         if case .exchange(let exchange) = phase { exchange.hasSentBytes } else { false }
     }
 
-    /// The last byte of the request, its body included, was handed to the transport.
+    /// The last byte of the request, its body included, was passed to the transport.
     package mutating func requestSent() {
         update {
             $0.hasSentBytes = true
@@ -61,11 +61,11 @@ package struct UpstreamConnectionState: Equatable, Sendable {
     /// What the driver must do with bytes from the upstream.
     package enum AfterBytes: Equatable, Sendable {
         case read
-        /// They answer nothing, so whatever they are they are no response (RFC 9112, section 9.2).
+        /// No request waits for a response, so the bytes are none (RFC 9112, section 9.2).
         case close
     }
 
-    /// Bytes have come that nobody has looked at yet.
+    /// Bytes have arrived and are not parsed yet.
     package mutating func receivedBytes() -> AfterBytes {
         guard case .exchange(let exchange) = phase, exchange.hasSentBytes, !exchange.responseIsRead else {
             keepsAlive = false
@@ -80,7 +80,7 @@ package struct UpstreamConnectionState: Equatable, Sendable {
     package enum AfterHead: Equatable, Sendable {
         /// It was an interim one.
         case readNextHead
-        /// It was an interim one, and one too many.
+        /// It was an interim one, above the maximum.
         case giveUp
         case readBody
         /// There is no body: the response is read.
@@ -104,10 +104,10 @@ package struct UpstreamConnectionState: Equatable, Sendable {
         return exchange.responseIsRead ? .finish : .readBody
     }
 
-    /// The body's framing came to its end.
+    /// The body has ended.
     package mutating func bodyFinished() { update { if $0.framing != nil { $0.responseIsRead = true } } }
 
-    /// The connection must not carry another request: its driver lost trust in it.
+    /// The connection must not carry another request: its driver no longer trusts it.
     package mutating func mustClose() {
         keepsAlive = false
         if phase == .idle { phase = .closed }
@@ -116,8 +116,8 @@ package struct UpstreamConnectionState: Equatable, Sendable {
     /// What the driver must do with the connection after a response.
     package enum AfterResponse: Equatable, Sendable { case reuse, close }
 
-    /// Nobody wants more of the response. The connection may be used again only where both messages are over, and
-    /// nothing follows the response: `hasSurplus` tells of bytes behind it.
+    /// The driver is done with the response. The connection can be reused only if both messages have ended and no bytes
+    /// follow the response (`hasSurplus`).
     package mutating func responseFinished(hasSurplus: Bool) -> AfterResponse {
         guard case .exchange(let exchange) = phase, exchange.requestIsSent, exchange.responseIsRead, keepsAlive,
             !hasSurplus
@@ -129,13 +129,13 @@ package struct UpstreamConnectionState: Equatable, Sendable {
         return .reuse
     }
 
-    /// Whether the request of a connection that failed may be sent again on another one (RFC 9110, section 9.2.2).
+    /// Whether the request of a failed connection may be sent again on another one (RFC 9110, section 9.2.2).
     ///
     /// The caller must still have the whole body, and a budget.
     package enum Retry: Equatable, Sendable {
         /// The upstream cannot have seen it.
         case nothingSent
-        /// The upstream has most likely closed a connection it took for idle, and twice would be as good as once.
+        /// The upstream most likely closed a connection that was idle for it, and the request is idempotent.
         case reusedAndNoResponseByte
         case no
     }
@@ -151,15 +151,15 @@ package struct UpstreamConnectionState: Equatable, Sendable {
 
     /// What the end of the upstream's bytes means.
     package enum AfterEnd: Equatable, Sendable {
-        /// Nothing was under way.
+        /// No exchange was in progress.
         case close
-        /// It is the end of the body as well.
+        /// It is also the end of the body.
         case finish
         /// The response is missing or cut short.
         case failed(Retry)
     }
 
-    /// The upstream has sent its last byte, and the end is no truncation that TLS would have told.
+    /// The upstream has sent its last byte, and TLS has reported no truncation.
     package mutating func upstreamClosed() -> AfterEnd {
         keepsAlive = false
         guard case .exchange(let exchange) = phase else {

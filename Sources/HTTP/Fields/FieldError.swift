@@ -1,4 +1,4 @@
-/// What is wrong with a field line, whichever kind of head it stands in.
+/// What is wrong with a field line of a request or a response.
 enum FieldError: Error, Equatable {
     case invalidLineEnd(at: Int)
     case invalidName(at: Int)
@@ -8,13 +8,13 @@ enum FieldError: Error, Equatable {
     case contradictoryFraming(FramingContradiction)
 }
 
-/// Why the fields of a head do not tell where its body ends (RFC 9112, sections 6.1 to 6.3).
+/// Why the fields of a head do not define where its body ends (RFC 9112, sections 6.1 to 6.3).
 package enum FramingContradiction: Equatable, Sendable {
     case invalidContentLength
     case differingContentLengths
     case contentLengthWithTransferEncoding
     case transferEncodingInHTTP10
-    /// Codings besides chunked, which ends the list as it must.
+    /// Other codings, with chunked as the last one.
     case unknownTransferCoding
     /// Transfer-Encoding does not end with chunked, or names it twice.
     case chunkedNotFinal

@@ -1,9 +1,9 @@
 internal import Bytes
 
-/// The field names the gateway itself reads; every other name is `.other` and is only carried.
+/// The field names that the gateway reads; every other name is `.other` and is only forwarded.
 ///
-/// A name is recognized by comparing it, packed into two words, or three for the long ones, with the few constants of its
-/// length: no table of strings, no allocation. `FieldNameTests` holds the constants against the spellings.
+/// A name is packed into two words, or three if it is long, and compared with the few constants of its length: no table
+/// of strings, no allocation. `FieldNameTests` checks the constants against the spellings.
 package enum FieldName: UInt8, Sendable, CaseIterable {
     case other
     case host
@@ -100,7 +100,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// The name with that spelling, in any case; `.other` for one that is not known.
+    /// The name with that spelling, in any case; `.other` for an unknown one.
     package init(spelledAs text: String) {
         let bytes = Array(text.utf8)
         self = FieldName.recognize(bytes.span, 0..<bytes.count)
@@ -109,8 +109,8 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     /// Costs less than `==`, which goes through the conformance.
     var isOther: Bool { if case .other = self { true } else { false } }
 
-    /// Whether a name is a known one with `_` or another sign for `-`. Servers that turn names into variables take both for
-    /// the same, so the gateway must treat both the same.
+    /// Whether a name is a known one with `_` or another sign in place of `-`. Servers that turn names into variables
+    /// do not distinguish them, so the gateway must not either.
     package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
         guard range.contains(where: { isSign(bytes[$0]) && bytes[$0] != UInt8(ascii: "-") }) else { return false }
         let plain = range.map { isSign(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }
@@ -134,8 +134,8 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
 
     /// Recognizes a name at the front of sixteen bytes, with the colon that ends it, and gives its length.
     ///
-    /// Bytes that fold to those of a known name without being its letters are controls, and are refused here; so a
-    /// name that was recognized is a token, and nobody has to look at it again.
+    /// Other bytes that fold to those of a known name are controls, and are refused here. So a recognized name is a
+    /// token and needs no other check.
     @inline(__always)
     static func recognizeStart(low: UInt64, high: UInt64) -> (FieldName, length: Int)? {
         var length = 8
@@ -213,7 +213,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         return .other
     }
 
-    /// Recognizes one of the names that do not fit into two words; `last` is the rest of it.
+    /// Recognizes a name that does not fit into two words; `last` is the rest of it.
     private static func recognize(_ packed: PackedName, last: UInt64, length: Int) -> FieldName {
         switch length {
         case 17:

@@ -1,4 +1,4 @@
-/// A set of well-known field names, held as bits: a question to it is a shift.
+/// A set of well-known field names, stored as bits: a lookup is a shift.
 package struct FieldNameSet: Equatable, Sendable, ExpressibleByArrayLiteral {
     private var bits: UInt64 = 0
 
@@ -7,7 +7,7 @@ package struct FieldNameSet: Equatable, Sendable, ExpressibleByArrayLiteral {
         for name in names { insert(name) }
     }
 
-    /// Puts a name in; `.other` is none.
+    /// Adds a name; `.other` is not allowed.
     package mutating func insert(_ name: FieldName) {
         precondition(name != .other, "the names that are not known are no single name")
         bits |= 1 << UInt64(name.rawValue)

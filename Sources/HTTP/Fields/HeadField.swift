@@ -1,6 +1,7 @@
-/// One field line of a head, as offsets into the bytes it was parsed from. The value is without the white space around it.
+/// One field line of a head, as offsets into the bytes it was parsed from. The value excludes the white space around
+/// it.
 package struct HeadField: Sendable {
-    /// `.other` where the name is not a known one; then only the bytes at `nameRange` tell it.
+    /// `.other` for an unknown name; then only the bytes at `nameRange` have it.
     package let name: FieldName
     package let nameRange: Range<Int>
     package let value: Range<Int>

@@ -1,9 +1,8 @@
 internal import Bytes
 
-/// What single fields tell about the framing of a message, and what they must add up to: the same for requests and
-/// responses.
+/// The fields that frame a message, and the checks of their combination: the same for requests and responses.
 extension HeadReader {
-    /// Notes the field that was just read if it frames the message or the connection.
+    /// Records the field that was just read if it frames the message or the connection.
     mutating func takeFraming() throws(FieldError) {
         let value = progress.value
         switch progress.name {
@@ -14,7 +13,7 @@ extension HeadReader {
             }
             progress.contentLength = length
         case .transferEncoding:
-            // "chunked" alone and once: no other coding is offered, and a list is where hops begin to differ.
+            // "chunked" alone and once: no other coding is supported, and hops read lists differently.
             guard !progress.isChunked, isText(value, .chunked, length: 7) else {
                 throw .contradictoryFraming(endsChunked(value) ? .unknownTransferCoding : .chunkedNotFinal)
             }
@@ -37,8 +36,8 @@ extension HeadReader {
         }
     }
 
-    /// Whether a list of codings ends with its only "chunked" (RFC 9112, section 6.3). A field line before this one can
-    /// have ended with it already.
+    /// Whether a list of codings ends with its only "chunked" (RFC 9112, section 6.3). An earlier field line may
+    /// already have had it.
     private func endsChunked(_ value: Range<Int>) -> Bool {
         guard !progress.isChunked, value.count > 8 else { return false }
         let last = value.upperBound - 7..<value.upperBound
@@ -64,7 +63,7 @@ extension HeadReader {
         Int(decimal: input.extracting(range)).map { UInt64($0) }
     }
 
-    /// Where the fields say that the body ends; `nil` when they say nothing (RFC 9112, sections 6.1, 6.3).
+    /// The framing that the fields announce; `nil` if they announce none (RFC 9112, sections 6.1, 6.3).
     func framing(minorVersion: UInt8) throws(FieldError) -> BodyFraming? {
         guard progress.isChunked else {
             return progress.contentLength.map { $0 == 0 ? .none : .length($0) }
@@ -74,7 +73,7 @@ extension HeadReader {
         return .chunked
     }
 
-    /// The connection may carry another message after this one, as far as its sender is concerned (RFC 9112, section 9.3).
+    /// The sender keeps the connection open for another message (RFC 9112, section 9.3).
     func keepsAlive(minorVersion: UInt8) -> Bool { !progress.closes && (minorVersion > 0 || progress.keepsAlive) }
 }
 
@@ -85,8 +84,8 @@ extension PackedName {
 }
 
 extension Span<UInt8> {
-    /// The next item of the comma-separated list in `range` that is not empty (RFC 9110, section 5.6.1), without white
-    /// space around it; `start` moves behind it. Quoted strings are not known: Connection has none.
+    /// The next non-empty item of the comma-separated list in `range` (RFC 9110, section 5.6.1), without white space
+    /// around it; `start` moves past it. Quoted strings are not supported: Connection has none.
     func nextListItem(in range: Range<Int>, from start: inout Int) -> Range<Int>? {
         while start < range.upperBound {
             let end = firstIndex(of: .comma, in: start..<range.upperBound) ?? range.upperBound

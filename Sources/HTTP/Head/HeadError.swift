@@ -1,4 +1,4 @@
-/// Why bytes are not a request head that may be answered on its merits. `at` counts from the head's first byte.
+/// Why bytes are not a valid request head. `at` is an offset from the head's first byte.
 package enum HeadError: Error, Equatable, Sendable {
     case invalidMethod(at: Int)
     case unknownMethod
@@ -21,9 +21,9 @@ package enum HeadError: Error, Equatable, Sendable {
     case contentLengthWithTransferEncoding
     case transferEncodingInHTTP10
     case repeatedField(FieldName)
-    /// Codings besides chunked, which ends the list as it must.
+    /// Other codings, with chunked as the last one.
     case unknownTransferCoding
-    /// Transfer-Encoding does not end with chunked, or names it twice: nobody can tell where the body ends.
+    /// Transfer-Encoding does not end with chunked, or names it twice: the end of the body is unknown.
     case chunkedNotFinal
     case unknownExpectation
 }
@@ -49,7 +49,7 @@ extension HeadError {
     }
 }
 
-/// Why the bytes of a body are not what its framing announced.
+/// Why the bytes of a body do not fit its framing.
 package enum FramingError: Error, Equatable, Sendable {
     case invalidChunkSize
     case chunkTooLarge
@@ -64,20 +64,20 @@ package enum BodyFraming: Equatable, Sendable {
     case none
     case length(UInt64)
     case chunked
-    /// With the connection: a response that does not say it otherwise. A request never has it.
+    /// At the end of the connection: a response without other framing. A request never has this.
     case untilClose
 
     /// Costs less than `==`, which goes through the conformance.
     package var isNone: Bool { if case .none = self { true } else { false } }
 }
 
-/// How much head a peer may send.
+/// The limits of a head.
 package struct HeadLimits: Equatable, Sendable {
     /// Of a request's target.
     package var targetBytes: Int
-    /// From the first byte to the empty line, that one included.
+    /// From the first byte through the empty line.
     package var headBytes: Int
-    /// Field lines, however many have the same name.
+    /// Field lines, those of one name counted separately.
     package var fields: Int
 
     package init(targetBytes: Int = 8192, headBytes: Int = 16384, fields: Int = 100) {
@@ -86,6 +86,6 @@ package struct HeadLimits: Equatable, Sendable {
         self.fields = fields
     }
 
-    /// What an upstream may send: more than a client, since the gateway chose it.
+    /// The limits for an upstream: higher than for a client, because the operator chose it.
     package static let upstream = HeadLimits(headBytes: 65536, fields: 200)
 }

@@ -1,7 +1,8 @@
 internal import Bytes
 
-/// One run over the bytes of a head, from where the last one had to stop. What is here requests and responses share; how
-/// each of them begins, and what its fields mean for it, is in `RequestHeadReader` and `ResponseHeadReader`.
+/// One pass over the bytes of a head, from the position where the last one stopped. This part is the same for requests
+/// and responses; their first lines and the meaning of their fields are in `RequestHeadReader` and
+/// `ResponseHeadReader`.
 struct HeadReader: ~Escapable {
     let input: Span<UInt8>
     let limits: HeadLimits
@@ -14,11 +15,11 @@ struct HeadReader: ~Escapable {
         self.progress = progress
     }
 
-    /// What the next line of a head was, its first line aside.
+    /// A line of a head after its first line.
     enum FieldLine {
-        /// A field, which `progress` describes and which stands last among the fields now.
+        /// A field, described by `progress` and appended to the fields.
         case field
-        /// The empty line behind the last field.
+        /// The empty line after the last field.
         case end
         case needsMore
     }
@@ -93,16 +94,16 @@ struct HeadReader: ~Escapable {
         return true
     }
 
-    /// The second half of a line's end; the first was just before `index`.
+    /// Reads the second byte of a line end; the first one is just before `index`.
     private mutating func readLineFeed() throws(FieldError) -> Bool {
         guard progress.index < input.count else { return false }
-        // A bare CR, like a bare LF, is a line's end to some and not to others (RFC 9112, section 2.2).
+        // A bare CR, like a bare LF, ends a line for some programs and not for others (RFC 9112, section 2.2).
         guard input[progress.index] == .lineFeed else { throw .invalidLineEnd(at: progress.index - 1) }
         progress.index += 1
         return true
     }
 
-    /// Whether `byte` may stand at `offset` in the eight bytes of `HTTP/1.1`. Another digit is judged by who reads it.
+    /// Whether `byte` may be at `offset` in the eight bytes of `HTTP/1.1`. The caller checks the digits.
     static func isVersionByte(_ byte: UInt8, at offset: Int) -> Bool {
         switch offset {
         case 0: byte == 0x48
@@ -118,10 +119,10 @@ struct HeadReader: ~Escapable {
     static let http11: UInt64 = 0x312E_312F_5054_5448
 }
 
-/// Where the reading of a head stands, and what its fields have said so far.
+/// The position in a head, and the meaning of its fields so far.
 struct HeadProgress: Sendable {
-    /// What the next byte belongs to, in the order of the wire: a request begins with a method and a target, a response
-    /// has a status and a reason behind its version.
+    /// The part that the next byte belongs to, in wire order: a request begins with a method and a target; a response
+    /// has a status and a reason after its version.
     enum Phase: UInt8, Sendable {
         case start
         case method
@@ -139,14 +140,14 @@ struct HeadProgress: Sendable {
     }
 
     var phase = Phase.start
-    /// The next byte to look at.
+    /// The offset of the next byte.
     var index = 0
-    /// Where the token of this phase began.
+    /// The offset at which the token of this phase begins.
     var mark = 0
     var nameRange: Range<Int> = 0..<0
     var value: Range<Int> = 0..<0
     var name = FieldName.other
-    /// `nil` for one that is not offered.
+    /// `nil` for an unsupported one.
     var method: HTTPMethod?
     var hasHost = false
     /// The target names the host; the Host field is checked and then ignored (RFC 9112, section 3.2.2).

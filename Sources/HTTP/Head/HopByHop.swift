@@ -1,13 +1,14 @@
 internal import Bytes
 
-/// Which field lines of a message go on to the next hop (RFC 9110, section 7.6.1).
+/// Selects the field lines of a message that go to the next hop (RFC 9110, section 7.6.1).
 package enum HopByHop {
-    /// What is about one connection, whether its Connection field says so or not.
+    /// The fields of one connection, even if its Connection field does not name them.
     package static let names: FieldNameSet = [
         .connection, .keepAlive, .proxyConnection, .te, .transferEncoding, .upgrade,
     ]
 
-    /// Appends the lines of `fields` that go on, which end at `endOfLines`: one copy for each run of them.
+    /// Appends the lines of `fields` that are forwarded, with one copy for each run; the last line ends at
+    /// `endOfLines`.
     static func append(
         _ fields: [HeadField], of bytes: Span<UInt8>, from first: Int? = nil, endOfLines: Int, nominated: Nominations,
         dropping: FieldNameSet, droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool, to output: inout [UInt8]
@@ -27,10 +28,10 @@ package enum HopByHop {
 }
 
 extension RequestHead {
-    /// Appends the field lines that go on to the upstream, byte for byte as they came in `bytes`.
+    /// Appends the field lines that go to the upstream, unchanged from `bytes`.
     ///
-    /// `isDropped` is asked about the names that are not well known. The caller appends its own fields after these: what
-    /// the client nominates cannot remove them then.
+    /// `isDropped` decides about names that are not well known. The caller appends its own fields after these, so that
+    /// the client's Connection cannot remove them.
     package func appendEndToEndFields(
         of bytes: Span<UInt8>, dropping: FieldNameSet = [],
         droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
@@ -42,15 +43,15 @@ extension RequestHead {
 }
 
 extension ResponseHead {
-    /// Appends the status line, with our version, and the field lines that go on to the client, byte for byte as they came in
-    /// `bytes`: where nothing is dropped, in one piece.
+    /// Appends the status line, with our version, and the field lines that go to the client, unchanged from `bytes`: in
+    /// one piece if none is dropped.
     package func appendStatusAndEndToEndFields(
         of bytes: Span<UInt8>, dropping: FieldNameSet,
         droppingOther isDropped: (Span<UInt8>, Range<Int>) -> Bool = { _, _ in false }, to output: inout [UInt8]
     ) {
         var lines: Int? = ResponseHead.version.count
         output += ResponseHead.version
-        // Upstreams that have no reason often leave out the space before it, which belongs there (RFC 9112, section 4).
+        // Upstreams without a reason often omit the space before it, which is required (RFC 9112, section 4).
         if reason.isEmpty {
             output.append(.space)
             output.append(decimal: status)
@@ -65,14 +66,14 @@ extension ResponseHead {
 
     private static let version = Array("HTTP/1.1".utf8)
 
-    /// There is one Content-Length line, so it may go on as it is.
+    /// There is one Content-Length line, so it can be forwarded unchanged.
     package var hasOneLength: Bool {
         var lines = 0
         for field in fields where field.name == .contentLength { lines += 1 }
         return lines == 1
     }
 
-    /// The field lines that go on, one by one.
+    /// The field lines that are forwarded, one by one.
     package func endToEndFields(of bytes: Span<UInt8>) -> [HeadField] {
         let nominated = nominatesFields ? Nominations(fields, of: bytes) : .none
         return fields.filter { !HopByHop.names.contains($0.name) && !nominated.contains($0, of: bytes) }
@@ -87,7 +88,7 @@ struct Nominations {
 
     private init() {}
 
-    /// The work is linear in the size of the head, however many names a peer lists; what is hashed is seeded.
+    /// The work is linear in the size of the head, however many names a peer lists: the hash function is seeded.
     init(_ fields: [HeadField], of bytes: Span<UInt8>) {
         var name: [UInt8] = []
         var present: Set<[UInt8]> = []
@@ -112,8 +113,8 @@ struct Nominations {
         return names.contains(name)
     }
 
-    /// The options that name no field, and the fields without which the message would end elsewhere, go to somebody else or
-    /// be for another organization than the one it was let in for: no peer can take those away.
+    /// The options that name no field, and the fields without which the message would end elsewhere, reach another
+    /// host, or be for another organization than the authorized one: no peer can remove those.
     private static let unremovable = ["close", "keep-alive", "content-length", "host", "x-organization-id"].map {
         Array($0.utf8)
     }

@@ -1,8 +1,8 @@
 internal import Bytes
 
-/// Reading a request's head: the request line (RFC 9112, section 3), and what stands behind it.
+/// Reading a request's head: the request line (RFC 9112, section 3), and the lines after it.
 extension HeadReader {
-    /// Longer ones than this are not waited for. The longest registered method has 17 letters.
+    /// The maximum length of a method. The longest registered one has 17 letters.
     private static let methodBytes = 32
 
     /// `false` when the bytes end before the head does.
@@ -26,7 +26,7 @@ extension HeadReader {
         do throws(FieldError) { return try readFieldLine(into: &head.fields) } catch { throw HeadError(error) }
     }
 
-    /// The bytes ended; there may be more only while the head is below its limit.
+    /// The bytes ended; more can follow only while the head is below its limit.
     private func runOut() throws(HeadError) -> Bool {
         guard input.count >= limits.headBytes else { return false }
         throw progress.phase == .target
@@ -36,8 +36,7 @@ extension HeadReader {
     private mutating func readRequestLine(into head: inout RequestHead) throws(HeadError) -> Bool {
         if progress.phase == .start {
             guard !input.isEmpty else { return false }
-            // One empty line before a request line is forgiven (RFC 9112, section 2.2), for clients that end a body
-            // with it.
+            // One empty line before a request line is ignored (RFC 9112, section 2.2): some clients end a body with it.
             if input[0] == .carriageReturn {
                 guard input.count > 1 else { return false }
                 guard input[1] == .lineFeed else { throw .invalidLineEnd(at: 0) }
@@ -81,7 +80,7 @@ extension HeadReader {
         progress.index = index
         guard index < input.count else { return false }
         guard index > start, input[index] == .space else {
-            // White space in front would make the line a continuation of nothing.
+            // White space in front would continue a line that does not exist.
             throw index == start && input[index].isOptionalWhiteSpace
                 ? .foldedLine(at: index) : .invalidMethod(at: index)
         }
@@ -92,7 +91,7 @@ extension HeadReader {
         return true
     }
 
-    /// `HTTP/1.x` and the line's end. A digit too many and another major version are told apart.
+    /// `HTTP/1.x` and the line's end. An extra digit and another major version are different errors.
     private mutating func readVersion(into head: inout RequestHead) throws(HeadError) -> Bool {
         let start = progress.mark
         if progress.index == start, let word = input.word(at: start), word == HeadReader.http11 {
@@ -114,7 +113,7 @@ extension HeadReader {
             progress.index = index + 1
         }
         guard input[start + 5] == 0x31 else { throw .unsupportedVersion }
-        // A higher minor version is answered as the highest one we speak (RFC 9110, section 2.5).
+        // A higher minor version is treated as the highest supported one (RFC 9110, section 2.5).
         head.minorVersion = input[start + 7] == 0x30 ? 0 : 1
         return true
     }
@@ -130,12 +129,12 @@ extension HeadReader {
             }
             start = try readAuthority(of: &head)
             if start == end {
-                // An empty path is "/" (RFC 9110, section 4.2.3); the last slash of "://" stands for it.
+                // An empty path is "/" (RFC 9110, section 4.2.3); the last slash of "://" is used for it.
                 let slash = head.target.lowerBound + (input[head.target.lowerBound + 4] == .colon ? 6 : 7)
                 head.path = slash..<slash + 1
                 return
             }
-            // With a query there is no such slash before it, and path and query must stand together as a target.
+            // Before a query there is no such slash, and path and query must be adjacent to form a target.
             guard input[start] == .slash else { throw .invalidTarget(at: start) }
         }
         if let mark = input.firstIndex(of: .questionMark, in: start..<end) {
@@ -146,7 +145,7 @@ extension HeadReader {
         }
     }
 
-    /// Takes the host out of an absolute-form target; returns where it ends.
+    /// Reads the host of an absolute-form target; returns the offset of its end.
     private mutating func readAuthority(of head: inout RequestHead) throws(HeadError) -> Int {
         let start = head.target.lowerBound
         let end = head.target.upperBound

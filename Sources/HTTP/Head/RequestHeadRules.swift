@@ -1,8 +1,8 @@
 internal import Bytes
 
-/// What single fields mean for a request, and what its whole head must add up to.
+/// The meaning of single fields for a request, and the checks of its whole head.
 extension HeadReader {
-    /// Notes a field that frames the message or that a stage will read. What may stand only once is refused twice.
+    /// Records a field that frames the message or that a stage reads. A repeated singleton field is an error.
     mutating func take(
         _ name: FieldName, _ value: Range<Int>, into head: inout RequestHead
     ) throws(HeadError) {
@@ -21,7 +21,7 @@ extension HeadReader {
         case .apiKey: try once(&head.apiKey, value, name)
         case .organizationID: try once(&head.organizationID, value, name)
         case .contentType: try once(&head.contentType, value, name)
-        // A repeated traceparent is no traceparent; the trace starts anew. The empty range stands for that.
+        // A repeated traceparent counts as none: the trace starts anew. An empty range marks this.
         case .traceparent: head.traceparent = head.traceparent == nil ? value : value.lowerBound..<value.lowerBound
         default: break
         }
@@ -32,13 +32,13 @@ extension HeadReader {
         place = value
     }
 
-    /// What only the whole head can tell (RFC 9112, sections 3.2, 6.1, 6.3, 9.3).
+    /// The checks that need the whole head (RFC 9112, sections 3.2, 6.1, 6.3, 9.3).
     func judge(_ head: inout RequestHead) throws(HeadError) {
         if !progress.hasHost, head.minorVersion > 0 { throw .missingHost }
         do throws(FieldError) {
             head.framing = try framing(minorVersion: head.minorVersion) ?? .none
         } catch { throw HeadError(error) }
-        // Nobody waits to send what is not there, and HTTP/1.0 knows no interim answer (RFC 9110, section 10.1.1).
+        // Without a body there is nothing to wait for, and HTTP/1.0 has no interim response (RFC 9110, section 10.1.1).
         if head.framing.isNone || head.isHTTP10 { head.expectsContinue = false }
         head.keepsAlive = keepsAlive(minorVersion: head.minorVersion)
         head.nominatesFields = progress.nominates
@@ -50,8 +50,8 @@ extension PackedName {
 }
 
 extension Span<UInt8> {
-    /// A reg-name, IPv4 or bracketed IPv6 address with an optional port (RFC 3986, section 3.2.2). User information has
-    /// no place in it, and http and https know no empty host (RFC 9110, section 4.2.1).
+    /// A reg-name, IPv4 or bracketed IPv6 address with an optional port (RFC 3986, section 3.2.2). User information is
+    /// not allowed, and http and https have no empty host (RFC 9110, section 4.2.1).
     func isHost(_ range: Range<Int>) -> Bool {
         var index = range.lowerBound
         guard index < range.upperBound else { return false }
@@ -69,7 +69,7 @@ extension Span<UInt8> {
             guard index < range.upperBound, (2...8).contains(colons) else { return false }
             index += 1
         } else {
-            // Of the characters RFC 3986 allows those that hosts are made of.
+            // RFC 3986 allows more characters than hosts have.
             while index < range.upperBound, self[index].isUnreserved { index += 1 }
             guard index > range.lowerBound else { return false }
         }

@@ -1,6 +1,6 @@
 /// A response's head as offsets into the bytes it was parsed from.
 ///
-/// One value is reused for all responses of a connection, so that a steady connection allocates nothing.
+/// One value is reused for all responses of a connection, so a steady connection allocates nothing.
 package struct ResponseHead: Sendable {
     /// From 100 to 599, but never 101.
     package internal(set) var status = 0
@@ -10,17 +10,17 @@ package struct ResponseHead: Sendable {
     package internal(set) var reason: Range<Int> = 0..<0
     /// The field lines in the order they came.
     package internal(set) var fields: [HeadField] = []
-    /// Where the body ends; `.none` as well for a body of no bytes, and in answer to HEAD.
+    /// Where the body ends; also `.none` for an empty body and for a response to HEAD.
     package internal(set) var framing: BodyFraming = .none
-    /// What Content-Length says: of a 304 or an answer to HEAD, too, which have no body. A 1xx or 204 has none.
+    /// The value of Content-Length, also of a 304 or a response to HEAD, which have no body. A 1xx or 204 has none.
     package internal(set) var announcedLength: UInt64?
-    /// The connection may carry another response after this one, as far as the upstream is concerned.
+    /// The upstream keeps the connection open for another response.
     package internal(set) var keepsAlive = true
-    /// Connection names fields that end here with it (RFC 9110, section 7.6.1); `close` and `keep-alive` name none.
+    /// Connection names fields that are not forwarded (RFC 9110, section 7.6.1); `close` and `keep-alive` are no names.
     package internal(set) var nominatesFields = false
-    /// How many bytes the head took, its empty line included: where the body starts.
+    /// The length of the head with its empty line: the body starts here.
     package internal(set) var end = 0
-    /// The values of single fields of interest. A field that stands twice is an empty range: nobody knows which one holds.
+    /// The values of singleton fields. A repeated field is an empty range: it is unclear which line is valid.
     package internal(set) var contentType: Range<Int>?
     package internal(set) var contentEncoding: Range<Int>?
     package internal(set) var retryAfter: Range<Int>?
@@ -29,13 +29,13 @@ package struct ResponseHead: Sendable {
     /// An empty head, for a parser to fill.
     package init() {}
 
-    /// Another head follows before the response proper (RFC 9110, section 15.2).
+    /// Another head follows before the final response (RFC 9110, section 15.2).
     package var isInterim: Bool { status < 200 }
 
-    /// Room for field lines, lent from somewhere else while the connection is busy.
+    /// Lends storage for field lines while the connection is busy.
     package mutating func lend(_ room: [HeadField]) { fields.lend(room) }
 
-    /// Gives the room back; the field lines are forgotten.
+    /// Returns the storage, without the field lines.
     package mutating func takeRoom() -> [HeadField] { fields.takeRoom() }
 
     /// The values of every field line of that name, in order.

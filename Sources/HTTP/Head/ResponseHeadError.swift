@@ -1,18 +1,18 @@
-/// Why bytes of an upstream are not a response head that may be forwarded. `at` counts from the head's first byte.
+/// Why an upstream's bytes are not a response head that may be forwarded. `at` is an offset from the head's first byte.
 package enum ResponseHeadError: Error, Equatable, Sendable {
     /// Not `HTTP/1.x`, a status from 100 to 599, and a reason.
     case invalidStatusLine(at: Int)
     case unsupportedVersion
-    /// A line that is no field, or a folded one, or one with a byte that may end a line for others.
+    /// A line that is no field, or is folded, or has a byte that may end a line for other programs.
     case invalidField(at: Int)
     case headTooLong(limit: Int)
     case tooManyFields(limit: Int)
-    /// The fields do not tell where the body ends.
+    /// The fields do not define where the body ends.
     case contradictoryFraming(FramingContradiction)
-    /// The fields announce a body where the status allows none (RFC 9110, section 8.6, and RFC 9112, section 6.1):
-    /// whether one follows is in doubt.
+    /// The fields announce a body, but the status allows none (RFC 9110, section 8.6, and RFC 9112, section 6.1): it is
+    /// unclear whether one follows.
     case impossibleBody
-    /// 101, which nobody asked for.
+    /// An unexpected 101.
     case switchedProtocols
 }
 

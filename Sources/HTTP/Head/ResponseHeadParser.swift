@@ -1,17 +1,17 @@
-/// Reads response heads from the front of what an upstream sent: as strict as `RequestHeadParser` and restartable like it, so
-/// that any split of the same bytes gives the same answer.
+/// Reads response heads from the front of an upstream's bytes. It is as strict and as restartable as
+/// `RequestHeadParser`: any split of the same bytes gives the same result.
 package struct ResponseHeadParser: Sendable {
-    /// How much head is read; there is no target.
+    /// The limits of a head; there is no target.
     package let limits: HeadLimits
     private var progress = HeadProgress()
 
     /// A parser for the responses of one connection.
     package init(limits: HeadLimits = .upstream) { self.limits = limits }
 
-    /// Parses the head at the front of `input`, the answer to a request with that method, into `head`; `false` when more
-    /// bytes are needed.
+    /// Parses the head at the front of `input`, the response to a request with that method, into `head`.
     ///
-    /// Then it wants to be called again with the same bytes and those that have come behind them, and the same `head`.
+    /// Returns `false` if more bytes are needed: call it again with the same bytes and the next ones, and the same
+    /// `head`.
     package mutating func parse(
         _ input: Span<UInt8>, answering method: HTTPMethod, into head: inout ResponseHead
     ) throws(ResponseHeadError) -> Bool {
@@ -26,6 +26,6 @@ package struct ResponseHeadParser: Sendable {
         return true
     }
 
-    /// Forgets the head that was begun: the bytes in front are other ones now.
+    /// Drops a partly parsed head: the input has another front now.
     package mutating func reset() { progress = HeadProgress() }
 }

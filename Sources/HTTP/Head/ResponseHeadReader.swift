@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// Reading a response's head: the status line (RFC 9112, section 4), and what the fields mean for the response.
+/// Reading a response's head: the status line (RFC 9112, section 4), and the meaning of the fields.
 extension HeadReader {
     /// `false` when the bytes end before the head does.
     mutating func read(
@@ -25,7 +25,7 @@ extension HeadReader {
         do throws(FieldError) { return try readFieldLine(into: &head.fields) } catch { throw ResponseHeadError(error) }
     }
 
-    /// The bytes ended; there may be more only while the head is below its limit.
+    /// The bytes ended; more can follow only while the head is below its limit.
     private func runOut() throws(ResponseHeadError) -> Bool {
         guard input.count >= limits.headBytes else { return false }
         throw .headTooLong(limit: limits.headBytes)
@@ -38,14 +38,14 @@ extension HeadReader {
         }
         if progress.phase == .version {
             guard try readVersionAndStatus() else { return false }
-            // A higher minor version is read as the highest one we speak (RFC 9110, section 2.5).
+            // A higher minor version is treated as the highest supported one (RFC 9110, section 2.5).
             head.minorVersion = input[7] == 0x30 ? 0 : 1
             head.status = (9..<12).reduce(0) { $0 * 10 + Int(input[$1] - 0x30) }
             progress.phase = .status
         }
         if progress.phase == .status {
             guard progress.index < input.count else { return false }
-            // The space must stand in front of an empty reason, too, but many servers leave it out.
+            // The space is required before an empty reason too, but many servers omit it.
             if input[progress.index] == .space { progress.index += 1 }
             progress.mark = progress.index
             progress.phase = .reason
@@ -101,12 +101,12 @@ extension HeadReader {
         }
     }
 
-    /// What a field says whose value so far was `known`.
+    /// The value of a field whose value so far was `known`; empty if it is repeated.
     private func only(_ known: Range<Int>?, _ value: Range<Int>) -> Range<Int> {
         known == nil ? value : value.lowerBound..<value.lowerBound
     }
 
-    /// What only the whole head can tell (RFC 9112, sections 6.3, 9.3).
+    /// The checks that need the whole head (RFC 9112, sections 6.3, 9.3).
     private func judge(_ head: inout ResponseHead, answering method: HTTPMethod) throws(ResponseHeadError) {
         guard head.status != 101 else { throw .switchedProtocols }
         let announced: BodyFraming?

@@ -3,7 +3,7 @@ internal import Bytes
 extension HTTPDate {
     /// Reads a date in any of the three forms of RFC 9110, section 5.6.7, as seconds since the epoch; `nil` if it is none.
     ///
-    /// `now` decides which century a year of two digits is in: none is more than 50 years ahead.
+    /// `now` selects the century of a two-digit year: the year is at most 50 years ahead.
     package static func epochSeconds(_ text: String, now: Int) -> Int? {
         guard text.utf8.count <= 40 else { return nil }
         let words = text.split(separator: " ")
@@ -41,14 +41,14 @@ extension HTTPDate {
             (1...CivilTime.days(in: month + 1, of: year)).contains(day), parts.count == 3,
             let hour = number(parts[0], 2), hour < 24,
             let minute = number(parts[1], 2), minute < 60, let second = number(parts[2], 2),
-            // A leap second is the first one of the next minute.
+            // A leap second counts as the first second of the next minute.
             second <= 60
         else { return nil }
         return CivilTime.daysSinceEpoch(year: year, month: month + 1, day: day) * 86400 + hour * 3600 + minute * 60
             + second
     }
 
-    /// Exactly `count` digits, of which there is one or two, or four.
+    /// A number of exactly `count` digits, at most four.
     private static func number(_ text: Substring, _ count: Int) -> Int? {
         text.utf8.count == count && count <= 4 ? Int(decimal: text.utf8.span) : nil
     }

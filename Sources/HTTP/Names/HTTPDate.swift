@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// Dates as field values have them, always in UTC.
+/// Dates in field values, always in UTC.
 package enum HTTPDate {
     static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
     static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -12,7 +12,7 @@ package enum HTTPDate {
             + "\(two(time.hour)):\(two(time.minute)):\(two(time.second)) GMT"
     }
 
-    /// The `Date` field line of a response, line end included. For once a second, not once a response.
+    /// The `Date` field line of a response, line end included. Make it once a second, not once a response.
     package static func fieldLine(epochSeconds: Int) -> [UInt8] {
         Array("Date: \(text(epochSeconds: epochSeconds))\r\n".utf8)
     }

@@ -1,4 +1,4 @@
-/// A request method (RFC 9110, section 9). CONNECT and TRACE are not offered by a gateway of an API.
+/// A request method (RFC 9110, section 9). The gateway does not support CONNECT and TRACE.
 package enum HTTPMethod: UInt8, Sendable, CaseIterable {
     case get, head, post, put, patch, delete, options
 
@@ -14,7 +14,7 @@ package enum HTTPMethod: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// Methods are case-sensitive; `nil` for one that is not offered.
+    /// Methods are case-sensitive; `nil` for an unsupported one.
     init?(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         guard range.count <= 8 else { return nil }
         var word: UInt64 = 0
@@ -31,10 +31,10 @@ package enum HTTPMethod: UInt8, Sendable, CaseIterable {
         }
     }
 
-    /// Asks for nothing to change (RFC 9110, section 9.2.1).
+    /// The method changes nothing (RFC 9110, section 9.2.1).
     package var isSafe: Bool { self == .get || self == .head || self == .options }
 
-    /// Asked twice it does no more than once (RFC 9110, section 9.2.2).
+    /// Two requests have the same effect as one (RFC 9110, section 9.2.2).
     package var isIdempotent: Bool { isSafe || self == .put || self == .delete }
 
     /// The name as bytes, made once.

@@ -1,6 +1,6 @@
 /// Status codes with their reason phrases (RFC 9110, section 15, and RFC 6585).
 package enum HTTPStatus {
-    /// The status line of an answer, its line end included. An unknown code gets an empty phrase, which is legal.
+    /// The status line of a response, its line end included. An unknown code gets an empty phrase, which is valid.
     package static func line(_ code: Int) -> [UInt8] {
         precondition((100...599).contains(code), "a status code has three digits")
         return lines[code - 100]

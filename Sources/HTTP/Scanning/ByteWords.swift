@@ -1,9 +1,9 @@
 internal import Bytes
 
-/// Eight bytes at a time, without a pointer: the compiler makes one load of the eight indexed reads behind one check.
+/// Eight bytes at a time, without a pointer: after one check, the compiler turns the eight indexed reads into one load.
 ///
-/// The byte tests are the well-known carry tricks. A carry can only spoil bytes *above* one that was truly found, so
-/// the lowest mark is always exact, and only that one is used.
+/// The byte tests are the well-known carry tricks. A carry can only falsify marks *above* a true one, so the lowest
+/// mark is always exact, and only that one is used.
 extension Span<UInt8> {
     /// The eight bytes from `index` on, the first one lowest; `nil` when fewer are left.
     @inline(__always)
@@ -23,7 +23,7 @@ extension Span<UInt8> {
         return word
     }
 
-    /// Where the run of field value bytes that starts at `index` ends.
+    /// The end of the run of field value bytes that starts at `index`.
     @inline(__always)
     func endOfFieldValue(from index: Int) -> Int {
         var index = index
@@ -34,7 +34,7 @@ extension Span<UInt8> {
                 continue
             }
             index &+= stops.firstMark
-            // A tab is a control that is allowed.
+            // A tab is an allowed control.
             guard self[index] == .tab else { return index }
             index &+= 1
         }
@@ -42,7 +42,7 @@ extension Span<UInt8> {
         return index
     }
 
-    /// Where the run of target bytes that starts at `index` ends, but not beyond `limit`.
+    /// The end of the run of target bytes that starts at `index`, at most `limit`.
     @inline(__always)
     func endOfTarget(from index: Int, limit: Int) -> Int {
         var index = index
@@ -58,7 +58,7 @@ extension Span<UInt8> {
         return Swift.min(index, limit)
     }
 
-    /// The first `byte` in `range`.
+    /// The index of the first `byte` in `range`.
     @inline(__always)
     func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
         var index = range.lowerBound
@@ -95,7 +95,7 @@ extension UInt64 {
         return (difference &- .ones) & ~difference & .highBits
     }
 
-    /// Which byte the lowest mark stands in.
+    /// The index of the byte that has the lowest mark.
     @inline(__always)
     var firstMark: Int { trailingZeroBitCount &>> 3 }
 

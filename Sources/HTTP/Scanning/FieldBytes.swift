@@ -1,8 +1,8 @@
 internal import Bytes
 
-/// The classes of bytes that a head is made of, besides those of all formats.
+/// The byte classes of a head, besides those of `Bytes`.
 extension UInt8 {
-    /// A character of a request target: visible ASCII, but no `#`, which starts what a client must not send.
+    /// A character of a request target: visible ASCII, but no `#`: a client must not send a fragment.
     package var isTargetByte: Bool { self > 0x20 && self < 0x7F && self != 0x23 }
 
     /// A character of a field value: anything but controls; HTAB, and bytes above ASCII, are allowed.

@@ -1,7 +1,7 @@
 /// Up to 16 bytes packed little-endian into two words, ASCII letters in lower case: a short name as a number.
 ///
-/// Only for texts without control characters: among those no byte folds to a lower-case letter, a digit or `-` but
-/// itself and, for a letter, its upper case.
+/// Only for texts without control characters: then nothing folds to a letter, a digit or `-` except that byte itself
+/// and the upper case of a letter.
 struct PackedName: Equatable {
     let low: UInt64
     let high: UInt64
