@@ -6,18 +6,19 @@ import pytest
 from gateway import ROOT, Gateway, Policies
 from proxied import behind
 
-# Rows per second, and the least duration of a job in milliseconds: long enough to meet a 409, short enough to wait for.
+# Rows per second, and the minimum duration of a job in milliseconds: long enough to get a 409, short enough to wait
+# for.
 QUICK = (100_000, 800)
 
 
 def pytest_collection_modifyitems(items):
-    """What waits long is begun before all other tests, and looked at behind them."""
+    """Runs the tests that begin long waits first, and those that check the results last."""
     items.sort(key=lambda item: -1 if item.get_closest_marker("begins") else 1 if item.get_closest_marker("ends") else 0)
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts gateways of this test; all of them end with it."""
+    """Starts gateways, which end with the test."""
     running, number = [], itertools.count(1)
 
     def start(policies=None, *, state=None, **options):
@@ -33,7 +34,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def front(tmp_path):
-    """Starts gateways in front of upstreams, with these settings of `gateway.upstream`; all of them end with the test."""
+    """Starts gateways in front of upstreams, with these settings of `gateway.upstream`; they end with the test."""
     running = []
 
     def front(*upstreams, prepare=lambda gateway: None, **settings):
@@ -61,13 +62,13 @@ def fresh(start):
 
 @pytest.fixture
 def roomy(start, policies):
-    """A first run whose rate limits no test meets by accident, and whose jobs take about a second."""
+    """A first run with rate limits that no test reaches by accident, and jobs that take about a second."""
     return start(policies.generous(), pace=QUICK)
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """One gateway for all tests of a file that leave nothing behind."""
+    """One gateway for all tests of a file that leave no state behind."""
     folder = tmp_path_factory.mktemp("shared")
     gateway = Gateway(folder / "state", Policies(folder / "policies").generous().folder, pace=QUICK).start()
     yield gateway

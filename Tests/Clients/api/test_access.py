@@ -1,4 +1,4 @@
-"""Who may do what: tokens, organizations, scopes; and that nothing tells strangers what exists."""
+"""Permissions by token, organization and scope; strangers cannot find out what exists."""
 
 import re
 import time
@@ -9,7 +9,7 @@ from gateway import BASE, CONNECTION, JOBS, ORGANIZATION, REFRESH, RUN, STATE
 from wire import envelope
 
 pytestmark = pytest.mark.access
-# The demo data has a connection of another organization, for whoever has a token of it.
+# The demo data has a connection of another organization, for callers with a token of that organization.
 OTHER = "org_other42"
 OTHERS_CONNECTION = "conn_other1"
 OTHERS = BASE.replace(ORGANIZATION, OTHER)
@@ -17,7 +17,7 @@ OTHERS = BASE.replace(ORGANIZATION, OTHER)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """One gateway, tokens of several kinds."""
+    """One gateway, and tokens of several kinds."""
     from gateway import Gateway, Policies
 
     folder = tmp_path_factory.mktemp("access")
@@ -114,7 +114,7 @@ def test_the_organization_of_the_path_must_be_the_tokens(site):
 
 
 def without_accidents(answer):
-    """What an answer tells: everything but trace, time and the id that was asked for."""
+    """The content of a response without trace, time and the requested id."""
     head = re.sub(rb"(?im)^(x-trace-id|date|x-request-id|server-timing|(x-)?ratelimit-reset|ratelimit|x-ratelimit-remaining"
                   rb"|content-length|traceresponse):.*\r?\n?", b"", answer.raw_head)
     body = re.sub(rb'"(trace_id|timestamp)":"[^"]*"', b"", answer.body)

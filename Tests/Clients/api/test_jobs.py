@@ -1,4 +1,4 @@
-"""One running job per connection, held as long as the job runs; and what the job lists tell."""
+"""One running job per connection, held as long as the job runs; and the contents of the job lists."""
 
 import json
 import re
@@ -16,13 +16,13 @@ def check_conflict(answer, job_id, *, airweave=False):
     error = envelope(answer, 409, "CONNECTOR_JOB_ALREADY_RUNNING", airweave=airweave)
     active = error["details"]["active_job"]
     assert active["id"] == job_id and active["type"] and active["status"] in ("pending", "running"), active
-    # Airweave's API has no path of a single job; the jobs of its connections have one beside the others.
+    # Airweave's API has no path for a single job; its jobs have a path in the other API.
     assert "started_at" in active and answer["location"] == f"{JOBS}/{job_id}", answer.raw_head
     assert re.fullmatch(r"[1-9][0-9]*", answer["retry-after"]), answer.raw_head
 
 
 def together(count, call):
-    """`count` calls at the same moment, each on a connection opened before."""
+    """Makes `count` calls at the same moment, each on a connection opened before."""
     gate, answers = threading.Barrier(count), [None] * count
 
     def one(index):
@@ -77,7 +77,7 @@ def test_the_conflict_matrix(roomy, first, second):
             return roomy.call("PATCH", STATE, {"state": {}, "state_type": "stream"})
         return roomy.trigger(kind)
 
-    # A clear of nothing may end at once: give it rows to erase.
+    # A clear may end at once if there is nothing to erase: give it rows.
     if first in ("clear", "reset"):
         roomy.finished(roomy.trigger().json["job_id"])
     answer = send(first)
@@ -102,9 +102,9 @@ def test_run_is_held_like_a_trigger(roomy):
     job = roomy.call("POST", RUN).json
     for path in (RUN, RUN + "/", RUN.removeprefix("/v1"), RUN + "?force_full_sync=true"):
         check_conflict(roomy.call("POST", path), job["id"], airweave=True)
-    # The same connection by its id in the body is the same lease.
+    # The same connection with its id in the body is the same lease.
     check_conflict(roomy.trigger(connection=SOURCE_CONNECTION), job["id"])
-    # A UUID may be spelled in capitals; it is the same connection all the same.
+    # A UUID in capitals is the same connection.
     check_conflict(roomy.trigger(connection=SOURCE_CONNECTION.upper()), job["id"])
     check_conflict(roomy.call("POST", RUN.replace("550e8400", "550E8400")), job["id"], airweave=True)
 
@@ -142,7 +142,7 @@ def test_cancel(roomy):
     with roomy.wire() as wire:
         answer = roomy.call("DELETE", f"{JOBS}/{job_id}", wire=wire)
         assert answer.status == 204 and answer.body == b""
-        # A 204 with body bytes would break the next answer on this connection.
+        # A 204 with body bytes would break the next response on this connection.
         assert roomy.call("GET", f"{JOBS}/{job_id}", wire=wire).status == 200
     assert roomy.finished(job_id)["status"] == "cancelled"
     answer = roomy.call("DELETE", f"{JOBS}/{job_id}")

@@ -1,4 +1,4 @@
-"""Rate limits: true, exact under parallel load, and announced."""
+"""Rate limits: correct, exact under parallel load, and announced."""
 
 import re
 import threading
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.limits
 
 
 def until_limited(gateway, send, most=200):
-    """Sends until the limit answers; a job that started is cancelled and waited for. Returns the answers."""
+    """Sends until the limit refuses. A started job is cancelled, and its end awaited. Returns the responses."""
     answers = []
     for _ in range(most):
         answers.append(send())
@@ -46,7 +46,7 @@ def test_429_tells_the_truth(fresh):
     wait = int(last["retry-after"])
     assert wait <= 65 and int(last["x-ratelimit-remaining"]) == 0
     assert str(wait) in error["message"]
-    # Not a moment too late: after Retry-After it is accepted; just before its last second it still is not.
+    # `Retry-After` is exact: the request is accepted after it, but not one second earlier.
     asked = time.monotonic()
     if wait > 2:
         time.sleep(max(0, asked + wait - 1.5 - time.monotonic()))
@@ -71,7 +71,7 @@ def test_the_limit_is_exact_under_parallel_load(start, policies):
     policies.write("limits.json5", changed)
     gateway = start(policies)
     passed = []
-    # Losers of the lease are refunded, so the limit is met by real jobs only: one at a time, asked for from many sides.
+    # A 409 is refunded, so only real jobs reach the limit: one at a time, triggered by many clients.
     for _ in range(40):
         gate, answers = threading.Barrier(8), []
 
@@ -96,7 +96,7 @@ def test_the_limit_is_exact_under_parallel_load(start, policies):
 
 
 def test_conflicts_are_refunded(fresh):
-    """Losers of the lease did no work: they do not use up the winner's rate."""
+    """A conflict did no work: it does not use up the rate of the job that runs."""
     first = fresh.trigger()
     assert first.status == 200
     left = check_limit_fields(first)
@@ -119,7 +119,7 @@ def test_refused_work_is_refunded(fresh):
 
 
 def test_hammering_is_stopped_even_where_nothing_is_charged_for_work(fresh):
-    """Conflicts are free as work, not as calls: a client in a loop meets 429 in the end."""
+    """Conflicts are free as work, but not as calls: a client in a loop gets 429 in the end."""
     assert fresh.trigger().status == 200
     with fresh.wire() as wire:
         for _ in range(5000):

@@ -1,4 +1,4 @@
-"""Every answer can be found again: trace ids in answer, envelope and log."""
+"""Every response can be found again: the trace id is in the response, the envelope and the log."""
 
 import re
 

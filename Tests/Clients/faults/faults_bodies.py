@@ -1,4 +1,4 @@
-"""Errors of the upstream in every shape that is met in the field, and some that should not be."""
+"""Error responses of the upstream in every shape that is common, and some that are not."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ HUGE = json.dumps({"detail": "x" * (1 << 20)}).encode()
 
 
 def register(**cases):
-    """Whole error answers: status line, body, content type, more fields."""
+    """Whole error responses: status line, body, content type, more fields."""
     for name, (what, status, body, content_type, *fields) in cases.items():
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -94,15 +94,15 @@ def error_truncated(link, request):
 
 @fault
 def error_reset(link, request):
-    """An error whose connection is reset in its body."""
+    """An error whose connection is reset within its body."""
     link.send(head(request, "409 Conflict", f"Content-Length: {len(DETAIL)}") + DETAIL[:20])
-    time.sleep(0.02)  # a reset may destroy what was not yet read
+    time.sleep(0.02)  # a reset may destroy unread bytes
     link.reset()
 
 
 @fault
 def error_hang(link, request):
-    """An error whose body stops half way."""
+    """An error whose body stops halfway."""
     link.send(head(request, "404 Not Found", f"Content-Length: {len(DETAIL)}") + DETAIL[:20])
     link.hang()
 
@@ -116,7 +116,7 @@ def error_bad_chunk(link, request):
 
 @fault
 def error_oversized_chunked(link, request):
-    """An error of a mebibyte in chunks."""
+    """An error of one mebibyte in chunks."""
     link.send(head(request, "500 Internal Server Error", "Transfer-Encoding: chunked"))
     for at in range(0, len(HUGE), 1 << 14):
         link.send(chunk(HUGE[at:at + (1 << 14)]))
@@ -125,7 +125,7 @@ def error_oversized_chunked(link, request):
 
 @fault
 def error_endless(link, request):
-    """An error that never ends: what is too much must end the connection."""
+    """An endless error: the gateway must end the connection."""
     link.send(head(request, "500 Internal Server Error", "Transfer-Encoding: chunked"))
     while True:
         link.send(chunk(b"x" * (1 << 14)))
@@ -133,6 +133,6 @@ def error_endless(link, request):
 
 @fault
 def error_longer_than_its_length(link, request):
-    """An error with a second response behind it."""
+    """An error followed by a second response."""
     link.send(head(request, "404 Not Found", f"Content-Length: {len(DETAIL)}") + DETAIL
               + b"HTTP/1.1 200 OK\r\nX-Leak: surplus\r\nContent-Length: 4\r\n\r\nLEAK")

@@ -1,4 +1,4 @@
-"""Faults of the framing: lengths, codings, chunks, and bodies where there is none."""
+"""Framing faults: lengths, codings, chunks, and bodies where none may be."""
 
 from faulty import chunk, fault, head
 
@@ -9,7 +9,7 @@ LEAK = b"HTTP/1.1 200 OK\r\nX-Leak: surplus\r\nContent-Length: 4\r\n\r\nLEAK"
 
 
 def register_framing(**cases):
-    """Framing fields that contradict themselves or mean nothing, before a body that is good as it stands."""
+    """Framing fields that contradict each other or are invalid, before a body that is complete as it is."""
     for name, (fields, *rest) in cases.items():
         data, version = (rest + [BODY, "HTTP/1.1"][len(rest):])[:2]
 
@@ -48,7 +48,7 @@ register_framing(
 
 
 def register_chunks(**cases):
-    """Chunked bodies that are damaged behind a good first chunk; the client has the head by then."""
+    """Chunked bodies that are damaged after a good first chunk, when the client has the head already."""
     for name, (what, data) in cases.items():
         def play(link, request, data=data):
             link.send(head(request, "200 OK", CHUNKED) + chunk(BODY))
@@ -82,21 +82,21 @@ register_chunks(
 
 @fault
 def trailers_good(link, request):
-    """Good chunks with extensions, and good trailers."""
+    """Valid chunks with extensions, and valid trailers."""
     link.send(head(request, "200 OK", CHUNKED, "Trailer: X-Checksum") + b"f;a=b\r\n" + BODY + b"\r\n"
               + b"0\r\nX-Checksum: 42\r\n\r\n")
 
 
 @fault
 def trailers_that_would_frame(link, request):
-    """Good chunks with trailers that must not become header fields (RFC 9110, section 6.5.1)."""
+    """Valid chunks with trailers that must not become header fields (RFC 9110, section 6.5.1)."""
     link.send(head(request, "200 OK", CHUNKED) + chunk(BODY)
               + b"0\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nX-Leak: trailer\r\nConnection: close\r\n\r\n")
 
 
 @fault
 def body_longer_than_its_length(link, request):
-    """More bytes than the length says; they look like a second response."""
+    """More bytes than the length announces; they look like a second response."""
     link.send(head(request, "200 OK", f"Content-Length: {len(BODY)}") + BODY + LEAK)
 
 
@@ -108,21 +108,21 @@ def body_longer_than_no_length(link, request):
 
 @fault
 def http_1_0_without_length(link, request):
-    """HTTP/1.0: the body ends with the connection, in good order."""
+    """HTTP/1.0: the end of the connection, in good order, ends the body."""
     link.send(head(request, "200 OK", version="HTTP/1.0") + (b"" if request.method == "HEAD" else BODY))
     link.close()
 
 
 @fault
 def no_length(link, request):
-    """HTTP/1.1 without framing fields: the body ends with the connection, in good order."""
+    """HTTP/1.1 without framing fields: the end of the connection, in good order, ends the body."""
     link.send(head(request) + BODY)
     link.close()
 
 
 @fault
 def no_length_then_reset(link, request):
-    """A body that should end with the connection, which is reset."""
+    """A body that the end of the connection should end, but a reset does."""
     link.send(head(request) + BODY)
     link.until_relayed(request)
     link.reset()
@@ -130,7 +130,7 @@ def no_length_then_reset(link, request):
 
 @fault
 def no_length_without_close_notify(link, request):
-    """A body that ends with the connection; over TLS the end is not authenticated, so it may be cut short."""
+    """A body that the end of the connection ends; over TLS without authentication, so it may be truncated."""
     link.send(head(request) + BODY)
     link.until_relayed(request)
     link.close(notify=False)
@@ -144,14 +144,14 @@ def http_1_0_keep_alive(link, request):
 
 @fault
 def same_length_twice(link, request):
-    """The same length twice, as careless servers send it (RFC 9112, section 6.3)."""
+    """The same length twice, as some servers send it (RFC 9112, section 6.3)."""
     length = f"Content-Length: {len(BODY)}"
     link.send(head(request, "200 OK", length, length) + BODY)
 
 
 @fault
 def no_content_with_a_body(link, request):
-    """204 that brings bytes, which would be the next response."""
+    """204 followed by bytes, which would be the next response."""
     link.send(head(request, "204 No Content", content_type=None) + LEAK)
 
 
@@ -169,11 +169,11 @@ def no_content_with_chunks(link, request):
 
 @fault
 def not_modified_with_a_body(link, request):
-    """304 that brings the body whose length it names."""
+    """304 followed by the body whose length it announces."""
     link.send(head(request, "304 Not Modified", 'ETag: "1"', f"Content-Length: {len(LEAK)}") + LEAK)
 
 
 @fault
 def body_for_head(link, request):
-    """An answer with a body, whatever the method: for HEAD that is one too many."""
+    """A response with a body for every method: HEAD must have none."""
     link.send(head(request, "200 OK", f"Content-Length: {len(BODY)}") + BODY)

@@ -1,4 +1,4 @@
-"""Faults of the head: interim answers, sizes, and lines that are no HTTP. Each is followed by a body that would be good."""
+"""Faults of the head: interim responses, sizes, and lines that are not HTTP. A good body follows each."""
 
 from faulty import answer, fault, head
 
@@ -8,35 +8,35 @@ LENGTH = f"Content-Length: {len(BODY)}"
 
 @fault
 def continue_unasked(link, request):
-    """100 without an `Expect`, then a good answer."""
+    """100 without an `Expect`, then a good response."""
     link.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     answer(link, request, BODY)
 
 
 @fault
 def early_hints(link, request):
-    """One 103, then a good answer."""
+    """One 103, then a good response."""
     link.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
     answer(link, request, BODY)
 
 
 @fault
 def sixteen_interims(link, request):
-    """As many 102 as are still good, then a good answer."""
+    """The maximum of allowed 102, then a good response."""
     link.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 16)
     answer(link, request, BODY)
 
 
 @fault
 def interim_storm(link, request):
-    """A thousand 102, then a good answer."""
+    """A thousand 102, then a good response."""
     link.send(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
     answer(link, request, BODY)
 
 
 @fault
 def continue_storm(link, request):
-    """A thousand 100, which nobody forwards, then a good answer."""
+    """A thousand 100, which are not forwarded, then a good response."""
     link.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
     answer(link, request, BODY)
 
@@ -49,7 +49,7 @@ def switching_protocols(link, request):
 
 @fault
 def interim_with_a_length(link, request):
-    """A 103 that announces a body, and has it, then a good answer."""
+    """A 103 that announces a body and has one, then a good response."""
     link.send(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 4\r\n\r\nLEAK")
     answer(link, request, BODY)
 
@@ -63,13 +63,13 @@ def interim_then_hang(link, request):
 
 @fault
 def huge_head(link, request):
-    """One field of a mebibyte."""
+    """One field of one mebibyte."""
     link.send(head(request, "200 OK", "X-Huge: " + "x" * (1 << 20), LENGTH) + BODY)
 
 
 @fault
 def endless_line(link, request):
-    """A status line of a mebibyte."""
+    """A status line of one mebibyte."""
     link.send(head(request, "200 " + "x" * (1 << 20), LENGTH) + BODY)
 
 
@@ -93,7 +93,7 @@ def no_reason(link, request):
 
 @fault
 def garbage(link, request):
-    """Bytes of every kind instead of an answer."""
+    """Bytes of every value instead of a response."""
     link.send(bytes(range(256)) * 4 + b"\r\n\r\n")
     link.linger()
 
@@ -107,13 +107,13 @@ def http_0_9(link, request):
 
 @fault
 def http_2_preface(link, request):
-    """A SETTINGS frame, as a server of HTTP/2 begins."""
+    """A SETTINGS frame, as an HTTP/2 server begins."""
     link.send(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64")
     link.linger()
 
 
 def register_lines(**lines):
-    """Status lines of which few are any."""
+    """Status lines, most of them invalid."""
     for name, line in lines.items():
         def play(link, request, line=line):
             good = head(request, "200 OK", LENGTH)
@@ -146,7 +146,7 @@ register_lines(
 
 
 def register_fields(**cases):
-    """Fields that are none, between good ones."""
+    """Invalid field lines between valid ones."""
     for name, (what, lines) in cases.items():
         def play(link, request, lines=lines):
             link.send(head(request, "200 OK", LENGTH, lines) + BODY)
@@ -197,7 +197,7 @@ def bare_lf_as_the_last_line(link, request):
 
 @fault
 def split_by_crlf(link, request):
-    """What an injected CR LF CR LF makes: the head ends early, and the rest looks like a second response."""
+    """The result of an injected CR LF CR LF: the head ends early, and the rest looks like a second response."""
     injected = b"HTTP/1.1 200 OK\r\nX-Leak: split\r\nContent-Length: 4\r\n\r\nLEAK"
     link.send(head(request, "200 OK", "Content-Length: 0", "X-A: a") + injected + BODY)
 

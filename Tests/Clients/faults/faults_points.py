@@ -9,25 +9,25 @@ BODY = b'{"whole": true, "filler": "' + b"x" * 100 + b'"}'
 
 @accept_fault
 def accept_then_close(link):
-    """Closes a connection as soon as it is there."""
+    """Closes a connection right after accepting it."""
     link.close(notify=False)
 
 
 @accept_fault
 def accept_then_reset(link):
-    """Resets a connection as soon as it is there."""
+    """Resets a connection right after accepting it."""
     link.reset()
 
 
 @accept_fault
 def hang_after_accept(link):
-    """Accepts, and never says a word: neither TLS nor HTTP."""
+    """Accepts, and sends nothing: neither TLS nor HTTP."""
     link.hang()
 
 
 @accept_fault
 def banner(link):
-    """Speaks first, in another protocol."""
+    """Sends bytes first, in another protocol."""
     link.send(b"220 mail.example.com ESMTP\r\n")
     link.hang()
 
@@ -41,21 +41,21 @@ def plain_text_on_the_tls_port(link):
 
 @accept_fault
 def noise_on_the_tls_port(link):
-    """Sends a TLS record of nonsense."""
+    """Sends an invalid TLS record."""
     link.send(b"\x16\x03\x03\x00\x10" + b"\xff" * 16)
     link.linger()
 
 
 @accept_fault
 def close_in_the_handshake(link):
-    """Reads the client's hello and closes."""
+    """Reads the ClientHello and closes."""
     link.fill()
     link.close(notify=False)
 
 
 @accept_fault
 def reset_in_the_handshake(link):
-    """Reads the client's hello and resets the connection."""
+    """Reads the ClientHello and resets the connection."""
     link.fill()
     link.reset()
 
@@ -111,7 +111,7 @@ register("reset", "Resets the connection", lambda link: link.reset())
 
 @fault
 def slow_head(link, request):
-    """A good answer whose head comes byte by byte."""
+    """A good response whose head is sent byte by byte."""
     for byte in head(request, "200 OK", f"Content-Length: {len(BODY)}"):
         link.send(bytes([byte]))
         time.sleep(0.0005)
@@ -120,7 +120,7 @@ def slow_head(link, request):
 
 @fault
 def slow_body(link, request):
-    """A good answer whose body comes byte by byte."""
+    """A good response whose body is sent byte by byte."""
     link.send(head(request, "200 OK", f"Content-Length: {len(BODY)}"))
     for byte in BODY:
         link.send(bytes([byte]))
@@ -129,7 +129,7 @@ def slow_body(link, request):
 
 @fault
 def slow_chunks(link, request):
-    """A good answer in chunks of one byte, sent byte by byte."""
+    """A good response in chunks of one byte, sent byte by byte."""
     data = head(request, "200 OK", "Transfer-Encoding: chunked")
     link.send(data)
     for byte in b"".join(chunk(BODY[at:at + 1]) for at in range(len(BODY))) + b"0\r\n\r\n":
@@ -139,7 +139,7 @@ def slow_chunks(link, request):
 
 @fault
 def endless_head(link, request):
-    """A head that never stalls for long and never ends."""
+    """A head that never pauses for long and never ends."""
     link.send(b"HTTP/1.1 200 OK\r\nX-Long: ")
     link.socket.settimeout(0.02)
     while True:
@@ -155,21 +155,21 @@ def endless_head(link, request):
 
 @fault
 def response_twice(link, request):
-    """A good answer with a second one right behind it that nobody asked for."""
+    """A good response, followed at once by a second one for no request."""
     second = head(request, "200 OK", "X-Leak: second", "Content-Length: 4") + b"LEAK"
     link.send(head(request, "200 OK", f"Content-Length: {len(BODY)}") + BODY + second)
 
 
 @fault
 def response_twice_chunked(link, request):
-    """A good chunked answer with a second one right behind it that nobody asked for."""
+    """A good chunked response, followed at once by a second one for no request."""
     second = head(request, "200 OK", "X-Leak: second", "Content-Length: 4") + b"LEAK"
     link.send(head(request, "200 OK", "Transfer-Encoding: chunked") + chunk(BODY) + b"0\r\n\r\n" + second)
 
 
 @fault
 def bytes_while_idle(link, request):
-    """A good answer, and when the client has it, a second one that nobody asked for."""
+    """A good response and, when the client has it, a second one for no request."""
     answer(link, request, BODY)
     link.until_relayed(request)
     link.send(head(request, "200 OK", "X-Leak: idle", "Content-Length: 4") + b"LEAK")
@@ -177,7 +177,7 @@ def bytes_while_idle(link, request):
 
 @fault
 def timeout_answer_while_idle(link, request):
-    """A good answer, then the 408 that some servers send on an idle connection before they close it."""
+    """A good response, then the 408 that some servers send on an idle connection before they close it."""
     answer(link, request, BODY)
     link.until_relayed(request)
     link.send(b"HTTP/1.1 408 Request Timeout\r\nX-Leak: idle\r\nContent-Length: 4\r\nConnection: close\r\n\r\nLEAK")
@@ -186,7 +186,7 @@ def timeout_answer_while_idle(link, request):
 
 @fault
 def close_while_idle(link, request):
-    """A good answer that promises to keep the connection, which is closed all the same."""
+    """A good response that promises to keep the connection; then the connection is closed."""
     answer(link, request, BODY)
     link.until_relayed(request)
     link.close()
@@ -194,7 +194,7 @@ def close_while_idle(link, request):
 
 @fault
 def reset_while_idle(link, request):
-    """A good answer that promises to keep the connection, which is reset all the same."""
+    """A good response that promises to keep the connection; then the connection is reset."""
     answer(link, request, BODY)
     link.until_relayed(request)
     link.reset()
@@ -202,20 +202,20 @@ def reset_while_idle(link, request):
 
 @fault
 def close_announced(link, request):
-    """A good answer with `Connection: close`, and the close."""
+    """A good response with `Connection: close`, and the close."""
     link.send(head(request, "200 OK", "Connection: close", f"Content-Length: {len(BODY)}") + BODY)
     link.close()
 
 
 @fault
 def close_announced_but_open(link, request):
-    """A good answer with `Connection: close`, after which the connection stays open."""
+    """A good response with `Connection: close`; then the connection stays open."""
     link.send(head(request, "200 OK", "Connection: close", f"Content-Length: {len(BODY)}") + BODY)
 
 
 @early_fault
 def early_413_then_close(link, request):
-    """Refuses the request before its body was read, and closes when the other side has."""
+    """Refuses the request before its body is read, and closes after the other side has closed."""
     body = b'{"detail": "too large"}'
     link.send(head(request, "413 Content Too Large", "Connection: close", f"Content-Length: {len(body)}") + body)
     link.linger()
@@ -223,7 +223,7 @@ def early_413_then_close(link, request):
 
 @early_fault
 def early_413_then_reset(link, request):
-    """Refuses the request before its body was read, and resets the connection once that is known."""
+    """Refuses the request before its body is read, and resets the connection once the client has the refusal."""
     body = b'{"detail": "too large"}'
     link.send(head(request, "413 Content Too Large", "Connection: close", f"Content-Length: {len(body)}") + body)
     link.until_relayed(request)
@@ -232,27 +232,27 @@ def early_413_then_reset(link, request):
 
 @early_fault
 def early_200(link, request):
-    """Answers before the body was read, then reads it and goes on."""
+    """Responds before the body is read, then reads it; the connection continues."""
     answer(link, request, BODY)
     link.read_body(request)
 
 
 @early_fault
 def close_before_the_body_was_read(link, request):
-    """Closes with the body unread and without an answer: what the other side still sends is answered by RST."""
+    """Closes with an unread body and without a response: an RST follows further bytes of the other side."""
     link.close()
 
 
 @early_fault
 def body_never_read(link, request):
-    """Reads the head, and nothing more: a long body gets stuck."""
+    """Reads only the head: a long body gets stuck."""
     link.until_relayed(request)
     link.reset()
 
 
 @early_fault
 def read_slowly(link, request):
-    """Reads a long body in small pieces, then answers well."""
+    """Reads a long body in small pieces, then sends a good response."""
     size = int(request["content-length"] or 0)
     while len(request.body) < size:
         request.body += link.take(min(4096, size - len(request.body)))

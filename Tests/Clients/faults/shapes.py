@@ -1,4 +1,4 @@
-"""Good answers: the connector API in its smallest form, and bodies of every size and framing (`?fault=NAME&size=N`)."""
+"""Good responses: the connector API in its smallest form, and bodies of every size and framing (`?fault=NAME&size=N`)."""
 
 import gzip
 import hashlib
@@ -11,7 +11,7 @@ PATTERN = bytes(range(251)) * 261  # 65,511 bytes; 251 is prime, so no power of 
 
 
 def pattern(size, start=0):
-    """`size` bytes of a stream in which each place can be told from its neighbours."""
+    """`size` bytes of a stream in which each position differs from its neighbours."""
     start %= 251
     return (PATTERN[start:start + 251] * (size // 251 + 1))[:size]
 
@@ -28,7 +28,7 @@ def run(connection, identity="00000000-0000-4000-8000-000000000001"):
 
 
 def document(request):
-    """What the connector API answers."""
+    """A response of the connector API."""
     path = request.target.split("?")[0].rstrip("/")
     if match := re.search(r"/connections/([^/]+)/state\Z", path):
         return {"state": {"users": {"cursor": "2024"}}, "state_type": "stream"}
@@ -51,7 +51,7 @@ def document(request):
 
 @fault
 def well(link, request):
-    """The connector API; elsewhere what was received, in short."""
+    """The connector API; for other paths, the received request in short."""
     if request.method == "DELETE":
         link.send(head(request, "204 No Content", content_type=None))
     else:

@@ -1,5 +1,5 @@
-"""Every fault of the upstream, for GET and POST: status, code, `Proxy-Status`, what becomes of both connections, and what the
-upstream received. The rows are in `expected.py`."""
+"""Every fault of the upstream, for GET and POST: status, code, `Proxy-Status`, the fate of both connections, and the requests
+that the upstream received. The rows are in `expected.py`."""
 
 import ssl
 
@@ -32,7 +32,7 @@ def gateway(upstream, tmp_path_factory):
 
 
 def check_received(upstream, identity, row, method, body):
-    """How often the request arrived, and that it was the same each time; returns the connection of the last."""
+    """Checks that the request arrived as often as the row says, unchanged; returns the connection of the last one."""
     received = upstream.received(identity)
     assert len(received) == (row.tries if method == "GET" else 1), received
     assert all(one.method == method and one.body == (body or b"") for one in received)
@@ -105,7 +105,7 @@ def authority(tmp_path_factory):
 
 
 def exchange(folder, upstream, method="GET", **settings):
-    """One request through a gateway of its own."""
+    """Sends one request through a gateway of its own."""
     gateway = behind(folder, upstream, **settings)
     try:
         with gateway.wire() as wire:
@@ -132,7 +132,7 @@ def test_certificates(tmp_path, authority, name):
 
 
 def test_an_unknown_authority(tmp_path, authority):
-    """Without `authorities` those of the system are trusted, and ours is none of them."""
+    """Without `authorities` the system's are trusted; the test's authority is not among them."""
     with Upstream(server_context(authority, "localhost")) as upstream:
         identity, outcome = exchange(tmp_path, upstream)
         check_answer(outcome, expected.failed("tls_certificate_error"), identity)
@@ -162,7 +162,7 @@ def test_a_client_certificate(tmp_path, authority):
     ("close-mid-body", expected.CUT), ("no-length-without-close-notify", expected.CUT), ("no-length", expected.good()),
     ("before-head", None)])
 def test_truncation_over_tls(tmp_path, authority, fault, row):
-    """Over TLS the end of a body without length is only an end with close_notify (RFC 9112, section 9.8)."""
+    """Over TLS, the end of a body without a length needs close_notify (RFC 9112, section 9.8)."""
     if row is None:
         fault, row = "close-before-head", expected.failed("connection_terminated")
     with Upstream(server_context(authority, "localhost"), paced=True) as upstream:
@@ -176,7 +176,7 @@ def test_truncation_over_tls(tmp_path, authority, fault, row):
 
 
 def test_http_1_0_clients_see_a_truncation(gateway, upstream):
-    """Where the end of the body is the end of the connection, a broken body ends without close_notify, or never looks whole."""
+    """If the end of the connection ends the body, a broken body ends without close_notify, and so never looks complete."""
     from outcome import new_id, request
     for fault, whole in (("no-length", True), ("close-before-last-chunk", False), ("reset-mid-body", False)):
         identity = new_id()
@@ -217,7 +217,7 @@ def test_answers_before_the_body_was_read(gateway, upstream, fault):
 
 @pytest.mark.parametrize("method", BODIES)
 def test_a_refused_connection_is_made_elsewhere(tmp_path, method):
-    """Nothing was sent, so that even a POST may go to the other endpoint."""
+    """No byte was sent, so even a POST may go to the other endpoint."""
     with Refusing() as refusing, Upstream() as upstream:
         gateway = behind(tmp_path, refusing, upstream)
         try:
@@ -231,7 +231,7 @@ def test_a_refused_connection_is_made_elsewhere(tmp_path, method):
 
 @pytest.mark.parametrize("method, tries", [("GET", 2), ("HEAD", 2), ("PUT", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)])
 def test_what_is_sent_twice(gateway, upstream, method, tries):
-    """Only over a connection that was used before, only if no byte came back, only what is idempotent (RFC 9110, 9.2.2)."""
+    """Only over a reused connection, only if no byte came back, only idempotent requests (RFC 9110, section 9.2.2)."""
     with gateway.wire() as wire:
         well(gateway, wire)
         identity, outcome = play(gateway, wire, "close-before-head", method, b"{}" if method[0] == "P" else None)
@@ -247,7 +247,7 @@ def test_a_new_connection_is_not_tried_twice(gateway, upstream):
 
 
 def test_a_restarted_upstream_is_not_noticed(gateway, upstream):
-    """Connections that died in the pool cost nobody anything, for as long as the gateway could see it."""
+    """Connections that died in the pool cause no error if the gateway could detect it."""
     with gateway.wire() as wire:
         for method in ("GET", "POST") * 5:
             well(gateway, wire)

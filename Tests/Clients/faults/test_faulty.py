@@ -1,4 +1,4 @@
-"""The faulty upstream itself: spoken to directly, each fault is what its name says, and no two are the same."""
+"""The faulty upstream itself: without a gateway, each fault is what its name says, and no two are the same."""
 
 import concurrent.futures
 import re
@@ -17,7 +17,7 @@ from wire import Wire
 pytestmark = pytest.mark.upstream
 REQUEST = "{method} /thing HTTP/1.1\r\nHost: x\r\nX-Fault: {fault}\r\nX-Id: one\r\n{more}\r\n"
 # These wait for what never comes, or send more than one can wait for.
-# Good to a client that RFC 9112 allows more to than a gateway may send.
+# Good to a client to which RFC 9112 allows more than to a gateway.
 LENIENT = {"version-1-9", "status-without-a-space-behind", "same-length-twice", "http-1-0-keep-alive",
            "http-1-0-without-length", "no-length", "no-length-without-close-notify", "no-length-then-reset"}
 SILENT = re.compile(r"hang-|.*-hang\Z|banner\Z|endless-head\Z|body-never-read\Z")
@@ -28,7 +28,7 @@ def message(fault, method="GET", more=""):
 
 
 def observe(fault):
-    """All bytes of the answer and how the connection ended: "fin", "rst" or "open"; "endless" if there is no end of them."""
+    """All bytes of the response and the end of the connection: "fin", "rst" or "open"; "endless" if the bytes never end."""
     received = b""
     until = time.monotonic() + 2
     with Upstream(accept=fault if fault in catalogue.ACCEPT_FAULTS else None) as upstream:
@@ -79,7 +79,7 @@ def test_no_two_are_the_same(observed):
     same = {}
     for name, played in observed.items():
         same.setdefault(played, []).append(name)
-    # What differs between these is when it comes, or only seen over TLS, or with a body.
+    # These differ only in time, over TLS, or with a body.
     timed = re.compile(r"(hang|close|reset)-(before-head|after-accept|before-accept)|accept-then-.*|refuse|.*handshake"
                        r"|slow-.*|.*while-idle|early-.*|read-slowly|body-never-read|close-before-the-body-was-read"
                        r"|response-twice|no-length.*|http-0-9")
@@ -89,7 +89,7 @@ def test_no_two_are_the_same(observed):
 
 
 def test_strict_readers_refuse_what_the_gateway_has_to_refuse(observed):
-    """The table of what is good and what is not agrees with another reader: that of the tests."""
+    """The table of good and bad responses agrees with the tests' own strict parser."""
     for name, row in expected.TABLE.items():
         if name in LENIENT or row.error not in (None, "http_protocol_error") or "storm" in name or "flood" in name:
             continue

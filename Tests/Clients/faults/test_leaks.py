@@ -1,4 +1,4 @@
-"""Ten thousand faulted requests against one gateway: nothing of them stays behind, and no answer is another's."""
+"""Ten thousand faulted requests against one gateway: no resource is leaked, and no response reaches another request."""
 
 import collections
 import itertools
@@ -20,21 +20,21 @@ from wire import envelope
 pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 REQUESTS = 10_000
 CALLERS = 16
-# One organization alone can have seven eighths of them.
+# The maximum for one organization: seven eighths of the permits.
 PLACES = 18
-# A mebibyte each, or slow by nature: a few of them are enough.
+# One mebibyte each, or slow: a few of them are enough.
 DEAR = {"huge-head", "endless-line", "too-many-fields", "error-oversized", "error-oversized-chunked", "error-endless",
         "chunk-extension-flood", "trailer-flood", "chunk-size-endless", "slow-head", "slow-body", "slow-chunks",
         "endless-head", "interim-storm", "continue-storm"}
-# What the gateway may say itself when the two cores are too slow for deadlines this short.
+# Errors of the gateway itself when the two cores are too slow for these short deadlines.
 BUSY = {"http_response_timeout", "connection_timeout", "connection_limit_reached"}
 
 
 def mixture(seed):
-    """Faults without end, each as often as it can be afforded."""
+    """An endless sequence of faults; expensive ones are rare."""
     chance = random.Random(seed)
-    # What comes or ends on an idle connection may cross the next request on the wire: then nobody can tell that it came
-    # before it, and a POST is not sent again. `test_faults.py` has these, one after the other.
+    # A response or an end on an idle connection may cross the next request on the wire: then nobody can tell the order,
+    # and a POST is not sent again. `test_faults.py` tests these one after the other.
     names = [name for name in expected.TABLE if not name.endswith("while-idle")]
     weights = [0.1 if name in DEAR else 0.25 if "hang" in name else 1 for name in names]
     while True:
@@ -42,7 +42,7 @@ def mixture(seed):
 
 
 class Caller(threading.Thread):
-    """One client that sends faulted requests, over one connection for as long as it lasts."""
+    """A client that sends faulted requests over one connection until that ends."""
 
     def __init__(self, gateway, seed, count):
         super().__init__()
@@ -54,7 +54,7 @@ class Caller(threading.Thread):
         try:
             for fault in itertools.islice(mixture(self.seed), self.count):
                 self.one(fault, chance)
-        except Exception as failure:  # told by the test
+        except Exception as failure:  # the test reports it
             self.failure = f"{fault}: {failure!r}"
         finally:
             if self.wire:
@@ -70,7 +70,7 @@ class Caller(threading.Thread):
         elif kind < 0.5:
             method, body = "POST", b"x" * chance.choice([0, 10, 1000, 50_000])
         elif kind < 0.55 and not expected.TABLE[fault].drops and not fault.startswith("slow-"):
-            method = "HEAD"  # elsewhere the body would come, or the end, when the connection is idle already
+            method = "HEAD"  # with another method, bytes or the end would arrive on an idle connection
         identity = new_id()
         self.wire.send(request(self.gateway, method, path, [f"X-Fault: {fault}", f"X-Id: {identity}"], body))
         if kind > 0.98:
@@ -97,8 +97,8 @@ class Caller(threading.Thread):
         elif method != "HEAD":
             error = envelope(answer)
             reason = outcome.proxy_status.get("error")
-            # Without a tester's word the upstream does not wait for the head to have been relayed, so a broken body may
-            # still become an error; and a trigger may meet the lease of another.
+            # Without the tester's signal the upstream does not wait until the head has been relayed, so a broken body
+            # may still become an error; and a trigger may conflict with another client's lease.
             if not (answer.status == row.status or row.cut or reason in BUSY
                     or (path == JOBS and error["code"] == "CONNECTOR_JOB_ALREADY_RUNNING")):
                 raise AssertionError(f"{method} {path}: {answer} {outcome.proxy_status}")
@@ -124,7 +124,7 @@ def threads(gateway):
 
 
 def settled(gateway, upstream):
-    """Waits until all is at rest; returns what should be the same then each time."""
+    """Waits until no request runs; returns the values that must then be the same each time."""
     wait_for(lambda: total(metrics(gateway), "gateway_connections{") == 0, "the end of the clients' connections", 15)
     wait_for(lambda: total(metrics(gateway), "gateway_leases{") == 0, "the end of all leases", 60)
     wait_for(lambda: not upstream.open_links, "the end of the connections to the upstream", 15)
@@ -144,7 +144,7 @@ def test_nothing_stays_behind(tmp_path):
             seen = run(gateway, 2, REQUESTS)
             assert sum(seen.values()) >= REQUESTS - CALLERS and seen["cut"] > 100 and seen[502] > 1000 and seen[200] > 500, seen
             settled(gateway, upstream)
-            # The connection that the metrics came over closes in its own time, before either reading or after it.
+            # The connection of the metrics request closes at some time, before either reading or after it.
             wait_for(lambda: descriptors(gateway) <= before[0] and threads(gateway) <= before[1],
                      f"as many descriptors and threads as before: {before}", 15)
             assert resident(gateway) - memory < 16, f"{resident(gateway) - memory:.1f} MiB more"
@@ -155,7 +155,7 @@ def test_nothing_stays_behind(tmp_path):
 
 
 def every_place_is_free(gateway, upstream):
-    """As many requests as there are places are under way at once: a place that was not given back would be missed."""
+    """Starts as many requests at once as there are permits: a permit that was not returned would be missing."""
     wires = [gateway.wire() for _ in range(CALLERS)]
     for wire in wires:
         wire.send(request(gateway, "GET", THING, ["X-Fault: slow-body", f"X-Id: {new_id()}"]))

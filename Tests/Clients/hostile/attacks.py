@@ -1,8 +1,8 @@
-"""What a hostile neighbour does, as a process of its own so that it takes nothing from the tests' interpreter.
+"""Attacks of a hostile neighbour, in a process of its own so that they take no time from the tests' interpreter.
 
 usage: python attacks.py NAME PORT CA TOKEN
 
-Prints `begun` once the attack has reached its strength, and goes on until its standard input closes.
+Prints `begun` once the attack is at full strength, and continues until its standard input closes.
 """
 
 import itertools
@@ -28,7 +28,7 @@ def attack(function):
 
 
 class Target:
-    """The gateway, and the one token that the attacker has."""
+    """The gateway, and the attacker's only token."""
 
     def __init__(self, port, ca, token):
         self.port, self.token = port, token
@@ -41,7 +41,7 @@ class Target:
         return self.context.wrap_socket(self.plain(), server_hostname="localhost")
 
     def hello(self):
-        """How a handshake begins."""
+        """The first bytes of a handshake."""
         sent = ssl.MemoryBIO()
         session = self.context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
         try:
@@ -60,13 +60,13 @@ def begun():
 
 
 def over(seconds=0.0):
-    """Whether the tests have seen enough; waits that long for it."""
+    """Whether the tests have ended the attack; waits up to that long for it."""
     readable, _, _ = select.select([sys.stdin], [], [], seconds)
     return bool(readable) and not os.read(0, 1)
 
 
 def drain(wire):
-    """Reads away what has come. Whether the connection lives."""
+    """Drops the received bytes. Returns whether the connection is open."""
     wire.setblocking(False)
     try:
         while wire.recv(1 << 16):
@@ -81,7 +81,7 @@ def drain(wire):
 
 
 def kept_up(count, open_one, keep, pause):
-    """`count` connections that are opened anew where the gateway has cut them."""
+    """Keeps `count` connections open: opens a new one for each that the gateway closes."""
     wires = [None] * count
     for turn in itertools.count():
         for index, wire in enumerate(wires):
@@ -101,7 +101,7 @@ def kept_up(count, open_one, keep, pause):
 
 @attack
 def trickled_bodies(target):
-    """80 reads with a chunked body that comes a byte at a time."""
+    """80 reads with a chunked body that arrives byte by byte."""
     def open_one():
         wire = target.connect()
         wire.sendall(target.head("GET", THING, "Transfer-Encoding: chunked") + b"1\r\nx\r\n")
@@ -116,7 +116,7 @@ def trickled_bodies(target):
 
 @attack
 def announced_bodies(target):
-    """Bodies that are announced with 256 MiB in all, and begun with a byte."""
+    """Bodies that announce 256 MiB in total, and begin with one byte."""
     sizes = itertools.cycle([10 << 20] * 25 + [1 << 20] * 5 + [1 << 17] * 8)
 
     def open_one():
@@ -134,7 +134,7 @@ def announced_bodies(target):
 
 @attack
 def failures_of_its_own(target):
-    """Requests that the upstream answers with 503, for this organization alone."""
+    """Requests to which the upstream responds with 503, for this organization only."""
     wires = [target.connect() for _ in range(40)]
     begun()
     while not over(0.005):
@@ -165,13 +165,13 @@ def pipelined(target, message, connections=4):
 
 @attack
 def pipelined_heads(target):
-    """HEAD of a list of jobs, thousands at a time."""
+    """HEAD requests for a list of jobs, thousands at a time."""
     pipelined(target, target.head("HEAD", f"{JOBS}?limit=100") * 2000)
 
 
 @attack
 def pipelined_reads(target):
-    """Reads of the list of jobs, thousands at a time, whose answers are read."""
+    """Reads of the list of jobs, thousands at a time, whose responses are read."""
     pipelined(target, target.head("GET", JOBS) * 2000)
 
 
@@ -185,7 +185,7 @@ def crowds_of_pipelines(target):
 
 @attack
 def silent_connections(target):
-    """Connections that say nothing, more than the gateway may have open."""
+    """Silent connections, more than the gateway may have open."""
     def open_one():
         wire = target.plain()
         wire.setblocking(False)
@@ -202,7 +202,7 @@ def silent_connections(target):
 
 @attack
 def wrong_tokens(target):
-    """Requests with a token that nobody has."""
+    """Requests with an unknown token."""
     target.token = "cgw_nobody"
     wires = [target.connect() for _ in range(2)]
     begun()
@@ -217,7 +217,7 @@ def wrong_tokens(target):
 
 @attack
 def half_handshakes(target):
-    """Handshakes that are begun and left."""
+    """Handshakes that begin and never end."""
     first = target.hello()
 
     def open_one():
@@ -231,7 +231,7 @@ def half_handshakes(target):
 
 @attack
 def bursts_of_handshakes(target):
-    """Handshakes that all begin at once, again and again, from a few addresses."""
+    """Many handshakes at the same moment, repeated, from a few addresses."""
     first = target.hello()
     sources = itertools.cycle(f"127.0.1.{host}" for host in range(1, 11))
     is_told = False
@@ -250,7 +250,7 @@ def bursts_of_handshakes(target):
         if not is_told:
             begun()
             is_told = True
-        # Nothing stays behind on either side.
+        # No side keeps anything of it.
         for wire in wires:
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         time.sleep(0.02)
@@ -260,7 +260,7 @@ def bursts_of_handshakes(target):
 
 def main():
     name, port, ca, token = sys.argv[1:]
-    # Whatever becomes of the tests, it ends.
+    # Ends even if the tests do not end it.
     signal.alarm(120)
     ATTACKS[name](Target(int(port), ca, token))
 

@@ -1,4 +1,4 @@
-"""Answers that are lost, or that say nothing of the work: the connection stays held for as long as the request may be at work."""
+"""Lost or meaningless responses: the connection stays held for as long as the request may be at work."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ def upstream():
 
 @pytest.fixture
 def start(front, upstream):
-    """A gateway whose requests may take so long, and a caller of it."""
+    """A gateway with this time limit for responses, and a caller."""
     def start(seconds):
         gateway = front(upstream, timeouts={**QUICK, "responseHead": f"{seconds}s"})
         return gateway, Caller(gateway)
@@ -34,7 +34,7 @@ def start(front, upstream):
 
 
 def outlasts(caller, upstream, seconds):
-    """The connection is held until `job_1` begins, which is so many seconds away at most, while it runs, and no longer."""
+    """Checks that the connection is held until `job_1` begins, within `seconds` at most, and while it runs, but no longer."""
     until = time.monotonic() + seconds
     while "job_1" not in upstream.jobs and time.monotonic() < until:
         assert caller.trigger("job_2").status == 409, "the request may still be at work"
@@ -47,7 +47,7 @@ def outlasts(caller, upstream, seconds):
 
 @pytest.mark.parametrize("fault", ["reset-before-head", "hang-before-head"])
 def test_a_lost_answer_holds_for_as_long_as_it_might_have_taken(start, upstream, fault):
-    """The connection is cut, and the job begins seconds after that: in the meantime a list says that nothing runs."""
+    """The connection is cut, and the job begins seconds later: until then the list says that nothing runs."""
     _, caller = start(6)
     upstream.delay = 5
     assert caller.trigger("job_1", fault=fault).status in (502, 504)
@@ -56,7 +56,7 @@ def test_a_lost_answer_holds_for_as_long_as_it_might_have_taken(start, upstream,
 
 @pytest.mark.parametrize("fields", [["Retry-After: 1"], []], ids=["says when to come back", "says nothing"])
 def test_a_service_that_is_busy(start, upstream, fields):
-    """Only a 503 that says when to come back has begun nothing: a proxy says 503, too, of a request that was at work."""
+    """Only a 503 with a time to come back means that no work began: a proxy may send 503 for a request at work, too."""
     _, caller = start(6)
     play, busy = upstream.play, [True]
 
@@ -76,12 +76,12 @@ def test_a_service_that_is_busy(start, upstream, fields):
 
 @pytest.mark.parametrize("ahead", [0, 5, 7200], ids=["its clock is right", "its clock is ahead", "its zone is another"])
 def test_the_end_of_somebody_elses_job_does_not_free_a_lost_trigger(start, upstream, ahead):
-    """A job runs that the gateway did not start. A trigger is lost, the list shows the other job, and that ends before the trigger's job begins."""
+    """A job runs that the gateway did not start, and a trigger is lost. The listed job ends before the trigger's job begins."""
     now = upstream.clock
     upstream.clock = lambda: now() + datetime.timedelta(seconds=ahead)
     _, caller = start(6)
     upstream.begins("job_other", CONNECTION)
-    time.sleep(1.1)  # The clock of the jobs, not a wait for anything: they begin in different seconds.
+    time.sleep(1.1)  # The jobs must begin in different seconds.
     upstream.delay = 5
     assert caller.trigger("job_1", fault="reset-before-head").status == 502
     wait_for(lambda: upstream.polls(f"{JOBS}/job_other"), "the other job is taken for it", 6)
@@ -90,7 +90,7 @@ def test_the_end_of_somebody_elses_job_does_not_free_a_lost_trigger(start, upstr
 
 
 def test_a_lost_answer_without_a_job_ends_all_the_same(start, upstream):
-    """Nothing began: once the request cannot be at work any more the connection is free."""
+    """No job began: once the request cannot be at work any more, the connection is free."""
     _, caller = start(3)
     began = time.monotonic()
     assert caller.trigger(fault="reset-before-head").status == 502
@@ -99,7 +99,7 @@ def test_a_lost_answer_without_a_job_ends_all_the_same(start, upstream):
 
 
 def killed_at_work(gateway, caller, upstream):
-    """The gateway is killed while the upstream works on a trigger, whose job begins in five seconds."""
+    """Kills the gateway while the upstream works on a trigger, whose job begins in five seconds."""
     upstream.delay = 5
     threading.Thread(target=lambda: pytest.raises(Exception, caller.trigger, "job_1", "hang-before-head"), daemon=True).start()
     wait_for(upstream.started, "the trigger")
@@ -107,7 +107,7 @@ def killed_at_work(gateway, caller, upstream):
 
 
 def test_a_crash_does_not_shorten_the_time_of_a_lost_answer(start, upstream):
-    """The gateway is killed while the upstream works on the trigger, and the next one finds a list without the job."""
+    """The gateway is killed while the upstream works on the trigger; after the restart the list does not show the job."""
     gateway, caller = start(6)
     killed_at_work(gateway, caller, upstream)
     gateway.start()
@@ -115,7 +115,7 @@ def test_a_crash_does_not_shorten_the_time_of_a_lost_answer(start, upstream):
 
 
 def test_the_journal_of_an_older_gateway_does_not_shorten_it_either(start, upstream):
-    """The one that was killed wrote no word of how long its requests may take, and the next one would take that for no time at all."""
+    """The killed gateway recorded no time limit for its requests; the next one must not take that for zero."""
     gateway, caller = start(6)
     killed_at_work(gateway, caller, upstream)
     assert forget(gateway.state / "leases.journal", "patience", "path") == 1
@@ -124,7 +124,7 @@ def test_the_journal_of_an_older_gateway_does_not_shorten_it_either(start, upstr
 
 
 def forget(journal, *names):
-    """Takes these members from all records of a journal. Returns how many had the first.
+    """Removes these members from all records of a journal. Returns how many had the first.
 
     A header of 24 bytes, whose last 12 are salt and checksum; then frames: magic, length, checksum and JSON of each.
     """
@@ -153,7 +153,7 @@ def crc32c(data):
 
 
 def posts(upstream, reply):
-    """What the upstream says to what may start a job: `reply(link, request)`."""
+    """The upstream's response to requests that may start a job: `reply(link, request)`."""
     play = upstream.play
     upstream.play = lambda link, request: (
         reply(link, request) if request.method == "POST" and request["x-fault"] == "odd" else play(link, request))
@@ -161,7 +161,7 @@ def posts(upstream, reply):
 
 @pytest.mark.parametrize("status", ["302 Found", "303 See Other", "408 Request Timeout", "499 Client Closed Request"])
 def test_answers_that_say_nothing_of_the_work(front, upstream, status):
-    """The job was started, and the answer is a redirection, or a proxy's word that it waited long enough."""
+    """The job was started, but the response is a redirect, or a proxy's timeout."""
     def moved(link, request):
         upstream.begins(request["x-job"], CONNECTION)
         answer(link, request, b"{}", status, f"Location: {JOBS}/job_1")
@@ -176,7 +176,7 @@ def test_answers_that_say_nothing_of_the_work(front, upstream, status):
 
 
 def test_work_that_was_accepted_may_begin_late(start, upstream):
-    """A trigger is put into a queue and answered with 202 and no job, and a list says that nothing runs until its turn comes."""
+    """A trigger is queued: the response is 202 without a job, and the list says that nothing runs until the job begins."""
     def accepted(link, request):
         threading.Timer(4, upstream.begins, (request["x-job"], CONNECTION)).start()
         answer(link, request, b"{}", "202 Accepted")
@@ -188,7 +188,7 @@ def test_work_that_was_accepted_may_begin_late(start, upstream):
 
 
 def test_what_was_accepted_has_not_ended(front, upstream):
-    """A retry is answered with 202 and the job as it was, failed, while it is about to run again."""
+    """The response to a retry is 202 with the job as it was, failed; the job is about to run again."""
     def accepted(link, request):
         answer(link, request, json.dumps(upstream.shown("job_1")).encode(), "202 Accepted")
         upstream.ends("job_1", "running")
@@ -203,7 +203,7 @@ def test_what_was_accepted_has_not_ended(front, upstream):
 
 
 def test_a_lost_state_update_keeps_its_lock(start, upstream):
-    """A proxy before the service gave up on a state update that goes on: a sync would start beside it."""
+    """A proxy gives up on a state update that continues: without the lock, a sync would start beside it."""
     _, caller = start(2)
     began = time.monotonic()
     assert caller.call("PATCH", STATE, b"{}", "X-Fault: hang-before-head").status == 504

@@ -1,4 +1,4 @@
-"""Clients that open more connections than there is room for, beside one that only asks."""
+"""Clients that open more connections than the limit, beside a client that only sends requests."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ from metrics import metrics, total
 
 @pytest.fixture
 def small(tmp_path):
-    """Starts gateways with room for few connections."""
+    """Starts gateways with a low limit of connections."""
     gateways = []
 
     def start(open=None, within=(), **options):
@@ -71,7 +71,7 @@ def test_silent_connections_make_room(small):
     wires = silent(gateway.port, 150, "127.0.0.2")
     kept = []
     try:
-        # More at once than were left for others from the beginning.
+        # More at once than the silent connections left free at first.
         for _ in range(15):
             kept.append(gateway.wire())
             assert gateway.call("GET", JOBS, wire=kept[-1]).status == 200
@@ -84,7 +84,7 @@ def test_silent_connections_make_room(small):
 
 
 def dribbling(gateway, source, kind):
-    """A connection that begins something and never ends it, and what it sends to look alive."""
+    """A connection that begins a request or handshake and never ends it, and the bytes that make it look alive."""
     plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=5, source_address=(source, 0))
     context = ssl.create_default_context(cafile=gateway.ca)
     wire = context.wrap_socket(plain, server_hostname="localhost")
@@ -100,7 +100,7 @@ def dribbling(gateway, source, kind):
 @pytest.mark.parametrize("addresses", [2, 6])
 @pytest.mark.parametrize("kind", ["first heads", "later heads", "bodies"])
 def test_slow_requests_make_room(small, kind, addresses):
-    """Nobody's requests that come a byte at a time, from several addresses, as many as may be open: another one is served."""
+    """Slow unauthenticated requests from several addresses use up all connections: another client is served."""
     gateway = small(40)
     wires = []
     try:

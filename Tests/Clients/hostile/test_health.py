@@ -1,4 +1,4 @@
-"""Nobody takes the upstream from others: what one organization provokes is no proof that an endpoint is down."""
+"""No organization can take the upstream from others: errors that it provokes do not prove that an endpoint is down."""
 
 import json
 import re
@@ -19,7 +19,7 @@ OTHER_THING = THING.replace("org_xyz789", OTHER)
 
 
 class Partial(Upstream):
-    """Serves everybody but the organizations it is told to, which get the fault instead."""
+    """Serves all organizations except the selected ones, which get the fault instead."""
 
     faults = {}
 
@@ -55,7 +55,7 @@ def get(gateway, wire, path, token=None):
 
 
 class Beside:
-    """Threads that ask without pause, each over its own connection."""
+    """Threads that send requests without pause, each over its own connection."""
 
     def __init__(self, gateway, count):
         self.gateway, self.over, self.statuses = gateway, threading.Event(), []
@@ -82,7 +82,7 @@ class Beside:
 
 
 def served(gateway, token, seconds):
-    """What a quiet organization gets meanwhile."""
+    """Checks the responses that a quiet organization gets at the same time."""
     statuses, until = [], time.monotonic() + seconds
     with gateway.wire() as wire:
         while time.monotonic() < until:
@@ -98,7 +98,7 @@ def pair(front, *upstreams, **settings):
 
 
 def test_the_503_of_one_organization_is_nobody_elses(front, upstream):
-    """An organization whose tenant is in maintenance asks again and again; another one is served all the time."""
+    """An organization whose tenant is in maintenance sends requests all the time; another one is served all the time."""
     upstream.faults = {"org_xyz789": maintenance}
     gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 5, "openFor": "30s"})
     with Beside(gateway, 6) as attack:
@@ -110,7 +110,7 @@ def test_the_503_of_one_organization_is_nobody_elses(front, upstream):
 
 
 def test_a_503_that_says_when_reaches_who_it_is_for(front, upstream):
-    """`Retry-After` is passed to the organization it was said to, and nobody else waits."""
+    """`Retry-After` reaches the organization that it is for, and no other one waits."""
     upstream.faults = {"org_xyz789": lambda link, request: answer(
         link, request, b"{}", "503 Service Unavailable", "Retry-After: 7")}
     gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 1, "openFor": "30s"})
@@ -123,7 +123,7 @@ def test_a_503_that_says_when_reaches_who_it_is_for(front, upstream):
 
 
 def test_the_slow_reports_of_one_organization_are_nobody_elses(front, upstream):
-    """Requests that all end in a timeout at once do not take the endpoint from another organization."""
+    """Requests of one organization that all time out at once do not take the endpoint from another one."""
     upstream.faults = {"org_xyz789": never}
     gateway, token = pair(front, upstream, breaker={"consecutiveFailures": 5, "openFor": "30s"}, timeouts={**QUICK, "responseHead": "300ms"})
     assert set(served(gateway, token, 0.2)) == {200}
@@ -135,7 +135,7 @@ def test_the_slow_reports_of_one_organization_are_nobody_elses(front, upstream):
 
 
 def test_what_ejects_is_told(front, upstream):
-    """Of two endpoints one refuses connections: it is left alone, that is said and shown, and all requests are served."""
+    """One of two endpoints refuses connections: it is ejected, this is logged and shown, and all requests are served."""
     with Refusing() as dead:
         gateway = front(upstream, dead, breaker={"consecutiveFailures": 2, "openFor": "1s"})
         with gateway.wire() as wire:
@@ -154,7 +154,7 @@ def test_what_ejects_is_told(front, upstream):
 
 
 def greet(listener):
-    """Answers whatever comes, once per connection."""
+    """Sends a response on each connection, whatever arrives."""
     while True:
         try:
             accepted, _ = listener.accept()
@@ -167,7 +167,7 @@ def greet(listener):
 
 
 def test_half_of_the_endpoints_stay(front):
-    """With all endpoints refusing connections, and with one of two, no more than half are left alone."""
+    """If all endpoints refuse connections, or one of two, at most half of them are ejected."""
     with Refusing() as one, Refusing() as other:
         gateway = front(one, other, breaker={"consecutiveFailures": 2, "openFor": "30s"})
         with gateway.wire() as wire:

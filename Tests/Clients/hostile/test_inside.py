@@ -1,4 +1,4 @@
-"""Nothing of the inside gets out: what an upstream says of its failures, its fields, and its own URLs."""
+"""Internal details stay internal: the text of an upstream's failures, its fields and its URLs."""
 
 import json
 
@@ -41,7 +41,7 @@ INSIDE = [
 
 
 class Told(Upstream):
-    """Answers with what the test says."""
+    """Sends the response that the test sets."""
 
     status, body, fields = "200 OK", b"{}", ()
 
@@ -65,7 +65,7 @@ def ask(gateway, *fields, host=None):
 
 
 def test_the_words_of_a_failure_stay_inside(front, upstream):
-    """A service that writes its stack trace, queries and hosts into a 5xx, in any shape, tells its clients nothing of it."""
+    """A service writes its stack trace, queries and hosts into a 5xx, in any shape: clients get none of it."""
     gateway = front(upstream)
     for status, code in (("500 Oops", "UPSTREAM_ERROR"), ("502 Oops", "BAD_GATEWAY"), ("503 Oops", "SERVICE_UNAVAILABLE")):
         for name, shape in SHAPES.items():
@@ -78,7 +78,7 @@ def test_the_words_of_a_failure_stay_inside(front, upstream):
 
 
 def test_the_words_of_a_refusal_go_on(front, upstream):
-    """A 4xx is said to the client: what it did wrong it has to know."""
+    """The client gets the text of a 4xx: it must know what it did wrong."""
     gateway = front(upstream)
     upstream.status, upstream.body = "422 No", json.dumps({"detail": [{"loc": ["body", "a"], "msg": "is required"}]}).encode()
     error = envelope(ask(gateway), 422, "VALIDATION_ERROR")
@@ -94,7 +94,7 @@ def test_policy_may_show_them(front, upstream):
 
 @pytest.mark.parametrize("status", ["500 Oops", "503 Oops", "404 No", "401 No", "403 No", "429 No"])
 def test_the_fields_of_an_error_are_a_list_of_what_goes_on(front, upstream, status):
-    """Fields about hosts, programs, sessions and proxies of the inside are not the client's, and no wait lasts 68 years."""
+    """Fields about internal hosts, programs, sessions and proxies do not reach the client, and no wait lasts 68 years."""
     gateway = front(upstream)
     upstream.status, upstream.fields = status, [*INSIDE, "X-Request-Id: up-1", "X-RateLimit-Remaining: 3"]
     got = ask(gateway)
@@ -106,7 +106,7 @@ def test_the_fields_of_an_error_are_a_list_of_what_goes_on(front, upstream, stat
 
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "302 Found", "407 Who", "500 Oops"])
 def test_a_proxy_answers_no_challenge_for_its_clients(front, upstream, status):
-    """`Proxy-Authenticate` and `Proxy-Authentication-Info` are for the next hop, whatever the answer (RFC 9110, 11.7.1)."""
+    """`Proxy-Authenticate` and `Proxy-Authentication-Info` are for the next hop, with every status (RFC 9110, section 11.7.1)."""
     gateway = front(upstream)
     upstream.status = status
     upstream.fields = ["Proxy-Authenticate: Basic realm=in", "proxy-authentication-info: a=1", "X-Request-Id: r"]
@@ -115,7 +115,7 @@ def test_a_proxy_answers_no_challenge_for_its_clients(front, upstream, status):
 
 
 def test_places_of_the_upstream_are_the_gateways(front, upstream):
-    """A service that makes absolute URLs of the Host it gets sends clients to an address they cannot reach."""
+    """A service that makes absolute URLs of the Host it gets would send clients to an address they cannot reach."""
     gateway = front(f"{upstream.url}/base")
     own, there = f"https://localhost:{gateway.port}", f"127.0.0.1:{upstream.port}"
     for status in ("201 Created", "302 Found", "200 OK", "307 Again"):
@@ -142,7 +142,7 @@ def test_places_of_the_upstream_are_the_gateways(front, upstream):
 
 
 def test_a_hint_names_no_host_of_the_inside(front, upstream):
-    """An early hint is made before anybody knows that the request will fail, with URLs and fields of the service."""
+    """An early hint has the service's URLs and fields, and is sent before it is known that the request will fail."""
     gateway = front(upstream)
 
     def hint(link, request):
@@ -159,7 +159,7 @@ def test_a_hint_names_no_host_of_the_inside(front, upstream):
 
 
 def test_places_behind_a_body_end_here(front, upstream):
-    """Trailers come when nobody maps them any more."""
+    """Trailers come after the head, when locations are not mapped any more."""
     gateway = front(upstream)
     upstream.play = lambda link, request: link.send(
         head(request, "200 OK", "Transfer-Encoding: chunked") + chunk(b"{}") + b"0\r\nLocation: http://LEAK/\r\nContent-Location: http://LEAK/\r\n"

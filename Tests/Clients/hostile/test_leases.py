@@ -1,4 +1,4 @@
-"""A lease ends by proof only: upstreams that lie, hide, answer late or not at all, and callers that make use of it."""
+"""A lease ends only by proof: upstreams that lie, hide jobs or respond late or never, and callers that exploit it."""
 
 import re
 import threading
@@ -23,7 +23,7 @@ def upstream():
 
 
 def test_a_service_without_the_prefix_is_asked_without_it(front, upstream):
-    """The run goes to a path without /v1, and a question under /v1 would be answered by a 404 that frees the running job's lease."""
+    """The run goes to a path without /v1: a poll under /v1 would get a 404 and free the lease of the running job."""
     upstream.lies = lambda request: PAGE if request.target.startswith("/v1/") else None
     caller = AirweaveCaller(front(upstream), SOURCE_CONNECTION)
     caller.path = f"/source-connections/{SOURCE_CONNECTION}/run"
@@ -35,7 +35,7 @@ def test_a_service_without_the_prefix_is_asked_without_it(front, upstream):
 
 
 def test_the_prefix_outlives_a_crash(front, upstream):
-    """The process that took the lease is killed; the next one must ask where the request went."""
+    """The process that took the lease is killed; the next one must poll the path that the request used."""
     gateway = front(upstream)
     caller = AirweaveCaller(gateway, SOURCE_CONNECTION)
     caller.path = f"/source-connections/{SOURCE_CONNECTION}/run"
@@ -50,7 +50,7 @@ def test_the_prefix_outlives_a_crash(front, upstream):
 @pytest.mark.parametrize("lie", [PAGE, (b"[]", "401 Unauthorized"), (b"<html>", "200 OK"), (b"[]", "503 Service Unavailable")],
                          ids=["404", "401", "html", "503"])
 def test_pages_of_something_before_the_service_free_nothing(front, upstream, lie):
-    """A deployment answers every question with a page for some seconds, so that all leases asked about seem to be over."""
+    """For some seconds a deployment responds to every poll with a page, so that all polled leases seem to be over."""
     one, other = Caller(gateway := front(upstream)), AirweaveCaller(gateway, SOURCE_CONNECTION)
     assert one.trigger("job_1").status == 200 and other.trigger(run_id(1)).status == 200
     upstream.lies = lambda request: lie
@@ -66,7 +66,7 @@ def test_pages_of_something_before_the_service_free_nothing(front, upstream, lie
 
 
 def test_a_job_that_is_hidden_is_confirmed_by_the_list(front, upstream):
-    """The path of the job is 404 for the gateway while the list still shows that it runs."""
+    """The path of the job is 404 for the gateway, while the list still shows the running job."""
     caller = Caller(front(upstream))
     assert caller.trigger("job_1").status == 200
     upstream.lies = lambda request: PAGE if request.target.startswith(f"{JOBS}/") else None
@@ -79,7 +79,7 @@ def test_a_job_that_is_hidden_is_confirmed_by_the_list(front, upstream):
                                              ((b"{}", "401 Unauthorized"), 502, "BAD_GATEWAY"), ((b"oops", "200 OK"), 502, "BAD_GATEWAY")],
                          ids=["404", "422", "401", "unreadable"])
 def test_five_retries_at_once_of_a_job_that_the_upstream_hides(front, upstream, lie, status, code):
-    """The question for the job's connection is refused, and the retries go out without any lease: five jobs on one connection."""
+    """The poll for the job's connection is refused. Without a lease, five retries would start five jobs on one connection."""
     caller = Caller(front(upstream))
     upstream.begins("job_1", CONNECTION, status="failed")
     upstream.lies = lambda request: lie
@@ -98,12 +98,12 @@ def test_five_retries_at_once_of_a_job_that_the_upstream_hides(front, upstream, 
 
 
 def test_a_retry_of_no_job_in_process(roomy):
-    """The same words, whoever answers."""
+    """The same error as with a remote upstream."""
     envelope(roomy.call("POST", f"{JOBS}/job_none/retry", {}), 404, "CONNECTOR_JOB_NOT_FOUND")
 
 
 def test_a_retry_is_limited_before_the_upstream_is_asked(front, upstream):
-    """A thousand retries of nothing, each of which is a question to the upstream, over a connection of its own."""
+    """Many retries of a job that does not exist: each would be a poll of the upstream over a connection of its own."""
     def tight(gateway):
         text = gateway.written.read("limits.json5")
         text = re.sub(r'("write-calls-per-token": \{.*?)allow: "[^"]*",\s*burst: \d+', r'\1allow: "6/min", burst: 10', text, flags=re.S)
@@ -116,7 +116,7 @@ def test_a_retry_is_limited_before_the_upstream_is_asked(front, upstream):
 
 
 def test_questions_that_are_refused_are_told(front, upstream):
-    """The service wants a credential that the gateway does not have: leases never end, and nobody would know why."""
+    """The service wants a credential that the gateway does not have: leases never end, and the operator must learn why."""
     gateway = front(upstream)
     caller = Caller(gateway)
     assert caller.trigger("job_1").status == 200
@@ -132,12 +132,12 @@ def test_questions_that_are_refused_are_told(front, upstream):
 
 
 def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):
-    """One organization has many jobs whose questions hang, and the connection of another's finished job stays locked."""
+    """The polls for one organization's jobs hang; the connection of another one's finished job must become free."""
     tokens = {}
     gateway = front(upstream, prepare=lambda one: tokens.update(
         {"other": one.written.token("many"), "quiet": one.written.token("quiet", organization="org_quiet")}))
     jobs = JOBS.replace("org_xyz789", "org_quiet")
-    # Each question about one of the others' jobs hangs for its ten seconds, and there is no list of all of them.
+    # Each poll for one of the other jobs hangs for its ten seconds, and there is no list of all of them.
     hang, hanging = threading.Event(), threading.Semaphore(0)
 
     def lies(request):
@@ -160,7 +160,7 @@ def test_finished_jobs_are_not_held_up_by_those_of_others(front, upstream):
         return gateway.call("POST", jobs, {"connection_id": "mine"}, token=tokens["quiet"],
                             headers={"X-Fault": "well", "X-Id": "t", "X-Job": job}).status
 
-    # It lives in the other organization's paths, which this upstream does not tell apart.
+    # The job is in the other organization's paths, which this upstream does not distinguish.
     play = upstream.play
     upstream.play = lambda link, request: (setattr(request, "target", request.target.replace("org_quiet", "org_xyz789")), play(link, request))[1]
     assert trigger("quiet_1") == 200 and trigger("quiet_2") == 409

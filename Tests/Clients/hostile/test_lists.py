@@ -1,4 +1,4 @@
-"""What shows the jobs of a connection: lists that seem to be whole, lists for many leases, and what a cache remembers of them."""
+"""Lists of a connection's jobs: incomplete lists, one list for many leases, and lists from a cache."""
 
 import datetime
 import json
@@ -29,14 +29,14 @@ def caller(front, upstream):
 
 
 class Lists:
-    """How an upstream shows the jobs of a connection: oldest first, in pages of at most `cap`, unless told otherwise."""
+    """The upstream's list of a connection's jobs: by default oldest first, in pages of at most `cap`."""
 
     def __init__(self, upstream, old, cap):
         self.upstream, self.cap = upstream, cap
-        # Whether it knows where in the list a page is to begin.
+        # Whether it understands `offset`.
         self.has_offset = False
         self.order = lambda jobs: jobs
-        # What it says of a page and all jobs.
+        # Makes the document of a page and all jobs.
         self.words = lambda page, jobs: page
         upstream.list = self.show
         for hour in range(old):
@@ -52,7 +52,7 @@ class Lists:
 
 
 def test_a_list_that_is_sorted_oldest_first_is_read_to_its_end(caller, upstream):
-    """A hundred and fifty old jobs are on the first pages, and the one that runs on the last."""
+    """The first pages have 150 old jobs; the running job is on the last one."""
     Lists(upstream, 150, cap=100).has_offset = True
     assert caller.trigger(run_id(1)).status == 200
     caller.stays_held(10, upstream)
@@ -61,7 +61,7 @@ def test_a_list_that_is_sorted_oldest_first_is_read_to_its_end(caller, upstream)
 
 
 def test_jobs_that_have_not_started_may_come_last(caller, upstream):
-    """Newest first by their start, as some databases sort: a job without one is on the page that nobody would read."""
+    """Newest first by start time, as some databases sort: a job without a start time is on a later page."""
     lists = Lists(upstream, 150, cap=100)
     lists.has_offset = True
     lists.order = lambda jobs: sorted(jobs, key=lambda job: job["started_at"] or "", reverse=True)
@@ -79,18 +79,18 @@ def test_jobs_that_have_not_started_may_come_last(caller, upstream):
     lambda page, jobs: {"data": page, "pagination": {"page": 1, "per_page": 50, "total": len(jobs)}},
 ], ids=["has_more", "next_cursor", "links", "total"])
 def test_a_list_that_says_that_there_is_more_is_not_through(caller, upstream, words):
-    """Pages of fifty, oldest first, that are turned by another parameter than the gateway's: it gets the first one again and again."""
+    """Pages of fifty, oldest first; the service ignores the gateway's page parameter, so it gets the first page each time."""
     Lists(upstream, 120, cap=50).words = words
     assert caller.trigger(run_id(1), "reset-before-head").status == 502
     caller.stays_held(6, upstream, "its job is on no page")
-    # What there is fits on a page.
+    # The remaining jobs fit on one page.
     upstream.jobs = {run_id(1): upstream.jobs[run_id(1)]}
     upstream.ends(run_id(1), "completed")
     caller.is_freed(run_id(2), 5)
 
 
 def test_a_list_without_an_offset_is_asked_for_more_at_once(caller, upstream):
-    """A hundred old jobs are all that such a list shows, and the end of the one that runs would never be seen."""
+    """Such a list always shows the same hundred old jobs: the end of the running job would never be seen."""
     Lists(upstream, 150, cap=1000)
     assert caller.trigger(run_id(1)).status == 200
     caller.stays_held(3, upstream)
@@ -99,7 +99,7 @@ def test_a_list_without_an_offset_is_asked_for_more_at_once(caller, upstream):
 
 
 class Recorder:
-    """A link that remembers what is sent over it."""
+    """A link that records the bytes that are sent over it."""
 
     def __init__(self, link):
         self.link, self.sent = link, b""
@@ -110,7 +110,7 @@ class Recorder:
 
 
 class Cache:
-    """Stands before the service and remembers what it shows, until it is emptied; it may obey `no-cache`."""
+    """A cache before the service that keeps its responses until it is emptied; it may obey `no-cache`."""
 
     def __init__(self, upstream, obeys):
         self.stored, self.obeys, self.play = {}, obeys, upstream.play
@@ -133,16 +133,16 @@ def cache(upstream, request):
 
 
 def check_cache(cache, gateway):
-    """What it gave in spite of all is counted, and nothing that a client could see depends on it."""
+    """Checks that stored responses are counted; nothing that a client sees may depend on them."""
     stored = int(re.search(r'gateway_job_polls_total\{outcome="stored"\} (\d+)', gateway.admin("/metrics")[1])[1])
     assert (stored == 0) == cache.obeys
-    # Its time is over.
+    # The stored responses expire.
     cache.stored.clear()
     cache.obeys = True
 
 
 def test_a_list_that_a_cache_remembers_ends_nothing(cache, front, upstream):
-    """A client looks at the list, which is empty, and then triggers: the gateway is shown the same list for a while."""
+    """A client reads the list, which is empty, and then triggers: for a while the gateway gets the same list."""
     caller = AirweaveCaller(gateway := front(upstream), SOURCE_CONNECTION)
     assert caller.call("GET", f"{RUNS}?limit=100").json == []
     assert caller.trigger(run_id(1), "reset-before-head").status == 502
@@ -153,7 +153,7 @@ def test_a_list_that_a_cache_remembers_ends_nothing(cache, front, upstream):
 
 
 def test_a_job_that_a_cache_remembers_ends_nothing(cache, front, upstream):
-    """A job failed, a client looks at it and retries it: whoever asks is told for a while that it has failed."""
+    """A job failed; a client reads it and retries it: for a while every reader is told that it has failed."""
     upstream.begins("job_1", CONNECTION, status="failed")
     caller = Caller(gateway := front(upstream))
     assert caller.call("GET", f"{JOBS}/job_1").json["status"] == "failed"
@@ -166,7 +166,7 @@ def test_a_job_that_a_cache_remembers_ends_nothing(cache, front, upstream):
 
 @pytest.mark.parametrize("path", [f"{JOBS}/job_1", f"{JOBS}?limit=5"], ids=["job", "list"])
 def test_what_a_cache_remembers_passes_by_without_effect(front, upstream, path):
-    """The same, and it is the client who looks again, and thereby frees the connection of the job that runs."""
+    """The same, but the client reads again: the stored response must not free the connection of the running job."""
     upstream.begins("job_1", CONNECTION, status="failed")
     Cache(upstream, obeys=True)
     caller = Caller(front(upstream))
@@ -178,7 +178,7 @@ def test_what_a_cache_remembers_passes_by_without_effect(front, upstream, path):
 
 
 def asks_once(gateway, upstream, count):
-    """Jobs of so many connections run, and a restart makes all of them due at once, so that one list is asked for them."""
+    """Starts jobs on `count` connections; a restart makes all of them due at once, so that one list covers them."""
     start_many(gateway, count)
     gateway.kill()
     before = len(upstream.polls())
@@ -187,7 +187,7 @@ def asks_once(gateway, upstream, count):
 
 
 def test_one_list_is_asked_for_many_leases(front, upstream):
-    """An organization starts many jobs, and the upstream gets a question about each of them every few seconds."""
+    """An organization starts many jobs: the upstream must not get a poll for each of them every few seconds."""
     gateway = front(upstream)
     asked = asks_once(gateway, upstream, 60)
     wait_for(lambda: len(asked()) >= 3, "questions", 15)
@@ -199,7 +199,7 @@ def test_one_list_is_asked_for_many_leases(front, upstream):
 
 
 def test_who_waits_does_not_wait_for_a_list_of_many(front, upstream):
-    """The list of all jobs takes as long as it may, and a job that has ended meanwhile would keep its connection until then."""
+    """The list of all jobs takes as long as it may: a job that has ended must not keep its connection until then."""
     hang = threading.Event()
 
     def lies(request):
@@ -220,7 +220,7 @@ def test_who_waits_does_not_wait_for_a_list_of_many(front, upstream):
 
 
 def test_a_list_of_many_that_is_refused_is_counted_as_that(front, upstream):
-    """The gateway may not look, and the operator would be told of answers that nobody can read."""
+    """The gateway may not read the list: the operator must not be told of unreadable responses."""
     gateway = front(upstream)
     upstream.lies = lambda request: (b"{}", "401 Unauthorized") if gateway.starts > 1 else None
     asked = asks_once(gateway, upstream, 12)

@@ -1,4 +1,4 @@
-"""A quiet organization beside a hostile one: all it asks is served, and as fast as ever."""
+"""A quiet organization beside a hostile one: all its requests are served, as fast as without the attack."""
 
 import json
 import subprocess
@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.access, pytest.mark.alone]
 
 QUIET = "org_quiet"
 QUIET_BASE = BASE.replace("org_xyz789", QUIET)
-# What a quiet organization may feel: this, or three times what it feels without the attack.
+# The allowed delay of a quiet organization: this, or three times the delay without the attack.
 FELT_MILLISECONDS = 50
 REQUESTS = 120
 PAUSE = 0.01
-# A machine that does something else for a moment is not the neighbour's fault; what the gateway does wrong happens each time.
+# A delay in one round may come from the machine; a fault of the gateway shows in each round.
 ROUNDS = 3
 
 IN_PROCESS = ["announced-bodies", "pipelined-heads", "pipelined-reads", "crowds-of-pipelines", "silent-connections",
@@ -31,7 +31,7 @@ assert {*IN_PROCESS, *REMOTE} == set(ATTACKS)
 
 
 class Attack:
-    """An attack under way."""
+    """An attack in progress."""
 
     def __init__(self, name, gateway):
         script = Path(__file__).with_name("attacks.py")
@@ -51,7 +51,7 @@ class Attack:
 
 
 class Neighbour(Upstream):
-    """An upstream for which one organization is out of order."""
+    """An upstream that fails for one organization."""
 
     def play(self, link, request):
         is_out = "fault=503" in request.target
@@ -69,8 +69,8 @@ def policies(folder, room=100, **settings):
 
 @pytest.fixture
 def in_process(tmp_path, name):
-    # Where each of the attacker's addresses has as much right to a place as the quiet one, there has to be one for each;
-    # and where its connections are to be many, there has to be room for them.
+    # Each of the attacker's addresses has as much right to a connection as the quiet one, so there must be one for
+    # each; an attack with many connections needs a limit that allows them.
     written = policies(tmp_path, room={"bursts-of-handshakes": 1000, "crowds-of-pipelines": 2000}.get(name, 100))
     gateway = Gateway(tmp_path / "state", written.folder, workers=1).start()
     gateway.written = written
@@ -93,12 +93,12 @@ def ask(gateway, path, wire):
 
 
 def send_a_body(gateway, path, wire):
-    """A body that has to be read whole, and names no connection."""
+    """Sends a body that the gateway must read whole, and that names no connection."""
     return gateway.call("POST", f"{QUIET_BASE}/jobs", {"padding": "x" * 70_000}, token=gateway.written.quiet, wire=wire), 422
 
 
 def felt(gateway, path, send):
-    """The milliseconds of the quiet organization's requests, sorted. Every tenth comes over a connection of its own."""
+    """The milliseconds of the quiet organization's requests, sorted. Every tenth uses a connection of its own."""
     took = []
     kept = gateway.wire()
     try:
@@ -121,7 +121,7 @@ def check(gateway, name, path):
     worst = []
     for _ in range(ROUNDS):
         with Attack(name, gateway):
-            # The attack at its full strength, not its beginning.
+            # Wait until the attack is at full strength.
             time.sleep(0.5)
             beside = felt(gateway, path, send)
         bound = max(FELT_MILLISECONDS, 3 * p99(alone))

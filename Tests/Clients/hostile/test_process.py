@@ -1,4 +1,4 @@
-"""The process under unlucky neighbours: readers that stop reading, signals of other servers' habits, files that never end."""
+"""The process under bad conditions: readers that stop reading, signals meant for other servers, endless files."""
 
 import os
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.lifecycle
 
 
 class Piped(Gateway):
-    """A gateway with its streams apart, one of which may be a pipe that nobody reads."""
+    """A gateway with separate output streams, one of which may be a pipe that is not read."""
 
     unread_output = unread_errors = False
 
@@ -56,14 +56,14 @@ def piped(tmp_path, policies):
 
 
 def fill(gateway):
-    """So many requests that their lines do not fit the pipe."""
+    """Sends so many requests that their log lines do not fit into the pipe."""
     with gateway.wire() as wire:
         for _ in range(600):
             assert gateway.call("GET", STATE, wire=wire).status == 200
 
 
 def test_nobody_reads_the_access_log(piped):
-    """A reader of the log that stops reading must not keep the process after SIGTERM."""
+    """A log reader that stops reading must not keep the process after SIGTERM."""
     gateway = piped(unread_output=True)
     fill(gateway)
     begun = time.monotonic()
@@ -74,7 +74,7 @@ def test_nobody_reads_the_access_log(piped):
 
 
 def test_a_second_signal_waits_for_nobody(piped, policies):
-    """A request in flight and a stopped reader of the log together do not hold up a second SIGTERM."""
+    """A request in flight and a stopped log reader together do not delay a second SIGTERM."""
     gateway = piped(unread_output=True)
     policies.settings(timeouts={"drainDelay": "60s", "drain": "60s"})
     gateway.signal(signal.SIGHUP)
@@ -87,7 +87,7 @@ def test_a_second_signal_waits_for_nobody(piped, policies):
 
 
 def test_nobody_reads_standard_error(tmp_path, policies):
-    """A reader of standard error that stops reading keeps neither the process nor a reload."""
+    """A reader of standard error that stops reading blocks neither the process nor a reload."""
     reader, writer = os.pipe()
     output = tmp_path / "lines"
     with open(output, "wb") as lines:
@@ -97,11 +97,11 @@ def test_nobody_reads_standard_error(tmp_path, policies):
     os.close(writer)
     try:
         wait_for(lambda: "curl" in waiting(reader) + output.read_text(), "the start")
-        # Far more than a pipe holds.
+        # Far more than a pipe can hold.
         policies.write("routes.json5", "{ routes: { " + "a: { match: 1 }, " * 2000 + "} }")
         for _ in range(20):
             process.send_signal(signal.SIGHUP)
-            time.sleep(0.05)  # between signals: of several that are pending only one arrives
+            time.sleep(0.05)  # between signals: several pending ones arrive as one
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         assert process.wait(15) in (0, 1)
@@ -112,13 +112,13 @@ def test_nobody_reads_standard_error(tmp_path, policies):
 
 
 def waiting(reader):
-    """What a pipe holds."""
+    """The number of bytes in a pipe."""
     return os.read(reader, 65536).decode() if select.select([reader], [], [], 0)[0] else ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_habits_of_other_servers(fresh, number):
-    """Log rotators send SIGUSR1 and SIGUSR2 to whatever serves."""
+    """Log rotators send SIGUSR1 and SIGUSR2 to all kinds of servers."""
     fresh.signal(number)
     line = wait_for(lambda: re.search(rf"gateway: {number.name} is ignored.*", fresh.output), "a line that tells it")
     assert "SIGHUP" in line.group(0) and "standard output" in line.group(0)
@@ -134,7 +134,7 @@ def test_sigquit_drains(fresh):
 
 @pytest.fixture
 def endless(policies, tmp_path):
-    """Makes the policy folder one that takes minutes to read: three million folders, by links."""
+    """Makes a policy folder that takes minutes to read: three million folders, by links."""
     maze = [tmp_path / f"maze{depth}" for depth in range(6)]
     for folder in maze:
         folder.mkdir()
@@ -156,7 +156,7 @@ def test_a_check_that_takes_long_can_be_interrupted(policies, endless, number):
     process = subprocess.Popen(
         [binary(), "policy", "check", str(policies.folder)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, env=environment(),
-        # Who runs in the background of a shell, as these tests may, ignores SIGINT and hands that down.
+        # In the background of a shell, as these tests may run, SIGINT is ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         wait_for(lambda: seconds_worked(process.pid) > 0.5, "the check to read")
@@ -168,7 +168,7 @@ def test_a_check_that_takes_long_can_be_interrupted(policies, endless, number):
 
 
 def test_a_reload_that_takes_long_holds_nobody_up(start, policies, endless):
-    """While policies are read and compiled SIGTERM is answered, and so is everybody else."""
+    """While policies are read and compiled, SIGTERM takes effect and clients are served."""
     policies.settings(timeouts={"drainDelay": "1s"})
     gateway = start(policies)
     before = seconds_worked(gateway.process.pid)
@@ -201,7 +201,7 @@ def lost(gateway):
 
 @pytest.mark.parametrize("place", ["full disk", "closed pipe", "closed"])
 def test_lines_that_cannot_be_written_are_counted(tmp_path, policies, place):
-    """Standard output ends or fails: the gateway goes on and tells how many lines are lost."""
+    """Standard output ends or fails: the gateway continues and counts the lost lines."""
     log = tmp_path / "errors"
     gateway = Gateway(tmp_path / "state", policies.folder)
     command = [binary(), *map(str, gateway.command()), "--listen", "127.0.0.1:0", "--state", str(gateway.state)]

@@ -1,4 +1,4 @@
-"""A request that the gateway and a lenient upstream could read as two different ones."""
+"""Requests that the gateway and a lenient upstream could read differently."""
 
 import json
 import re
@@ -19,7 +19,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A gateway before an upstream that takes what it gets; tokens of two organizations."""
+    """A gateway before an upstream that accepts everything; tokens of two organizations."""
     folder = tmp_path_factory.mktemp("reading")
     with Upstream() as upstream:
         policies = Policies(folder / "policies").generous()
@@ -36,7 +36,7 @@ def site(tmp_path_factory):
 
 
 def send(gateway, method, path, *fields, body=None, authorization="", version="1.1"):
-    """The answer, and the request as it arrived upstream or None."""
+    """The response, and the request as it arrived upstream, or None."""
     identity = new_id()
     lines = [f"{method} {path} HTTP/{version}", f"Host: localhost:{gateway.port}", f"X-Id: {identity}", *fields]
     if authorization is not None:
@@ -65,7 +65,7 @@ MIXED = b'{"connection_id":"A","x":"&connection_id=B&job_type=sync&y="}'
     f"{FORM}+json", "application/json; charset*=us-ascii''utf-7", "application/json; charset*0=utf-; charset*1=7",
     'application/json; x="a;charset=utf-7"'])
 def test_a_body_of_another_type_is_not_read_as_json(site, kind):
-    """The gateway leases A; an upstream that goes by the media type starts B."""
+    """The gateway leases A; an upstream that follows the media type starts B."""
     error = refused(site, 415, "UNSUPPORTED_MEDIA_TYPE", "POST", JOBS, f"Content-Type: {kind}", body=MIXED)
     assert error["details"]["accept"] == "application/json"
 
@@ -74,12 +74,12 @@ def test_a_body_of_another_type_is_not_read_as_json(site, kind):
     ["Content-Encoding: gzip"], ["Content-Type: application/json", "Content-Encoding: identity, br"],
     ["Content-Encoding: identity", "Content-Encoding: deflate"]])
 def test_a_coded_body_is_not_read_as_it_stands(site, fields):
-    """Decoded it may be another body."""
+    """The decoded body may be another one."""
     refused(site, 415, "UNSUPPORTED_MEDIA_TYPE", "POST", JOBS, *fields, body=MIXED)
 
 
 def test_two_content_types_are_not_chosen_from(site):
-    """One reader takes the first, another the last."""
+    """One parser takes the first, another the last."""
     got, arrived = send(site, "POST", JOBS, "Content-Type: application/json", f"Content-Type: {FORM}", body=MIXED)
     assert got.status in (400, 415) and arrived is None
 
@@ -88,7 +88,7 @@ def test_two_content_types_are_not_chosen_from(site):
                                     "connection\\u005FID", "_connection_id_", "connect\u0131on_id", "CONNECT\u0130ONID", "connection\u00adid",
                                     "connection" + "_" * 400 + "id", "connection_id\\u0000" + "x" * 400])
 def test_another_spelling_in_the_body_is_refused(site, member):
-    """Readers that compare names without case or signs take the last one."""
+    """Parsers that compare names without case or punctuation take the last one."""
     body = b'{"connection_id":"A","%s":"B"}' % member.encode("utf-8")
     error = refused(site, 422, "VALIDATION_ERROR", "POST", JOBS, "Content-Type: application/json", body=body)
     assert error["details"]["field"] == "connection_id"
@@ -99,7 +99,7 @@ def test_another_spelling_in_the_body_is_refused(site, member):
     "a;connection_id=B", "connection_id[]=B", "connection_id%5B%5D=B", "connection.id=B", "connection+id=B", "connection_id%00=B",
     "connect%C4%B1on_id=B", "connection" + "_" * 300 + "id=B"])
 def test_the_query_does_not_name_another_connection(site, query):
-    """Rails, Spring and PHP merge both, and one wins."""
+    """Rails, Spring and PHP merge query and body, and one of them wins."""
     refused(site, 422, "VALIDATION_ERROR", "POST", f"{JOBS}?{query}", "Content-Type: application/json", body=b'{"connection_id":"A"}')
 
 
@@ -122,7 +122,7 @@ def test_honest_clients_are_let_in(site):
         (f"/source-connections/{SOURCE_CONNECTION}/jobs/{JOB}/cancel", "GET DELETE")]
     for method in methods.split()])
 def test_a_path_with_a_route_has_no_other_methods(site, method, path):
-    """A framework that takes any method, or an override, would start a job without its lease."""
+    """A framework that accepts any method, or an override, would start a job without a lease."""
     body = b"{}" if method in ("POST", "PUT", "PATCH") else None
     got, arrived = send(site, method, path, "X-HTTP-Method-Override: POST", body=body)
     assert got.status == 405 and got["allow"] and arrived is None, got
@@ -142,7 +142,7 @@ ANOTHER = ["X-HTTP-Method", "X-HTTP-Method-Override", "X_HTTP_Method_Override", 
 
 
 def test_fields_that_make_another_request_of_it_end_here(site):
-    """Another method, path, user or proxy than the gateway decided about."""
+    """Another method, path, user or proxy than the gateway checked."""
     got, arrived = send(site, "GET", THING, *(f"{name}: spoofed" for name in ANOTHER), "X-Methods: mine", "Proxy-Tag: mine")
     assert got.status == 200 and b"spoofed" not in arrived.raw_head, arrived.raw_head
     assert arrived["x-methods"] == arrived["proxy-tag"] == "mine"
@@ -161,12 +161,12 @@ def test_only_the_credential_that_counted_goes_on(site):
 
 @pytest.mark.parametrize("method, path", [("GET", THING), ("GET", "/v1/source-connections"), ("POST", REFRESH)])
 def test_two_callers_in_one_request_are_refused(site, method, path):
-    """Leased and limited as one organization, carried out for the other."""
+    """Leased and limited for one organization, executed for the other."""
     refused(site, 400, "AMBIGUOUS_CREDENTIALS", method, path, f"x-api-key: {site.other}")
 
 
 def test_the_organization_of_the_header_is_that_of_the_path(site):
-    """Airweave's convention makes the header the organization."""
+    """Airweave takes the organization from the header."""
     for token in (site.token, site.both):
         error = refused(site, 403, "ORGANIZATION_ACCESS_DENIED", "GET", THING, f"X-Organization-ID: {OTHER}", authorization=f"Bearer {token}")
         assert error["details"]["organization_id"] == OTHER
@@ -189,7 +189,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("status", REFUSED)
 def test_refused_writes_count(start, policies, status):
-    """18,000 wrong requests a second cost their sender nothing."""
+    """Without the limit, 18,000 wrong requests a second would cost their sender nothing."""
     text = policies.read("limits.json5")
     policies.write("limits.json5", text.replace('allow: "600/min",\n      burst: 150', f'allow: "1/min",\n      burst: {BURST}'))
     policies.write("routes.json5", policies.read("routes.json5").replace('class: "trigger"', 'class: "trigger", maxBody: "64KiB"'))

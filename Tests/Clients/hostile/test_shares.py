@@ -1,4 +1,4 @@
-"""One organization that takes all it can get of what many share, beside a quiet one whose requests must all succeed."""
+"""One organization that takes as much of shared resources as it can, beside a quiet one whose requests must all succeed."""
 
 import json
 import time
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 
 QUIET = "org_quiet"
 QUIET_JOBS = JOBS.replace("org_xyz789", QUIET)
-# Few places, so that a few connections are enough to take them all.
+# Few permits, so that a few connections can take them all.
 SMALL = {"connections": {"inFlight": 8, "queue": 4}}
 PATIENT = {"connect": "2s", "responseHead": "30s", "bodyProgress": "30s", "idle": "30s", "queue": "700ms"}
 
@@ -29,7 +29,7 @@ def upstream():
 
 @pytest.fixture
 def beside(front):
-    """Starts a gateway with a token of the quiet organization, and a read-only one of the hostile one."""
+    """Starts a gateway with a token of the quiet organization, and a read-only token of the hostile one."""
     def prepare(gateway):
         gateway.quiet = gateway.written.token("quiet", organization=QUIET)
         gateway.hostile = gateway.written.token("hostile", ["connectors:read"])
@@ -42,7 +42,7 @@ def beside(front):
 
 
 class Crowd:
-    """Connections of one attacker."""
+    """Many connections of one attacker."""
 
     def __init__(self, gateway, count, data):
         self.wires = [gateway.wire() for _ in range(count)]
@@ -89,7 +89,7 @@ def places(gateway, organization):
 
 
 def test_trickled_bodies_take_no_place(beside, upstream):
-    """24 reads with a chunked body, of which a byte comes now and then: as many places and seats as there are, twice."""
+    """24 reads with a chunked body that arrives byte by byte: twice the permits and queue entries together."""
     gateway = beside(upstream, **SMALL)
     with Crowd(gateway, 24, head(gateway, "GET", THING, "Transfer-Encoding: chunked", token=gateway.hostile) + b"1\r\nx\r\n") as crowd:
         time.sleep(0.3)
@@ -99,19 +99,19 @@ def test_trickled_bodies_take_no_place(beside, upstream):
 
 
 def test_held_answers_leave_places(beside, upstream):
-    """24 reads of one token that the upstream does not answer: no share of the others is taken, neither of places nor of seats."""
+    """24 reads of one token to which the upstream does not respond: others keep their share of permits and queue entries."""
     gateway = beside(upstream, **SMALL)
     with Crowd(gateway, 24, head(gateway, "GET", THING, "X-Fault: hang-before-head", token=gateway.hostile)):
         wait_for(lambda: total(metrics(gateway), "in_flight") >= 6, "the places that one organization can have")
         all_served(gateway)
-        # The same within an organization: its other token has a place, too.
+        # Within the organization, its other token gets a permit, too.
         with gateway.wire() as wire:
             assert gateway.call("GET", THING, wire=wire).status == 200
         assert places(gateway, "org_xyz789") >= 6
 
 
 def test_the_gateways_own_questions_need_no_clients_place(beside, upstream):
-    """A job ends while all places are held: its connection is free soon all the same."""
+    """A job ends while all permits are in use: its connection is free soon nevertheless."""
     gateway = beside(upstream, **SMALL)
     caller = Caller(gateway)
     assert caller.trigger("job_1").status == 200
@@ -122,7 +122,7 @@ def test_the_gateways_own_questions_need_no_clients_place(beside, upstream):
 
 
 def cut(wire, within):
-    """The answer to a request whose body was not waited for, and how long it took."""
+    """Checks that the request is refused because its body is too slow; returns how long that took."""
     begun = time.monotonic()
     answer = wire.final(deadline=within)
     assert answer.status == 408 and answer.closes, answer
@@ -130,7 +130,7 @@ def cut(wire, within):
 
 
 def test_a_body_that_has_a_place_must_move(beside, upstream):
-    """A body that comes fast until it has a place, and then a byte at a time."""
+    """A body that arrives fast until the request has a permit, and then byte by byte."""
     gateway = beside(upstream, gateway={"timeouts": {"bodyProgress": "1s"}}, **SMALL)
     with gateway.wire() as wire:
         wire.send(head(gateway, "PUT", f"{THING}", "Transfer-Encoding: chunked", token=None) + b"11170\r\n" + b"x" * 0x11170 + b"\r\n")
@@ -149,7 +149,7 @@ def test_a_body_that_has_a_place_must_move(beside, upstream):
 
 
 def test_what_frames_a_body_is_no_progress(beside, upstream):
-    """A chunk whose extension comes a byte at a time, and none of the body."""
+    """A chunk extension that arrives byte by byte, without any byte of the body."""
     gateway = beside(upstream, gateway={"timeouts": {"bodyProgress": "1s"}})
     with gateway.wire() as wire:
         wire.send(head(gateway, "GET", THING, "Transfer-Encoding: chunked", token=gateway.hostile) + b"1;")
@@ -166,7 +166,7 @@ def test_what_frames_a_body_is_no_progress(beside, upstream):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 def test_a_body_has_a_deadline_in_total(beside, upstream, method):
-    """A body that always moves, and never ends."""
+    """A body that always makes progress, and never ends."""
     gateway = beside(upstream, gateway={"timeouts": {"body": "2s"}})
     with gateway.wire() as wire:
         wire.send(head(gateway, method, THING, "Transfer-Encoding: chunked", token=None))
@@ -184,7 +184,7 @@ def test_a_body_has_a_deadline_in_total(beside, upstream, method):
 
 
 def test_a_state_update_locks_after_its_body(beside, upstream):
-    """State updates that never end, of a token that can only write: nobody else is kept from the connection."""
+    """Endless state updates with a token that may only write: the connection is free for others."""
     gateway = beside(upstream)
     with Crowd(gateway, 3, head(gateway, "PATCH", STATE, "Content-Type: application/json", "Transfer-Encoding: chunked",
                                 token=gateway.writer) + b"1\r\n{\r\n") as crowd:
@@ -197,12 +197,12 @@ def test_a_state_update_locks_after_its_body(beside, upstream):
             wait_for(lambda: total(metrics(gateway), "gateway_leases{") == 0, "the end of the job", 10)
 
 
-# More than there is memory for, to the last 128 KiB.
+# More than the memory limit, to the last 128 KiB.
 ANNOUNCED = [10 << 20] * 25 + [1 << 20] * 5 + [1 << 17] * 10
 
 
 def test_announced_bodies_take_no_memory(start, policies):
-    """More bytes are announced than there is memory for bodies, and one of each is sent."""
+    """More body bytes are announced than there is memory for; one byte of each body is sent."""
     quiet = policies.generous().token("quiet", organization=QUIET)
     gateway = start(policies)
     crowd = [gateway.wire() for _ in ANNOUNCED]
@@ -227,7 +227,7 @@ def body_bytes(gateway, organization):
 
 
 def test_memory_for_bodies_is_shared(beside, upstream):
-    """Bodies that are sent but for their last byte, small ones and large ones, more than there is memory for."""
+    """Bodies without their last byte, small and large ones, more than there is memory for."""
     gateway = beside(upstream, gateway={"sizes": {"bodyMemory": "4MiB"}})
     fields = head(gateway, "PATCH", STATE, "Content-Type: application/json", "Content-Length: 60000", token=gateway.writer)
     large = head(gateway, "PATCH", STATE, "Content-Type: application/json", "Content-Length: 1000000", token=None)
@@ -241,7 +241,7 @@ def test_memory_for_bodies_is_shared(beside, upstream):
 
 
 def test_announced_bodies_at_the_connector_service(tmp_path):
-    """The same at the connector service itself, where the gateway's field says who asks."""
+    """The same at the connector service, where the gateway's field names the organization."""
     service = Connectors(tmp_path / "connectors").start()
     try:
         crowd = [service.wire() for _ in ANNOUNCED]

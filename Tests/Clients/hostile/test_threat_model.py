@@ -1,4 +1,4 @@
-"""Each line of the threat model points to tests, and these exist."""
+"""Each line of the threat model names tests, and these exist."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Requests that are kept open without end: what was granted ends, whatever becomes of its token meanwhile."""
+"""Requests that never end: their grant ends in time, also if the token is removed meanwhile."""
 
 import time
 
@@ -15,7 +15,7 @@ PIECE = b"400\r\n" + b"x" * 0x400 + b"\r\n"
 
 
 class Streams(Upstream):
-    """Answers with what never ends: a piece now and then, or as fast as it is taken."""
+    """Sends endless responses: a piece now and then, or as fast as they are read."""
 
     def play(self, link, request):
         if request.fault == "silence":
@@ -36,7 +36,7 @@ def upstream():
 
 
 def cause_of(gateway, least, status=200):
-    """What the log says of answers that were cut, or did not come."""
+    """The logged causes of responses with this status."""
     def look():
         causes = [line.get("cause") for line in gateway.log_lines() if line.get("status") == status]
         return causes if len(causes) >= least and all(causes) else None
@@ -45,7 +45,7 @@ def cause_of(gateway, least, status=200):
 
 @pytest.mark.parametrize("kind", ["stream", "flood"])
 def test_an_answer_without_end_is_cut(front, upstream, kind):
-    """A stream, slow or fast, that its token keeps open for ever: it ends at the request's deadline in total, and says why."""
+    """A stream, slow or fast, that its client keeps open: it ends at the request's total deadline, and the log says why."""
     gateway = front(upstream, timeouts={**QUICK, "total": "2s"})
     begun = time.monotonic()
     with gateway.wire() as wire:
@@ -63,7 +63,7 @@ def test_an_answer_without_end_is_cut(front, upstream, kind):
 
 
 def test_a_route_has_a_total_of_its_own(front, upstream):
-    """The shipped way to let a stream live longer than others, or shorter."""
+    """The shipped way to give a stream another time limit."""
     def prepare(gateway):
         gateway.written.write("streams.json5", {"routes": {"streams.get": {
             "match": f"GET {THING.replace('org_xyz789', '{organization}')}/stream", "scope": "connectors:read",
@@ -77,7 +77,7 @@ def test_a_route_has_a_total_of_its_own(front, upstream):
 
 
 def test_the_end_of_a_requests_own_time_is_not_blamed_on_the_endpoint(front, upstream):
-    """Requests whose total is over before the upstream had the time to answer that it is given: its health is not touched."""
+    """The total deadline passes before the upstream's time for a response is over: the endpoint's health does not change."""
     gateway = front(upstream, timeouts={**QUICK, "responseHead": "30s", "total": "500ms"}, breaker={"consecutiveFailures": 2, "openFor": "60s"})
     with gateway.wire() as wire:
         for _ in range(4):
@@ -88,7 +88,7 @@ def test_the_end_of_a_requests_own_time_is_not_blamed_on_the_endpoint(front, ups
 
 
 def test_a_client_that_takes_no_more_is_cut(front, upstream):
-    """An answer that its client stops taking, with more patience for that than the request has in total."""
+    """A client stops reading; the time limit for writes is longer than the total deadline."""
     gateway = front(upstream, timeouts={**QUICK, "total": "2s"}, gateway={"timeouts": {"write": "60s"}})
     begun = time.monotonic()
     with gateway.wire() as wire:
@@ -99,7 +99,7 @@ def test_a_client_that_takes_no_more_is_cut(front, upstream):
 
 
 def test_a_grant_ends_soon_after_its_token(front, upstream):
-    """Requests with an open body, and one with an answer that streams, when their organization is removed from the policies."""
+    """Requests with an unfinished body or a streaming response, when their organization is removed from the policies."""
     def prepare(gateway):
         gateway.gone = gateway.written.token("gone")
 

@@ -94,7 +94,7 @@ def asked(gateway, head):
 
 
 def test_a_page_of_a_stranger_gets_nothing(shared):
-    """A browser is led to the admin interface under the stranger's own name (DNS rebinding), or asks across origins."""
+    """A web page reaches the admin interface under its own name (DNS rebinding), or sends requests across origins."""
     own = f"127.0.0.1:{shared.admin_port}"
     for host in ("evil.example", f"evil.example:{shared.admin_port}", "127.0.0.1.evil.example"):
         answer = asked(shared, f"GET /policy HTTP/1.1\r\nHost: {host}")

@@ -135,7 +135,7 @@ def test_a_variable_is_misused_like_a_flag(tmp_path, name):
 
 @pytest.mark.parametrize("key", ["sha256", "token"])
 def test_a_check_is_linear_in_the_text(policies, key):
-    """One line of 60 KB in which nothing is right: what is looked up for each finding must not be the whole line."""
+    """One line of 60 KB in which nothing is valid: a finding must not cost a search of the whole line."""
     tokens = {f"t{number}": {key: "cgw_" + "x" * 26, "scopes": ["connectors:read"]} for number in range(800)}
     policies.write("organizations/broken.json5", json.dumps({"organizations": {"org_broken": {"tokens": tokens}}}))
     done = run("policy", "check", policies.folder, deadline=20)
@@ -151,7 +151,7 @@ def test_a_check_is_linear_in_the_text(policies, key):
     '{ gateway: { upstream: { url: "http://127.0.0.1:1", credential: { header: "a", secretFile: "TOKEN" } } } }',
 ])
 def test_a_token_that_was_pasted_is_never_shown(start, policies, tmp_path, text):
-    """Somebody pastes a token under a wrong key, as a name or into a comment: it must not be found in the log of a build."""
+    """A token is pasted under a wrong key, as a name or into a comment: it must not appear in the log of a build."""
     token = "cgw_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM"
     gateway = start(policies)
     policies.write("pasted.json5", text.replace("TOKEN", token))
@@ -164,7 +164,7 @@ def test_a_token_that_was_pasted_is_never_shown(start, policies, tmp_path, text)
 
 
 def test_findings_come_before_the_summary(policies):
-    """A build writes both streams into one log: there the verdict is the last line."""
+    """A build writes both streams into one log: the summary must be its last line."""
     policies.write("limits.json5", policies.read("limits.json5").replace("allow:", "alow:", 1))
     command = [binary(), "policy", "check", str(policies.folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30, stdin=subprocess.DEVNULL)
@@ -173,7 +173,7 @@ def test_findings_come_before_the_summary(policies):
 
 
 def test_a_policy_file_with_a_wrong_ending_is_never_silent(start, policies, tmp_path):
-    """Somebody saves a limit as YAML, or with the ending that an editor adds: it is not in force, and that is told."""
+    """A limit saved as YAML, or with an editor's file name extension, is not in force: the gateway warns of it."""
     for name in ("limits.yaml", "teams/a.json", "teams/b.JSON5", "notes.json5.txt"):
         policies.write(name, "{}")
     for name in ("limits.json5~", ".limits.json5.swp", "limits.json5.bak", ".hidden.yaml", "ca.pem"):

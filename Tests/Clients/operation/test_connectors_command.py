@@ -1,4 +1,4 @@
-"""`gateway connectors`: the connector service alone, as a gateway on another machine meets it."""
+"""`gateway connectors`: the connector service alone, as a gateway on another machine uses it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ TRIGGER = {"connection_id": CONNECTION, "job_type": "sync"}
 
 @pytest.fixture
 def alone(tmp_path):
-    """Starts connector services of this test; all of them end with it."""
+    """Starts connector services, which end with the test."""
     running = []
 
     def start(state=None, pace=QUICK, **options):
@@ -41,14 +41,14 @@ def alone(tmp_path):
 
 @pytest.fixture(scope="module")
 def shared_alone(tmp_path_factory):
-    """One service for all tests that leave nothing behind."""
+    """One service for all tests that leave no state behind."""
     service = Connectors(tmp_path_factory.mktemp("alone") / "state", pace=QUICK).start()
     yield service
     service.kill()
 
 
 def refused(*arguments, **variables):
-    """The one line with which `gateway connectors` does not start."""
+    """The single error line of a `gateway connectors` that does not start."""
     done = run("connectors", *arguments, **variables)
     assert done.returncode in (1, 2) and not done.stdout, done
     lines = done.stderr.splitlines()
@@ -305,7 +305,7 @@ def test_variables_do_what_flags_do(tmp_path):
     service = Connectors(tmp_path / "by-variable")
     log = tmp_path / "log"
     with open(log, "wb") as output:
-        # What a gateway on the same machine is told must not reach this one.
+        # Settings for a gateway on the same machine must not reach this process.
         process = subprocess.Popen(
             [binary(), "connectors"], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=tmp_path,
             env=environment(GATEWAY_CONNECTORS_LISTEN="127.0.0.1:0", GATEWAY_CONNECTORS_STATE=str(service.state),

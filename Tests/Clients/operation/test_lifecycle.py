@@ -1,4 +1,4 @@
-"""Start, reload, drain, crash: what an operator does and meets."""
+"""Start, reload, drain, crash: an operator's tasks and their effects."""
 
 import json
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lifecycle
 
 
 def refuses_to_start(tmp_path, *arguments, policies=None, status=1, **variables):
-    """Runs `serve` where it cannot; returns what it prints after checking exit code and form."""
+    """Runs `serve` where it cannot start; checks exit code and form, and returns the output."""
     command = [binary(), "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state", tmp_path / "refused",
                *(["--policies", policies] if policies else []), *arguments]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
@@ -39,13 +39,13 @@ def test_a_busy_port(tmp_path, policies):
 
 
 def test_a_second_gateway_on_the_same_port(start, fresh, tmp_path, policies):
-    """SO_REUSEPORT between the workers must not let a second gateway in unnoticed."""
+    """SO_REUSEPORT among the workers must not let a second gateway share the port unnoticed."""
     text = refuses_to_start(tmp_path, "--listen", f"127.0.0.1:{fresh.port}", policies=policies.folder)
     one_clear_line(text, str(fresh.port), "in use")
 
 
 def test_a_second_gateway_on_the_same_state(fresh, policies):
-    """Two journals in one file would be the end of both."""
+    """Two processes that write one journal would destroy it."""
     done = subprocess.run(
         [binary(), "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--state", str(fresh.state),
          "--policies", str(policies.folder)], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
@@ -112,7 +112,7 @@ def test_variables_do_what_flags_do(tmp_path, policies):
 
 @pytest.mark.parametrize("place", ["full disk", "closed pipe"])
 def test_what_it_says_need_not_be_read(tmp_path, policies, place):
-    """A line for the operator that goes nowhere is lost; the gateway goes on."""
+    """If standard error cannot be written, a log line is lost; the gateway continues."""
     if place == "full disk":
         errors = open("/dev/full", "wb")
     else:
@@ -138,7 +138,7 @@ def test_what_it_says_need_not_be_read(tmp_path, policies, place):
 
 
 def answers(port, path):
-    """What the admin listener answers; nothing while it does not."""
+    """The response of the admin listener; None while it does not respond."""
     try:
         return urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10).read().decode()
     except OSError:
@@ -165,7 +165,7 @@ def test_a_changed_policy_is_in_force_at_once(start, policies):
 
 
 def test_a_policy_folder_is_replaced_as_a_whole(start, policies):
-    """Deployments move a new folder to the old one's place, or turn a link to it."""
+    """Deployments move a new folder to the path of the old one, or change a link to it."""
     gateway = start(policies)
     before = version(gateway)
     aside = policies.folder.with_name("aside")
@@ -242,7 +242,7 @@ def test_drain(start, policies, number):
         gateway.signal(number)
         wait_for(lambda: gateway.admin("/readyz")[0] == 503, "readiness to fail", 5)
         assert gateway.admin("/healthz")[0] == 200, "alive while draining"
-        # Who was not told yet is still served.
+        # A client that has not been told yet is still served.
         assert gateway.call("GET", STATE).status == 200
         in_flight.send(body[10:])
         answer = in_flight.final()
@@ -254,7 +254,7 @@ def test_drain(start, policies, number):
 
 
 def test_a_drain_costs_no_client_a_request(start, policies):
-    """Clients that keep their connections are told with the last answer that these end, before they do."""
+    """With the last response, clients learn that their connection will close, before it does."""
     policies.settings(timeouts={"drainDelay": "2s"}).generous()
     gateway = start(policies)
     lost, told = [], []
@@ -314,7 +314,7 @@ def test_kill_9_and_start_again(start, policies, moment):
     wanted = {"state": {"users": {"cursor": "2020-01-01T00:00:00Z"}}, "state_type": "stream"}
     assert gateway.call("PATCH", STATE, wanted).status == 200
     job = gateway.trigger().json["job_id"]
-    time.sleep(moment)  # the moment of the crash is the parameter, not a wait
+    time.sleep(moment)  # the time of the crash is the parameter of the test
     gateway.kill()
     again = start(policies, state=gateway.state)
     again.token = gateway.token
@@ -370,7 +370,7 @@ def test_no_file_descriptor_leaks(shared):
 
 
 def test_a_failed_first_start_does_not_lose_the_demo_token(start, tmp_path, policies):
-    """The token is shown once: not before it is good for something, and not never."""
+    """The token is shown once: not before it is usable, but not too late either."""
     keeper, port = free_port()
     state = tmp_path / "first"
     with keeper:

@@ -1,4 +1,4 @@
-"""One line of the access log says who asked for what, which rule refused and why."""
+"""One line of the access log shows the caller, the request, the rule that refused it, and why."""
 
 import json
 
@@ -13,7 +13,7 @@ AGENT = "proof/1.0 cgw_NotToBeSeen-1"
 
 
 def line(gateway, answer):
-    """The line of that answer."""
+    """The log line of that response."""
     def look():
         return [one for one in gateway.log_lines() if one.get("trace_id") == answer["x-trace-id"]]
     (found,) = wait_for(look, f"a line about {answer}")
@@ -46,7 +46,7 @@ def gateway(tmp_path_factory):
 
 
 def test_refusals_by_head_and_token(gateway):
-    """400, 401, 403, 404, 405: the stage and the rule are in the line, a query never is."""
+    """400, 401, 403, 404, 405: the line has the stage and the rule, but never a query."""
     _, found = asked(gateway, "GET", f"{BASE}/connections/a%2Fb/state?key=NotToBeSeen")
     assert (found["status"], found["stage"], found["code"]) == (400, "route", "AMBIGUOUS_PATH")
     _, found = asked(gateway, "GET", JOBS, token="cgw_NotToBeSeen")
@@ -62,7 +62,7 @@ def test_refusals_by_head_and_token(gateway):
 
 
 def test_a_missing_scope_is_the_one_that_is_missing(tmp_path):
-    """403: of several scopes of a route the line names those that the token lacks, and no other."""
+    """403: of several scopes of a route, the line names only the ones that the token lacks."""
     policies = Policies(tmp_path / "policies")
     scopes = ["things:a", "things:b", "things:c"]
     policies.write("two.json5", {"scopes": {scope: {} for scope in scopes}, "routes": {
@@ -77,7 +77,7 @@ def test_a_missing_scope_is_the_one_that_is_missing(tmp_path):
 
 
 def test_refusals_by_body(gateway):
-    """400, 413, 415: what was wrong with the body is in the line."""
+    """400, 413, 415: the line names the fault of the body."""
     _, found = asked(gateway, "POST", JOBS, b"{}", headers={"Content-Encoding": "gzip"})
     assert (found["status"], found["stage"], found["code"], found["token_id"]) == (
         415, "read", "UNSUPPORTED_MEDIA_TYPE", "org_xyz789/writer")
@@ -88,7 +88,7 @@ def test_refusals_by_body(gateway):
 
 
 def test_a_job_in_the_way_names_who_started_it(gateway):
-    """409: kind, job, since, and the trace id of the request that took the lease."""
+    """409: kind, job, start, and the trace id of the request that took the lease."""
     told, first = asked(gateway, "POST", JOBS, {"connection_id": CONNECTION, "job_type": "sync"})
     assert first["job"] == told.json["job_id"]
     told, found = asked(gateway, "POST", JOBS, {"connection_id": CONNECTION, "job_type": "sync"})
@@ -101,7 +101,7 @@ def test_a_job_in_the_way_names_who_started_it(gateway):
 
 
 def test_a_limit_says_its_name_and_its_wait(gateway):
-    """429: the limit that refused and its wait."""
+    """429: the limit that refused, and its wait."""
     for _ in range(500):
         told = gateway.call("POST", JOBS, {"connection_id": "conn_none", "job_type": "sync"}, headers={"User-Agent": AGENT})
         if told.status == 429:
@@ -112,7 +112,7 @@ def test_a_limit_says_its_name_and_its_wait(gateway):
 
 
 def test_the_client_behind_a_trusted_proxy(gateway):
-    """A client that writes X-Forwarded-For itself does not choose what the log says of it."""
+    """A client that writes X-Forwarded-For itself does not choose its address in the log."""
     for value, client in (("6.6.6.6, 203.0.113.9", "203.0.113.9"), ("203.0.113.9, nonsense", "127.0.0.1")):
         told = gateway.call("GET", "/nowhere", headers={"X-Forwarded-For": value})
         assert line(gateway, told)["client"] == client
@@ -130,7 +130,7 @@ def test_a_client_that_nobody_trusts_does_not_choose_its_address(tmp_path):
 
 
 def test_refused_requests_do_not_fill_the_log(tmp_path):
-    """One organization is refused hundreds of times: it has a few lines, all are counted, and another's refusal has its line."""
+    """One organization is refused hundreds of times: few are logged, all are counted, and another's refusal is logged."""
     policies = Policies(tmp_path / "policies").settings(log={"errorsPerOrganization": "5/min"})
     other = policies.token("other", organization="org_quiet")
     gateway = Gateway(tmp_path / "state", policies.folder, workers=1).start()
@@ -160,7 +160,7 @@ class Failing(Upstream):
 
 @pytest.mark.parametrize("status", ["500", "502", "503", "504"])
 def test_an_upstreams_own_error(tmp_path, status):
-    """500, 502, 503, 504 of the upstream: its words are in the line."""
+    """500, 502, 503, 504 of the upstream: the line has the upstream's text."""
     with Failing() as upstream:
         gateway = behind(tmp_path, upstream)
         try:
@@ -172,7 +172,7 @@ def test_an_upstreams_own_error(tmp_path, status):
 
 
 def test_an_upstream_that_is_not_there(tmp_path):
-    """502 of the gateway: why there was no answer is in the line."""
+    """502 of the gateway: the line names the reason why there was no response."""
     with Refusing() as upstream:
         gateway = behind(tmp_path, upstream)
         try:
@@ -183,14 +183,14 @@ def test_an_upstream_that_is_not_there(tmp_path):
 
 
 class Silent(Upstream):
-    """Answers nothing."""
+    """Sends no response."""
 
     def play(self, link, request):
         link.over.wait(10)
 
 
 def test_an_upstream_that_does_not_answer(tmp_path):
-    """504 of the gateway: that the upstream was silent is in the line, and where it was asked."""
+    """504 of the gateway: the line says that the upstream did not respond, and names the endpoint."""
     with Silent() as upstream:
         gateway = behind(tmp_path, upstream)
         try:
@@ -202,7 +202,7 @@ def test_an_upstream_that_does_not_answer(tmp_path):
 
 
 def test_no_place_at_the_upstream(tmp_path):
-    """503 of the gateway: that the places at the upstream were taken is in the line."""
+    """503 of the gateway: the line says that all permits for the upstream were in use."""
     with Silent() as upstream:
         gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 1}, timeouts={**QUICK, "responseHead": "8s"})
         try:

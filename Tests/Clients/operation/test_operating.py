@@ -1,4 +1,4 @@
-"""What an operator is told while the gateway runs: reloads, refusals, warnings, the state folder, the gateway's own certificate."""
+"""The operator's view of a running gateway: reloads, refusals, warnings, the state folder, the gateway's own certificate."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def reloads(gateway, what, result):
 
 
 def test_a_refused_certificate_is_seen_by_operators(start, policies, certificates):
-    """A new certificate that cannot be used is in the log, in /policy and in a metric until a good one comes."""
+    """An unusable new certificate is in the log, in /policy and in a metric until a good one comes."""
     gateway = start(policies.certificates(certificates, "localhost"), ca=certificates / "ca.pem")
     assert policy(gateway)["certificates"]["last_refused_reload"] is None
     good = (certificates / "localhost.key").read_bytes()
@@ -46,7 +46,7 @@ def test_a_refused_certificate_is_seen_by_operators(start, policies, certificate
 
 
 def test_a_refused_upstream_is_seen_by_operators(start, policies):
-    """An upstream whose secret is missing is in the log, in /policy and in a metric; the old one stays."""
+    """An upstream without its secret is in the log, in /policy and in a metric; the old upstream stays."""
     policies.settings(upstream={"url": "http://127.0.0.1:9"})
     gateway = start(policies)
     bad = {"header": "Authorization", "secretFile": "absent"}
@@ -70,7 +70,7 @@ def test_what_takes_effect_with_the_next_start_is_told(start, policies):
 
 
 def test_warnings_are_told_at_a_reload(start, policies):
-    """What policies warn of is told once at a start, and again when they are reloaded."""
+    """Policy warnings are logged once at the start, and again at a reload."""
     policies.token("old", expires="2020-01-01")
     gateway = start(policies)
     warning = re.compile(r"^.*proof\.json5.*warning.*$", re.M)
@@ -94,7 +94,7 @@ def test_a_reload_that_changes_nothing_is_told(start, policies):
 
 
 def test_standard_output_has_json_lines_only(tmp_path, policies):
-    """What reads the access log never meets a line for people, nor a token."""
+    """A program that reads the access log never gets a line for people, nor a token."""
     gateway = Gateway(tmp_path / "state", policies.folder)
     gateway.apart = tmp_path / "access.log"
     try:
@@ -111,7 +111,7 @@ def test_standard_output_has_json_lines_only(tmp_path, policies):
 
 
 def test_a_state_folder_of_another_user(policies):
-    """A permission is told as one, and not as another process."""
+    """The error names the permission, and not another process."""
     for mode, owner in ((0o700, 0), (0o755, 0)):
         folder = tempfile.mkdtemp()
         try:
@@ -140,7 +140,7 @@ def certificate_days(path):
 
 
 def test_the_gateways_own_certificate_is_short_lived(fresh):
-    """The server's certificate lives 90 days and a day of slack; its authority longer, for this machine's names only."""
+    """The server's certificate is valid for 90 days and a day of slack; its authority longer, for this machine's names only."""
     assert certificate_days(fresh.state / "server.pem") <= 91 < certificate_days(fresh.state / "ca.pem")
     text = subprocess.run(["openssl", "x509", "-noout", "-text", "-in", str(fresh.state / "ca.pem")], capture_output=True,
                           text=True, check=True).stdout
@@ -149,7 +149,7 @@ def test_the_gateways_own_certificate_is_short_lived(fresh):
 
 
 def test_the_gateways_own_certificate_is_renewed(start, policies):
-    """One in the last third of its life is made anew, without a restart, by the authority that clients have."""
+    """In the last third of its life it is replaced, without a restart, by the authority that clients trust."""
     gateway = start(policies)
     state, authority = gateway.state, (gateway.state / "ca.pem").read_bytes()
     aged = ["openssl", "req", "-x509", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "20",

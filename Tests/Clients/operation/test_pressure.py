@@ -1,4 +1,4 @@
-"""Under pressure: reloads under load, clients that do not read, too few descriptors, large bodies. Nothing may be lost or grow."""
+"""Under pressure: reloads under load, clients that do not read, too few descriptors, large bodies. No loss, no growth."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.lifecycle, pytest.mark.alone]
 
 
 class Callers:
-    """Clients that read the state in a loop, each on one connection, and note what is not a 200."""
+    """Clients that read the state in a loop, each on one connection, and record failures."""
 
     def __init__(self, gateway, count=4):
         self.gateway, self.failures, self.answers, self.versions = gateway, [], 0, set()
@@ -32,7 +32,7 @@ class Callers:
                     assert answer.status == 200 and not answer.closes, answer
                     self.answers += 1
                     self.versions.add(answer["x-policy-version"])
-        except Exception as error:  # told by the test
+        except Exception as error:  # the test reports it
             self.failures.append(error)
 
     def __enter__(self):
@@ -80,7 +80,7 @@ def test_a_client_that_does_not_read_costs_little_and_is_cut(start, policies):
                 for _ in range(40):
                     wire.send(head(gateway) * 50)
             except OSError:
-                pass  # its window is full: as it should be
+                pass  # its window is full, as intended
         # 8 clients asked for 8 * 40 * 50 * 50 kB = 800 MB.
         assert resident(gateway) - before < 100
         assert gateway.call("GET", STATE).status == 200, "others are served meanwhile"
@@ -91,7 +91,7 @@ def test_a_client_that_does_not_read_costs_little_and_is_cut(start, policies):
 
 
 def test_too_few_descriptors(start, policies):
-    """With all descriptors in use the gateway serves who is there, and neither spins nor ends."""
+    """Without free descriptors the gateway serves the connected clients, and neither spins nor ends."""
     gateway = start(policies.generous())
     with gateway.wire() as there:
         assert gateway.call("GET", STATE, wire=there).status == 200
@@ -120,7 +120,7 @@ def test_too_few_descriptors(start, policies):
 
 
 def test_large_states(roomy):
-    """Up to the 10 MiB of a body; the connector service keeps it byte for byte in meaning."""
+    """Up to the 10 MiB of a body; the connector service keeps every value."""
     for size in (100_000, 2_000_000, 9_000_000):
         wanted = {"state": {"users": {"cursor": "2024", "blob": "x" * size}}, "state_type": "stream"}
         assert roomy.call("PATCH", STATE, wanted).json == wanted
@@ -172,7 +172,7 @@ def test_connections_that_come_and_go_leave_nothing(start, policies):
 
 
 def test_triggers_and_ends_race_without_a_stuck_lease(start, policies):
-    """Jobs of a few milliseconds, triggered from many sides: in the end the connection is free."""
+    """Jobs of a few milliseconds, triggered by many clients: in the end the connection is free."""
     gateway = start(policies.generous(), pace=(10_000_000, 1))
     accepted, failures, until = [], [], time.monotonic() + 120
 
@@ -184,7 +184,7 @@ def test_triggers_and_ends_race_without_a_stuck_lease(start, policies):
                     assert answer.status in (200, 409), answer
                     if answer.status == 200:
                         accepted.append(answer.json["job_id"])
-        except Exception as error:  # told by the test
+        except Exception as error:  # the test reports it
             failures.append(error)
 
     threads = [threading.Thread(target=trigger) for _ in range(8)]

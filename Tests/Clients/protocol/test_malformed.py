@@ -1,4 +1,4 @@
-"""Malformed requests over TLS: each is refused with the envelope, and the connection closed (RFC 9112)."""
+"""Malformed requests over TLS: each gets an error envelope, and its connection is closed (RFC 9112)."""
 
 import pytest
 
@@ -122,7 +122,7 @@ LENGTHS = {
 
 @pytest.mark.parametrize("name", LENGTHS)
 def test_malformed_framing(shared, name):
-    # A length that is only too large may also be refused as that; an unknown coding as not implemented.
+    # A length that is only too large may also be a 413, and an unknown coding a 501.
     status = (400, 413) if "2^6" in name or "endless" in name else (400, 501) if "coding" in name else 400
     refused(shared, post(shared, *LENGTHS[name]) + "0\r\n\r\n", status)
 

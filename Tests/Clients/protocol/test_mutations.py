@@ -1,4 +1,4 @@
-"""Spoiled requests by chance: whatever the bytes, they end in well-formed answers and a clean close."""
+"""Randomly damaged requests: whatever the bytes, the responses are well-formed and the connection closes cleanly."""
 
 import random
 import socket
@@ -51,7 +51,7 @@ def spoiled(data, chance):
 def expect_well_formed(gateway, data):
     with gateway.wire(deadline=30) as wire:
         wire.send(data)
-        # What is cut short must not wait for more.
+        # A truncated request must not wait for more bytes.
         socket.socket.shutdown(wire.socket, socket.SHUT_WR)
         answers = 0
         while True:
@@ -85,7 +85,7 @@ def test_spoiled_requests(shared, number):
 
 
 def test_two_requests_one_of_them_spoiled(shared):
-    """What comes before a spoiled request is answered, whatever follows."""
+    """The request before a damaged one gets its response."""
     chance = random.Random(random.SystemRandom().randrange(1 << 30))
     all_of_them = requests(shared)
     for _ in range(CASES):

@@ -1,4 +1,4 @@
-"""Bytes behind an answer, within TLS: they came with it, and nothing tells of them afterwards."""
+"""Bytes after a response within TLS: they arrive together with it, and the poller does not report them later."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ def answer(text):
 
 
 class Records:
-    """An upstream that sends its answer and what follows it as two TLS records in one segment."""
+    """An upstream that sends its response and the following bytes as two TLS records in one segment."""
 
     def __init__(self, certificate, key):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -76,7 +76,7 @@ def test_tickets_are_good_at_every_worker(start, version):
         assert gateway.call("GET", STATE, wire=wire).status == 200
         assert not wire.socket.session_reused
         session = wire.socket.session
-    # The kernel spreads connections over the workers: after 16 both have surely been met.
+    # The kernel spreads connections over the workers: 16 connections almost surely reach both.
     for _ in range(16):
         with gateway.wire(context=made, session=session) as wire:
             assert gateway.call("GET", STATE, wire=wire).status == 200
@@ -84,7 +84,7 @@ def test_tickets_are_good_at_every_worker(start, version):
 
 
 def test_the_local_authority(fresh):
-    """Made once, private key for the owner only, good for all three names."""
+    """Made once, with a private key for the owner only, valid for all three names."""
     assert fresh.ca.exists()
     keys = [path for path in fresh.state.rglob("*") if path.is_file() and "PRIVATE KEY" in path.read_text(errors="ignore")]
     assert keys and all(path.stat().st_mode & 0o777 == 0o600 for path in keys), keys
@@ -115,7 +115,7 @@ def test_certificates_by_name(start, policies, certificates):
     assert ("DNS", "other.example.com") in serial(gateway, certificates, "other.example.com")[1]
     assert ("DNS", "other.example.com") in serial(gateway, certificates, "a.wild.example.com")[1]
     assert ("DNS", "other.example.com") in serial(gateway, certificates, "OTHER.example.com")[1]
-    # An unknown name gets the first certificate, and so does no name.
+    # An unknown name gets the first certificate, and so does a client without a name.
     made = context(gateway, ca=certificates / "ca.pem")
     made.check_hostname = False
     for name in ("unknown.example.com", None):
@@ -129,7 +129,7 @@ def test_replaced_certificates_are_picked_up(start, policies, certificates):
     before = serial(gateway, certificates)[0]
     with gateway.wire() as old:
         assert gateway.call("GET", STATE, wire=old).status == 200
-        # Between the two renames certificate and key do not fit: the old pair must stay in force meanwhile.
+        # Between the two renames certificate and key do not match: until then the old pair must stay in force.
         (certificates / "renewed.pem").rename(certificates / "localhost.pem")
         for _ in range(20):
             assert serial(gateway, certificates)[0] == before

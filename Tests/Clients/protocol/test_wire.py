@@ -1,4 +1,4 @@
-"""Raw bytes over TLS: what is legal is served in order, what is slow or too large is cut (RFC 9110, RFC 9112)."""
+"""Raw bytes over TLS: legal requests are served in order, slow or too large ones are ended (RFC 9110, RFC 9112)."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.wire
 
 
 def test_well_formed_chunks(shared):
-    """Extensions, odd sizes and trailers are legal; trailers are dropped, and the connection goes on."""
+    """Extensions, odd sizes and trailers are legal; trailers are dropped, and the connection continues."""
     body = '{"streams":["nothing"]}'
     with shared.wire() as wire:
         for chunks in (
@@ -71,7 +71,7 @@ def test_expect_100_continue(shared):
             assert wire.read().status == 100
             wire.send(body)
             envelope(wire.read(), 422, "VALIDATION_ERROR")
-        # Who sends at once need not wait; an interim answer may still come.
+        # A client that sends its body at once need not wait; an interim response may still come.
         wire.send(post(shared, f"Content-Length: {len(body)}", "Expect: 100-Continue") + body)
         envelope(wire.final(), 422)
 
@@ -89,7 +89,7 @@ def test_what_the_head_decides_is_answered_before_the_body(shared, name, status)
         if answer.closes:
             wire.expect_close()
         else:
-            # It stays: then the body that follows must not be taken for a request.
+            # The connection stays open: then the body that follows must not be parsed as a request.
             wire.send('{"streams":["nothing"]}' + head(shared))
             assert wire.final().status == 200
 
@@ -101,7 +101,7 @@ def test_an_unknown_expectation(shared):
 
 
 def test_an_unread_body_never_becomes_a_request(shared):
-    """A refused POST: its body is read to the end or the connection closed."""
+    """A refused POST: the gateway reads its body to the end, or closes the connection."""
     hidden = head(shared, "DELETE /hidden HTTP/1.1")
     data = post(shared, f"Content-Length: {len(hidden)}").replace(shared.token, "wrong", 1) + hidden + head(shared)
     with shared.wire() as wire:
@@ -131,7 +131,7 @@ def test_pipelining_in_order(shared):
 
 
 def test_pipelining_goes_on_behind_a_slow_request(roomy):
-    """A trigger waits for the disk; the reads behind it keep their place."""
+    """A trigger waits for the disk; the reads after it get their responses after its response."""
     body = json.dumps({"connection_id": CONNECTION, "job_type": "sync"})
     with roomy.wire() as wire:
         for _ in range(5):
@@ -248,12 +248,12 @@ def test_success_bodies_are_json(shared):
 
 
 def test_a_half_closed_client_gets_its_answers(shared):
-    """The client sends all it has and shuts down its side of the connection: the answers still come."""
+    """The client sends all requests and shuts down its side of the connection: the responses still come."""
     with shared.wire() as wire:
         wire.send(head(shared) * 3)
         socket.socket.shutdown(wire.socket, socket.SHUT_WR)
         assert [wire.final().status for _ in range(3)] == [200] * 3
-        # Without close_notify the gateway may call this truncation; it ends in any case.
+        # Without close_notify the gateway may treat this as truncation; in any case the connection ends.
         with pytest.raises((EOFError, ssl.SSLError)):
             wire.final()
 

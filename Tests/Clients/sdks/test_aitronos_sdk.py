@@ -15,7 +15,7 @@ ONCE = {"max_retries": 0}
 
 
 def connectors(gateway, monkeypatch=None, **options):
-    """The SDK's connector client, with the gateway's authority in an httpx client or, as users do, in SSL_CERT_FILE."""
+    """The SDK's connector client; it gets the gateway's authority in an httpx client or, as users do, in SSL_CERT_FILE."""
     options.setdefault("api_key", gateway.token)
     if monkeypatch is not None:
         monkeypatch.setenv("SSL_CERT_FILE", str(gateway.ca))
@@ -25,7 +25,7 @@ def connectors(gateway, monkeypatch=None, **options):
 
 
 def refused(status, code, call, **arguments):
-    """The exception of a call that must fail, its error, checked."""
+    """Checks that a call fails with this status and code; returns the exception and its error."""
     with pytest.raises(ApiError) as caught:
         call(request_options=ONCE, **arguments)
     assert caught.value.status_code == status, caught.value
@@ -127,7 +127,7 @@ def test_422_is_its_own_exception(roomy):
 
 
 def test_429_and_the_sdk_waits_it_out_by_itself(fresh):
-    """The SDK sends again after Retry-After: true values bring it through without the user noticing."""
+    """The SDK sends again after Retry-After: correct values let it succeed without the user noticing."""
     client = connectors(fresh)
     caught = None
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""The documents' own examples, as a reader would paste them."""
+"""The documents' own examples, pasted as a reader would paste them."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from gateway import CONNECTION, ROOT, RUN, SOURCE_CONNECTION, binary, environmen
 
 pytestmark = pytest.mark.snippets
 SNIPPETS = Path(__file__).with_name("snippets")
-# Makes the pasted script's last answer visible without touching the script.
+# Shows the last response of the pasted script without changing the script.
 SHOW_REQUESTS = """
 import requests as _r
 _send = _r.Session.send
@@ -50,7 +50,7 @@ def execute(command, **variables):
 
 
 def as_a_group(script, **variables):
-    """What a script prints that starts processes; none of them outlives it."""
+    """The output of a script that starts processes; all of them end with it."""
     process = subprocess.Popen(
         ["bash", "-e", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, cwd=ROOT, env={**environment(), **variables}, start_new_session=True)
@@ -92,7 +92,7 @@ def by_fetch(gateway, name, tmp_path):
 
 @pytest.fixture(params=["curl", "requests", "fetch"])
 def paste(request, tmp_path):
-    """Pastes an example by its name, in one of the three languages."""
+    """Pastes a named example, in one of the three languages."""
     if request.param == "curl":
         return lambda gateway, name: by_curl(gateway, name + ".sh")
     if request.param == "requests":
@@ -117,7 +117,7 @@ def test_the_printed_curl_line_works_when_pasted(fresh):
 
 
 def test_the_line_of_a_later_start_works_with_the_token_in_its_variable(start, policies):
-    """The token is shown once; from the second start on the line takes it from TOKEN."""
+    """The token is shown once: from the second start on, the shown command takes it from TOKEN."""
     first = start(policies)
     assert first.stop() == 0
     again = start(policies, state=first.state)
@@ -130,7 +130,7 @@ def test_the_line_of_a_later_start_works_with_the_token_in_its_variable(start, p
 
 
 def test_the_two_processes_of_the_article(tmp_path):
-    """Its commands as they are, but for the ports and where the binary is."""
+    """The article's commands, except for the ports and the path of the binary."""
     article = ROOT / "Sources/Gateway/Documentation.docc/RemoteUpstream.md"
     section = article.read_text().split("\n## In two processes\n")[1]
     script = section.split("```sh\n")[1].split("```")[0]
@@ -187,7 +187,7 @@ def test_run_of_a_source_connection(fresh):
 
 
 def test_run_with_curls_long_options(fresh):
-    """The other form of the page, which shows no credential: with one it works, without it is a 401."""
+    """The page's other form shows no credential: it works with one, and gets a 401 without."""
     status, error = by_curl(fresh, "run-long-options.sh")
     assert status == 401 and error["error"]["code"] == "AUTHENTICATION_REQUIRED" and error["detail"]
     status, job = by_curl(fresh, "run-long-options.sh", "-H", f'"x-api-key: {fresh.token}"')
@@ -208,7 +208,7 @@ def test_curl_over_tls_1_2_and_http_1_0(fresh):
 
 
 def test_curl_uploads_a_large_state_with_and_without_a_length(fresh, tmp_path):
-    """Past 1 MiB curl asks with Expect: 100-continue first."""
+    """For more than 1 MiB curl first sends Expect: 100-continue."""
     body = tmp_path / "state.json"
     state = {"users": {"cursor": "2024-06-15T10:30:00Z", "seen": ["x" * 1000] * 300}}
     body.write_text(json.dumps({"state": state, "state_type": "stream"}))

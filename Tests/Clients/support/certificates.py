@@ -4,7 +4,7 @@ import ssl
 
 
 def server_context(folder, name, client=None):
-    """A TLS server with the certificate NAME of a folder; with `client`, for clients that this authority knows."""
+    """A TLS server with the certificate `name` of a folder; `client` is the authority of allowed client certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     if client:

@@ -3,18 +3,18 @@
 from gateway import ORGANIZATION, Gateway
 from wire import Wire
 
-# What a gateway in front sends with every request.
+# The field that a gateway sends with every request.
 ORGANIZATION_FIELD = {"X-Gateway-Organization": ORGANIZATION}
 
 
 class Connectors(Gateway):
-    """One running connector service, the child of the test. It asks for no token."""
+    """One running connector service, a child process of the test. It needs no token."""
 
     def command(self):
         return ["connectors"]
 
     def start(self, deadline=30):
-        """Starts it and waits until it serves."""
+        """Starts the service and waits until it serves."""
         self.launch()
         try:
             self.port = int(self._printed(r"listening on http://[^\s:/]+:(\d+)", deadline))

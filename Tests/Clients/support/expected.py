@@ -1,4 +1,4 @@
-"""What each fault must become: one row per fault, read by the tests."""
+"""The expected result of each fault: one row per fault, read by the tests."""
 
 from typing import NamedTuple
 
@@ -12,18 +12,18 @@ CODES = {
 
 
 class Row(NamedTuple):
-    """What the client gets, and what becomes of the connection to the upstream."""
+    """The response that the client gets, and the fate of the connection to the upstream."""
 
     status: int
-    # Of the envelope; None where the answer is no error.
+    # In the envelope; None if the response is no error.
     code: str | None = None
-    # `error` of Proxy-Status, or several that are right; "received" where it tells the status that was received.
+    # `error` of Proxy-Status, or several that are right; "received" if it has the upstream's status.
     error: str | tuple | None = None
-    # The body is broken off, visibly.
+    # The body ends early, and the client can see that.
     cut: bool = False
     # The connection to the upstream carries no further request.
     drops: bool = True
-    # How often a GET arrives over a connection that was used before. Everything else arrives once.
+    # How often a GET arrives over a reused connection. All other requests arrive once.
     tries: int = 1
     interims: tuple = ()
     message: str | None = None
@@ -38,7 +38,7 @@ def failed(error, status=502, **more):
 
 
 def error(status, code=None, **more):
-    """The upstream's own error: its status, in our envelope."""
+    """The upstream's own error: its status in the gateway's envelope."""
     code = code or CODES.get(status) or ("REQUEST_FAILED" if status < 500 else "UPSTREAM_ERROR")
     return Row(status, code, **{"drops": False, "error": "received", **more})
 
@@ -53,24 +53,24 @@ def rows(names, row):
 
 
 POINTS = {
-    # The answer did not come.
+    # The response did not come.
     "hang-before-head": failed("http_response_timeout", 504),
     "hang-mid-head": failed("http_response_timeout", 504),
     "endless-head": failed("http_response_timeout", 504),
     "interim-then-hang": failed("http_response_timeout", 504, interims=(102,)),
-    # The connection ended before the answer began: where no byte came and the connection was not new, a GET is sent once more.
+    # The connection ended before the response began. If no byte came over a reused connection, a GET is sent once more.
     "close-before-head": failed("connection_terminated", tries=2),
     "reset-before-head": failed("connection_terminated", tries=2),
     "close-mid-head": failed("connection_terminated"),
     "reset-mid-head": failed("connection_terminated"),
-    # The client has the head already; all that can be done is to break off.
+    # The client has the head already; the gateway can only end the connection.
     **rows("hang-after-head hang-mid-body hang-mid-chunk hang-before-last-chunk", CUT),
     **rows("close-after-head close-mid-body close-mid-chunk close-before-last-chunk", CUT),
     **rows("reset-after-head reset-mid-body reset-mid-chunk reset-before-last-chunk", CUT),
     **rows("no-length-then-reset", CUT),
-    # Slow is not dead.
+    # Slow responses are no failures.
     **rows("slow-head slow-body slow-chunks", good()),
-    # What nobody asked for never arrives, and ends the connection.
+    # Bytes that belong to no request never reach the client, and end the connection.
     **rows("response-twice response-twice-chunked bytes-while-idle timeout-answer-while-idle", good(drops=True)),
     **rows("close-while-idle reset-while-idle close-announced close-announced-but-open", good(drops=True)),
 }
@@ -84,7 +84,7 @@ HEADS = {
     "switching-protocols": failed("http_upgrade_failed"),
     "interim-with-a-length": INVALID,
     **rows("huge-head endless-line too-many-fields", failed("http_response_header_section_size")),
-    # Odd, and allowed.
+    # Unusual, but allowed.
     **rows("long-reason no-reason status-without-a-space-behind version-1-9 split-lookalike", good()),
     **rows("garbage http-0-9 http-2-preface version-2-0 version-1-10 version-lower-case version-missing", INVALID),
     **rows("other-protocol status-99 status-099 status-000 status-600 status-abc status-2000", INVALID),
@@ -129,24 +129,24 @@ BODIES = {
     **rows("error-truncated error-without-length error-bad-chunk error-longer-than-its-length", error(404)),
     **rows("error-json-list error-not-utf-8 error-with-a-nul error-twice-named error-deep", error(400)),
     "error-gzip": error(404, message=DETAIL),
-    "error-401": error(401), # A proxy's credential would be the gateway's to have.
+    "error-401": error(401), # The credential for a proxy is the gateway's, not the client's.
     "error-407": failed("proxy_configuration_error", drops=False),
     "error-418": error(418), "error-429": error(429),
     "error-503": error(503), "error-504": error(504), "error-599": error(599), "error-reset": error(409),
 }
-# After these the upstream's connection is not at the beginning of another answer.
+# After these the upstream's connection is not at the start of a new response.
 for _name in ("error-oversized error-oversized-chunked error-endless error-hang error-truncated error-without-length "
               "error-bad-chunk error-longer-than-its-length error-reset").split():
     BODIES[_name] = BODIES[_name]._replace(drops=True)
 
 TABLE = {**POINTS, **HEADS, **FRAMING, **BODIES}
 
-# What is done to the connection before there is a request; over TLS where the name says so.
+# Faults of the connection before there is a request; over TLS if the name says so.
 ACCEPTED = {
     "refuse": failed("connection_refused"),
     "hang-before-accept": failed("connection_timeout", 504),
     "accept-then-close": failed("connection_terminated"),
-    # Whether the reset comes before the connection is known to be there is chance.
+    # It is chance whether the reset comes before the connection is established.
     "accept-then-reset": failed(("connection_terminated", "connection_refused")),
     "hang-after-accept": failed("http_response_timeout", 504),
     "banner": INVALID,
@@ -163,7 +163,7 @@ CERTIFICATES = {
     "other": failed("tls_certificate_error"),
     "self-signed": failed("tls_certificate_error"),
 }
-# Requests whose body is not read: for a POST with a body of 4 MiB.
+# Requests whose body is not read: POST with a body of 4 MiB.
 EARLY = {
     "early-413-then-close": error(413, drops=True),
     "early-413-then-reset": error(413, drops=True),
@@ -175,7 +175,7 @@ EARLY = {
 
 
 def check_answer(outcome, row, identity):
-    """What the client got is what the row says, and nothing of another response."""
+    """Checks that the client got the response of the row, and no bytes of another response."""
     answer = outcome.answer
     assert answer.status == row.status, answer
     assert tuple(interim.status for interim in outcome.interims) == row.interims

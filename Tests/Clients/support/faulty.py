@@ -1,7 +1,7 @@
-"""An upstream that goes wrong in the way its client asks for, and remembers what it received.
+"""An upstream with the fault that its client asks for; it records the received requests.
 
-The request field `X-Fault` names what is played (`catalogue.py` brings them all); without it the answer is a good one.
-What happens before there is a request is played per connection: `upstream.accept`. `X-Id` comes back in every answer.
+The request field `X-Fault` names the fault (`catalogue.py` imports them all); without it the response is a good one.
+Faults before a request are set per connection: `upstream.accept`. `X-Id` comes back in every response.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import urllib.parse
 
 FAULTS = {}
 ACCEPT_FAULTS = {}
-# Faults that begin when the head has come, with the body still unread.
+# Faults that begin after the head, with the body still unread.
 EARLY = set()
 RESET = struct.pack("ii", 1, 0)
 
@@ -25,7 +25,7 @@ def named(function):
 
 
 def fault(function):
-    """Registers what an upstream does with one request: `function(link, request)`. If it returns, the connection goes on."""
+    """Registers a fault of a request: `function(link, request)`. If it returns, the connection continues."""
     assert function.__doc__ and named(function) not in FAULTS
     FAULTS[named(function)] = function
     return function
@@ -37,7 +37,7 @@ def early_fault(function):
 
 
 def accept_fault(function):
-    """Registers what an upstream does with a new connection: `function(link)`."""
+    """Registers a fault of a new connection: `function(link)`."""
     assert function.__doc__ and named(function) not in ACCEPT_FAULTS
     ACCEPT_FAULTS[named(function)] = function
     return function
@@ -48,7 +48,7 @@ class Over(Exception):
 
 
 class Request:
-    """One request as it came."""
+    """One request as received."""
 
     def __init__(self, raw_head):
         self.raw_head = raw_head
@@ -82,14 +82,14 @@ class Request:
 
 
 class Link:
-    """One accepted connection, and all that came over it."""
+    """One accepted connection, and all bytes that it received."""
 
     def __init__(self, upstream, number, accepted):
         self.upstream, self.number, self.socket = upstream, number, accepted
         self.raw = bytearray()
         self.unread = b""
         self.requests = []
-        # How the other side ended it: "FIN", "RST"; "ours" if we did, None while it is open.
+        # How the other side ended it: "FIN", "RST"; "ours" if this side did, None while it is open.
         self.end = None
         self.over = threading.Event()
 
@@ -100,7 +100,7 @@ class Link:
             self._ended("RST" if isinstance(error, ConnectionResetError) else "FIN")
 
     def close(self, *, notify=True):
-        """Ends it in good order; over TLS with close_notify unless told."""
+        """Ends the connection in good order; over TLS with close_notify, except with `notify=False`."""
         try:
             if notify and isinstance(self.socket, ssl.SSLSocket):
                 self.socket.settimeout(1)
@@ -111,12 +111,12 @@ class Link:
         self._ended("ours")
 
     def reset(self):
-        """Ends it with an RST."""
+        """Ends the connection with an RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._ended("ours")
 
     def linger(self):
-        """Closes our side and reads until the other side has closed, so that no RST overtakes the answer."""
+        """Closes this side and reads until the other side has closed, so that no RST overtakes the response."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:
@@ -124,12 +124,12 @@ class Link:
         self.hang()
 
     def hang(self):
-        """Waits for the end of the connection; what still comes is only noted."""
+        """Waits for the end of the connection; received bytes are only recorded."""
         while True:
             self.fill()
 
     def until_relayed(self, request):
-        """Waits until the tester has the head of the answer: from there on no other status can be sent."""
+        """Waits until the tester has the head of the response: from then on no other status can be sent."""
         self.upstream.wait_until_relayed(request.id)
 
     def fill(self):
@@ -188,7 +188,7 @@ class Link:
 
 
 class Upstream:
-    """The listener and its connections. `paced`: the tester tells with `relayed` which heads have arrived."""
+    """The listener and its connections. `paced`: the tester signals with `relayed` which heads have arrived."""
 
     def __init__(self, context=None, *, accept=None, paced=False, backlog=512, host="127.0.0.1", port=0):
         self.context, self.accept, self.paced = context, accept, paced
@@ -243,7 +243,7 @@ class Upstream:
                     if identity is None or request.id == identity]
 
     def link_of(self, identity):
-        """The connection that the last request with this id came over."""
+        """The connection of the last request with this id."""
         with self._lock:
             found = [link for link in self.links if any(request.id == identity for request in link.requests)]
         return found[-1] if found else None
@@ -254,7 +254,7 @@ class Upstream:
             return [link for link in self.links if not link.over.is_set()]
 
     def forget(self):
-        """Drops the records of connections that have ended."""
+        """Drops the records of ended connections."""
         with self._lock:
             self.links = [link for link in self.links if not link.over.is_set()]
 
@@ -282,7 +282,7 @@ class Upstream:
             threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
     def play(self, link, request):
-        """What becomes of a request whose body has been read, unless its fault is an early one."""
+        """Responds to a request whose body has been read, except for early faults."""
         FAULTS[request.fault](link, request)
 
     def _serve(self, link):
@@ -311,7 +311,7 @@ class Upstream:
 
 
 class Refusing:
-    """A port where nobody listens, and nobody else can."""
+    """A port without a listener, reserved so that no other process can listen."""
 
     def __init__(self):
         self.keeper = socket.socket()
@@ -331,14 +331,14 @@ class Refusing:
 
 
 class Deaf(Refusing):
-    """A listener that accepts nothing, and whose queue is full: a SYN is dropped."""
+    """A listener that accepts no connection and whose queue is full: a SYN is dropped."""
 
     def __init__(self):
         super().__init__()
         self.accept = "hang-before-accept"
         self.keeper.listen(0)
         self.crowd = []
-        # The queue takes one more than its length; connections beyond are never made.
+        # The queue takes one more than its length; the kernel never completes further connections.
         for _ in range(3):
             one = socket.socket()
             one.setblocking(False)
@@ -352,7 +352,7 @@ class Deaf(Refusing):
 
 
 def head(request, status="200 OK", *fields, version="HTTP/1.1", content_type="application/json"):
-    """The head of an answer, with the id of the request."""
+    """The head of a response, with the id of the request."""
     lines = [f"{version} {status}", "Date: Sun, 06 Nov 1994 08:49:37 GMT"]
     if content_type:
         lines.append(f"Content-Type: {content_type}")
@@ -362,7 +362,7 @@ def head(request, status="200 OK", *fields, version="HTTP/1.1", content_type="ap
 
 
 def answer(link, request, body=b"{}", status="200 OK", *fields, **options):
-    """A whole answer with its length; none of the body for HEAD."""
+    """A whole response with its length; without the body for HEAD."""
     data = head(request, status, *fields, f"Content-Length: {len(body)}", **options)
     link.send(data + (b"" if request.method == "HEAD" else body))
 
@@ -372,6 +372,6 @@ def chunk(data):
 
 
 def number(request, name, default=0):
-    """A number in the query."""
+    """A numeric query parameter."""
     match = re.search(rf"[?&]{name}=(\d+)", request.target)
     return int(match.group(1)) if match else default

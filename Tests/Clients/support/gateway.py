@@ -1,4 +1,4 @@
-"""Starts the built gateway as a person would, on free ports, with throw-away policies and state."""
+"""Starts the built gateway as an operator would, on free ports, with throw-away policies and state."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ ENDED = {"succeeded", "failed", "cancelled", "completed"}
 
 
 def binary():
-    """The gateway under test: GATEWAY_BINARY, or what was built last."""
+    """The gateway under test: GATEWAY_BINARY, or the newest build."""
     if path := os.environ.get("GATEWAY_BINARY"):
         return path
     built = [ROOT / ".build" / kind / "gateway" for kind in ("release", "debug")]
@@ -38,7 +38,7 @@ def binary():
 
 
 def environment(**more):
-    """The environment of the tests without anything that would change what is tested."""
+    """The environment of the tests, without variables that would change the gateway."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
     return {**kept, **more}
 
@@ -51,7 +51,7 @@ def run(*arguments, deadline=30, cwd=None, **more):
 
 
 def one_clear_line(text, *words):
-    """Exactly one complaint, in one line, that names what is wrong."""
+    """Checks that there is exactly one error, in one line, with these words."""
     lines = [line for line in text.splitlines() if line.startswith("gateway: ") and "warning" not in line]
     assert len(lines) == 1, text
     for word in words:
@@ -59,7 +59,7 @@ def one_clear_line(text, *words):
 
 
 def wait_for(condition, what, deadline=20):
-    """Polls until `condition()` is true, and returns it."""
+    """Polls until `condition()` is true, and returns its value."""
     until = time.monotonic() + deadline
     while True:
         value = condition()
@@ -87,13 +87,13 @@ class Policies:
         self.gateway = {}
 
     def settings(self, **sections):
-        """Replaces blocks of the gateway section; all others have their defaults."""
+        """Replaces blocks of the gateway section; all other blocks have their defaults."""
         self.gateway.update(sections)
         self.write("gateway.json5", {"gateway": self.gateway})
         return self
 
     def certificates(self, folder, *names):
-        """Serves certificates made by make-certs.sh."""
+        """Serves certificates of make-certs.sh."""
         pairs = [{"certificate": f"{folder}/{name}.pem", "key": f"{folder}/{name}.key"} for name in names]
         return self.settings(tls={"certificates": pairs})
 
@@ -118,7 +118,7 @@ class Policies:
         return text
 
     def generous(self):
-        """Rates that no test meets by accident."""
+        """Sets rates that no test reaches by accident."""
         text = self.read("limits.json5")
         text = re.sub(r'allow:\s*"[^"]*"', 'allow: "6000000/min"', text)
         text = re.sub(r"burst:\s*\d+", "burst: 100000", text)
@@ -127,7 +127,7 @@ class Policies:
 
 
 class Gateway:
-    """One running gateway, the child of the test."""
+    """One running gateway, a child process of the test."""
 
     def __init__(self, state, policies=None, *, workers=None, pace=None, arguments=(), variables=None,
                  listen="127.0.0.1:0", ca=None):
@@ -137,9 +137,9 @@ class Gateway:
         self.workers = workers
         self.listen = listen
         self.variables = dict(variables or {})
-        # Where standard output goes, if not where standard error goes.
+        # The file for standard output, if it is not that of standard error.
         self.apart = None
-        # A command that it is started with, by exec.
+        # A command that starts the gateway by exec.
         self.within = []
         if pace is not None:
             rows, milliseconds = pace
@@ -152,15 +152,15 @@ class Gateway:
 
     @property
     def output(self):
-        """Everything that it has printed in this run, standard output and error together."""
+        """The output of this run, standard output and error together."""
         return self.log.read_text(errors="replace")
 
     def command(self):
-        """The words that make it what it is."""
+        """The subcommand and its arguments."""
         return ["serve", "--admin", "127.0.0.1:0", "--policies", self.policies]
 
     def launch(self):
-        """Starts the process and waits for nothing."""
+        """Starts the process without waiting."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.starts += 1
         self.log = self.state.parent / f"{self.state.name}.{os.getpid()}.{id(self)}.{self.starts}.log"
@@ -172,7 +172,7 @@ class Gateway:
                 env=environment(**self.variables), cwd=self.state.parent)
 
     def start(self, deadline=30):
-        """Starts it and waits until it is ready."""
+        """Starts the gateway and waits until it is ready."""
         self.launch()
         try:
             self.port = int(self._printed(r"(?:listening|serving)\D*?https://[^\s:/]+:(\d+)", deadline))
@@ -186,7 +186,7 @@ class Gateway:
         return self
 
     def read_token(self):
-        """The demo token, from the run that shows it."""
+        """The demo token, from the output of the run that shows it."""
         if match := re.search(r"\b(cgw_[A-Za-z0-9_-]+)", self.output):
             self.token = match.group(1)
 
@@ -213,7 +213,7 @@ class Gateway:
         return f"https://localhost:{self.port}"
 
     def admin(self, path):
-        """Status and text of an answer of the admin listener."""
+        """Status and text of a response of the admin listener."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
@@ -224,7 +224,7 @@ class Gateway:
         self.process.send_signal(number)
 
     def stop(self, deadline=30):
-        """Ends it as an operator would, and returns its exit code."""
+        """Ends the gateway as an operator would, and returns its exit code."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         try:
@@ -242,9 +242,9 @@ class Gateway:
         return Wire(self.port, self.ca, **options)
 
     def call(self, method, path, body=None, *, token="", headers=(), wire=None):
-        """One request on a connection of its own (or `wire`), answered completely.
+        """Sends one request on a connection of its own (or `wire`) and reads the whole response.
 
-        `token` is the demo token unless told, and None for no credential.
+        `token` is the demo token by default; None means no credential.
         """
         if isinstance(body, (dict, list)):
             body = json.dumps(body).encode()
@@ -302,7 +302,7 @@ class Gateway:
 
 
 def free_port():
-    """A port that was free a moment ago; the socket keeps it until closed."""
+    """A port that was free a moment ago; the returned socket keeps it until closed."""
     keeper = socket.socket()
     keeper.bind(("127.0.0.1", 0))
     keeper.listen()

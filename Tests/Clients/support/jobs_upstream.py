@@ -1,4 +1,4 @@
-"""A connector service whose jobs do what the test says, and that remembers who asked for them."""
+"""A connector service whose jobs the test controls; it records who polls them."""
 
 import datetime
 import json
@@ -18,32 +18,32 @@ RETRY = re.compile(rf"{re.escape(JOBS)}/([^/]+)/retry\Z")
 
 
 def run_id(number):
-    """A name that jobs of Airweave may have."""
+    """A possible id of an Airweave job."""
     return f"00000000-0000-4000-8000-{number:012}"
 
 
 class JobUpstream(Upstream):
-    """A trigger starts the job that its `X-Job` names, whatever then becomes of its answer; without that field it starts none."""
+    """A trigger starts the job that its `X-Job` names, even if its response is lost; without that field it starts none."""
 
     def __init__(self, *, base="", **options):
         self.base = base
         self.jobs = {}
-        # Connections whose jobs it cannot list.
+        # Connections for which it refuses to list the jobs.
         self.mute = set()
-        # What a trigger with `X-Fault: wait` waits for before its good answer.
+        # A trigger with `X-Fault: wait` waits for this before its good response.
         self.told = threading.Event()
-        # What it says instead to a request without an id, which is the gateway's own: None, or the words of `answer`.
+        # Its false response to a request without an id, which is the gateway's own: None, or arguments of `answer`.
         self.lies = lambda request: None
-        # What time it has; None for jobs that have yet to start.
+        # The start time of new jobs; None if they have not started.
         self.clock = lambda: datetime.datetime.now(datetime.timezone.utc)
-        # Seconds from a trigger to its job, whatever became of the answer.
+        # Seconds from a trigger to its job, even if the response was lost.
         self.delay = 0
-        # How many jobs a list has at most, oldest first.
+        # The maximum of jobs in a list, oldest first.
         self.page = None
         super().__init__(**options)
 
     def begins(self, identity, connection, family="", status="running"):
-        """A job that runs from now on."""
+        """Starts a job, which runs from now on."""
         start = self.clock()
         self.jobs[identity] = {"connection_id": connection, "status": status, "family": family, "start": start and start.isoformat()}
 
@@ -87,23 +87,23 @@ class JobUpstream(Upstream):
         answer(link, request, json.dumps(whole).encode())
 
     def shown(self, identity):
-        """The job as its family shows it."""
+        """The job in the format of its family."""
         job = self.jobs[identity]
         if job["family"]:
             return {"id": identity, "source_connection_id": job["connection_id"], "status": job["status"], "started_at": job["start"]}
         return {"job_id": identity, "connection_id": job["connection_id"], "job_type": "sync", "status": job["status"], "start_time": job["start"]}
 
     def started(self):
-        """All that may have started a job."""
+        """All requests that may have started a job."""
         return [one for one in self.received() if one.method == "POST"]
 
     def polls(self, path=""):
-        """The gateway's own questions: clients here send an id with everything. All of them, or those of one path."""
+        """The gateway's own requests, or those for one path. The clients of the tests send an id with each request."""
         return [one for one in self.received() if one.id is None and path in ("", one.target.split("?")[0])]
 
 
 class Caller:
-    """Who triggers jobs of one connection."""
+    """A client that triggers jobs of one connection."""
 
     def __init__(self, gateway, connection=CONNECTION):
         self.gateway, self.connection = gateway, connection
@@ -123,7 +123,7 @@ class Caller:
         return run_id(number) if self.airweave else f"job_{number}"
 
     def stays_held(self, seconds, upstream, what="the job runs"):
-        """Triggers are refused all the time, and none gets to the upstream."""
+        """Checks that triggers are refused for so many seconds, and that none reaches the upstream."""
         before, until = len(upstream.started()), time.monotonic() + seconds
         while time.monotonic() < until:
             assert self.trigger(self.name(99)).status == 409, what
@@ -131,12 +131,12 @@ class Caller:
         assert len(upstream.started()) == before
 
     def is_freed(self, job, deadline=8):
-        """A trigger gets through, and starts that job."""
+        """Waits until a trigger succeeds, which starts that job."""
         wait_for(lambda: self.trigger(job).status == 200, "the end of the lease", deadline)
 
 
 class AirweaveCaller(Caller):
-    """The same in the words of Airweave."""
+    """The same with Airweave's API."""
 
     def __init__(self, gateway, connection):
         super().__init__(gateway, connection)
@@ -144,7 +144,7 @@ class AirweaveCaller(Caller):
 
 
 def start_many(gateway, count, job="job", **options):
-    """Triggers a job on each of so many connections."""
+    """Triggers a job on each of `count` connections."""
     wire = gateway.wire()
     for number in range(count):
         fields = {"X-Fault": "well", "X-Id": "t", "X-Job": f"{job}_{number}"}

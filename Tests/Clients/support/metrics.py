@@ -1,4 +1,4 @@
-"""What the gateway says of itself, and what the system says of it: metrics, memory, processor time."""
+"""Measurements of the gateway, by itself and by the system: metrics, memory, processor time."""
 
 import re
 
@@ -6,7 +6,7 @@ SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?
 
 
 def metrics(gateway):
-    """The samples of /metrics by name and labels, the text checked line by line."""
+    """The samples of /metrics by name and labels; checks each line of the text."""
     status, text = gateway.admin("/metrics")
     assert status == 200 and text.endswith("\n")
     types, helps, samples = {}, set(), {}
@@ -46,7 +46,7 @@ def check_histogram(name, samples):
 
 
 def total(samples, word, *labels):
-    """The sum of the samples whose name has `word` and that have these labels."""
+    """The sum of the samples whose name contains `word` and that have these labels."""
     return sum(value for key, value in samples.items() if word in key and all(label in key for label in labels))
 
 

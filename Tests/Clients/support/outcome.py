@@ -1,4 +1,4 @@
-"""One request and all that comes back for it, broken off or not."""
+"""One request and its complete or broken response."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ def new_id():
 
 
 class Outcome:
-    """`answer` is the final one, with as much of the body as came; `cut`: the body did not end as it should."""
+    """`answer` is the final response, with the received part of the body; `cut`: the body ended early."""
 
     def __init__(self, wire, method, on_head=lambda answer: None):
         self.interims, self.cut = [], False
@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def proxy_status(self):
-        """`error` and `received-status` of the member nearest to us."""
+        """`error` and `received-status` of the last member, which is the gateway's."""
         value = self.answer["proxy-status"]
         if value is None:
             return {}
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def check_framing(answer):
-    """What the gateway sends is framed in one of two ways, and unmistakably."""
+    """Checks that the response is framed in exactly one of the two ways."""
     coding, length = answer["transfer-encoding"], answer["content-length"]
     assert (coding is None) != (length is None), f"no framing, or twice: {answer.raw_head!r}"
     assert coding in (None, "chunked") and re.fullmatch(r"[0-9]{1,18}", "0" if length is None else length), answer.raw_head

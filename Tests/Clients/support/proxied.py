@@ -6,11 +6,11 @@ import catalogue
 from gateway import BASE, Gateway, Policies
 from outcome import Outcome, new_id, request
 
-# A path that takes no lease and has no meaning to the gateway.
+# A path that takes no lease and means nothing to the gateway.
 THING = f"{BASE}/things"
 assert catalogue.NAMES, "what upstreams can play has to be known to them"
 QUICK = {"connect": "700ms", "responseHead": "700ms", "bodyProgress": "700ms", "idle": "30s", "queue": "700ms"}
-# Faults come in rows here; one of them must not take the endpoint out, or keep the next from being retried.
+# Faults come in rows: one of them must not eject the endpoint, or prevent a retry of the next one.
 CALM = {"breaker": {"consecutiveFailures": 10_000}, "retryBudget": {"percent": 100, "minPerSecond": 1000}}
 
 
@@ -26,14 +26,14 @@ def behind(folder, *upstreams, gateway=None, start=True, workers=1, **settings):
 
 
 def play(gateway, wire, fault, method="GET", body=None, path=THING, fields=(), on_head=lambda _: None):
-    """One request with that fault; returns its id and what came of it."""
+    """Sends one request with that fault; returns its id and its outcome."""
     identity = new_id()
     wire.send(request(gateway, method, path, [f"X-Fault: {fault}", f"X-Id: {identity}", *fields], body))
     return identity, Outcome(wire, method, lambda answer: on_head(identity))
 
 
 def well(gateway, wire):
-    """A good request, answered with what belongs to it and nothing else; returns its id."""
+    """Sends a good request, checks that it gets its own response and nothing else, and returns its id."""
     identity, outcome = play(gateway, wire, "well")
     assert outcome.answer.status == 200 and not outcome.cut, outcome.answer
     assert outcome.answer["x-id"] == identity == json.loads(outcome.answer.body)["id"], "another request's answer"

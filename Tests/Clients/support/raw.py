@@ -1,4 +1,4 @@
-"""Requests as raw text, allowed unless a test spoils them."""
+"""Requests as raw text, valid unless a test changes them."""
 
 from gateway import REFRESH, STATE
 from wire import envelope
@@ -12,12 +12,12 @@ def head(gateway, line=f"GET {STATE} HTTP/1.1", *fields, host="Host: localhost")
 
 
 def post(gateway, *fields, path=REFRESH):
-    """The head of an allowed POST whose body is to be judged."""
+    """The head of an authorized POST whose body is the subject of the test."""
     return head(gateway, f"POST {path} HTTP/1.1", "Content-Type: application/json", *fields)
 
 
 def refused(gateway, data, status, code=None):
-    """Sends `data` and expects an error with a status of `status`, and the end of the connection."""
+    """Sends `data` and expects an error with this status, and the end of the connection."""
     with gateway.wire() as wire:
         wire.send(data)
         answer = wire.final(head=(data if isinstance(data, str) else data.decode("latin-1")).startswith("HEAD "))

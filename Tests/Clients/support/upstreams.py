@@ -1,4 +1,4 @@
-"""Real servers that a gateway is put in front of: nginx, Python's own, and FastAPI on uvicorn."""
+"""Real servers as upstreams: nginx, Python's own, and FastAPI on uvicorn."""
 
 import gzip
 import shutil
@@ -15,7 +15,7 @@ TEXT = b"a line of text that compresses well\n" * 500
 
 
 def write_files(folder):
-    """The same files for every server, at the paths that the policies permit."""
+    """Writes the same files for every server, at the paths that the policies permit."""
     root = folder / BASE.lstrip("/")
     root.mkdir(parents=True)
     for size in SIZES:
@@ -29,7 +29,7 @@ def write_files(folder):
 
 
 class Server:
-    """A server that is a process of its own."""
+    """A server in a process of its own."""
 
     def __init__(self, command, port, cwd):
         self.port = port

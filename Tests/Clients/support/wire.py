@@ -1,4 +1,4 @@
-"""A strict HTTP/1.1 client for raw bytes: it sends what it is given, and accepts only well-formed answers."""
+"""A strict HTTP/1.1 client for raw bytes: it sends any bytes, and accepts only well-formed responses."""
 
 import json
 import re
@@ -141,7 +141,7 @@ class Wire:
         return answer
 
     def rest(self, deadline=None):
-        """Everything until the other side closes."""
+        """All bytes until the other side closes."""
         until = time.monotonic() + (deadline or self.deadline)
         try:
             while True:
@@ -158,7 +158,7 @@ class Wire:
 def envelope(answer, status=None, code=None, *, airweave=False, traced=True):
     """Checks that `answer` is the documented error envelope, and returns its `error`.
 
-    The gateway's answers are `traced`: a field tells the trace id as well.
+    The gateway's responses are `traced`: a field has the trace id as well.
     """
     statuses = (status,) if isinstance(status, int) else status
     if statuses is not None:

@@ -1,4 +1,4 @@
-"""How long the gateway waits for its upstream: by the policy, and by a route's own word."""
+"""How long the gateway waits for its upstream: according to the policy, and to a route's own settings."""
 
 import contextlib
 import subprocess
@@ -22,14 +22,14 @@ pytestmark = [pytest.mark.upstream, pytest.mark.alone]
 USUAL = {"connect": "1500ms", "responseHead": "1500ms", "bodyProgress": "1500ms"}
 HASTY = dict.fromkeys(USUAL, "300ms")
 PATIENT = dict.fromkeys(USUAL, "3s")
-# Routes by what they say, and how long each thing then takes at least and at most.
+# Routes by their own settings; then the minimum and the maximum of seconds for each setting.
 OWN = {"hasty": HASTY, "patient": PATIENT, "answers": {"responseHead": "3s"}, "bodies": {"bodyProgress": "3s"},
        "connects": {"connect": "3s"}, "usual": None}
 BOUNDS = {"300ms": (0.3, 1.4), "1500ms": (1.5, 2.9), "3s": (3, 6)}
 
 
 class Stuck(Upstream):
-    """Goes on only when the tester has the head, however long that takes."""
+    """Continues only when the tester has the head, however long that takes."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, paced=True, **options)
@@ -40,7 +40,7 @@ class Stuck(Upstream):
 
 @contextlib.contextmanager
 def timed(folder, upstream, **settings):
-    """A gateway that has all these routes."""
+    """A gateway with all these routes."""
     gateway = behind(folder, upstream, start=False, timeouts={**USUAL, "idle": "30s", "queue": "10s"},
                      gateway={"sizes": {"body": "64MiB"}}, **settings)
     matched = f"GET,POST {BASE.replace('org_xyz789', '{organization}')}"
@@ -54,7 +54,7 @@ def timed(folder, upstream, **settings):
 
 
 def check_times(deadline, tasks):
-    """Does all of `tasks` at once: `task(route)` for each route; each takes as long as its route says for this `deadline`."""
+    """Runs all `tasks` at once: `task(route)` for each route; each must take the time that its route sets for this `deadline`."""
     with ThreadPoolExecutor(len(OWN) * len(tasks)) as pool:
         running = [(task, route, pool.submit(task, route)) for route in OWN for task in tasks]
         for task, route, future in running:
@@ -63,7 +63,7 @@ def check_times(deadline, tasks):
 
 
 def fails(gateway, upstream, fault, method, row, received=1):
-    """A task whose request comes to nothing; it takes the time until the answer."""
+    """A task whose request fails; it returns the time until the response."""
     def task(route):
         with gateway.wire() as wire:
             begun = time.monotonic()
@@ -86,7 +86,7 @@ def test_the_head_of_the_answer(tmp_path):
 
 
 def test_the_body_of_the_answer(tmp_path):
-    """From its last piece on; the client has the head, so that its answer is broken off."""
+    """Measured from its last piece; the client has the head, so its response ends early."""
     def cut(fault):
         def task(route):
             with gateway.wire() as wire:
@@ -102,7 +102,7 @@ def test_the_body_of_the_answer(tmp_path):
 
 
 def test_the_body_of_the_request(tmp_path):
-    """The upstream reads the head and stops: more than fits between two machines gets stuck."""
+    """The upstream reads only the head: a body larger than the sockets' buffers gets stuck."""
     def task(route):
         identity, size = new_id(), 48 << 20
         with gateway.wire() as wire:
@@ -127,7 +127,7 @@ def test_the_body_of_the_request(tmp_path):
 
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_the_connection(tmp_path, encrypted):
-    """It is not accepted; or it is, and the handshake does not begin."""
+    """The connection is not accepted, or the handshake does not begin."""
     row = expected.failed("connection_timeout", 504)
     if not encrypted:
         with Deaf() as upstream, timed(tmp_path, upstream) as gateway:
@@ -140,7 +140,7 @@ def test_the_connection(tmp_path, encrypted):
 
 
 def test_the_queue(tmp_path):
-    """Who waits for a place waits so long and no longer, and is told when to come again; who finds no room is told at once."""
+    """A queued request waits 800 ms at most, and its refusal has a Retry-After; with a full queue the refusal comes at once."""
     timeouts = {**QUICK, "responseHead": "20s", "queue": "800ms"}
     with Upstream() as upstream:
         gateway = behind(tmp_path, upstream, connections={"inFlight": 1, "queue": 2}, timeouts=timeouts)
@@ -162,7 +162,7 @@ def test_the_queue(tmp_path):
 
 
 def refused(gateway, method):
-    """A request for which there is no place; how long it took to say so."""
+    """Sends a request for which there is no permit; returns the time until the refusal."""
     with gateway.wire() as wire:
         begun = time.monotonic()
         _, outcome = play(gateway, wire, "well", method, b"{}" if method == "POST" else None)

@@ -1,5 +1,5 @@
-"""The deadlines of a gateway whose policy says nothing about them. The longest takes 75 s, which pass beside all other tests:
-the first test of a run begins the waits, the last one looks what came of them."""
+"""The deadlines of a gateway whose policy sets none. The longest takes 75 s, which run in parallel to all other tests:
+the first test of a run starts the requests, the last one checks their results."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ from proxied import THING, behind, play, well
 pytestmark = pytest.mark.upstream
 TRIGGER = b'{"connection_id": "%s", "job_type": "sync"}' % CONNECTION.encode()
 LATE = expected.failed("http_response_timeout", 504)
-# What is asked for, what must come of it, and between how many seconds after it was sent.
+# The request, the expected result, and the minimum and maximum of seconds until it.
 SLOW = {
     "a write": ("hang-before-head", "POST", THING, b"{}", LATE, (75, 80)),
     "a trigger": ("hang-before-head", "POST", JOBS, TRIGGER, LATE, (75, 80)),
@@ -28,7 +28,7 @@ SLOW = {
 
 
 class Waits:
-    """All requests of `SLOW` under way at one gateway, and what is soon over at others."""
+    """Starts all requests of `SLOW` at one gateway, and one at a gateway without a reachable upstream."""
 
     def __init__(self, folder, stack):
         self.upstream, deaf = stack.enter_context(Upstream()), stack.enter_context(Deaf())

@@ -24,7 +24,7 @@ from shapes import pattern
 from wire import Wire
 
 pytestmark = pytest.mark.upstream
-# Fields of one hop, and those that the gateway adds.
+# Hop-by-hop fields, and those that the gateway adds.
 NOT_COMPARED = re.compile(
     r"(connection|keep-alive|proxy-connection|upgrade|transfer-encoding|date|via|x-trace-id|x-policy-version"
     r"|(x-)?ratelimit(-.*)?)\Z")
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs(folder):
-    """Each upstream, and a gateway in front of it, made when first asked for."""
+    """Each upstream, and a gateway in front of it, started at first use."""
     made = {}
     kinds = {"faulty": lambda _: Upstream(), "nginx": upstreams.nginx, "python": upstreams.python_server,
              "fastapi": upstreams.fastapi}
@@ -60,7 +60,7 @@ def pairs(folder):
 
 
 def compared(fields):
-    """What must be the same: names in any case; not what Connection says is for one hop."""
+    """The fields that must be the same, with lower-case names; without those that Connection nominates."""
     fields = [(name.lower(), value) for name, value in fields]
     hop = {one.strip().lower() for name, value in fields if name == "connection" for one in value.split(",")}
     return sorted((name, value) for name, value in fields if name not in hop and not NOT_COMPARED.match(name))
@@ -81,7 +81,7 @@ def message(port, gateway, method, path, fields, body, chunked):
 
 
 def both(pair, method, path, *fields, body=None, chunked=False):
-    """The answers to raw bytes: direct, and through the gateway."""
+    """The responses to the same raw bytes: direct, and through the gateway."""
     upstream, gateway = pair
     answers = []
     for wire in (Wire(upstream.port, tls=False, deadline=30), gateway.wire(deadline=30)):
@@ -129,7 +129,7 @@ def test_ranges_and_conditions(pairs):
     for value in ("bytes=0-0", "bytes=-5", "bytes=16000-", "bytes=0-1,5-6"):
         direct, through = both(nginx, "GET", f"{BASE}/16384.bin", f"Range: {value}")
         assert through.status == direct.status == 206
-        if "," not in value:  # a boundary is new each time
+        if "," not in value:  # the boundary differs each time
             assert through.body == direct.body and compared(through.fields) == compared(direct.fields)
     etag = same(nginx, "GET", f"{BASE}/100.bin")["etag"]
     assert same(nginx, "GET", f"{BASE}/100.bin", f"If-None-Match: {etag}").status == 304
@@ -207,7 +207,7 @@ def test_fastapi(pairs):
         detail = direct.json["detail"]
         message = detail if isinstance(detail, str) else f"body.{detail[0]['loc'][1]}: {detail[0]['msg']}"
         if status >= 500:
-            message = "The service is temporarily unavailable."  # a failure's own words stay inside
+            message = "The service is temporarily unavailable."  # the upstream's own text stays internal
         assert through.json["error"]["message"] == message
 
 
@@ -280,7 +280,7 @@ def test_fetch(pairs):
 
 
 def test_sdks(pairs):
-    """Both SDKs take what comes through the gateway for what comes from the service."""
+    """For both SDKs, responses through the gateway are the same as those of the service."""
     def play(url, gateway):
         client = httpx.Client(verify=ssl.create_default_context(cafile=gateway.ca), timeout=30)
         connectors = Aitronos(base_url=url, api_key=gateway.token, httpx_client=client).knowledge_connectors
@@ -305,7 +305,7 @@ def test_sdks(pairs):
 
 
 def test_a_slow_reader_of_a_large_answer(pairs):
-    """A quarter of a gibibyte for a client that does not read: neither memory nor a deadline of the upstream is spent."""
+    """256 MiB for a client that does not read: this costs no memory, and no deadline of the upstream passes."""
     upstream, gateway = pairs("faulty")
     size = 256 << 20
     with gateway.wire(deadline=120) as wire:
@@ -324,7 +324,7 @@ def test_a_slow_reader_of_a_large_answer(pairs):
 
 
 def is_stuck(gateway, seen={}):
-    """The gateway has not written for half a second."""
+    """Whether the gateway has not written for half a second."""
     sent = int(re.search(r"gateway_sent_bytes_total\S* (\d+)", gateway.admin("/metrics")[1])[1])
     if seen.get("sent") != sent:
         seen.update(sent=sent, since=time.monotonic())

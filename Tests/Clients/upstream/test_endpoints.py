@@ -1,4 +1,4 @@
-"""Which endpoint gets a request, and which request gets to an endpoint: breakers, health checks, places, clients that leave."""
+"""The choice of an endpoint, and the requests that reach it: breakers, health checks, permits, clients that leave."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_503_says_when_the_endpoint_is_tried_again(front, upstream):
 
 @pytest.mark.parametrize("fault", ["error-401", "error-detail-object", "error-429", "error-500", "error-418", "error-empty"])
 def test_answers_are_no_failures(front, upstream, fault):
-    """409, 429 and every other answer that is not 502, 503 or 504."""
+    """409, 429 and every other response except 502, 503 and 504."""
     gateway = front(upstream, breaker={"consecutiveFailures": 2, "openFor": "10s"})
     with gateway.wire() as wire:
         for _ in range(6):
@@ -67,7 +67,7 @@ def test_a_success_forgets_failures(front, upstream):
 
 
 def test_one_bad_endpoint_of_two(front, upstream):
-    """It fails some requests, then it is out and the other serves them all."""
+    """It fails some requests; then it is ejected, and the other endpoint serves them all."""
     with Upstream(accept="accept-then-close") as bad:
         gateway = front(upstream, bad, breaker={"consecutiveFailures": 2, "openFor": "30s"})
         with gateway.wire() as wire:
@@ -86,7 +86,7 @@ def test_endpoints_take_turns(front, upstream):
 
 
 def test_health_checks(front, upstream):
-    """An endpoint that fails its checks is out before a request meets it, and comes back by itself."""
+    """An endpoint that fails its checks is ejected before a request reaches it, and comes back without a request."""
     check = {"path": "/up?x=1", "interval": "100ms", "timeout": "500ms", "healthy": 2, "unhealthy": 2}
     gateway = front(upstream, health=check)
     asked = wait_for(lambda: [one for one in upstream.received() if one.target == "/up?x=1"], "the first check")

@@ -1,4 +1,4 @@
-"""What goes through the gateway, and what does not: fields both ways, who speaks for whom, loops."""
+"""Forwarding: fields in both directions, the identity of the caller, loops."""
 
 import re
 
@@ -36,7 +36,7 @@ def trusting(upstream, tmp_path_factory):
 
 
 def arrived(gateway, upstream, *fields, method="GET", path=THING, body=None, status=200):
-    """The request as the upstream got it."""
+    """The request as the upstream received it."""
     with gateway.wire() as wire:
         identity, outcome = play(gateway, wire, "well", method, body, path, fields)
         assert outcome.answer.status == status, outcome.answer
@@ -52,7 +52,7 @@ def arrived(gateway, upstream, *fields, method="GET", path=THING, body=None, sta
 def test_the_target_goes_on_byte_for_byte(gateway, upstream, query):
     with gateway.wire() as wire:
         identity, outcome = play(gateway, wire, "well", path=THING + query)
-    if outcome.answer.status == 400:  # what is no target is refused, never repaired
+    if outcome.answer.status == 400:  # an invalid target is refused, never repaired
         assert re.search(r"[\[\]{}|^`\\\"<>]|%(?![0-9a-fA-F]{2})", query) and upstream.received(identity) == []
     else:
         assert upstream.received(identity)[0].target == THING + query
@@ -92,7 +92,7 @@ def test_fields_of_one_hop_end_here(gateway, upstream):
     "Authorization", "Content-Length", "Host", "X-Gateway-Organization", "X-Gateway-Principal", "Via", "X-Forwarded-For",
     "Forwarded", "Transfer-Encoding", "Content-Type", "traceparent", "close, X-Id", ",,keep-alive ,, Via,"])
 def test_a_client_cannot_nominate_the_gateways_own_fields_away(gateway, upstream, name):
-    """What Connection names goes before the gateway adds its own (RFC 9110, section 7.6.1)."""
+    """Fields that Connection nominates are removed before the gateway adds its own (RFC 9110, section 7.6.1)."""
     identity = new_id()
     with gateway.wire() as wire:
         wire.send(request(gateway, "POST", f"{THING}?{identity}", [f"Connection: {name}"], b'{"a": 1}'))
@@ -120,7 +120,7 @@ def test_nobody_speaks_for_the_gateway(gateway, trusting, upstream):
 
 
 def test_the_organization_that_was_checked_is_the_one_that_goes_on(gateway, upstream):
-    """What the token may be used for was decided by this field: it cannot be taken away, and comes once."""
+    """This field decided what the token may be used for: a client cannot remove it, and it is sent once."""
     got = arrived(gateway, upstream, "Connection: X-Organization-ID", f"X-Organization-ID: {ORGANIZATION}",
                   path="/v1/source-connections")
     assert got.all("x-organization-id") == [ORGANIZATION]
@@ -185,7 +185,7 @@ def test_credentials(front, upstream, tmp_path):
     gateway = front(upstream, credential={"header": "Authorization", "secretFile": str(secret)})
     got = arrived(gateway, upstream, *key)
     assert got.all("authorization") == ["Bearer upstream-secret"] and got["x-api-key"] is None
-    # The client is not to blame for a secret that the upstream refuses.
+    # A secret that the upstream refuses is not the client's error.
     with gateway.wire() as wire:
         _, outcome = play(gateway, wire, "error-401")
         envelope(outcome.answer, 502, "BAD_GATEWAY")
@@ -203,7 +203,7 @@ def test_host(front, upstream, setting, wanted):
 
 
 def test_bodies_are_framed_anew(gateway, upstream):
-    """With a length as with chunks; chunk extensions and trailers are of one hop."""
+    """With a length or with chunks; chunk extensions and trailers are hop-by-hop."""
     got = arrived(gateway, upstream, method="POST", body=b"x" * 100_000)
     assert got.body == b"x" * 100_000 and got.all("content-length") == ["100000"]
     identity = new_id()
@@ -261,7 +261,7 @@ def test_interim_answers_are_not_for_http_1_0(gateway):
 
 
 def test_a_loop_ends_at_once(front):
-    """The gateway's upstream is the gateway itself, by way of its own certificate."""
+    """The gateway's upstream is the gateway itself, with its own certificate."""
     keeper, port = free_port()
     keeper.close()
 

@@ -1,4 +1,4 @@
-"""The upstream's host name: looked up again by its interval, gone, never there, with several addresses, and not answered."""
+"""The upstream's host name: refreshed, removed, never resolved, with several addresses, and without a response."""
 
 import socket
 import threading
@@ -30,7 +30,7 @@ def pair():
 
 @pytest.fixture
 def named(tmp_path):
-    """Starts gateways whose upstream is a name, and files of their own that say what it stands for."""
+    """Starts gateways whose upstream is a name, with their own files for its addresses."""
     running = []
 
     def start(port, *addresses, server=None, **settings):
@@ -50,7 +50,7 @@ def named(tmp_path):
 
 
 def answers(gateway, wire, *upstreams, method="GET"):
-    """A good request; returns which of the upstreams had it."""
+    """Sends a good request; returns the upstream that received it."""
     identity, outcome = play(gateway, wire, "well", method, None if method == "GET" else b"{}")
     assert outcome.answer.status == 200 and not outcome.cut, outcome.answer
     counts = [len(upstream.received(identity)) for upstream in upstreams]
@@ -64,7 +64,7 @@ def unresolved(outcome, status, error):
 
 
 def test_requests_follow_the_name(named, pair):
-    """To another address and back without a restart, and no request fails on the way; a name that is gone changes nothing."""
+    """To another address and back, without a restart or a failed request; a name that stops resolving changes nothing."""
     first, second = pair
     gateway, etc = named(first.port, FIRST, dnsRefresh="1s")
     with gateway.wire() as wire:
@@ -87,13 +87,13 @@ def test_requests_follow_the_name(named, pair):
 
 
 def test_an_address_stays_until_the_interval_has_passed(named, pair):
-    """Another lookup than that of the interval would bring the second address at once."""
+    """A lookup before the end of the interval would bring the second address at once."""
     first, second = pair
     gateway, etc = named(first.port, FIRST, dnsRefresh="4s")
     begun = time.monotonic()
     with gateway.wire() as wire:
         assert answers(gateway, wire, *pair) is first
-        # The keeper looks when the gateway has just started, too: what is changed after that waits for the interval.
+        # The gateway also resolves the name at its start: later changes wait for the interval.
         wait_for(lambda: time.monotonic() - begun > 1, "the lookups of the start")
         etc.of(SECOND)
         changed = time.monotonic()
@@ -103,7 +103,7 @@ def test_an_address_stays_until_the_interval_has_passed(named, pair):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_name_that_never_resolved(named, pair, method):
-    """Says so at once instead of hanging; and it is tried again soon, however long the interval is."""
+    """A request fails at once instead of hanging; and the next lookup is soon, however long the interval is."""
     first, _ = pair
     gateway, etc = named(first.port, dnsRefresh="1h")
     with gateway.wire() as wire:
@@ -134,7 +134,7 @@ def test_all_addresses_of_a_name_are_used_and_one_may_be_dead(named, pair):
 
 
 def test_an_address_is_added_and_taken_away(named, pair):
-    """What stays keeps its connections."""
+    """Addresses that stay keep their connections."""
     first, second = pair
     gateway, etc = named(first.port, FIRST, dnsRefresh="1s")
     with gateway.wire() as wire:
@@ -150,7 +150,7 @@ def test_an_address_is_added_and_taken_away(named, pair):
 
 
 class Patient(Upstream):
-    """Answers each request in two halves, the second when it is told to."""
+    """Sends each response in two halves, the second after a signal."""
 
     def __init__(self):
         super().__init__()
@@ -163,7 +163,7 @@ class Patient(Upstream):
 
 
 def test_a_request_outlives_its_address(named):
-    """An answer that is on its way when the name moves comes to its end."""
+    """A response in progress when the name moves is completed."""
     with Patient() as first, Upstream(host=SECOND, port=first.port) as second:
         gateway, etc = named(first.port, FIRST, dnsRefresh="1s", timeouts={"bodyProgress": "30s"})
         with gateway.wire() as wire, gateway.wire() as other:
@@ -179,7 +179,7 @@ def test_a_request_outlives_its_address(named):
 
 @pytest.mark.parametrize("refuses", [True, False])
 def test_a_name_service_that_does_not_say(named, refuses):
-    """It refuses, or never answers: the gateway starts, and requests get their answer at once."""
+    """It refuses, or never responds: the gateway starts, and requests get their response at once."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, Refusing() as nobody:
         try:
             silent.bind(("127.0.0.77", 53))

@@ -1,4 +1,4 @@
-"""TLS to the upstream: the name it is asked for, the certificate the gateway shows, and whom it does not believe."""
+"""TLS to the upstream: the requested name, the gateway's client certificate, and untrusted upstreams."""
 
 import shutil
 import ssl
@@ -22,7 +22,7 @@ DISTRUSTED = expected.failed("tls_certificate_error")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Certificates of two authorities that know nothing of each other."""
+    """Certificates of two independent authorities."""
     folder = tmp_path_factory.mktemp("certificates")
     for name in ("ours", "strange"):
         subprocess.run([ROOT / "Tests/Scripts/make-certs.sh", folder / name], check=True, stdin=subprocess.DEVNULL)
@@ -42,7 +42,7 @@ def ours(folder, **more):
 
 
 def shown(folder, authority="ours"):
-    """The settings with which the gateway shows a certificate."""
+    """The settings for a client certificate of the gateway."""
     return {"certificate": f"{folder}/{authority}/client.pem", "key": f"{folder}/{authority}/client.key"}
 
 
@@ -53,7 +53,7 @@ def shown(folder, authority="ours"):
     ("localhost", {"serverName": "a.wild.example.com"}, "other", "a.wild.example.com"),
 ])
 def test_the_name_that_the_upstream_sees(front, folder, version, host, settings, certificate, wanted):
-    """Addresses are no names (RFC 6066, section 3); `Host` is that of the URL all the same."""
+    """Addresses are no names (RFC 6066, section 3); `Host` is that of the URL in any case."""
     context, names = server_context(folder / "ours", certificate), []
     context.minimum_version = context.maximum_version = version
     context.sni_callback = lambda _socket, name, _context: names.append(name)
@@ -81,7 +81,7 @@ def test_an_upstream_of_a_strange_authority(front, folder, method):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_gateways_certificate(front, folder, version, method):
-    """With the right one it is let in, with none or a stranger's it is not; that is not the client's fault."""
+    """The upstream accepts the right certificate, but none or an unknown one fails; that is not the client's error."""
     context = server_context(folder / "ours", "localhost", client=folder / "ours" / "ca.pem")
     context.minimum_version = context.maximum_version = version
     body = b"{}" if method == "POST" else None
@@ -136,11 +136,11 @@ def nginx(tmp_path, folder):
 
 
 def test_nginx_that_asks_for_a_certificate(front, folder, nginx):
-    """It serves several names, and picks the certificate by the one it is asked for."""
+    """It serves several names, and chooses its certificate by the requested one."""
     other = {"serverName": "other.example.com"}
     for host, settings, wanted in (("localhost", {}, "first localhost"), ("127.0.0.1", {}, "first "),
                                    ("127.0.0.1", other, "second other.example.com")):
-        # Where it verifies clients it wants the same name in Host: 421 otherwise.
+        # When it verifies clients it wants the same name in Host; otherwise it sends 421.
         gateway = front(f"https://{host}:{nginx.port}", settings.get("serverName"), **ours(folder, **settings, **shown(folder)))
         answer = gateway.call("GET", THING)
         assert (answer.status, answer.body.decode()) == (200, f"{wanted} SUCCESS CN=client"), answer
@@ -150,12 +150,12 @@ def test_nginx_that_asks_for_a_certificate(front, folder, nginx):
     ("https", {}, "client sent no required SSL certificate"), ("https", "strange", "client SSL certificate verify error"),
     ("http", None, "client sent plain HTTP request to HTTPS port")])
 def test_nginx_does_not_let_the_gateway_in(front, folder, nginx, scheme, settings, said):
-    """It tells it to the request, as 400: the request was good."""
+    """It responds to the request with 400, but the request was good."""
     tls = {} if settings is None else ours(folder, **(shown(folder, settings) if settings else {}))
     gateway = front(f"{scheme}://localhost:{nginx.port}", **tls)
     with gateway.wire() as wire:
         trigger = b'{"connection_id": "conn_abc123", "job_type": "sync"}'
-        # The second trigger would meet the lease of the first, had that kept one.
+        # The second trigger would conflict if the first had kept its lease.
         for method, path, body in (("GET", THING, None), ("POST", THING, b"{}"), ("POST", JOBS, trigger), ("POST", JOBS, trigger)):
             _, outcome = play(gateway, wire, "well", method, body, path)
             envelope(outcome.answer, 502, "BAD_GATEWAY")
@@ -165,7 +165,7 @@ def test_nginx_does_not_let_the_gateway_in(front, folder, nginx, scheme, setting
 
 
 def test_a_host_that_nginx_does_not_serve(front, folder, nginx):
-    """It says 421 where server name and Host differ; both were the gateway's choice."""
+    """It sends 421 if server name and Host differ; the gateway chose both."""
     gateway = front(f"https://localhost:{nginx.port}", **ours(folder, serverName="other.example.com", **shown(folder)))
     with gateway.wire() as wire:
         for method, body in (("GET", None), ("POST", b"{}")):

@@ -1,4 +1,4 @@
-"""Leases and the jobs of a remote upstream: who asks how far they are, how often, with what credential, and what comes of it."""
+"""Leases and the jobs of a remote upstream: the gateway's polls, their frequency and credential, and their effects."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def upstream():
 
 @pytest.fixture
 def front(front):
-    """Beside the policies there is the file of the gateway's own secret."""
+    """The policies, with a file for the gateway's own secret."""
     def with_secret(upstream, **settings):
         return front(upstream, prepare=lambda gateway: gateway.written.write("own", SECRET + "\n"), **settings)
 
@@ -39,19 +39,19 @@ def caller(gateway):
 
 
 def active(caller):
-    """The job with which the 409 to a trigger says that the connection is held; None while nobody knows its name."""
+    """The job that a 409 to a trigger names; None while the gateway does not know it."""
     error = envelope(caller.trigger(), 409, "CONNECTOR_JOB_ALREADY_RUNNING", airweave=caller.airweave)
     return error["details"].get("active_job", {}).get("id")
 
 
 def free(caller, job):
-    """Waits for a trigger that gets through, and starts that job."""
+    """Waits until a trigger succeeds, which starts that job."""
     wait_for(lambda: caller.trigger(job).status == 200, "the end of the lease")
     assert active(caller) == job
 
 
 def check_questions(upstream, credential=SECRET):
-    """All were the gateway's own, in the organization's name and never with what the client showed."""
+    """Checks that all polls were the gateway's own, for the organization, and never with the client's credential."""
     assert upstream.polls()
     for asked in upstream.polls():
         assert asked.method == "GET" and asked.all("authorization") == ([credential] if credential else []), asked.raw_head
@@ -64,7 +64,7 @@ def test_the_watcher_asks_with_growing_pauses_until_the_job_has_ended(caller, up
     assert caller.trigger("job_1").status == 200
     polls = wait_for(lambda: len(polls := upstream.polls(f"{JOBS}/job_1")) >= 4 and polls, "four questions", 40)
     gaps = [later.at - earlier.at for earlier, later in zip(polls, polls[1:])]
-    # After 1 s, then half as long again each time, a tenth more or less; it looks once a second.
+    # After 1 s, then half as long again each time, plus or minus a tenth; the reconciler runs once a second.
     assert gaps[0] < 2.6 and gaps[2] > max(gaps[0] + 0.4, 1.9), gaps
     upstream.ends("job_1", "cancelling")
     assert caller.call("DELETE", f"{JOBS}/job_1").status == 204
@@ -80,7 +80,7 @@ def test_the_watcher_asks_with_growing_pauses_until_the_job_has_ended(caller, up
 
 
 def test_whose_credential_the_questions_have(front):
-    """Their own, or else that of forwarded requests; where the client's goes on, or nothing, they have none."""
+    """Their own, or else that of forwarded requests; if the client's is forwarded, or none, the polls have none."""
     other = {"header": "x-upstream", "secretFile": "own"}
     cases = [({"credential": "pass", "ownCredential": OWN}, SECRET), ({"credential": OWN}, SECRET),
              ({"credential": other, "ownCredential": OWN}, SECRET), ({"credential": "pass"}, None), ({"credential": OWN, "ownCredential": "none"}, None),
@@ -114,13 +114,13 @@ def test_an_unknown_status_counts_as_running(caller, upstream):
 @pytest.mark.parametrize("path", ["/{}", "?limit=5"])
 @pytest.mark.parametrize("status", ["succeeded", "cancelled"])
 def test_a_job_that_passes_by_frees_its_connection_at_once(caller, upstream, path, status):
-    """Before the watcher would have asked: it had not asked at all."""
+    """Before the reconciler's first poll."""
     for job in ("job_1", "job_2", "job_3", "job_4", "job_5"):
         free(caller, job)
         upstream.ends(job, status)
         assert caller.call("GET", JOBS + path.format(job)).status == 200
         answer = caller.trigger(f"{job}_next")
-        # On a machine that stood still for a second the watcher may have been faster.
+        # On a machine that stood still for a second the reconciler may have been faster.
         if not upstream.polls():
             assert answer.status == 200, answer
             return
@@ -129,7 +129,7 @@ def test_a_job_that_passes_by_frees_its_connection_at_once(caller, upstream, pat
 
 
 def test_what_passes_by_elsewhere_frees_nothing(caller, upstream):
-    """A job of that name on another connection is another job, for the watcher as well."""
+    """A job of that name on another connection is another job, for the reconciler as well."""
     assert caller.trigger("job_1").status == 200
     upstream.jobs["job_1"]["connection_id"] = "conn_other"
     upstream.ends("job_1")
@@ -144,7 +144,7 @@ LOST = ["reset-before-head", "close-mid-head", "hang-before-head", "garbage"]
 
 
 def test_lost_answers(gateway, upstream):
-    """While nobody knows what became of a trigger its connection is blocked. Then the upstream says which job runs, or none."""
+    """While the result of a trigger is unknown its connection is blocked. Then the upstream shows the running job, or none."""
     running = {f"job_{fault}": Caller(gateway, f"conn_runs_{fault}") for fault in LOST}
     running[run_id(1)] = AirweaveCaller(gateway, SOURCE_CONNECTION)
     ended = {f"job_over_{fault}": Caller(gateway, f"conn_over_{fault}") for fault in LOST[:1]}
@@ -188,7 +188,7 @@ def test_a_trigger_that_never_reached_the_upstream_holds_nothing(caller, upstrea
 
 
 def test_a_client_that_left_while_its_trigger_was_answered(gateway, caller, upstream):
-    """The request is followed to its answer, and the lease is that of its job."""
+    """The gateway waits for the response to the request, and the lease is that of its job."""
     fields = ["X-Fault: wait", f"X-Id: {new_id()}", "X-Job: job_1"]
     with gateway.wire() as wire:
         wire.send(request(gateway, "POST", JOBS, fields, caller.body))
@@ -211,9 +211,9 @@ def test_airweave_asks_for_the_jobs_of_the_source_connection(gateway, upstream):
 
 
 def test_kill_9_while_a_lease_is_held(caller, gateway, upstream):
-    """The next one with the same state folder holds it on, with or without the upstream, and asks for itself."""
+    """The next process with the same state folder keeps the lease, with or without the upstream, and polls itself."""
     def is_remembered(job):
-        # The lease is on the disk before its request goes out; what its job is called follows a moment after the answer.
+        # The lease is on disk before its request is sent; the name of its job follows a moment after the response.
         wait_for(lambda: job.encode() in (gateway.state / "leases.journal").read_bytes(), "the job's name on the disk")
 
     assert caller.trigger("job_1").status == 200
@@ -236,7 +236,7 @@ def test_kill_9_while_a_lease_is_held(caller, gateway, upstream):
 
 
 def test_kill_9_while_triggers_are_under_way(gateway, upstream):
-    """Their answers never came, so that the next one has to find out: one has begun its job, one has not."""
+    """Their responses never came, so the next process must find out: one has started its job, one has not."""
     began, lost = Caller(gateway), Caller(gateway, "conn_lost")
     with gateway.wire() as first, gateway.wire() as second:
         for wire, one, fields in ((first, began, ["X-Job: job_9"]), (second, lost, [])):
