@@ -1,4 +1,4 @@
-/// The characters of US-ASCII that formats are made of.
+/// The US-ASCII characters that formats use.
 ///
 /// Computed and inlinable, so that a test of a byte is as cheap in another target as here.
 extension UInt8 {
@@ -43,7 +43,7 @@ extension UInt8 {
         return false
     }
 
-    /// `tchar` of RFC 9110, section 5.6.2: what methods and field names are made of.
+    /// `tchar` of RFC 9110, section 5.6.2: the characters of methods and field names.
     @inlinable
     package var isTokenByte: Bool {
         if self < 64 { return 0x03FF_6CFA_0000_0000 as UInt64 &>> UInt64(self) & 1 == 1 }
@@ -51,7 +51,7 @@ extension UInt8 {
         return false
     }
 
-    /// A letter in lower case; any other byte as it is.
+    /// A letter in lower case; any other byte unchanged.
     @inlinable package var lowercased: UInt8 { isUppercaseLetter ? self | 0x20 : self }
 }
 

@@ -1,4 +1,4 @@
-/// The checksum of the zlib format (RFC 1950, section 8). It finds damage, not malice.
+/// The checksum of the zlib format (RFC 1950, section 8). It detects damage, not tampering.
 package enum Adler32 {
     /// The checksum of `bytes`.
     package static func checksum(of bytes: Span<UInt8>) -> UInt32 {

@@ -1,4 +1,4 @@
-/// The checksum of Ethernet, gzip (RFC 1952, section 8) and PNG. It finds damage, not malice.
+/// The checksum of Ethernet, gzip (RFC 1952, section 8) and PNG. It detects damage, not tampering.
 package struct CRC32: Equatable, Sendable {
     private static let table = CRCTable(polynomial: 0xEDB8_8320)
     private var remainder: UInt32 = ~0

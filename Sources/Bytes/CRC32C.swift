@@ -1,5 +1,5 @@
-/// The Castagnoli checksum, as iSCSI (RFC 3720, section 12.1) and journals have it. It finds every burst of errors up to 32 bits,
-/// and no malice.
+/// The Castagnoli checksum of iSCSI (RFC 3720, section 12.1) and of journals. It detects every burst of errors up to 32
+/// bits, but not tampering.
 package struct CRC32C: Equatable, Sendable {
     private static let table = CRCTable(polynomial: 0x82F6_3B78)
     private var remainder: UInt32 = ~0
@@ -16,7 +16,7 @@ package struct CRC32C: Equatable, Sendable {
     }
 
     /// Adds the bytes of a number, the lowest first.
-    // Inlinable, as it is compiled for each type of number only where it is called.
+    // Inlinable, because it is compiled for each type of number only where it is called.
     @inlinable
     package mutating func add(_ number: some FixedWidthInteger) { add(number.littleEndianBytes.span) }
 

@@ -1,4 +1,4 @@
-/// A cyclic redundancy check of 32 bits, bit-reversed as all that are in use: what each byte does to the remainder.
+/// A cyclic redundancy check of 32 bits, bit-reversed like all in use: the effect of each byte on the remainder.
 struct CRCTable: Sendable {
     private let entries: [UInt32]
 

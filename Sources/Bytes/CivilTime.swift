@@ -1,6 +1,7 @@
-/// A moment as a date and a time of day in UTC, by the Gregorian calendar before its time too.
+/// A point in time as a date and a time of day in UTC, by the proleptic Gregorian calendar.
 ///
-/// Days are counted after Howard Hinnant, by eras of 400 years that start in March: so the leap day is the last of its year.
+/// Days are counted with Howard Hinnant's algorithm, by eras of 400 years that start in March: the leap day is the last
+/// day of a year.
 package struct CivilTime: Equatable, Sendable {
     package let year: Int
     /// January is 1.
@@ -41,7 +42,7 @@ package struct CivilTime: Equatable, Sendable {
         return era * 146_097 + dayOfEra - 719_468
     }
 
-    /// How many days a month has.
+    /// The number of days in a month.
     package static func days(in month: Int, of year: Int) -> Int {
         switch month {
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28

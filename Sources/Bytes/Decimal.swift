@@ -1,5 +1,5 @@
 extension Int {
-    /// Reads digits and nothing else: no sign, no space, at least one. At most 18, which always fit.
+    /// Reads 1 to 18 digits, which always fit, and nothing else: no sign, no space.
     @inlinable
     package init?(decimal digits: Span<UInt8>) {
         guard !digits.isEmpty, digits.count <= 18 else { return nil }

@@ -1,6 +1,6 @@
 /// Hexadecimal digits: read in either case, written in lower case.
 extension UInt8 {
-    /// The value of this digit.
+    /// The value of a digit; `nil` for any other byte.
     @inlinable
     package var hexDigitValue: UInt8? {
         switch self {
@@ -41,7 +41,7 @@ extension UInt64 {
         nibbles = (nibbles & 0xFFFF_0000) << 16 | nibbles & 0xFFFF
         nibbles = (nibbles & 0x0000_FF00_0000_FF00) << 8 | nibbles & 0x0000_00FF_0000_00FF
         nibbles = (nibbles & 0x000F_000F_000F_000F) << 8 | (nibbles & 0x00F0_00F0_00F0_00F0) >> 4
-        // Bytes above nine carry into their fourth bit; for those the letters' distance is added.
+        // Values above nine carry into bit 4; these get the distance to the letters.
         let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
         self = nibbles + 0x3030_3030_3030_3030 + letters * 0x27
     }
@@ -61,7 +61,7 @@ extension [UInt8] {
 }
 
 extension OutputSpan<UInt8> {
-    /// Appends all digits of a value, eight at a time: ids go into every response.
+    /// Appends all digits of a value, eight at a time: every response has ids.
     @inlinable
     package mutating func append(hex value: UInt64) {
         append(eight: UInt64(hexDigitsOf: UInt32(value >> 32)))

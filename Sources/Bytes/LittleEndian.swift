@@ -6,7 +6,7 @@ extension FixedWidthInteger {
         (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> ($0 * 8)) }
     }
 
-    /// The number whose bytes are at `offset`, the lowest first. They must be there.
+    /// Reads the number at `offset`, the lowest byte first. The bytes must exist.
     @inlinable
     package init(littleEndian bytes: [UInt8], at offset: Int) {
         self = 0

@@ -1,6 +1,6 @@
-/// Points in time as RFC 3339 writes them, to the millisecond; what is finer is dropped.
+/// Points in time in the notation of RFC 3339, to the millisecond; finer digits are dropped.
 package enum RFC3339 {
-    /// What is read besides `2027-01-31T12:00:00.5+01:00` and a date alone, which is its first moment in UTC.
+    /// Notations accepted besides `2027-01-31T12:00:00.5+01:00` and a date alone, which is its first moment in UTC.
     package struct Leniency: OptionSet, Sendable {
         package let rawValue: Int
 
@@ -12,7 +12,7 @@ package enum RFC3339 {
         package static let iso8601 = Leniency(rawValue: 2)
     }
 
-    /// Milliseconds since the epoch; `nil` for what is no time, or longer than 40 bytes.
+    /// Milliseconds since the epoch; `nil` if the text is no time or is longer than 40 bytes.
     package static func epochMilliseconds(_ text: String, _ leniency: Leniency = []) -> Int64? {
         guard text.utf8.count <= 40 else { return nil }
         var reader = Reader(rest: text.utf8[...], leniency: leniency)
@@ -20,12 +20,12 @@ package enum RFC3339 {
         return Int64(milliseconds)
     }
 
-    /// Seconds since the epoch, rounded down; `nil` for what is no time.
+    /// Seconds since the epoch, rounded down; `nil` if the text is no time.
     package static func epochSeconds(_ text: String) -> Int64? {
         epochMilliseconds(text).map { $0 >= 0 ? $0 / 1000 : -((999 - $0) / 1000) }
     }
 
-    /// The time in UTC, such as `1994-11-06T08:49:37.250Z`; the fraction is left out where it is zero.
+    /// The time in UTC, such as `1994-11-06T08:49:37.250Z`; a zero fraction is omitted.
     package static func text(epochMilliseconds: Int64) -> String {
         var text: [UInt8] = []
         text.append(timestamp: epochMilliseconds)
@@ -37,7 +37,7 @@ package enum RFC3339 {
     }
 }
 
-/// Takes a time from the front of a text, part by part.
+/// Reads a time from the front of a text, part by part.
 private struct Reader {
     var rest: Substring.UTF8View
     let leniency: RFC3339.Leniency
@@ -65,7 +65,7 @@ private struct Reader {
         return second
     }
 
-    /// Milliseconds; 0 where there is no fraction.
+    /// Milliseconds; 0 if there is no fraction.
     private mutating func fraction() -> Int? {
         guard take(.dot) else { return 0 }
         let digits = rest.prefix(while: \.isDigit)
@@ -93,7 +93,7 @@ private struct Reader {
         return isEast ? seconds : -seconds
     }
 
-    /// Exactly so many digits.
+    /// A number of exactly `width` digits.
     private mutating func number(_ width: Int) -> Int? {
         let digits = rest.prefix(width)
         guard digits.count == width, let value = Int(decimal: digits.span) else { return nil }

@@ -1,15 +1,15 @@
-/// Text appended to a byte buffer without making a `String`: what heads, envelopes, log lines and metrics are built from.
+/// Text appended to a byte buffer without making a `String`, for heads, envelopes, log lines and metrics.
 ///
 /// Pieces are written through an `OutputSpan`, which checks the array's uniqueness and capacity once per piece instead of once
 /// per byte, so that the loop becomes a copy of memory.
 extension [UInt8] {
-    /// Appends UTF-8 text as it is.
+    /// Appends UTF-8 text unchanged.
     @inlinable
     package mutating func append(text: String) {
         append(contentsOf: text.utf8)
     }
 
-    /// Appends bytes as they are.
+    /// Appends bytes unchanged.
     @inlinable
     package mutating func append(bytes: Span<UInt8>) {
         append(addingCapacity: bytes.count) { output in
