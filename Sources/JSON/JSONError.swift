@@ -1,4 +1,4 @@
-/// The first mistake in a text, and where it is.
+/// The first mistake in a text, and its position.
 package struct JSONError: Error, Equatable {
     package let kind: Kind
     package let range: SourceRange
@@ -57,11 +57,11 @@ package struct JSONError: Error, Equatable {
     }
 }
 
-/// How much a text may ask of its reader.
+/// The limits of a text.
 package struct JSONLimits: Equatable, Sendable {
-    /// How deep arrays and objects may be nested.
+    /// The maximum depth of nested arrays and objects.
     package var depth: Int
-    /// How many values, containers included, the text may have.
+    /// The maximum of values, containers included.
     package var values: Int
 
     /// `depth` is capped at 512, so that no text can exhaust a thread's stack.
@@ -71,9 +71,9 @@ package struct JSONLimits: Equatable, Sendable {
     }
 }
 
-/// Which grammar a text is read by.
+/// The grammar of a text.
 package enum JSONSyntax: Equatable, Sendable {
-    /// RFC 8259, and nothing it does not name.
+    /// RFC 8259, without extensions.
     case json
     /// JSON5 1.0.0 (spec.json5.org): what people write by hand.
     case json5

@@ -3,8 +3,8 @@ internal import Bytes
 extension JSONValue {
     /// Reads one whole text.
     ///
-    /// A name that appears twice in one object is an error in both grammars: two readers that pick
-    /// different ones can be made to disagree on what a request asks for.
+    /// A name that appears twice in one object is an error in both grammars: if two programs pick different ones, an
+    /// attacker can make them disagree on a request.
     package static func read(
         _ bytes: Span<UInt8>, as syntax: JSONSyntax = .json, limits: JSONLimits = .init()
     ) throws(JSONError) -> JSONValue {
@@ -12,8 +12,8 @@ extension JSONValue {
         return try reader.text(bytes)
     }
 
-    /// Reads one whole text as `read(_:as:limits:)` does, but goes on after a name that appears twice, so that one
-    /// look finds all of them: each is added to `duplicates`, and its first value stays.
+    /// Reads one whole text like `read(_:as:limits:)`, but continues after a name that appears twice, to find all of
+    /// them: each is added to `duplicates`, and its first value stays.
     package static func read(
         _ bytes: Span<UInt8>, as syntax: JSONSyntax, limits: JSONLimits, duplicates: inout [JSONError]
     ) throws(JSONError) -> JSONValue {
@@ -24,13 +24,13 @@ extension JSONValue {
     }
 }
 
-/// A recursive-descent reader; its position is all the state there is.
+/// A recursive-descent reader; `at` is its position in the input.
 struct JSONReader {
     let syntax: JSONSyntax
     let limits: JSONLimits
     var at = 0
     var values = 0
-    /// Where duplicate names are collected; `nil` where the first one ends the reading.
+    /// The duplicate names so far; `nil` if the first one is thrown.
     var duplicates: [JSONError]?
 
     init(syntax: JSONSyntax, limits: JSONLimits) {
@@ -47,7 +47,7 @@ struct JSONReader {
         return value
     }
 
-    /// Checks the encoding once, so that everything later may cut anywhere between ASCII bytes.
+    /// Checks the encoding once, so that later code may cut the text at any ASCII byte.
     private func validate(_ input: Span<UInt8>) throws(JSONError) {
         do {
             _ = try UTF8Span(validating: input)
@@ -153,7 +153,7 @@ extension JSONReader {
         return true
     }
 
-    /// Steps over `word` if it is next and no longer word begins with it.
+    /// Steps over `word` if it is the next whole word.
     mutating func takes(_ word: StaticString, _ input: Span<UInt8>) -> Bool {
         let length = word.utf8CodeUnitCount
         guard at + length <= input.count else { return false }
@@ -175,7 +175,7 @@ extension JSONReader {
         error(.unexpectedEnd(expected: expected), input.count..<input.count)
     }
 
-    /// The error for what stands at `at`: a whole word where there is one, so that the reader of the message sees it.
+    /// The error for the text at `at`. The message shows a whole word if there is one.
     func unexpected(_ input: Span<UInt8>, expected: String) -> JSONError {
         guard at < input.count else { return end(input, expected: expected) }
         var upper = at
@@ -199,14 +199,14 @@ extension JSONReader {
     }
 }
 
-/// The names of an object met so far.
+/// The names of an object so far.
 ///
-/// Most objects have a handful of members, where comparing is cheaper than hashing; a policy file's
-/// token table has thousands.
+/// Most objects have a handful of members, for which comparing is cheaper than hashing; a policy file's token table has
+/// thousands.
 private struct SeenNames {
     private var table: [ExactName: SourceRange] = [:]
 
-    /// Returns where `name` stood before, or `nil` if it is new.
+    /// Returns the range of an earlier `name`, or `nil` if it is new.
     mutating func insert(_ name: String, _ range: SourceRange, after members: [JSONMember]) -> SourceRange? {
         if members.count < 12 {
             for member in members where member.name.hasSameBytes(as: name) { return member.nameRange }
@@ -225,7 +225,7 @@ private struct SeenNames {
 
         static func == (one: Self, other: Self) -> Bool { one.text.hasSameBytes(as: other.text) }
 
-        // By its bytes, eight at a time: a text is hashed as it compares, see `hasSameBytes`.
+        // Hashes the bytes, eight at a time, because `==` compares bytes; see `hasSameBytes`.
         func hash(into hasher: inout Hasher) {
             let bytes = text.utf8.span
             var word: UInt64 = 0

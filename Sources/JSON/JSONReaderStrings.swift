@@ -6,7 +6,7 @@ extension JSONReader {
         let start = at
         at += 1
         let first = at
-        // Most strings have no escape: they are found and copied in one piece.
+        // Most strings have no escape and are copied in one piece.
         while at < input.count, input[at] != closing, input[at] != .backslash, input[at] >= 0x20 { at += 1 }
         guard at < input.count else { throw error(.unterminatedString, start..<input.count) }
         if input[at] == closing {
@@ -62,7 +62,7 @@ extension JSONReader {
         }
     }
 
-    /// What JSON5 adds: more letters, `\xHH`, line continuations, and every other character as itself.
+    /// The escapes that JSON5 adds: more letters, `\xHH`, line continuations, and every other character as itself.
     private mutating func escape5(
         _ input: Span<UInt8>, start: Int, into bytes: inout [UInt8]
     ) throws(JSONError) {
@@ -85,7 +85,7 @@ extension JSONReader {
         }
     }
 
-    /// Reads the digits of `\uHHHH`, and of the second half where the first is half a surrogate pair.
+    /// Reads the digits of `\uHHHH`, and a second escape if the first is half a surrogate pair.
     mutating func unicodeEscape(_ input: Span<UInt8>, start: Int) throws(JSONError) -> Unicode.Scalar {
         guard let first = hex(input, digits: 4) else { throw invalidEscape(input, start: start) }
         if let scalar = Unicode.Scalar(first) { return scalar }
@@ -141,7 +141,7 @@ extension JSONReader {
         return String(name)
     }
 
-    /// How many bytes the character at `index` of a validated input has.
+    /// The number of bytes of the character at `index` of a validated input.
     func scalarLength(_ input: Span<UInt8>, at index: Int) -> Int {
         guard index < input.count else { return 0 }
         return switch input[index] {

@@ -114,6 +114,6 @@ extension JSONReader {
 extension UInt8 {
     var isNumberByte: Bool { isWordByte || self == .dot || self == UInt8(ascii: "+") || self == .hyphen }
 
-    /// What may follow in a word: `true`, `connection_id`, `$ref`.
+    /// The characters of a word: `true`, `connection_id`, `$ref`.
     var isWordByte: Bool { isLetterOrDigit || self == .underscore || self == UInt8(ascii: "$") }
 }

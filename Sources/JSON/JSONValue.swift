@@ -1,10 +1,10 @@
-/// One value of a JSON or JSON5 text, and where it stands.
+/// One value of a JSON or JSON5 text, and its position.
 package struct JSONValue: Sendable {
     package let kind: Kind
     /// The bytes of the value, quotes and brackets included.
     package let range: SourceRange
 
-    /// What a value is.
+    /// The kind of a value, with its content.
     package enum Kind: Sendable {
         case null
         case bool(Bool)
@@ -20,11 +20,11 @@ package struct JSONValue: Sendable {
     }
 }
 
-/// One name of an object with its value, in the order of the text.
+/// One name of an object with its value.
 package struct JSONMember: Sendable {
-    /// The name as it is meant, without escapes.
+    /// The name with its escapes decoded.
     package let name: String
-    /// The bytes of the name, its quotes included where it has some.
+    /// The bytes of the name, quotes included.
     package let nameRange: SourceRange
     package let value: JSONValue
 
@@ -35,7 +35,7 @@ package struct JSONMember: Sendable {
     }
 }
 
-/// A number as it was written: `9007199254740993` and `1e400` survive a round trip.
+/// A number as written: `9007199254740993` and `1e400` survive a round trip.
 package struct JSONNumber: Hashable, Sendable {
     /// The digits, sign and exponent of the text.
     package let text: String
@@ -52,7 +52,7 @@ package struct JSONNumber: Hashable, Sendable {
         return magnitude == UInt64(1) << 63 ? Int64.min : Int64(exactly: magnitude).map { -$0 }
     }
 
-    /// The nearest double; infinite where the number is too large for one.
+    /// The nearest double; infinite if the number is too large for one.
     package var double: Double {
         if let integer { return Double(integer) }
         return Double(text) ?? .nan
@@ -90,8 +90,8 @@ extension JSONValue {
 }
 
 extension String {
-    /// Byte for byte: `==` also holds between different spellings of the same accented letter, and to find that out it
-    /// puts combining marks in order, which for a client's megabyte of them takes minutes.
+    /// Compares byte for byte. `==` also accepts different spellings of an accented letter; for that it sorts combining
+    /// marks, which takes minutes for a client's megabyte of them.
     package func hasSameBytes(as other: String) -> Bool {
         let (own, others) = (utf8.span, other.utf8.span)
         guard own.count == others.count else { return false }

@@ -2,18 +2,18 @@ internal import Bytes
 
 /// Writes JSON into a byte array, commas included.
 ///
-/// The caller keeps the order: a `name` before each value of an object, every `begin` with its
-/// `end`. What is written is valid UTF-8, with nothing escaped that need not be.
+/// The caller ensures the order: a `name` before each value of an object, an `end` for every `begin`. The output is
+/// valid UTF-8, without needless escapes.
 package struct JSONWriter: Sendable {
-    /// Everything written so far, after what the writer was started with.
+    /// The bytes that the writer started with, and everything written since.
     package private(set) var bytes: [UInt8]
     /// Whether the next value or name has a sibling before it.
     private var needsComma = false
 
-    /// Appends to `bytes`; hand in an array with capacity to write without allocation.
+    /// Appends to `bytes`; pass an array with capacity to write without allocation.
     package init(into bytes: [UInt8] = []) {
         self.bytes = bytes
-        // One allocation for a usual object instead of five on the way there.
+        // One allocation for an object of usual size instead of five.
         if bytes.capacity == 0 { self.bytes.reserveCapacity(240) }
     }
 
@@ -39,7 +39,7 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// Writes bytes as a string; what is not UTF-8 becomes U+FFFD.
+    /// Writes bytes as a string; invalid UTF-8 becomes U+FFFD.
     package mutating func string(utf8 text: Span<UInt8>) {
         startValue()
         if let valid = try? UTF8Span(validating: text) {
@@ -58,7 +58,7 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// Writes a number; an infinite one or NaN, for which JSON has no word, becomes `null`.
+    /// Writes a number; infinity and NaN, which JSON does not have, become `null`.
     package mutating func number(_ value: Double) {
         startValue()
         let text = value.description
@@ -78,7 +78,7 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// Writes a value that is JSON already.
+    /// Writes a value that is already JSON.
     package mutating func raw(_ json: Span<UInt8>) {
         startValue()
         bytes.append(bytes: json)
@@ -106,7 +106,7 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    /// JSON5 spells some numbers in ways that JSON does not have.
+    /// Converts notations that only JSON5 has.
     private mutating func written(_ value: JSONNumber) {
         guard value.isPlain else {
             if let integer = value.integer { return self.integer(integer) }
@@ -193,6 +193,6 @@ extension JSONWriter {
 }
 
 extension UInt8 {
-    /// What cannot stand in a string as it is, and DEL, which terminals act on.
+    /// A byte that a string must escape, or DEL, which terminals act on.
     fileprivate var needsEscape: Bool { self < 0x20 || self == .quote || self == .backslash || self == 0x7F }
 }

@@ -14,6 +14,6 @@ package struct SourceRange: Hashable, Sendable {
         self.init(lowerBound: range.lowerBound, upperBound: range.upperBound)
     }
 
-    /// How many bytes the range covers.
+    /// The number of bytes.
     package var count: Int { upperBound - lowerBound }
 }

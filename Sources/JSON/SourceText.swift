@@ -1,13 +1,13 @@
 internal import Bytes
 
-/// A text with a name, and the way from byte offsets to lines and columns.
+/// A named text that converts byte offsets to lines and columns.
 package struct SourceText: Sendable {
-    /// The name shown to people, as a rule a path.
+    /// The name shown to people, normally a path.
     package let name: String
     package let bytes: [UInt8]
-    /// Where each line starts.
+    /// The offset of each line's start.
     private let lineStarts: [Int]
-    /// How many characters begin before each block: a text of one long line has its columns found as fast as any other.
+    /// The number of characters before each block: columns are found fast even in a long line.
     private let charactersBefore: [Int]
 
     private static let blockBytes = 256
@@ -64,7 +64,7 @@ package struct SourceText: Sendable {
         return start..<end
     }
 
-    /// The offset that is `count` characters from `offset` on, or back where that is negative; at most the end of `range`.
+    /// The offset `count` characters after `offset`, or before it if `count` is negative; always within `range`.
     package func offset(_ count: Int, charactersFrom offset: Int, in range: Range<Int>) -> Int {
         var offset = min(max(offset, range.lowerBound), range.upperBound)
         for _ in 0..<abs(count) {
