@@ -1,17 +1,17 @@
 internal import COpenSSL
 
-/// Reads what the gateway has to know of a certificate.
+/// Reads the properties of a certificate that the gateway needs.
 enum Certificate {
-    /// Whole days until the certificate ends; negative when it has.
+    /// Whole days until the certificate expires; negative if it has expired.
     @unsafe static func daysLeft(of certificate: OpaquePointer) -> Int {
         var days: Int32 = 0
         var seconds: Int32 = 0
-        // SAFETY: the end belongs to the certificate; a missing start stands for now.
+        // SAFETY: the end belongs to the certificate; `nil` as the start means now.
         guard unsafe ASN1_TIME_diff(&days, &seconds, nil, X509_get0_notAfter(certificate)) == 1 else { return 0 }
         return seconds < 0 ? Int(days) - 1 : Int(days)
     }
 
-    /// The DNS names, in lower case, among the subject alternative names: what a server name indication can ask for.
+    /// The DNS names, in lower case, among the subject alternative names: those that server name indication can select.
     @unsafe static func names(of certificate: OpaquePointer) -> [String] {
         // SAFETY: X509_get_ext_d2i returns a stack owned by us, freed below; its entries live as long as it.
         guard let raw = unsafe X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }

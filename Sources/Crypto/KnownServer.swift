@@ -1,9 +1,9 @@
 internal import COpenSSL
 internal import Glibc
 
-/// The server that a client's session talks to, and the place of its TLS sessions in the store.
+/// The server of a client's session, and the key of its TLS sessions in the store.
 ///
-/// The place is one of name and address: of several servers behind one name each has ticket keys of its own.
+/// The key consists of name and address: several servers with one name have different ticket keys.
 final class KnownServer {
     let name: ServerName
     private let sessions: SessionStore
@@ -26,7 +26,7 @@ final class KnownServer {
 private func peerAddress(of socket: Int32) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: MemoryLayout<sockaddr_in6>.size)
     var length = socklen_t(bytes.count)
-    // SAFETY: the kernel writes at most `length` bytes, and tells how many there were.
+    // SAFETY: the kernel writes at most `length` bytes, and sets `length` to their number.
     let status = unsafe bytes.withUnsafeMutableBytes { bytes in
         unsafe getpeername(socket, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), &length)
     }

@@ -11,14 +11,14 @@ package struct PEMIdentity: Sendable {
     }
 }
 
-/// Makes the certificates of a first run: a certificate authority of this machine's own, and a server certificate that
-/// it signs. For trying the gateway out; a deployment brings its own certificates.
+/// Makes the certificates of a first run: a certificate authority of this machine, and a server certificate that it
+/// signs. They are for trials; a deployment brings its own certificates.
 package enum LocalAuthority {
-    /// How long a server certificate lives.
+    /// The lifetime of a server certificate.
     package static let serverDays = 90
 
-    /// A self-signed authority, good for ten years, and for nothing but `names` where some are given. They are in OpenSSL's
-    /// form for name constraints, such as `DNS:localhost` and `IP:127.0.0.1/255.255.255.255`.
+    /// A self-signed authority, valid for ten years, and only for `names` if there are any. They have OpenSSL's form of
+    /// name constraints, such as `DNS:localhost` and `IP:127.0.0.1/255.255.255.255`.
     package static func makeAuthority(
         commonName: String, onlyFor names: [String] = [], now: Int
     ) throws(TLSError) -> PEMIdentity {
@@ -32,11 +32,11 @@ package enum LocalAuthority {
             ] + (names.isEmpty ? [] : [(NID_name_constraints, "critical,\(permitted)")]))
     }
 
-    /// When the first certificate of a PEM text ends, in seconds since the epoch.
+    /// The end of the first certificate of a PEM text, in seconds since the epoch.
     package static func end(of pem: [UInt8]) throws(TLSError) -> Int {
         ERR_clear_error()
         let certificate = unsafe try readCertificate(pem)
-        // SAFETY: the certificate is ours until here; its end lives as long, and the epoch is freed by us.
+        // SAFETY: we own the certificate and the epoch, and free both; the end belongs to the certificate.
         defer { unsafe X509_free(certificate) }
         let epoch = unsafe ASN1_TIME_set(nil, 0)
         defer { unsafe ASN1_TIME_free(epoch) }
@@ -85,10 +85,10 @@ package enum LocalAuthority {
         }
 
         unsafe X509_set_version(certificate, 2)
-        // A random serial of 63 bits, as RFC 5280, section 4.1.2.2, wants it unique and positive.
+        // A random serial of 63 bits: RFC 5280, section 4.1.2.2, requires a unique and positive one.
         let serial = SecureRandom.bytes(8).reduce(0 as UInt64) { $0 << 8 | UInt64($1) } >> 1
         unsafe ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial)
-        // A day of slack for clients whose clocks are behind.
+        // A day of slack for clients whose clocks are slow.
         unsafe ASN1_TIME_set(X509_getm_notBefore(certificate), now - 86_400)
         unsafe ASN1_TIME_set(X509_getm_notAfter(certificate), now + days * 86_400)
         guard let subject = unsafe X509_get_subject_name(certificate),
@@ -118,7 +118,7 @@ package enum LocalAuthority {
     }
 
     @unsafe private static func readCertificate(_ pem: [UInt8]) throws(TLSError) -> OpaquePointer {
-        // SAFETY: the memory BIO reads the array, which outlives it; the certificate is the caller's.
+        // SAFETY: the memory BIO reads the array, which outlives it; the caller owns the certificate.
         let read = unsafe pem.withUnsafeBytes { bytes -> OpaquePointer? in
             let bio = unsafe BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count))
             defer { unsafe BIO_free(bio) }

@@ -2,8 +2,8 @@ internal import Bytes
 internal import COpenSSL
 internal import Glibc
 
-/// Whom a client wants to talk to, checked before OpenSSL sees it: it takes an empty name for "any", and a name that
-/// begins with a dot for "any below".
+/// The server that a client connects to. The name is checked before OpenSSL sees it: OpenSSL accepts any server for an
+/// empty name, and any subdomain for a name with a leading dot.
 enum ServerName: Equatable {
     case address(String)
     /// In lower case, without the dot of a fully qualified name.
@@ -37,7 +37,7 @@ enum ServerName: Equatable {
         }
     }
 
-    /// Makes the handshake of `ssl` ask for this name and fail where the certificate is not for it.
+    /// Makes the handshake of `ssl` request this name, and fail if the certificate is not valid for it.
     @unsafe func expect(in ssl: OpaquePointer) -> Bool {
         // SAFETY: the parameters belong to `ssl`; OpenSSL copies the text.
         let parameters = unsafe SSL_get0_param(ssl)
@@ -46,8 +46,8 @@ enum ServerName: Equatable {
             // Server name indication is for host names only (RFC 6066, section 3).
             return unsafe X509_VERIFY_PARAM_set1_ip_asc(parameters, text) == 1
         case .host(let text):
-            // The common name is no place for a host name (RFC 9110, section 4.3.4), and `w*.example.com` no wildcard
-            // (RFC 9525, section 6.3).
+            // A host name in the common name does not count (RFC 9110, section 4.3.4), and `w*.example.com` is no
+            // wildcard (RFC 9525, section 6.3).
             unsafe X509_VERIFY_PARAM_set_hostflags(
                 parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
             return unsafe X509_VERIFY_PARAM_set1_host(parameters, text, text.utf8.count) == 1

@@ -2,12 +2,12 @@ internal import COpenSSL
 internal import Glibc
 internal import Synchronization
 
-/// The newest TLS session of each server that was connected to, to be resumed by the next connection (RFC 8446,
-/// section 2.2). One store for all loops.
+/// The newest TLS session of each server, for the next connection to resume (RFC 8446, section 2.2). One store for all
+/// loops.
 ///
-/// OpenSSL changes sessions that are in use. What is in the store never is: copies go in and copies come out.
+/// OpenSSL changes sessions that are in use. Those in the store are not: copies go in and copies come out.
 final class SessionStore: Sendable {
-    /// A session that nobody uses.
+    /// A session that is not in use.
     ///
     /// `@unchecked Sendable`: OpenSSL only reads it, to copy it, until it is freed.
     @safe private final class Kept: @unchecked Sendable {
@@ -25,7 +25,7 @@ final class SessionStore: Sendable {
     /// Newest last.
     private let kept = Mutex<[(key: [UInt8], session: Kept)]>([])
 
-    /// Of more servers than that the ones not heard of for longest are forgotten.
+    /// The maximum of servers; the one with the oldest session is removed first.
     static let limit = 64
 
     @unsafe func keep(_ session: OpaquePointer, at key: [UInt8]) {
@@ -43,7 +43,7 @@ final class SessionStore: Sendable {
 
     /// Gives a copy of the server's session to `ssl`, if there is one that has not expired.
     ///
-    /// The certificate is not looked at again when a session is resumed, so its age is bounded.
+    /// Resumption does not verify the certificate again, so a session's age is bounded.
     @unsafe func offer(to ssl: OpaquePointer, at key: [UInt8], now: Int = time(nil)) {
         guard let found = kept.withLock({ kept in kept.first { $0.key == key } })?.session else { return }
         // SAFETY: `found` lives until the end of this function; SSL_set_session takes a reference of its own.

@@ -1,35 +1,35 @@
 internal import COpenSSL
 internal import Glibc
 
-/// What the BIO knows of its socket. Owned by the `TLSSession`, reached by OpenSSL through the BIO's data pointer.
+/// The BIO's view of its socket. The `TLSSession` owns it; OpenSSL reaches it through the BIO's data pointer.
 struct SocketState {
     let descriptor: Int32
-    /// The last read took everything there was. The next one would only be told so by a system call:
-    /// it is answered from here until the poller reports new bytes.
+    /// The last read emptied the socket. The next one would find that out by a system call, so it returns at once until
+    /// the poller reports new bytes.
     var isDrained = false
-    /// The peer's FIN is known to be in the queue, so a short read does not mean that nothing follows it.
+    /// The peer's FIN is in the queue, so a short read has not emptied the socket.
     var isPeerClosing = false
-    /// The first byte that ever came, which tells a TLS record (0x16) from someone speaking plain HTTP.
+    /// The first byte received: it distinguishes a TLS record (0x16) from plain HTTP.
     var firstByte: UInt8?
     /// The handshake is over.
     var isEstablished = false
-    /// What came since then, and since the last data, that is no data: key updates, alerts, hellos that are refused.
+    /// Messages without data since the handshake and since the last data: key updates, alerts, refused hellos.
     var messagesWithoutData = 0
-    /// Whom a client session talks to; `nil` in a server.
+    /// The server of a client session; `nil` in a server.
     var server: KnownServer?
 }
 
 /// A BIO over a non-blocking socket that never reads from a socket known to be empty.
 ///
-/// OpenSSL's own socket BIO asks the kernel once more after each request only to hear EAGAIN; over keep-alive
-/// connections that is a third of all system calls.
+/// OpenSSL's own socket BIO reads once more after each request, only to get EAGAIN: on keep-alive connections, that is
+/// a third of all system calls.
 enum SocketBIO {
-    /// Others stop at 32 key updates; of each the callback tells more than once.
+    /// Others allow 32 key updates; the callback counts each more than once.
     static let maxMessagesWithoutData = 128
 
     /// The method table, made once for the process. OpenSSL does not change it after this.
     nonisolated(unsafe) static let method: OpaquePointer = {
-        // SAFETY: plain allocations; the table is complete before anyone sees it and is never freed.
+        // SAFETY: plain allocations; the table is complete before it is shared, and is never freed.
         guard let method = unsafe BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gateway socket") else {
             preconditionFailure("out of memory while creating the TLS socket method")
         }
@@ -52,8 +52,8 @@ enum SocketBIO {
         unsafe copenssl_bio_retry_read(bio)
         return 0
     }
-    // A peer may change keys now and then; one that does nothing else only makes work. OpenSSL goes on with records without
-    // data for as long as there are any, and asks here for more.
+    // A peer may update its keys; one that sends no data only makes work. OpenSSL processes records without data as
+    // long as there are any, and reads more here.
     guard unsafe state.pointee.messagesWithoutData <= SocketBIO.maxMessagesWithoutData else { return 0 }
     var received = 0
     repeat {
@@ -76,7 +76,7 @@ enum SocketBIO {
     return 0
 }
 
-/// OpenSSL's callback for handshake messages and alerts; data it does not tell of.
+/// OpenSSL's callback for handshake messages and alerts, but not for data.
 @c func countMessage(_ ssl: OpaquePointer?, _ event: Int32, _ value: Int32) {
     // SAFETY: as for reading: the BIO of a session has its state.
     guard let ssl = unsafe ssl, let bio = unsafe SSL_get_rbio(ssl), let data = unsafe BIO_get_data(bio) else { return }

@@ -1,17 +1,17 @@
 internal import COpenSSL
 
-/// What the TLS connections to upstreams share: versions, ciphers, whom to trust, who we are, sessions to resume.
+/// The shared parts of TLS connections to upstreams: versions, ciphers, trusted authorities, the client certificate,
+/// sessions to resume.
 ///
-/// The server's certificate and name are always verified; there is no way to do without.
+/// The server's certificate and name are always verified.
 ///
-/// `@unchecked Sendable`: as for ``TLSContext``, nothing of it is changed after `init` but the session store, which
-/// locks.
+/// `@unchecked Sendable`: as for ``TLSContext``, only the session store changes after `init`, and it locks.
 @safe package final class TLSClientContext: @unchecked Sendable {
     /// The files a context is made of. They are read once, by `init`.
     package struct Options: Sendable, Equatable {
         /// The certificate authorities to trust, in PEM; `nil`: those that the system trusts.
         package var authorityFile: String?
-        /// The certificate with its chain that is shown to servers which ask for one, and its key. Both or none.
+        /// The certificate chain for servers that ask for one, and its key. Both or none.
         package var certificateFile: String?
         package var keyFile: String?
 
@@ -26,11 +26,11 @@ internal import COpenSSL
     let pointer: OpaquePointer
     let sessions = SessionStore()
 
-    /// Reads the files; fails where one cannot be used, or where certificate and key do not belong together.
+    /// Reads the files; throws if one cannot be used, or if certificate and key do not belong together.
     package init(_ options: Options) throws(TLSError) {
         ERR_clear_error()
-        // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object
-        // that was never complete: until then it is freed here.
+        // SAFETY: this object alone owns the new context and frees it in deinit. deinit does not run for an incomplete
+        // object, so until then the context is freed here.
         guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw .current(.newContext) }
         do throws(TLSError) {
             unsafe try TLSClientContext.configure(context, options)
@@ -45,7 +45,7 @@ internal import COpenSSL
 
     @unsafe private static func configure(_ context: OpaquePointer, _ options: Options) throws(TLSError) {
         unsafe try TLSParameters.apply(to: context)
-        // SAFETY: the caller owns the context; OpenSSL copies what it is given.
+        // SAFETY: the caller owns the context; OpenSSL copies its arguments.
         unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
         unsafe SSL_CTX_set_info_callback(context, countMessage)
         // Only the callback stores sessions: OpenSSL's own store is for servers.
@@ -53,7 +53,7 @@ internal import COpenSSL
             context, Int(SSL_SESS_CACHE_CLIENT) | Int(SSL_SESS_CACHE_NO_INTERNAL))
         unsafe SSL_CTX_sess_set_new_cb(context, keepSession)
         unsafe SSL_CTX_set_timeout(context, TLSClientContext.sessionSeconds)
-        // Contrary to the others this one returns 0 for success.
+        // Unlike the others, this function returns 0 for success.
         guard
             unsafe SSL_CTX_set_alpn_protos(
                 context, TLSClientContext.offeredProtocols, UInt32(TLSClientContext.offeredProtocols.count)) == 0
@@ -73,14 +73,14 @@ internal import COpenSSL
         }
     }
 
-    /// A session is resumed for this long: what was verified an hour ago is verified again.
+    /// How long a session can be resumed: after an hour, the certificate is verified again.
     private static let sessionSeconds = 3600
 
     /// `http/1.1` in the form of RFC 7301, section 3.1.
     private static let offeredProtocols: [UInt8] = [8] + Array("http/1.1".utf8)
 }
 
-/// A server gave a session to resume: with TLS 1.3 in a ticket some time after the handshake.
+/// Called when a server sends a session to resume: with TLS 1.3, in a ticket some time after the handshake.
 @c private func keepSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
     // SAFETY: OpenSSL passes a live session and the SSL it came with, whose BIO and state `TLSSession` made.
     guard let ssl = unsafe ssl, let session = unsafe session, let bio = unsafe SSL_get_rbio(ssl),

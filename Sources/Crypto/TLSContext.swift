@@ -1,8 +1,8 @@
 internal import COpenSSL
 
-/// A certificate chain with its key, and the names it is good for.
+/// The files of a certificate chain and its key.
 package struct TLSIdentity: Sendable, Equatable {
-    /// PEM files, as this process finds them: a relative path of the policy has been resolved.
+    /// PEM files; relative paths of the policy are already resolved.
     package let certificateFile: String
     package let keyFile: String
 
@@ -12,22 +12,22 @@ package struct TLSIdentity: Sendable, Equatable {
     }
 }
 
-/// What every TLS connection of a listener shares: versions, ciphers, certificates by name, ticket keys.
+/// The shared parts of a listener's TLS connections: versions, ciphers, certificates by name, ticket keys.
 ///
-/// `@unchecked Sendable`: OpenSSL's SSL_CTX may be used by many threads once it is complete, and this one is never
-/// changed after `init` (new files on disk make a new context).
+/// `@unchecked Sendable`: OpenSSL's SSL_CTX may be used by many threads once it is complete, and this one never changes
+/// after `init` (new files on disk make a new context).
 @safe package final class TLSContext: @unchecked Sendable {
     /// Borrowed by `TLSSession` only.
     let pointer: OpaquePointer
     private let keys: TicketKeys
-    /// Contexts of the other identities, and the names that choose them.
+    /// Contexts of the other identities, and the names that select them.
     private let others: [TLSContext]
     private let names: [String: Int]
     private let ownNames: [String]
     private let identity: TLSIdentity
     private let daysLeft: Int
 
-    /// Loads every identity; the first one is served where no name matches.
+    /// Loads every identity; the first one is served if no name matches.
     package convenience init(
         identities: [TLSIdentity], keys: TicketKeys, requiresTLS13: Bool = false
     ) throws(TLSError) {
@@ -46,8 +46,8 @@ package struct TLSIdentity: Sendable, Equatable {
         _ identity: TLSIdentity, keys: TicketKeys, _ requiresTLS13: Bool, others: [TLSContext]
     ) throws(TLSError) {
         ERR_clear_error()
-        // SAFETY: the new context is owned by this object alone and freed in deinit, which does not run for an object
-        // that was never complete: until then it is freed here.
+        // SAFETY: this object alone owns the new context and frees it in deinit. deinit does not run for an incomplete
+        // object, so until then the context is freed here.
         guard let context = unsafe SSL_CTX_new(TLS_server_method()) else { throw .current(.newContext) }
         do throws(TLSError) {
             unsafe try TLSContext.configure(context, identity, requiresTLS13)
@@ -60,7 +60,7 @@ package struct TLSIdentity: Sendable, Equatable {
         self.others = others
         self.identity = identity
         daysLeft = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.daysLeft(of: $0) } ?? 0
-        // The names of the leaf decide which identity a client's SNI meets.
+        // The names of the leaf decide which identity a client's SNI selects.
         ownNames = unsafe SSL_CTX_get0_certificate(context).map { unsafe Certificate.names(of: $0) } ?? []
         var names: [String: Int] = [:]
         for (index, other) in others.enumerated() {
@@ -97,7 +97,7 @@ package struct TLSIdentity: Sendable, Equatable {
     /// DNS names of the served leaf certificates.
     package var certificateNames: [String] { ownNames + others.flatMap(\.ownNames) }
 
-    /// The certificate files of this context that end within `days`, with the days that are left (negative: none).
+    /// The certificate files of this context that end within `days`, with the days that are left (negative: expired).
     package func certificates(endingWithin days: Int) -> [(file: String, daysLeft: Int)] {
         ([self] + others).filter { $0.daysLeft < days }.map { ($0.identity.certificateFile, $0.daysLeft) }
     }
@@ -132,13 +132,13 @@ package struct TLSIdentity: Sendable, Equatable {
     return SSL_TLSEXT_ERR_OK
 }
 
-/// Chooses `http/1.1` where it is offered; a client with other protocols only is served all the same.
+/// Selects `http/1.1` if it is offered; a client that offers only other protocols is served without ALPN.
 @c private func selectProtocol(
     _ ssl: OpaquePointer?, _ out: UnsafeMutablePointer<UnsafePointer<UInt8>?>?,
     _ outLength: UnsafeMutablePointer<UInt8>?,
     _ offered: UnsafePointer<UInt8>?, _ offeredLength: UInt32, _ argument: UnsafeMutableRawPointer?
 ) -> Int32 {
-    // SAFETY: `offered` has `offeredLength` bytes; the answer points into it, as the contract wants.
+    // SAFETY: `offered` has `offeredLength` bytes; the result points into it, as the contract requires.
     guard let out = unsafe out, let outLength = unsafe outLength, let offered = unsafe offered else {
         return SSL_TLSEXT_ERR_NOACK
     }

@@ -1,8 +1,8 @@
 internal import COpenSSL
 
-/// What OpenSSL refused to do, with its own reason for the log. Never shown to a client.
+/// A failure of OpenSSL, with its reason for the log. Never sent to a client.
 package struct TLSError: Error, Equatable, CustomStringConvertible {
-    /// What was being done when it failed.
+    /// The operation that failed.
     package enum Operation: String, Sendable {
         case newContext, loadCertificate, loadKey, keyMismatch, loadAuthority, newSession, handshake, read, write
         /// A handshake that ended because this side does not trust the peer's certificate.
@@ -10,7 +10,7 @@ package struct TLSError: Error, Equatable, CustomStringConvertible {
         case issueCertificate, digest
     }
 
-    /// Who or what ended it.
+    /// The cause of the failure.
     package enum Cause: Equatable, Sendable {
         /// This side: the peer broke the protocol, or a file cannot be used.
         case refusal

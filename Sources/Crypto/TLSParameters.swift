@@ -1,13 +1,13 @@
 internal import COpenSSL
 
-/// What servers and clients have in common: versions, ciphers, groups, and how OpenSSL uses memory.
+/// The settings common to servers and clients: versions, ciphers, groups, and OpenSSL's use of memory.
 enum TLSParameters {
     @unsafe static func apply(to context: OpaquePointer) throws(TLSError) {
-        // SAFETY: the caller owns the context; OpenSSL copies what it is given.
+        // SAFETY: the caller owns the context; OpenSSL copies its arguments.
         unsafe copenssl_set_min_version(context, TLS1_2_VERSION)
         unsafe copenssl_set_common_options(context)
-        // Partial writes so that a large message streams; moving buffers because the array may be appended to
-        // between attempts; idle connections give their record buffers back.
+        // Partial writes: a large message streams. Moving buffers: the array may grow between attempts. Released
+        // buffers: an idle connection has no record buffers.
         unsafe copenssl_set_mode(
             context,
             Int(SSL_MODE_ENABLE_PARTIAL_WRITE) | Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)

@@ -11,20 +11,20 @@ package enum TLSProgress: Equatable, Sendable {
 
 /// One side of one TLS connection. Owns its `SSL *` and frees it exactly once.
 ///
-/// Noncopyable and not `Sendable`: a session lives and dies on the loop of its socket.
-/// After any thrown ``TLSError`` the session is dead; the only thing left to do is drop it.
+/// Noncopyable and not `Sendable`: a session stays on the loop of its socket. After a thrown ``TLSError`` it can only
+/// be dropped.
 @safe package struct TLSSession: ~Copyable {
     private let ssl: OpaquePointer
     private let state: UnsafeMutablePointer<SocketState>
 
-    /// The server's side. Borrows `socket`: whoever owns it closes it after the session is gone.
+    /// The server's side. Borrows `socket`: its owner closes it after the session is gone.
     package init(context: TLSContext, socket: Int32) throws(TLSError) {
         unsafe (ssl, state) = try TLSSession.make(context.pointer, SocketState(descriptor: socket))
         unsafe SSL_set_accept_state(ssl)
     }
 
-    /// The client's side, which borrows `socket` too. `serverName` is a DNS name or an IP address, for which the
-    /// server's certificate has to be good: otherwise `handshake` throws ``TLSError/Operation/verify``.
+    /// The client's side; it borrows `socket` too. `serverName` is a DNS name or an IP address. If the server's
+    /// certificate is not valid for it, `handshake` throws ``TLSError/Operation/verify``.
     package init(client context: TLSClientContext, socket: Int32, serverName: String) throws(TLSError) {
         guard let name = ServerName(serverName) else {
             throw TLSError(.newSession, reason: "neither a host name nor an IP address: \"\(serverName)\"")
@@ -38,7 +38,7 @@ package enum TLSProgress: Equatable, Sendable {
     @unsafe private static func make(
         _ context: OpaquePointer, _ state: SocketState
     ) throws(TLSError) -> (OpaquePointer, UnsafeMutablePointer<SocketState>) {
-        // SAFETY: SSL_new takes its own reference on the context, so `context` may go first.
+        // SAFETY: SSL_new takes its own reference on the context, so `context` may be freed first.
         guard let ssl = unsafe SSL_new(context) else { throw .current(.newSession) }
         // SAFETY: SSL_set_bio hands the one BIO over for both directions; SSL_free frees it with the session.
         guard unsafe state.server?.name.expect(in: ssl) ?? true, let bio = unsafe BIO_new(SocketBIO.method) else {
@@ -54,19 +54,19 @@ package enum TLSProgress: Equatable, Sendable {
     }
 
     deinit {
-        // SAFETY: both were made in `init` and nothing handed them out; the BIO dies before its state.
+        // SAFETY: both were made in `init` and never passed out; the BIO is freed before its state.
         unsafe SSL_free(ssl)
         unsafe state.deinitialize(count: 1)
         unsafe state.deallocate()
     }
 
-    /// The poller saw new bytes, or with `closing` the end of them: the next read asks the kernel again.
+    /// The poller saw new bytes, or with `closing` their end: the next read asks the kernel again.
     package mutating func socketBecameReadable(closing: Bool) {
         unsafe state.pointee.isDrained = false
         if closing { unsafe state.pointee.isPeerClosing = true }
     }
 
-    /// The peer's first byte was not that of a TLS record but a letter: somebody speaks plain HTTP.
+    /// The peer's first byte is a letter, not that of a TLS record: it speaks plain HTTP.
     ///
     /// `mutating`, like `version`, only because Swift cannot borrow the payload of an optional noncopyable value.
     package mutating func peerSpeaksPlainText() -> Bool {
@@ -74,7 +74,8 @@ package enum TLSProgress: Equatable, Sendable {
         return byte.isLetter
     }
 
-    /// Goes on with the handshake as far as the socket lets it: call again when that is ready for what the result names.
+    /// Continues the handshake as far as the socket allows: call again when the socket is ready for the result's
+    /// operation.
     package mutating func handshake() throws(TLSError) -> TLSProgress {
         forgetErrors()
         let status = unsafe SSL_do_handshake(ssl)
@@ -91,7 +92,7 @@ package enum TLSProgress: Equatable, Sendable {
             }
             return progress
         } catch {
-            // Whatever it was, the next connection does not repeat it by offering the same session.
+            // The session may be the cause, so the next connection does not offer it.
             server.forgetSession()
             throw verificationFailure() ?? error
         }
@@ -105,9 +106,10 @@ package enum TLSProgress: Equatable, Sendable {
         return TLSError(.verify, reason: unsafe String(cString: X509_verify_cert_error_string(result)))
     }
 
-    /// A server that speaks something else than HTTP/1.1 would not understand a word. One that does not say speaks it.
+    /// Refuses a server that speaks another protocol than HTTP/1.1. Without ALPN, a server speaks HTTP/1.1.
     ///
-    /// WORKAROUND: OpenSSL looks at this itself since 3.0.15 (<https://openssl-library.org/news/vulnerabilities/#CVE-2024-5535>).
+    /// WORKAROUND: OpenSSL checks this itself since 3.0.15
+    /// (<https://openssl-library.org/news/vulnerabilities/#CVE-2024-5535>).
     private func checkProtocol() throws(TLSError) {
         var text: UnsafePointer<UInt8>?
         var length: UInt32 = 0
@@ -120,7 +122,7 @@ package enum TLSProgress: Equatable, Sendable {
         }
     }
 
-    /// Decrypts what has arrived into `output[from...]`, of which there must be some.
+    /// Decrypts the bytes that have arrived into `output[from...]`, which must not be empty.
     package mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         precondition(from < output.count, "a read needs room")
         var count = 0
@@ -153,20 +155,20 @@ package enum TLSProgress: Equatable, Sendable {
         forgetErrors()
     }
 
-    /// A read could give nothing now: the socket is drained, and no byte waits inside the session.
+    /// A read would return nothing now: the socket is drained, and the session holds no byte.
     package mutating func isKnownEmpty() -> Bool { unsafe state.pointee.isDrained && SSL_has_pending(ssl) == 0 }
 
     /// The protocol version, such as `TLSv1.3`.
     package mutating func version() -> String { unsafe String(cString: SSL_get_version(ssl)) }
 
-    /// Whether the version is 1.3; what is older is 1.2. Known once the handshake is over.
+    /// Whether the version is 1.3, not 1.2. Known after the handshake.
     package mutating func isVersion13() -> Bool { unsafe SSL_version(ssl) == TLS1_3_VERSION }
 
-    /// An earlier session was taken up: no certificate was shown in this handshake. Known once it is over.
+    /// An earlier session was resumed: this handshake has no certificate. Known after the handshake.
     package mutating func isResumed() -> Bool { unsafe SSL_session_reused(ssl) == 1 }
 
-    /// The error queue is per thread, not per session: a stale entry would be taken for ours. It is all but always empty,
-    /// and looking costs a quarter of clearing.
+    /// The error queue is per thread, not per session: a stale entry would count as ours. The queue is nearly always
+    /// empty, and peeking costs a quarter of clearing.
     private func forgetErrors() {
         if ERR_peek_error() != 0 { ERR_clear_error() }
     }

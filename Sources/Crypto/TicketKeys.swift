@@ -21,7 +21,7 @@ package final class TicketKeys: Sendable {
 
     package init() {}
 
-    /// Begins a new key. Tickets of the last one stay good for resumption until the next rotation.
+    /// Adds a new key. Tickets of the previous one can be resumed until the next rotation.
     package func rotate() {
         ring.withLock { $0 = [.fresh()] + $0.prefix(1) }
     }
@@ -36,7 +36,7 @@ package final class TicketKeys: Sendable {
     }
 }
 
-/// Where a context keeps its ring; OpenSSL hands the context back to the callback.
+/// The index of a context's ring; OpenSSL passes the context to the callback.
 let ticketKeysIndex = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, nil, nil, nil, nil)
 
 /// Seals (`isSealing` 1) or opens a ticket: the contract of SSL_CTX_set_tlsext_ticket_key_evp_cb.
