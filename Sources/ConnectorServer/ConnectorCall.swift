@@ -17,7 +17,7 @@ struct ConnectorCall {
     private let organization: String
     private let trace: TraceContext
     /// The gateway's field is empty, or there are two.
-    private let isDoubtful: Bool
+    private let isOrganizationAmbiguous: Bool
 
     init(_ request: borrowing Request, random: inout FastRandom) {
         let head = request.head
@@ -35,7 +35,7 @@ struct ConnectorCall {
             named.append(bytes.text(field.value))
         }
         // An empty field is the error of a gateway that knows no organization: the path must not replace it.
-        isDoubtful = named.count > 1 || named.first == ""
+        isOrganizationAmbiguous = named.count > 1 || named.first == ""
         let ofPath = route.organization.map {
             bytes.text(head.path.lowerBound + $0.lowerBound..<head.path.lowerBound + $0.upperBound)
         }
@@ -54,7 +54,9 @@ struct ConnectorCall {
     /// The response to a read, or a refusal for the head alone; `nil` if the body or the disk is needed.
     func tryRespond(by service: ConnectorService) -> ConnectorReply? {
         if isHealthProbe { return ConnectorReply(ConnectorResponse(status: 200, body: ConnectorCall.alive)) }
-        if isDoubtful { return answer(to: Failure(.invalidIdentifier(name: "X-Gateway-Organization"), at: .authorize)) }
+        if isOrganizationAmbiguous {
+            return answer(to: Failure(.invalidIdentifier(name: "X-Gateway-Organization"), at: .authorize))
+        }
         return service.respond(to: request(with: [])).map { ConnectorReply($0) }
     }
 

@@ -5,15 +5,15 @@ import HTTP
 @c(LLVMFuzzerTestOneInput)
 func fuzzHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))
-    let whole = HeadVerdict(bytes, cuts: [])
-    let half = HeadVerdict(bytes, cuts: [count / 2])
+    let whole = HeadOutcome(bytes, cuts: [])
+    let half = HeadOutcome(bytes, cuts: [count / 2])
     precondition(half == whole, "in two pieces the head is judged otherwise")
-    precondition(HeadVerdict(bytes, cuts: Array(0..<count)) == whole, "byte by byte the head is judged otherwise")
+    precondition(HeadOutcome(bytes, cuts: Array(0..<count)) == whole, "byte by byte the head is judged otherwise")
     if case .head(let head) = whole { check(head, bytes) }
     return 0
 }
 
-private enum HeadVerdict: Equatable {
+private enum HeadOutcome: Equatable {
     case head(HeadFacts)
     case refused(HeadError)
     case incomplete

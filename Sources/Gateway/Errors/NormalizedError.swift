@@ -88,7 +88,9 @@ extension UpstreamErrorResponse {
             let front = DisplayText.front(
                 of: String(decoding: body.prefix(Self.shownBytes + 3), as: UTF8.self), limit: Self.shownBytes)
             members.append(.init("body", .string(front.text)))
-            if isCut || front.isCut || body.count > Self.shownBytes { members.append(.init("truncated", .bool(true))) }
+            if isTruncated || front.isTruncated || body.count > Self.shownBytes {
+                members.append(.init("truncated", .bool(true)))
+            }
         }
         return .object(members)
     }

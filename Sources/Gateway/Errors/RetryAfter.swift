@@ -33,7 +33,7 @@ package enum RetryAfter {
         if let wait = number("x-ratelimit-retry-after", fields), wait > 0 { return min(wait, maxReset) }
         var reset: Int?
         for field in fields where field.name.spells("ratelimit") {
-            if let wait = StandingLimit.maxWait(in: field.value) { reset = max(reset ?? 0, wait) }
+            if let wait = AnnouncedLimit.maxWait(in: field.value) { reset = max(reset ?? 0, wait) }
         }
         for prefix in ["ratelimit", "x-ratelimit", "x-rate-limit"] where reset == nil {
             if let remaining = number(prefix + "-remaining", fields), remaining > 0 { continue }
@@ -78,7 +78,7 @@ package enum RetryAfter {
 }
 
 /// One limit of a `RateLimit` field: what remains, and the seconds until there is more.
-private struct StandingLimit {
+private struct AnnouncedLimit {
     var remaining: Int?
     var wait: Int?
 
@@ -86,9 +86,9 @@ private struct StandingLimit {
     /// `limit=10, remaining=0, reset=30`, in which one limit consists of several members.
     static func maxWait(in value: String) -> Int? {
         var wait: Int?
-        var older = StandingLimit()
+        var older = AnnouncedLimit()
         for member in value.splitOutsideQuotes(at: .comma) {
-            var limit = StandingLimit()
+            var limit = AnnouncedLimit()
             for parameter in member.splitOutsideQuotes(at: .semicolon) {
                 let parts = parameter.trimmed.split(separator: "=", maxSplits: 1)
                 guard parts.count == 2, let number = RetryAfter.wholeNumber(parts[1]) else { continue }

@@ -10,18 +10,18 @@ package struct UpstreamErrorResponse: Sendable {
     /// The body without content coding, or the part of it that the gateway read.
     package let body: [UInt8]
     /// Whether `body` is incomplete.
-    package let isCut: Bool
+    package let isTruncated: Bool
     /// The fields of the head, without hop-by-hop fields.
     package let fields: [(name: String, value: String)]
 
     package init(
-        status: Int, contentType: String, body: [UInt8], isCut: Bool = false,
+        status: Int, contentType: String, body: [UInt8], isTruncated: Bool = false,
         fields: [(name: String, value: String)] = []
     ) {
         self.status = status
         self.contentType = contentType
         self.body = body
-        self.isCut = isCut
+        self.isTruncated = isTruncated
         self.fields = fields
     }
 

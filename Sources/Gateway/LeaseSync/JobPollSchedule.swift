@@ -77,12 +77,12 @@ struct JobPollSchedule {
     /// The leases that are due, by organization. The next one is the last of the array.
     private var ready: [String: [Ready]] = [:]
     /// Each waiter is one turn of an organization. Which of its leases gets the turn is decided when the turn comes.
-    private var shares = FairShares<String>(capacity: JobPollSchedule.maxQuestions, maxWaiting: .max)
+    private var shares = FairShares<String>(capacity: JobPollSchedule.maxPolls, maxWaiting: .max)
     private var turns: [String: Int] = [:]
     private var underWay: [PollID: ShareSlot] = [:]
 
     /// The maximum number of polls in flight.
-    static let maxQuestions = 32
+    static let maxPolls = 32
     /// The minimum number of leases for one shared list. Fewer leases are polled one by one, which proves more.
     static let minListed = 8
     static let maxListed = 500
@@ -140,7 +140,7 @@ struct JobPollSchedule {
 
     /// Adds an organization to the queue once for each of its leases that is due, up to the limit.
     private mutating func queue(_ organization: String) {
-        let wanted = min(ready[organization]?.count ?? 0, Self.maxQuestions)
+        let wanted = min(ready[organization]?.count ?? 0, Self.maxPolls)
         let owner = ShareOwner(organization: processKey(of: organization), token: 0)
         while turns[organization, default: 0] < wanted {
             var slot = ShareSlot.unknown
@@ -221,7 +221,7 @@ struct JobPollSchedule {
     var usage: [ShareUsage] { shares.usage }
 
     /// The poll for `lease` that was sent at `polledAt` has a result. `jitter` is about 1.
-    mutating func answered(
+    mutating func completed(
         _ lease: PolledLease, _ status: JobStatus, polledAt: Instant, now: Instant, jitter: Double
     ) -> Action {
         if let slot = underWay.removeValue(forKey: PollID(serial: lease.serial, polledAt: polledAt)) {

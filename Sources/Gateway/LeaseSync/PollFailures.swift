@@ -29,7 +29,7 @@ struct PollFailures {
 
     /// A poll for an organization ended, with `doubt` if its response was not usable. Returns a line for the operator,
     /// or `nil`.
-    mutating func answered(_ organization: String, _ doubt: DoubtfulResponse?) -> String? {
+    mutating func record(_ organization: String, _ doubt: DoubtfulResponse?) -> String? {
         guard let doubt else {
             guard rows.removeValue(forKey: organization)?.isReported ?? false else { return nil }
             reported -= 1

@@ -49,7 +49,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
 
     func tick(epochMilliseconds: Int64) {
         let now = clock()
-        journal?.sendAway(now: now)
+        journal?.failLateWaiters(now: now)
         guard !leases.isEmpty || leases.hasLingering else {
             schedule.removeAll()
             shares.withLock { $0 = schedule.usage }
@@ -90,7 +90,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
         counts.withLock { $0.count(doubt) }
         // Leases that a shared list does not show are polled again one by one; those responses show whether polling works.
         if showsNone { return }
-        if let line = failures.answered(organization, doubt) { report(line) }
+        if let line = failures.record(organization, doubt) { report(line) }
     }
 
     private func apply(_ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, polledAt: Instant) {
@@ -119,7 +119,7 @@ extension LeaseTable {
         _ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, _ schedule: inout JobPollSchedule,
         polledAt: Instant, now: Instant, time: Int64, jitter: Double
     ) {
-        switch schedule.answered(lease, status, polledAt: polledAt, now: now, jitter: jitter) {
+        switch schedule.completed(lease, status, polledAt: polledAt, now: now, jitter: jitter) {
         case .nothing: break
         case .shown(let job): jobShown(lease.key, job, asOf: revision, now: time)
         case .vanished: jobVanished(lease.key, lease.serial, asOf: revision, now: time)

@@ -76,7 +76,7 @@ final class SharedState: Sendable {
         }
         let reconciler = reconciler.withLock { $0 }
         gauges.overdueLeases = reconciler?.overdueLeases ?? 0
-        gauges.questions = reconciler?.pollCounts
+        gauges.polls = reconciler?.pollCounts
         gauges.pollShares = reconciler?.pollShares ?? []
         metrics.render(gauges, to: &out)
     }

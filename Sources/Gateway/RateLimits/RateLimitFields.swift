@@ -30,7 +30,7 @@ package enum RateLimitFields {
 
     /// What a response may have of a rule besides its texts: names of fields, separators, and numbers.
     static let maxBytesBetweenTexts: Int = {
-        let constants = [policy, standing, comma, comma, time, olderReset, limit, remaining, reset]
+        let constants = [policy, rateLimit, comma, comma, time, legacyReset, limit, remaining, reset]
         let numbers = 8
         return constants.reduce(0) { $0 + $1.count } + numbers * 20
     }()
@@ -46,12 +46,12 @@ package enum RateLimitFields {
     ) {
         guard let tightest = batch.tightest, rules.indices.contains(tightest.tag) else { return }
         appendPolicies(batch, rules: rules, texts: texts, to: &output)
-        appendStanding(batch, rules: rules, texts: texts, to: &output)
+        appendRemaining(batch, rules: rules, texts: texts, to: &output)
 
         let reset = Int(epochMilliseconds + Int64(tightest.resetAfter / 1_000_000) + 1 + 999) / 1000
-        output.append(copying: texts[rules[tightest.tag]].olderStart)
+        output.append(copying: texts[rules[tightest.tag]].legacyStart)
         output.append(decimal: tightest.remaining)
-        output.append(copying: olderReset)
+        output.append(copying: legacyReset)
         output.append(decimal: reset)
         if family == .airweave {
             output.append(copying: limit)
@@ -67,10 +67,10 @@ package enum RateLimitFields {
     enum Source { case ours, upstreams }
 
     private static let policy = Array("\r\nRateLimit-Policy: ".utf8)
-    private static let standing = Array("\r\nRateLimit: ".utf8)
+    private static let rateLimit = Array("\r\nRateLimit: ".utf8)
     private static let comma = Array(", ".utf8)
     private static let time = Array(";t=".utf8)
-    private static let olderReset = Array("\r\nX-RateLimit-Reset: ".utf8)
+    private static let legacyReset = Array("\r\nX-RateLimit-Reset: ".utf8)
     private static let limit = Array("\r\nRateLimit-Limit: ".utf8)
     private static let remaining = Array("\r\nRateLimit-Remaining: ".utf8)
     private static let reset = Array("\r\nRateLimit-Reset: ".utf8)
@@ -96,15 +96,15 @@ package enum RateLimitFields {
         }
     }
 
-    private static func appendStanding(
+    private static func appendRemaining(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to output: inout OutputSpan<UInt8>
     ) {
-        output.append(copying: standing)
+        output.append(copying: rateLimit)
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
             if !isFirst { output.append(copying: comma) }
             isFirst = false
-            output.append(copying: texts[rules[batch.limits[index].tag]].standingStart)
+            output.append(copying: texts[rules[batch.limits[index].tag]].remainingStart)
             output.append(decimal: batch.limits[index].remaining)
             output.append(copying: time)
             output.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))

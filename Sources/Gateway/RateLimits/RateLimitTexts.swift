@@ -10,18 +10,18 @@ package final class RateLimitTexts: Sendable {
         let policyMember: [UInt8]
         /// How its member of `RateLimit` begins: the name as a structured-field String (RFC 9651, section 3.3.3), and what
         /// stands before the number that is left.
-        let standingStart: [UInt8]
+        let remainingStart: [UInt8]
         /// `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each behind the end of the line before it.
-        let olderStart: [UInt8]
+        let legacyStart: [UInt8]
         /// No response has more bytes of this rule: its texts, and the numbers and what is between them.
         let maxBytes: Int
 
         init(_ rule: LimitRule) {
             policyMember = Array("\"\(rule.name)\";q=\(rule.count);w=\(rule.periodSeconds)".utf8)
-            standingStart = Array("\"\(rule.name)\";r=".utf8)
-            olderStart = Array("\r\nX-RateLimit-Limit: \(rule.count)\r\nX-RateLimit-Remaining: ".utf8)
+            remainingStart = Array("\"\(rule.name)\";r=".utf8)
+            legacyStart = Array("\r\nX-RateLimit-Limit: \(rule.count)\r\nX-RateLimit-Remaining: ".utf8)
             maxBytes =
-                policyMember.count + standingStart.count + olderStart.count + RateLimitFields.maxBytesBetweenTexts
+                policyMember.count + remainingStart.count + legacyStart.count + RateLimitFields.maxBytesBetweenTexts
         }
     }
 

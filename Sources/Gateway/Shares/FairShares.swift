@@ -129,7 +129,7 @@ struct FairShares<Waiter> {
         serial += 1
         let ticket = ShareTicket(slot: slot, serial: serial)
         append(Wait(serial: serial, amount: amount, waiter: waiter), index)
-        if waiting <= maxWaiting || isSomebodyServed { return .waits(ticket, displaced: nil) }
+        if waiting <= maxWaiting || canServeNext { return .waits(ticket, displaced: nil) }
         let last = tokens[leastEntitled(index)].queue.count - 1
         let displaced = remove(at: last, of: leastEntitled(index))
         return displaced.serial == ticket.serial ? .refused : .waits(ticket, displaced: displaced.waiter)
@@ -137,7 +137,7 @@ struct FairShares<Waiter> {
 
     /// Serves the waiter whose turn it is, if its amount is available. The amount is then in use and counted at `slot`.
     mutating func next() -> (waiter: Waiter, slot: ShareSlot)? {
-        guard isSomebodyServed else { return nil }
+        guard canServeNext else { return nil }
         let index = firstInTurn
         let wait = remove(at: 0, of: index)
         use(wait.amount, index)
@@ -145,7 +145,7 @@ struct FairShares<Waiter> {
     }
 
     /// Removes a waiter that was neither served nor displaced. Afterwards call `next` until it returns `nil`.
-    mutating func leave(_ ticket: ShareTicket) {
+    mutating func cancel(_ ticket: ShareTicket) {
         let index = ticket.slot.index
         guard let position = tokens[index].queue.firstIndex(where: { $0.serial == ticket.serial }) else { return }
         _ = remove(at: position, of: index)
@@ -211,7 +211,7 @@ struct FairShares<Waiter> {
     }
 
     /// Whether `next` would serve a waiter.
-    private var isSomebodyServed: Bool {
+    private var canServeNext: Bool {
         guard !waitingTokens.isEmpty else { return false }
         let index = firstInTurn
         return admits(tokens[index].queue[0].amount, index)

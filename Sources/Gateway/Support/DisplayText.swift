@@ -30,7 +30,7 @@ enum DisplayText {
     static func line(_ text: String) -> String? { line(text, limit: 1024) }
 
     /// The start of a text, at most `limit` bytes, cut between scalars.
-    static func front(of text: String, limit: Int) -> (text: String, isCut: Bool) {
+    static func front(of text: String, limit: Int) -> (text: String, isTruncated: Bool) {
         guard text.utf8.count > limit else { return (text, false) }
         var front = String.UnicodeScalarView()
         var count = 0

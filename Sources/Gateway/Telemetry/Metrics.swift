@@ -23,7 +23,7 @@ package final class Metrics: Sendable {
         /// `nil` where the upstream is in this process, and remembers its jobs itself.
         var journal: LeaseJournal.Usage?
         /// How questions about leases were answered; `nil` where the upstream is in this process.
-        var questions: PollCounts?
+        var polls: PollCounts?
         /// The questions under way and due by organization.
         var pollShares: [ShareUsage] = []
         /// `nil` where the upstream is in this process.
@@ -67,7 +67,7 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
         if let journal = gauges.journal { renderJournal(journal, to: &out) }
-        if let questions = gauges.questions { renderQuestions(questions, gauges, to: &out) }
+        if let polls = gauges.polls { renderPolls(polls, gauges, to: &out) }
         renderLimits(gauges.limiter, to: &out)
         if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
         renderTurns(gauges, to: &out)
@@ -179,7 +179,7 @@ package final class Metrics: Sendable {
         out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
     }
 
-    private func renderQuestions(_ counts: PollCounts, _ gauges: Gauges, to out: inout [UInt8]) {
+    private func renderPolls(_ counts: PollCounts, _ gauges: Gauges, to out: inout [UInt8]) {
         render(
             gauges.pollShares, of: gauges, \.inUse, as: "gateway_job_polls_in_flight",
             "Status polls in flight, by organization.", to: &out)

@@ -21,11 +21,11 @@ struct CircuitBreaker: Sendable {
         let until: Instant
         /// The number of failed probes since the circuit opened.
         let failedProbes: Int
-        let sign: Sign
+        let reason: Reason
     }
 
-    /// A sign against an endpoint.
-    enum Sign: Equatable, Sendable {
+    /// A reason against an endpoint.
+    enum Reason: Equatable, Sendable {
         case unreachable(UpstreamFailure)
         case silent(UpstreamFailure)
         case status(Int)
@@ -33,10 +33,10 @@ struct CircuitBreaker: Sendable {
 
     /// The effect of an event, for the operator.
     enum Change: Equatable, Sendable {
-        case out(Duration, Sign, isProbe: Bool)
+        case ejected(Duration, Reason, isProbe: Bool)
         /// The endpoint would be ejected, but too many others are.
-        case kept(Sign)
-        case back
+        case keptInUse(Reason)
+        case readmitted
     }
 
     private var circuit = Circuit.closed
@@ -44,10 +44,10 @@ struct CircuitBreaker: Sendable {
     private var silentInRow = 0
     private var silent = FewOrganizations()
     private var statuses: StatusWindow?
-    private var isKept = false
+    private var isKeptInUse = false
     private var goodChecks = 0
     private var badChecks = 0
-    private var isCheckedOut = false
+    private var isEjectedByCheck = false
     private let breaker: UpstreamSettings.Breaker
     private let check: UpstreamSettings.HealthCheck?
 
@@ -58,11 +58,11 @@ struct CircuitBreaker: Sendable {
 
     /// Whether there was no failure since the last success, and no bad check. Statuses do not count as failures.
     var isHealthy: Bool {
-        circuit == .closed && unreachableInRow == 0 && silentInRow == 0 && badChecks == 0 && !isCheckedOut
+        circuit == .closed && unreachableInRow == 0 && silentInRow == 0 && badChecks == 0 && !isEjectedByCheck
     }
 
     /// Whether the endpoint gets no requests except probes.
-    var isEjected: Bool { circuit != .closed || isCheckedOut }
+    var isEjected: Bool { circuit != .closed || isEjectedByCheck }
 
     /// The end of the current window of failure statuses, until which good responses are counted; `nil` without such a
     /// window.
@@ -76,7 +76,7 @@ struct CircuitBreaker: Sendable {
     ///
     /// `isNeeded`: no other endpoint is left, so the back-off is ignored and a probe may start after `openFor`.
     mutating func admission(now: Instant, isNeeded: Bool = false) -> Admission {
-        guard !isCheckedOut else { return .refused }
+        guard !isEjectedByCheck else { return .refused }
         switch circuit {
         case .closed: return .admitted
         case .halfOpen(let opening, let probeUntil):
@@ -97,7 +97,7 @@ struct CircuitBreaker: Sendable {
     ///
     /// `isNeeded`: see ``admission(now:isNeeded:)``.
     func opensAt(isNeeded: Bool = false) -> Instant? {
-        guard !isCheckedOut else { return nil }
+        guard !isEjectedByCheck else { return nil }
         return switch circuit {
         case .closed, .halfOpen: nil
         case .open(let opening): earliestProbe(after: opening, isNeeded: isNeeded)
@@ -110,22 +110,22 @@ struct CircuitBreaker: Sendable {
 
     /// A response came that is no failure of the endpoint. Resets all failures of requests and closes the circuit.
     mutating func succeeded() -> Change? {
-        let wasOut = circuit != .closed
+        let wasEjected = circuit != .closed
         unreachableInRow = 0
         silentInRow = 0
         silent = FewOrganizations()
-        isKept = false
+        isKeptInUse = false
         circuit = .closed
-        return wasOut ? .back : nil
+        return wasEjected ? .readmitted : nil
     }
 
     /// The connection or the handshake failed. Failures of requests that began before the circuit opened do not fail
-    /// the probe. `mayLeave` is called last, because it counts the endpoint as ejected.
+    /// the probe. `mayEject` is called last, because it counts the endpoint as ejected.
     mutating func wasUnreachable(
-        _ failure: UpstreamFailure, asProbe isProbe: Bool = false, now: Instant, mayLeave: (Sign) -> Bool
+        _ failure: UpstreamFailure, asProbe isProbe: Bool = false, now: Instant, mayEject: (Reason) -> Bool
     ) -> Change? {
         unreachableInRow += 1
-        return judge(.unreachable(failure), asProbe: isProbe, now: now, mayLeave)
+        return judge(.unreachable(failure), asProbe: isProbe, now: now, mayEject)
     }
 
     /// A request was sent, and no readable response came.
@@ -133,26 +133,26 @@ struct CircuitBreaker: Sendable {
     /// `servesOthers`: whether the endpoint has recently served organizations other than these.
     mutating func didNotRespond(
         _ failure: UpstreamFailure, to organization: UInt64, asProbe isProbe: Bool = false, now: Instant,
-        servesOthers: (FewOrganizations) -> Bool, mayLeave: (Sign) -> Bool
+        servesOthers: (FewOrganizations) -> Bool, mayEject: (Reason) -> Bool
     ) -> Change? {
         silentInRow += 1
         silent.insert(organization)
         // Failed connections alone are proof enough.
         let isProven = unreachableInRow >= breaker.consecutiveFailures || silent.isFull || !servesOthers(silent)
-        return judge(.silent(failure), isProven: isProven, asProbe: isProbe, now: now, mayLeave)
+        return judge(.silent(failure), isProven: isProven, asProbe: isProbe, now: now, mayEject)
     }
 
     private mutating func judge(
-        _ sign: Sign, isProven: Bool = true, asProbe isProbe: Bool, now: Instant, _ mayLeave: (Sign) -> Bool
+        _ reason: Reason, isProven: Bool = true, asProbe isProbe: Bool, now: Instant, _ mayEject: (Reason) -> Bool
     ) -> Change? {
         switch circuit {
         case .closed where isProven && unreachableInRow + silentInRow >= breaker.consecutiveFailures:
-            if mayLeave(sign) { return open(sign, now: now, failedProbes: 0) }
-            if isKept { return nil }
-            isKept = true
-            return .kept(sign)
+            if mayEject(reason) { return open(reason, now: now, failedProbes: 0) }
+            if isKeptInUse { return nil }
+            isKeptInUse = true
+            return .keptInUse(reason)
         case .halfOpen(let opening, _) where isProbe:
-            return open(sign, now: now, failedProbes: opening.failedProbes + 1)
+            return open(reason, now: now, failedProbes: opening.failedProbes + 1)
         case .closed, .open, .halfOpen: return nil
         }
     }
@@ -162,7 +162,7 @@ struct CircuitBreaker: Sendable {
     /// `good` is the running total of good responses within ``countsUntil``; the window remembers the total at its start.
     mutating func responded(
         status: Int, to organization: UInt64, good: Int, asProbe isProbe: Bool = false, now: Instant,
-        mayLeave: (Sign) -> Bool
+        mayEject: (Reason) -> Bool
     ) -> Change? {
         var window = statuses ?? StatusWindow(began: now, goodBefore: good)
         if window.began + StatusWindow.length <= now { window = StatusWindow(began: now, goodBefore: good) }
@@ -172,12 +172,12 @@ struct CircuitBreaker: Sendable {
         switch circuit {
         case .closed:
             guard window.failures >= breaker.consecutiveFailures, window.organizations.isFull,
-                window.failures >= good - window.goodBefore, mayLeave(.status(status))
+                window.failures >= good - window.goodBefore, mayEject(.status(status))
             else { return nil }
             return open(.status(status), now: now, failedProbes: 0)
         case .halfOpen(let opening, _) where isProbe:
             // The endpoint was unreachable or silent, and now it responds.
-            guard case .status = opening.sign else { return succeeded() }
+            guard case .status = opening.reason else { return succeeded() }
             return open(.status(status), now: now, failedProbes: opening.failedProbes + 1)
         case .open, .halfOpen: return nil
         }
@@ -191,7 +191,8 @@ struct CircuitBreaker: Sendable {
     /// The probe ended without a result, for example because its client went away. The next request may be a probe.
     mutating func probeAbandoned(now: Instant) {
         if case .halfOpen(let opening, _) = circuit {
-            circuit = .open(Opening(at: opening.at, until: now, failedProbes: opening.failedProbes, sign: opening.sign))
+            circuit = .open(
+                Opening(at: opening.at, until: now, failedProbes: opening.failedProbes, reason: opening.reason))
         }
     }
 
@@ -201,25 +202,25 @@ struct CircuitBreaker: Sendable {
         if isGood {
             badChecks = 0
             goodChecks += 1
-            guard goodChecks >= check.healthy, isCheckedOut || circuit != .closed else { return false }
-            isCheckedOut = false
+            guard goodChecks >= check.healthy, isEjectedByCheck || circuit != .closed else { return false }
+            isEjectedByCheck = false
             _ = succeeded()
             return true
         }
         goodChecks = 0
         badChecks += 1
-        guard badChecks >= check.unhealthy, !isCheckedOut else { return false }
-        isCheckedOut = true
+        guard badChecks >= check.unhealthy, !isEjectedByCheck else { return false }
+        isEjectedByCheck = true
         return true
     }
 
-    private mutating func open(_ sign: Sign, now: Instant, failedProbes: Int) -> Change {
+    private mutating func open(_ reason: Reason, now: Instant, failedProbes: Int) -> Change {
         // Earlier good checks prove nothing now.
         goodChecks = 0
         statuses = nil
         let time = breaker.openFor * (1 << min(failedProbes, 4))
-        circuit = .open(Opening(at: now, until: now + time, failedProbes: failedProbes, sign: sign))
-        return .out(time, sign, isProbe: failedProbes > 0)
+        circuit = .open(Opening(at: now, until: now + time, failedProbes: failedProbes, reason: reason))
+        return .ejected(time, reason, isProbe: failedProbes > 0)
     }
 }
 

@@ -93,7 +93,7 @@ final class ConcurrencyLimiter: Sendable {
         handOver()
         _ = await ticket.parking.wait(before: deadline)
         let (permit, isDisplaced) = state.withLock { state in
-            if ticket.permit == nil, !ticket.isDisplaced { state.shares.leave(queued) }
+            if ticket.permit == nil, !ticket.isDisplaced { state.shares.cancel(queued) }
             return (ticket.permit, ticket.isDisplaced)
         }
         guard let permit else {

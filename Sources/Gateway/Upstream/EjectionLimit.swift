@@ -11,28 +11,28 @@ final class EjectionLimit: Sendable {
 
     private struct State {
         var present: Set<ObjectIdentifier> = []
-        var out: Set<ObjectIdentifier> = []
+        var ejected: Set<ObjectIdentifier> = []
     }
 
     /// Sets the current endpoints. Others no longer count.
     func hasOnly(_ endpoints: [Endpoint]) {
         state.withLock { state in
             state.present = Set(endpoints.map(ObjectIdentifier.init))
-            state.out.formIntersection(state.present)
+            state.ejected.formIntersection(state.present)
         }
     }
 
-    /// Whether `endpoint` may be ejected because of `sign`. If so, it counts as ejected from now on.
-    func mayLeave(_ endpoint: Endpoint, because sign: CircuitBreaker.Sign) -> Bool {
+    /// Whether `endpoint` may be ejected because of `reason`. If so, it counts as ejected from now on.
+    func mayEject(_ endpoint: Endpoint, because reason: CircuitBreaker.Reason) -> Bool {
         let identity = ObjectIdentifier(endpoint)
         return state.withLock { state in
             var isStatus = false
-            if case .status = sign { isStatus = true }
+            if case .status = reason { isStatus = true }
             guard state.present.count > 1 else { return !isStatus }
-            guard !state.out.contains(identity) else { return true }
-            guard state.out.count < state.present.count / 2 else { return false }
+            guard !state.ejected.contains(identity) else { return true }
+            guard state.ejected.count < state.present.count / 2 else { return false }
             // An endpoint that is no longer one of the upstream's does not count.
-            if state.present.contains(identity) { state.out.insert(identity) }
+            if state.present.contains(identity) { state.ejected.insert(identity) }
             return true
         }
     }
@@ -42,9 +42,9 @@ final class EjectionLimit: Sendable {
         let identity = ObjectIdentifier(endpoint)
         state.withLock { state in
             if !isEjected {
-                state.out.remove(identity)
+                state.ejected.remove(identity)
             } else if state.present.contains(identity) {
-                state.out.insert(identity)
+                state.ejected.insert(identity)
             }
         }
     }

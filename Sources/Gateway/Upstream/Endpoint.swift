@@ -18,7 +18,7 @@ final class Endpoint: Sendable {
     let locations: UpstreamLocations
     private let outstanding = Atomic<Int>(0)
     /// A summary of `health`, readable without the lock. It is nearly always `calm`.
-    private let standing = Atomic<UInt8>(Standing.calm)
+    private let condition = Atomic<UInt8>(Condition.healthy)
     /// The number of good responses, counted only until `countsUntil`.
     private let good = Atomic<Int>(0)
     private let countsUntil = Atomic<UInt64>(0)
@@ -28,11 +28,11 @@ final class Endpoint: Sendable {
     private let ejectionLimit: EjectionLimit
     private let report: @Sendable (String) -> Void
 
-    private enum Standing {
-        static let calm: UInt8 = 0
+    private enum Condition {
+        static let healthy: UInt8 = 0
         /// Good responses are counted; requests are not restricted.
         static let counting: UInt8 = 1
-        static let troubled: UInt8 = 2
+        static let unhealthy: UInt8 = 2
     }
 
     init(
@@ -57,7 +57,7 @@ final class Endpoint: Sendable {
     var load: Int { outstanding.load(ordering: .relaxed) }
 
     /// Whether the endpoint is healthy. Costs one load.
-    var isHealthy: Bool { standing.load(ordering: .relaxed) != Standing.troubled }
+    var isHealthy: Bool { condition.load(ordering: .relaxed) != Condition.unhealthy }
 
     /// Whether the endpoint gets no requests except probes.
     var isEjected: Bool { !isHealthy && health.withLock { $0.isEjected } }
@@ -94,7 +94,7 @@ final class Endpoint: Sendable {
         outstanding.wrappingSubtract(1, ordering: .relaxed)
         if case .good(let organization) = outcome {
             served.record(organization, now: now)
-            if standing.load(ordering: .relaxed) == Standing.calm { return }
+            if condition.load(ordering: .relaxed) == Condition.healthy { return }
         }
         judge(outcome, asProbe: isProbe, now: now)
     }
@@ -118,7 +118,7 @@ final class Endpoint: Sendable {
     }
 
     /// Facts for ``CircuitBreaker/Report``.
-    func mayLeave(because sign: CircuitBreaker.Sign) -> Bool { ejectionLimit.mayLeave(self, because: sign) }
+    func mayEject(because reason: CircuitBreaker.Reason) -> Bool { ejectionLimit.mayEject(self, because: reason) }
     func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
     var successes: Int { good.load(ordering: .relaxed) }
 
@@ -126,21 +126,21 @@ final class Endpoint: Sendable {
         if let now { health.forgetStatuses(now: now) }
         countsUntil.store(health.countsUntil?.nanoseconds ?? 0, ordering: .relaxed)
         ejectionLimit.record(self, isEjected: health.isEjected)
-        let standing =
-            !health.isHealthy ? Standing.troubled : health.countsUntil == nil ? Standing.calm : Standing.counting
-        self.standing.store(standing, ordering: .relaxed)
+        let condition =
+            !health.isHealthy ? Condition.unhealthy : health.countsUntil == nil ? Condition.healthy : Condition.counting
+        self.condition.store(condition, ordering: .relaxed)
     }
 
     private func report(_ change: CircuitBreaker.Change) {
         switch change {
-        case .out(let time, let sign, let isProbe):
+        case .ejected(let time, let reason, let isProbe):
             ejections.wrappingAdd(1, ordering: .relaxed)
-            report("upstream \(url) at \(name) \(isProbe ? "stays" : "is") ejected for \(time): \(sign)")
-        case .kept(let sign):
+            report("upstream \(url) at \(name) \(isProbe ? "stays" : "is") ejected for \(time): \(reason)")
+        case .keptInUse(let reason):
             report(
-                "upstream \(url) at \(name) stays in use although it fails, because too many others are ejected: \(sign)"
+                "upstream \(url) at \(name) stays in use although it fails, because too many others are ejected: \(reason)"
             )
-        case .back: report("upstream \(url) at \(name) is readmitted")
+        case .readmitted: report("upstream \(url) at \(name) is readmitted")
         }
     }
 
@@ -171,17 +171,17 @@ extension CircuitBreaker {
             switch outcome {
             case .good: return health.succeeded()
             case .unreachable(let failure):
-                return health.wasUnreachable(failure, asProbe: isProbe, now: now) { endpoint.mayLeave(because: $0) }
+                return health.wasUnreachable(failure, asProbe: isProbe, now: now) { endpoint.mayEject(because: $0) }
             case .silent(let failure, let organization):
                 return health.didNotRespond(failure, to: organization, asProbe: isProbe, now: now) {
                     endpoint.servesOthers(than: $0, now: now)
-                } mayLeave: {
-                    endpoint.mayLeave(because: $0)
+                } mayEject: {
+                    endpoint.mayEject(because: $0)
                 }
             case .refusing(let status, let organization):
                 return health.responded(
                     status: status, to: organization, good: endpoint.successes, asProbe: isProbe, now: now
-                ) { endpoint.mayLeave(because: $0) }
+                ) { endpoint.mayEject(because: $0) }
             case .unknown:
                 if isProbe { health.probeAbandoned(now: now) }
                 return nil
@@ -190,7 +190,7 @@ extension CircuitBreaker {
     }
 }
 
-extension CircuitBreaker.Sign: CustomStringConvertible {
+extension CircuitBreaker.Reason: CustomStringConvertible {
     var description: String {
         switch self {
         case .unreachable(let failure), .silent(let failure): failure.explanation

@@ -38,7 +38,7 @@ extension UpstreamClient {
         var fields = ForwardedFields.organization + Array(organization.utf8) + ForwardedFields.lineEnd
         if let credential = cluster.plan.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
-        do throws(ExchangeFailure) {
+        do throws(UpstreamConnectionError) {
             let response = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
             link.outcome = RelayedFields.outcome(of: link.connection, for: processKey(of: organization))
@@ -55,7 +55,7 @@ extension UpstreamClient {
     private func exchange(
         _ target: [UInt8], _ endpoint: Endpoint, _ fields: [UInt8], over connection: UpstreamConnection,
         before deadline: Instant
-    ) async throws(ExchangeFailure) -> InternalResponse {
+    ) async throws(UpstreamConnectionError) -> InternalResponse {
         connection.requestStarted(.get)
         connection.output += HTTPMethod.get.bytes + Array(" ".utf8) + target + endpoint.hostLines
         connection.output += fields + ForwardedFields.via + ForwardedFields.ownFields

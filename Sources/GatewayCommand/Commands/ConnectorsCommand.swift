@@ -20,7 +20,7 @@ enum ConnectorsCommand {
         }
         do throws(StartupError) {
             try await serve(arguments, until: signals)
-            SignalThread.leave()
+            SignalThread.exit()
         } catch {
             return error.report(usage: "gateway connectors --help")
         }
@@ -51,8 +51,8 @@ enum ConnectorsCommand {
             )
         }
         // SIGHUP has nothing to reload here.
-        _ = await signals.attend(
-            Duties(
+        _ = await signals.awaitStop(
+            SignalActions(
                 reload: {},
                 drain: { signals in
                     Help.report("stopping: requests in flight finish first")

@@ -20,7 +20,7 @@ enum ServeCommand {
             let service = try await GatewayService.start(ServeOptions(arguments))
             service.banner.show()
             await service.run(until: signals)
-            SignalThread.leave()
+            SignalThread.exit()
         } catch let error as StartupError {
             return error.report(usage: "gateway serve --help")
         } catch {

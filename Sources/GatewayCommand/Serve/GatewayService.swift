@@ -97,8 +97,8 @@ final class GatewayService: Sendable {
         let watch = fileWatch.begin()
         defer { _ = watch }
         let (requests, upkeep) = (reloader.requests, upkeep)
-        let isOrderly = await signals.attend(
-            Duties(
+        let isOrderly = await signals.awaitStop(
+            SignalActions(
                 reload: { requests.ask(because: .signal) }, tick: { upkeep.look() }, drain: { self.drain($0) }))
         await stop(logTimeout: isOrderly ? .seconds(2) : .milliseconds(100))
         report("stopped")

@@ -3,7 +3,7 @@ import Synchronization
 import Transport
 
 /// What a running service does when a signal comes.
-struct Duties: Sendable {
+struct SignalActions: Sendable {
     /// SIGHUP. Returns at once.
     var reload: @Sendable () -> Void
     /// About once a second, for what has to be looked at now and then.
@@ -16,7 +16,7 @@ struct Duties: Sendable {
 /// long, so that whatever else takes its time, a signal is answered.
 final class SignalThread: Sendable {
     private struct State {
-        var duties: Duties?
+        var actions: SignalActions?
         var waiter: CheckedContinuation<Bool, Never>?
         var isReloadDue = false
     }
@@ -30,14 +30,14 @@ final class SignalThread: Sendable {
 
     /// From now on the service is what the signals are about. Returns when it has drained and has to stop; `false` when it
     /// has to hurry. The process ends soon after, whether it has stopped or not.
-    func attend(_ duties: Duties) async -> Bool {
+    func awaitStop(_ actions: SignalActions) async -> Bool {
         await withCheckedContinuation { waiter in
             let isReloadDue = state.withLock { state in
-                state.duties = duties
+                state.actions = actions
                 state.waiter = waiter
                 return state.isReloadDue
             }
-            if isReloadDue { duties.reload() }
+            if isReloadDue { actions.reload() }
         }
     }
 
@@ -45,20 +45,20 @@ final class SignalThread: Sendable {
         while true {
             switch signals.wait(.seconds(1)) {
             case .terminate?:
-                let (duties, waiter) = state.withLock { ($0.duties, $0.waiter) }
+                let (actions, waiter) = state.withLock { ($0.actions, $0.waiter) }
                 // Nothing is served yet, and what is on the disk is whole at any moment.
-                guard let duties, let waiter else { SignalThread.leave() }
-                let isOrderly = duties.drain(signals)
+                guard let actions, let waiter else { SignalThread.exit() }
+                let isOrderly = actions.drain(signals)
                 waiter.resume(returning: isOrderly)
                 SignalThread.end(within: isOrderly ? .seconds(4) : .seconds(1), signals)
             case .reload?:
-                let duties = state.withLock { state in
-                    state.isReloadDue = state.duties == nil
-                    return state.duties
+                let actions = state.withLock { state in
+                    state.isReloadDue = state.actions == nil
+                    return state.actions
                 }
-                duties?.reload()
+                actions?.reload()
             case .unused(let name)?: SignalThread.explain(name)
-            case nil: state.withLock { $0.duties }?.tick()
+            case nil: state.withLock { $0.actions }?.tick()
             }
         }
     }
@@ -71,7 +71,7 @@ final class SignalThread: Sendable {
     }
 
     /// Ends the process of a service that has stopped.
-    static func leave() -> Never {
+    static func exit() -> Never {
         // Not `exit`: a thread that still reads or compiles policies must not meet what that tears down.
         _exit(0)
     }

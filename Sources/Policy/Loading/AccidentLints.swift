@@ -51,35 +51,35 @@ extension PolicyValidation {
 extension PolicyValidation {
     /// Warns of a changed rate that has no effect because the burst is unchanged.
     func lintBursts() {
-        var limits: [String: LimitInForce] = [:]
-        for limit in documents.limits { limits[limit.name] = LimitInForce(limit) }
+        var limits: [String: EffectiveLimit] = [:]
+        for limit in documents.limits { limits[limit.name] = EffectiveLimit(limit) }
         var plans: [String: [LimitChange]] = [:]
         for plan in documents.plans {
             plans[plan.name] = plan.changes
             for change in plan.changes { lint(change, of: limits[change.limit.value]) }
         }
         for organization in documents.organizations where !organization.overrides.isEmpty {
-            var inForce = limits
+            var effective = limits
             for change in organization.plan.flatMap({ plans[$0.value] }) ?? [] {
-                inForce[change.limit.value]?.apply(change)
+                effective[change.limit.value]?.apply(change)
             }
             for change in LimitChange.latestFirst(organization.overrides) where change.end > now {
-                lint(change, of: inForce[change.limit.value])
-                inForce[change.limit.value]?.apply(change)
+                lint(change, of: effective[change.limit.value])
+                effective[change.limit.value]?.apply(change)
             }
         }
     }
 
-    private func lint(_ change: LimitChange, of limit: LimitInForce?) {
+    private func lint(_ change: LimitChange, of limit: EffectiveLimit?) {
         guard let limit, let rate = change.rate, let span = change.rateSpan, change.burst == nil,
             let burst = limit.burst
         else { return }
         let message: String
         let effect: String
-        if Double(burst) < rate.pace, Double(burst) >= limit.rate.pace {
-            message = "\"allow\" is \(Int(rate.pace.rounded(.up))) per second, but \"burst\" is still \(burst)"
+        if Double(burst) < rate.perSecond, Double(burst) >= limit.rate.perSecond {
+            message = "\"allow\" is \(Int(rate.perSecond.rounded(.up))) per second, but \"burst\" is still \(burst)"
             effect = "at most \(burst) requests can come at once"
-        } else if Double(burst) > rate.most, Double(burst) <= limit.rate.most {
+        } else if Double(burst) > rate.maxPerWindow, Double(burst) <= limit.rate.maxPerWindow {
             message = "\"allow\" is less than \"burst\", which is still \(burst)"
             effect = "after a quiet time \(burst) requests can come at once"
         } else {
@@ -93,5 +93,5 @@ extension PolicyValidation {
 
 extension Rate {
     /// The requests permitted in the rate's period, or in a minute if that is longer.
-    fileprivate var most: Double { pace * Double(max(periodSeconds, 60)) }
+    fileprivate var maxPerWindow: Double { perSecond * Double(max(periodSeconds, 60)) }
 }

@@ -5,7 +5,7 @@ struct PolicyCompiler {
     private let scopes: [String: Int]
     private let plans: [String: PlanDocument]
     /// The limits as defined.
-    private let base: [(limit: LimitInForce, rule: LimitRule)]
+    private let base: [(limit: EffectiveLimit, rule: LimitRule)]
     private let rules: LimitRuleList
     /// For each route, the indices of the limits that its requests count against.
     private let applicable: [[Int]]
@@ -23,7 +23,7 @@ struct PolicyCompiler {
         let rules = LimitRuleList()
         self.rules = rules
         base = documents.limits.enumerated().map { index, limit in
-            (LimitInForce(limit), rules.add(LimitInForce(limit), limit, index, diagnostics))
+            (EffectiveLimit(limit), rules.add(EffectiveLimit(limit), limit, index, diagnostics))
         }
         applicable = documents.routes.map { route in
             documents.limits.indices.filter { documents.limits[$0].applies(to: route) }
@@ -90,7 +90,7 @@ struct PolicyCompiler {
 
     private func compileOrganizations() -> [String: Organization] {
         // Most organizations have no overrides and share the profile of their plan.
-        var shared: [String?: [LimitInForce]] = [:]
+        var shared: [String?: [EffectiveLimit]] = [:]
         var profiles: [String?: LimitProfile] = [:]
         let index = limitIndex
         var organizations: [String: Organization] = [:]
@@ -108,8 +108,8 @@ struct PolicyCompiler {
         return organizations
     }
 
-    private func limits(of plan: String?, _ index: [String: Int]) -> [LimitInForce] {
-        var limits = documents.limits.map(LimitInForce.init)
+    private func limits(of plan: String?, _ index: [String: Int]) -> [EffectiveLimit] {
+        var limits = documents.limits.map(EffectiveLimit.init)
         for change in plan.flatMap({ plans[$0] })?.changes ?? [] {
             if let limit = index[change.limit.value] { limits[limit].apply(change) }
         }
@@ -118,7 +118,7 @@ struct PolicyCompiler {
 
     /// The profiles until the end of each override, in the order of time.
     private func timeline(
-        _ overrides: [LimitChange], _ limits: [LimitInForce], _ index: [String: Int]
+        _ overrides: [LimitChange], _ limits: [EffectiveLimit], _ index: [String: Int]
     ) -> [(until: Int64, profile: LimitProfile)] {
         guard !overrides.isEmpty else { return [] }
         var limits = limits
@@ -149,7 +149,7 @@ struct PolicyCompiler {
     }
 
     /// An unchanged limit shares the rule as defined.
-    private func rule(_ limit: LimitInForce, _ index: Int) -> LimitRule {
+    private func rule(_ limit: EffectiveLimit, _ index: Int) -> LimitRule {
         limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, diagnostics)
     }
 
@@ -177,7 +177,7 @@ private final class LimitRuleList {
 
     /// Adds the rule for a limit with its changes applied.
     func add(
-        _ limit: LimitInForce, _ document: LimitDocument, _ index: Int, _ diagnostics: DiagnosticCollector
+        _ limit: EffectiveLimit, _ document: LimitDocument, _ index: Int, _ diagnostics: DiagnosticCollector
     ) -> LimitRule {
         let rule = LimitRule(
             name: document.name, index: index, per: document.per, count: limit.rate.count,

@@ -65,9 +65,9 @@ extension PolicyValidation {
                 other.name != limit.name && other.mode == .enforce && other.per == limit.per
                     && !changed.contains(other.name) && !changed.contains(limit.name)
                     && (other.charge == limit.charge || other.charge == .calls)
-                    && other.rate.pace <= limit.rate.pace && other.actualBurst <= limit.actualBurst
-                    && (other.rate.pace, other.actualBurst, other.name) < (
-                        limit.rate.pace, limit.actualBurst, limit.name
+                    && other.rate.perSecond <= limit.rate.perSecond && other.actualBurst <= limit.actualBurst
+                    && (other.rate.perSecond, other.actualBurst, other.name) < (
+                        limit.rate.perSecond, limit.actualBurst, limit.name
                     )
                     && routes.allSatisfy { other.applies(to: $0) }
             }

@@ -7,7 +7,7 @@ struct Rate: Equatable {
     let periodSeconds: Int
 
     /// Requests per second.
-    var pace: Double { Double(count) / Double(periodSeconds) }
+    var perSecond: Double { Double(count) / Double(periodSeconds) }
 }
 
 /// The small notations inside strings: durations, rates, sizes, times, hashes.

@@ -3,7 +3,7 @@ internal import Crypto
 package import HTTP
 
 /// Why an exchange over an upstream connection failed.
-package enum ExchangeFailure: Error, Equatable, Sendable {
+package enum UpstreamConnectionError: Error, Equatable, Sendable {
     /// The peer closed or reset the connection.
     case closed
     /// The peer rejected the connection with a TLS alert.
@@ -17,13 +17,13 @@ package enum ExchangeFailure: Error, Equatable, Sendable {
     /// The body ended before its announced end.
     case truncated
     /// The upstream sent bytes that belong to no request.
-    case unasked
+    case unexpectedBytes
 }
 
 /// One connection to an upstream: drives the client side of the codec over a socket, for one exchange at a time.
 ///
 /// A class, because a pool keeps it between exchanges; only its loop's thread uses it. After a thrown
-/// ``ExchangeFailure`` the connection is unusable: drop it, which closes the socket.
+/// ``UpstreamConnectionError`` the connection is unusable: drop it, which closes the socket.
 package final class UpstreamConnection {
     /// The loop whose thread uses the connection.
     package let loop: EventLoop
@@ -138,7 +138,7 @@ package final class UpstreamConnection {
     }
 
     /// Sends as much of the request as the kernel takes now: nearly always all of it.
-    package func tryFlush() throws(ExchangeFailure) -> Sent {
+    package func tryFlush() throws(UpstreamConnectionError) -> Sent {
         let sent = try write(output, from: &outputSent)
         guard sent == .all else { return sent }
         outputSent = 0
@@ -158,7 +158,7 @@ package final class UpstreamConnection {
         return .all
     }
 
-    private func write(_ bytes: [UInt8], from sent: inout Int) throws(ExchangeFailure) -> Sent {
+    private func write(_ bytes: [UInt8], from sent: inout Int) throws(UpstreamConnectionError) -> Sent {
         while sent < bytes.count {
             let progress: TLSProgress
             do throws(TLSError) { progress = try stream.write(bytes, from: sent) } catch {
@@ -182,7 +182,7 @@ package final class UpstreamConnection {
     /// `client` closes its connection. Never returns `blocked`.
     package func flush(
         within timeout: Duration, unlessClosing client: SocketReadiness? = nil
-    ) async throws(ExchangeFailure) -> Sent {
+    ) async throws(UpstreamConnectionError) -> Sent {
         while true {
             let sent = try tryFlush()
             guard sent == .blocked else { return sent }
@@ -194,7 +194,7 @@ package final class UpstreamConnection {
     }
 
     /// Whether the head of the next response, which may be an interim one, has arrived; if not, wait with `awaitBytes`.
-    package func tryHead() throws(ExchangeFailure) -> Bool {
+    package func tryHead() throws(UpstreamConnectionError) -> Bool {
         // While a request is sent, no task waits for the socket to become readable: the flag is checked here.
         if watch.isReadable {
             watch.forgetReadable()
@@ -203,7 +203,7 @@ package final class UpstreamConnection {
         while true {
             if end > start, try parseHead() { return true }
             switch try receive() {
-            case .bytes: guard state.receivedBytes() == .read else { throw .unasked }
+            case .bytes: guard state.receivedBytes() == .read else { throw .unexpectedBytes }
             case .end: throw .closed
             case .nothing: return false
             }
@@ -213,11 +213,11 @@ package final class UpstreamConnection {
     /// Waits for the head of the next response, which may be an interim one.
     package func nextHead(
         before deadline: Instant, unlessClosing client: SocketReadiness? = nil
-    ) async throws(ExchangeFailure) {
+    ) async throws(UpstreamConnectionError) {
         while try !tryHead() { try await awaitBytes(before: deadline, unlessClosing: client) }
     }
 
-    private func parseHead() throws(ExchangeFailure) -> Bool {
+    private func parseHead() throws(UpstreamConnectionError) -> Bool {
         let received = input
         do throws(ResponseHeadError) {
             let bytes = received.span.extracting(start..<end)
@@ -239,7 +239,7 @@ package final class UpstreamConnection {
     }
 
     /// The next piece of the response's body; `nil` if it has not arrived: wait with `awaitBytes`.
-    package func tryBodyPiece() throws(ExchangeFailure) -> BodyPiece? {
+    package func tryBodyPiece() throws(UpstreamConnectionError) -> BodyPiece? {
         while true {
             do throws(FramingError) {
                 switch try decodeBody() {
@@ -267,7 +267,7 @@ package final class UpstreamConnection {
     }
 
     /// The next piece of the response's body.
-    package func nextBodyPiece(before deadline: Instant) async throws(ExchangeFailure) -> BodyPiece {
+    package func nextBodyPiece(before deadline: Instant) async throws(UpstreamConnectionError) -> BodyPiece {
         while true {
             if let piece = try tryBodyPiece() { return piece }
             try await awaitBytes(before: deadline)
@@ -277,7 +277,7 @@ package final class UpstreamConnection {
     private enum Arrival { case bytes, end, nothing }
 
     /// Reads received bytes into `input[end...]`.
-    private func receive() throws(ExchangeFailure) -> Arrival {
+    private func receive() throws(UpstreamConnectionError) -> Arrival {
         guard !stream.isKnownEmpty() else { return .nothing }
         makeRoom()
         let progress: TLSProgress
@@ -293,20 +293,20 @@ package final class UpstreamConnection {
     }
 
     /// In TLS 1.3 a peer rejects this side's certificate after the handshake: an alert instead of a response.
-    private func failure(of error: TLSError) -> ExchangeFailure {
+    private func failure(of error: TLSError) -> UpstreamConnectionError {
         if case .alert = error.cause, !hasReceivedHead { return .alert }
         return .closed
     }
 
     /// Waits for more of the response; fails if `client`, which the response is for, closes its connection.
     package func awaitBytes(before deadline: Instant, unlessClosing client: SocketReadiness? = nil)
-        async throws(ExchangeFailure)
+        async throws(UpstreamConnectionError)
     {
         try pass(await watch.readable(before: deadline, unlessClosing: client))
         stream.socketBecameReadable(closing: watch.isPeerClosing)
     }
 
-    private func pass(_ readiness: Readiness) throws(ExchangeFailure) {
+    private func pass(_ readiness: Readiness) throws(UpstreamConnectionError) {
         switch readiness {
         case .ready: return
         case .deadlinePassed, .interrupted: throw .deadlinePassed

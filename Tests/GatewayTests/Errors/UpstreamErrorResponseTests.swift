@@ -1,39 +1,9 @@
 import JSON
+import TestSupport
 import Testing
 
 @testable import Gateway
 @testable import Policy
-
-/// What the client reads for an upstream's error.
-private struct ErrorEnvelope {
-    let answer: NormalizedError
-    let json: JSONValue
-    let details: String
-
-    init(_ error: UpstreamErrorResponse, rules: [ErrorRule] = [], showsUpstream: Bool = false) throws {
-        answer = NormalizedError(error, rules: rules, showsUpstream: showsUpstream, epochSeconds: 1_700_000_000)
-        var bytes: [UInt8] = []
-        Gateway.ErrorEnvelope.append(
-            answer.response, traceID: TraceID(high: 1, low: 2), epochMilliseconds: 0, addsDetail: true, to: &bytes)
-        json = try JSONValue.read(bytes.span)
-        var writer = JSONWriter()
-        if let details = json["error"]?["details"] { writer.value(details) }
-        details = String(decoding: writer.bytes, as: UTF8.self)
-    }
-
-    init(
-        _ status: Int, _ body: String, type: String = "application/json", rules: [ErrorRule] = [],
-        showsUpstream: Bool = false
-    ) throws {
-        try self.init(
-            UpstreamErrorResponse(status: status, contentType: type, body: Array(body.utf8)), rules: rules,
-            showsUpstream: showsUpstream)
-    }
-
-    var status: Int? { json["error"]?["status"]?.integer.map { Int($0) } }
-    var code: String? { json["error"]?["code"]?.string }
-    var message: String? { json["error"]?["message"]?.string }
-}
 
 @Suite("Errors of upstreams")
 struct UpstreamErrorResponseTests {
@@ -44,21 +14,21 @@ struct UpstreamErrorResponseTests {
         let message: String
         let details: String
         var type = "application/json"
-        var isCut = false
+        var isTruncated = false
 
         init(
             _ status: Int, _ body: String, _ code: String, _ message: String, _ details: String = "{}",
-            type: String = "application/json", isCut: Bool = false
+            type: String = "application/json", isTruncated: Bool = false
         ) {
-            self.init(status, Array(body.utf8), code, message, details, type: type, isCut: isCut)
+            self.init(status, Array(body.utf8), code, message, details, type: type, isTruncated: isTruncated)
         }
 
         init(
             _ status: Int, _ body: [UInt8], _ code: String, _ message: String, _ details: String = "{}",
-            type: String = "application/json", isCut: Bool = false
+            type: String = "application/json", isTruncated: Bool = false
         ) {
             (self.status, self.body, self.code, self.message) = (status, body, code, message)
-            (self.details, self.type, self.isCut) = (details, type, isCut)
+            (self.details, self.type, self.isTruncated) = (details, type, isTruncated)
         }
     }
 
@@ -194,8 +164,8 @@ struct UpstreamErrorResponseTests {
         Row(500, "null", "UPSTREAM_ERROR", failed),
         Row(500, #""only a text""#, "UPSTREAM_ERROR", failed),
         Row(500, "{}", "UPSTREAM_ERROR", failed),
-        Row(500, #"{"error":"#, "UPSTREAM_ERROR", failed, isCut: true),
-        Row(404, #"{"detail":"whole"}   "#, "NOT_FOUND", "whole", isCut: true),
+        Row(500, #"{"error":"#, "UPSTREAM_ERROR", failed, isTruncated: true),
+        Row(404, #"{"detail":"whole"}   "#, "NOT_FOUND", "whole", isTruncated: true),
         Row(400, #"{"message":"a","message":"b"}"#, "BAD_REQUEST", malformed),
         Row(400, #"{"message":"a",}"#, "BAD_REQUEST", malformed),
         Row(400, #"{"message":"a"}{"message":"b"}"#, "BAD_REQUEST", malformed),
@@ -244,7 +214,7 @@ struct UpstreamErrorResponseTests {
             (500, "UPSTREAM_ERROR", Self.failed), (502, "BAD_GATEWAY", Self.unreachable),
             (503, "SERVICE_UNAVAILABLE", Self.unavailable),
         ] {
-            let envelope = try ErrorEnvelope(status, body)
+            let envelope = try ReadEnvelope(status, body)
             #expect(envelope.status == status)
             #expect(envelope.code == code)
             #expect(envelope.message == message)
@@ -252,35 +222,35 @@ struct UpstreamErrorResponseTests {
             #expect(envelope.json["error"]?["system_message"] == nil)
             #expect(envelope.answer.upstreamText?.lowercased().contains("leak") == true)
             // Unless policy says otherwise.
-            #expect(try ErrorEnvelope(status, body, showsUpstream: true).details.lowercased().contains("leak"))
+            #expect(try ReadEnvelope(status, body, showsUpstream: true).details.lowercased().contains("leak"))
         }
     }
 
     @Test("UpstreamErrorResponse: a code goes on, and what a rule says; a rule may show the rest")
     func failureByRule() throws {
         let body = #"{"error":{"code":"CONNECTOR_SOURCE_DOWN","message":"LEAK"}}"#
-        #expect(try ErrorEnvelope(500, body).code == "CONNECTOR_SOURCE_DOWN")
+        #expect(try ReadEnvelope(500, body).code == "CONNECTOR_SOURCE_DOWN")
         func rule(_ message: String?, shows: Bool?) -> ErrorRule {
             ErrorRule(
                 name: "r", statuses: 500...599,
                 replacement: .init(status: 503, code: nil, message: message, retryAfterSeconds: nil),
                 showsUpstream: shows)
         }
-        let told = try ErrorEnvelope(500, body, rules: [rule("Down for maintenance.", shows: nil)])
+        let told = try ReadEnvelope(500, body, rules: [rule("Down for maintenance.", shows: nil)])
         #expect(told.status == 503 && told.message == "Down for maintenance." && told.details == "{}")
-        #expect(try ErrorEnvelope(500, body, rules: [rule(nil, shows: true)]).message == "LEAK")
+        #expect(try ReadEnvelope(500, body, rules: [rule(nil, shows: true)]).message == "LEAK")
         #expect(
-            try ErrorEnvelope(500, body, rules: [rule(nil, shows: false)], showsUpstream: true).message
+            try ReadEnvelope(500, body, rules: [rule(nil, shows: false)], showsUpstream: true).message
                 == Self.unavailable)
     }
 
     @Test("UpstreamErrorResponse: the words for the log are one line of at most 512 bytes")
     func words() throws {
-        let long = try ErrorEnvelope(500, #"{"detail":"\#(String(repeating: "a\u{1b}\u{e9}", count: 3000))"}"#).answer
+        let long = try ReadEnvelope(500, #"{"detail":"\#(String(repeating: "a\u{1b}\u{e9}", count: 3000))"}"#).answer
             .upstreamText
         #expect((500...512).contains(long?.utf8.count ?? 0))
-        #expect(try ErrorEnvelope(404, "a\n\tb \u{7f}").answer.upstreamText == "a b")
-        #expect(try ErrorEnvelope(500, "").answer.upstreamText == nil)
+        #expect(try ReadEnvelope(404, "a\n\tb \u{7f}").answer.upstreamText == "a b")
+        #expect(try ReadEnvelope(500, "").answer.upstreamText == nil)
     }
 
     static let rows = envelopes + details + problems + lists + texts + silent
@@ -288,8 +258,9 @@ struct UpstreamErrorResponseTests {
     @Test("UpstreamErrorResponse: each shape of an upstream's error becomes ours", arguments: 0..<rows.count)
     func shapes(index: Int) throws {
         let row = Self.rows[index]
-        let envelope = try ErrorEnvelope(
-            UpstreamErrorResponse(status: row.status, contentType: row.type, body: row.body, isCut: row.isCut))
+        let envelope = try ReadEnvelope(
+            UpstreamErrorResponse(
+                status: row.status, contentType: row.type, body: row.body, isTruncated: row.isTruncated))
         #expect(envelope.status == row.status)
         #expect(envelope.code == row.code)
         #expect(envelope.message == row.message)
@@ -302,13 +273,13 @@ struct UpstreamErrorResponseTests {
     @Test("UpstreamErrorResponse: what our envelope tells developers goes on, but never unasked beside other words")
     func systemMessage() throws {
         let body = #"{"error":{"code":"X","message":"m","system_message":"shard\u0007 7"}}"#
-        #expect(try ErrorEnvelope(400, body).json["error"]?["system_message"]?.string == "shard 7")
+        #expect(try ReadEnvelope(400, body).json["error"]?["system_message"]?.string == "shard 7")
         #expect(
-            try ErrorEnvelope(400, #"{"message":"m","system_message":"s"}"#).json["error"]?["system_message"] == nil)
+            try ReadEnvelope(400, #"{"message":"m","system_message":"s"}"#).json["error"]?["system_message"] == nil)
         let rule = ErrorRule(
             name: "r", statuses: 400...400,
             replacement: .init(status: nil, code: nil, message: "n", retryAfterSeconds: nil))
-        #expect(try ErrorEnvelope(400, body, rules: [rule]).json["error"]?["system_message"] == nil)
+        #expect(try ReadEnvelope(400, body, rules: [rule]).json["error"]?["system_message"] == nil)
     }
 
     @Test(
@@ -316,7 +287,7 @@ struct UpstreamErrorResponseTests {
         arguments: ["x", "\u{301}", "\u{1F600}", " y"])
     func longMessage(unit: String) throws {
         let message =
-            try ErrorEnvelope(400, #"{"message":"e\#(String(repeating: unit, count: 100_000))"}"#).message ?? ""
+            try ReadEnvelope(400, #"{"message":"e\#(String(repeating: unit, count: 100_000))"}"#).message ?? ""
         #expect((1000...1024).contains(message.utf8.count))
         #expect(message.hasSuffix("..."))
     }
@@ -325,14 +296,14 @@ struct UpstreamErrorResponseTests {
         "UpstreamErrorResponse: a status that is no error is a bad gateway's",
         arguments: [0, 99, 200, 302, 399, 600, 999, -1])
     func noError(status: Int) throws {
-        let envelope = try ErrorEnvelope(status, #"{"error":{"code":"X"}}"#)
+        let envelope = try ReadEnvelope(status, #"{"error":{"code":"X"}}"#)
         #expect(envelope.status == 502)
         #expect(envelope.json["error"]?["type"]?.string == "server_error")
     }
 
     @Test("UpstreamErrorResponse: any bytes give an envelope")
     func anyBytes() throws {
-        var random = FastRandom(seed: Steps())
+        var random = SeededRandom(state: 1)
         let pieces = [
             "{", "}", "[", "]", ",", ":", "\"error\":", "\"detail\":", "\"errors\":", "\"title\":", "\"message\":",
             "\"upstream\":", "\"details\":", "\"code\":", "\"type\":", "\"a\"", "1", "null", "\\u0000", "\u{301}", " ",
@@ -347,10 +318,10 @@ struct UpstreamErrorResponseTests {
                     body += Array((pieces.randomElement(using: &random) ?? "").utf8)
                 }
             }
-            let envelope = try ErrorEnvelope(
+            let envelope = try ReadEnvelope(
                 UpstreamErrorResponse(
                     status: Int.random(in: 400..<600, using: &random), contentType: "\u{0}\r\nx", body: body,
-                    isCut: true),
+                    isTruncated: true),
                 showsUpstream: true)
             #expect(envelope.code?.isEmpty == false)
             #expect(envelope.message?.isEmpty == false)
@@ -365,8 +336,8 @@ struct UpstreamErrorResponseTests {
                 .utf8)
         func check(_ body: [UInt8]) throws {
             let error = UpstreamErrorResponse(status: 422, contentType: "", body: body)
-            #expect(try ErrorEnvelope(error).code?.isEmpty == false)
-            #expect(try ErrorEnvelope(error, showsUpstream: true).json["error"]?["details"]?["upstream"] != nil)
+            #expect(try ReadEnvelope(error).code?.isEmpty == false)
+            #expect(try ReadEnvelope(error, showsUpstream: true).json["error"]?["details"]?["upstream"] != nil)
         }
         for length in 0...body.count { try check(Array(body[..<length])) }
         for index in body.indices {
@@ -376,80 +347,5 @@ struct UpstreamErrorResponseTests {
                 try check(changed)
             }
         }
-    }
-}
-
-/// The same seed in every run.
-private struct Steps: RandomNumberGenerator {
-    private var state: UInt64 = 1
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state
-    }
-}
-
-@Suite("The original of an upstream's error")
-struct UpstreamOriginalTests {
-    @Test("UpstreamErrorResponse, original: it is shown only where policy allows it, and the rule has the last word")
-    func isAllowed() throws {
-        func rule(_ shows: Bool?) -> [ErrorRule] {
-            let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
-            return [ErrorRule(name: "r", statuses: 400...599, replacement: none, showsUpstream: shows)]
-        }
-        for (rules, standard, isShown) in [
-            ([], false, false), ([], true, true), (rule(nil), false, false), (rule(nil), true, true),
-            (rule(true), false, true), (rule(false), true, false),
-        ] {
-            let envelope = try ErrorEnvelope(500, "<p>", type: "text/html", rules: rules, showsUpstream: standard)
-            #expect(
-                envelope.details
-                    == (isShown ? #"{"upstream":{"status":500,"content_type":"text/html","body":"<p>"}}"# : "{}"))
-        }
-    }
-
-    @Test("UpstreamErrorResponse, original: JSON stays JSON, beside the details the upstream sent")
-    func json() throws {
-        let body = #"{"error":{"code":"X","details":{"a":1,"upstream":"theirs"}}}"#
-        #expect(
-            try ErrorEnvelope(404, body, showsUpstream: true).details
-                == #"{"a":1,"upstream":{"status":404,"content_type":"application/json","body":\#(body)}}"#)
-        #expect(
-            try ErrorEnvelope(404, "[1.50]", type: "", showsUpstream: true).details
-                == #"{"upstream":{"status":404,"content_type":null,"body":[1.50]}}"#)
-        #expect(
-            try ErrorEnvelope(404, "", type: "", showsUpstream: true).details
-                == #"{"upstream":{"status":404,"content_type":null,"body":""}}"#)
-    }
-
-    @Test(
-        "UpstreamErrorResponse, original: what is longer than 8 KiB is cut between characters",
-        arguments: ["x", "\u{e9}", "\u{20ac}", "\u{1F600}"])
-    func long(unit: String) throws {
-        let text = "x" + String(repeating: unit, count: 9000)
-        for body in [text, "[\"\(text)\"]"] {
-            let upstream = try ErrorEnvelope(500, body, showsUpstream: true).json["error"]?["details"]?["upstream"]
-            let shown = try #require(upstream?["body"]?.string)
-            #expect((8189...8192).contains(shown.utf8.count))
-            #expect(body.hasPrefix(shown))
-            #expect(upstream?["truncated"]?.bool == true)
-        }
-    }
-
-    @Test("UpstreamErrorResponse, original: bytes that are no text do not grow")
-    func binary() throws {
-        let error = UpstreamErrorResponse(
-            status: 500, contentType: "a/b", body: [UInt8](repeating: 0xFF, count: 9000), isCut: false)
-        let shown = try ErrorEnvelope(error, showsUpstream: true).json["error"]?["details"]?["upstream"]?["body"]?
-            .string
-        #expect((8189...8192).contains(shown?.utf8.count ?? 0))
-    }
-
-    @Test("UpstreamErrorResponse, original: a body that did not end is said to be cut")
-    func cut() throws {
-        let error = UpstreamErrorResponse(status: 500, contentType: "", body: Array("{\"a".utf8), isCut: true)
-        #expect(
-            try ErrorEnvelope(error, showsUpstream: true).details
-                == #"{"upstream":{"status":500,"content_type":null,"body":"{\"a","truncated":true}}"#)
     }
 }

@@ -29,8 +29,8 @@ private final class Watches {
 
     func asks(_ lease: PolledLease, _ seconds: Double) -> Bool { due([lease], now: at(seconds), room: 8) == [lease] }
 
-    func answered(_ lease: PolledLease, _ answer: JobStatus, _ seconds: Double) -> JobPollSchedule.Action {
-        polls.answered(lease, answer, polledAt: at(seconds), now: at(seconds), jitter: 1)
+    func completed(_ lease: PolledLease, _ answer: JobStatus, _ seconds: Double) -> JobPollSchedule.Action {
+        polls.completed(lease, answer, polledAt: at(seconds), now: at(seconds), jitter: 1)
     }
 
     func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, _ seconds: Double) {
@@ -51,7 +51,7 @@ struct JobPollScheduleTests {
         for tick in 0..<200 {
             guard polls.asks(lease(), Double(tick)) else { continue }
             asked.append(Double(tick))
-            #expect(polls.answered(lease(), tick % 2 == 0 ? .unknown(.failed) : .job(job), Double(tick)) != .vanished)
+            #expect(polls.completed(lease(), tick % 2 == 0 ? .unknown(.failed) : .job(job), Double(tick)) != .vanished)
         }
         #expect(asked.first == 1)
         let gaps = zip(asked.dropFirst(), asked).map { $0 - $1 }
@@ -70,7 +70,7 @@ struct JobPollScheduleTests {
             #expect(due.count <= 8)
             for lease in due {
                 asked[lease.serial, default: 0] += 1
-                _ = polls.answered(lease, .job(job), Double(tick))
+                _ = polls.completed(lease, .job(job), Double(tick))
             }
             let counts = leases.map { asked[$0.serial, default: 0] }
             #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1)
@@ -84,7 +84,7 @@ struct JobPollScheduleTests {
         let polls = Watches()
         #expect(!polls.asks(lease(), 0) && polls.asks(lease(), 1))
         #expect(!polls.asks(lease(), 2) && !polls.asks(lease(), 90))
-        #expect(polls.answered(lease(), .job(job), 1) == .shown(job))
+        #expect(polls.completed(lease(), .job(job), 1) == .shown(job))
         #expect(polls.asks(lease(), 92))
     }
 
@@ -93,7 +93,7 @@ struct JobPollScheduleTests {
         let polls = Watches()
         var actions: [Double: JobPollSchedule.Action] = [:]
         for tick in 0..<20 where polls.asks(lease(), Double(tick)) {
-            actions[Double(tick)] = polls.answered(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
+            actions[Double(tick)] = polls.completed(lease(), tick == 2 ? .job(job) : .notFound, Double(tick))
         }
         #expect(actions[1] == .nothing && actions[2] == .shown(job))
         let missing = actions.filter { $0.key > 2 }.sorted { $0.key < $1.key }
@@ -106,9 +106,9 @@ struct JobPollScheduleTests {
     func failure() {
         let polls = Watches()
         _ = polls.asks(lease(), 0)
-        #expect(polls.asks(lease(), 1) && polls.answered(lease(), .notFound, 1) == .nothing)
-        #expect(polls.asks(lease(), 3) && polls.answered(lease(), .unknown(.refused), 3) == .nothing)
-        #expect(polls.asks(lease(), 9) && polls.answered(lease(), .notFound, 9) == .vanished)
+        #expect(polls.asks(lease(), 1) && polls.completed(lease(), .notFound, 1) == .nothing)
+        #expect(polls.asks(lease(), 3) && polls.completed(lease(), .unknown(.refused), 3) == .nothing)
+        #expect(polls.asks(lease(), 9) && polls.completed(lease(), .notFound, 9) == .vanished)
     }
 
     @Test("JobPollSchedule: a lost answer is resolved by a question asked two seconds later")
@@ -116,7 +116,7 @@ struct JobPollScheduleTests {
         let polls = Watches()
         let lease = lease(1, .uncertain)
         #expect(!polls.asks(lease, 0) && !polls.asks(lease, 1.9) && polls.asks(lease, 2))
-        #expect(polls.answered(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
+        #expect(polls.completed(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
     }
 
     @Test("JobPollSchedule: Accepted work is believed not to run only when that was said twice, a second apart")
@@ -124,13 +124,13 @@ struct JobPollScheduleTests {
         let polls = Watches()
         let lease = lease(1, .uncertain, isAccepted: true)
         _ = polls.asks(lease, 0)
-        #expect(polls.asks(lease, 2) && polls.answered(lease, .jobs([]), 2) == .resolve([], mayFree: false))
+        #expect(polls.asks(lease, 2) && polls.completed(lease, .jobs([]), 2) == .resolve([], mayFree: false))
         polls.resolved(lease, .idle, 2)
         #expect(!polls.asks(lease, 2.9) && polls.asks(lease, 3))
-        #expect(polls.answered(lease, .jobs([]), 3) == .resolve([], mayFree: true))
+        #expect(polls.completed(lease, .jobs([]), 3) == .resolve([], mayFree: true))
         // A job that was there meanwhile begins it anew.
         polls.resolved(lease, .open, 3)
-        #expect(polls.asks(lease, 20) && polls.answered(lease, .jobs([]), 20) == .resolve([], mayFree: false))
+        #expect(polls.asks(lease, 20) && polls.completed(lease, .jobs([]), 20) == .resolve([], mayFree: false))
     }
 
     @Test(
@@ -142,18 +142,18 @@ struct JobPollScheduleTests {
         #expect(polls.asks(lease(), 1))
         let draining = lease(1, .draining)
         #expect(polls.asks(draining, 1.5))
-        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
-        #expect(polls.answered(draining, .job(job), 1.5) == .shown(job))
+        #expect(polls.completed(lease(), .job(job), 1) == .nothing)
+        #expect(polls.completed(draining, .job(job), 1.5) == .shown(job))
     }
 
     @Test("JobPollSchedule: an answer that comes twice, or for a lease that is gone, is no answer")
     func stale() {
         let polls = Watches()
         _ = polls.asks(lease(), 0)
-        #expect(polls.asks(lease(), 1) && polls.answered(lease(), .job(job), 1) == .shown(job))
-        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
+        #expect(polls.asks(lease(), 1) && polls.completed(lease(), .job(job), 1) == .shown(job))
+        #expect(polls.completed(lease(), .job(job), 1) == .nothing)
         #expect(polls.due([], now: at(2), room: 8) == [])
-        #expect(polls.answered(lease(), .job(job), 1) == .nothing)
+        #expect(polls.completed(lease(), .job(job), 1) == .nothing)
     }
 
     @Test("JobPollSchedule: while a request may be at work only a list that names its job counts")
@@ -166,7 +166,7 @@ struct JobPollScheduleTests {
         _ = polls.asks(lease, 1)
         var freed: Double?
         for tick in 2..<40 where freed == nil && polls.asks(lease, Double(tick)) {
-            let action = polls.answered(lease, .jobs([]), Double(tick))
+            let action = polls.completed(lease, .jobs([]), Double(tick))
             if action == .resolve([], mayFree: true) { freed = Double(tick) }
             polls.resolved(lease, .idle, Double(tick))
         }
@@ -179,8 +179,8 @@ struct JobPollScheduleTests {
         var lease = lease(1, .uncertain)
         lease.origin.responseTimeout = .seconds(10)
         _ = polls.asks(lease, 0)
-        #expect(polls.asks(lease, 11) && polls.answered(lease, .jobs([]), 11) == .resolve([], mayFree: false))
-        #expect(polls.asks(lease, 12) && polls.answered(lease, .jobs([]), 12) == .resolve([], mayFree: true))
+        #expect(polls.asks(lease, 11) && polls.completed(lease, .jobs([]), 11) == .resolve([], mayFree: false))
+        #expect(polls.asks(lease, 12) && polls.completed(lease, .jobs([]), 12) == .resolve([], mayFree: true))
     }
 
     @Test(
@@ -207,7 +207,7 @@ struct JobPollScheduleTests {
             job: job, since: 0, isAccepted: false)
         _ = polls.record(others, now: at(0))
         let hanging = polls.due(others, now: at(1), room: .max)
-        #expect(hanging.count > JobPollSchedule.maxQuestions / 2 && hanging.count < JobPollSchedule.maxQuestions)
+        #expect(hanging.count > JobPollSchedule.maxPolls / 2 && hanging.count < JobPollSchedule.maxPolls)
         _ = polls.record(others + [mine], now: at(2))
         #expect(polls.due(others + [mine], now: at(3), room: .max).contains(mine))
     }
@@ -222,7 +222,7 @@ struct JobPollScheduleTests {
             // Each answer comes in the second in which it was asked for, so that there is no room for all.
             for lease in polls.due(leases, now: at(Double(tick)), room: .max) {
                 if lease.serial == 401 { lastAsked = tick }
-                _ = polls.answered(
+                _ = polls.completed(
                     lease, .job(job), polledAt: at(Double(tick)), now: at(Double(tick) + 0.5), jitter: 1)
             }
             if tick == 52 { #expect(lastAsked >= 50) }
@@ -244,7 +244,7 @@ struct JobPollScheduleTests {
         leases[4].isAwaited = false
         for (index, lease) in asked.enumerated() {
             let answer = index < 90 ? JobStatus.job(job) : .notListed
-            _ = polls.answered(lease, answer, polledAt: at(1), now: at(1.5), jitter: 1)
+            _ = polls.completed(lease, answer, polledAt: at(1), now: at(1.5), jitter: 1)
         }
         _ = polls.record(leases, now: at(2))
         for _ in 0..<9 { #expect(polls.next(now: at(2)).count == 1) }
@@ -263,10 +263,10 @@ struct JobPollScheduleTests {
         _ = polls.record(leases, now: at(3))
         #expect(polls.next(now: at(3)) == [leases[3]] && polls.next(now: at(3)).isEmpty)
         leases[3].isAwaited = false
-        #expect(polls.answered(leases[3], .job(job), polledAt: at(3), now: at(3), jitter: 1) == .shown(job))
+        #expect(polls.completed(leases[3], .job(job), polledAt: at(3), now: at(3), jitter: 1) == .shown(job))
         // What the list says of it then is older.
         for lease in asked {
-            let action = polls.answered(lease, .job(job), polledAt: at(1), now: at(9), jitter: 1)
+            let action = polls.completed(lease, .job(job), polledAt: at(1), now: at(9), jitter: 1)
             #expect(action == (lease.serial == 4 ? .nothing : .shown(job)))
         }
     }
@@ -278,11 +278,11 @@ struct JobPollScheduleTests {
         var lost = lease(1, .uncertain)
         lost.origin.responseTimeout = .seconds(10)
         _ = polls.asks(lost, 0)
-        #expect(polls.asks(lost, 2) && polls.answered(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
+        #expect(polls.asks(lost, 2) && polls.completed(lost, .jobs([job]), 2) == .resolve([job], mayFree: false))
         #expect(!polls.asks(held, 3) && polls.asks(held, 9))
-        _ = polls.answered(held, .job(job), 9)
+        _ = polls.completed(held, .job(job), 9)
         _ = polls.asks(lost, 10)
-        #expect(polls.asks(lost, 12) && polls.answered(lost, .jobs([]), 12) == .resolve([], mayFree: true))
+        #expect(polls.asks(lost, 12) && polls.completed(lost, .jobs([]), 12) == .resolve([], mayFree: true))
     }
 
     @Test("JobPollSchedule: what is given to questions comes back with their answers, also where the lease is gone")
@@ -291,10 +291,10 @@ struct JobPollScheduleTests {
         for round in 0..<20 {
             let leases = (0..<40).map { lease(UInt64(round * 100 + $0), .draining) }
             let asked = polls.due(leases, now: at(Double(round)), room: .max)
-            #expect(asked.count > JobPollSchedule.maxQuestions / 2)
+            #expect(asked.count > JobPollSchedule.maxPolls / 2)
             _ = polls.record([], now: at(Double(round)))
             for lease in asked {
-                _ = polls.answered(
+                _ = polls.completed(
                     lease, .unknown(.failed), polledAt: at(Double(round)), now: at(Double(round)), jitter: 1)
             }
         }

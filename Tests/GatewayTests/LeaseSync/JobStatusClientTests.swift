@@ -140,8 +140,8 @@ struct JobStatusClientTests {
         let target = "/orgs/o/jobs?order_by=createdAt%7CDESC&limit=100"
         upstream.statuses(target, 200, page(0..<100))
         upstream.statuses(target + "&offset=100", 200, page(100..<150))
-        let questions = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
-        let (statuses, doubt) = await questions.poll(leases)
+        let client = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
+        let (statuses, doubt) = await client.poll(leases)
         #expect(doubt == nil)
         #expect(statuses[149] == .job(LeaseJob(id: "j149", type: "sync", status: "succeeded")))
         #expect(statuses[7] == .notListed && statuses[150...].allSatisfy { $0 == .notListed })
@@ -149,7 +149,7 @@ struct JobStatusClientTests {
         #expect(upstream.targets.count == 2)
         for (status, expected) in [(400, DoubtfulResponse.unreadable), (401, .refused), (503, .failed)] {
             upstream.statuses(target, status, "")
-            let (statuses, doubt) = await questions.poll(leases)
+            let (statuses, doubt) = await client.poll(leases)
             #expect(doubt == expected && statuses.allSatisfy { $0 == .notListed })
         }
     }

@@ -76,7 +76,7 @@ private struct LyingWorld {
         statusClient = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
-        journal.step()
+        journal.writePending()
     }
 
     var truth: Truth { upstream.truth.withLock { $0 } }
@@ -115,7 +115,7 @@ private struct LyingWorld {
     }
 
     private mutating func step() throws {
-        journal.step()
+        journal.writePending()
         arrive()
         deliver()
         try check()
@@ -139,7 +139,7 @@ private struct LyingWorld {
                 from: LeaseOrigin(pathStart: "/", responseTimeout: .milliseconds(Truth.responseTimeout)),
                 matrix: Self.matrix,
                 now: Int64(now))
-            while !journal.isDurableForTest(lease.position) { journal.step() }
+            while !journal.isDurableForTest(lease.position) { journal.writePending() }
             lease.forwarded(at: instant)
             // Most are at once with the upstream; one whose answer is lost may take as long as it may.
             let isLost = chance(4)
@@ -235,7 +235,7 @@ private struct LyingWorld {
         let before = requests
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: Self.matrix, now: Int64(now)) }
-        journal.step()
+        journal.writePending()
         for request in before { request.lease = nil }
         polls = JobPollSchedule()
         pending = []

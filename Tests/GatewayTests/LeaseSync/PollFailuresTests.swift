@@ -9,13 +9,13 @@ struct PollFailuresTests {
     )
     func telling() {
         var troubles = PollFailures()
-        #expect(troubles.answered("o", .refused) == nil && troubles.answered("o", .refused) == nil)
-        let line = troubles.answered("o", .refused)
+        #expect(troubles.record("o", .refused) == nil && troubles.record("o", .refused) == nil)
+        let line = troubles.record("o", .refused)
         #expect(line?.contains("ownCredential") == true && line?.contains(" o ") == true)
-        for _ in 0..<10 { #expect(troubles.answered("o", .failed) == nil) }
-        #expect(troubles.answered("o", nil)?.contains("again") == true)
-        #expect(troubles.answered("o", nil) == nil)
-        #expect(troubles.answered("o", .notFound) == nil && troubles.answered("o", nil) == nil, "one is none")
+        for _ in 0..<10 { #expect(troubles.record("o", .failed) == nil) }
+        #expect(troubles.record("o", nil)?.contains("again") == true)
+        #expect(troubles.record("o", nil) == nil)
+        #expect(troubles.record("o", .notFound) == nil && troubles.record("o", nil) == nil, "one is none")
     }
 
     @Test("PollFailures: an upstream that answers nobody does not fill the log")
@@ -23,7 +23,7 @@ struct PollFailuresTests {
         var troubles = PollFailures()
         var lines = 0
         for _ in 0..<5 {
-            for organization in 0..<100 { lines += troubles.answered("o\(organization)", .failed) == nil ? 0 : 1 }
+            for organization in 0..<100 { lines += troubles.record("o\(organization)", .failed) == nil ? 0 : 1 }
         }
         #expect(lines == PollFailures.maxReported)
     }
@@ -32,7 +32,7 @@ struct PollFailuresTests {
     func words() {
         let lines = DoubtfulResponse.allCases.map { doubt in
             var troubles = PollFailures()
-            return (0..<3).compactMap { _ in troubles.answered("o", doubt) }.first
+            return (0..<3).compactMap { _ in troubles.record("o", doubt) }.first
         }
         #expect(Set(lines).count == DoubtfulResponse.allCases.count && !lines.contains(nil))
     }

@@ -85,7 +85,7 @@ private struct World {
     var polls = JobPollSchedule()
     var jobs: [Job] = []
     var requests: [Request] = []
-    var questions: [PollID] = []
+    var openPolls: [PollID] = []
     var passing: [Passing] = []
     var revisionOfClient: LeaseRevision?
     var nextJob = 0
@@ -95,7 +95,7 @@ private struct World {
         random = SeededRandom(state: seed)
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
-        journal.step()
+        journal.writePending()
     }
 
     private var instant: Instant { Instant(nanoseconds: UInt64(now) * 1_000_000) }
@@ -117,7 +117,7 @@ private struct World {
         case 56..<68: evaluate()
         case 68..<80: deliver()
         case 80..<86: passBy()
-        case 86..<98: journal.step()
+        case 86..<98: journal.writePending()
         case 98: if chance(3) { try crash() }
         default: failDisk()
         }
@@ -239,19 +239,19 @@ private struct World {
     private mutating func tick() {
         now += 1000
         arrive()
-        journal.mend()
+        journal.retry()
         // In an order that the seed alone decides.
         let polledLeases = table.polledLeases().sorted { $0.serial < $1.serial }
-        for lease in polls.due(polledLeases, now: instant, room: JobPollSchedule.maxQuestions - questions.count) {
-            questions.append(PollID(lease: lease, revision: table.revision(), polledAt: instant))
+        for lease in polls.due(polledLeases, now: instant, room: JobPollSchedule.maxPolls - openPolls.count) {
+            openPolls.append(PollID(lease: lease, revision: table.revision(), polledAt: instant))
         }
     }
 
     private mutating func evaluate() {
-        guard let index = questions.indices.filter({ questions[$0].answer == nil }).randomElement(using: &random) else {
+        guard let index = openPolls.indices.filter({ openPolls[$0].answer == nil }).randomElement(using: &random) else {
             return
         }
-        questions[index].answer = chance(8) ? .unknown(.failed) : truth(about: questions[index].lease)
+        openPolls[index].answer = chance(8) ? .unknown(.failed) : truth(about: openPolls[index].lease)
     }
 
     private func truth(about lease: PolledLease) -> JobStatus {
@@ -264,18 +264,18 @@ private struct World {
     }
 
     private mutating func deliver() {
-        guard let index = questions.indices.randomElement(using: &random) else { return }
-        let isLate = instant >= questions[index].polledAt + .seconds(10)
-        guard let answer = questions[index].answer ?? (isLate ? .unknown(.failed) : nil) else { return }
-        let question = questions[index]
+        guard let index = openPolls.indices.randomElement(using: &random) else { return }
+        let isLate = instant >= openPolls[index].polledAt + .seconds(10)
+        guard let answer = openPolls[index].answer ?? (isLate ? .unknown(.failed) : nil) else { return }
+        let poll = openPolls[index]
         // Twice, now and then.
-        if !chance(10) { questions.remove(at: index) }
-        apply(answer, question)
+        if !chance(10) { openPolls.remove(at: index) }
+        apply(answer, poll)
     }
 
-    private mutating func apply(_ answer: JobStatus, _ question: PollID) {
+    private mutating func apply(_ answer: JobStatus, _ poll: PollID) {
         table.apply(
-            answer, to: question.lease, question.revision, &polls, polledAt: question.polledAt, now: instant,
+            answer, to: poll.lease, poll.revision, &polls, polledAt: poll.polledAt, now: instant,
             time: WallClock.system.milliseconds, jitter: 1.1)
     }
 
@@ -306,10 +306,10 @@ private struct World {
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
-        journal.step()
+        journal.writePending()
         for request in before { request.lease = nil }
         polls = JobPollSchedule()
-        (questions, passing, revisionOfClient) = ([], [], nil)
+        (openPolls, passing, revisionOfClient) = ([], [], nil)
     }
 
     private mutating func failDisk() {
@@ -322,12 +322,12 @@ private struct World {
         }
     }
 
-    /// All requests are answered and all jobs end: within a minute of questions no lease is left.
+    /// All requests are answered and all jobs end: within a minute of polls no lease is left.
     mutating func comesToRest() throws {
         disk.fails { _ in false }
         for _ in 0..<400 {
-            journal.mend()
-            journal.step()
+            journal.retry()
+            journal.writePending()
             now += 10
             forward()
             arrive()
@@ -337,13 +337,13 @@ private struct World {
         for index in jobs.indices { jobs[index].isRunning = false }
         for _ in 0..<60 {
             tick()
-            for question in questions { apply(truth(about: question.lease), question) }
-            questions = []
+            for poll in openPolls { apply(truth(about: poll.lease), poll) }
+            openPolls = []
         }
         #expect(table.usage() == LeaseTable.Usage(), "at \(now)")
         #expect(table.isEmpty)
-        journal.mend()
-        journal.step()
+        journal.retry()
+        journal.writePending()
         #expect(try LeaseJournal.recover(from: disk.killed()) { _ in } == [])
     }
 }

@@ -102,7 +102,7 @@ struct RemoteLeaseReconcilerTests {
             try polledLeases.second()
             return Set(polledLeases.upstream.targets).count == 40
         }
-        #expect(polledLeases.upstream.maxUnderWay <= JobPollSchedule.maxQuestions)
+        #expect(polledLeases.upstream.maxUnderWay <= JobPollSchedule.maxPolls)
         #expect(polledLeases.leases.usage().held == 40)
     }
 

@@ -19,7 +19,7 @@ struct LeaseTraceTests {
         let journal = LeaseJournal(disk: disk, minCompaction: 1 << 20) { _ in }
         let table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: 9) }
-        journal.step()
+        journal.writePending()
         return (table, journal)
     }
 
@@ -41,7 +41,7 @@ struct LeaseTraceTests {
             lease.forwarded()
             lease.leaveUncertain()
         }
-        journal.step()
+        journal.writePending()
         let second = disk.killed()
         let restarted = try Self.started(second)
         #expect(Self.conflict(restarted.0)?.traceID == Self.traceID)

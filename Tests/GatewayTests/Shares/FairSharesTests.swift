@@ -59,8 +59,8 @@ struct FairSharesTests {
             serveAll()
         }
 
-        mutating func leave(at index: Int) {
-            shares.leave(waiting.remove(at: index).ticket)
+        mutating func cancel(at index: Int) {
+            shares.cancel(waiting.remove(at: index).ticket)
             serveAll()
         }
 
@@ -126,7 +126,7 @@ struct FairSharesTests {
                 model.ask(Int.random(in: 1...largest, using: &random), for: owner)
             case 5..<9:
                 if let index = model.grants.indices.randomElement(using: &random) { model.giveBack(at: index) }
-            default: if let index = model.waiting.indices.randomElement(using: &random) { model.leave(at: index) }
+            default: if let index = model.waiting.indices.randomElement(using: &random) { model.cancel(at: index) }
             }
             model.check()
             // A waiter means that no more than the reserve is unused.
@@ -136,7 +136,7 @@ struct FairSharesTests {
             model.hold(model.waiting.isEmpty || model.shares.inUse > 0, "one waits for nobody")
         }
         while !model.grants.isEmpty { model.giveBack(at: 0) }
-        while !model.waiting.isEmpty { model.leave(at: 0) }
+        while !model.waiting.isEmpty { model.cancel(at: 0) }
         model.check()
         #expect(model.shares.inUse == 0)
         #expect(model.shares.usage.isEmpty)

@@ -29,7 +29,7 @@ struct AccessLogTests {
 
     private func line(_ record: AccessRecord) throws -> JSONValue {
         var bytes: [UInt8] = []
-        AccessLogBuffer.append(record, to: &bytes)
+        AccessLogLine.append(record, to: &bytes)
         #expect(bytes.last == 0x0A)
         #expect(bytes.dropLast().allSatisfy { (0x20...0x7E).contains($0) })
         return try JSONValue.read(bytes.span)
@@ -80,7 +80,7 @@ struct AccessLogTests {
         record.isTLS13 = false
         record.client = "192.0.2.7"
         var bytes: [UInt8] = []
-        AccessLogBuffer.append(record, head: head.span, to: &bytes)
+        AccessLogLine.append(record, head: head.span, to: &bytes)
         #expect(bytes.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x0A })
         let json = try JSONValue.read(bytes.span)
         #expect(json["path"]?.string == "/jobs/job_1")

@@ -59,9 +59,9 @@ struct LogsArticleTests {
     @Test("LogsArticle: each field that is written has its row, and each row is of a field that is written")
     func members() throws {
         var line: [UInt8] = []
-        AccessLogBuffer.append(Self.full, head: Array("abc".utf8).span, to: &line)
+        AccessLogLine.append(Self.full, head: Array("abc".utf8).span, to: &line)
         var summary: [UInt8] = []
-        AccessLogBuffer.append(suppressedLines: 3, Self.full, to: &summary)
+        AccessLogLine.append(suppressedLines: 3, Self.full, to: &summary)
         let written = try Set(Self.names(line) + Self.names(summary))
         let documented = try Self.rows().flatMap(\.names)
         #expect(Set(documented) == written)
@@ -71,7 +71,7 @@ struct LogsArticleTests {
     @Test("LogsArticle: the row of a lease names what is in it")
     func lease() throws {
         var line: [UInt8] = []
-        AccessLogBuffer.append(Self.full, head: Array("abc".utf8).span, to: &line)
+        AccessLogLine.append(Self.full, head: Array("abc".utf8).span, to: &line)
         let members = try #require(try JSONValue.read(line.span)["lease"]?.object)
         let row = try #require(try Self.rows().first { $0.names == ["lease"] })
         for member in members { #expect(row.text.contains("`\(member.name)`")) }

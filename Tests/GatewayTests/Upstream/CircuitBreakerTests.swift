@@ -51,7 +51,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: later + .milliseconds(4999)) == .refused)
         #expect(health.admission(now: later + .seconds(5)) == .probe)
         #expect(health.admission(now: later + .seconds(9)) == .refused)
-        #expect(health.succeeded() == .back)
+        #expect(health.succeeded() == .readmitted)
         #expect(health.isHealthy)
         #expect(health.admission(now: later) == .admitted)
     }

@@ -18,11 +18,11 @@ struct EndpointProofTests {
     /// Reports one status, and says whether that put the endpoint out.
     private func status(
         _ health: inout CircuitBreaker, _ organization: UInt64, good: Int = 0, at seconds: Int = 0,
-        asProbe isProbe: Bool = false, mayLeave: Bool = true
+        asProbe isProbe: Bool = false, mayEject: Bool = true
     ) -> CircuitBreaker.Change? {
         health.responded(
             status: 503, to: organization, good: good, asProbe: isProbe, now: Self.start + .seconds(seconds)
-        ) { _ in mayLeave }
+        ) { _ in mayEject }
     }
 
     private func silence(
@@ -30,7 +30,7 @@ struct EndpointProofTests {
     ) -> CircuitBreaker.Change? {
         health.didNotRespond(.responseTimeout, to: organization, now: Self.start) { _ in
             servesOthers
-        } mayLeave: { _ in
+        } mayEject: { _ in
             true
         }
     }
@@ -53,7 +53,7 @@ struct EndpointProofTests {
         for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
         // The good answers are counted from the first status on.
         #expect(status(&health, 2, good: 106) == nil)
-        #expect(status(&health, 2, good: 106) == .out(.seconds(5), .status(503), isProbe: false))
+        #expect(status(&health, 2, good: 106) == .ejected(.seconds(5), .status(503), isProbe: false))
         #expect(health.isEjected)
     }
 
@@ -71,7 +71,7 @@ struct EndpointProofTests {
     @Test("Endpoint health: without room statuses change nothing")
     func noRoom() {
         var health = health
-        for index in 0..<100 { #expect(status(&health, UInt64(index), mayLeave: false) == nil) }
+        for index in 0..<100 { #expect(status(&health, UInt64(index), mayEject: false) == nil) }
         #expect(health.isHealthy)
     }
 
@@ -82,11 +82,11 @@ struct EndpointProofTests {
         var health = health
         for _ in 0..<5 { _ = health.failed(now: Self.start) }
         #expect(health.admission(now: Self.start + .seconds(5)) == .probe)
-        #expect(status(&health, 1, at: 5, asProbe: true) == .back)
+        #expect(status(&health, 1, at: 5, asProbe: true) == .readmitted)
         for organization in [1, 2, 3, 4, 5] as [UInt64] { _ = status(&health, organization, at: 6) }
         #expect(health.isEjected)
         #expect(health.admission(now: Self.start + .seconds(11)) == .probe)
-        #expect(status(&health, 1, at: 11, asProbe: true) == .out(.seconds(10), .status(503), isProbe: true))
+        #expect(status(&health, 1, at: 11, asProbe: true) == .ejected(.seconds(10), .status(503), isProbe: true))
     }
 
     @Test("Endpoint health: requests of one organization that get no answer prove nothing while others are served")
@@ -97,7 +97,7 @@ struct EndpointProofTests {
         #expect(silence(&health, 2, servesOthers: true) == nil)
         #expect(silence(&health, 0, servesOthers: true) == nil, "who has no token is no organization")
         #expect(
-            silence(&health, 3, servesOthers: true) == .out(.seconds(5), .silent(.responseTimeout), isProbe: false))
+            silence(&health, 3, servesOthers: true) == .ejected(.seconds(5), .silent(.responseTimeout), isProbe: false))
     }
 
     @Test("Endpoint health: whoever asks without a token is not one of those that are served")
@@ -116,20 +116,21 @@ struct EndpointProofTests {
         var health = health
         for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
         #expect(
-            silence(&health, 1, servesOthers: false) == .out(.seconds(5), .silent(.responseTimeout), isProbe: false))
+            silence(&health, 1, servesOthers: false) == .ejected(.seconds(5), .silent(.responseTimeout), isProbe: false)
+        )
     }
 
     @Test("Endpoint health: what may not leave is told once, and leaves when it may")
     func kept() {
         var health = health
         for _ in 0..<4 { _ = health.failed(now: Self.start) }
-        func fail(_ mayLeave: Bool) -> CircuitBreaker.Change? {
-            health.wasUnreachable(.connectionRefused, now: Self.start) { _ in mayLeave }
+        func fail(_ mayEject: Bool) -> CircuitBreaker.Change? {
+            health.wasUnreachable(.connectionRefused, now: Self.start) { _ in mayEject }
         }
-        #expect(fail(false) == .kept(.unreachable(.connectionRefused)))
+        #expect(fail(false) == .keptInUse(.unreachable(.connectionRefused)))
         #expect(fail(false) == nil)
         #expect(health.admission(now: Self.start) == .admitted)
-        #expect(fail(true) == .out(.seconds(5), .unreachable(.connectionRefused), isProbe: false))
+        #expect(fail(true) == .ejected(.seconds(5), .unreachable(.connectionRefused), isProbe: false))
     }
 
     @Test("Endpoint health: the only one left is tried after the shortest time, however often it failed")

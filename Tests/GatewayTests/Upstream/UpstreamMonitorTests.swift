@@ -70,7 +70,7 @@ struct UpstreamClusterTests {
         var count: Int { asked.load(ordering: .relaxed) }
     }
 
-    @Test("UpstreamCluster: the keeper follows a name as it appears, changes and goes, and tells of it once")
+    @Test("UpstreamMonitor: it follows a name as it appears, changes and goes, and tells of it once")
     func monitor() async throws {
         let service = Service()
         let said = Mutex<[String]>([])
@@ -83,7 +83,7 @@ struct UpstreamClusterTests {
             loop: worker.loop, client: { worker.pipeline.client }, resolver: NameResolver(lookup: service.lookUp),
             report: { line in said.withLock { $0.append(line) } })
         monitor.begin()
-        let thread = WorkThread(name: "keeper") { worker.loop.run() }
+        let thread = WorkThread(name: "monitor") { worker.loop.run() }
         defer {
             worker.loop.perform { worker.loop.stop() }
             thread.join()

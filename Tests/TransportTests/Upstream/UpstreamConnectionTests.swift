@@ -81,7 +81,7 @@ struct UpstreamConnectionTests {
 
     @Test("UpstreamConnection: what ends early is cut short, and what is malformed is told apart")
     func failures() async throws {
-        let cases: [(String, ExchangeFailure)] = [
+        let cases: [(String, UpstreamConnectionError)] = [
             ("", .closed), ("HTTP/1.1 200", .closed), ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", .truncated),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", .truncated),
             ("HTTP/1.1 103 Hints\r\n\r\n", .closed), ("nonsense\r\n", .head(.invalidStatusLine(at: 0))),

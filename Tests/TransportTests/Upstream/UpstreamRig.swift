@@ -118,8 +118,8 @@ final class UpstreamRig: @unchecked Sendable {
     }
 
     /// What an exchange fails with.
-    func failure(_ body: () async throws -> some Sendable) async throws -> ExchangeFailure? {
-        do { _ = try await body() } catch let failure as ExchangeFailure { return failure }
+    func failure(_ body: () async throws -> some Sendable) async throws -> UpstreamConnectionError? {
+        do { _ = try await body() } catch let failure as UpstreamConnectionError { return failure }
         return nil
     }
 }

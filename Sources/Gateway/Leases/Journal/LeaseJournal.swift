@@ -124,7 +124,7 @@ package final class LeaseJournal: Sendable {
 
     /// Resumes the waiters that have waited ``maxWait`` for a disk that hangs; they get ``Unavailable``. Call it about
     /// once a second, from any thread.
-    func sendAway(now: Instant) {
+    func failLateWaiters(now: Instant) {
         let late = state.withLock { state in
             let late = state.waiters.filter { $0.deadline <= now }
             if !late.isEmpty { state.waiters.removeAll { $0.deadline <= now } }
@@ -138,11 +138,11 @@ package final class LeaseJournal: Sendable {
 extension LeaseJournal {
     /// Writes the current leases to a new file, which also shows whether the disk works, and starts the thread.
     func start() throws(SystemError) {
-        step()
+        writePending()
         let loop = try EventLoop(index: -3)
-        loop.every(.seconds(1)) { [self] in mend() }
+        loop.every(.seconds(1)) { [self] in retry() }
         Task(executorPreference: loop) {
-            while await self.rest() { self.step() }
+            while await self.waitForWork() { self.writePending() }
             loop.stop()
         }
         thread.withLock { $0 = WorkThread(name: "journal") { loop.run() } }
@@ -159,7 +159,7 @@ extension LeaseJournal {
     }
 
     /// Schedules another attempt to write after a failure.
-    func mend() {
+    func retry() {
         let sleeper = state.withLock { state in
             state.queue.mend()
             return state.queue.hasWork ? state.sleeper.take() : nil
@@ -168,7 +168,7 @@ extension LeaseJournal {
     }
 
     /// Waits until there is something to write. Returns `false` when the journal is closed and everything is written.
-    private func rest() async -> Bool {
+    private func waitForWork() async -> Bool {
         await withCheckedContinuation { continuation in
             let isReady = state.withLock { state in
                 if state.queue.hasWork || state.isClosed { return true }
@@ -182,7 +182,7 @@ extension LeaseJournal {
 
     /// Writes all changes that have been appended so far. Runs on the journal's thread, or on the caller's while there
     /// is none.
-    func step() {
+    func writePending() {
         let step = state.withLock { $0.queue.beginStep() }
         var failure: SystemError?
         let fileBytes = writer.withLock { writer in

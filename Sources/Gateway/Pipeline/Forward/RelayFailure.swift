@@ -5,7 +5,7 @@ internal import Transport
 /// Why an attempt to get an answer came to nothing.
 enum RelayFailure: Error {
     /// Between the gateway and the upstream.
-    case upstream(ExchangeFailure)
+    case upstream(UpstreamConnectionError)
     /// Between the client and the gateway, or by a rule: the request fails with it.
     case request(Failure)
 
@@ -31,7 +31,7 @@ extension UpstreamFailure {
 
 extension Endpoint.Outcome {
     /// What an exchange without an answer tells; nothing where the client left.
-    init(_ failure: ExchangeFailure, for organization: UInt64) {
+    init(_ failure: UpstreamConnectionError, for organization: UInt64) {
         self = .unknown
         if case .upstream(let failure) = Failure(failure).kind {
             self = .silent(failure, organization: organization)
@@ -41,7 +41,7 @@ extension Endpoint.Outcome {
 
 extension Failure {
     /// What became of an exchange with the upstream.
-    init(_ failure: ExchangeFailure) {
+    init(_ failure: UpstreamConnectionError) {
         let kind: Kind =
             switch failure {
             case .abandoned: .clientGone
@@ -51,7 +51,7 @@ extension Failure {
             case .tooManyInterim: .upstream(.tooManyInterim)
             case .head(let error): .upstream(UpstreamFailure(error))
             case .framing: .upstream(.invalidBody)
-            case .unasked: .upstream(.invalidResponse)
+            case .unexpectedBytes: .upstream(.invalidResponse)
             case .truncated: .upstream(.truncated)
             }
         self.init(kind, at: .forward)

@@ -11,7 +11,7 @@ extension RemoteForward {
     ) throws(RelayFailure) -> UpstreamConnection.Sent {
         guard case .whole(let bytes) = body else { return .blocked }
         upstream.requestFinished(with: bytes)
-        do throws(ExchangeFailure) { return try upstream.tryFlush() } catch { throw .upstream(error) }
+        do throws(UpstreamConnectionError) { return try upstream.tryFlush() } catch { throw .upstream(error) }
     }
 
     /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
@@ -81,7 +81,7 @@ extension RemoteForward {
     ) async throws(RelayFailure) -> Bool {
         while true {
             let timeout = min(client.bodyProgress(of: grant.route), stream.responseEnd - loop.now)
-            do throws(ExchangeFailure) {
+            do throws(UpstreamConnectionError) {
                 guard try await upstream.flush(within: timeout, unlessClosing: watch) == .answered else {
                     return false
                 }
@@ -95,7 +95,7 @@ extension RemoteForward {
         _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         while true {
-            do throws(ExchangeFailure) { guard try upstream.tryHead() else { return false } } catch {
+            do throws(UpstreamConnectionError) { guard try upstream.tryHead() else { return false } } catch {
                 throw .upstream(error)
             }
             guard try await passOnInterim(upstream, watch, &stream) else { return true }
@@ -121,7 +121,7 @@ extension RemoteForward {
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
         while true {
-            do throws(ExchangeFailure) {
+            do throws(UpstreamConnectionError) {
                 while try !upstream.tryHead() {
                     try await upstream.awaitBytes(before: deadline, unlessClosing: watch)
                 }

@@ -80,7 +80,7 @@ extension RemoteForward {
         over upstream: UpstreamConnection, for grant: Grant, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) {
-        do throws(ExchangeFailure) {
+        do throws(UpstreamConnectionError) {
             while true {
                 guard loop.now < stream.responseEnd else { throw .deadlinePassed }
                 switch try tryRelay(over: upstream, &copy, &stream) {
@@ -125,7 +125,7 @@ extension RemoteForward {
     private func tryRelay(
         over upstream: UpstreamConnection, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
-    ) throws(ExchangeFailure) -> Stop {
+    ) throws(UpstreamConnectionError) -> Stop {
         while !stream.isFull || copy.holdsBack {
             switch try upstream.tryBodyPiece() {
             case .bytes(let range)?:

@@ -30,7 +30,7 @@ enum Upstream {
     }
 }
 
-extension Upstream: JobConnections {
+extension Upstream: JobConnectionLookup {
     var takesBodyPieces: Bool {
         if case .remote = self { true } else { false }
     }

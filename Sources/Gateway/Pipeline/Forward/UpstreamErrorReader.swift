@@ -24,18 +24,18 @@ enum UpstreamErrorReader {
         // An error is not worth the patience that a large answer may need.
         let deadline = now + min(timeout, .seconds(10))
         reading: while upstreamResponse.body.count <= maxBytes {
-            do throws(ExchangeFailure) {
+            do throws(UpstreamConnectionError) {
                 switch try await upstream.nextBodyPiece(before: deadline) {
                 case .bytes(let range): upstream.copyBody(range, to: &upstreamResponse.body)
                 case .end: break reading
                 }
             } catch {
-                upstreamResponse.isCut = true
+                upstreamResponse.isTruncated = true
                 break reading
             }
         }
         if upstreamResponse.body.count > maxBytes {
-            upstreamResponse.isCut = true
+            upstreamResponse.isTruncated = true
             upstreamResponse.body.removeLast(upstreamResponse.body.count - maxBytes)
         }
         if isEncoded { decode(coding, &upstreamResponse) }
@@ -46,11 +46,11 @@ enum UpstreamErrorReader {
     private static let maxBytes = 65_536
 
     private static func decode(_ coding: ContentCoding?, _ upstreamResponse: inout UpstreamResponse) {
-        guard let coding, !upstreamResponse.isCut,
+        guard let coding, !upstreamResponse.isTruncated,
             let plain = Inflate.decode(upstreamResponse.body.span, coding: coding, limit: maxBytes)
         else {
             upstreamResponse.body = []
-            upstreamResponse.isCut = true
+            upstreamResponse.isTruncated = true
             return
         }
         upstreamResponse.body = plain

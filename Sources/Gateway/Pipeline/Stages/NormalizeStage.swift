@@ -36,7 +36,7 @@ struct NormalizeStage {
     private func response(toError upstreamResponse: UpstreamResponse, _ exchange: inout Exchange) -> Response {
         let error = UpstreamErrorResponse(
             status: upstreamResponse.status, contentType: upstreamResponse.contentType, body: upstreamResponse.body,
-            isCut: upstreamResponse.isCut,
+            isTruncated: upstreamResponse.isTruncated,
             fields: upstreamResponse.fields)
         let normalized = NormalizedError(
             error, rules: exchange.route?.errors ?? [], showsUpstream: showsErrors, epochSeconds: clock.seconds)

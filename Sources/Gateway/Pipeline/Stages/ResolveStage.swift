@@ -11,7 +11,7 @@ internal import Transport
 struct ResolveStage {
     /// Tells `exchange` the connection, where a limit or a lease depends on it.
     func resolve(
-        _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request, at upstream: some JobConnections,
+        _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request, at upstream: some JobConnectionLookup,
         _ exchange: inout Exchange
     ) async throws(Failure) {
         if grant.needsConnection {
@@ -21,7 +21,7 @@ struct ResolveStage {
     }
 
     private func connectionID(
-        _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request, _ upstream: some JobConnections,
+        _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request, _ upstream: some JobConnectionLookup,
         _ exchange: inout Exchange
     ) async throws(Failure) -> String? {
         let path = request.bytes(request.head.path)
@@ -91,7 +91,7 @@ struct ResolveStage {
 }
 
 /// What the stages have to know of an upstream before a request goes there.
-protocol JobConnections {
+protocol JobConnectionLookup {
     /// It takes a body piece by piece, so that a long one need not be read whole.
     var takesBodyPieces: Bool { get }
     /// It takes the JSON of a body that a stage has read, and does not read the body again.

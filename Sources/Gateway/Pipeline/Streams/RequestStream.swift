@@ -32,8 +32,3 @@ package protocol RequestStream: ~Copyable {
     /// Waits until it is this client's turn again.
     func nextTurn() async
 }
-
-extension ServerConnection: RequestStream {
-    // Read where it stands. Declared here and not in Transport, so that a stage that is specialized reads the field itself.
-    package var request: Request { _read { yield currentRequest } }
-}

@@ -24,7 +24,7 @@ private struct Kept {
         journal = LeaseJournal(disk: disk, minCompaction: minCompaction) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: 100) }
-        journal.step()
+        journal.writePending()
     }
 
     func key(_ number: Int) -> LeaseKey { LeaseKey(organization: "org", connection: "conn_\(number)") }
@@ -59,7 +59,7 @@ struct LeaseJournalTests {
         var lease = try first.reserve(3)
         lease.forwarded()
         first.table.jobEnded(first.key(2), jobID: "job_2", now: 9)
-        first.journal.step()
+        first.journal.writePending()
         let second = try Kept(first.disk.killed())
         #expect(second.table.usage() == LeaseTable.Usage(held: 1, uncertain: 1))
         let polledLeases = second.table.polledLeases().sorted { $0.key.connection < $1.key.connection }
@@ -78,7 +78,7 @@ struct LeaseJournalTests {
         let lease = try kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0)
         try await lease.secure()
         kept.disk.fails { _ in false }
-        kept.journal.step()
+        kept.journal.writePending()
         #expect(try remembered(kept.disk.killed()) == [:])
         lease.release()
     }
@@ -87,7 +87,7 @@ struct LeaseJournalTests {
     func kindGone() throws {
         let first = try Kept(MemoryDisk())
         try first.hold(1)
-        first.journal.step()
+        first.journal.writePending()
         let table = LeaseTable()
         let renamed = LeaseKind(index: 0, name: "export", lifetime: .job)
         let other = ConcurrencyMatrix(kinds: [renamed], conflicts: [[]])
@@ -102,7 +102,7 @@ struct LeaseJournalTests {
         let kept = try Kept(MemoryDisk())
         try kept.hold(1)
         try kept.reserve(2).leaveUncertain()
-        kept.journal.step()
+        kept.journal.writePending()
         let file = try #require(kept.disk.journal)
         let header = try #require(JournalHeader(file))
         let ends = JournalFrame.all(in: file, salt: header.salt).payloads.map(\.upperBound)
@@ -121,7 +121,7 @@ struct LeaseJournalTests {
                 // What comes next is not lost behind the damage.
                 let next = try Kept(disk)
                 try next.hold(7)
-                next.journal.step()
+                next.journal.writePending()
                 #expect(try remembered(next.disk.killed()) == expected.merging(["conn_7": "job_7"]) { $1 })
             }
         }
@@ -133,7 +133,7 @@ struct LeaseJournalTests {
     func foreignFile() throws {
         let kept = try Kept(MemoryDisk())
         try kept.hold(1)
-        kept.journal.step()
+        kept.journal.writePending()
         let file = try #require(kept.disk.journal)
         // The format of before: length, checksum, JSON.
         let old: [UInt8] = [11, 0, 0, 0, 1, 2, 3, 4] + Array(#"{"freed":1}"#.utf8)
@@ -155,7 +155,7 @@ struct LeaseJournalTests {
     func flippedBits() throws {
         let kept = try Kept(MemoryDisk())
         for number in 1...2 { try kept.hold(number) }
-        kept.journal.step()
+        kept.journal.writePending()
         let file = try #require(kept.disk.journal)
         let whole = ["conn_1": "job_1", "conn_2": "job_2"]
         #expect(try remembered(MemoryDisk(journal: file)) == whole)
@@ -215,7 +215,7 @@ struct LeaseJournalTests {
         }
         for number in 0..<12 {
             let lease = try kept.reserve(number)
-            kept.journal.step()
+            kept.journal.writePending()
             if kept.journal.isAvailable {
                 live.insert(number)
                 lease.bind(kept.job(number), now: 1)
@@ -227,14 +227,14 @@ struct LeaseJournalTests {
                 kept.table.jobEnded(kept.key(old), jobID: "job_\(old)", now: 2)
             }
             try check()
-            if number % 4 == 3 { kept.journal.mend() }
-            kept.journal.step()
+            if number % 4 == 3 { kept.journal.retry() }
+            kept.journal.writePending()
             try check()
         }
         // When the disk is well again, so is the journal.
         disk.fails { _ in false }
-        kept.journal.mend()
-        kept.journal.step()
+        kept.journal.retry()
+        kept.journal.writePending()
         #expect(kept.journal.isAvailable)
         let expected = Dictionary(uniqueKeysWithValues: live.map { ("conn_\($0)", "job_\($0)") })
         #expect(try remembered(disk.killed()) == expected)
@@ -246,7 +246,7 @@ struct LeaseJournalTests {
         let disk = MemoryDisk()
         let kept = try Kept(disk, minCompaction: 20_000)
         for number in 0..<20 { try kept.hold(number) }
-        kept.journal.step()
+        kept.journal.writePending()
         let lost = Mutex<[Int]>([])
         let random = Mutex(SeededRandom(state: 11))
         disk.before { operation in
@@ -264,7 +264,7 @@ struct LeaseJournalTests {
                 kept.table.jobEnded(kept.key(number), jobID: "job_\(number)", now: 3)
             }
             let before = kept.journal.fileBytes
-            kept.journal.step()
+            kept.journal.writePending()
             if kept.journal.fileBytes < before { compactions += 1 }
             longest = max(longest, kept.journal.fileBytes)
             #expect(kept.journal.isAvailable, "round \(round)")
@@ -350,7 +350,7 @@ struct LeaseJournalThreadTests {
             while !isWaiting.load(ordering: .acquiring) { await Task.yield() }
             // Until the request waits and is sent away.
             while hangs.load(ordering: .acquiring) {
-                journal.sendAway(now: .now() + .seconds(11))
+                journal.failLateWaiters(now: .now() + .seconds(11))
                 await Task.yield()
             }
         }

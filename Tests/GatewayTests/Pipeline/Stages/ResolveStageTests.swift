@@ -8,7 +8,7 @@ import Testing
 @Suite("ResolveStage")
 struct ResolveStageTests {
     /// An upstream that gives one answer about all jobs.
-    private struct Jobs: JobConnections {
+    private struct Jobs: JobConnectionLookup {
         let answer: Result<String?, UpstreamFailure>
         var takesBodyPieces: Bool { false }
         var readsBodyValue: Bool { false }
@@ -19,7 +19,7 @@ struct ResolveStageTests {
     }
 
     /// What comes out for a retry of a job, whose connection a lease needs.
-    private func retry(at upstream: some JobConnections) async throws -> Result<String?, Failure> {
+    private func retry(at upstream: some JobConnectionLookup) async throws -> Result<String?, Failure> {
         let policies = try TestPipeline.compiledPolicies()
         let request = try Request.parsed(
             "POST /v1/organizations/org_a/knowledge/connectors/jobs/job_1/retry HTTP/1.1\nHost: a\n"

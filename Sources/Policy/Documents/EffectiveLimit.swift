@@ -1,5 +1,5 @@
 /// A limit with some changes applied.
-struct LimitInForce: Equatable {
+struct EffectiveLimit: Equatable {
     private(set) var rate: Rate
     private(set) var burst: Int?
     private(set) var mode: LimitRule.Mode

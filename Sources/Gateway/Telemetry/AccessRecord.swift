@@ -1,6 +1,3 @@
-internal import Bytes
-internal import HTTP
-
 /// What one request's log line says. Nothing of a query, a body or a credential is in it, and what a client may have pasted
 /// into a path or a user agent is starred.
 package struct AccessRecord: Sendable {
@@ -61,73 +58,4 @@ package struct AccessRecord: Sendable {
     package var times = StageTimes()
 
     package init() {}
-}
-
-/// How long each stage of one request took, in nanoseconds of the clock that was handed in.
-package struct StageTimes: Sendable {
-    private var durations = InlineArray<12, UInt64>(repeating: 0)
-    private var last: UInt64 = 0
-    private(set) var start: UInt64 = 0
-
-    package init() {}
-
-    package init(start: UInt64) {
-        self.start = start
-        last = start
-    }
-
-    /// A stage ended; the next one begins.
-    package mutating func ended(_ stage: Stage, at now: UInt64) {
-        durations[stage.index] += now > last ? now - last : 0
-        last = max(now, last)
-    }
-
-    /// From the start to the last stage that ended.
-    package var total: UInt64 { last - start }
-
-    package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
-
-    private static let names = Stage.allCases.map { ",\"\($0.rawValue)\":" }
-    private static let firstNames = Stage.allCases.map { "\"\($0.rawValue)\":" }
-
-    /// Appends `{"route":1.5,...}` in microseconds, stages that took no time left out.
-    func append(to buffer: inout [UInt8]) {
-        buffer.append(UInt8(ascii: "{"))
-        var isFirst = true
-        for index in durations.indices where durations[index] > 0 {
-            buffer.append(text: isFirst ? Self.firstNames[index] : Self.names[index])
-            isFirst = false
-            buffer.append(microseconds: durations[index])
-        }
-        buffer.append(UInt8(ascii: "}"))
-    }
-}
-
-extension [UInt8] {
-    /// Appends the front of a text that a stranger wrote, as the inside of a JSON string in printable US-ASCII. What looks
-    /// like a token is starred: people paste theirs everywhere.
-    mutating func append(starredJSONText text: Span<UInt8>, limit: Int) {
-        let end = Swift.min(text.count, limit)
-        var start = 0
-        var index = 0
-        while index < end {
-            guard text[index] == UInt8(ascii: "c"), index + 4 <= text.count, text.spells("cgw_", in: index..<index + 4)
-            else {
-                index += 1
-                continue
-            }
-            append(untrustedJSONText: text.extracting(start..<index))
-            append(text: "cgw_***")
-            index += 4
-            while index < text.count, text[index].isTokenByte { index += 1 }
-            start = Swift.min(index, end)
-        }
-        append(untrustedJSONText: text.extracting(start..<end))
-        if text.count > limit { append(text: "...") }
-    }
-
-    /// Appends nanoseconds as microseconds with one decimal.
-    mutating func append(microseconds nanoseconds: UInt64) {
-        append(tenths: nanoseconds / 100)
-    }
 }
