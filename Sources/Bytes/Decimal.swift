@@ -36,6 +36,20 @@ extension [UInt8] {
     }
 }
 
+extension UInt64 {
+    /// The eight decimal digits of a value below 100,000,000 as numbers, the first one in the lowest byte.
+    ///
+    /// Each step splits all parts at once: into groups of four digits, of two, of one. The multiplications divide by 100 and by
+    /// 10 exactly, for dividends below 10,000 and below 100.
+    init(decimalDigitsOf value: UInt32) {
+        let fours = UInt64(value / 10_000) | UInt64(value % 10_000) << 32
+        let hundreds = (fours &* 10_486) >> 20 & 0x0000_007F_0000_007F
+        let twos = hundreds | (fours &- hundreds &* 100) << 16
+        let tens = (twos &* 103) >> 10 & 0x000F_000F_000F_000F
+        self = tens | (twos &- tens &* 10) << 8
+    }
+}
+
 extension OutputSpan<UInt8> {
     /// Appends a number in decimal digits, at most 20 with its sign.
     package mutating func append(decimal number: Int) {
@@ -45,19 +59,19 @@ extension OutputSpan<UInt8> {
 
     /// Appends a number in decimal digits, at most 20.
     package mutating func append(decimal number: UInt64) {
-        // Up to eight digits, the first one lowest.
-        var digits: UInt64 = 0
-        var count = 0
+        if number < 10 { return append(.zeroDigit + UInt8(truncatingIfNeeded: number)) }
         var rest = number
-        repeat {
-            digits = digits << 8 | 0x30 + rest % 10
-            rest /= 10
-            count += 1
-        } while rest > 0 && count < 8
-        if rest > 0 { append(decimal: rest) }
-        for _ in 0..<count {
-            append(UInt8(truncatingIfNeeded: digits))
-            digits >>= 8
+        if number >= 100_000_000 {
+            append(decimal: number / 100_000_000)
+            rest = number % 100_000_000
+        }
+        let digits = UInt64(decimalDigitsOf: UInt32(rest))
+        // Leading zeros are left out, but not behind digits that came before.
+        let skipped = rest == number ? digits.trailingZeroBitCount / 8 : 0
+        var word = (digits | 0x3030_3030_3030_3030) >> UInt64(skipped * 8)
+        for _ in skipped..<8 {
+            append(UInt8(truncatingIfNeeded: word))
+            word >>= 8
         }
     }
 

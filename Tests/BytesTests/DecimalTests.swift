@@ -18,6 +18,26 @@ struct DecimalTests {
         #expect(String(decoding: out, as: UTF8.self) == text)
     }
 
+    @Test("Decimal: numbers of all lengths are written as Swift writes them")
+    func allLengths() {
+        var value: UInt64 = 1
+        while true {
+            for number in [value - 1, value, value + 1, value / 7 * 3, value ^ 0x5555] {
+                var out: [UInt8] = []
+                out.append(decimal: number)
+                #expect(String(decoding: out, as: UTF8.self) == "\(number)")
+            }
+            let (next, isOver) = value.multipliedReportingOverflow(by: 3)
+            if isOver { break }
+            value = next
+        }
+        for number: UInt64 in 0..<10_000 {
+            var out: [UInt8] = []
+            out.append(decimal: number * 10_001)
+            #expect(String(decoding: out, as: UTF8.self) == "\(number * 10_001)")
+        }
+    }
+
     @Test(
         "Decimal: tenths are written with one decimal",
         arguments: [(0, "0.0"), (9, "0.9"), (15, "1.5"), (12_340, "1234.0")])

@@ -31,6 +31,13 @@ struct HeadReader: ~Escapable {
             if input[progress.index] == .carriageReturn {
                 progress.phase = .lastLineFeed
                 progress.index += 1
+            } else if let (field, next) = wholeLine(at: progress.index) {
+                guard fields.count < limits.fields else { throw .tooMany(limit: limits.fields) }
+                progress.name = field.name
+                progress.value = field.value
+                progress.index = next
+                fields.append(field)
+                return .field
             } else {
                 progress.phase = .name
                 progress.mark = progress.index
@@ -64,6 +71,22 @@ struct HeadReader: ~Escapable {
         progress.value = progress.mark..<end
         fields.append(HeadField(name: progress.name, nameRange: progress.nameRange, value: progress.value))
         return .field
+    }
+
+    /// The field line at `start`, and the position after it, if it has the form that most have: a known name, one space, a
+    /// value without white space at its ends, and all of it has arrived. `nil` for every other line: the phases read those.
+    @inline(__always)
+    private func wholeLine(at start: Int) -> (HeadField, next: Int)? {
+        guard let low = input.word(at: start), let high = input.word(at: start &+ 8),
+            let (name, length) = FieldName.recognizeStart(low: low, high: high)
+        else { return nil }
+        let value = start &+ length &+ 2
+        guard value < input.count, input[value &- 1] == .space, !input[value].isOptionalWhiteSpace else { return nil }
+        let end = input.endOfFieldValue(from: value)
+        guard end > value, end &+ 1 < input.count, input[end] == .carriageReturn, input[end &+ 1] == .lineFeed,
+            !input[end &- 1].isOptionalWhiteSpace
+        else { return nil }
+        return (HeadField(name: name, nameRange: start..<start &+ length, value: value..<end), end &+ 2)
     }
 
     @inline(__always)
