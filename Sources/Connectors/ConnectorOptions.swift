@@ -21,7 +21,7 @@ package struct ConnectorOptions: Sendable {
     package var workThreads = 2
     /// The clock, in epoch milliseconds.
     package var now: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
-    /// Random bits, for ids that nobody can guess.
+    /// Random bits for unguessable ids.
     package var random: @Sendable () -> UInt64 = {
         var generator = SystemRandomNumberGenerator()
         return generator.next()

@@ -1,6 +1,6 @@
 /// One run of work on a connection. A value with pure transitions; the journal makes them durable.
 struct Job: Equatable, Sendable {
-    /// What a job does.
+    /// The work that a job does.
     enum Kind: String, Sendable, CaseIterable {
         /// Reads the rows after the cursors.
         case sync

@@ -16,7 +16,7 @@ protocol Storage: Sendable {
     func synchronize(directory: String) throws(StorageError)
 }
 
-/// What a file is opened for.
+/// The use of an open file.
 enum FileUse: Sendable {
     case read
     case write

@@ -16,10 +16,10 @@ from wire import Wire
 
 pytestmark = pytest.mark.upstream
 REQUEST = "{method} /thing HTTP/1.1\r\nHost: x\r\nX-Fault: {fault}\r\nX-Id: one\r\n{more}\r\n"
-# These wait for what never comes, or send more than one can wait for.
 # Good to a client to which RFC 9112 allows more than to a gateway.
 LENIENT = {"version-1-9", "status-without-a-space-behind", "same-length-twice", "http-1-0-keep-alive",
            "http-1-0-without-length", "no-length", "no-length-without-close-notify", "no-length-then-reset"}
+# The responses to these never end, or never begin.
 SILENT = re.compile(r"hang-|.*-hang\Z|banner\Z|endless-head\Z|body-never-read\Z")
 
 
