@@ -1,23 +1,23 @@
-/// The name of one bucket: a keyed 128-bit hash of what the bucket counts for.
+/// The name of one bucket: a keyed 128-bit hash of the rule and the subject that the bucket counts.
 ///
-/// Two different inputs share a bucket only by a 128-bit collision under a key nobody outside the process knows, so a client
-/// cannot choose a connection id that drains somebody else's bucket.
+/// Two inputs share a bucket only by a collision of 128 bits under a key that is secret to the process. So a client
+/// cannot choose a connection id that drains the bucket of another caller.
 package struct BucketKey: Hashable, Sendable {
     package let high: UInt64
     package let low: UInt64
 }
 
-/// Makes ``BucketKey``s: SipHash-1-3 with 128 bits of output under a key drawn once per process.
+/// Makes ``BucketKey``s: SipHash-1-3 with 128 bits of output, under a key that is drawn once per process.
 ///
-/// A value: copy it to continue from a common beginning, such as a rule's name hashed when the policy was loaded.
-/// Every part is delimited, so ("ab", "c") and ("a", "bc") differ.
+/// A value type: copies continue from a common start, such as a rule's name. Every part is delimited, so ("ab", "c") and
+/// ("a", "bc") differ.
 package struct BucketKeyHasher: Sendable {
     private var v0: UInt64
     private var v1: UInt64
     private var v2: UInt64
     private var v3: UInt64
 
-    /// Starts a key. All hashers of one process must start from the same key to agree.
+    /// Starts a hash. All hashers of a process must use the same key.
     package init(key: (UInt64, UInt64)) {
         v0 = key.0 ^ 0x736f_6d65_7073_6575
         v1 = key.1 ^ 0x646f_7261_6e64_6f6d ^ 0xee
@@ -32,9 +32,9 @@ package struct BucketKeyHasher: Sendable {
         v0 ^= word
     }
 
-    /// Adds bytes, such as a connection id as it stands in the request.
+    /// Adds bytes, such as a connection id from the request.
     package mutating func combine(_ bytes: Span<UInt8>) {
-        // The length in front delimits the part.
+        // The length at the start delimits the part.
         combine(UInt64(bytes.count))
         var index = 0
         while index < bytes.count {
@@ -55,7 +55,7 @@ package struct BucketKeyHasher: Sendable {
         combine(text.utf8.span)
     }
 
-    /// The key of everything combined so far.
+    /// The key of all combined parts.
     package consuming func finish() -> BucketKey {
         v2 ^= 0xee
         round()
@@ -69,7 +69,7 @@ package struct BucketKeyHasher: Sendable {
         return BucketKey(high: high, low: v0 ^ v1 ^ v2 ^ v3)
     }
 
-    // Two dozen of these make a key: as calls they cost more than what they do.
+    // Inlined: a key takes about 24 rounds, and as calls they would cost more than their work.
     @inline(__always)
     private mutating func round() {
         v0 &+= v1

@@ -1,5 +1,5 @@
-/// For whom and what a request counts: the keys of organization, token and operation in the policy, 0 where it has none, and
-/// the canonical id of the connection, empty where none is known.
+/// The subject of the limits of one request: the policies' keys of organization, token and operation (0 if there is
+/// none), and the canonical id of the connection (empty if unknown).
 package struct BucketSubject {
     package var organization: UInt64 = 0
     package var connection = ""

@@ -1,14 +1,14 @@
-/// The buckets of one shard: an open-addressing hash table of theoretical arrival times, bounded in memory.
+/// The buckets of one shard: an open-addressing hash table of theoretical arrival times, with a maximum size.
 ///
-/// A bucket whose arrival time has passed is full, which is what an absent bucket is: it can be dropped for free. Each access
-/// looks at two slots further on and drops what it finds full, so the table is swept as fast as it is used.
+/// A bucket whose arrival time has passed is full. An absent bucket counts as full, so a full one can be removed. Each
+/// access examines two more slots and removes full buckets, so the sweep is as fast as the use of the table.
 struct BucketTable: ~Copyable {
     private struct Slot {
         var high: UInt64 = 0
         var low: UInt64 = 0
         /// 0 marks a free slot.
         var arrival: UInt64 = 0
-        /// The debt above which the bucket refuses, kept to tell which buckets may be evicted.
+        /// The maximum debt that is not refused. It decides which buckets may be evicted.
         var tolerance: UInt64 = 0
     }
 
@@ -17,7 +17,7 @@ struct BucketTable: ~Copyable {
     private(set) var count = 0
     private let maximumCount: Int
     private var sweepCursor = 0
-    /// Buckets dropped while still owing, because the shard was at its cap.
+    /// The number of buckets that were removed with a debt, because the shard was at its maximum.
     private(set) var evictions = 0
 
     init(maximumCount: Int) {
@@ -25,20 +25,20 @@ struct BucketTable: ~Copyable {
         slots = Array(repeating: Slot(), count: 16)
     }
 
-    /// The bucket's theoretical arrival time, 0 when it is full.
+    /// The bucket's theoretical arrival time; 0 if the bucket is full.
     func arrival(_ key: BucketKey) -> UInt64 {
         let index = find(key)
         return slots[index].arrival
     }
 
-    /// Whether a bucket could be stored: it is there, there is room, or something not throttled can make room.
+    /// Whether the bucket can be stored: it exists, the table has room, or a bucket that is not refusing can be evicted.
     mutating func canStore(_ key: BucketKey, now: UInt64) -> Bool {
         if count < maximumCount { return true }
         if slots[find(key)].arrival != 0 { return true }
         return makeRoom(now: now)
     }
 
-    /// Sets a bucket. `canStore` must have said yes under the same lock.
+    /// Sets a bucket. `canStore` must have returned `true` under the same lock.
     mutating func store(_ key: BucketKey, arrival: UInt64, tolerance: UInt64, now: UInt64) {
         var index = find(key)
         if arrival <= now {
@@ -60,7 +60,7 @@ struct BucketTable: ~Copyable {
         for _ in 0..<2 {
             let arrival = slots[sweepCursor].arrival
             if arrival != 0, arrival <= now {
-                // Something may move into this slot: look at it again next time.
+                // Another bucket may move into this slot, so the next sweep examines it again.
                 remove(at: sweepCursor)
             } else {
                 sweepCursor = (sweepCursor + 1) & (slots.count - 1)
@@ -77,7 +77,7 @@ struct BucketTable: ~Copyable {
         return index
     }
 
-    /// Frees a slot and closes the gap, so that probes need no tombstones.
+    /// Frees a slot and closes the gap, so that searches need no tombstones.
     private mutating func remove(at removed: Int) {
         let mask = slots.count - 1
         var gap = removed
@@ -105,9 +105,9 @@ struct BucketTable: ~Copyable {
         }
     }
 
-    /// At the cap: drops a full bucket, or of the next 32 slots the one that owes least among those that are not refusing,
-    /// looking further, but never far, when those slots hold nothing to drop.
-    /// A throttled bucket is never dropped: whoever fills the table would buy freedom with it.
+    /// At the maximum: removes a full bucket, or the bucket with the least debt of the next 32 slots that is not
+    /// refusing. If those slots have no such bucket, examines up to 1,024 slots. A refusing bucket is never removed,
+    /// because a client could end its refusal by filling the table.
     private mutating func makeRoom(now: UInt64) -> Bool {
         var victim: Int?
         var least = UInt64.max

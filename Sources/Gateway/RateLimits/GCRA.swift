@@ -1,7 +1,7 @@
-// The arithmetic of the limits: the generic cell rate algorithm. A bucket is one number, its theoretical arrival time: the time at
-// which it is full again. It is pure: `RateLimiter` keeps the buckets and locks them.
+// The generic cell rate algorithm. A bucket is one number, its theoretical arrival time: the time at which the bucket
+// is full again. The code is pure; `RateLimiter` stores and locks the buckets.
 extension RateLimit {
-    /// Compares the bucket with the request, where `arrival` is the bucket's theoretical arrival time.
+    /// Checks the request against a bucket with the theoretical arrival time `arrival`.
     mutating func check(arrival: UInt64, now: UInt64) {
         let debt = arrival > now ? arrival - now : 0
         isCharged = false
@@ -11,7 +11,7 @@ extension RateLimit {
         report(debt: debt)
     }
 
-    /// The bucket's new theoretical arrival time once the unit is taken.
+    /// The bucket's new theoretical arrival time after one unit was taken.
     mutating func charge(arrival: UInt64, now: UInt64) -> UInt64 {
         isCharged = true
         let charged = max(arrival, now) + interval
@@ -19,10 +19,10 @@ extension RateLimit {
         return charged
     }
 
-    /// The bucket's new theoretical arrival time once the unit that was taken at `takenAt` is given back; `nil` where the bucket
-    /// is full already.
+    /// The bucket's new theoretical arrival time after the unit that was taken at `takenAt` is returned; `nil` if the
+    /// bucket is full.
     ///
-    /// Time that passed since the charge is not given back: a bucket that was full would not have gained it.
+    /// The time since the charge is subtracted, because a full bucket would not have gained anything in that time.
     func refund(arrival: UInt64, takenAt: UInt64, now: UInt64) -> UInt64? {
         guard arrival > now else { return nil }
         let elapsed = now > takenAt ? now - takenAt : 0
@@ -30,7 +30,8 @@ extension RateLimit {
         return max(now, arrival - min(arrival, amount))
     }
 
-    /// The table is full of buckets that are all refusing: admitting uncounted would let whoever filled it go free.
+    /// The table is full of refusing buckets. Admitting the request uncounted would reward the client that filled the
+    /// table.
     mutating func refusedForRoom() {
         isExceeded = true
         retryAfter = 1_000_000_000
@@ -41,7 +42,7 @@ extension RateLimit {
         report(debt: debt)
     }
 
-    /// After a refusal nothing was taken: what is left is what was there.
+    /// After a refusal nothing was taken, so the result shows the unchanged bucket.
     private mutating func report(debt: UInt64) {
         fullAfter = debt
         remaining = debt < capacity ? (capacity - debt) / interval : 0

@@ -1,35 +1,35 @@
-/// One rate limit as it applies to one request, and what the limiter said about it.
+/// One rate limit of one request, with the limiter's result.
 ///
 /// Times are nanoseconds of a monotonic clock. The limit is a bucket of `burst` units that gains one unit each `interval`.
 package struct RateLimit: Sendable {
     package internal(set) var key: BucketKey
-    /// Nanoseconds until one unit comes back: the period divided by the count, rounded up so that rounding never admits more.
+    /// Nanoseconds until one unit returns: the period divided by the count, rounded up so that rounding never admits more.
     package let interval: UInt64
-    /// Units the bucket holds when it is full; at least 1.
+    /// The number of units in a full bucket; at least 1.
     package let burst: UInt64
-    /// `false`: counted and reported, never a reason to refuse.
+    /// `false` means that the limit is counted and reported, but never refuses.
     package let isEnforced: Bool
-    /// Whether a refund gives the unit back.
+    /// Whether a refund returns the unit.
     package let isRefundable: Bool
-    /// Whether the key is complete only when it is known which connection the request is about.
+    /// Whether the key needs the request's connection.
     let isPerConnection: Bool
-    /// The caller's own number for the rule, to find its name again.
+    /// The caller's number of the rule.
     package let tag: Int
 
-    /// Whether the limiter's next step is about this limit.
+    /// Whether the limiter's next step includes this limit.
     var isDue = true
-    /// Whether a step has looked at it, so that there is something to tell.
+    /// Whether a step has checked this limit, so that its result can be reported.
     package internal(set) var isKnown = false
 
-    /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too little in the bucket.
+    /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too few units in the bucket.
     package internal(set) var isExceeded = false
-    /// Whether a unit is charged and could be refunded.
+    /// Whether a unit is charged that could be refunded.
     package internal(set) var isCharged = false
-    /// Units left after the request.
+    /// The units left after the request.
     package internal(set) var remaining: UInt64 = 0
     /// Nanoseconds until the bucket is full again.
     package internal(set) var fullAfter: UInt64 = 0
-    /// Nanoseconds until a refused request could pass this limit; 0 when it was not refused.
+    /// Nanoseconds until a refused request could pass this limit; 0 if it was not refused.
     package internal(set) var retryAfter: UInt64 = 0
 
     /// `count` units per `period` nanoseconds, at most `burst` at once.
@@ -48,31 +48,31 @@ package struct RateLimit: Sendable {
         self.tag = tag
     }
 
-    /// Whether every attempt counts, whatever is wrong with its body: charged as soon as it is known who calls.
+    /// Whether the limit counts every attempt, whatever its body. It is charged as soon as the caller is known.
     var isOnAttempts: Bool { !isRefundable && !isPerConnection }
 
-    /// Nanoseconds a full bucket is worth.
+    /// The nanoseconds that a full bucket represents.
     var capacity: UInt64 { interval * burst }
 
-    /// Nanoseconds until the number of units left improves in the way that matters: until there is one again when there is
-    /// none, else until the bucket is full.
+    /// Nanoseconds until the next change that matters to the client: until one unit is available if none is, else until
+    /// the bucket is full.
     package var resetAfter: UInt64 {
         remaining == 0 ? fullAfter + interval - min(capacity, fullAfter + interval) : fullAfter
     }
 
-    /// Whether the client is refused because of this limit.
+    /// Whether this limit refuses the request.
     package var isRefusing: Bool { isExceeded && isEnforced }
 
-    /// Seconds as clients are told them: rounded up, because coming back a moment early means another refusal.
+    /// Whole seconds for clients, rounded up: a client that returns too early is refused again.
     package static func wholeSeconds(_ nanoseconds: UInt64) -> UInt64 {
         nanoseconds / 1_000_000_000 + (nanoseconds % 1_000_000_000 == 0 ? 0 : 1)
     }
 }
 
-/// The limits one request has to pass together. Reuse it: after a few requests it allocates no more.
+/// The limits that one request must pass together. Reuse the batch: after a few requests it no longer allocates.
 package struct RateLimitBatch: Sendable {
     package internal(set) var limits: [RateLimit] = []
-    /// When the limits were charged, which bounds what a refund may give back.
+    /// When the limits were charged. It bounds the amount of a refund.
     var takenAt: UInt64 = 0
 
     package init() {}
@@ -87,8 +87,9 @@ package struct RateLimitBatch: Sendable {
         limits.append(limit)
     }
 
-    /// The steps of a request: the limits on attempts, a look at the others as far as they can be judged without the
-    /// connection, and then those others. Each limit is charged in one step only. Returns `false` if a step has no limit.
+    /// Select the limits of a step: those on attempts; then all others that need no connection, for a check; then all
+    /// others, for the charge. Each limit is charged in one step only. Each function returns `false` if its step has no
+    /// limit.
     mutating func beginAttempt() -> Bool { choose { $0.isOnAttempts } }
     mutating func beginLook() -> Bool { choose { !$0.isOnAttempts && !$0.isPerConnection } }
     mutating func beginWork() -> Bool { choose { !$0.isOnAttempts } }
@@ -102,7 +103,7 @@ package struct RateLimitBatch: Sendable {
         return any
     }
 
-    /// The refusing limit that asks for the longest wait: waiting that long satisfies all of them.
+    /// The refusing limit with the longest wait: after that time all of them pass.
     package var refusing: RateLimit? {
         var worst: Int?
         for index in limits.indices where limits[index].isRefusing {
@@ -112,8 +113,8 @@ package struct RateLimitBatch: Sendable {
         return worst.map { limits[$0] }
     }
 
-    /// The enforced limit a client will meet first: the refusing one, else the one with the fewest units left, and of
-    /// those the one that takes longest to recover.
+    /// The enforced limit that a client reaches first: the refusing one, else the one with the fewest units left, and
+    /// among those the one with the longest recovery.
     package var tightest: RateLimit? {
         if let refusing { return refusing }
         var tightest: Int?
@@ -127,7 +128,8 @@ package struct RateLimitBatch: Sendable {
         return tightest.map { limits[$0] }
     }
 
-    /// The `Retry-After` of a refusal: the smallest whole number of seconds after which the same request passes, at least 1.
+    /// The `Retry-After` of a refusal: the smallest number of whole seconds after which the same request passes, at
+    /// least 1.
     package var retryAfterSeconds: UInt64 {
         max(1, RateLimit.wholeSeconds(refusing?.retryAfter ?? 0))
     }

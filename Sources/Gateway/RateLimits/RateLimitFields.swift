@@ -3,12 +3,13 @@ internal import HTTP
 package import Policy
 internal import Transport
 
-/// The header lines that tell a client where it stands.
+/// The response fields that describe a client's rate limits.
 ///
-/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) list every enforced limit; the older
-/// `X-RateLimit-*` name the one the client meets first, with `Reset` in epoch seconds, as clients of this API read it.
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) list all enforced limits. The older
+/// `X-RateLimit-*` fields describe only the limit that the client reaches first, with `Reset` in epoch seconds, as
+/// clients of this API expect.
 package enum RateLimitFields {
-    /// Appends the lines, as the other function does, and makes room for them.
+    /// Makes room for the lines and appends them, as the other `append` does.
     package static func append(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, family: RouteFamily,
         epochMilliseconds: Int64, to buffer: inout [UInt8]
@@ -19,7 +20,7 @@ package enum RateLimitFields {
         }
     }
 
-    /// How much room the lines need at most.
+    /// The maximum length of the lines.
     static func maxBytes(_ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts) -> Int {
         var bytes = 0
         for index in batch.limits.indices where rules.indices.contains(batch.limits[index].tag) {
@@ -28,18 +29,18 @@ package enum RateLimitFields {
         return bytes
     }
 
-    /// What a response may have of a rule besides its texts: names of fields, separators, and numbers.
+    /// The maximum length that a rule adds to a response besides its texts: field names, separators and numbers.
     static let maxBytesBetweenTexts: Int = {
         let constants = [policy, rateLimit, comma, comma, time, legacyReset, limit, remaining, reset]
         let numbers = 8
         return constants.reduce(0) { $0 + $1.count } + numbers * 20
     }()
 
-    /// Appends the lines, each behind the CR LF that ends the line before it; nothing where no enforced limit applies. There has
-    /// to be room for `maxBytes` of them.
+    /// Appends the lines, each preceded by the CR LF that ends the line before it. Appends nothing if no enforced limit
+    /// applies. `output` must have room for ``maxBytes(_:rules:texts:)``.
     ///
-    /// `rules` are those the batch was filled from, and `texts` are those of their policy set. A limit that was not looked at is
-    /// left out. `family` adds the `RateLimit-Limit` group that Airweave's clients know.
+    /// `rules` are those that the batch was filled from, and `texts` are those of their policy set. A limit that was
+    /// not checked is left out. `family` adds the `RateLimit-Limit` fields that Airweave's clients read.
     static func append(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, family: RouteFamily,
         epochMilliseconds: Int64, to output: inout OutputSpan<UInt8>
@@ -63,7 +64,7 @@ package enum RateLimitFields {
         }
     }
 
-    /// Whose limits the client is told.
+    /// Whose limits a response describes.
     enum Source { case ours, upstreams }
 
     private static let policy = Array("\r\nRateLimit-Policy: ".utf8)
@@ -75,8 +76,8 @@ package enum RateLimitFields {
     private static let remaining = Array("\r\nRateLimit-Remaining: ".utf8)
     private static let reset = Array("\r\nRateLimit-Reset: ".utf8)
 
-    /// Whether an answer of the upstream tells how its own limits stand. Then nothing is said of ours: a client that is told
-    /// two standings believes one of them, and may take the more permissive one.
+    /// Whether the upstream's response describes the upstream's own limits. Then the gateway's are left out: a client
+    /// that gets two descriptions uses one of them, perhaps the more permissive one.
     package static func areBrought(by names: some Sequence<String>) -> Bool {
         names.contains { name in
             name.begins(with: "x-ratelimit-") || name.begins(with: "x-rate-limit-") || name.begins(with: "ratelimit-")

@@ -1,19 +1,19 @@
 package import Policy
 
-/// What the header fields say of each rate limit of a policy set, apart from the numbers that change with each request.
+/// The constant parts of the rate limit fields for each rule of a policy set. Only numbers change with each request.
 ///
-/// Made once for each set, outside of the event loops; a response only copies it.
+/// Made once for each set, outside the event loops. A response only copies the texts.
 package final class RateLimitTexts: Sendable {
     /// The constant parts for one rule.
     struct Text {
         /// The limit's member of `RateLimit-Policy`: quoted name, quota and window.
         let policyMember: [UInt8]
-        /// How its member of `RateLimit` begins: the name as a structured-field String (RFC 9651, section 3.3.3), and what
-        /// stands before the number that is left.
+        /// The start of its member of `RateLimit`: the name as a structured-field String (RFC 9651, section 3.3.3), up
+        /// to the remaining number.
         let remainingStart: [UInt8]
-        /// `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each behind the end of the line before it.
+        /// `X-RateLimit-Limit: N` and `X-RateLimit-Remaining: `, each preceded by the end of the line before it.
         let legacyStart: [UInt8]
-        /// No response has more bytes of this rule: its texts, and the numbers and what is between them.
+        /// The maximum length that this rule adds to a response: its texts, the numbers, and the separators.
         let maxBytes: Int
 
         init(_ rule: LimitRule) {

@@ -1,9 +1,9 @@
 package import Policy
 
 extension RateLimiter {
-    /// Fills `batch` with the limits of a request, in the order of `rules`; a limit's tag is its position there.
+    /// Fills `batch` with the limits of a request, in the order of `rules`. The tag of a limit is its index in `rules`.
     ///
-    /// A bucket is named by the rule's own key, so it survives a policy reload.
+    /// The name of a bucket contains the rule's own key, so the bucket survives a reload of the policies.
     package func fill(_ batch: inout RateLimitBatch, with rules: [LimitRule], for request: BucketSubject) {
         batch.removeAll()
         batch.limits.reserveCapacity(rules.count)
@@ -18,7 +18,7 @@ extension RateLimiter {
         }
     }
 
-    /// Completes the limits per connection of a batch that was filled before the connection was known.
+    /// Sets the keys of the limits per connection. For a batch that was filled before the connection was known.
     package func complete(_ batch: inout RateLimitBatch, with rules: [LimitRule], for request: BucketSubject) {
         for index in batch.limits.indices where batch.limits[index].isPerConnection {
             batch.limits[index].key = key(of: rules[batch.limits[index].tag], for: request)

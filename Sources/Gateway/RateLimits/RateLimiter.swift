@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// Exact rate limits shared by all workers: GCRA buckets in sharded tables.
+/// Exact rate limits that all workers share: GCRA buckets in sharded tables.
 ///
-/// A request passes all of its limits of one step or none of them is charged. The shards a request needs are locked in index order and held
-/// together for the decision, so that parallel requests never see half a charge.
+/// A step charges all of its limits, or none. The shards of a request are locked in index order and held together until
+/// the decision is made, so that parallel requests never see a partial charge.
 package final class RateLimiter: Sendable {
-    /// What the limiter holds, for metrics.
+    /// The size of the tables, for metrics.
     package struct Usage: Equatable, Sendable {
         package var buckets = 0
         package var evictions = 0
@@ -22,7 +22,7 @@ package final class RateLimiter: Sendable {
     private let shards: [Shard]
     private let hashKey: (UInt64, UInt64)
 
-    /// Memory stays below `maximumBuckets` x 64 bytes, whatever clients send.
+    /// Memory stays below `maximumBuckets` x 64 bytes, whatever requests clients send.
     package init(maximumBuckets: Int = 1 << 20, shardCount: Int = 64) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
         shards = (0..<shardCount).map { _ in Shard(maximumCount: maximumBuckets / shardCount) }
@@ -30,10 +30,10 @@ package final class RateLimiter: Sendable {
         hashKey = (random.next(), random.next())
     }
 
-    /// Starts the key of a bucket; combine the rule's name and what it counts per.
+    /// A hasher for the key of a bucket. Combine the rule's name and its subject.
     package var keyHasher: BucketKeyHasher { BucketKeyHasher(key: hashKey) }
 
-    /// Whether the request would pass all enforced limits that are due. Charges nothing.
+    /// Whether the request would pass all enforced limits of this step. Charges nothing.
     package func peek(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
         var passes = true
         for index in batch.limits.indices where batch.limits[index].isDue {
@@ -45,9 +45,10 @@ package final class RateLimiter: Sendable {
         return passes
     }
 
-    /// Charges one unit to every limit that is due if all enforced ones have it, and says whether it did.
+    /// If all enforced limits of this step have a unit left, charges one unit to every limit of the step and returns
+    /// `true`.
     ///
-    /// The batch then holds what is left in each. An exceeded limit that is only observed is left as it is.
+    /// Afterwards the batch has the remaining units of each limit. An exceeded limit that is only observed is not charged.
     package func take(_ batch: inout RateLimitBatch, now: UInt64) -> Bool {
         batch.takenAt = now
         switch batch.limits.count {
@@ -59,7 +60,7 @@ package final class RateLimiter: Sendable {
         }
     }
 
-    /// Gives back what `take` charged to refundable limits, when the work never began.
+    /// Returns the units that `take` charged to refundable limits. Call it if the work never began.
     package func refund(_ batch: inout RateLimitBatch, now: UInt64) {
         for index in batch.limits.indices where batch.limits[index].isCharged && batch.limits[index].isRefundable {
             let limit = batch.limits[index]
@@ -75,7 +76,7 @@ package final class RateLimiter: Sendable {
         }
     }
 
-    /// Walks the shards for metrics; not for the hot path.
+    /// Counts the buckets of all shards. For metrics, not for the hot path.
     package func usage() -> Usage {
         var usage = Usage()
         for shard in shards {
@@ -96,8 +97,8 @@ package final class RateLimiter: Sendable {
         }
     }
 
-    /// Locks `index` and, inside, the shards after it; the innermost call knows whether all limits pass, and each level
-    /// charges its own on the way out, while every lock is still held.
+    /// Locks the shard at `index`, and recursively all later ones. The innermost call knows whether all limits pass.
+    /// Each level then charges its own limits before it returns, while all locks are still held.
     private func takeAll(_ batch: inout RateLimitBatch, shard index: Int, passes: Bool, now: UInt64) -> Bool {
         shards[index].table.withLock { table in
             var passes = passes
@@ -114,7 +115,8 @@ package final class RateLimiter: Sendable {
         }
     }
 
-    /// Whether the limit lets the request pass. Refusals are all found, not only the first: `Retry-After` needs the longest.
+    /// Whether the limit admits the request. All refusals are found, not only the first, because `Retry-After` needs
+    /// the longest.
     private func check(_ limit: inout RateLimit, in table: inout BucketTable, now: UInt64) -> Bool {
         limit.check(arrival: table.arrival(limit.key), now: now)
         guard limit.isEnforced else { return true }
@@ -125,7 +127,7 @@ package final class RateLimiter: Sendable {
     }
 
     private func charge(_ limit: inout RateLimit, in table: inout BucketTable, now: UInt64) {
-        // For an enforced limit `check` made room; for an observed one nobody did.
+        // For an enforced limit `check` has made room; for an observed one it has not.
         guard !limit.isExceeded, limit.isEnforced || table.canStore(limit.key, now: now) else { return }
         let arrival = limit.charge(arrival: table.arrival(limit.key), now: now)
         table.store(limit.key, arrival: arrival, tolerance: limit.capacity - limit.interval, now: now)

@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// The log lines one worker has written since it last handed them over. Stays on its worker.
+/// The log lines of one worker that are not yet in the queue. Used by its worker only.
 package struct AccessLogBuffer {
     private var bytes: [UInt8] = []
     private var lines = 0
@@ -9,15 +9,15 @@ package struct AccessLogBuffer {
     private var textSecond: Int64 = -1
     private var secondText: [UInt8] = []
 
-    /// Hands its lines over once they have `threshold` bytes.
+    /// The buffer moves to the queue when it has `threshold` bytes.
     package init(queue: AccessLogQueue, threshold: Int = 32 << 10) {
         self.queue = queue
         self.threshold = threshold
         bytes.reserveCapacity(threshold + 2048)
     }
 
-    /// Appends a request's line, and hands the buffer over when it is full. Call ``flush()`` a few times a second too.
-    /// `head` is that of the request.
+    /// Appends a request's line, and flushes the buffer if it is full. Also call ``flush()`` a few times a second.
+    /// `head` is the request's head.
     package mutating func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span()) {
         bytes.append(text: "{\"time\":\"")
         appendTime(record.epochMilliseconds)
@@ -26,13 +26,13 @@ package struct AccessLogBuffer {
         if bytes.count >= threshold { flush() }
     }
 
-    /// Appends a line that stands for others; only time, organization and client of the record are in it.
+    /// Appends a line for `count` suppressed lines. It has only the time, organization and client of the record.
     mutating func append(suppressedLines count: Int, _ record: borrowing AccessRecord) {
         AccessLogLine.append(suppressedLines: count, record, to: &bytes)
         lines += 1
     }
 
-    /// A date is dear and the same for a whole second.
+    /// The text of the second is cached, because formatting a date is expensive.
     private mutating func appendTime(_ epochMilliseconds: Int64) {
         let second = epochMilliseconds / 1000
         if second != textSecond {
@@ -44,7 +44,7 @@ package struct AccessLogBuffer {
         bytes.append(timestampFrom: Int(epochMilliseconds - second * 1000))
     }
 
-    /// Hands over what there is.
+    /// Moves all lines to the queue.
     package mutating func flush() {
         guard lines > 0 else { return }
         queue.submit(bytes, lines: lines)

@@ -65,15 +65,15 @@ enum AccessLogLine {
         out.append(text: "}\n")
     }
 
-    /// Closes the text before, and writes a name and its text but for the closing quote. Ids may be a client's words:
-    /// everything beyond printable US-ASCII is escaped.
+    /// Ends the previous text, then appends a name and its text without the closing quote. Ids may come from a client,
+    /// so all bytes that are not printable US-ASCII are escaped.
     private static func append(_ name: String, _ value: String?, to out: inout [UInt8]) {
         guard let value else { return }
         out.append(text: name)
         out.append(untrustedJSONText: value)
     }
 
-    /// The same for words of the client, which stand in `bytes`; nothing where there are none.
+    /// Appends a name and a range of the client's `bytes`; nothing if the range is empty.
     private static func append(_ name: String, _ bytes: Span<UInt8>, _ range: Range<Int>, to out: inout [UInt8]) {
         guard !range.isEmpty else { return }
         out.append(text: name)
@@ -106,8 +106,8 @@ enum AccessLogLine {
 }
 
 extension [UInt8] {
-    /// Appends the front of a text that a stranger wrote, as the inside of a JSON string in printable US-ASCII. What looks
-    /// like a token is starred: people paste theirs everywhere.
+    /// Appends the start of a text from a client to a JSON string, in printable US-ASCII. Tokens in the text are
+    /// replaced with stars, because clients put tokens into any text.
     mutating func append(starredJSONText text: Span<UInt8>, limit: Int) {
         let end = Swift.min(text.count, limit)
         var start = 0

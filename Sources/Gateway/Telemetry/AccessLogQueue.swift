@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Log lines on their way from the workers to the thread that writes them. Bounded: when the reader of the log does not keep
-/// up, lines are dropped and counted, and no worker waits.
+/// The queue of log lines between the workers and the thread that writes them. Its size is bounded: if the writer is
+/// too slow, lines are dropped and counted, and no worker waits.
 package final class AccessLogQueue: Sendable {
     private struct State {
         var chunks: [[UInt8]] = []
@@ -16,10 +16,10 @@ package final class AccessLogQueue: Sendable {
 
     package init(maximumBytes: Int = 8 << 20) { self.maximumBytes = maximumBytes }
 
-    /// Lines that nobody can read: the queue was full, or they could not be written.
+    /// The number of lost lines: the queue was full, or the lines could not be written.
     package var droppedLines: Int { state.withLock { $0.droppedLines } }
 
-    /// Takes over a worker's lines, or drops them all.
+    /// Adds a worker's lines, or drops all of them.
     package func submit(_ chunk: [UInt8], lines: Int) {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard state.bytes + chunk.count <= maximumBytes, !state.isClosed else {
@@ -36,7 +36,7 @@ package final class AccessLogQueue: Sendable {
     /// Counts lines that the writer could not write.
     package func lost(lines: Int) { state.withLock { $0.droppedLines += lines } }
 
-    /// No more lines come; the writer ends after what is there.
+    /// Ends the queue. The writer returns after the remaining lines.
     package func close() {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.isClosed = true
@@ -45,7 +45,8 @@ package final class AccessLogQueue: Sendable {
         waiter?.resume()
     }
 
-    /// Writes what comes until the queue is closed and empty. Run it once, in a task on an executor of its own: `write` blocks.
+    /// Writes lines until the queue is closed and empty. Run it once, in a task on an executor of its own, because
+    /// `write` blocks.
     package func writeAll(_ write: ([UInt8]) -> Void) async {
         while true {
             let (chunks, isClosed) = state.withLock { state in

@@ -1,13 +1,13 @@
 internal import Policy
 internal import Synchronization
 
-/// How many lines about errors each organization, and each address of strangers, may have in the access log: refused requests
-/// cost their sender nothing, and must not fill a disk.
+/// Limits the access log's lines about errors for each organization, and for each address without an organization.
+/// Refused requests cost their sender nothing, so they must not fill a disk.
 ///
-/// Its memory is fixed. Organizations and strangers have tables of their own, so that no number of addresses takes a place
-/// from an organization; within a table those that find no place of their own share one that somebody has.
+/// The memory is fixed. Organizations and addresses have separate tables, so that many addresses cannot displace an
+/// organization. In a full table, a newcomer shares the slot of another one.
 final class AccessLogShares: Sendable {
-    /// Lines that were left out since the last time they were merged; without a name where several shared the place.
+    /// Lines that were suppressed since the last call of ``takeSuppressed()``; without a name if several shared the slot.
     struct Suppressed: Equatable, Sendable {
         var organization: String?
         var client: String?
@@ -16,13 +16,13 @@ final class AccessLogShares: Sendable {
 
     private struct Slot {
         var key: UInt64 = 0
-        /// When the whole allowance will be there again, by the clock of the loops.
+        /// When the whole allowance is available again, by the clock of the loops.
         var fullAt: UInt64 = 0
         var suppressed: Suppressed?
     }
 
     private struct Tables {
-        /// Empty until a limit is in force and something fails.
+        /// Empty until a limit is configured and an error occurs.
         var slots: [Slot] = []
         var isAnythingSuppressed = false
     }
@@ -31,7 +31,7 @@ final class AccessLogShares: Sendable {
     private static let ways = 4
     private let tables = Mutex(Tables())
 
-    /// Whether an error of this organization, or of this client where nobody was recognized, may have a line.
+    /// Whether an error of this organization may have a line; without an organization, of this client.
     func admits(_ organization: Organization?, _ client: String, _ rate: GatewaySettings.LogRate, now: UInt64) -> Bool {
         let key = organization?.key ?? Self.key(of: client)
         let start = organization == nil ? Self.places : 0
@@ -53,7 +53,7 @@ final class AccessLogShares: Sendable {
         }
     }
 
-    /// The lines that were left out and are still to be merged; each is returned once.
+    /// The suppressed lines since the last call. Each is returned once.
     func takeSuppressed() -> [Suppressed] {
         tables.withLock { tables in
             guard tables.isAnythingSuppressed else { return [] }
@@ -66,7 +66,7 @@ final class AccessLogShares: Sendable {
         }
     }
 
-    /// One customer's IPv6 addresses are a /64, and count as one.
+    /// One customer's IPv6 addresses are a /64, so they count as one.
     private static func key(of client: String) -> UInt64 {
         var hasher = Hasher()
         let address = IPAddress.bytes(of: client)
@@ -74,7 +74,7 @@ final class AccessLogShares: Sendable {
         return UInt64(bitPattern: Int64(hasher.finalize()))
     }
 
-    /// Its own place; else one that nobody needs any more; else the first one, shared with whoever has it.
+    /// The key's own slot, else an unused one, else the first one, shared with its owner.
     private static func place(of key: UInt64, in slots: inout [Slot], from start: Int, now: UInt64) -> Int {
         let first = Int(key % UInt64(places))
         var free: Int?
@@ -83,7 +83,7 @@ final class AccessLogShares: Sendable {
             if slots[index].key == key { return index }
             if free == nil, slots[index].fullAt <= now, slots[index].suppressed == nil { free = index }
         }
-        // Whoever has the place keeps it: a guest that took its name over would leave the owner without one.
+        // The owner keeps the slot's name. Otherwise the owner would lose its slot to the newcomer.
         guard let free else { return start + first }
         slots[free].key = key
         return free

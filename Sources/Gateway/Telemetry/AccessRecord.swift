@@ -1,59 +1,59 @@
-/// What one request's log line says. Nothing of a query, a body or a credential is in it, and what a client may have pasted
-/// into a path or a user agent is starred.
+/// The content of one request's line in the access log. It has no query, no body and no credential. Tokens that a
+/// client put into a path or a user agent are replaced with stars.
 package struct AccessRecord: Sendable {
     /// When the request ended.
     package var epochMilliseconds: Int64 = 0
     package var traceID = TraceID(high: 0, low: 0)
     package var organization: String?
-    /// `organization/name` as in the policy; `nil` where nobody was recognized.
+    /// `organization/name` as in the policies; `nil` if no caller was recognized.
     package var tokenID: String?
-    /// The id of the route; `nil` where none was found.
+    /// The id of the route; `nil` if there is none.
     package var operation: String?
-    /// The canonical id; for a job's operation that of its connection.
+    /// The canonical id. For a request about a job it is the job's connection.
     package var connection: String?
     package var job: String?
-    /// `nil` where the head could not be read.
+    /// `nil` if the head could not be read.
     package var method: String?
-    /// The address of the client; behind trusted proxies the one that they saw.
+    /// The client's address. Behind trusted proxies it is the address that they report.
     package var client: String?
-    /// What the line quotes of the request: parts of its head, copied from there to the line. Empty: nothing.
+    /// The parts of the request's head that the line quotes, as ranges of the head. An empty range means none.
     package var path = 0..<0
     package var userAgent = 0..<0
-    /// The job that the path names, where no other is known.
+    /// The job in the path, if no other job is known.
     package var jobInHead = 0..<0
-    /// `nil` where the head could not be read.
+    /// `nil` if the head could not be read.
     package var isHTTP10: Bool?
-    /// Whether the connection has TLS 1.3 and not 1.2; `nil` without TLS.
+    /// Whether the connection uses TLS 1.3 and not 1.2; `nil` without TLS.
     package var isTLS13: Bool?
     package var status = 0
-    /// The error code, `nil` on success.
+    /// The error code; `nil` on success.
     package var code: String?
-    /// Who is to blame for a failure or refusal; `nil` also where the upstream answered with an error of its own.
+    /// The side that is at fault; `nil` also if the upstream responded with an error below 500.
     package var origin: Failure.Origin?
-    /// What only the operator may read about a failure: why the upstream gave no answer.
+    /// The cause of a failure, for operators only.
     package var cause: String?
-    /// The limit that refused.
+    /// The limit that refused the request.
     package var limit: String?
-    /// Seconds to wait, where a limit or a lease refused.
+    /// The `Retry-After` of a refusal by a limit or a lease, in seconds.
     package var retryAfterSeconds: Int?
-    /// What runs on the connection, where that refused.
+    /// The lease that refused the request.
     package var lease: LeaseConflict?
-    /// The scopes of the route that the token lacks.
+    /// The route's scopes that the token lacks.
     package var missingScope: String?
     package var requestedOrganization: String?
-    /// What the upstream said about its error.
+    /// The upstream's text for its error.
     package var upstreamError: String?
-    /// The address of the upstream's endpoint; `nil` where no connection to one came about.
+    /// The address of the upstream's endpoint; `nil` if no connection to one was made.
     package var upstream: String?
-    /// Over how many connections the request was sent upstream, or was to be sent.
+    /// The number of connections on which sending the request upstream was tried.
     package var attempts = 0
     /// The stage that ended the request; ``Stage/record`` on success.
     package var stage = Stage.record
-    /// The short version of the set that the request was judged by.
+    /// The short version of the policy set that decided the request.
     package var policyVersion = ""
-    /// The request's head, and its body without framing; not what TLS adds.
+    /// The size of the request's head and of its body without framing and TLS.
     package var bytesIn = 0
-    /// Head and body of the answer as sent, framing included; not what TLS adds.
+    /// The size of the response's head and body as sent, with framing but without TLS.
     package var bytesOut = 0
     package var times = StageTimes()
 

@@ -1,9 +1,9 @@
 internal import Bytes
 internal import Synchronization
 
-/// Everything the gateway counts, as Prometheus text (format 0.0.4).
+/// All metrics of the gateway, rendered as Prometheus text (format 0.0.4).
 package final class Metrics: Sendable {
-    /// What is measured at the moment of asking rather than counted.
+    /// Values that are measured when the metrics are rendered.
     package struct Gauges: Sendable {
         package var leases = LeaseTable.Usage()
         package var limiter = RateLimiter.Usage()
@@ -12,25 +12,25 @@ package final class Metrics: Sendable {
         package var policyLoadedAt: Int64 = 0
         /// Since the process started.
         package var droppedLogLines = 0
-        /// What was taken over while the gateway runs, and what was refused.
+        /// Successful and rejected reloads of each part.
         package var reloads: [(what: String, accepted: Int, refused: Int)] = []
-        /// Not while the gateway drains.
+        /// `false` while the gateway drains.
         package var isReady = true
-        /// Leases older than any job should be.
+        /// Leases that are older than any job should be.
         package var overdueLeases = 0
-        /// How many connections may be open.
+        /// The maximum number of open connections.
         package var connectionLimit = 0
-        /// `nil` where the upstream is in this process, and remembers its jobs itself.
+        /// `nil` for the upstream in this process, which has its own journal of jobs.
         var journal: LeaseJournal.Usage?
-        /// How questions about leases were answered; `nil` where the upstream is in this process.
+        /// The results of status polls; `nil` for the upstream in this process.
         var polls: PollCounts?
-        /// The questions under way and due by organization.
+        /// Status polls in flight and due, by organization.
         var pollShares: [ShareUsage] = []
-        /// `nil` where the upstream is in this process.
+        /// `nil` for the upstream in this process.
         var upstream: UpstreamUsage?
-        /// The memory of bodies by organization.
+        /// The memory of request bodies by organization.
         var bodies: [ShareUsage] = []
-        /// What the organizations are called that hold shares.
+        /// The ids of the organizations by their keys.
         var organizations: [UInt64: String] = [:]
 
         package init() {}
@@ -42,10 +42,10 @@ package final class Metrics: Sendable {
 
     package init(workerCount: Int) { workers = (0..<workerCount).map { _ in WorkerMetrics() } }
 
-    /// The counts of one worker.
+    /// The counters of one worker.
     package subscript(worker index: Int) -> WorkerMetrics { workers[index] }
 
-    /// A count of all workers.
+    /// The sum of one counter over all workers.
     func total(of count: WorkerMetrics.Count) -> UInt64 { workers.reduce(0) { $0 + $1.value(of: count) } }
 
     /// Counts an attempt to replace the policy set.
@@ -130,7 +130,7 @@ package final class Metrics: Sendable {
         var last = ""
         for count in WorkerMetrics.Count.allCases {
             guard let (name, kind, help) = count.description else { continue }
-            // Counts of one metric, which a label tells apart, stand side by side.
+            // Counters of one metric with different labels are adjacent.
             if name != last { out.beginMetric(name, "counter", help) }
             last = name
             for (index, worker) in workers.enumerated() {
@@ -194,7 +194,7 @@ package final class Metrics: Sendable {
         }
     }
 
-    /// Only organizations that hold something have a line, so there are never many.
+    /// Only organizations that use something have a sample, so the number of samples is small.
     private func render(
         _ shares: [ShareUsage], of gauges: Gauges, _ value: KeyPath<ShareUsage, Int>, as name: String, _ help: String,
         to out: inout [UInt8]
@@ -205,8 +205,8 @@ package final class Metrics: Sendable {
         )
     }
 
-    /// Appends a sample for each organization that has counts. Who has no organization, or one that a reload has removed,
-    /// counts as one without a name.
+    /// Appends a sample for each organization with a count. Callers without an organization, and organizations that a
+    /// reload has removed, share one sample with an empty name.
     private func sample(
         _ name: String, byOrganization counts: [(organization: UInt64, count: UInt64)], _ gauges: Gauges,
         to out: inout [UInt8]

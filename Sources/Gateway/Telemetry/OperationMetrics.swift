@@ -1,8 +1,8 @@
 internal import Synchronization
 
-/// The counts of one operation on one worker.
+/// The counters of one operation on one worker.
 ///
-/// Only its worker writes, so a count is a plain load and store and no cache line is fought over; any thread may read.
+/// Only its worker writes, so counting is a plain load and store without contention for a cache line. Any thread may read.
 package final class OperationMetrics: Sendable {
     /// Upper bounds of the latency buckets in microseconds; one more bucket holds the rest.
     static let bounds: [UInt64] = [
@@ -30,7 +30,7 @@ package final class OperationMetrics: Sendable {
         counter.store(counter.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
-    /// Adds what was counted to `totals`.
+    /// Adds the counters to `totals`.
     func collect(into totals: inout OperationTotals) {
         for index in requests.indices { totals.requests[index] += requests[index].load(ordering: .relaxed) }
         for index in buckets.indices { totals.buckets[index] += buckets[index].load(ordering: .relaxed) }
@@ -38,7 +38,7 @@ package final class OperationMetrics: Sendable {
     }
 }
 
-/// The counts of one operation over all workers.
+/// The sums of one operation over all workers.
 struct OperationTotals {
     var requests = [UInt64](repeating: 0, count: 384)
     var buckets = [UInt64](repeating: 0, count: 17)
@@ -47,14 +47,14 @@ struct OperationTotals {
     var count: UInt64 { buckets.reduce(0, +) }
 }
 
-/// The statuses that are counted one by one; others are counted by their hundred.
+/// The statuses with a counter of their own. The others are counted by class, such as 2xx.
 enum StatusSlot {
     private static let known = [
         200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 423, 429, 431, 500, 501,
         502,
         503, 504, 505,
     ]
-    /// The slot of each status from 100 to 599; the last six slots are the hundreds and "no status".
+    /// The slot of each status from 100 to 599. The last six slots are the classes and "no status".
     private static let slots: [UInt8] = (100..<600).map { status in
         UInt8(known.firstIndex(of: status) ?? known.count + status / 100 - 1)
     }

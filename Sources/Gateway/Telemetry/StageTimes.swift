@@ -1,6 +1,6 @@
 internal import Bytes
 
-/// How long each stage of one request took, in nanoseconds of the clock that was handed in.
+/// The duration of each stage of one request, in nanoseconds of the clock that the caller reads.
 package struct StageTimes: Sendable {
     private var durations = InlineArray<12, UInt64>(repeating: 0)
     private var last: UInt64 = 0
@@ -13,13 +13,13 @@ package struct StageTimes: Sendable {
         last = start
     }
 
-    /// A stage ended; the next one begins.
+    /// A stage has ended, and the next one begins.
     package mutating func ended(_ stage: Stage, at now: UInt64) {
         durations[stage.index] += now > last ? now - last : 0
         last = max(now, last)
     }
 
-    /// From the start to the last stage that ended.
+    /// The time from the start to the end of the last stage.
     package var total: UInt64 { last - start }
 
     package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
@@ -27,7 +27,7 @@ package struct StageTimes: Sendable {
     private static let names = Stage.allCases.map { ",\"\($0.rawValue)\":" }
     private static let firstNames = Stage.allCases.map { "\"\($0.rawValue)\":" }
 
-    /// Appends `{"route":1.5,...}` in microseconds, stages that took no time left out.
+    /// Appends `{"route":1.5,...}` in microseconds. Stages that took no time are left out.
     func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "{"))
         var isFirst = true

@@ -1,16 +1,16 @@
 internal import Synchronization
 
-/// The counts of one worker. Methods are called on the worker; ``Metrics`` reads from any thread.
+/// The counters of one worker. Only the worker calls the counting methods; ``Metrics`` reads from any thread.
 package final class WorkerMetrics: Sendable {
-    /// What a worker counts besides requests.
+    /// The counters besides those of requests.
     package enum Count: Int, CaseIterable, Sendable {
         case connectionsOpened, connectionsClosed, connectionsShed, connectionsEvicted, handshakesFull,
             handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
         case upstreamConnections, upstreamReuses, upstreamRetries, logLinesSuppressed
 
-        /// The metric's name and help, and the label that tells it from others of that name; `nil` for those that are shown as a
-        /// difference.
+        /// The metric's name and help, and the label that distinguishes counters of the same name; `nil` for a counter
+        /// that is only rendered as part of a difference.
         var description: (name: String, kind: (label: String, value: String)?, help: String)? {
             switch self {
             case .connectionsOpened: ("gateway_connections_total", nil, "Connections accepted.")
@@ -54,13 +54,13 @@ package final class WorkerMetrics: Sendable {
 
     init() { precondition(counts.count == Count.allCases.count, "every count has its place") }
 
-    /// Adds without an atomic addition: no other thread writes.
+    /// Adds with a plain load and store, because no other thread writes.
     package func add(_ amount: UInt64 = 1, to count: Count) {
         let value = counts[count.rawValue].load(ordering: .relaxed)
         counts[count.rawValue].store(value &+ amount, ordering: .relaxed)
     }
 
-    /// The counters of an operation. Look them up once per policy set and keep them by route index.
+    /// The counters of an operation. Look them up once per policy set, and keep them by route index.
     package func operation(_ name: String) -> OperationMetrics {
         operations.withLock { operations in
             if let counters = operations[name] { return counters }
@@ -70,15 +70,15 @@ package final class WorkerMetrics: Sendable {
         }
     }
 
-    /// Counts a limit that was found exceeded: refused by it, or only observed.
+    /// Counts an exceeded limit, whether it refused the request or was only observed.
     package func limitExceeded(_ name: String, isEnforced: Bool) {
         limits.withLock { $0[ExceededLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
     }
 
-    /// Counts a request that got no answer from the upstream.
+    /// Counts a request without a response from the upstream.
     func upstreamFailed(_ failure: UpstreamFailure) { failures.withLock { $0[failure, default: 0] += 1 } }
 
-    /// Counts a time that a connection of an organization, 0 where it is not known, waited for others to have their turn.
+    /// Counts one wait of a connection for the turns of others. `organization` is 0 if unknown.
     func turnAwaited(by organization: UInt64) { turns.withLock { $0[organization, default: 0] += 1 } }
 
     func value(of count: Count) -> UInt64 { counts[count.rawValue].load(ordering: .relaxed) }
@@ -101,7 +101,7 @@ package final class WorkerMetrics: Sendable {
     }
 }
 
-/// A limit's name and whether it refuses.
+/// A limit's name, and whether the limit refuses.
 struct ExceededLimit: Hashable, Comparable {
     let name: String
     let isEnforced: Bool
