@@ -1,7 +1,7 @@
 internal import Bytes
 internal import HTTP
 
-/// How a line of the access log is written: one JSON object, with its fields in this order.
+/// Writes a line of the access log: one JSON object, with its fields in this order.
 enum AccessLogLine {
     /// Appends one JSON object and a line feed.
     static func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span(), to out: inout [UInt8]) {
@@ -10,7 +10,7 @@ enum AccessLogLine {
         appendRest(of: record, head, to: &out)
     }
 
-    /// Appends what follows the time.
+    /// Appends the fields after the time.
     static func appendRest(of record: borrowing AccessRecord, _ head: Span<UInt8>, to out: inout [UInt8]) {
         out.append(text: "\",\"trace_id\":\"")
         record.traceID.append(to: &out)
@@ -93,7 +93,7 @@ enum AccessLogLine {
         out.append(text: "\"}")
     }
 
-    /// Appends a line that stands for others. Of the record only time, organization and client are used.
+    /// Appends a line for `count` suppressed lines. It has only the time, organization and client of the record.
     static func append(suppressedLines count: Int, _ record: borrowing AccessRecord, to out: inout [UInt8]) {
         out.append(text: "{\"time\":\"")
         out.append(timestamp: record.epochMilliseconds)

@@ -3,7 +3,7 @@ internal import Transport
 
 /// Decides whether an endpoint gets requests, from the outcomes of its requests and from health checks.
 ///
-/// Pure: callers pass events and monotonic times in. There are three kinds of signs against an endpoint. A failed
+/// Pure: callers pass events and monotonic times in. There are three kinds of reasons against an endpoint. A failed
 /// connection or handshake is never the fault of a request. A request without a response may be the fault of the request,
 /// so failures of one organization prove nothing while others are served. The statuses 502, 503 and 504 come from a live
 /// server, so they count only over several organizations, and only if they are at least half of all responses.

@@ -17,7 +17,7 @@ final class Endpoint: Sendable {
     /// Recognizes the upstream's own URLs in responses.
     let locations: UpstreamLocations
     private let outstanding = Atomic<Int>(0)
-    /// A summary of `health`, readable without the lock. It is nearly always `calm`.
+    /// A summary of `health`, readable without the lock. It is nearly always `healthy`.
     private let condition = Atomic<UInt8>(Condition.healthy)
     /// The number of good responses, counted only until `countsUntil`.
     private let good = Atomic<Int>(0)
