@@ -1,4 +1,4 @@
-/// What the requests of one connection have in common, found out once.
+/// Results that the requests of one connection share.
 struct ConnectionCache {
     var credential = CredentialCache()
     var identity = IdentityFields()

@@ -1,18 +1,18 @@
 internal import Bytes
 
-/// The text of a token: `cgw_`, 43 characters that carry 32 random bytes, and 6 of a checksum.
+/// The text of a token: `cgw_`, 43 characters with 32 random bytes, and 6 characters with a checksum.
 ///
-/// Base 62, so that a double click selects it whole; the prefix lets secret scanners find leaks, and the checksum lets a typing
-/// error be told from a revoked token without asking anybody.
+/// The characters are base 62, so that a double click selects the whole token. The prefix lets secret scanners find
+/// leaked tokens. The checksum distinguishes a typing error from a revoked token without a lookup.
 package enum APIToken {
     package static let prefix = "cgw_"
-    /// How long every token is.
+    /// The length of a token.
     package static let count = 53
 
     private static let alphabet = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
     private static let bodyCount = 47
 
-    /// Makes the text for 32 bytes of a cryptographic random source; `nil` for any other number of bytes.
+    /// Makes the text for 32 bytes of a cryptographic random source; `nil` for another number of bytes.
     package static func create(random: Span<UInt8>) -> String? {
         guard random.count == 32 else { return nil }
         var number: [UInt8] = []
@@ -33,7 +33,7 @@ package enum APIToken {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Whether `text` has the form of a token and its checksum is right. Says nothing of whether the token is known.
+    /// Whether `text` has the form of a token and the right checksum. The token may still be unknown.
     package static func isWellFormed(_ text: Span<UInt8>) -> Bool {
         guard text.count == count, hasPrefix(text) else { return false }
         for index in prefix.utf8.count..<count where !text[index].isLetterOrDigit { return false }
@@ -43,8 +43,8 @@ package enum APIToken {
         return true
     }
 
-    /// Whether `text` looks like a token in all but its checksum: somebody has mistyped one. Texts of another length or
-    /// alphabet are tokens that were made elsewhere.
+    /// Whether `text` has the form of a token but a wrong checksum: a typing error. A text of another length or
+    /// alphabet may be a token that was made elsewhere.
     package static func isMistyped(_ text: Span<UInt8>) -> Bool {
         guard text.count == count, hasPrefix(text) else { return false }
         for index in prefix.utf8.count..<count where !text[index].isLetterOrDigit { return false }

@@ -2,22 +2,22 @@ internal import Bytes
 internal import Crypto
 internal import Policy
 
-/// The credential that a connection sent last, already hashed.
+/// The last credential of a connection, with its hash.
 ///
-/// Clients repeat the same token on every request of a connection; comparing it costs a tenth of hashing it.
+/// Clients send the same token with every request of a connection, and comparing it costs a tenth of hashing it.
 struct CredentialCache {
     private var text: [UInt8] = []
     private var digest: TokenDigest?
 
-    /// The digest of `bytes` if they are a token at all. Nothing is remembered: for the second credential of a request.
+    /// The digest of `bytes`, or `.malformed`. Does not use the cache: for the second credential of a request.
     static func digest(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
         guard isToken(bytes) else { return .malformed }
         let words = hasher.digest(of: bytes).words
         return .digest(TokenDigest(words.a, words.b, words.c, words.d))
     }
 
-    /// The digest of `bytes` if they are a token at all, in time that does not depend on how much of a remembered token
-    /// they match.
+    /// The digest of `bytes`, or `.malformed`. The time of the comparison does not depend on the number of bytes that
+    /// match the cached token.
     mutating func credential(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
         if let digest, matches(bytes) { return .digest(digest) }
         guard CredentialCache.isToken(bytes) else { return .malformed }
@@ -29,8 +29,8 @@ struct CredentialCache {
         return .digest(digest)
     }
 
-    /// Visible ASCII, not too long, and not mistyped: `token68` of RFC 9110, section 11.2, and whatever else clients use as a
-    /// key.
+    /// Whether the bytes are visible ASCII, not too long, and not a mistyped token. Clients also use keys that are not
+    /// `token68` (RFC 9110, section 11.2).
     private static func isToken(_ bytes: Span<UInt8>) -> Bool {
         guard !bytes.isEmpty, bytes.count <= 4096 else { return false }
         for index in bytes.indices where bytes[index] <= 0x20 || bytes[index] >= 0x7F { return false }

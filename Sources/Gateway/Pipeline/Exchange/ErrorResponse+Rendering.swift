@@ -2,9 +2,9 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// Every way a request can end without success becomes a response here; what it says is decided by `ErrorResponse` alone.
+// Renders all error responses. `ErrorResponse` decides their content.
 extension ErrorResponse {
-    /// The documented envelope, and the fields that belong to it. `fields` are those an upstream brought.
+    /// The documented envelope with its fields. `fields` are the upstream's.
     func rendered(
         for exchange: borrowing Exchange, _ clock: WallClock, fields: [(name: String, value: String)] = []
     ) -> Response {
@@ -21,7 +21,7 @@ extension ErrorResponse {
         if let allow { response.fields.append((name: "Allow", value: allow)) }
         if let location { response.fields.append((name: "Location", value: location)) }
         response.fields += fields
-        // After the upstream's own: the last member is the one nearest to the client (RFC 9209, section 2).
+        // After the upstream's members: the last member is the proxy nearest to the client (RFC 9209, section 2).
         if proxyError != nil || receivedStatus != nil {
             let member = ProxyStatus(error: proxyError, receivedStatus: receivedStatus)
             response.fields.append((name: "Proxy-Status", value: member.text))

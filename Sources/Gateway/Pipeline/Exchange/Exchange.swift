@@ -3,15 +3,15 @@ internal import JSON
 internal import Policy
 internal import Transport
 
-/// One request on its way through the pipeline: what the stages found out so far.
+/// One request in the pipeline, with the results of its stages.
 ///
-/// Noncopyable, so that passing it on costs nothing.
+/// Noncopyable, so that passing it on is cheap.
 struct Exchange: ~Copyable {
     private let inPlace = AddressPin()
     let trace: TraceContext
-    /// The set that decides this request, whatever is loaded meanwhile.
+    /// The policies that decide this request, even if others are loaded meanwhile.
     let policies: CompiledPolicies
-    /// How long each stage took.
+    /// The duration of each stage.
     var times: StageTimes
 
     /// The stage that ended the request.
@@ -20,41 +20,41 @@ struct Exchange: ~Copyable {
     var family = RouteFamily.other
     var principal: Principal?
     var organization: Organization?
-    /// The connection the request is about, in its one spelling.
+    /// The connection that the request is about, in canonical spelling.
     var connectionID: String?
-    /// The limits that apply, and what the limiter said about them.
+    /// The limits of the request, with the limiter's results.
     var limits: [LimitRule] = []
     var batch = RateLimitBatch()
-    /// The answer is a head only.
+    /// The response has no body, because the method is HEAD.
     var isHead = false
     var bodyBytes = 0
-    /// The body as JSON, where a stage has read it for the connector service of this process; it goes there with the request.
+    /// The body as JSON, if a stage has parsed it for the connector service of this process.
     var bodyValue: JSONValue?
-    /// What the body takes of the memory for all bodies.
+    /// The body's part of the memory for all bodies.
     var allowance = BodyMemoryPermit()
-    /// Its place among the requests under way to a remote upstream.
+    /// The permit for a request in flight to a remote upstream.
     var permit: UpstreamPermit?
-    /// Where it went last.
+    /// The endpoint that got the request last.
     var endpoint: Endpoint?
-    /// How often it was sent upstream.
+    /// The number of connections on which sending the request upstream was tried.
     var attempts = 0
-    /// A part of it may have reached the remote upstream.
+    /// Whether a part of the request may have reached the remote upstream.
     var isForwarded = false
-    /// Head and body of the answer.
+    /// The size of the response's head and body.
     var bytesOut = 0
-    /// Which header the credential came in, whose words an answer uses.
+    /// The field that carried the credential. Error codes depend on it.
     var credentialField = CredentialField.bearer
-    /// Who is to blame for a failure.
+    /// The side that is at fault.
     var origin: Failure.Origin?
-    /// Why a failure happened, for the operator only.
+    /// The cause of a failure, for operators only.
     var cause: String?
-    /// What the gateway refused the request with, for the log.
+    /// The gateway's refusal or failure, for the log.
     var rejection: Rejection?
-    /// Where the path names a job, counted from the path's beginning.
+    /// The range of the job in the path, relative to the start of the path.
     var jobInPath: Range<Int>?
     /// The job that the request started.
     var startedJob: String?
-    /// The upstream's own words for its error, one line of at most 512 bytes, for the operator only.
+    /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
     var upstreamText: String?
 
     init(trace: TraceContext, policies: CompiledPolicies, startedAt: Instant) {
@@ -63,13 +63,13 @@ struct Exchange: ~Copyable {
         times = StageTimes(start: startedAt.nanoseconds)
     }
 
-    /// A stage is over. Reads the clock only if the access log shows it.
+    /// A stage has ended. Reads the clock only if the access log has all requests.
     mutating func mark(_ stage: Stage) {
-        // A pattern: `==` of another module's type is a call.
+        // A pattern, because `==` of a type in another module is a call.
         if case .all = policies.accessLog { times.ended(stage, at: Instant.now().nanoseconds) }
     }
 
-    /// Where the request ended and why, for the log and the metrics.
+    /// Records the failure for the log and the metrics.
     mutating func failed(_ failure: Failure, _ counts: WorkerMetrics) {
         endingStage = failure.stage
         origin = failure.origin
@@ -79,6 +79,6 @@ struct Exchange: ~Copyable {
         counts.upstreamFailed(upstreamFailure)
     }
 
-    /// Nothing follows the head of some responses, whatever length it announced (RFC 9112, section 6.3).
+    /// Whether a body follows the head. Some responses have none, even if their head has a length (RFC 9112, section 6.3).
     func hasBody(_ response: borrowing Response) -> Bool { !isHead && !HTTPStatus.hasNoBody(response.status) }
 }

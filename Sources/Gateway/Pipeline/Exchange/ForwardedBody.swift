@@ -1,8 +1,8 @@
-/// The body of a request on its way upstream.
+/// The body of a request that is forwarded to the upstream.
 enum ForwardedBody {
-    /// In memory, so it can be sent again.
+    /// The whole body is in memory, so it can be sent again.
     case whole([UInt8])
-    /// All but its beginning is still with the client: passed on piece by piece, and never more than once.
+    /// Only the start is in memory. The rest is forwarded piece by piece, and can be sent only once.
     case streamed(ForwardedFraming, begun: [UInt8])
 
     var framing: ForwardedFraming {
@@ -17,7 +17,7 @@ enum ForwardedBody {
     }
 }
 
-/// How a forwarded request's body is framed.
+/// The framing of a forwarded request's body.
 enum ForwardedFraming: Equatable {
     case none
     case length(Int)

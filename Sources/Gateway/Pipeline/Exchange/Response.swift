@@ -1,10 +1,10 @@
-/// What the client gets, besides the fields that every response has.
+/// A response to the client, without the fields that every response has.
 struct Response {
-    /// Who has written it to the client's stream.
+    /// Whether the response has already been written to the client's stream.
     enum Outcome {
-        /// Nobody yet: it is the gateway's own, and the last step of the pipeline writes it.
+        /// Not yet: it is the gateway's own, and the last step of the pipeline writes it.
         case own
-        /// The forward stage: head and body went to the stream as they came from the upstream, and must not be written again.
+        /// Written by the forward stage while it came from the upstream. It must not be written again.
         case relayed
     }
 
@@ -12,7 +12,7 @@ struct Response {
     var contentType = "application/json"
     var fields: [(name: String, value: String)] = []
     var body: [UInt8] = []
-    /// The envelope's code; `nil` where the response is no error.
+    /// The envelope's code; `nil` if the response is not an error.
     var errorCode: String?
     /// The connection must not carry another request.
     var closesConnection = false

@@ -1,17 +1,18 @@
 internal import HTTP
 internal import Transport
 
-/// A copy of a relayed response's body, kept while the body passes. Bodies that tell of jobs are parsed when they are complete.
+/// Copies the body of a relayed response while it is relayed. Bodies that may show jobs are parsed when they are complete.
 struct BodyTap {
     private var isWanted: Bool
-    /// The response is held back until the copy is whole: its job must be bound to the lease before the client sees it.
+    /// The response is held until the copy is complete, because its job must be bound to the lease before the client
+    /// sees it.
     private(set) var holdsBack: Bool
     private let coding: ContentCoding?
     private var bytes: [UInt8] = []
-    /// The bytes that are kept, also of what they decode to.
+    /// The maximum size of the copy, before and after decoding.
     let limit: Int
 
-    /// `coding` is what the answer's bytes are encoded with.
+    /// `coding` is the content coding of the response.
     init(isWanted: Bool, holdsBack: Bool, coding: ContentCoding? = nil) {
         self.isWanted = isWanted
         self.holdsBack = holdsBack
@@ -24,7 +25,7 @@ struct BodyTap {
         upstream.copyBody(range, to: &bytes)
     }
 
-    /// Whether the next `count` bytes are kept. What does not fit takes what was there with it.
+    /// Whether the next `count` bytes are kept. If they do not fit, the whole copy is dropped.
     mutating func takes(_ count: Int) -> Bool {
         guard isWanted else { return false }
         guard bytes.count + count <= limit else {
@@ -36,7 +37,7 @@ struct BodyTap {
         return true
     }
 
-    /// The body without its coding: a client may have asked for one. Empty where it cannot be taken off.
+    /// The decoded body. Empty if it cannot be decoded.
     var plain: [UInt8] {
         guard let coding else { return bytes }
         return Inflate.decode(bytes.span, coding: coding, limit: limit) ?? []
@@ -44,9 +45,10 @@ struct BodyTap {
 }
 
 extension UpstreamConnection {
-    /// What the current response is encoded with; `nil` where it is not, or with something unknown. Before the body is read.
+    /// The content coding of the current response; `nil` if there is none or it is unknown. Call it before the body is
+    /// read.
     var contentCoding: ContentCoding? {
-        // Not by `withHead`, which copies the head: nearly every response comes by here.
+        // `withHead` would copy the head, and nearly all responses run this code.
         let input = input
         let bytes = input.span.extracting(headStart..<headStart + head.end)
         return head.contentEncoding.flatMap { ContentCoding(bytes, $0) }

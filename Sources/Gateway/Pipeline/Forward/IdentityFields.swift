@@ -3,18 +3,19 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The field lines with which the gateway tells the upstream who calls, from where, and for whom.
+/// The field lines with the caller, the client's address, and the organization, for the upstream.
 ///
-/// They are the same for nearly all requests of a connection, so they are made when one differs and copied for the others.
+/// Nearly all requests of a connection have the same lines, so they are cached and made again only when their source
+/// differs.
 struct IdentityFields {
     private(set) var bytes: [UInt8] = []
-    /// Whose share of the places its requests count against, and where that was found last.
+    /// The share of the permits that the connection's requests count against.
     var share = PermitShare()
     private var source: Source?
     private var host: [UInt8] = []
 
-    /// What the lines were made of. Numbers, not references: an idle connection must not keep an upstream's connections or a
-    /// policy set alive. Principal and organization are those of the set, so within one set their addresses tell them apart.
+    /// The source of the lines. It has numbers and no references: an idle connection must not retain an upstream's
+    /// connections or a policy set. The identities of principal and organization are unique within one policy set.
     private struct Source: Equatable {
         let client: UInt64
         let policies: UInt64
@@ -22,7 +23,7 @@ struct IdentityFields {
         let organization: ObjectIdentifier?
     }
 
-    /// Makes `bytes` those of this request.
+    /// Updates `bytes` for this request.
     mutating func update(
         for grant: Grant, _ request: borrowing Request, _ policies: CompiledPolicies,
         _ client: UpstreamClient
@@ -32,7 +33,7 @@ struct IdentityFields {
             client: client.serial, policies: policies.serial, principal: grant.principal.map(ObjectIdentifier.init),
             organization: grant.organization.map(ObjectIdentifier.init))
         if source == self.source, hasHost(of: request) { return }
-        // What a trusted proxy says may differ each time.
+        // The fields of a trusted proxy may differ for each request.
         self.source = isTrusted ? nil : source
         share.owner = grant.owner(from: request.peer)
         let head = request.head
@@ -48,20 +49,20 @@ struct IdentityFields {
         guard let range = request.head.host else { return host.isEmpty }
         guard range.count == host.count else { return false }
         let own = request.headBytes.extracting(range)
-        // Without a way out: the compiler compares many bytes at once then.
+        // No early exit, so that the compiler compares many bytes at once.
         var difference: UInt8 = 0
         for index in 0..<own.count { difference |= own[index] ^ host[index] }
         return difference == 0
     }
 
-    /// Appends the fields that say from where the client came (RFC 7239, section 4). For a stranger they hold only what this
-    /// connection shows. For a trusted proxy they hold what the proxy says, followed by the proxy's own address.
+    /// Appends the fields with the origin of the request (RFC 7239, section 4). For an untrusted peer they have only the
+    /// facts of this connection. For a trusted proxy they have the proxy's values, followed by the proxy's own address.
     private mutating func appendOrigin(_ peer: String, _ head: RequestHead, _ request: Span<UInt8>, isTrusted: Bool) {
         bytes.append(text: "X-Forwarded-For: ")
         if isTrusted { append(head.values(of: .xForwardedFor), of: request) }
         bytes.append(text: peer)
         bytes.append(text: "\r\n")
-        // A trusted proxy's own lines have gone on with the others.
+        // A trusted proxy's own lines have been forwarded with the other fields.
         if !(isTrusted && head.values(of: .xForwardedProto).contains { !$0.isEmpty }) {
             bytes.append(text: "X-Forwarded-Proto: https\r\n")
         }
@@ -72,7 +73,7 @@ struct IdentityFields {
         }
         bytes.append(text: "Forwarded: ")
         if isTrusted { append(head.values(of: .forwarded), of: request) }
-        // An IPv6 address is bracketed and quoted (RFC 7239, section 6).
+        // An IPv6 address is in brackets and quotes (RFC 7239, section 6).
         bytes.append(text: peer.utf8.contains(UInt8(ascii: ":")) ? "for=\"[\(peer)]\"" : "for=\(peer)")
         bytes.append(text: ";proto=https")
         if !host.isEmpty {
@@ -83,7 +84,7 @@ struct IdentityFields {
         bytes.append(text: "\r\n")
     }
 
-    /// Appends the members that were there before, each with the comma behind it.
+    /// Appends the earlier members, each followed by a comma.
     private mutating func append(_ values: some Sequence<Range<Int>>, of request: Span<UInt8>) {
         for value in values where !value.isEmpty {
             bytes.append(request, value)
@@ -91,7 +92,7 @@ struct IdentityFields {
         }
     }
 
-    /// For whom the gateway speaks. A client cannot: its fields of these names never go on.
+    /// Appends the caller and the organization. Clients cannot forge these fields, because theirs are never forwarded.
     private mutating func appendIdentity(_ grant: Grant, _ policies: CompiledPolicies) {
         if let organization = grant.organization {
             bytes.append(text: "X-Gateway-Organization: \(organization.id)\r\n")

@@ -4,9 +4,9 @@ internal import Policy
 internal import Transport
 
 enum UpstreamErrorReader {
-    /// Reads an error of the upstream: its fields for the client, and as much of its body as an error may have.
+    /// Reads an error response of the upstream: the fields for the client, and the body up to a limit.
     ///
-    /// Never fails: the status is known, whatever becomes of the body.
+    /// Never fails, because the status is already known.
     static func read(
         over upstream: UpstreamConnection, within timeout: Duration, now: Instant
     ) async -> UpstreamResponse {
@@ -21,7 +21,7 @@ enum UpstreamErrorReader {
             if let type = head.contentType { upstreamResponse.contentType = bytes.text(type) }
             if let encoding = head.contentEncoding { isEncoded = !bytes.spells("identity", in: encoding) }
         }
-        // An error is not worth the patience that a large answer may need.
+        // An error does not deserve the long timeout that a large response may need.
         let deadline = now + min(timeout, .seconds(10))
         reading: while upstreamResponse.body.count <= maxBytes {
             do throws(UpstreamConnectionError) {
@@ -42,7 +42,7 @@ enum UpstreamErrorReader {
         return upstreamResponse
     }
 
-    /// How much of an error is looked at.
+    /// The maximum size of an error body, before and after decoding.
     private static let maxBytes = 65_536
 
     private static func decode(_ coding: ContentCoding?, _ upstreamResponse: inout UpstreamResponse) {

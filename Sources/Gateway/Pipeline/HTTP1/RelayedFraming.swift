@@ -1,12 +1,12 @@
 internal import HTTP
 
-/// How the body of a relayed response is framed for a client of HTTP/1.1 (RFC 9112, section 6).
+/// The body framing of a relayed response for an HTTP/1.1 client (RFC 9112, section 6).
 enum RelayedFraming: Equatable {
-    /// None follows, and none is announced.
+    /// No body, and no length in the head.
     case none
     case length(Int)
     case chunked
-    /// For clients of HTTP/1.0, where the length is not known.
+    /// For HTTP/1.0 clients, if the length is unknown.
     case untilClose
 
     var isLength: Bool {
@@ -15,7 +15,7 @@ enum RelayedFraming: Equatable {
 
     init(of response: borrowing ResponseHead, for request: borrowing RequestHead) {
         switch response.framing {
-        // What a HEAD would have got is announced; a 204 announces nothing (RFC 9110, section 8.6).
+        // The head of a HEAD has the length that a GET would get; a 204 has none (RFC 9110, section 8.6).
         case .none: self = response.announcedLength.map { .length(Int($0)) } ?? .none
         case .length(let length): self = .length(Int(length))
         case .chunked, .untilClose: self = request.isHTTP10 ? .untilClose : .chunked

@@ -4,14 +4,14 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Route, authenticate, authorize: finds the credential of a request, and lets the policy set decide.
+/// Route, authenticate, authorize: finds the credential of a request and lets the policy set decide.
 ///
-/// The decision is a pure function of the head and the policies (`PolicySet.decide`). This stage notes in the exchange what came out,
-/// and keeps the hash of the credential for the next request of the connection.
+/// The decision is a pure function of the head and the policies (`PolicySet.decide`). This stage records the result in
+/// the exchange, and caches the hash of the credential for the next request of the connection.
 struct DecideStage {
     private let hasher = SHA256()
 
-    /// `epochSeconds` is the time by which tokens expire.
+    /// `epochSeconds` is the current time, for the expiry of tokens.
     func decide(
         _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache, epochSeconds: Int64
     ) -> Decision {
@@ -65,7 +65,7 @@ struct DecideStage {
             return other == principal ? bearer : .ambiguous
         }
         let key = cache.credential(bytes.extracting(value), hasher)
-        // Where neither counts, the answer is about the bearer token: it is the one that comes first.
+        // If neither is valid, the error is about the bearer token, which comes first.
         if bearer != .missing, case .failure = policies.authenticate(key, now: epochSeconds) { return bearer }
         exchange.credentialField = .apiKey
         return key

@@ -4,9 +4,9 @@ internal import Transport
 
 /// Charges the limits of a request in two steps. Each step charges all of its limits, or none.
 ///
-/// Limits on calls count every attempt. They are charged when it is known who calls, whatever becomes of the request. Limits on
-/// work, and limits per connection, are charged when the body has been read. Before that the stage looks at them, so that a client
-/// whose request will be refused does not send its body.
+/// Limits on calls count every attempt. They are charged as soon as the caller is known, whatever the result of the
+/// request. Limits on work, and limits per connection, are charged after the body has been read. Before the body the
+/// stage checks them, so that a client does not send the body of a request that will be refused.
 struct LimitStage {
     let limiter: RateLimiter
     let counts: WorkerMetrics
@@ -18,8 +18,8 @@ struct LimitStage {
         try chargeCalls(&exchange, now)
     }
 
-    /// Looks at the limits that `chargeAttempt` left, and charges nothing: a request that they will refuse is refused before its
-    /// body is read, or the upstream is asked for the connection of its job.
+    /// Checks the limits that `chargeAttempt` left, without a charge. A request that they will refuse is refused before
+    /// its body is read, and before the upstream is polled for the connection of its job.
     func peekWork(
         _ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange, now: Instant
     ) throws(Failure) {
@@ -28,11 +28,11 @@ struct LimitStage {
             let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
             if !passes { throw refusal(&exchange) }
         }
-        // What follows before `chargeWork` may take long, and is not this stage's time.
+        // The stages between this and `chargeWork` may take long. Their time does not count as this stage's.
         exchange.mark(.limit)
     }
 
-    /// The caller may not do this, but has tried: that counts like any other attempt.
+    /// The caller lacks a scope. The attempt counts like any other.
     func chargeAttempt(_ refusal: Refusal, _ exchange: inout Exchange, now: Instant, epochSeconds: Int64)
         throws(Failure)
     {
@@ -56,8 +56,8 @@ struct LimitStage {
         exchange.mark(.limit)
     }
 
-    /// Gives back what was charged for work that never began. A limit on calls keeps its charge: hammering a busy
-    /// connection costs calls, though no work.
+    /// Refunds the charge for work that never began. A limit on calls keeps its charge, because repeated calls on a
+    /// busy connection are calls, although they are no work.
     func refundWork(_ exchange: inout Exchange, now: Instant) {
         guard !exchange.batch.isEmpty else { return }
         limiter.refund(&exchange.batch, now: now.nanoseconds)

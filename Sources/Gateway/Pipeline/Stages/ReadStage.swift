@@ -4,15 +4,16 @@ internal import Transport
 
 /// Reads the body of a request.
 ///
-/// The body is read whole where a rule needs it, where it is short, or where the upstream takes it from memory. Other bodies are
-/// passed on as they come, once enough is here. The route limits the length; an announced length is checked before the first byte.
+/// The body is read whole if a rule needs it, if it is short, or if the upstream takes it from memory. Other bodies are
+/// forwarded piece by piece, after a first part has arrived. The route limits the length; `Content-Length` is checked
+/// before the first byte.
 final class ReadStage {
-    /// For the bodies of all requests under way.
+    /// The memory for the bodies of all requests.
     let bodies: BodyMemoryBudget
 
     init(bodies: BodyMemoryBudget) { self.bodies = bodies }
 
-    /// `passesOn` says whether the upstream takes a body piece by piece.
+    /// `passesOn`: whether the upstream takes a body piece by piece.
     func readBody(
         of stream: inout some ClientStream & ~Copyable, for grant: Grant, passesOn: Bool, _ exchange: inout Exchange
     ) async throws(Failure) -> ForwardedBody {
@@ -35,15 +36,15 @@ final class ReadStage {
         request.head.hasJSONBody(in: request.headBytes)
     }
 
-    /// Whether the rest of the body may follow while the request is under way. A request that takes a lease waits for its whole
-    /// body: else a slow client would keep others from the connection.
+    /// Whether the rest of the body may follow while the request is in progress. A request with a lease waits for its
+    /// whole body; otherwise a slow client would block the connection for others.
     private func isPassedOn(_ grant: Grant) -> Bool {
         guard grant.route.lease == nil else { return false }
         if case .body = grant.route.connection { return !grant.needsConnection }
         return true
     }
 
-    /// A request goes upstream when this much of its body is here, or all of it. So a slow client holds no permit while it sends
-    /// a short body.
+    /// A request is forwarded when this much of its body has arrived, or all of it. So a slow client holds no permit
+    /// while it sends a short body.
     private static let spooledBytes = 65_536
 }

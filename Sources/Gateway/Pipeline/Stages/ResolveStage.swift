@@ -4,12 +4,12 @@ internal import JSON
 internal import Policy
 internal import Transport
 
-/// Finds out which connection a request is about: from its path, from its body, or, where the path names a job, from who knows the
-/// jobs. That may be the upstream, so this stage may wait.
+/// Finds the connection that a request is about: in its path, in its body, or, if the path names a job, by asking the
+/// upstream for the job. So this stage may wait.
 ///
-/// It reads what the read stage has brought; its time and its refusals are logged as those of `read`.
+/// It uses the body that the read stage has read. The log counts its time and its refusals as those of `read`.
 struct ResolveStage {
-    /// Tells `exchange` the connection, where a limit or a lease depends on it.
+    /// Sets the connection of `exchange`, if a limit or a lease needs it.
     func resolve(
         _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request, at upstream: some JobConnectionLookup,
         _ exchange: inout Exchange
@@ -44,7 +44,7 @@ struct ResolveStage {
             do throws(JSONError) { value = try JSONValue.read(bytes.span) } catch {
                 throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
             }
-            // A tree takes more memory than its bytes, so nobody keeps it who does not read it.
+            // The JSON tree takes more memory than the bytes, so it is kept only for an upstream that reads it.
             if upstream.readsBodyValue { exchange.bodyValue = value }
             return try connectionID(in: value, names: names)
         case .job:
@@ -58,13 +58,13 @@ struct ResolveStage {
                     return found
                 }
             } catch { throw Failure(error) }
-            // The upstream might have the job all the same, and start it without a lease.
+            // The upstream might still have the job, and start it without a lease.
             throw Failure(.noSuchJob, at: .read)
         }
     }
 
-    /// The connection that a body names. The same field under two spellings must agree: the upstream may read either. A
-    /// spelling that only a lenient reader takes for the field is refused.
+    /// The connection that a body names. If both spellings of the field are present, they must agree, because the
+    /// upstream may read either. A spelling that only lenient readers take for the field is refused.
     private func connectionID(in value: JSONValue, names: [String]) throws(Failure) -> String {
         guard let members = value.object else {
             throw Failure(.invalidField(name: names[0], reason: "the body must be a JSON object"), at: .read)
@@ -90,15 +90,15 @@ struct ResolveStage {
     }
 }
 
-/// What the stages have to know of an upstream before a request goes there.
+/// The facts about an upstream that the stages before `forward` need.
 protocol JobConnectionLookup {
-    /// It takes a body piece by piece, so that a long one need not be read whole.
+    /// The upstream takes a body piece by piece, so a long one need not be read whole.
     var takesBodyPieces: Bool { get }
-    /// It takes the JSON of a body that a stage has read, and does not read the body again.
+    /// The upstream takes the JSON of a body that a stage has parsed, and does not parse the body again.
     var readsBodyValue: Bool { get }
 
-    /// The connection that a job belongs to; `nil` where the organization has no such job. `start` is the beginning of the path
-    /// by which the client has asked.
+    /// The connection that a job belongs to; `nil` if the organization has no such job. `start` is the start of the
+    /// path of the client's request.
     func connection(
         ofJob job: String, organization: String, family: RouteFamily, near start: String
     ) async throws(UpstreamFailure) -> String?
