@@ -16,7 +16,7 @@ extension Failure {
         case .invalidField(let name, let reason): "\(name): \(reason)"
         case .conflictingFields(let names): "\(names.joined(separator: ", ")): different values"
         case .invalidIdentifier(let name): "\(name) is not an identifier"
-        case .noSuchJob: "the upstream knows of no such job in this organization"
+        case .noSuchJob: "the upstream has no such job in this organization"
         case .upstream(let failure): failure.explanation
         case .storeUnavailable: "the lease journal cannot be written"
         case .overloaded: "no memory is left for the body (sizes.bodyMemory)"

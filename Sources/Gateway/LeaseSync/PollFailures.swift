@@ -33,7 +33,7 @@ struct PollFailures {
         guard let doubt else {
             guard rows.removeValue(forKey: organization)?.isReported ?? false else { return nil }
             reported -= 1
-            return "status polls for the jobs of \(organization) are answered again"
+            return "status polls for the jobs of \(organization) have usable responses again"
         }
         rows[organization, default: Row()].count += 1
         guard let row = rows[organization], row.count >= Self.enough, !row.isReported, reported < Self.maxReported
@@ -43,18 +43,18 @@ struct PollFailures {
         rows[organization]?.isReported = true
         reported += 1
         return
-            "\(row.count) status polls in a row for the jobs of \(organization) had no usable answer: \(doubt.explanation). "
-            + "The leases on its connections do not end until a poll is answered; \(doubt.advice)"
+            "\(row.count) status polls in a row for the jobs of \(organization) had no usable response: \(doubt.explanation). "
+            + "The leases on its connections do not end until a poll succeeds: \(doubt.advice)"
     }
 }
 
 extension DoubtfulResponse {
     fileprivate var explanation: String {
         switch self {
-        case .refused: "the upstream does not let the gateway look (401, 403 or 407)"
-        case .notFound: "the upstream has nothing at the path of the jobs (404 or 410)"
+        case .refused: "the upstream denies the gateway access (401, 403 or 407)"
+        case .notFound: "the upstream has no resource at the path of the jobs (404 or 410)"
         case .failed: "no response came in time, or it was 429 or 5xx"
-        case .unreadable: "the responses do not show all jobs that were asked for"
+        case .unreadable: "the responses cannot be read, or do not show all jobs"
         case .stored: "the responses come from a cache (their Age field is not 0)"
         }
     }
@@ -62,12 +62,12 @@ extension DoubtfulResponse {
     fileprivate var advice: String {
         switch self {
         case .refused:
-            "give gateway.upstream.ownCredential a secret with which the jobs of every organization can be read"
+            "set gateway.upstream.ownCredential to a secret that can read the jobs of every organization"
         case .notFound:
-            "check that the routes with \"jobStatus\" have the upstream's paths, and that ownCredential may see its jobs"
+            "check that the routes with \"jobStatus\" have the upstream's paths, and that ownCredential can read its jobs"
         case .failed: "check whether the upstream is healthy"
         case .unreadable: "check what the upstream responds at the paths of the routes with \"jobStatus\""
-        case .stored: "let the cache in front of the upstream pass these requests on: they have Cache-Control: no-cache"
+        case .stored: "let the cache in front of the upstream forward requests with Cache-Control: no-cache"
         }
     }
 }

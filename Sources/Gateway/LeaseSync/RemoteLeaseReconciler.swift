@@ -107,7 +107,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
             let hours = (epochMilliseconds - lease.since) / 3_600_000
             report(
                 "connection \(lease.key.connection) of \(lease.key.organization) has been held for \(hours) hours by "
-                    + "\(lease.kind) job \(lease.job?.id ?? "of unknown id"): the upstream does not say that it has ended"
+                    + "\(lease.kind) job \(lease.job?.id ?? "of unknown id"): the upstream has not reported its end; check the job there"
             )
         }
     }

@@ -58,15 +58,15 @@ package enum GatewayStartError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .addressInUse(let address):
-            "\(address) is in use: stop what listens there, or choose another address with --listen or --admin"
+            "\(address) is in use: stop the process that listens there, or choose another address with --listen or --admin"
         case .cannotListen(let address, let error): "cannot listen on \(address): \(error)"
-        case .system(let error): "the system refused: \(error)"
-        case .upstream(let failure): "the connector service did not list its running jobs: \(failure)"
+        case .system(let error): "the gateway cannot start: \(error)"
+        case .upstream(let failure): "the connector service did not list its running jobs: \(failure.explanation)"
         case .journal(.noHeader(let name)):
-            "\(JournalError.noHeader(name: name)), so nobody knows the leases: another version of the gateway wrote it, or it "
-                + "is damaged; wait until its jobs have ended and move the file away, or start that version"
+            "\(name) has no journal header of this version, so the leases are unknown: it is damaged, or another version of the "
+                + "gateway wrote it; wait until its jobs have ended and move the file away, or start that version"
         case .journal(.disk(let error)):
-            "the journal of leases cannot be read (\(error)): check the disk and the permissions of the state folder"
+            "the lease journal cannot be read (\(error)): check the disk and the permissions of the state folder"
         }
     }
 }

@@ -51,7 +51,7 @@ final class OpenConnections: Sendable {
         }
         guard isNew else { return }
         report(
-            "\(room.limit) connections are open, which is the limit: for each new connection the gateway closes one that has no request under way, or refuses the new one if there is none"
+            "\(room.limit) connections are open, which is the limit: for each new connection the gateway closes an idle one, or refuses the new one if none is idle. Raise connections.open if clients need more"
         )
     }
 }

@@ -32,7 +32,8 @@ final class AdminServer: @unchecked Sendable {
         while true {
             switch await connection.nextRequest() {
             case .request: write(answer(connection), to: &connection)
-            case .malformed, .timedOut: write(Page(status: 400, text: "this is not an HTTP request\n"), to: &connection)
+            case .malformed, .timedOut:
+                write(Page(status: 400, text: "the request is not valid HTTP\n"), to: &connection)
             case .closed: return
             }
             if connection.responseFinished() == .closeGracefully { return await connection.closeGracefully() }
@@ -59,7 +60,7 @@ final class AdminServer: @unchecked Sendable {
     private func answer(_ connection: borrowing ServerConnection) -> Page {
         let head = connection.request.head
         if let refusal = refusal(connection) { return refusal }
-        guard head.method == .get || head.method == .head else { return Page(status: 405, text: "GET only\n") }
+        guard head.method == .get || head.method == .head else { return Page(status: 405, text: "use GET or HEAD\n") }
         switch connection.request.text(head.path) {
         case "/healthz": return Page(text: "ok\n")
         case "/readyz":
@@ -67,7 +68,7 @@ final class AdminServer: @unchecked Sendable {
                 ? Page(status: 503, text: "draining\n") : Page(text: "ready\n")
         case "/policy": return policy()
         case "/metrics": return metrics()
-        default: return Page(status: 404, text: "/healthz /readyz /policy /metrics\n")
+        default: return Page(status: 404, text: "use /healthz, /readyz, /policy or /metrics\n")
         }
     }
 
@@ -81,8 +82,8 @@ final class AdminServer: @unchecked Sendable {
         let host = head.host.map { connection.request.text($0) }
         switch AdminAccess.refusal(host: host, origins: origins, names: shared.policies.current.settings.adminNames) {
         case .foreignHost?:
-            return Page(status: 421, text: "ask by address, as localhost, or by a name in gateway.adminNames\n")
-        case .foreignOrigin?: return Page(status: 403, text: "no pages of other hosts\n")
+            return Page(status: 421, text: "use an address, localhost, or a name in gateway.adminNames as the host\n")
+        case .foreignOrigin?: return Page(status: 403, text: "requests from pages of other hosts are not allowed\n")
         case nil: return nil
         }
     }

@@ -67,17 +67,23 @@ final class UpstreamMonitor: @unchecked Sendable {
     }
 
     private func resolve(_ url: UpstreamURL, _ cluster: UpstreamCluster) async {
-        let outcome = await resolver.resolve(url.host, port: url.port, before: loop.now + .seconds(5), on: loop)
-        if case .found(let addresses) = outcome {
-            if rounds?.unresolved.remove(url) != nil { report("upstream \(url): the name resolves again") }
+        switch await resolver.resolve(url.host, port: url.port, before: loop.now + .seconds(5), on: loop) {
+        case .found(let addresses):
+            if rounds?.unresolved.remove(url) != nil { report("upstream \(url): the host name resolves again") }
             cluster.resolved(url, to: addresses)
-        } else {
-            cluster.unresolved(url, outcome == .notFound ? .nameNotFound : .nameTimeout)
-            if rounds?.unresolved.insert(url).inserted ?? false {
-                report("upstream \(url): the name does not resolve (\(outcome))")
-            }
+        case .notFound: unresolved(url, cluster, .nameNotFound, "there is no such name")
+        case .temporaryFailure: unresolved(url, cluster, .nameTimeout, "the name service failed temporarily")
+        case .timedOut: unresolved(url, cluster, .nameTimeout, "the name service did not respond in time")
         }
         rounds?.resolving.remove(url)
+    }
+
+    private func unresolved(
+        _ url: UpstreamURL, _ cluster: UpstreamCluster, _ failure: UpstreamFailure, _ reason: String
+    ) {
+        cluster.unresolved(url, failure)
+        guard rounds?.unresolved.insert(url).inserted ?? false else { return }
+        report("upstream \(url): the host name does not resolve (\(reason)); earlier addresses, if any, stay in use")
     }
 
     private func ask(_ endpoint: Endpoint, _ check: UpstreamSettings.HealthCheck) {

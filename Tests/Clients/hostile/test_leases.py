@@ -127,7 +127,7 @@ def test_questions_that_are_refused_are_told(front, upstream):
     metrics = gateway.admin("/metrics")[1]
     assert int(re.search(r'gateway_job_polls_total\{outcome="refused"\} (\d+)', metrics)[1]) >= 3
     upstream.lies = lambda request: None
-    wait_for(lambda: caller.trigger("job_2").status == 409 and "are answered again" in gateway.output, "another line", 15)
+    wait_for(lambda: caller.trigger("job_2").status == 409 and "have usable responses again" in gateway.output, "another line", 15)
     assert gateway.output.count("status polls in a row for the jobs") == 1, "once"
 
 

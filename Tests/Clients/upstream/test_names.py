@@ -77,11 +77,11 @@ def test_requests_follow_the_name(named, pair):
             assert answers(gateway, wire, *pair, method=method) is second
         wait_for(lambda: not first.open_links, "the end of the connections to the old address", 5)
         etc.of()
-        wait_for(lambda: "the name does not resolve" in gateway.output, "the line that tells it", 10)
+        wait_for(lambda: "the host name does not resolve" in gateway.output, "the line that tells it", 10)
         for method in ("GET", "POST") * 5:
             assert answers(gateway, wire, *pair, method=method) is second
         etc.of(FIRST)
-        wait_for(lambda: "the name resolves again" in gateway.output, "the line that tells it", 10)
+        wait_for(lambda: "the host name resolves again" in gateway.output, "the line that tells it", 10)
         wait_for(lambda: answers(gateway, wire, *pair) is first, "the first address", 10)
         assert gateway.output.count("does not resolve") == 1, "told once, not with every lookup"
 

@@ -138,11 +138,11 @@ struct RemoteLeaseReconcilerTests {
         polledLeases.upstream.statuses(list, 200, #"{"data":[],"total":0}"#)
         try waitUntil("it is told") {
             try polledLeases.second()
-            return polledLeases.lines.all.withLock { $0.contains { $0.contains("had no usable answer") } }
+            return polledLeases.lines.all.withLock { $0.contains { $0.contains("had no usable response") } }
         }
         for number in 10..<20 { polledLeases.hold(number) }
         for _ in 0..<10 { try polledLeases.second() }
-        #expect(polledLeases.lines.all.withLock { !$0.contains { $0.contains("are answered again") } })
+        #expect(polledLeases.lines.all.withLock { !$0.contains { $0.contains("have usable responses again") } })
         #expect(polledLeases.upstream.targets.contains(list))
     }
 

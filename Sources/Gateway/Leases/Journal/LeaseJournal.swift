@@ -60,15 +60,15 @@ package final class LeaseJournal: Sendable {
     ) throws(JournalError) -> [LeaseJournalRecord] {
         guard let contents = try JournalContents.read(fileName, from: disk) else { return [] }
         if contents.damagedBytes > 0 {
-            warn("\(fileName): \(contents.damagedBytes) damaged bytes passed over; leases may be missing")
+            warn("\(fileName): skipped \(contents.damagedBytes) damaged bytes: leases may be missing; check the disk")
         }
-        if contents.tornBytes > 0 { warn("\(fileName): \(contents.tornBytes) bytes of a torn write dropped") }
+        if contents.tornBytes > 0 { warn("\(fileName): dropped \(contents.tornBytes) bytes of an incomplete write") }
         var leases: [UInt64: LeaseJournalRecord] = [:]
         for record in contents.records {
             switch LeaseChange(record.span) {
             case .held(let entry): leases[entry.serial] = entry
             case .freed(let serial): leases[serial] = nil
-            case nil: warn("\(fileName): a record of another version passed over; leases may be missing")
+            case nil: warn("\(fileName): skipped a record of another version, so leases may be missing")
             }
         }
         return leases.values.sorted { $0.serial < $1.serial }
@@ -199,9 +199,10 @@ extension LeaseJournal {
         guard isNews else { return }
         if let failure {
             warn(
-                "\(Self.fileName) cannot be written (\(failure)): requests that need a lease get 503 until it can")
+                "\(Self.fileName) cannot be written (\(failure)): check the disk; requests that need a lease get 503 until then"
+            )
         } else {
-            warn("\(Self.fileName) is written again")
+            warn("\(Self.fileName) can be written again")
         }
     }
 }
