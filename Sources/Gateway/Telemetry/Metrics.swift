@@ -78,20 +78,21 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_policy_reloads_total", "counter", "Policy reloads by result.")
         out.sample("gateway_policy_reloads_total", ["result": "accepted"], reloadsAccepted.load(ordering: .relaxed))
         out.sample("gateway_policy_reloads_total", ["result": "rejected"], reloadsRefused.load(ordering: .relaxed))
-        out.beginMetric("gateway_reloads_total", "counter", "Attempts to take over what changed, by result.")
+        out.beginMetric(
+            "gateway_reloads_total", "counter", "Reloads of policies, upstream and certificates, by result.")
         for (what, accepted, refused) in gauges.reloads {
             out.sample("gateway_reloads_total", ["what": what, "result": "accepted"], UInt64(accepted))
             out.sample("gateway_reloads_total", ["what": what, "result": "rejected"], UInt64(refused))
         }
-        out.beginMetric("gateway_policy_info", "gauge", "The policy set in force.")
+        out.beginMetric("gateway_policy_info", "gauge", "The version of the current policy set.")
         out.sample("gateway_policy_info", ["version": gauges.policyVersion], 1)
         out.beginMetric("gateway_policy_loaded_timestamp_seconds", "gauge", "When the policy set was loaded.")
         out.sample("gateway_policy_loaded_timestamp_seconds", [:], UInt64(max(gauges.policyLoadedAt, 0)))
-        out.beginMetric("gateway_ready", "gauge", "Whether the gateway takes requests.")
+        out.beginMetric("gateway_ready", "gauge", "Whether /readyz succeeds: 0 while the gateway drains.")
         out.sample("gateway_ready", [:], gauges.isReady ? 1 : 0)
         out.beginMetric(
             "gateway_access_log_dropped_lines_total", "counter",
-            "Log lines that nobody read, or that could not be written.")
+            "Log lines dropped because the queue was full or writing failed.")
         out.sample("gateway_access_log_dropped_lines_total", [:], UInt64(gauges.droppedLogLines))
     }
 
@@ -152,7 +153,7 @@ package final class Metrics: Sendable {
         for worker in workers { worker.collect(turns: &turns) }
         let name = "gateway_turns_waited_total"
         out.beginMetric(
-            name, "counter", "How often a connection waited for others to have their turn, by organization.")
+            name, "counter", "Times that a connection waited for the turns of others, by organization.")
         sample(name, byOrganization: turns.map { ($0.key, $0.value) }, gauges, to: &out)
     }
 
@@ -173,9 +174,9 @@ package final class Metrics: Sendable {
     private func renderJournal(_ journal: LeaseJournal.Usage, to out: inout [UInt8]) {
         out.beginMetric(
             "gateway_lease_journal_available", "gauge",
-            "Whether the journal of leases can be written: 0 while the disk fails, and triggers get 503.")
+            "Whether the lease journal can be written: 0 while the disk fails and triggers get 503.")
         out.sample("gateway_lease_journal_available", [:], journal.isAvailable ? 1 : 0)
-        out.beginMetric("gateway_lease_journal_bytes", "gauge", "How long the journal's file is.")
+        out.beginMetric("gateway_lease_journal_bytes", "gauge", "Size of the lease journal's file.")
         out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
     }
 
@@ -185,7 +186,7 @@ package final class Metrics: Sendable {
             "Status polls in flight, by organization.", to: &out)
         render(
             gauges.pollShares, of: gauges, \.waiting, as: "gateway_job_polls_pending",
-            "Status polls that wait for others, by organization.", to: &out)
+            "Status polls that wait to be sent, by organization.", to: &out)
         let name = "gateway_job_polls_total"
         out.beginMetric(name, "counter", "Status polls, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)
@@ -231,18 +232,22 @@ package final class Metrics: Sendable {
         render(
             usage.shares, of: gauges, \.waiting, as: "gateway_upstream_permits_pending",
             "Requests that wait for a permit, by organization.", to: &out)
-        out.beginMetric("gateway_upstream_endpoint_healthy", "gauge", "Whether nothing speaks against an endpoint.")
+        out.beginMetric(
+            "gateway_upstream_endpoint_healthy", "gauge",
+            "Whether an endpoint has had no failure since its last success and is not ejected.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
             out.sample("gateway_upstream_endpoint_healthy", labels, endpoint.isHealthy ? 1 : 0)
         }
-        out.beginMetric("gateway_upstream_endpoint_ejected", "gauge", "Whether an endpoint gets no requests.")
+        out.beginMetric(
+            "gateway_upstream_endpoint_ejected", "gauge",
+            "Whether an endpoint is ejected and gets no requests except probes.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
             out.sample("gateway_upstream_endpoint_ejected", labels, endpoint.isEjected ? 1 : 0)
         }
         out.beginMetric(
-            "gateway_upstream_ejections_total", "counter", "How often requests put an endpoint out.")
+            "gateway_upstream_ejections_total", "counter", "Ejections of an endpoint because of failed requests.")
         for endpoint in usage.endpoints {
             let labels: KeyValuePairs = ["url": endpoint.url, "address": endpoint.address]
             out.sample("gateway_upstream_ejections_total", labels, UInt64(endpoint.ejections))
@@ -250,7 +255,8 @@ package final class Metrics: Sendable {
         var totals: [UpstreamFailure: UInt64] = [:]
         for worker in workers { worker.collect(failures: &totals) }
         out.beginMetric(
-            "gateway_upstream_failures_total", "counter", "Requests without a response, by what went wrong.")
+            "gateway_upstream_failures_total", "counter",
+            "Requests without a complete response from the upstream, by reason.")
         for failure in UpstreamFailure.allCases {
             guard let count = totals[failure] else { continue }
             out.sample("gateway_upstream_failures_total", ["reason": "\(failure)"], count)
@@ -260,15 +266,18 @@ package final class Metrics: Sendable {
     private func renderLimits(_ usage: RateLimiter.Usage, to out: inout [UInt8]) {
         var totals: [ExceededLimit: UInt64] = [:]
         for worker in workers { worker.collect(limits: &totals) }
-        out.beginMetric("gateway_rate_limit_exceeded_total", "counter", "Requests that found a limit exceeded.")
+        out.beginMetric(
+            "gateway_rate_limit_exceeded_total", "counter",
+            "Requests that exceeded a rate limit, whether refused or only observed.")
         for (limit, count) in totals.sorted(by: { $0.key < $1.key }) {
             out.sample(
                 "gateway_rate_limit_exceeded_total",
                 ["limit": limit.name, "mode": limit.isEnforced ? "enforce" : "observe"], count)
         }
-        out.beginMetric("gateway_rate_limit_buckets", "gauge", "Buckets that are not full.")
+        out.beginMetric("gateway_rate_limit_buckets", "gauge", "Rate limit buckets that are not full.")
         out.sample("gateway_rate_limit_buckets", [:], UInt64(usage.buckets))
-        out.beginMetric("gateway_rate_limit_evictions_total", "counter", "Buckets dropped because the table was full.")
+        out.beginMetric(
+            "gateway_rate_limit_evictions_total", "counter", "Rate limit buckets evicted because the table was full.")
         out.sample("gateway_rate_limit_evictions_total", [:], UInt64(usage.evictions))
     }
 }

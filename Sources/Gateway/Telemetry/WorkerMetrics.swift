@@ -15,9 +15,10 @@ package final class WorkerMetrics: Sendable {
             switch self {
             case .connectionsOpened: ("gateway_connections_total", nil, "Connections accepted.")
             case .connectionsClosed: nil
-            case .connectionsShed: ("gateway_connections_shed_total", nil, "Connections refused for want of room.")
+            case .connectionsShed:
+                ("gateway_connections_shed_total", nil, "Connections refused because the limit was reached.")
             case .connectionsEvicted:
-                ("gateway_connections_evicted_total", nil, "Connections ended to make room for others.")
+                ("gateway_connections_evicted_total", nil, "Idle connections closed to make room for new ones.")
             case .handshakesFull: Self.handshakes("full")
             case .handshakesResumed: Self.handshakes("resumed")
             case .handshakesFailed: Self.handshakes("failed")
@@ -25,7 +26,7 @@ package final class WorkerMetrics: Sendable {
             case .bytesOut: ("gateway_sent_bytes_total", nil, "Bytes of responses.")
             case .upstreamConnections: Self.upstreamRequests("new")
             case .upstreamReuses: Self.upstreamRequests("reused")
-            case .upstreamRetries: ("gateway_upstream_retries_total", nil, "Requests sent to the upstream once more.")
+            case .upstreamRetries: ("gateway_upstream_retries_total", nil, "Requests sent to the upstream again.")
             case .logLinesSuppressed:
                 ("gateway_access_log_suppressed_lines_total", nil, "Log lines left out by log.errorsPerOrganization.")
             case .headsRefused:
@@ -40,7 +41,7 @@ package final class WorkerMetrics: Sendable {
         private static func upstreamRequests(_ connection: String) -> (String, (String, String)?, String) {
             (
                 "gateway_upstream_requests_total", ("connection", connection),
-                "Requests begun over a new or a reused connection, retries included."
+                "Requests sent upstream over a new or a reused connection, retries included."
             )
         }
     }
