@@ -1,3 +1,5 @@
+internal import Synchronization
+
 extension LeaseTable {
     /// Lists the running jobs of the upstream and updates the leases accordingly.
     ///
@@ -13,5 +15,13 @@ extension LeaseTable {
     }
 
     /// Whether there are uncertain leases, which need a poll.
-    package var hasUncertain: Bool { usage().uncertain > 0 }
+    ///
+    /// Asked every second on a worker's loop, so nothing is copied.
+    package var hasUncertain: Bool {
+        shards.contains { shard in
+            shard.records.withLock { records in
+                records.leases.values.contains { $0.entries.contains { $0.state == .uncertain } }
+            }
+        }
+    }
 }

@@ -14,6 +14,15 @@ package final class LeaseTable: Sendable {
         package var held = 0
         package var draining = 0
         package var uncertain = 0
+
+        fileprivate mutating func count(_ state: LeaseState) {
+            switch state {
+            case .reserved: reserved += 1
+            case .held: held += 1
+            case .draining: draining += 1
+            case .uncertain: uncertain += 1
+            }
+        }
     }
 
     let shards: [LeaseShard]
@@ -126,13 +135,8 @@ package final class LeaseTable: Sendable {
         var usage = Usage()
         for shard in shards {
             shard.records.withLock { records in
-                for lease in records.leases.values.flatMap(\.entries) {
-                    switch lease.state {
-                    case .reserved: usage.reserved += 1
-                    case .held: usage.held += 1
-                    case .draining: usage.draining += 1
-                    case .uncertain: usage.uncertain += 1
-                    }
+                for record in records.leases.values {
+                    for lease in record.entries { usage.count(lease.state) }
                 }
             }
         }
