@@ -34,5 +34,28 @@ passed() {
     printf '\n=== all sections passed in %ss\n' "$((SECONDS - started))"
 }
 
+# What more than one file of checks needs.
+
+install_needs() {
+    local names=(openssl curl)
+    command -v node >/dev/null || names+=(nodejs)
+    command -v git >/dev/null || names+=(git)
+    command -v valgrind >/dev/null || names+=(valgrind)
+    # Debian's Python comes without venv; others bring it along.
+    python3 -c 'import venv, ensurepip' 2>/dev/null || names+=(python3 python3-venv)
+    command -v nginx >/dev/null || names+=(nginx-light)
+    # A server that comes with a package must not be started by its installation; run level 1 has no services.
+    RUNLEVEL=1 Tests/Scripts/prepare "${names[@]}"
+}
+
+install_clients() {
+    python3 -m venv "$scratch/venv" &&
+        "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check -r Tests/Clients/requirements.txt
+}
+
+crash() {
+    "$scratch/venv/bin/python" Tests/Crash/run --rounds "$1"
+}
+
 for name in $(compgen -e GATEWAY_ || true); do unset "$name"; done
 export CI=${CI:-true} PYTHONDONTWRITEBYTECODE=1 DEBIAN_FRONTEND=noninteractive

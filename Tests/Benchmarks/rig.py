@@ -95,7 +95,7 @@ class Server:
         """Milliseconds from the start of the process to its first good response over TLS."""
         while True:
             try:
-                status, _, _ = ask(self.port, request)
+                status, _, _ = ask(self.port, request, timeout)
                 if status == 200:
                     return (time.monotonic() - self.started) * 1000
                 reason = f"answers {status}"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 
 import rig
 
@@ -34,6 +35,7 @@ class Bench:
     peers = "peers"  # the folder with the configurations of the other servers
     upstream_port = None
     load_options = []  # for every load
+    patience = 15  # seconds that a server has for its first response
 
     def __init__(self, directory):
         self.directory = directory
@@ -99,7 +101,7 @@ class Bench:
         environment = {**(environment or os.environ), **(more_environment or {})}
         server = rig.Server(name, [*wrapper, *command], port, self.path(name + ".log"), environment, self.directory)
         self.running.append(server)
-        server.start_ms = server.wait_ready(self.request)
+        server.start_ms = server.wait_ready(self.request, self.patience)
         return server
 
     def stop(self, server):
@@ -181,6 +183,22 @@ class Bench:
         for key, value in values.items():
             text = text.replace(f"@{key}@", str(value))
         return text
+
+
+class Room:
+    """A bench with a folder of its own, which is deleted after use."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="gateway-benchmark-")
+        self.bench = self.kind(self.folder)
+        return self.bench
+
+    def __exit__(self, *_):
+        self.bench.stop_all()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 # Programs to use instead of the installed ones, by name.

@@ -12,7 +12,14 @@ import rig
 import servers
 
 CONNECTIONS = 256  # all in flight: the group that one fsync commits
-ID = "bench_{:06d}"
+ID = "bench_%06d"
+BODY_FORMAT = json.dumps({"connection_id": ID, "job_type": "sync"})
+
+
+def request_head(bench):
+    """The head of a trigger up to Content-Length, which the body follows."""
+    return servers.request_head("POST", "/v1/organizations/org_xyz789/knowledge/connectors/jobs", bench.token,
+                                "Content-Type: application/json\r\n")
 
 
 def fsync_microseconds(directory):
@@ -34,7 +41,7 @@ def define_connections(state, count, minimum_seconds):
     entries = [{
         "id": identifier, "organization": "org_xyz789", "source": {"folder": "empty", "format": "ndjson"},
         "destination": {"folder": f"out/{identifier}"}, "pace": {"minimumSeconds": minimum_seconds}, "streams": {},
-    } for identifier in ["conn_abc123"] + [ID.format(number) for number in range(count)]]
+    } for identifier in ["conn_abc123"] + [ID % number for number in range(count)]]
     with open(os.path.join(state, "connectors.json5"), "w") as file:
         json.dump({"connections": entries}, file)
 
@@ -42,17 +49,14 @@ def define_connections(state, count, minimum_seconds):
 def one_case(bench, load, name, count, minimum_seconds, rounds, seconds):
     """Samples: (triggers a second, CPU microseconds each, p50, p99)."""
     rate, cost, p50, p99 = (rig.Series() for _ in range(4))
-    head = servers.request_head("POST", "/v1/organizations/org_xyz789/knowledge/connectors/jobs", bench.token,
-                                "Content-Type: application/json\r\n")
-    head_file = bench.write("trigger-head", head)
+    head_file = bench.write("trigger-head", request_head(bench))
     for number in range(rounds):
         label = f"gateway-{name}-{number}"
         define_connections(bench.path(label + "/state"), count, minimum_seconds)
         server = bench.start(label)
         generator = rig.Load(
             load, server.port, head_file, "--connections", CONNECTIONS, "--seconds", seconds, "--warm", 0, "--count",
-            count - CONNECTIONS, "--body-format", json.dumps({"connection_id": "bench_%06d", "job_type": "sync"}),
-            "--bodies", count)
+            count - CONNECTIONS, "--body-format", BODY_FORMAT, "--bodies", count)
         before = server.settled_cpu()
         result = generator.run()
         used = server.settled_cpu() - before
