@@ -3,10 +3,11 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The head of a request as HTTP/1.1 writes it to the upstream.
+/// The head of a request to the upstream in HTTP/1.1.
 enum ForwardedHead {
-    /// Appends the head of a request as the upstream gets it: target and end-to-end fields byte for byte, without what belongs
-    /// to the client's connection and what only the gateway may say; then what the gateway says (RFC 9110, section 7.6).
+    /// Appends the head of a forwarded request. Target and end-to-end fields stay byte for byte. Fields of the client's
+    /// connection, and fields that only the gateway may write, are dropped. Then the gateway's own fields follow (RFC
+    /// 9110, section 7.6).
     static func append(
         _ request: borrowing Request, _ exchange: borrowing Exchange, _ identity: borrowing IdentityFields,
         to endpoint: Endpoint, _ client: UpstreamClient, _ framing: ForwardedFraming, _ output: inout [UInt8]
@@ -25,7 +26,7 @@ enum ForwardedHead {
             output += endpoint.hostLines
         }
         var dropped = isTrusted ? client.droppedOfTrusted : client.droppedOfStrangers
-        // What goes on has been looked at: the one credential that counted, and an organization that was compared with it.
+        // Only checked values are forwarded: the credential that was used, and an organization that was compared with it.
         if exchange.principal == nil {
             dropped.insert(.organizationID)
         } else {
@@ -42,7 +43,7 @@ enum ForwardedHead {
         output += identity.bytes
         appendTrace(head, bytes, exchange, to: &output)
         switch framing {
-        // A POST without a body says so; a GET has nothing to say (RFC 9110, section 8.6).
+        // A POST without a body has a length of 0; a GET has none (RFC 9110, section 8.6).
         case .none: if !head.method.isSafe, head.method != .delete { output.append(text: "Content-Length: 0\r\n") }
         case .length(let length):
             output += ForwardedFields.contentLength

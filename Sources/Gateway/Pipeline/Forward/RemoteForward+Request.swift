@@ -3,9 +3,9 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The way out: the request is sent, its body at the pace at which the client gives it and the upstream takes it.
+// Sending the request. Its body is forwarded at the pace of the slower side.
 extension RemoteForward {
-    /// Sends head and body as far as the kernel takes them; nearly always that is all there is to do.
+    /// Sends head and body as far as the kernel accepts them, which is nearly always all of it.
     func beginSending(
         _ body: ForwardedBody, over upstream: UpstreamConnection
     ) throws(RelayFailure) -> UpstreamConnection.Sent {
@@ -14,7 +14,7 @@ extension RemoteForward {
         do throws(UpstreamConnectionError) { return try upstream.tryFlush() } catch { throw .upstream(error) }
     }
 
-    /// Whether the answer has begun before the request was through: the rest of it is not wanted then.
+    /// Sends the rest of the request. Returns `true` if the response begins before that; the rest is then not sent.
     @inline(never)
     func goOnSending(
         _ body: ForwardedBody, after sent: UpstreamConnection.Sent, for grant: Grant, over upstream: UpstreamConnection,
@@ -30,7 +30,7 @@ extension RemoteForward {
         return try await passOnBody(framing, begun, for: grant, over: upstream, watch, &stream, &exchange)
     }
 
-    /// Passes the body on as it comes; the client is not read faster than the upstream takes it.
+    /// Forwards the body while it arrives. The client is read only as fast as the upstream takes the body.
     private func passOnBody(
         _ framing: ForwardedFraming, _ begun: [UInt8], for grant: Grant, over upstream: UpstreamConnection,
         _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable,
@@ -68,13 +68,13 @@ extension RemoteForward {
             case .closed: throw .request(Failure(.bodyIncomplete, at: .forward))
             }
             if try await flush(for: grant, over: upstream, watch, &stream) { return true }
-            // A client that always has more must not keep its answer from being seen.
+            // A client that always has more to send must not delay the response.
             if upstream.watch.isReadable, try await hasResponse(upstream, watch, &stream) { return true }
         }
         return false
     }
 
-    /// Sends what there is of the request. Whether the answer came first.
+    /// Sends the pending part of the request. Returns `true` if the response began first.
     private func flush(
         for grant: Grant, over upstream: UpstreamConnection, _ watch: SocketReadiness?,
         _ stream: inout some ClientStream & ~Copyable
@@ -90,7 +90,7 @@ extension RemoteForward {
         }
     }
 
-    /// Whether the answer is here. An interim one before it goes to the client.
+    /// Whether the final response has begun. Interim responses before it are relayed.
     private func hasResponse(
         _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
@@ -102,20 +102,20 @@ extension RemoteForward {
         }
     }
 
-    /// `false` where the head is that of the answer proper.
+    /// Relays an interim response. Returns `false` if the current head is that of the final response.
     @inline(never)
     private func passOnInterim(
         _ upstream: UpstreamConnection, _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable
     ) async throws(RelayFailure) -> Bool {
         guard upstream.status < 200 else { return false }
-        // The gateway has said `100 Continue` itself where the client waited for it.
+        // If the client waited for `100 Continue`, the gateway has already sent it.
         guard upstream.status != 100, stream.writeInterim(of: upstream) else { return true }
-        // A request with a lease is followed to its answer, also when nobody waits for that any more.
+        // A request with a lease goes on until its response, even if the client has left.
         guard await stream.flush() || watch == nil else { throw .request(Failure(.clientGone, at: .forward)) }
         return true
     }
 
-    /// Waits for the head of the answer proper; interim answers on the way are the client's (RFC 9110, section 15.2).
+    /// Waits for the head of the final response. Interim responses before it are relayed (RFC 9110, section 15.2).
     func awaitResponse(
         over upstream: UpstreamConnection, before deadline: Instant, _ watch: SocketReadiness?,
         _ stream: inout some ClientStream & ~Copyable

@@ -4,14 +4,13 @@ internal import Transport
 
 /// Forwards requests to a remote upstream. `LocalForward` does the same for the connector service of this process.
 ///
-/// The request goes out over a pooled connection (`RemoteForward+Request`), and the response comes back piece by piece
-/// (`RemoteForward+Response`). Neither is held in memory, but for what a rule, a lease or an error has to look at.
-// What seldom happens is not inlined: a connection keeps the frame of `forward` for as long as it lives.
+/// The request is sent over a pooled connection (`RemoteForward+Request`), and the response returns piece by piece
+/// (`RemoteForward+Response`). Bodies are kept in memory only if a rule, a lease or an error needs them.
+// Rarely used code is not inlined, because a connection keeps the frame of `forward` as long as it lives.
 final class RemoteForward {
     let loop: EventLoop
-    /// The way to the upstream.
     let client: UpstreamClient
-    /// What is known of its jobs.
+    /// Observes the upstream's jobs.
     let jobs: JobObserver?
     let counts: WorkerMetrics
     let heads: ResponseHeads
@@ -31,30 +30,29 @@ final class RemoteForward {
         self.clock = clock
     }
 
-    /// Sends the request upstream and relays the response. On success the response has been written to the stream, and partly sent;
-    /// an error is returned for the caller to write.
+    /// Sends the request upstream and relays the response. On success the response has been written to the stream, and
+    /// partly sent. An error response is returned for the caller to write.
     func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?, _ identity: inout IdentityFields,
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         identity.update(for: grant, stream.request, exchange.policies, client)
-        // Answers to earlier requests of a pipeline must not wait for this one.
+        // Responses to earlier pipelined requests must not wait for this one.
         if stream.hasUnsentBytes {
             guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
         }
         guard !isLoop(stream.request) else {
             throw Failure(.upstream(.loop), at: .forward)
         }
-        // What is sent from here on must not be forgotten by a crash.
+        // The lease must be on disk before anything is sent, so that a crash cannot lose it.
         do throws(LeaseJournal.Unavailable) { try await lease?.secure() } catch {
             throw Failure(.storeUnavailable, at: .lease)
         }
-        // A client that goes away cancels its request, but not one that takes a lease: that is followed to its answer, so
-        // that it is known what runs.
+        // A client that leaves cancels its request, unless the request has a lease: then the response must show what runs.
         let watch = lease == nil ? stream.watch : nil
         exchange.permit = client.tryAcquire(&identity.share)
         if exchange.permit == nil { exchange.permit = try await client.waitForPermit(&identity.share) }
-        // Nothing has been sent yet, so a lease is no reason to go on for nobody.
+        // Nothing has been sent yet, so even a request with a lease ends when its client has left.
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let revision = jobs?.revisionToObserve(grant.route)
         stream.responseEnd = client.end(of: grant.route, from: Instant(nanoseconds: exchange.times.start))
@@ -86,7 +84,7 @@ final class RemoteForward {
                     : try await goOnSending(
                         body, after: sent, for: grant, over: upstream, watch, &stream, &exchange)
                 if !hasResponse {
-                    // All of it has left: the upstream has its time from here on.
+                    // The whole request has been sent. The upstream's response timeout starts now.
                     lease?.forwarded(at: loop.now)
                     let deadline = min(client.responseDeadline(of: grant.route), stream.responseEnd)
                     try await awaitResponse(over: upstream, before: deadline, watch, &stream)
@@ -102,8 +100,8 @@ final class RemoteForward {
                 if failure == .deadlinePassed, loop.now >= stream.responseEnd {
                     throw Failure(.upstream(.totalTimeout), at: .forward)
                 }
-                // A connection that ended while it was unused tells nothing of its endpoint: an endpoint that starts again, or
-                // has idle times of its own, ends many at once.
+                // A pooled connection that was closed says nothing about its endpoint: an endpoint that restarts, or
+                // has an idle timeout, closes many at once.
                 if !(link.isReused && failure == .closed) {
                     link.outcome = Endpoint.Outcome(failure, for: exchange.organization?.key ?? 0)
                 }

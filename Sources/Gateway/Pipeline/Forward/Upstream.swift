@@ -2,16 +2,16 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Where a worker sends the requests that are granted, and the one place that tells the two kinds of upstream apart.
+/// The upstream of a worker's granted requests. Only this type distinguishes the kinds of upstream.
 enum Upstream {
-    /// To the connector service of this process.
+    /// The connector service of this process.
     case local(LocalForward)
-    /// To one behind HTTP.
+    /// A connector service behind HTTP.
     case remote(RemoteForward)
-    /// Nowhere: a remote upstream is not known yet, or the worker's loop is about to end.
+    /// None: a remote upstream is not known yet, or the worker's loop is about to end.
     case unavailable
 
-    /// To the upstream and back: what it answers is normalized.
+    /// Forwards the request and returns the normalized response.
     func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?, _ identity: inout IdentityFields,
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
@@ -24,7 +24,7 @@ enum Upstream {
         }
     }
 
-    /// The way to a remote upstream.
+    /// The client of a remote upstream; otherwise `nil`.
     var client: UpstreamClient? {
         if case .remote(let remote) = self { remote.client } else { nil }
     }
@@ -47,7 +47,7 @@ extension Upstream: JobConnectionLookup {
         case .remote(let remote):
             guard let jobs = remote.jobs else { throw .internalFailure }
             return try await jobs.connection(ofJob: job, organization: organization, family: family, near: start)
-        // Whether there is such a job is not known: the client must not hear that there is none.
+        // The job may exist, so the client must not get a 404.
         case .unavailable: throw .noEndpoint
         }
     }

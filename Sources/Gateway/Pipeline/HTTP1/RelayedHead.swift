@@ -4,20 +4,20 @@ internal import Policy
 internal import Transport
 
 extension HTTP1Head {
-    /// Appends the head of the upstream's answer as the client gets it: status and end-to-end fields byte for byte, without
-    /// what belongs to the upstream's connection; then what the gateway says itself.
+    /// Appends the head of a relayed response. Status and end-to-end fields stay byte for byte, fields of the
+    /// upstream's connection are dropped, and the gateway's own fields follow.
     ///
-    /// `locations` are the lines that name locations, as clients reach them; `nil` where they may go on as they are.
+    /// `locations` are the mapped lines that name locations; `nil` if they stay unchanged.
     static func appendRelayed(
         _ head: borrowing ResponseHead, of upstream: UpstreamConnection, as framing: RelayedFraming,
         _ marks: RelayedMarks,
         _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
-        // The length stays where it is, if there is one and it is still true.
+        // A length that is still right stays where it is.
         let keepsLength = framing.isLength && head.hasOneLength
         let dropped = keepsLength ? RelayedFields.dropped : RelayedFields.droppedWithLength
-        // Not by `withHead`, which copies the head: nearly every response comes by here.
+        // `withHead` would copy the head, and nearly all responses run this code.
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
         if !marks.hasOddName && locations == nil {
@@ -43,8 +43,8 @@ extension HTTP1Head {
         appendOwnFields(for: exchange, marks.limits, persistence, heads, to: &output)
     }
 
-    /// The lines of all fields that name locations, if one of them names a location of the upstream's own; else `nil`.
-    // Not inlined: few answers have any.
+    /// The lines of all fields that name locations, if one of them names one of the upstream's own; otherwise `nil`.
+    // Not inlined, because few responses have such fields.
     @inline(never)
     static func mappedLocations(of upstream: UpstreamConnection, for exchange: borrowing Exchange, host: [UInt8])
         -> [UInt8]?
@@ -71,10 +71,10 @@ extension HTTP1Head {
         }
     }
 
-    /// Appends an interim answer (RFC 9110, section 15.2). The request may still fail, and an error must not tell of the
-    /// inside: so of its fields only a `Link` goes on, and only if it names no host.
+    /// Appends an interim response (RFC 9110, section 15.2). The request may still fail, and an error must not reveal
+    /// internals. So the only field that is kept is `Link`, and only if it names no host.
     static func appendInterim(of upstream: UpstreamConnection, to output: inout [UInt8]) {
-        // The reason is the upstream's own text.
+        // The gateway's reason phrase replaces the upstream's, which can be any text.
         output += HTTPStatus.line(upstream.status)
         upstream.withHead { head, bytes in
             for field in head.endToEndFields(of: bytes)
@@ -90,28 +90,28 @@ extension HTTP1Head {
 }
 
 extension Span<UInt8> {
-    /// Whether there are two slashes, which begin an authority, or a colon, which ends a scheme.
+    /// Whether the text has two slashes, which start an authority, or a colon, which ends a scheme.
     fileprivate var containsHost: Bool {
         func isSlash(_ byte: UInt8) -> Bool { byte == .slash || byte == UInt8(ascii: "\\") }
         return indices.contains { self[$0] == .colon || $0 > 0 && isSlash(self[$0]) && isSlash(self[$0 - 1]) }
     }
 }
 
-/// What the names of an answer's fields tell, found out in one pass.
+/// Facts about a response that its field names show. They are collected in one pass.
 struct RelayedMarks {
     var hasDate = false
-    /// A `Location`, or what may be another field that names locations.
+    /// The head has a `Location`, or a field whose name may be another one that names locations.
     var hasLocation = false
-    /// What may be a `Proxy-Authentication-Info`.
+    /// The head has a field that may be `Proxy-Authentication-Info`.
     var hasOddName = false
-    /// The upstream's own limit fields win: two values of one field would be two answers to one question.
+    /// The upstream's own limit fields replace the gateway's: two values of one field would contradict each other.
     var limits = RateLimitFields.Source.ours
 
     init(_ head: borrowing ResponseHead) {
         let limitFields = RelayedFields.limits
         for field in head.fields {
             switch field.name {
-            // By their lengths: hardly another name has them.
+            // Recognized by length, because few other names have these lengths.
             case .other:
                 if UpstreamLocations.Field.isPossible(field.nameRange.count) { hasLocation = true }
                 if field.nameRange.count == 25 { hasOddName = true }

@@ -2,10 +2,10 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// HTTP/1.1: what is written is text in the connection's output, in the order of the requests.
+// HTTP/1.1: responses are text in the connection's output, in the order of the requests.
 extension ServerConnection: ClientStream {
     mutating func writeHead(of response: borrowing Response, for exchange: borrowing Exchange, _ heads: ResponseHeads) {
-        // Also where the drain began while the request waited for something.
+        // A drain may also have begun while the request waited.
         if heads.drain.isAnnounced { drainBegan() }
         if response.closesConnection { mustClose() }
         responseStarted(discardsBody: !response.closesConnection && canDiscardBody)
@@ -36,7 +36,7 @@ extension ServerConnection: ClientStream {
     }
 
     mutating func writeInterim(of upstream: UpstreamConnection) -> Bool {
-        // Clients of HTTP/1.0 know none (RFC 9110, section 15.2).
+        // HTTP/1.0 has no interim responses (RFC 9110, section 15.2).
         guard !request.head.isHTTP10 else { return false }
         HTTP1Head.appendInterim(of: upstream, to: &output)
         return true
