@@ -1,26 +1,27 @@
 package import Transport
 
-/// A journal of one file, as its one writer has it: it grows record by record, or a new file takes its place. Blocks.
+/// The writer of a journal that is one file. It appends records, or replaces the file by a new one. Blocks.
 package struct JournalFileWriter: Sendable {
     private let disk: any JournalStorage
     private let name: String
     private let makeSalt: @Sendable () -> UInt64
-    /// `nil` while nobody knows what the file holds or whether its name is durable: only a new file helps.
+    /// `nil` while the contents of the file, or its name on the disk, are unknown. Then the next step must write a new file.
     private var file: JournalAppender?
-    /// How long the file is.
+    /// The length of the file.
     package private(set) var bytes = 0
 
-    /// Nothing is written until the first step with a snapshot. `salt` gives each new file its random number.
+    /// The first step must have a snapshot. `salt` returns the random number of each new file.
     package init(disk: any JournalStorage, name: String, salt: @escaping @Sendable () -> UInt64) {
         self.disk = disk
         self.name = name
         makeSalt = salt
     }
 
-    /// What the next file is called until it is whole.
+    /// The name of a new file until it is complete.
     private var unfinishedName: String { "\(name).new" }
 
-    /// Writes what a step hands over. A new file that is only wanted for its size need not succeed.
+    /// Writes the records or the snapshot of `step`. If a snapshot is only for compaction and cannot be written, the
+    /// records are appended instead.
     package mutating func write(_ step: JournalState.Step) throws(SystemError) {
         if let snapshot = step.snapshot {
             do throws(SystemError) { return try rewrite(snapshot) } catch {
@@ -30,11 +31,11 @@ package struct JournalFileWriter: Sendable {
         if !step.records.isEmpty { try append(step.records) }
     }
 
-    /// Makes `records` durable behind what is there. After an error the file is not sound: a failed write may have left any part
-    /// of itself, and after a failed `fdatasync` the kernel may have dropped what it could not write.
+    /// Appends `records`, durably. After an error the contents of the file are unknown: a failed write may have written
+    /// any part, and after a failed `fdatasync` the kernel may have dropped what it could not write.
     private mutating func append(_ records: [[UInt8]]) throws(SystemError) {
         guard var file else { throw SystemError("append", number: SystemError.lost) }
-        // Only a new file helps after an error.
+        // After an error only a new file helps.
         self.file = nil
         try file.append(records)
         try file.synchronize()
@@ -42,13 +43,21 @@ package struct JournalFileWriter: Sendable {
         self.file = file
     }
 
-    /// Replaces the file by one that holds `snapshot`. A crash leaves the old file or the new one, both whole. An error before
-    /// the new file has the name leaves a sound old file as it was.
+    /// Replaces the file by one that holds `snapshot`. After a crash the old file or the new one is there, and complete.
+    /// An error before the rename does not change the old file.
     private mutating func rewrite(_ snapshot: [UInt64: [UInt8]]) throws(SystemError) {
+        do throws(SystemError) { try replaceFile(by: snapshot) } catch {
+            // An incomplete file takes space that a full disk needs.
+            try? disk.remove(unfinishedName)
+            throw error
+        }
+    }
+
+    private mutating func replaceFile(by snapshot: [UInt64: [UInt8]]) throws(SystemError) {
         var next = try JournalAppender(
             creating: unfinishedName, on: disk, salt: makeSalt(), records: Array(snapshot.values))
         try next.synchronize()
-        // From here until the folder is durable, which of the two files a crash leaves is open: neither may grow.
+        // From here until the folder is durable, a crash can leave either file, so neither may grow.
         file = nil
         try disk.rename(unfinishedName, to: name)
         try disk.synchronizeNames()

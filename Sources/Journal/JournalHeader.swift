@@ -2,8 +2,8 @@ internal import Bytes
 
 /// The first bytes of a journal file or a snapshot file.
 ///
-/// `salt` is random and goes into every checksum of the file, so that no client can smuggle in, as the value of some
-/// field, bytes that would pass for a frame.
+/// `salt` is random and part of every checksum of the file. So no client can send bytes, as the value of a field, that
+/// would pass for a frame.
 package struct JournalHeader: Equatable {
     /// The length of a header in bytes.
     package static let size = 24
@@ -14,13 +14,21 @@ package struct JournalHeader: Equatable {
 
     package init(salt: UInt64) { self.salt = salt }
 
-    /// `nil` if the file does not start with a whole header of this version.
+    /// `nil` if the file does not start with a complete header of this version.
     package init?(_ file: [UInt8]) {
         guard file.count >= Self.size, Array(file[..<8]) == Self.magic,
             UInt32(littleEndian: file, at: 20) == Self.checksum(Array(file[..<20])),
             UInt32(littleEndian: file, at: 8) == Self.version
         else { return nil }
         salt = UInt64(littleEndian: file, at: 12)
+    }
+
+    /// Whether `file` is what a crash can leave of the write of a header: its first bytes, perhaps with zeros after them.
+    /// Any other file without a header is damaged, or of another version.
+    package static func isTorn(_ file: [UInt8]) -> Bool {
+        guard file.count == size else { return file.count < size }
+        let end = file.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+        return JournalHeader(salt: UInt64(littleEndian: file, at: 12)).encoded().starts(with: file[..<end])
     }
 
     package func encoded() -> [UInt8] {

@@ -80,4 +80,16 @@ struct JournalFileWriterTests {
         queue.ended(whole, succeeded: true, fileBytes: frame.count)
         #expect(queue.isAvailable && queue.isDurable(last) && queue.beginStep().records == [[2]])
     }
+
+    @Test(
+        "JournalFileWriter: a new file that is not finished is removed, also one that another process left",
+        arguments: ["create", "write", "synchronize", "rename"])
+    func unfinishedFile(failing: String) throws {
+        let disk = MemoryDisk(files: ["leases.journal": [1], "leases.journal.new": [2]])
+        var writer = JournalFileWriter(disk: disk, name: "leases.journal") { 1 }
+        let whole = JournalState.Step(records: [], snapshot: [1: [1, 2]], needsSnapshot: true, position: 1)
+        disk.fails(every: failing)
+        #expect(throws: SystemError.self) { try writer.write(whole) }
+        #expect(try disk.killed().names() == ["leases.journal"])
+    }
 }

@@ -1,20 +1,20 @@
 internal import Journal
 
-/// What the files of a journal say, and where writing goes on.
+/// The contents of a journal's files, and where writing continues.
 struct JournalRecovery {
     let generation: Int
     let salt: UInt64
-    /// The bytes of the journal that count; what is beyond them is cut off before the next write.
+    /// How many bytes of the journal are valid. The rest is cut off before the next write.
     let length: Int
-    /// The bytes of the snapshot that the journal goes on from.
+    /// The length of the snapshot in bytes.
     let snapshotLength: Int
-    /// Everything since the beginning, in order.
+    /// The records of the snapshot and of the journal, in order.
     let records: [JournalRecord]
     let warnings: [String]
 
-    /// Reads the journal, and removes what an interrupted compaction left.
+    /// Reads the journal, and removes the files that an interrupted compaction left.
     ///
-    /// Throws when the files cannot be trusted: losing what was acknowledged must be somebody's decision.
+    /// Throws if the files are damaged or incomplete. Only an operator may decide to lose changes that were acknowledged.
     static func read(_ files: JournalFiles, salt newSalt: @autoclosure () -> UInt64) throws -> JournalRecovery {
         let disk = files.disk
         let names = try disk.names()
@@ -24,7 +24,7 @@ struct JournalRecovery {
 
         for stray in journals where stray > generation {
             let name = JournalFiles.journal(stray)
-            // With a header at most, it is what an interrupted compaction leaves.
+            // An interrupted compaction leaves a journal with a header only.
             guard try (disk.contents(of: name) ?? []).count <= JournalHeader.size else {
                 throw JournalRefusal(
                     description:
@@ -50,8 +50,8 @@ struct JournalRecovery {
         }
         let file = try disk.contents(of: name) ?? []
         guard let header = JournalHeader(file) else {
-            guard file.count <= JournalHeader.size else { throw damage(files.path(name), at: 0) }
-            // Nothing is acknowledged before the header is on the disk, so nothing is lost with it.
+            guard JournalHeader.isTorn(file) else { throw damage(files.path(name), at: 0) }
+            // Nothing is acknowledged before the header is on the disk, so nothing is lost.
             return try begin(
                 generation, after: snapshot, files, salt: newSalt(),
                 warnings: ["\(files.path(name)): dropped an incomplete header"])
@@ -65,7 +65,7 @@ struct JournalRecovery {
             records: snapshot.records + records, warnings: found.rest == .torn ? [torn] : [])
     }
 
-    /// Starts the journal of `generation`, durably, with a header only.
+    /// Creates the journal of `generation`, durably, with a header only.
     private static func begin(
         _ generation: Int, after snapshot: Snapshot, _ files: JournalFiles, salt: UInt64, warnings: [String]
     ) throws -> JournalRecovery {
@@ -83,13 +83,13 @@ struct JournalRecovery {
         var length = 0
     }
 
-    /// A snapshot was complete before it got its name, so anything wrong with it is damage.
+    /// A snapshot was complete before it got its name, so every error in it is damage.
     private static func readSnapshot(_ name: String, _ files: JournalFiles) throws -> Snapshot {
         let file = try files.disk.contents(of: name) ?? []
         let path = files.path(name)
         guard let header = JournalHeader(file) else { throw damage(path, at: 0) }
         var found = JournalFrame.beginning(of: file, salt: header.salt)
-        // The empty frame is the last one: without it the end of the file could be missing.
+        // The last frame is empty. Without it, the end of the file may be missing.
         guard found.rest == .none, found.payloads.popLast()?.isEmpty == true else { throw damage(path, at: found.end) }
         return Snapshot(records: try records(of: file, in: found.payloads, path: path), length: file.count)
     }

@@ -119,6 +119,20 @@ import Testing
         }
     }
 
+    @Test("Connector journal: a header is torn where it ends in zeros or is cut, and damaged anywhere else")
+    func damagedHeader() throws {
+        let header = JournalHeader(salt: 42).encoded()
+        for end in 0...16 {
+            let torn = Array(header[..<end]) + Array(repeating: 0, count: header.count - end)
+            #expect(try recover(torn).warnings.count == 1, "zeros from \(end)")
+        }
+        for index in header.indices {
+            var damaged = header
+            damaged[index] ^= 0x10
+            #expect(throws: JournalRefusal.self, "byte \(index)") { try recover(damaged) }
+        }
+    }
+
     @Test("Connector journal: a frame that stands inside a field is not taken for one")
     func smuggledFrame() throws {
         var payload: [UInt8] = []
