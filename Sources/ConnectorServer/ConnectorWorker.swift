@@ -108,11 +108,9 @@ final class ConnectorWorker: @unchecked Sendable {
     ) async throws(Failure) -> [UInt8] {
         var count = 0
         return try await connection.readBody(
-            atMost: ConnectorWorker.maximumBodyBytes, &allowance, of: bodies, for: owner, count: &count
+            atMost: ConnectorRequest.maxBodyBytes, &allowance, of: bodies, for: owner, count: &count
         ).bytes
     }
-
-    private static let maximumBodyBytes = 10 << 20
 
     /// Answers bytes that never became a request.
     private func refuse(_ connection: inout ServerConnection, _ failure: Failure) {

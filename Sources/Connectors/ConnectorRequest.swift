@@ -2,6 +2,9 @@ package import JSON
 
 /// A request for the connector service, already authenticated and authorized.
 package struct ConnectorRequest: Sendable {
+    /// The longest body. What it changes must fit into the journal, where it takes a little more or less room than in JSON.
+    package static let maxBodyBytes = min(10 << 20, JournalChange.maxBytes / 2)
+
     package let method: String
     /// The raw target: path and query, as received.
     package let target: [UInt8]

@@ -18,6 +18,8 @@ package final class MemoryDisk: JournalStorage {
         var operations = 0
         var fails: @Sendable (Int, String) -> Bool = { _, _ in false }
         var before: (@Sendable (Int) -> Void)?
+        /// The kind of operation that takes effect and fails all the same.
+        var answerLost: String?
     }
 
     private let state = Mutex(State())
@@ -65,6 +67,9 @@ package final class MemoryDisk: JournalStorage {
 
     /// Makes all operations of one kind fail.
     package func fails(every name: String) { state.withLock { $0.fails = { $1 == name } } }
+
+    /// Lets all operations of one kind take effect and fail all the same, as a file system does whose server is out of reach.
+    package func losesAnswer(of name: String?) { state.withLock { $0.answerLost = name } }
 
     /// Called before each operation with its number.
     package func before(_ body: @escaping @Sendable (Int) -> Void) { state.withLock { $0.before = body } }
@@ -118,6 +123,10 @@ package final class MemoryDisk: JournalStorage {
         if fails(number, name) { throw SystemError(name, number: 28) }
     }
 
+    private func answer(_ name: String) throws(SystemError) {
+        if state.withLock({ $0.answerLost == name }) { throw SystemError(name, number: 5) }
+    }
+
     package func names() throws(SystemError) -> [String] {
         try operate("list")
         return state.withLock { $0.names.keys.sorted() }
@@ -152,6 +161,7 @@ package final class MemoryDisk: JournalStorage {
     package func rename(_ name: String, to target: String) throws(SystemError) {
         try operate("rename")
         state.withLock { $0.names[target] = $0.names.removeValue(forKey: name) }
+        try answer("rename")
     }
 
     package func synchronizeNames() throws(SystemError) {

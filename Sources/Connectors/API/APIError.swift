@@ -1,6 +1,6 @@
 internal import JSON
 
-/// A refusal of the connector service: what its envelope says.
+/// An error response of the connector service.
 struct APIError: Error, Sendable {
     let status: Int
     let code: String
@@ -19,7 +19,7 @@ struct APIError: Error, Sendable {
         status: 404, code: "CONNECTOR_CONNECTION_NOT_FOUND", message: "The requested connection was not found.")
     static let jobNotFound = APIError(
         status: 404, code: "CONNECTOR_JOB_NOT_FOUND", message: "The requested job was not found.")
-    /// Paths of the Airweave family name no organization: whoever asked had to.
+    /// The paths of the Airweave family name no organization. Then the caller must name it.
     static let organizationRequired = APIError(
         status: 400, code: "ORGANIZATION_REQUIRED",
         message: "The request does not say for which organization it is made.",
@@ -28,12 +28,22 @@ struct APIError: Error, Sendable {
     static let retryFailed = APIError(
         status: 400, code: "CONNECTOR_JOB_RETRY_FAILED", message: "Failed to retry the job.",
         details: [("reason", .string("only a failed or cancelled job can be retried"))])
-    static let unavailable = APIError(
+    /// `Retry-After` means that nothing was done and nothing will be. The gateway then frees the lease.
+    static let notCommitted = APIError(
         status: 503, code: "SERVICE_UNAVAILABLE",
-        message: "The change could not be made durable. Look at the current state before trying again.",
+        message: "The change was not made, because the service cannot write it now. Try again later.",
         headers: [("Retry-After", "5")])
+    /// Has no `Retry-After`, because the change may be made now or later. The gateway then keeps the lease.
+    static let outcomeUnknown = APIError(
+        status: 503, code: "SERVICE_UNAVAILABLE",
+        message:
+            "The change may have been made: the disk has not confirmed it. Look at the current state before trying "
+            + "again.")
+    static let bodyTooLong = APIError(
+        status: 413, code: "PAYLOAD_TOO_LARGE", message: "The request body is too large.",
+        details: [("limit", .string("\(ConnectorRequest.maxBodyBytes)"))])
 
-    /// 422 with the field that is wrong; `problem` continues the sentence "The field x ...".
+    /// 422 with the name of the wrong field. `problem` continues the sentence "The field x ...".
     static func invalid(_ field: String, _ problem: String) -> APIError {
         let (field, problem) = (shortened(field), shortened(problem))
         return APIError(
@@ -41,7 +51,7 @@ struct APIError: Error, Sendable {
             details: [("field", .string(field)), ("reason", .string(problem))])
     }
 
-    /// Part of a text may be a client's, and as long as its body.
+    /// A text may contain a client's text, which can be as long as a body.
     private static func shortened(_ text: String) -> String {
         guard text.utf8.count > 400 else { return text }
         return String(String.UnicodeScalarView(text.unicodeScalars.prefix(100))) + "..."
@@ -60,14 +70,14 @@ struct APIError: Error, Sendable {
             headers: [("Allow", allowed.joined(separator: ", "))])
     }
 
-    /// 409 that tells which job runs, where to look at it, and when to come back.
+    /// 409 with the running job, its path, and the time to retry.
     static func alreadyRunning(_ job: Job, retryAfterSeconds: Int64) -> APIError {
         busy(
             "CONNECTOR_JOB_ALREADY_RUNNING", "A sync is already running for: \(job.connection.id)", job,
             retryAfterSeconds)
     }
 
-    /// 409 for a state that a running job will overwrite.
+    /// 409 for a state update while a job runs, because the job would overwrite the state.
     static func stateLocked(_ job: Job, retryAfterSeconds: Int64) -> APIError {
         busy(
             "CONNECTOR_STATE_LOCKED", "State cannot be updated while a sync is running for this connection.", job,
@@ -92,7 +102,7 @@ struct APIError: Error, Sendable {
             ])
     }
 
-    /// What is answered when there is nothing to cancel; the Airweave family documents 400.
+    /// The response to the cancellation of an ended job. The Airweave family documents 400 for it.
     static func hasEnded(_ job: Job, isAirweave: Bool) -> APIError {
         APIError(
             status: isAirweave ? 400 : 409, code: "CONNECTOR_JOB_NOT_RUNNING",
@@ -100,7 +110,7 @@ struct APIError: Error, Sendable {
             details: [("status", .string(job.status.rawValue))])
     }
 
-    /// The documented envelope; the Airweave family needs `detail` at the top as well.
+    /// The documented envelope. In the Airweave family it also has `detail` at the top level.
     func response(traceID: String, isAirweave: Bool, now: Timestamp) -> ConnectorResponse {
         var writer = JSONWriter()
         writer.beginObject()

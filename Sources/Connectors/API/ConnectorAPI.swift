@@ -13,7 +13,10 @@ extension ConnectorService {
     package func perform(_ request: ConnectorRequest) async -> ConnectorResponse {
         do throws(APIError) {
             if let answer = try read(request) { return answer }
-            guard request.method == "GET" || request.method == "HEAD" else { return try await write(request) }
+            guard request.method == "GET" || request.method == "HEAD" else {
+                guard request.body.count <= ConnectorRequest.maxBodyBytes else { throw .bodyTooLong }
+                return try await write(request)
+            }
             let list = try JobList(request, store)
             return await sideThreads.run { list.answer() }
         } catch { return refuse(error, request) }

@@ -32,7 +32,7 @@ extension ConnectorService {
         return started(job) { Self.status("clearing", to: &$0) }
     }
 
-    /// Starts a job like an ended one that did not do its work.
+    /// Starts a job like an ended one that failed or was cancelled.
     func retry(_ id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
         let earlier = try job(id, request)
         guard earlier.status == .failed || earlier.status == .cancelled else { throw .retryFailed }
@@ -42,7 +42,7 @@ extension ConnectorService {
         return started(job) { $0.job(job) }
     }
 
-    /// The body is ignored: clients send none, `{}`, or what belongs into the query.
+    /// Ignores the body: clients send none, `{}`, or fields that belong into the query.
     func run(
         _ id: String, _ query: QueryParameters, _ request: ConnectorRequest
     ) async throws(APIError) -> ConnectorResponse {
@@ -51,28 +51,20 @@ extension ConnectorService {
         return started(job) { $0.syncJob(job) }
     }
 
-    /// Accepts the cancelling durably, then gives the job a moment to stop, so that a client that goes on at once
-    /// does not meet its own job.
+    /// Makes the cancellation durable, then waits a moment for the job to stop. So a client whose next request comes at once is
+    /// not refused because of its own job.
     func cancel(_ id: String, _ request: ConnectorRequest, isAirweave: Bool) async throws(APIError) -> Job {
         let organization = request.organization
         let moment = now()
-        var refusal = APIError.unavailable
-        let committed = await withCheckedContinuation { continuation in
-            let reply = Reply(continuation)
-            let problem = store.withState { [runner, committer] state -> APIError? in
-                guard let job = state.job(id, of: organization)?.job else { return .jobNotFound }
-                guard !job.status.isEnd else { return .hasEnded(job, isAirweave: isAirweave) }
-                let isAppended = committer.append([.cancel(job: job.id, at: moment)], reply) {
-                    [id = job.id] committed in
-                    if committed { runner.cancel(id) }
-                }
-                return isAppended ? nil : .unavailable
-            }
-            guard let problem else { return }
-            refusal = problem
-            reply.send(false)
+        try await commit { [runner] state in
+            guard let job = state.job(id, of: organization)?.job else { return .refused(.jobNotFound) }
+            guard !job.status.isEnd else { return .refused(.hasEnded(job, isAirweave: isAirweave)) }
+            // The cancellation is in the journal already.
+            guard !job.isCancelRequested else { return .nothingToDo }
+            return .change(
+                JournalChange([.cancel(job: job.id, at: moment)]),
+                then: { [id = job.id] outcome in if outcome == .committed { runner.cancel(id) } })
         }
-        guard committed else { throw refusal }
         let known = try job(id, request).id
         await runner.waitForEnd(of: known, atMost: .seconds(2))
         let job = try job(id, request)
@@ -90,13 +82,13 @@ extension ConnectorService {
 }
 
 extension ConnectorService {
-    /// Makes a new job durable and starts it, unless the connection has one already.
+    /// Makes a new job durable and starts it, unless the connection has a running job.
     ///
-    /// The look at the running job and the record of the new one happen under one lock: of many triggers at once
-    /// exactly one wins.
+    /// One lock covers the look at the running job and the record of the new one: of many triggers at once exactly one
+    /// succeeds.
     ///
-    /// A sync starts as soon as it is durable, and nothing else is to be done once. So its first record says that it runs. The
-    /// other kinds erase something when they start, which is a second record: see `JobRun`. Returns the job as it was accepted.
+    /// A sync starts as soon as it is durable, and does nothing that must happen only once. So its first record says that it
+    /// runs. The other kinds erase something when they start, in a second record: see `JobRun`. Returns the job as accepted.
     private func begin(
         _ definition: ConnectionDefinition, _ kind: Job.Kind, streams: [String]? = nil, removesRecords: Bool = false,
         isFullSync: Bool = false
@@ -107,27 +99,22 @@ extension ConnectorService {
             streams: streams ?? definition.streams.map(\.name), removesRecords: removesRecords,
             isFullSync: isFullSync, createdAt: moment)
         let first = job.afterTrigger(at: moment)
-        var refusal = APIError.unavailable
-        let committed = await withCheckedContinuation { continuation in
-            let reply = Reply(continuation)
-            let problem = store.withState { [store, committer, runner] state -> APIError? in
-                guard let index = state.index(of: job.connection) else { return .connectionNotFound }
-                if let active = state[index].activeJob?.job {
-                    let wait = state[index].jobs.expectedWait(for: active, at: moment)
-                    return .alreadyRunning(active, retryAfterSeconds: wait)
-                }
-                let isAppended = committer.append([.job(first)], reply) { committed in
-                    if committed { return runner.start(first) }
-                    store.withState { $0[index].activeJob = nil }
-                }
-                if isAppended { state[index].activeJob = .init(first) }
-                return isAppended ? nil : .unavailable
+        let change = JournalChange([.job(first)])
+        try await commit { [store, runner] state in
+            guard let index = state.index(of: job.connection) else { return .refused(.connectionNotFound) }
+            if let active = state[index].activeJob?.job {
+                let wait = state[index].jobs.expectedWait(for: active, at: moment)
+                return .refused(.alreadyRunning(active, retryAfterSeconds: wait))
             }
-            guard let problem else { return }
-            refusal = problem
-            reply.send(false)
+            return .change(
+                change, queued: { $0[index].activeJob = .init(first) },
+                then: { outcome in
+                    if outcome == .committed { return runner.start(first) }
+                    // The connection is free, even if the outcome is unknown: the journal cuts this job off before it writes
+                    // another one.
+                    store.withState { $0[index].activeJob = nil }
+                })
         }
-        guard committed else { throw refusal }
         return job
     }
 

@@ -1,39 +1,30 @@
 internal import JSON
 
-/// "Update state": the cursors of a connection, replaced as a whole.
+/// The operation "Update state", which replaces all cursors of a connection.
 extension ConnectorService {
     func replaceState(of id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
         let entry = try entry(id, request)
         let key = entry.key
-        let (state, rendered) = try await aside(request) { () throws(APIError) in
+        let (change, rendered) = try await aside(request) { () throws(APIError) in
             let body = try RequestBody(request.body, known: ["state", "state_type"])
             let state = try Self.cursorState(body, entry)
-            return (state, state.rendered())
+            return (JournalChange([.cursors(key, state)]), state.rendered())
         }
-        let records = [JournalRecord.cursors(key, state)]
         let moment = now()
-        var refusal = APIError.unavailable
-        let committed = await withCheckedContinuation { continuation in
-            let reply = Reply(continuation)
-            // Under the lock, so that no job starts between the look and the record.
-            let problem = store.withState { [committer] service -> APIError? in
-                guard let index = service.index(of: key) else { return .connectionNotFound }
-                if let active = service[index].activeJob?.job {
-                    let wait = service[index].jobs.expectedWait(for: active, at: moment)
-                    return .stateLocked(active, retryAfterSeconds: wait)
-                }
-                return committer.append(records, reply) ? nil : .unavailable
+        // One lock covers the look at the running job and the change, so that no job starts in between.
+        try await commit { service in
+            guard let index = service.index(of: key) else { return .refused(.connectionNotFound) }
+            if let active = service[index].activeJob?.job {
+                let wait = service[index].jobs.expectedWait(for: active, at: moment)
+                return .refused(.stateLocked(active, retryAfterSeconds: wait))
             }
-            guard let problem else { return }
-            refusal = problem
-            reply.send(false)
+            return .change(change)
         }
-        guard committed else { throw refusal }
         return ConnectorResponse(status: 200, body: rendered)
     }
 
-    /// Reads the new state. Of type `stream` every name must be a stream and have a cursor that can be compared, as a
-    /// typing mistake would start the stream from the beginning; of the other types only known streams are looked at.
+    /// Reads the new state. In a state of type `stream` every name must be a stream with a cursor that can be compared: a
+    /// mistyped name would restart its stream from the beginning. States of other types can have any names.
     private static func cursorState(_ body: RequestBody, _ entry: ServiceState.Entry) throws(APIError) -> CursorState {
         guard let value = body["state"] else { throw .invalid("state", "is required") }
         guard let members = value.object else { throw .invalid("state", "must be an object") }

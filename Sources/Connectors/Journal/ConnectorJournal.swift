@@ -1,53 +1,58 @@
 internal import Foundation
+internal import Journal
 internal import Synchronization
 
-/// The durable history of the service: an append-only file with a thread of its own.
+/// The durable history of the service: an append-only file, written by a thread of its own.
 ///
-/// Group commit: everything that was appended while the last fsync was under way becomes durable with the next one.
-/// The thread then hands the records to `apply` in the order they were appended, and after that tells each appender.
-/// So the state in memory is always exactly the durable state, and a record that could not be written leaves no trace.
+/// Commits are grouped: all changes that are appended during one fsync become durable with the next one. Then the thread hands
+/// the records to `apply`, in the order in which they were appended, and after that tells each appender. So the state in memory
+/// always equals the durable state, and a change that could not be written has no effect.
 ///
-/// Leases group their commits with `JournalState`, which this has no use for: a lease is true in memory before it is durable, so that
-/// after a failure all of them have to be written to a new file. Here a group that fails is refused and cut off, and the next one
-/// can succeed at once, on a full disk too, where there is no room for a new file.
+/// The queue is bounded, and a change in it can be withdrawn. Once the thread has taken a change, the disk has it: while
+/// the disk hangs, the outcome is unknown.
+///
+/// The lease journal uses `JournalState` instead. A lease is true in memory before it is durable, so after a failure all
+/// leases are written to a new file. Here a group that fails is refused and cut off. The next group can succeed at once,
+/// also on a full disk, which has no room for a new file.
 final class ConnectorJournal: Sendable {
-    /// Makes committed records the state, in order; called on the journal's thread.
+    /// Applies committed records to the state, in order. Called on the journal's thread.
     typealias Apply = @Sendable ([[JournalRecord]]) -> Void
 
     private struct Entry: Sendable {
-        let records: [JournalRecord]
-        let committed: @Sendable (Bool) -> Void
+        let change: JournalChange
+        /// When the change may be withdrawn, if it still waits; `nil`: never.
+        let deadline: ContinuousClock.Instant?
+        let report: @Sendable (CommitOutcome) -> Void
     }
 
-    /// How much one fsync may cover, so that a frame stays far below its limit.
-    private static let maxEntries = 8192
+    /// How much can wait for the disk. A change beyond it is refused at once.
+    static let queueLimits = QueueLimits(elements: 8192, bytes: JournalChange.maxBytes)
+    /// How much one fsync covers, unless a single change is longer. So each group fits into a frame.
+    private static let groupLimits = QueueLimits(elements: 8192, bytes: JournalFrame.limit / 8)
 
-    private let mailbox = BlockingQueue<Entry>()
+    private let queue: BlockingQueue<Entry>
     private let ended = BlockingQueue<Void>()
 
-    /// Opens the journal where `recovery` left it and starts its thread.
+    /// Opens the journal that `recovery` has read, and starts its thread.
     ///
-    /// `snapshot` returns the records that set the whole state; it is called on the journal's thread, so that what
-    /// it returns is the state after the last committed frame.
+    /// `snapshot` returns the records that set the whole state. It is called on the journal's thread, so it returns the
+    /// state after the last committed frame.
     init(
         _ files: JournalFiles, _ recovery: JournalRecovery, compactAfter threshold: Int,
-        random: @escaping @Sendable () -> UInt64, warn: @escaping @Sendable (String) -> Void,
-        apply: @escaping Apply, snapshot: @escaping @Sendable () -> [JournalRecord]
+        queueLimits: QueueLimits = queueLimits, random: @escaping @Sendable () -> UInt64,
+        warn: @escaping @Sendable (String) -> Void, apply: @escaping Apply,
+        snapshot: @escaping @Sendable () -> [JournalRecord]
     ) throws {
         let opened = try JournalWriter(files, recovery, compactAfter: threshold, random: random)
-        let thread = Thread { [mailbox, ended] in
+        queue = BlockingQueue(limits: queueLimits) { $0.change.payload.count }
+        let thread = Thread { [queue, ended] in
             var writer = opened
             while true {
-                let entries = mailbox.receive(atMost: Self.maxEntries)
-                guard !entries.isEmpty else { break }
-                var rest = entries[...]
-                while !rest.isEmpty {
-                    let group = writer.group(rest) { $0.records }
-                    let isCommitted = writer.commit(group.payload, warn: warn)
-                    if isCommitted { apply(rest.prefix(group.count).map(\.records)) }
-                    for entry in rest.prefix(group.count) { entry.committed(isCommitted) }
-                    rest = rest.dropFirst(group.count)
-                }
+                let group = queue.receive(atMost: Self.groupLimits)
+                guard !group.isEmpty else { break }
+                let outcome = writer.commit(group.map(\.change.payload), warn: warn)
+                if outcome == .committed { apply(group.map(\.change.records)) }
+                for entry in group { entry.report(outcome) }
                 writer.compactIfDue(snapshot, warn: warn)
             }
             ended.close()
@@ -56,20 +61,31 @@ final class ConnectorJournal: Sendable {
         thread.start()
     }
 
-    deinit { mailbox.close() }
+    deinit { queue.close() }
 
-    /// Appends `records`, which become durable together or not at all, and returns at once.
+    /// Queues `change`. Returns `false` if the change is too long, the queue is full or the journal is closed. Never waits.
     ///
-    /// `committed` is told the outcome on the journal's thread and must be short. After `false` the records are not in
-    /// the state, nor after a restart, unless the disk is so broken that they cannot even be cut off again.
-    /// Returns `false`, and `committed` is not told, once the journal is closed.
-    func append(_ records: [JournalRecord], committed: @escaping @Sendable (Bool) -> Void) -> Bool {
-        mailbox.send(Entry(records: records, committed: committed))
+    /// `report` is called once with the outcome, and must be short. If `append` returns `false`, `report` is not called.
+    ///
+    /// Here `unknown` means that the disk failed, and that the change could not be cut off again. A crash can then make
+    /// the change durable. The journal cuts it off before it commits another change.
+    func append(
+        _ change: JournalChange, until deadline: ContinuousClock.Instant? = nil,
+        report: @escaping @Sendable (CommitOutcome) -> Void
+    ) -> Bool {
+        guard change.payload.count <= JournalChange.maxBytes else { return false }
+        return queue.send(Entry(change: change, deadline: deadline, report: report))
     }
 
-    /// Commits what was appended, ends the thread and waits for it, unless the disk hangs. Blocks.
+    /// Withdraws the changes whose deadline has passed, and tells that they were not committed.
+    func withdraw(at now: ContinuousClock.Instant) {
+        let late = queue.withdraw { entry in entry.deadline.map { $0 <= now } ?? false }
+        for entry in late { entry.report(.notCommitted) }
+    }
+
+    /// Commits the queued changes, then ends the thread. Blocks, for 10 s at most if the disk hangs.
     func close() {
-        mailbox.close()
-        _ = ended.receive(atMost: 1, until: Date(timeIntervalSinceNow: 10))
+        queue.close()
+        _ = ended.receive(atMost: QueueLimits(elements: 1), until: Date(timeIntervalSinceNow: 10))
     }
 }

@@ -1,14 +1,14 @@
 internal import Journal
 
-/// The journal's files, and the folder that holds them.
+/// The journal's files, and their folder.
 ///
-/// Generation N is `snapshot-N`, the state at its beginning, and `journal-N`, what happened since. Generation 1 begins
-/// with nothing and has no snapshot. A snapshot gets its name only when it is complete and its journal exists, so
-/// the highest snapshot is always a place to start from.
+/// Generation N consists of `snapshot-N`, the state at its beginning, and `journal-N`, the changes since then. Generation
+/// 1 has no snapshot. A snapshot gets its name only when it is complete and its journal exists. So recovery can always
+/// start from the highest snapshot.
 ///
-/// Leases have one file, which is written anew where this has a generation. Here that is not enough: nobody else knows the
-/// cursors, so that a start on a damaged state must be refused, and a file that may be torn at its end cannot tell a missing part of
-/// its snapshot from a torn write.
+/// The lease journal is one file instead, and compaction rewrites it. Here one file is not enough. The cursors are known
+/// nowhere else, so a start on a damaged state must be refused. But in a file whose end may be torn, a missing part of
+/// the snapshot looks like a torn write.
 struct JournalFiles: Sendable {
     /// The path of the folder, for messages.
     let folder: String
@@ -29,7 +29,7 @@ struct JournalFiles: Sendable {
     func path(_ name: String) -> String { "\(folder)/\(name)" }
 }
 
-/// The state directory cannot be used; the service does not start.
+/// The reason why the service does not start on its state directory.
 struct JournalRefusal: Error, Equatable, CustomStringConvertible {
     let description: String
 }

@@ -1,13 +1,13 @@
-/// One durable change. Each record *sets* something, so replaying a record twice does no harm, and a snapshot is
-/// nothing but the records that set everything there is.
+/// One part of a change. Each record *sets* something, so it does no harm to replay a record twice, and a snapshot is a
+/// list of the records that set the whole state.
 enum JournalRecord: Equatable, Sendable {
-    /// A job as it is now; also the way a job begins.
+    /// A job as it is now. The first one of a job begins it.
     case job(Job)
-    /// Cancelling a job was accepted.
+    /// The service has accepted the cancellation of a job.
     case cancel(job: String, at: Timestamp)
-    /// How much of a stream's destination file counts.
+    /// How much of a stream's destination file is valid.
     case position(ConnectionKey, stream: String, StreamPosition)
-    /// The cursors of a connection, whole.
+    /// All cursors of a connection.
     case cursors(ConnectionKey, CursorState)
 }
 
@@ -59,7 +59,7 @@ extension JournalRecord {
         }
     }
 
-    /// All records of one frame.
+    /// Reads all records of one frame.
     static func decodeAll(_ payload: ArraySlice<UInt8>) throws(RecordError) -> [JournalRecord] {
         var reader = RecordReader(payload)
         var records: [JournalRecord] = []

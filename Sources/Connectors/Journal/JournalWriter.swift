@@ -10,6 +10,8 @@ struct JournalWriter {
     private var nextCompaction: Int
     /// The names of a new generation may not be on the disk yet.
     private var needsNames = false
+    /// The snapshot of the next generation may have its name, although the rename failed. Recovery would then start from it.
+    private var isNextInDoubt = false
 
     /// Opens the journal where `recovery` left it.
     init(
@@ -25,39 +27,47 @@ struct JournalWriter {
         nextCompaction = JournalHeader.size + max(threshold, recovery.snapshotLength / 2)
     }
 
-    /// The records of as many of the first `entries` as fit into one frame, at least one.
-    func group<Entry>(
-        _ entries: ArraySlice<Entry>, records: (Entry) -> [JournalRecord]
-    ) -> (payload: [UInt8], count: Int) {
-        var writer = RecordWriter()
-        var count = 0
-        for entry in entries {
-            for record in records(entry) { record.encode(into: &writer) }
-            count += 1
-            if writer.bytes.count > JournalFrame.limit / 8 { break }
-        }
-        return (writer.bytes, count)
-    }
-
-    /// Makes `payload` durable, or returns `false` and leaves the journal as it was.
+    /// Makes `payloads` durable, all or none of them.
     ///
-    /// One frame is one write: a part of it is no frame, so that a crash leaves all of its records or none.
-    mutating func commit(_ payload: [UInt8], warn: (String) -> Void) -> Bool {
+    /// They are one frame, and one write: a part of it is no frame, so that a crash leaves all of its records or none.
+    mutating func commit(_ payloads: [[UInt8]], warn: (String) -> Void) -> CommitOutcome {
+        do { try settle() } catch {
+            warn(Self.warning(error))
+            return .notCommitted
+        }
         do {
-            guard payload.count <= JournalFrame.limit else { return false }
-            try settle()
-            try file.append([payload])
+            try file.append([Self.joined(payloads)])
             try file.synchronize()
-            return true
+            return .committed
         } catch {
-            warn("the journal cannot be written, changes get 503: \(error)")
+            warn(Self.warning(error))
             // Not only before the next write: a crash now must not find the refused records.
-            try? settle()
-            return false
+            do { try settle() } catch { return .unknown }
+            return .notCommitted
         }
     }
 
+    private static func joined(_ payloads: [[UInt8]]) -> [UInt8] {
+        if payloads.count == 1 { return payloads[0] }
+        var joined: [UInt8] = []
+        joined.reserveCapacity(payloads.reduce(0) { $0 + $1.count })
+        for payload in payloads { joined += payload }
+        return joined
+    }
+
+    private static func warning(_ error: any Error) -> String {
+        "the journal cannot be written, changes get 503: \(error)"
+    }
+
+    /// Makes sure that the file ends where it is durable, and that recovery would choose it. Before anything is written to it.
     private mutating func settle() throws {
+        if isNextInDoubt {
+            // The old generation has everything. Without a snapshot that has its name, recovery starts from the old one.
+            try files.disk.remove(JournalFiles.snapshot(generation + 1))
+            try files.disk.synchronizeNames()
+            isNextInDoubt = false
+            discardNext()
+        }
         if needsNames {
             try files.disk.synchronizeNames()
             needsNames = false
@@ -69,7 +79,7 @@ struct JournalWriter {
 extension JournalWriter {
     /// Starts a new generation if the journal has grown by the threshold, and by half of the snapshot it began with.
     mutating func compactIfDue(_ snapshot: () -> [JournalRecord], warn: (String) -> Void) {
-        guard file.durableLength >= nextCompaction, !file.needsCut, !needsNames else { return }
+        guard file.durableLength >= nextCompaction, !file.needsCut, !needsNames, !isNextInDoubt else { return }
         do { try compact(snapshot()) } catch {
             warn("the journal cannot be compacted and keeps growing: \(error)")
             nextCompaction = file.durableLength + threshold
@@ -80,12 +90,23 @@ extension JournalWriter {
         let disk = files.disk
         let (old, next) = (generation, generation + 1)
         let unfinished = JournalFiles.unfinishedSnapshot(next)
-        let snapshotLength = try write(records, to: unfinished)
-        var newFile = try JournalAppender(creating: JournalFiles.journal(next), on: disk, salt: random())
-        try newFile.synchronize()
-        // First the journal's name, then the snapshot's: a snapshot with a name has its journal.
-        try disk.synchronizeNames()
-        try disk.rename(unfinished, to: JournalFiles.snapshot(next))
+        let (newFile, snapshotLength): (JournalAppender, Int)
+        do {
+            snapshotLength = try write(records, to: unfinished)
+            var file = try JournalAppender(creating: JournalFiles.journal(next), on: disk, salt: random())
+            try file.synchronize()
+            // First the journal's name, then the snapshot's: a snapshot with a name has its journal.
+            try disk.synchronizeNames()
+            newFile = file
+        } catch {
+            discardNext()
+            throw error
+        }
+        do { try disk.rename(unfinished, to: JournalFiles.snapshot(next)) } catch {
+            isNextInDoubt = true
+            try? settle()
+            throw error
+        }
         // From here on recovery may start from the new generation, so nothing may be written to the old one any more.
         generation = next
         file = newFile
@@ -96,18 +117,32 @@ extension JournalWriter {
         try disk.remove(JournalFiles.snapshot(old))
     }
 
+    /// Removes what there is of the next generation, whose snapshot has no name: it takes room that the disk may not have. What
+    /// cannot be removed now, the next start removes.
+    private func discardNext() {
+        try? files.disk.remove(JournalFiles.unfinishedSnapshot(generation + 1))
+        try? files.disk.remove(JournalFiles.journal(generation + 1))
+    }
+
     /// Writes a snapshot, durably, and returns its length in bytes.
     private func write(_ records: [JournalRecord], to name: String) throws -> Int {
         var file = try JournalAppender(creating: name, on: files.disk, salt: random())
-        var rest = records[...]
-        while !rest.isEmpty {
-            let group = group(rest) { [$0] }
-            try file.append([group.payload])
-            rest = rest.dropFirst(group.count)
+        var frame: [UInt8] = []
+        for record in records {
+            let payload = JournalChange([record]).payload
+            if !frame.isEmpty, frame.count + payload.count > Self.snapshotFrameBytes {
+                try file.append([frame])
+                frame = []
+            }
+            frame += payload
         }
+        if !frame.isEmpty { try file.append([frame]) }
         // The empty frame says that nothing is missing.
         try file.append([[]])
         try file.synchronize()
         return file.durableLength
     }
+
+    /// A frame of a snapshot is longer only where one record is.
+    private static let snapshotFrameBytes = JournalFrame.limit / 8
 }

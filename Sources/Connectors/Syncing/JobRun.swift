@@ -1,7 +1,7 @@
-/// The life of one running job, from its first to its last record.
+/// One run of a job, from its first record to its last.
 ///
-/// Straight-line code: it waits for disks on the work threads, for the journal, and for its pace. Whenever it is
-/// stopped, what it has committed is whole, and a later run goes on from there.
+/// The code is a straight line. It waits for disks on the work threads, for the journal, and for its pace. It can be stopped at
+/// any time: what it has committed is complete, and a later run continues from there.
 struct JobRun {
     private let store: StateStore
     private let committer: JournalCommitter
@@ -14,7 +14,7 @@ struct JobRun {
     private var job: Job
     private var cursors: CursorState
     private var positions: [String: StreamPosition]
-    /// Rows moved by this run, which sets the pace.
+    /// How many rows this run has moved. The pace depends on it.
     private var rowsMoved = 0
 
     init(
@@ -37,7 +37,7 @@ struct JobRun {
     /// Runs the job to its end, or until the task is cancelled because the service stops.
     mutating func run() async {
         do {
-            // Its cancelling may have been accepted before a restart.
+            // The service may have accepted the cancellation before a restart.
             if job.isCancelRequested { throw CancellationError() }
             try Task.checkCancellation()
             try await begin()
@@ -61,12 +61,13 @@ struct JobRun {
         }
     }
 
-    /// Says that the job runs, and with the same record does what must be done once and not again after a restart.
+    /// Records that the job runs. The same change does what must happen once, and not again after a restart.
     private mutating func begin() async throws {
         let isFirstStart = job.started(at: now())
         guard job.kind != .sync else {
-            // A sync whose first record says `pending` is of an older version. Nothing depends on this record, so nothing waits for it.
-            if isFirstStart { committer.post([.job(job)]) }
+            // An older version wrote the first record of a sync as `pending`. Nothing depends on this record, so the job
+            // does not wait for it.
+            if isFirstStart { committer.post(JournalChange([.job(job)])) }
             return
         }
         if isFirstStart {
@@ -99,14 +100,21 @@ struct JobRun {
 
     private func position(of stream: String) -> StreamPosition { positions[stream] ?? .empty }
 
-    /// Commits, and tries again for as long as the journal cannot be written: a running job must not be forgotten.
+    /// Commits `records`. Tries again as long as the journal cannot be written, because a running job must not be forgotten.
     ///
-    /// Throws only when the service stops meanwhile.
+    /// An unknown outcome is tried again, too. It means that the disk failed, and that a crash now could make the records
+    /// durable. The journal cuts them off before it writes them again.
+    ///
+    /// Throws if the service stops meanwhile, or if the records are too long for the journal.
     private func commit(_ records: [JournalRecord]) async throws {
+        let change = JournalChange(records)
+        guard change.payload.count <= JournalChange.maxBytes else {
+            throw JobFailure("its cursors are longer than \(JournalChange.maxBytes >> 20) MiB")
+        }
         var delay = Duration.milliseconds(50)
-        while !(await committer.commit(records)) {
+        while await committer.commit(change) != .committed {
             guard !committer.isStopping else { throw CancellationError() }
-            // Not the job's own task: cancelling it must not turn this wait into a spin.
+            // In a task of its own: when the job is cancelled, this wait must not become a busy loop.
             await Task { [delay] in try? await Task.sleep(for: delay) }.value
             delay = min(delay * 2, .seconds(2))
         }
@@ -122,7 +130,7 @@ struct JobRun {
 extension JobRun {
     private mutating func sync(_ stream: StreamDefinition) async throws {
         let (source, destination, position) = (source, destination, position(of: stream.name))
-        // Rows without a key can only be told apart by replacing them all.
+        // Rows without a key cannot be told apart, so all of them are replaced.
         let replacesAll =
             stream.cursorField == nil || job.isFullSync
             || (job.kind == .refresh && stream.keyField == nil && position.length > 0)
@@ -205,8 +213,8 @@ extension JobRun {
         try await settle()
     }
 
-    /// The rows up to the next checkpoint. It never stands between rows with one cursor value: the cursor could not
-    /// tell which of them are done.
+    /// The rows up to the next checkpoint. A checkpoint is never between two rows with the same cursor value, because the
+    /// cursor could not say which of them are done.
     private func nextBatch(_ rows: ArraySlice<SourceRow>) -> ArraySlice<SourceRow> {
         let size = definition.pace.rowsPerSecond.map { min(5000, max(50, $0 / 10)) } ?? 5000
         var batch = rows.prefix(size)

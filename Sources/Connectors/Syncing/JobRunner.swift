@@ -11,7 +11,7 @@ final class JobRunner: Sendable {
 
     private struct Running {
         var tasks: [String: Task<Void, Never>] = [:]
-        var waiting: [String: [Reply]] = [:]
+        var waiting: [String: [Reply<Bool>]] = [:]
         var isStopped = false
     }
 
@@ -52,7 +52,7 @@ final class JobRunner: Sendable {
     /// Waits until the runner has finished the job, for `limit` at most.
     func waitForEnd(of id: String, atMost limit: Duration) async {
         _ = await withCheckedContinuation { continuation in
-            let reply = Reply(continuation)
+            let reply = Reply<Bool>(continuation)
             let isRunning = running.withLock { running in
                 guard running.tasks[id] != nil else { return false }
                 running.waiting[id, default: []].append(reply)

@@ -9,10 +9,11 @@ final class JournalCommitter: Sendable {
 
     /// The answers somebody waits for, oldest first.
     private struct Watch {
-        var waiting: [(since: ContinuousClock.Instant, reply: Reply)] = []
+        var waiting: [(deadline: ContinuousClock.Instant, reply: Reply<CommitOutcome>)] = []
         var isArmed = false
     }
 
+    /// `timeout` is how long a request waits for the disk.
     init(_ journal: ConnectorJournal, timeout: Duration) {
         self.journal = journal
         self.timeout = timeout
@@ -23,36 +24,43 @@ final class JournalCommitter: Sendable {
 
     func prepareToStop() { stopping.store(true, ordering: .relaxed) }
 
-    /// Makes `records` durable and part of the state; `false` if that was not possible, or not in time.
-    func commit(_ records: [JournalRecord]) async -> Bool {
+    /// Commits a change of a running job. Waits for as long as the disk takes: a job whose checkpoint may be on its way
+    /// to the disk must neither go on nor write it again.
+    func commit(_ change: JournalChange) async -> CommitOutcome {
         await withCheckedContinuation { continuation in
-            let reply = Reply(continuation)
-            if !append(records, reply) { reply.send(false) }
+            let isQueued = journal.append(change) { continuation.resume(returning: $0) }
+            if !isQueued { continuation.resume(returning: .notCommitted) }
         }
     }
 
-    /// For callers that append under the state's lock, so that the order of records is the order of decisions.
-    /// Returns at once; `reply` hears the outcome, and `then` before it, whenever it comes. `false` after ``close()``:
-    /// then neither hears anything.
+    /// Commits a change that a request asks for. For callers that append under the state's lock, so that the order of
+    /// records is the order of decisions. Returns at once, and `false` where the change is not queued: then nobody hears
+    /// anything.
+    ///
+    /// `reply` hears the outcome. When the request has waited too long, a change that still waits is withdrawn; of one
+    /// that is with the disk the outcome is unknown. `then` hears before `reply` what became of the change in the end,
+    /// whenever that is.
     func append(
-        _ records: [JournalRecord], _ reply: Reply, then: @escaping @Sendable (Bool) -> Void = { _ in }
+        _ change: JournalChange, _ reply: Reply<CommitOutcome>, then: @escaping @Sendable (CommitOutcome) -> Void
     ) -> Bool {
-        startWatching(reply)
-        return journal.append(records) { committed in
-            then(committed)
-            reply.send(committed)
+        let deadline = ContinuousClock.now + timeout
+        let isQueued = journal.append(change, until: deadline) { outcome in
+            then(outcome)
+            reply.send(outcome)
         }
+        if isQueued { startWatching(reply, until: deadline) }
+        return isQueued
     }
 
     /// Appends what nobody waits for; it becomes durable in order with everything else.
-    func post(_ records: [JournalRecord]) { _ = journal.append(records) { _ in } }
+    func post(_ change: JournalChange) { _ = journal.append(change) { _ in } }
 
     /// Flushes the journal and ends its thread. Blocks.
     func close() { journal.close() }
 
-    private func startWatching(_ reply: Reply) {
+    private func startWatching(_ reply: Reply<CommitOutcome>, until deadline: ContinuousClock.Instant) {
         let mustArm = watch.withLock { watch in
-            watch.waiting.append((.now, reply))
+            watch.waiting.append((deadline, reply))
             defer { watch.isArmed = true }
             return !watch.isArmed
         }
@@ -68,27 +76,29 @@ final class JournalCommitter: Sendable {
     }
 
     private func sweep() {
+        let now = ContinuousClock.now
+        // This answers those whose change still waits. The others that are late have theirs with the disk.
+        journal.withdraw(at: now)
         let (late, goesOn) = watch.withLock { watch in
-            let limit = ContinuousClock.now - timeout
-            let late = watch.waiting.prefix { $0.since <= limit }.map(\.reply)
-            watch.waiting.removeAll { $0.reply.isSent || $0.since <= limit }
+            let late = watch.waiting.filter { $0.deadline <= now }.map(\.reply)
+            watch.waiting.removeAll { $0.reply.isSent || $0.deadline <= now }
             watch.isArmed = !watch.waiting.isEmpty
             return (late, watch.isArmed)
         }
-        for reply in late { reply.send(false) }
+        for reply in late { reply.send(.unknown) }
         if goesOn { arm() }
     }
 }
 
 /// An answer that is given once, whoever is first.
-final class Reply: Sendable {
-    private let continuation: Mutex<CheckedContinuation<Bool, Never>?>
+final class Reply<Value: Sendable>: Sendable {
+    private let continuation: Mutex<CheckedContinuation<Value, Never>?>
 
-    init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = Mutex(continuation) }
+    init(_ continuation: CheckedContinuation<Value, Never>) { self.continuation = Mutex(continuation) }
 
     var isSent: Bool { continuation.withLock { $0 == nil } }
 
-    func send(_ value: Bool) {
+    func send(_ value: Value) {
         let waiting = continuation.withLock { continuation in
             defer { continuation = nil }
             return continuation

@@ -154,6 +154,21 @@ import Testing
         await bench.service.shutdown()
     }
 
+    @Test("ConnectorAPI: a body that could be too long for the journal is refused, whoever sends it")
+    func longBody() async throws {
+        let bench = try Bench()
+        defer { bench.remove() }
+        let (start, end) = (#"{"state_type":"legacy","state":{"x":""#, #""}}"#)
+        let rest = ConnectorRequest.maxBodyBytes - start.utf8.count - end.utf8.count
+        for (length, status) in [(rest, 200), (rest + 1, 413)] {
+            let body = start + String(repeating: "y", count: length) + end
+            let answer = await bench.send("PATCH", "\(Self.connection)/state", body)
+            #expect(answer.status == status)
+            if status == 413 { #expect(answer.code == "PAYLOAD_TOO_LARGE") }
+        }
+        await bench.service.shutdown()
+    }
+
     @Test("ConnectorAPI: only the newest jobs are kept")
     func forgotten() async throws {
         var options = Small.options(try Small.directory(), storage: TrappedStorage())

@@ -11,6 +11,8 @@ import Testing
         let disk: MemoryDisk
         var writer: JournalWriter
         var confirmed: [JournalRecord]
+        /// Of the last commit.
+        var outcome = CommitOutcome.committed
 
         init(_ disk: MemoryDisk) throws {
             self.disk = disk
@@ -27,8 +29,8 @@ import Testing
         /// Commits a record, and compacts when it is due. Returns whether the record was confirmed.
         func commit(_ number: Int) -> Bool {
             let record = Self.record(number)
-            let group = writer.group([record][...]) { [$0] }
-            guard writer.commit(group.payload, warn: { _ in }) else { return false }
+            outcome = writer.commit([JournalChange([record]).payload], warn: { _ in })
+            guard outcome == .committed else { return false }
             confirmed.append(record)
             writer.compactIfDue({ [confirmed] in confirmed }, warn: { _ in })
             return true
@@ -123,6 +125,86 @@ import Testing
         disk.fails { _, name in ["write", "create"].contains(name) }
         for number in 1..<5 { #expect(!day.commit(number)) }
         #expect(try records(on: disk.killed()) == [Day.record(0)])
+        disk.fails { _ in false }
+        #expect(day.commit(5))
+        #expect(try records(on: disk.killed()) == [Day.record(0), Day.record(5)])
+    }
+
+    @Test(
+        "JournalFault: after a rename that failed and took effect all the same, nothing confirmed is lost",
+        arguments: 0..<10)
+    func lostRename(seed: UInt64) throws {
+        var random = SeededRandom(state: seed)
+        let disk = MemoryDisk()
+        let day = try Day(disk)
+        disk.losesAnswer(of: "rename")
+        for number in 0..<30 {
+            _ = day.commit(number)
+            #expect(try records(on: disk.killed()) == day.confirmed, "record \(number)")
+            #expect(try records(on: disk.crashed(&random)) == day.confirmed, "record \(number)")
+        }
+        #expect(day.confirmed.count == 30)
+        disk.losesAnswer(of: nil)
+        for number in 30..<60 { #expect(day.commit(number)) }
+        #expect(try JournalRecovery.read(JournalFiles(folder: "/journal", disk: disk.killed()), salt: 7).generation > 1)
+        #expect(try records(on: disk.crashed(&random)) == day.confirmed)
+    }
+
+    @Test("JournalFault: while it is open which snapshot counts, no operation that fails lets the wrong journal grow")
+    func lostRenameThenFailure() throws {
+        for number in 1...60 {
+            var random = SeededRandom(state: UInt64(number))
+            let disk = MemoryDisk()
+            let day = try Day(disk)
+            disk.losesAnswer(of: "rename")
+            let failing = disk.operations + number..<disk.operations + number + 3
+            disk.fails { failing.contains($0) }
+            for number in 0..<20 {
+                _ = day.commit(number)
+                // What was refused and could not be cut off yet may be there.
+                let found = try records(on: disk.crashed(&random)).filter { day.confirmed.contains($0) }
+                #expect(found == day.confirmed, "operations \(failing)")
+            }
+            disk.losesAnswer(of: nil)
+            disk.fails { _ in false }
+            #expect(day.commit(1000))
+            #expect(try records(on: disk.killed()) == day.confirmed, "operations \(failing)")
+        }
+    }
+
+    @Test("JournalFault: a compaction that fails leaves nothing of the new generation behind")
+    func failedCompaction() throws {
+        var number = 1
+        var wasReached = true
+        while wasReached {
+            let disk = MemoryDisk()
+            let day = try Day(disk)
+            let failing = disk.operations + number
+            disk.fails { $0 == failing }
+            for number in 0..<15 {
+                _ = day.commit(number)
+                let names = try disk.killed().names()
+                #expect(names.contains("snapshot-2") || names == ["journal-1"], "operation \(failing)")
+            }
+            wasReached = disk.operations >= failing
+            number += 1
+        }
+        #expect(number > 40)
+    }
+
+    @Test(
+        "JournalFault: what cannot be cut off again may come true at a crash, and only until something else is committed"
+    )
+    func unknownOutcome() throws {
+        let disk = MemoryDisk()
+        let day = try Day(disk)
+        #expect(day.commit(0))
+        disk.fails { _, name in name == "synchronize" || name == "truncate" }
+        #expect(!day.commit(1) && day.outcome == .unknown)
+        #expect(try records(on: disk.killed()) == [Day.record(0), Day.record(1)])
+        // Nothing is written behind it.
+        for number in 2..<5 { #expect(!day.commit(number) && day.outcome == .notCommitted) }
+        #expect(try records(on: disk.killed()) == [Day.record(0), Day.record(1)])
         disk.fails { _ in false }
         #expect(day.commit(5))
         #expect(try records(on: disk.killed()) == [Day.record(0), Day.record(5)])

@@ -201,16 +201,16 @@ import Testing
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<2000 {
                 group.addTask {
-                    let committed = await withCheckedContinuation { continuation in
+                    let outcome = await withCheckedContinuation { continuation in
                         let record = JournalRecord.cancel(job: "job_\(number)", at: Timestamp(milliseconds: 1))
-                        _ = journal.append([record]) { continuation.resume(returning: $0) }
+                        _ = journal.append(JournalChange([record])) { continuation.resume(returning: $0) }
                     }
-                    #expect(committed)
+                    #expect(outcome == .committed)
                 }
             }
         }
         journal.close()
-        #expect(!journal.append([]) { _ in })
+        #expect(!journal.append(JournalChange([])) { _ in })
         let again = try recover(from: disk.killed())
         #expect(again.generation > 1)
         #expect(again.records == kept.withLock { $0 })
@@ -230,13 +230,82 @@ import Testing
                 JournalFiles(folder: "/journal", disk: disk), recovery, compactAfter: 200, random: { 5 },
                 warn: { Issue.record("\($0)") }, apply: { records in kept.withLock { $0 += records.joined() } },
                 snapshot: { kept.withLock { $0 } })
-            let committed = await withCheckedContinuation { continuation in
+            let outcome = await withCheckedContinuation { continuation in
                 let record = JournalRecord.cancel(job: "job_\(life)", at: Timestamp(milliseconds: 1))
-                _ = journal.append([record]) { continuation.resume(returning: $0) }
+                _ = journal.append(JournalChange([record])) { continuation.resume(returning: $0) }
             }
-            #expect(committed)
+            #expect(outcome == .committed)
             journal.close()
         }
         #expect(generation > 3)
+    }
+
+    @Test("Connector journal: on a disk that hangs the queue is bounded, and each change hears once what became of it")
+    func hangingDisk() throws {
+        let disk = HeldDisk()
+        let kept = Mutex<[JournalRecord]>([])
+        let journal = try ConnectorJournal(
+            JournalFiles(folder: "/journal", disk: disk.disk), try recover(from: disk.disk), compactAfter: 4096,
+            queueLimits: QueueLimits(elements: 100, bytes: 1000), random: { 5 }, warn: { Issue.record("\($0)") },
+            apply: { records in kept.withLock { $0 += records.joined() } }, snapshot: { kept.withLock { $0 } })
+        let told = Mutex<[Int: [CommitOutcome]]>([:])
+        let deadline = ContinuousClock.now + .seconds(3600)
+        func append(_ number: Int, isHurried: Bool) -> Bool {
+            let record = JournalRecord.cancel(job: "job_\(number)", at: Timestamp(milliseconds: 1))
+            return journal.append(JournalChange([record]), until: isHurried ? deadline : nil) { outcome in
+                told.withLock { $0[number, default: []].append(outcome) }
+            }
+        }
+        disk.hold()
+        #expect(append(0, isHurried: true))
+        try waitUntil("the disk hangs") { disk.isHolding }
+        let queued = (1...1000).filter { append($0, isHurried: $0 % 2 == 0) }
+        #expect(queued.count > 50 && queued.count <= 100)
+        journal.withdraw(at: deadline - .seconds(1))
+        #expect(told.withLock { $0.isEmpty })
+        journal.withdraw(at: deadline)
+        // What the thread has taken is with the disk; what has no deadline waits for it.
+        let withdrawn = queued.filter { $0 % 2 == 0 }
+        #expect(told.withLock { $0 } == Dictionary(uniqueKeysWithValues: withdrawn.map { ($0, [.notCommitted]) }))
+        #expect(append(2000, isHurried: false))
+        disk.release()
+        journal.close()
+        let committed = [0] + queued.filter { $0 % 2 == 1 } + [2000]
+        for number in committed { #expect(told.withLock { $0[number] } == [.committed]) }
+        for number in withdrawn { #expect(told.withLock { $0[number] } == [.notCommitted]) }
+        let records = committed.map { JournalRecord.cancel(job: "job_\($0)", at: Timestamp(milliseconds: 1)) }
+        #expect(kept.withLock { $0 } == records)
+        #expect(try recover(from: disk.disk.killed()).records == records)
+    }
+
+    @Test("Connector journal: a change that is too long for a frame is refused, whatever else waits")
+    func longChange() throws {
+        let disk = MemoryDisk()
+        let journal = try ConnectorJournal(
+            JournalFiles(folder: "/journal", disk: disk), try recover(from: disk), compactAfter: 4096,
+            random: { 5 }, warn: { Issue.record("\($0)") }, apply: { _ in }, snapshot: { [] })
+        let json = [UInt8](repeating: UInt8(ascii: "1"), count: JournalChange.maxBytes)
+        let state = CursorState(kind: .legacy, members: [.init(name: "users", json: json)])
+        #expect(!journal.append(JournalChange([.cursors(Self.key, state)])) { Issue.record("told \($0)") })
+        journal.close()
+        #expect(try recover(from: disk.killed()).records.isEmpty)
+    }
+
+    @Test("Connector journal: the state of the longest body fits into a change, however many names it has")
+    func longestBody() throws {
+        var members: [CursorState.Member] = []
+        var length = 2
+        // The shortest members take the most beside their own bytes.
+        while length + 24 < ConnectorRequest.maxBodyBytes, members.count < 200_000 {
+            members.append(.init(name: "\(members.count)", json: [UInt8(ascii: "1")]))
+            length += members[members.count - 1].name.utf8.count + 5
+        }
+        let rest = [UInt8](repeating: UInt8(ascii: "1"), count: ConnectorRequest.maxBodyBytes - length - 5)
+        members.append(.init(name: "", json: rest))
+        let state = CursorState(kind: .legacy, members: members)
+        let change = JournalChange([.cursors(Self.key, state)])
+        #expect(change.payload.count <= JournalChange.maxBytes)
+        #expect(state.rendered().count >= ConnectorRequest.maxBodyBytes)
+        #expect(JournalChange.maxBytes <= JournalFrame.limit)
     }
 }

@@ -1,0 +1,56 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import Connectors
+
+/// The queue between those who ask for something and the threads that do it.
+@Suite struct BlockingQueueTests {
+    @Test("BlockingQueue: an element that does not fit is refused, and fits when another one is gone")
+    func limits() {
+        let queue = BlockingQueue<Int>(limits: QueueLimits(elements: 3, bytes: 10)) { $0 }
+        #expect(queue.send(5) && queue.send(4) && !queue.send(2) && queue.send(1) && !queue.send(0))
+        #expect(queue.withdraw { $0 == 4 } == [4])
+        #expect(queue.send(2))
+        #expect(queue.receive(atMost: QueueLimits(elements: 1)) == [5])
+        #expect(!queue.send(8) && queue.send(7) && !queue.send(0))
+        #expect(queue.receive(atMost: QueueLimits()) == [1, 2, 7])
+        #expect(!queue.send(11))
+        queue.close()
+        #expect(!queue.send(1) && queue.receive(atMost: QueueLimits()).isEmpty)
+    }
+
+    @Test("BlockingQueue: a receiver takes what fits its limits, and one element at least")
+    func receiving() {
+        let queue = BlockingQueue<Int> { $0 }
+        for size in [9, 3, 3, 3, 1] { #expect(queue.send(size)) }
+        #expect(queue.receive(atMost: QueueLimits(bytes: 6)) == [9])
+        #expect(queue.receive(atMost: QueueLimits(bytes: 6)) == [3, 3])
+        #expect(queue.receive(atMost: QueueLimits(elements: 1, bytes: 6)) == [3])
+        #expect(queue.receive(atMost: QueueLimits()) == [1])
+        #expect(queue.receive(atMost: QueueLimits(), until: Date()).isEmpty)
+    }
+
+    @Test("BlockingQueue: of elements that are withdrawn while they are received, each is one or the other")
+    func either() async {
+        let (queue, count) = (BlockingQueue<Int>(), 20_000)
+        let received = Mutex<[Int]>([])
+        let thread = Thread {
+            while true {
+                let elements = queue.receive(atMost: QueueLimits(elements: 7))
+                if elements.isEmpty { return }
+                received.withLock { $0 += elements }
+            }
+        }
+        thread.start()
+        var withdrawn: [Int] = []
+        for number in 0..<count {
+            #expect(queue.send(number))
+            if number % 5 == 0 { withdrawn += queue.withdraw { $0 % 3 == 0 } }
+        }
+        queue.close()
+        while !thread.isFinished { try? await Task.sleep(for: .milliseconds(1)) }
+        #expect((received.withLock { $0 } + withdrawn).sorted() == Array(0..<count))
+        #expect(received.withLock { $0 } == received.withLock { $0.sorted() })
+    }
+}
