@@ -21,31 +21,32 @@ internal import Transport
 //  respond       | -                            | HTTP1/ServerConnection+ClientStream
 //  record        | -                            | Stages/RecordStage
 //
-// Any stage from `read` on can also end with 500, where a thing is missing that the stages before it must have brought.
+// Each stage from `read` on can also end a request with 500, if a result that an earlier stage must provide is missing.
 
-/// The stages of a request, and what they share: each worker has one.
+/// The stages of a request, with the state that they share. Each worker has one pipeline.
 ///
-/// Data flows one way: a stage gets the request and what the stages before it found out, the exchange, and throws the failure
-/// that ends the request. It sees the client as a `ClientStream`, whatever protocol that speaks.
+/// Data flows in one direction: a stage gets the request and the exchange, which has the results of the earlier stages. It
+/// throws the failure that ends the request. A stage sees the client as a `ClientStream`, independent of the protocol.
 ///
 /// `@unchecked Sendable`: used on its worker's thread only.
 final class Pipeline: @unchecked Sendable {
     let loop: EventLoop
     let counts: WorkerMetrics
     let clock: WallClock
-    /// What decides the requests that begin now.
+    /// The policies that decide new requests.
     var policies: CompiledPolicies
     let heads: ResponseHeads
     let drain: Drain
     var random = FastRandom()
-    /// The second of the day, as the worker's clock last told it.
+    /// The current time in seconds since the epoch, updated by ``tick()``.
     private(set) var epochSeconds: Int64 = 0
 
     // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
     private let decider: DecideStage
-    // Cut point: a store over the network goes behind `limits` and `leases`, which know `RateLimiter` and `LeaseTable`, the stores in
-    // memory. Their lines in `handle` must wait then; so must a refund (`failureResponse`, `NormalizeStage`) and what settles a
-    // lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryHandle` must leave such requests to `handle`.
+    // Cut point: a store over the network goes behind `limits` and `leases`, which use the stores in memory,
+    // `RateLimiter` and `LeaseTable`. Their lines in `handle` must then wait. So must a refund (`failureResponse`,
+    // `NormalizeStage`), and the conclusion of a lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryHandle` must
+    // leave such requests to `handle`.
     private let limits: LimitStage
     private let leases: LeaseStage
     private let reader: ReadStage
@@ -73,7 +74,7 @@ final class Pipeline: @unchecked Sendable {
         tick()
     }
 
-    /// To be called several times a second.
+    /// Updates the second. Call it several times a second.
     func tick() {
         let seconds = clock.seconds
         guard seconds != epochSeconds else { return }
@@ -81,8 +82,7 @@ final class Pipeline: @unchecked Sendable {
         heads.tick(epochSeconds: seconds)
     }
 
-    /// Requests that begin from now on go to this remote upstream; those under way keep their connections. `jobs` is what is known of
-    /// its jobs.
+    /// Switches to a new remote upstream. Requests in progress keep their connections. `jobs` observes the upstream's jobs.
     func adopt(_ client: UpstreamClient, _ jobs: JobObserver?) {
         let normalizer = NormalizeStage(limits: limits, showsErrors: client.settings.showsErrors, clock: clock)
         upstream = .remote(
@@ -91,12 +91,12 @@ final class Pipeline: @unchecked Sendable {
                 clock: clock))
     }
 
-    /// Drops the remote upstream with the connections that nobody uses: the loop is about to end.
+    /// Drops the remote upstream with its unused connections, because the loop is about to end.
     func leaveUpstream() {
         if case .remote = upstream { upstream = .unavailable }
     }
 
-    /// The way to a remote upstream, for those who ask it on the gateway's own account.
+    /// The client of a remote upstream, for the gateway's own requests.
     var client: UpstreamClient? { upstream.client }
 
     /// Answers the request at which `stream` is, with exactly one response.
@@ -129,7 +129,7 @@ final class Pipeline: @unchecked Sendable {
         recorder.record(exchange, stream.request, response, client, now: loop.now)
     }
 
-    /// Answers a read whose answer is in memory, or refuses it. `false`, and nothing done, for any other request.
+    /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
     ///
     /// The stages of `handle` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
     /// for as long as the connection lives, which would cost each idle one 13 KiB (`Tests/Benchmarks`, row "idle connection").
@@ -160,7 +160,7 @@ final class Pipeline: @unchecked Sendable {
         return true
     }
 
-    /// Answers bytes that never became a request.
+    /// Responds to bytes that never became a request.
     func refuse(_ stream: inout some ClientStream & ~Copyable, _ failure: Failure) async {
         var exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
         counts.add(to: .headsRefused)
@@ -171,7 +171,7 @@ final class Pipeline: @unchecked Sendable {
     }
 }
 
-// What stands between the stages.
+// The steps between the stages.
 extension Pipeline {
     private func openExchange(for request: borrowing Request) -> Exchange {
         var exchange = Exchange(trace: trace(request), policies: policies, startedAt: .now())
@@ -184,8 +184,9 @@ extension Pipeline {
         return TraceContext(traceparent: request.headBytes.extracting(range), random: &random)
     }
 
-    /// The request was granted and failed: what it had taken for work that never began is given back. A client that leaves, or
-    /// stops half way, is not given it back once the upstream may have the request: it could have the work done for nothing.
+    /// The response to the failure of a granted request. Refunds its work if no work began. If the client left or
+    /// stopped sending, there is no refund once the upstream may have the request: otherwise the client could get the
+    /// work for free.
     private func failureResponse(to failure: Failure, _ exchange: inout Exchange) -> Response {
         if !failure.mayHaveBegunWork, !(failure.origin == .client && exchange.isForwarded) {
             limits.refundWork(&exchange, now: loop.now)
@@ -194,7 +195,7 @@ extension Pipeline {
         return ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
     }
 
-    /// The request was refused. A caller who lacks a scope has called all the same, and that counts.
+    /// The response to a refused request. A call without the required scope still counts as a call.
     private func refusalResponse(to refusal: Refusal, _ exchange: inout Exchange) -> Response {
         do throws(Failure) {
             try limits.chargeAttempt(refusal, &exchange, now: loop.now, epochSeconds: epochSeconds)
@@ -204,8 +205,8 @@ extension Pipeline {
         return ErrorResponse(.refusal(refusal, credential: exchange.credentialField)).rendered(for: exchange, clock)
     }
 
-    /// Writes head and body as one piece, so that a small response is one TLS record and one system call. `false` when there is
-    /// more to do: see `finish`.
+    /// Writes head and body in one piece, so that a small response is one TLS record and one system call. Returns
+    /// `false` if `finish` must do the rest.
     private func respond(
         _ response: borrowing Response, _ exchange: inout Exchange, _ stream: inout some ClientStream & ~Copyable
     ) -> Bool {
@@ -219,11 +220,11 @@ extension Pipeline {
         return isCopied && !(stream.hasUnreadBody && stream.canDiscardBody && !response.closesConnection)
     }
 
-    /// Sends a body that is too large to be copied, and reads away a body that nobody asked for.
+    /// Sends a body that is too large to be copied, and discards an unread request body.
     private func finish(
         _ response: borrowing Response, _ exchange: inout Exchange, _ stream: inout some ClientStream & ~Copyable
     ) async {
-        // The upstream has nothing to do with what is left.
+        // The remaining steps do not use the upstream.
         exchange.permit = nil
         if exchange.hasBody(response), response.body.count > Pipeline.copiedBodyBytes {
             guard await stream.flush(then: response.body, in: nil) else { return stream.mustClose() }
@@ -231,6 +232,6 @@ extension Pipeline {
         if !response.closesConnection, stream.canDiscardBody { await stream.discardBody() }
     }
 
-    /// Bodies up to this size share their head's record; larger ones are sent from where they are.
+    /// The maximum size of a body that is copied behind its head. Larger bodies are sent without a copy.
     private static let copiedBodyBytes = 16_000
 }

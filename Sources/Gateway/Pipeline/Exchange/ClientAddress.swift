@@ -2,11 +2,11 @@ internal import Bytes
 internal import HTTP
 internal import Policy
 
-/// The address that a request came from, in front of the proxies that policy trusts.
+/// Finds the client's address behind the proxies that the policies trust.
 enum ClientAddress {
-    /// The peer itself unless it is a trusted proxy; then the rightmost address that is none in `X-Forwarded-For`, or in
-    /// `Forwarded` where there is no such field. Left of it stands what anybody can have written. A list that cannot be read so
-    /// far says nothing: then it is the peer.
+    /// The peer, unless it is a trusted proxy. Then the rightmost address in `X-Forwarded-For` that is not a trusted
+    /// proxy; without that field, in `Forwarded`. Clients can write anything to the left of it. If the list cannot be
+    /// read up to that address, the result is the peer.
     static func find(_ peer: String, _ policies: CompiledPolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String
     {
         guard !bytes.isEmpty, policies.trusts(peer) else { return peer }
@@ -19,7 +19,7 @@ enum ClientAddress {
         return client(in: text, isForwarded: !hasList) { policies.trusts($0) } ?? peer
     }
 
-    /// At most so many proxies are looked through.
+    /// The maximum number of proxies that are skipped.
     private static let maxHops = 32
 
     static func client(in list: [UInt8], isForwarded: Bool, isTrusted: (String) -> Bool) -> String? {
@@ -36,8 +36,8 @@ enum ClientAddress {
         return nil
     }
 
-    /// Behind the last comma outside of quotes: looked for from the end, so that nothing further left can move it. `nil` where a
-    /// quote has no other one.
+    /// The position after the last comma outside quotes. The search starts at the end, so that nothing further left can
+    /// change the result. `nil` if a quote is not closed.
     private static func startOfLastMember(in list: ArraySlice<UInt8>) -> Int? {
         var isQuoted = false
         for index in list.indices.reversed() {
@@ -59,7 +59,7 @@ enum ClientAddress {
         return value.count > 2 && value.last == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : nil
     }
 
-    /// An address with or without a port, in its one spelling; `nil` for every other text.
+    /// The canonical text of an address with or without a port; `nil` for any other text.
     private static func address(of node: ArraySlice<UInt8>) -> String? {
         guard node.count <= 64 else { return nil }
         var host = node

@@ -14,7 +14,7 @@ final class LocalForward {
         respondsFromMemory = upstream.respondsFromMemory
     }
 
-    // Not inlined, like what seldom happens in `RemoteForward`: its frame would be part of those of proxied requests.
+    // Not inlined, so that its frame is not part of those of proxied requests.
     @inline(never)
     func forward(
         _ body: ForwardedBody, for grant: Grant, _ lease: consuming Lease?,
@@ -27,7 +27,7 @@ final class LocalForward {
         if let atOnce = upstream.tryRespond(to: request) {
             upstreamResponse = atOnce
         } else {
-            // Responses to earlier requests of a pipeline must not wait for this one.
+            // Responses to earlier pipelined requests must not wait for this one.
             guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
             do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
                 throw Failure(error)
@@ -37,7 +37,7 @@ final class LocalForward {
         return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: stream.now)
     }
 
-    /// The same for a read that the service answers from memory.
+    /// Forwards a read to which the service responds from memory.
     func tryForward(for grant: Grant, _ stream: borrowing some ClientStream & ~Copyable, _ exchange: inout Exchange)
         throws(Failure) -> Response
     {

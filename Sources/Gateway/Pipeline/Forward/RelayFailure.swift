@@ -2,14 +2,14 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Why an attempt to get an answer came to nothing.
+/// Why an attempt to get a response failed.
 enum RelayFailure: Error {
-    /// Between the gateway and the upstream.
+    /// The failure is between the gateway and the upstream.
     case upstream(UpstreamConnectionError)
-    /// Between the client and the gateway, or by a rule: the request fails with it.
+    /// The failure is between the client and the gateway, or a rule was broken. The request fails with it.
     case request(Failure)
 
-    /// The same in the words of the pipeline.
+    /// The failure as the pipeline throws it.
     var asFailure: Failure {
         switch self {
         case .upstream(let failure): Failure(failure)

@@ -2,16 +2,16 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The way back of a relayed request. Success bytes reach the client as they are, at the pace at which it takes them; an error
-// is read whole, within bounds, and becomes an envelope.
+// Relaying the response. The bytes of a success reach the client unchanged, at the pace at which the client reads. An
+// error is read whole, up to a limit, and becomes an envelope.
 extension RemoteForward {
-    /// Relays the answer whose head `link` holds, or reads it where it is an error; settles the lease by what it says.
+    /// Relays the response whose head `link` holds; an error is read instead. Concludes the lease according to the
+    /// response.
     ///
-    /// Of a long answer all but the end is sent here, at the pace of the client. A short answer, and the end of a long one, stay in
-    /// the stream: it sends them when it looks for its client's next request, so that the responses to pipelined requests leave
-    /// together.
+    /// A long response is sent here, except its end. The end, and a short response, stay in the stream, which sends
+    /// them when it looks for the client's next request. So the responses to pipelined requests are sent together.
     ///
-    /// Throws while nothing of the answer has left. An answer that ends early after that is cut, and noted for the log.
+    /// Throws only while nothing of the response has been sent. A response that ends early after that is cut and logged.
     func deliver(
         _ link: consuming CheckedOutConnection, for grant: Grant, _ lease: consuming Lease?,
         _ revision: LeaseRevision?, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
@@ -25,7 +25,7 @@ extension RemoteForward {
             let refused = UpstreamFailure.unauthenticated(
                 status: upstreamResponse.status, credential: client.settings.credential)
             if let refused {
-                // Whoever is not let in has begun nothing.
+                // A rejected credential means that no work has begun.
                 lease?.release()
                 let error = UpstreamErrorResponse(
                     status: upstreamResponse.status, contentType: upstreamResponse.contentType,
@@ -61,7 +61,7 @@ extension RemoteForward {
         return Response(status: status, outcome: .relayed)
     }
 
-    /// Settles the lease of a request that succeeded. Returns the id of the job that the response names.
+    /// Concludes the lease of a request that succeeded. Returns the id of the job that the response names.
     private func conclude(
         _ lease: consuming Lease, by copy: borrowing BodyTap, _ status: Int, _ request: borrowing Request,
         _ grant: Grant
@@ -88,7 +88,7 @@ extension RemoteForward {
                 case .nothing where copy.holdsBack:
                     try await upstream.awaitBytes(
                         before: min(loop.now + client.bodyProgress(of: grant.route), stream.responseEnd))
-                // The client gets what there is before more is waited for, and no more is read than it takes.
+                // The client gets the pending bytes before the wait, and no more is read than it takes.
                 case .nothing:
                     guard await stream.flush() else { throw .abandoned }
                     try await upstream.awaitBytes(
@@ -98,11 +98,11 @@ extension RemoteForward {
                 case .large(let range):
                     guard await stream.flush(then: upstream.input, in: range) else { throw .abandoned }
                 }
-                // Where both sides are always ready, other connections get their turn all the same.
+                // If both sides are always ready, other connections still get their turn.
                 if stream.isTurnOver() { await stream.nextTurn() }
             }
         } catch {
-            // Whoever was waited for, it is the total time that is over.
+            // The total time is over, whichever side was waited for.
             guard loop.now < stream.responseEnd else {
                 throw .request(Failure(.upstream(.totalTimeout), at: .forward))
             }
@@ -110,18 +110,18 @@ extension RemoteForward {
         }
     }
 
-    /// What stops the relaying of what is here.
+    /// Why relaying stops.
     private enum Stop {
         case end
-        /// More has to come.
+        /// No more bytes have arrived.
         case nothing
-        /// The client has to take some.
+        /// The client must read some bytes first.
         case enough
-        /// A piece, as a range of the upstream's input, that is better sent from where it is than copied.
+        /// A large piece, as a range of the upstream's input. It is sent directly and not copied.
         case large(Range<Int>)
     }
 
-    /// Appends what is here of the body.
+    /// Appends the received bytes of the body.
     private func tryRelay(
         over upstream: UpstreamConnection, _ copy: inout BodyTap,
         _ stream: inout some ClientStream & ~Copyable
@@ -143,7 +143,7 @@ extension RemoteForward {
         return .enough
     }
 
-    /// From this size on a piece of a body is sent by itself.
+    /// The minimum size of a piece that is sent directly.
     private static let largeBytes = 8192
 
     /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not

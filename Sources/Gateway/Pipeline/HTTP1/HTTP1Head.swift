@@ -3,13 +3,13 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The heads of responses as HTTP/1.1 writes them (RFC 9112, sections 4 and 5).
+/// Writes the heads of HTTP/1.1 responses (RFC 9112, sections 4 and 5).
 enum HTTP1Head {
-    /// What the answer says about the connection.
+    /// The `Connection` field of a response.
     enum Persistence {
-        /// Nothing: HTTP/1.1 connections go on.
+        /// No field: HTTP/1.1 connections persist.
         case implied
-        /// An HTTP/1.0 client closes unless it is told (RFC 9112, section 9.3).
+        /// An HTTP/1.0 client closes unless the response says `keep-alive` (RFC 9112, section 9.3).
         case keepAlive
         case close
     }
@@ -45,7 +45,7 @@ enum HTTP1Head {
         appendOwnFields(for: exchange, brings ? .upstreams : .ours, persistence, heads, to: &output)
     }
 
-    /// Appends what the gateway says in every answer, and the empty line, in one piece.
+    /// Appends the gateway's fields of every response, and the empty line, in one piece.
     static func appendOwnFields(
         for exchange: borrowing Exchange, _ limits: RateLimitFields.Source, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
@@ -55,7 +55,7 @@ enum HTTP1Head {
         }
     }
 
-    /// How much room the gateway's own fields need at most.
+    /// The maximum length of the gateway's own fields.
     private static func maxBytesOfOwnFields(for exchange: borrowing Exchange) -> Int {
         exchange.policies.beforeTraceID.count + TraceID.digits + keepAliveAndEnd.count
             + RateLimitFields.maxBytes(exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts)

@@ -1,6 +1,6 @@
 package import Transport
 
 extension ServerConnection: RequestStream {
-    // Read where it stands. Declared here and not in Transport, so that a stage that is specialized reads the field itself.
+    // Read in place. Declared here and not in Transport, so that specialized stages read the stored property directly.
     package var request: Request { _read { yield currentRequest } }
 }

@@ -3,7 +3,7 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// One running job per connection. The lease is taken before anything goes upstream, and lives as long as the job.
+/// One running job per connection. The lease is taken before the request is sent upstream, and lasts as long as the job.
 final class LeaseStage {
     let leases: LeaseTable
     /// The connector service of this process, which knows the connections of its jobs.
@@ -29,7 +29,7 @@ final class LeaseStage {
         _ grant: Grant, _ request: borrowing Request, over client: UpstreamClient?, _ exchange: borrowing Exchange
     ) throws(Failure) -> Lease? {
         guard let kind = grant.route.lease, let organization = grant.organization else { return nil }
-        // Without the connection there is no lease to take, and a request that needs one is not sent without it.
+        // A request that needs a lease cannot be sent without one, and a lease needs the connection.
         guard let name = exchange.connectionID else { throw Failure(.internalError, at: .lease) }
         let key = LeaseKey(organization: organization.id, connection: name)
         var origin = LeaseOrigin()
@@ -43,7 +43,7 @@ final class LeaseStage {
                 key, kind: kind, family: grant.route.family, from: origin, matrix: exchange.policies.set.concurrency,
                 now: clock.milliseconds, traceID: exchange.trace.traceID)
         } catch {
-            // A lease that lasts for the request only is that of a state update.
+            // Only state updates have leases that last for the request.
             let isStateUpdate = kind.lifetime == .request
             throw Failure(
                 isStateUpdate ? .stateLocked(error, connection: name) : .jobRunning(error, connection: name), at: .lease
@@ -51,15 +51,15 @@ final class LeaseStage {
         }
     }
 
-    /// The upstream accepted to cancel a job: its lease goes on, draining, until the job has ended.
+    /// The upstream accepted the cancellation of a job. The job's lease drains until the job has ended.
     func recordCancellation(_ grant: Grant, _ request: borrowing Request, _ response: borrowing Response) async {
         guard let job = grant.captures.job, response.status < 300, !request.head.method.isSafe,
             grant.route.lease == nil, let organization = grant.organization
         else { return }
         let path = request.bytes(request.head.path)
-        // Leases know jobs by their one spelling, which need not be the client's.
+        // Leases have the canonical spelling of job ids; the client may use another one.
         let id = ConnectionID.canonical(path.span.extracting(job)) ?? path.span.text(job)
-        // Of a remote upstream's jobs only those with a lease matter, and the table knows them: nothing is asked.
+        // The table knows all leases of a remote upstream's jobs, so the upstream is not polled.
         let name =
             if let local {
                 try? await local.connection(ofJob: id, organization: organization.id)
@@ -70,7 +70,7 @@ final class LeaseStage {
 }
 
 extension Request {
-    /// The path up to its first variable; at most the 256 bytes that a lease remembers.
+    /// The path up to its first variable, limited to the 256 bytes that a lease stores.
     func pathStart(for grant: Grant) -> String {
         let path = head.path
         let count = min(grant.captures.start ?? path.count, path.count, 256)

@@ -2,8 +2,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The upstream's answer becomes the client's: success bytes untouched, every error the documented envelope. Here it is known
-/// whether work began, so here the lease is settled and limits are given back.
+/// Turns the upstream's response into the client's: the bytes of a success stay unchanged, and every error gets the
+/// documented envelope. This stage knows whether work began, so it concludes the lease and refunds limits.
 struct NormalizeStage {
     let limits: LimitStage
     /// Clients may see the upstream's own words for an error.
@@ -17,7 +17,7 @@ struct NormalizeStage {
         lease?.conclude(
             status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
             isTurnedAway: upstreamResponse.fields.contains { $0.name.spells("retry-after") }, now: clock.milliseconds)
-        // A refusal by the upstream means that no work began. After a 5xx nobody knows.
+        // After a refusal by the upstream no work began. After a 5xx that is unknown.
         if (400...499).contains(upstreamResponse.status) || upstreamResponse.status == 503 {
             limits.refundWork(&exchange, now: now)
         }
@@ -32,7 +32,7 @@ struct NormalizeStage {
         return response
     }
 
-    /// The upstream's error in the documented envelope, with the fields it brought for the client.
+    /// The upstream's error in the documented envelope, with the fields that are kept.
     private func response(toError upstreamResponse: UpstreamResponse, _ exchange: inout Exchange) -> Response {
         let error = UpstreamErrorResponse(
             status: upstreamResponse.status, contentType: upstreamResponse.contentType, body: upstreamResponse.body,

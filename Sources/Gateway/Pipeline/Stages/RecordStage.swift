@@ -3,7 +3,7 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The last stage: the request is counted and logged, whatever became of it.
+/// The last stage: counts and logs the request, whatever its result.
 struct RecordStage {
     private let counts: WorkerMetrics
     private var lines: AccessLogBuffer
@@ -36,10 +36,10 @@ struct RecordStage {
         if isLogged { log(exchange, request, response, client, now) }
     }
 
-    /// Hands the lines to the log's writer.
+    /// Moves the lines to the queue of the log's writer.
     mutating func flush() { lines.flush() }
 
-    /// Records how many lines were left out.
+    /// Logs the number of suppressed lines.
     mutating func recordSuppressedLines() {
         for suppressed in shares.takeSuppressed() {
             var record = AccessRecord()
@@ -123,7 +123,7 @@ extension RecordStage {
 }
 
 extension AccessRecord {
-    /// Which rule refused, and why.
+    /// Records the rule that refused, and the reason.
     mutating func explain(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.organizationDenied(_, _, let asked), _): requestedOrganization = asked

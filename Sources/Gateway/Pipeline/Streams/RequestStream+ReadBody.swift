@@ -1,21 +1,21 @@
 internal import HTTP
 package import Transport
 
-/// What has been read of a body.
+/// The part of a body that has been read.
 package struct ReceivedBody {
     package var bytes: [UInt8] = []
-    /// There is no more of it.
+    /// Whether it is the whole body.
     package var isWhole = true
 
     package init() {}
 }
 
 extension RequestStream where Self: ~Copyable {
-    /// Reads the request's body, or throws as soon as it is too large, too slow or malformed: all of it, or no more than a
-    /// piece beyond the first `enough` bytes.
+    /// Reads the request's body: all of it, or at most one piece more than the first `enough` bytes. Throws as soon as
+    /// the body is too large, too slow or malformed.
     ///
-    /// Its memory counts against `owner`'s share of `budget` for as long as `allowance` lives. `count` is how much of it has
-    /// come.
+    /// The body's memory counts against `owner`'s share of `budget` as long as `allowance` lives. `count` is the number
+    /// of bytes that have arrived.
     package mutating func readBody(
         atMost limit: Int, upTo enough: Int = .max, _ allowance: inout BodyMemoryPermit, of budget: BodyMemoryBudget,
         for owner: ShareOwner, count: inout Int
