@@ -64,13 +64,13 @@ extension OutputSpan<UInt8> {
     /// Appends all digits of a value, eight at a time: every response has ids.
     @inlinable
     package mutating func append(hex value: UInt64) {
-        append(eight: UInt64(hexDigitsOf: UInt32(value >> 32)))
-        append(eight: UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: value)))
+        append(word: UInt64(hexDigitsOf: UInt32(value >> 32)))
+        append(word: UInt64(hexDigitsOf: UInt32(truncatingIfNeeded: value)))
     }
 
     /// Appends the bytes of a word, the lowest one first.
     @inlinable
-    mutating func append(eight word: UInt64) {
+    mutating func append(word: UInt64) {
         var word = word
         for _ in 0..<8 {
             append(UInt8(truncatingIfNeeded: word))

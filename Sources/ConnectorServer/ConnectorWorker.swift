@@ -77,7 +77,7 @@ final class ConnectorWorker: @unchecked Sendable {
             switch connection.responseFinished(isStopping: isDraining) {
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
-            case .cut: return
+            case .abort: return
             }
         }
     }

@@ -10,7 +10,7 @@ final class SessionStore: Sendable {
     /// A session that is not in use.
     ///
     /// `@unchecked Sendable`: OpenSSL only reads it, to copy it, until it is freed.
-    @safe private final class Kept: @unchecked Sendable {
+    @safe private final class StoredSession: @unchecked Sendable {
         let pointer: OpaquePointer
 
         @unsafe init?(copying session: OpaquePointer) {
@@ -23,29 +23,29 @@ final class SessionStore: Sendable {
     }
 
     /// Newest last.
-    private let kept = Mutex<[(key: [UInt8], session: Kept)]>([])
+    private let stored = Mutex<[(key: [UInt8], session: StoredSession)]>([])
 
     /// The maximum of servers; the one with the oldest session is removed first.
     static let limit = 64
 
-    @unsafe func keep(_ session: OpaquePointer, at key: [UInt8]) {
-        guard let copy = unsafe Kept(copying: session) else { return }
-        kept.withLock { kept in
-            kept.removeAll { $0.key == key }
-            if kept.count >= SessionStore.limit { kept.removeFirst() }
-            kept.append((key, copy))
+    @unsafe func store(_ session: OpaquePointer, at key: [UInt8]) {
+        guard let copy = unsafe StoredSession(copying: session) else { return }
+        stored.withLock { stored in
+            stored.removeAll { $0.key == key }
+            if stored.count >= SessionStore.limit { stored.removeFirst() }
+            stored.append((key, copy))
         }
     }
 
     func forget(_ key: [UInt8]) {
-        kept.withLock { kept in kept.removeAll { $0.key == key } }
+        stored.withLock { stored in stored.removeAll { $0.key == key } }
     }
 
     /// Gives a copy of the server's session to `ssl`, if there is one that has not expired.
     ///
     /// Resumption does not verify the certificate again, so a session's age is bounded.
     @unsafe func offer(to ssl: OpaquePointer, at key: [UInt8], now: Int = time(nil)) {
-        guard let found = kept.withLock({ kept in kept.first { $0.key == key } })?.session else { return }
+        guard let found = stored.withLock({ stored in stored.first { $0.key == key } })?.session else { return }
         // SAFETY: `found` lives until the end of this function; SSL_set_session takes a reference of its own.
         guard unsafe now < SSL_SESSION_get_time(found.pointer) + SSL_SESSION_get_timeout(found.pointer) else {
             return forget(key)
@@ -55,5 +55,5 @@ final class SessionStore: Sendable {
         unsafe SSL_SESSION_free(copy)
     }
 
-    var countForTest: Int { kept.withLock { $0.count } }
+    var countForTest: Int { stored.withLock { $0.count } }
 }

@@ -16,7 +16,7 @@ struct SocketState {
     /// Messages without data since the handshake and since the last data: key updates, alerts, refused hellos.
     var messagesWithoutData = 0
     /// The server of a client session; `nil` in a server.
-    var server: KnownServer?
+    var server: ResumableServer?
 }
 
 /// A BIO over a non-blocking socket that never reads from a socket known to be empty.

@@ -51,7 +51,7 @@ internal import COpenSSL
         // Only the callback stores sessions: OpenSSL's own store is for servers.
         unsafe copenssl_set_session_cache(
             context, Int(SSL_SESS_CACHE_CLIENT) | Int(SSL_SESS_CACHE_NO_INTERNAL))
-        unsafe SSL_CTX_sess_set_new_cb(context, keepSession)
+        unsafe SSL_CTX_sess_set_new_cb(context, storeSession)
         unsafe SSL_CTX_set_timeout(context, TLSClientContext.sessionSeconds)
         // Unlike the others, this function returns 0 for success.
         guard
@@ -81,12 +81,12 @@ internal import COpenSSL
 }
 
 /// Called when a server sends a session to resume: with TLS 1.3, in a ticket some time after the handshake.
-@c private func keepSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
+@c private func storeSession(_ ssl: OpaquePointer?, _ session: OpaquePointer?) -> Int32 {
     // SAFETY: OpenSSL passes a live session and the SSL it came with, whose BIO and state `TLSSession` made.
     guard let ssl = unsafe ssl, let session = unsafe session, let bio = unsafe SSL_get_rbio(ssl),
         let data = unsafe BIO_get_data(bio)
     else { return 0 }
-    unsafe data.assumingMemoryBound(to: SocketState.self).pointee.server?.keep(session)
+    unsafe data.assumingMemoryBound(to: SocketState.self).pointee.server?.storeSession(session)
     // The store has a copy; OpenSSL keeps its own.
     return 0
 }

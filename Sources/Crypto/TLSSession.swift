@@ -29,7 +29,7 @@ package enum TLSProgress: Equatable, Sendable {
         guard let name = ServerName(serverName) else {
             throw TLSError(.newSession, reason: "neither a host name nor an IP address: \"\(serverName)\"")
         }
-        let server = KnownServer(name, socket: socket, sessions: context.sessions)
+        let server = ResumableServer(name, socket: socket, sessions: context.sessions)
         unsafe (ssl, state) = try TLSSession.make(context.pointer, SocketState(descriptor: socket, server: server))
         unsafe SSL_set_connect_state(ssl)
         unsafe server.offerSession(to: ssl)
@@ -69,7 +69,7 @@ package enum TLSProgress: Equatable, Sendable {
     /// The peer's first byte is a letter, not that of a TLS record: it speaks plain HTTP.
     ///
     /// `mutating`, like `version`, only because Swift cannot borrow the payload of an optional noncopyable value.
-    package mutating func peerSpeaksPlainText() -> Bool {
+    package mutating func peerSentPlainHTTP() -> Bool {
         guard let byte = unsafe state.pointee.firstByte else { return false }
         return byte.isLetter
     }
@@ -77,7 +77,7 @@ package enum TLSProgress: Equatable, Sendable {
     /// Continues the handshake as far as the socket allows: call again when the socket is ready for the result's
     /// operation.
     package mutating func handshake() throws(TLSError) -> TLSProgress {
-        forgetErrors()
+        clearStaleErrors()
         let status = unsafe SSL_do_handshake(ssl)
         guard let server = unsafe state.pointee.server else {
             let progress = try progress(of: .handshake, status: status, bytes: 0)
@@ -126,7 +126,7 @@ package enum TLSProgress: Equatable, Sendable {
     package mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         precondition(from < output.count, "a read needs room")
         var count = 0
-        forgetErrors()
+        clearStaleErrors()
         // SAFETY: `from` is inside the array; OpenSSL writes at most the rest; the pointer does not escape.
         let status = unsafe output.withUnsafeMutableBytes { bytes in
             unsafe SSL_read_ex(ssl, bytes.baseAddress.map { unsafe $0 + from }, bytes.count - from, &count)
@@ -140,7 +140,7 @@ package enum TLSProgress: Equatable, Sendable {
         let end = end ?? input.count
         precondition(from < end && end <= input.count, "a write needs bytes")
         var count = 0
-        forgetErrors()
+        clearStaleErrors()
         // SAFETY: `from..<end` is inside the array; OpenSSL only reads; the pointer does not escape.
         let status = unsafe input.withUnsafeBytes { bytes in
             unsafe SSL_write_ex(ssl, bytes.baseAddress.map { unsafe $0 + from }, end - from, &count)
@@ -150,9 +150,9 @@ package enum TLSProgress: Equatable, Sendable {
 
     /// Sends close_notify (RFC 9112, section 9.8). Does not wait for the peer's.
     package mutating func sendClose() {
-        forgetErrors()
+        clearStaleErrors()
         _ = unsafe SSL_shutdown(ssl)
-        forgetErrors()
+        clearStaleErrors()
     }
 
     /// A read would return nothing now: the socket is drained, and the session holds no byte.
@@ -169,7 +169,7 @@ package enum TLSProgress: Equatable, Sendable {
 
     /// The error queue is per thread, not per session: a stale entry would count as ours. The queue is nearly always
     /// empty, and peeking costs a quarter of clearing.
-    private func forgetErrors() {
+    private func clearStaleErrors() {
         if ERR_peek_error() != 0 { ERR_clear_error() }
     }
 

@@ -31,7 +31,7 @@ package struct Grant: Sendable {
         self.principal = principal
         self.organization = organization
         self.limits = limits.rules
-        needsConnection = limits.needConnection || route.lease != nil
+        needsConnection = limits.needsConnection || route.lease != nil
     }
 }
 

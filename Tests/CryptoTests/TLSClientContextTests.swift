@@ -46,45 +46,45 @@ struct TLSClientContextTests {
         try unsafe body(session)
     }
 
-    /// Whether a new connection to `place` offers a session.
-    private func isOffered(_ store: SessionStore, at place: [UInt8], now: Int) throws -> Bool {
+    /// Whether a new connection to the server of `key` offers a session.
+    private func isOffered(_ sessions: SessionStore, at key: [UInt8], now: Int) throws -> Bool {
         let context = try TLSClientContext(.init())
         // SAFETY: freed below.
         guard let ssl = unsafe SSL_new(context.pointer) else { throw TLSError(.newSession, reason: "") }
         defer { unsafe SSL_free(ssl) }
-        unsafe store.offer(to: ssl, at: place, now: now)
+        unsafe sessions.offer(to: ssl, at: key, now: now)
         return unsafe SSL_get_session(ssl) != nil
     }
 
     @Test("TLSClientContext: the newest session of each of so many servers is kept")
     func bound() throws {
-        let store = SessionStore()
+        let sessions = SessionStore()
         try unsafe withSession { session in
             for index in 0..<SessionStore.limit + 6 {
-                unsafe store.keep(session, at: [UInt8(index)])
-                unsafe store.keep(session, at: [UInt8(index)])
+                unsafe sessions.store(session, at: [UInt8(index)])
+                unsafe sessions.store(session, at: [UInt8(index)])
             }
             // Heard of again: the oldest is another one now.
-            unsafe store.keep(session, at: [6])
-            unsafe store.keep(session, at: [200])
+            unsafe sessions.store(session, at: [6])
+            unsafe sessions.store(session, at: [200])
         }
-        #expect(store.countForTest == SessionStore.limit)
+        #expect(sessions.countForTest == SessionStore.limit)
         let now = Int(Date().timeIntervalSince1970)
-        for place in [6, 8, 200] as [UInt8] { #expect(try isOffered(store, at: [place], now: now)) }
-        for place in [0, 5, 7, 201] as [UInt8] { #expect(try !isOffered(store, at: [place], now: now)) }
+        for key in [6, 8, 200] as [UInt8] { #expect(try isOffered(sessions, at: [key], now: now)) }
+        for key in [0, 5, 7, 201] as [UInt8] { #expect(try !isOffered(sessions, at: [key], now: now)) }
     }
 
     @Test("TLSClientContext: a session that has expired is not offered, nor kept")
     func expiry() throws {
-        let store = SessionStore()
+        let sessions = SessionStore()
         try unsafe withSession { session in
             unsafe SSL_SESSION_set_time(session, 1_000_000)
             unsafe SSL_SESSION_set_timeout(session, 3600)
-            unsafe store.keep(session, at: [1])
+            unsafe sessions.store(session, at: [1])
         }
-        #expect(try isOffered(store, at: [1], now: 1_003_599))
-        #expect(try !isOffered(store, at: [1], now: 1_003_600))
-        #expect(store.countForTest == 0)
+        #expect(try isOffered(sessions, at: [1], now: 1_003_599))
+        #expect(try !isOffered(sessions, at: [1], now: 1_003_600))
+        #expect(sessions.countForTest == 0)
     }
 
     @Test("TLSClientContext: a server's session is good for an hour")

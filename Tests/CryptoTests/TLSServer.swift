@@ -79,7 +79,7 @@ final class TLSServer: Sendable {
             session.sendClose()
             return outcome
         } catch {
-            return .failed(isPlainText: session.peerSpeaksPlainText())
+            return .failed(isPlainText: session.peerSentPlainHTTP())
         }
     }
 

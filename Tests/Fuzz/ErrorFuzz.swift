@@ -10,7 +10,7 @@ func fuzzError(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     for status in [400, 401, 404, 422, 429, 500, 503] {
         for isShown in [false, true] {
             let error = UpstreamErrorResponse(status: status, contentType: "application/json", body: body)
-            check(NormalizedError(error, rules: [], showsUpstream: isShown, epochSeconds: 0), status, isShown)
+            check(NormalizedError(error, rules: [], showsOriginalError: isShown, epochSeconds: 0), status, isShown)
         }
     }
     return 0

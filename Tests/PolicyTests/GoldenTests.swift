@@ -76,7 +76,7 @@ struct GoldenTests {
         }
     }
 
-    @Test("Diagnostics: what is starred is found in linear time", .timeLimit(.minutes(1)))
+    @Test("Diagnostics: tokens are found and masked in linear time", .timeLimit(.minutes(1)))
     func linear() {
         let token = #" { token: "cgw_xxxxxxxxxxxxxxxxxxxxxxxxxx", scopes: "s" },"#
         let tokens = (0..<8000).map { " t\($0):" + token }.joined()

@@ -83,7 +83,7 @@ struct ShippedPoliciesTests {
         let rules = try #require(set.routes.routes.first { $0.id == "source_connections.run" }).errors
         let detail = "Cannot start new sync: a sync job is already running"
         let rule = try #require(rules.first { $0.matches(status: 400, text: detail) })
-        #expect(rule.field == ["detail"] && rule.showsUpstream == nil)
+        #expect(rule.field == ["detail"] && rule.showsOriginalError == nil)
         #expect(rule.replacement.status == 409 && rule.replacement.code == "CONNECTOR_JOB_ALREADY_RUNNING")
         #expect(rule.replacement.retryAfterSeconds == 5)
         #expect(!rule.matches(status: 400, text: "Organization context required (X-Organization-ID header missing)"))

@@ -13,11 +13,11 @@ package struct NormalizedError {
     /// Keeps the status unless a rule changes it, and the upstream's code and message if there are any. The first rule
     /// that matches applies. For a 5xx only the code is kept, unless the policies show the upstream's errors.
     ///
-    /// `showsUpstream` is the policy field `upstream.showsErrors`. A status below 400 becomes 502.
-    package init(_ error: UpstreamErrorResponse, rules: [ErrorRule], showsUpstream: Bool, epochSeconds: Int64) {
+    /// `showsOriginalError` is the policy field `upstream.errors`. A status below 400 becomes 502.
+    package init(_ error: UpstreamErrorResponse, rules: [ErrorRule], showsOriginalError: Bool, epochSeconds: Int64) {
         let json = error.json
         let rule = error.rule(of: rules, json)
-        let isShown = rule?.showsUpstream ?? showsUpstream
+        let isShown = rule?.showsOriginalError ?? showsOriginalError
         let whole = UpstreamErrorParser(json, status: error.status)
         upstreamText = error.words(whole)
         let body = isShown || (400...499).contains(error.status) ? whole : whole.ofFailure

@@ -38,7 +38,7 @@ enum AccessLogLine {
         }
         if let error = record.upstreamError {
             out.append(text: "\",\"upstream_error\":\"")
-            out.append(starredJSONText: error.utf8.span, limit: 512)
+            out.append(maskedJSONText: error.utf8.span, limit: 512)
         }
         append("\",\"upstream\":\"", record.upstream, to: &out)
         append("\",\"stage\":\"", record.stage.rawValue, to: &out)
@@ -77,7 +77,7 @@ enum AccessLogLine {
     private static func append(_ name: String, _ bytes: Span<UInt8>, _ range: Range<Int>, to out: inout [UInt8]) {
         guard !range.isEmpty else { return }
         out.append(text: name)
-        out.append(starredJSONText: bytes.extracting(range), limit: 256)
+        out.append(maskedJSONText: bytes.extracting(range), limit: 256)
     }
 
     private static func append(_ lease: LeaseConflict, to out: inout [UInt8]) {
@@ -108,7 +108,7 @@ enum AccessLogLine {
 extension [UInt8] {
     /// Appends the start of a text from a client to a JSON string, in printable US-ASCII. Tokens in the text are
     /// replaced with stars, because clients put tokens into any text.
-    mutating func append(starredJSONText text: Span<UInt8>, limit: Int) {
+    mutating func append(maskedJSONText text: Span<UInt8>, limit: Int) {
         let end = Swift.min(text.count, limit)
         var start = 0
         var index = 0

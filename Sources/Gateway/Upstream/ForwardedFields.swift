@@ -90,11 +90,11 @@ enum ForwardedFields {
 
     @inline(__always)
     private static func isRead(_ byte: UInt8, as known: UInt8) -> Bool {
-        known == UInt8(ascii: "-") || known == UInt8(ascii: "_") ? FieldName.isSign(byte) : byte | 0x20 == known
+        known == UInt8(ascii: "-") || known == UInt8(ascii: "_") ? FieldName.isSeparator(byte) : byte | 0x20 == known
     }
 
     private static func hasOtherSign(_ name: Span<UInt8>) -> Bool {
-        for index in name.indices where name[index] != UInt8(ascii: "-") && FieldName.isSign(name[index]) {
+        for index in name.indices where name[index] != UInt8(ascii: "-") && FieldName.isSeparator(name[index]) {
             return true
         }
         return false

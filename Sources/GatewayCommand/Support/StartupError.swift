@@ -8,7 +8,7 @@ struct StartupError: Error {
 
     init(line: String, isMisuse: Bool = false) {
         // It may name a file, and somebody may have put the token where its name belongs.
-        self.line = TokenMask.starred(line)
+        self.line = TokenMask.masked(line)
         self.isMisuse = isMisuse
     }
 

@@ -28,7 +28,7 @@ package enum Inflate {
     /// the content is longer than `limit`.
     package static func decode(_ input: Span<UInt8>, coding: ContentCoding, limit: Int) -> [UInt8]? {
         var inflater = Inflater(input: input, limit: limit)
-        do throws(Inflater.Damage) {
+        do throws(InflateError) {
             switch coding {
             case .gzip: repeat { try inflater.readGzipMember() } while !inflater.isAtEnd
             case .deflate: try inflater.readZlibOrBareDeflate()
@@ -41,13 +41,13 @@ package enum Inflate {
 }
 
 extension Inflater {
-    fileprivate mutating func readGzipMember() throws(Damage) {
+    fileprivate mutating func readGzipMember() throws(InflateError) {
         let memberStart = index
         let contentStart = output.count
-        guard try byte() == 0x1F, try byte() == 0x8B, try byte() == 8 else { throw Damage() }
+        guard try byte() == 0x1F, try byte() == 0x8B, try byte() == 8 else { throw InflateError() }
         let flags = try byte()
         // A reserved flag may announce a part that is not skipped here (RFC 1952, section 2.3.1.2).
-        guard flags & 0xE0 == 0 else { throw Damage() }
+        guard flags & 0xE0 == 0 else { throw InflateError() }
         for _ in 0..<6 { _ = try byte() }
         if flags & 0x04 != 0 {
             for _ in 0..<(try littleEndian(bytes: 2)) { _ = try byte() }
@@ -58,22 +58,22 @@ extension Inflater {
         }
         if flags & 0x02 != 0 {
             let sum = CRC32.checksum(of: input.extracting(memberStart..<index)) & 0xFFFF
-            guard try littleEndian(bytes: 2) == sum else { throw Damage() }
+            guard try littleEndian(bytes: 2) == sum else { throw InflateError() }
         }
         try readBlocks(from: contentStart)
         let content = contentStart..<output.count
         guard try littleEndian(bytes: 4) == CRC32.checksum(of: output.span.extracting(content)),
             try littleEndian(bytes: 4) == UInt32(truncatingIfNeeded: content.count)
-        else { throw Damage() }
+        else { throw InflateError() }
     }
 
-    fileprivate mutating func readZlibOrBareDeflate() throws(Damage) {
+    fileprivate mutating func readZlibOrBareDeflate() throws(InflateError) {
         guard hasZlibHeader else { return try readBlocks(from: 0) }
         _ = try byte()
         // No preset dictionary is known here.
-        guard try byte() & 0x20 == 0 else { throw Damage() }
+        guard try byte() & 0x20 == 0 else { throw InflateError() }
         try readBlocks(from: 0)
-        guard try littleEndian(bytes: 4).byteSwapped == Adler32.checksum(of: output.span) else { throw Damage() }
+        guard try littleEndian(bytes: 4).byteSwapped == Adler32.checksum(of: output.span) else { throw InflateError() }
     }
 
     /// Method 8 with a window of at most 32 KiB, and the check bits (RFC 1950, section 2.2). Bare deflate with such a

@@ -1,12 +1,12 @@
 internal import Bytes
 
+/// The input is invalid or too short, or the output would exceed its limit.
+struct InflateError: Error {}
+
 /// Decodes deflate blocks (RFC 1951) from the front of its input, which it reads bit by bit.
 ///
 /// Whatever the input is, the work is bounded by its length and the limit of the output.
 struct Inflater: ~Escapable {
-    /// The input is invalid or too short, or the output would exceed its limit.
-    struct Damage: Error {}
-
     let input: Span<UInt8>
     /// The offset of the next byte; `bits` may hold bits of the previous one.
     private(set) var index = 0
@@ -23,14 +23,14 @@ struct Inflater: ~Escapable {
 
     var isAtEnd: Bool { index == input.count }
 
-    mutating func byte() throws(Damage) -> UInt8 {
-        guard index < input.count else { throw Damage() }
+    mutating func byte() throws(InflateError) -> UInt8 {
+        guard index < input.count else { throw InflateError() }
         defer { index += 1 }
         return input[index]
     }
 
     /// A number of up to four bytes, the lowest first.
-    mutating func littleEndian(bytes count: Int) throws(Damage) -> UInt32 {
+    mutating func littleEndian(bytes count: Int) throws(InflateError) -> UInt32 {
         var number: UInt32 = 0
         for position in 0..<count { number |= UInt32(try byte()) << UInt32(8 * position) }
         return number
@@ -38,7 +38,7 @@ struct Inflater: ~Escapable {
 
     /// Reads blocks through the last one, and the padding of its last byte. They must not refer to output before
     /// `start`.
-    mutating func readBlocks(from start: Int) throws(Damage) {
+    mutating func readBlocks(from start: Int) throws(InflateError) {
         var isLast = false
         while !isLast {
             isLast = try take(1) == 1
@@ -49,51 +49,51 @@ struct Inflater: ~Escapable {
             case 2:
                 let (literals, distances) = try readCodes()
                 try readBlock(literals: literals, distances: distances, from: start)
-            default: throw Damage()
+            default: throw InflateError()
             }
         }
         dropRestOfByte()
     }
 
-    private mutating func readStoredBlock() throws(Damage) {
+    private mutating func readStoredBlock() throws(InflateError) {
         dropRestOfByte()
         let count = Int(try littleEndian(bytes: 2))
-        guard try littleEndian(bytes: 2) == ~UInt32(count) & 0xFFFF else { throw Damage() }
-        guard count <= input.count - index, count <= limit - output.count else { throw Damage() }
+        guard try littleEndian(bytes: 2) == ~UInt32(count) & 0xFFFF else { throw InflateError() }
+        guard count <= input.count - index, count <= limit - output.count else { throw InflateError() }
         output.append(input, index..<index + count)
         index += count
     }
 
     private mutating func readBlock(
         literals: HuffmanCode, distances: HuffmanCode, from start: Int
-    ) throws(Damage) {
+    ) throws(InflateError) {
         while true {
             let symbol = try decode(literals)
             if symbol == HuffmanCode.endOfBlock { return }
             if symbol < HuffmanCode.endOfBlock {
-                guard output.count < limit else { throw Damage() }
+                guard output.count < limit else { throw InflateError() }
                 output.append(UInt8(symbol))
                 continue
             }
-            guard symbol - 257 < Inflater.lengths.count else { throw Damage() }
+            guard symbol - 257 < Inflater.lengths.count else { throw InflateError() }
             let (length, lengthBits) = Inflater.lengths[symbol - 257]
             let count = length + Int(try take(lengthBits))
             let distanceSymbol = try decode(distances)
-            guard distanceSymbol < Inflater.distances.count else { throw Damage() }
+            guard distanceSymbol < Inflater.distances.count else { throw InflateError() }
             let (base, distanceBits) = Inflater.distances[distanceSymbol]
             let distance = base + Int(try take(distanceBits))
-            guard distance <= output.count - start, count <= limit - output.count else { throw Damage() }
+            guard distance <= output.count - start, count <= limit - output.count else { throw InflateError() }
             // One byte at a time: the copy may include bytes that it has just written.
             for _ in 0..<count { output.append(output[output.count - distance]) }
         }
     }
 
     /// The codes of a block that defines its own (RFC 1951, section 3.2.7).
-    private mutating func readCodes() throws(Damage) -> (literals: HuffmanCode, distances: HuffmanCode) {
+    private mutating func readCodes() throws(InflateError) -> (literals: HuffmanCode, distances: HuffmanCode) {
         let literalCount = Int(try take(5)) + 257
         let distanceCount = Int(try take(5)) + 1
         let orderCount = Int(try take(4)) + 4
-        guard literalCount <= 286, distanceCount <= 30 else { throw Damage() }
+        guard literalCount <= 286, distanceCount <= 30 else { throw InflateError() }
         var lengths = [UInt8](repeating: 0, count: 19)
         for position in Inflater.order.prefix(orderCount) { lengths[position] = UInt8(try take(3)) }
         let code = try HuffmanCode(lengths: lengths[...], isComplete: true)
@@ -105,23 +105,23 @@ struct Inflater: ~Escapable {
             switch symbol {
             case 0..<16: (value, count) = (UInt8(symbol), 1)
             case 16:
-                guard let last = lengths.last else { throw Damage() }
+                guard let last = lengths.last else { throw InflateError() }
                 (value, count) = (last, 3 + Int(try take(2)))
             case 17: (value, count) = (0, 3 + Int(try take(3)))
             default: (value, count) = (0, 11 + Int(try take(7)))
             }
-            guard count <= literalCount + distanceCount - lengths.count else { throw Damage() }
+            guard count <= literalCount + distanceCount - lengths.count else { throw InflateError() }
             for _ in 0..<count { lengths.append(value) }
         }
         // A block must have a code for its end.
-        guard lengths[HuffmanCode.endOfBlock] != 0 else { throw Damage() }
+        guard lengths[HuffmanCode.endOfBlock] != 0 else { throw InflateError() }
         return (
             try HuffmanCode(lengths: lengths[..<literalCount]), try HuffmanCode(lengths: lengths[literalCount...])
         )
     }
 
     /// Decodes the next symbol, from the shortest code to the longest.
-    private mutating func decode(_ code: HuffmanCode) throws(Damage) -> Int {
+    private mutating func decode(_ code: HuffmanCode) throws(InflateError) -> Int {
         var spelled = 0
         var first = 0
         var offset = 0
@@ -133,11 +133,11 @@ struct Inflater: ~Escapable {
             first += count
             offset += count
         }
-        throw Damage()
+        throw InflateError()
     }
 
     /// Reads up to 13 bits, the first one lowest.
-    private mutating func take(_ count: Int) throws(Damage) -> UInt32 {
+    private mutating func take(_ count: Int) throws(InflateError) -> UInt32 {
         while bitCount < count {
             bits |= UInt32(try byte()) << UInt32(bitCount)
             bitCount += 8
@@ -181,30 +181,30 @@ struct HuffmanCode {
 
     /// `lengths` are the code lengths of the symbols from 0 on; 0: the symbol does not occur. Unless `isComplete`, a
     /// code may be incomplete if it has one symbol of one bit, or no symbol, as when there are no distances.
-    init(lengths: ArraySlice<UInt8>, isComplete: Bool = false) throws(Inflater.Damage) {
+    init(lengths: ArraySlice<UInt8>, isComplete: Bool = false) throws(InflateError) {
         var counts = [Int](repeating: 0, count: HuffmanCode.longest + 1)
         for length in lengths { counts[Int(length)] += 1 }
         counts[0] = 0
         var left = 1
         for count in counts[1...] {
             left = left << 1 - count
-            guard left >= 0 else { throw Inflater.Damage() }
+            guard left >= 0 else { throw InflateError() }
         }
         let used = counts.reduce(0, +)
-        guard left == 0 || !isComplete && used == counts[1] else { throw Inflater.Damage() }
-        var places = [Int](repeating: 0, count: HuffmanCode.longest + 1)
-        for length in 1..<HuffmanCode.longest { places[length + 1] = places[length] + counts[length] }
+        guard left == 0 || !isComplete && used == counts[1] else { throw InflateError() }
+        var positions = [Int](repeating: 0, count: HuffmanCode.longest + 1)
+        for length in 1..<HuffmanCode.longest { positions[length + 1] = positions[length] + counts[length] }
         var symbols = [UInt16](repeating: 0, count: used)
         for (symbol, length) in lengths.enumerated() where length != 0 {
-            symbols[places[Int(length)]] = UInt16(symbol)
-            places[Int(length)] += 1
+            symbols[positions[Int(length)]] = UInt16(symbol)
+            positions[Int(length)] += 1
         }
         self.counts = counts
         self.symbols = symbols
     }
 
     private init(complete lengths: [UInt8]) {
-        do throws(Inflater.Damage) { self = try HuffmanCode(lengths: lengths[...], isComplete: true) } catch {
+        do throws(InflateError) { self = try HuffmanCode(lengths: lengths[...], isComplete: true) } catch {
             preconditionFailure("the fixed codes are complete")
         }
     }

@@ -15,7 +15,7 @@ package struct ServerConnectionState: Equatable, Sendable {
     /// Another request may follow the current one.
     private var keepsAlive = true
     /// The last response is incomplete, and its client must notice.
-    private var isCut = false
+    private var isTruncated = false
     private var isDraining = false
     private var requests = 0
     private let maximumRequests: Int
@@ -39,8 +39,8 @@ package struct ServerConnectionState: Equatable, Sendable {
         keepsAlive = head.keepsAlive && !isDraining && requests < maximumRequests
     }
 
-    /// The bytes are no valid request: the gateway responds, and the connection ends.
-    package mutating func receivedGarbage() {
+    /// No valid head has arrived in time: the gateway responds, and the connection ends.
+    package mutating func headFailed() {
         phase = .exchange(bodyIsRead: false)
         keepsAlive = false
     }
@@ -59,20 +59,20 @@ package struct ServerConnectionState: Equatable, Sendable {
     package mutating func mustClose() { keepsAlive = false }
 
     /// The response ended early: it must not look complete (RFC 9112, section 8).
-    package mutating func mustCut() {
+    package mutating func mustAbort() {
         keepsAlive = false
-        isCut = true
+        isTruncated = true
     }
 
     /// What the driver must do after a response was written, completely or in part.
-    package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully, cut }
+    package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully, abort }
 
     package mutating func responseFinished() -> AfterResponse {
         // An unread body would be read as the next request.
         responseStarted(discardsBody: false)
         guard keepsAlive else {
             phase = .closed
-            return isCut ? .cut : .closeGracefully
+            return isTruncated ? .abort : .closeGracefully
         }
         phase = .idle
         return .readNextRequest

@@ -109,17 +109,17 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     /// Costs less than `==`, which goes through the conformance.
     var isOther: Bool { if case .other = self { true } else { false } }
 
-    /// Whether a name is a known one with `_` or another sign in place of `-`. Servers that turn names into variables
+    /// Whether a name is a known one with `_` or another separator in place of `-`. Servers that turn names into variables
     /// do not distinguish them, so the gateway must not either.
-    package static func isDisguised(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard range.contains(where: { isSign(bytes[$0]) && bytes[$0] != UInt8(ascii: "-") }) else { return false }
-        let plain = range.map { isSign(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }
+    package static func isAlias(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard range.contains(where: { isSeparator(bytes[$0]) && bytes[$0] != UInt8(ascii: "-") }) else { return false }
+        let plain = range.map { isSeparator(bytes[$0]) ? UInt8(ascii: "-") : bytes[$0] }
         return recognize(plain.span, 0..<plain.count) != .other
     }
 
     /// Whether a byte of a name is neither a letter nor a digit.
     @inline(__always)
-    package static func isSign(_ byte: UInt8) -> Bool {
+    package static func isSeparator(_ byte: UInt8) -> Bool {
         !byte.isLetterOrDigit
     }
 

@@ -13,12 +13,12 @@ extension [HeadField] {
         lazy.filter { $0.name == name }.map(\.value)
     }
 
-    mutating func lend(_ room: [HeadField]) { if capacity == 0 { self = room } }
+    mutating func adoptStorage(_ storage: [HeadField]) { if capacity == 0 { self = storage } }
 
-    mutating func takeRoom() -> [HeadField] {
-        var room: [HeadField] = []
-        swap(&room, &self)
-        room.removeAll(keepingCapacity: true)
-        return room
+    mutating func takeStorage() -> [HeadField] {
+        var storage: [HeadField] = []
+        swap(&storage, &self)
+        storage.removeAll(keepingCapacity: true)
+        return storage
     }
 }

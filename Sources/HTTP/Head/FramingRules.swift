@@ -3,7 +3,7 @@ internal import Bytes
 /// The fields that frame a message, and the checks of their combination: the same for requests and responses.
 extension HeadReader {
     /// Records the field that was just read if it frames the message or the connection.
-    mutating func takeFraming() throws(FieldError) {
+    mutating func recordFraming() throws(FieldError) {
         let value = progress.value
         switch progress.name {
         case .contentLength:

@@ -37,10 +37,10 @@ package struct RequestHead: Sendable {
     package init() {}
 
     /// Lends storage for field lines while the connection is busy.
-    package mutating func lend(_ room: [HeadField]) { fields.lend(room) }
+    package mutating func adoptStorage(_ storage: [HeadField]) { fields.adoptStorage(storage) }
 
     /// Returns the storage, without the field lines.
-    package mutating func takeRoom() -> [HeadField] { fields.takeRoom() }
+    package mutating func takeStorage() -> [HeadField] { fields.takeStorage() }
 
     /// The target in origin-form, path and query, whatever form the client chose (RFC 9112, section 3.2.1).
     package var originForm: Range<Int> { path.lowerBound..<(query?.upperBound ?? path.upperBound) }

@@ -12,10 +12,10 @@ extension HeadReader {
         }
         while true {
             switch try readLine(into: &head) {
-            case .field: if !progress.name.isOther { try take(progress.name, progress.value, into: &head) }
+            case .field: if !progress.name.isOther { try record(progress.name, progress.value, into: &head) }
             case .end:
                 head.end = progress.index
-                try judge(&head)
+                try finish(&head)
                 return true
             case .needsMore: return try runOut()
             }

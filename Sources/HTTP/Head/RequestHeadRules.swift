@@ -3,7 +3,7 @@ internal import Bytes
 /// The meaning of single fields for a request, and the checks of its whole head.
 extension HeadReader {
     /// Records a field that frames the message or that a stage reads. A repeated singleton field is an error.
-    mutating func take(
+    mutating func record(
         _ name: FieldName, _ value: Range<Int>, into head: inout RequestHead
     ) throws(HeadError) {
         switch name {
@@ -13,27 +13,29 @@ extension HeadReader {
             progress.hasHost = true
             if !progress.hasTargetHost { head.host = value }
         case .contentLength, .transferEncoding, .connection:
-            do throws(FieldError) { try takeFraming() } catch { throw HeadError(error) }
+            do throws(FieldError) { try recordFraming() } catch { throw HeadError(error) }
         case .expect:
             guard isText(value, .hundredContinue, length: 12) else { throw .unknownExpectation }
             head.expectsContinue = true
-        case .authorization: try once(&head.authorization, value, name)
-        case .apiKey: try once(&head.apiKey, value, name)
-        case .organizationID: try once(&head.organizationID, value, name)
-        case .contentType: try once(&head.contentType, value, name)
+        case .authorization: try setSingleton(&head.authorization, to: value, name)
+        case .apiKey: try setSingleton(&head.apiKey, to: value, name)
+        case .organizationID: try setSingleton(&head.organizationID, to: value, name)
+        case .contentType: try setSingleton(&head.contentType, to: value, name)
         // A repeated traceparent counts as none: the trace starts anew. An empty range marks this.
         case .traceparent: head.traceparent = head.traceparent == nil ? value : value.lowerBound..<value.lowerBound
         default: break
         }
     }
 
-    private func once(_ place: inout Range<Int>?, _ value: Range<Int>, _ name: FieldName) throws(HeadError) {
-        guard place == nil else { throw .repeatedField(name) }
-        place = value
+    private func setSingleton(
+        _ field: inout Range<Int>?, to value: Range<Int>, _ name: FieldName
+    ) throws(HeadError) {
+        guard field == nil else { throw .repeatedField(name) }
+        field = value
     }
 
-    /// The checks that need the whole head (RFC 9112, sections 3.2, 6.1, 6.3, 9.3).
-    func judge(_ head: inout RequestHead) throws(HeadError) {
+    /// Checks what needs the whole head, and sets what follows from it (RFC 9112, sections 3.2, 6.1, 6.3, 9.3).
+    func finish(_ head: inout RequestHead) throws(HeadError) {
         if !progress.hasHost, head.minorVersion > 0 { throw .missingHost }
         do throws(FieldError) {
             head.framing = try framing(minorVersion: head.minorVersion) ?? .none

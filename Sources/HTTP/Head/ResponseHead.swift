@@ -33,10 +33,10 @@ package struct ResponseHead: Sendable {
     package var isInterim: Bool { status < 200 }
 
     /// Lends storage for field lines while the connection is busy.
-    package mutating func lend(_ room: [HeadField]) { fields.lend(room) }
+    package mutating func adoptStorage(_ storage: [HeadField]) { fields.adoptStorage(storage) }
 
     /// Returns the storage, without the field lines.
-    package mutating func takeRoom() -> [HeadField] { fields.takeRoom() }
+    package mutating func takeStorage() -> [HeadField] { fields.takeStorage() }
 
     /// The values of every field line of that name, in order.
     package func values(of name: FieldName) -> some Sequence<Range<Int>> { fields.values(of: name) }

@@ -11,10 +11,10 @@ extension HeadReader {
         }
         while true {
             switch try readLine(into: &head) {
-            case .field: if !progress.name.isOther { try take(progress.name, progress.value, into: &head) }
+            case .field: if !progress.name.isOther { try record(progress.name, progress.value, into: &head) }
             case .end:
                 head.end = progress.index
-                try judge(&head, answering: method)
+                try finish(&head, answering: method)
                 return true
             case .needsMore: return try runOut()
             }
@@ -87,27 +87,27 @@ extension HeadReader {
         return true
     }
 
-    private mutating func take(
+    private mutating func record(
         _ name: FieldName, _ value: Range<Int>, into head: inout ResponseHead
     ) throws(ResponseHeadError) {
         switch name {
         case .contentLength, .transferEncoding, .connection:
-            do throws(FieldError) { try takeFraming() } catch { throw ResponseHeadError(error) }
-        case .contentType: head.contentType = only(head.contentType, value)
-        case .contentEncoding: head.contentEncoding = only(head.contentEncoding, value)
-        case .retryAfter: head.retryAfter = only(head.retryAfter, value)
-        case .location: head.location = only(head.location, value)
+            do throws(FieldError) { try recordFraming() } catch { throw ResponseHeadError(error) }
+        case .contentType: head.contentType = singletonValue(head.contentType, value)
+        case .contentEncoding: head.contentEncoding = singletonValue(head.contentEncoding, value)
+        case .retryAfter: head.retryAfter = singletonValue(head.retryAfter, value)
+        case .location: head.location = singletonValue(head.location, value)
         default: break
         }
     }
 
-    /// The value of a field whose value so far was `known`; empty if it is repeated.
-    private func only(_ known: Range<Int>?, _ value: Range<Int>) -> Range<Int> {
-        known == nil ? value : value.lowerBound..<value.lowerBound
+    /// The value of a field whose value so far was `previous`; empty if it is repeated.
+    private func singletonValue(_ previous: Range<Int>?, _ value: Range<Int>) -> Range<Int> {
+        previous == nil ? value : value.lowerBound..<value.lowerBound
     }
 
-    /// The checks that need the whole head (RFC 9112, sections 6.3, 9.3).
-    private func judge(_ head: inout ResponseHead, answering method: HTTPMethod) throws(ResponseHeadError) {
+    /// Checks what needs the whole head, and sets what follows from it (RFC 9112, sections 6.3, 9.3).
+    private func finish(_ head: inout ResponseHead, answering method: HTTPMethod) throws(ResponseHeadError) {
         guard head.status != 101 else { throw .switchedProtocols }
         let announced: BodyFraming?
         do throws(FieldError) {

@@ -20,7 +20,7 @@ final class DiagnosticCollector {
     private(set) var referencedFiles: [ReferencedFile] = []
     private(set) var hasErrors = false
     /// A file could not be read. It may define what no other file defines, so unknown names are not reported.
-    var isIncomplete = false
+    var hasUnreadableFile = false
     private var suggestions = 0
 
     private static let maxSuggestions = 100
@@ -97,13 +97,13 @@ final class DiagnosticCollector {
     /// The name that `name` most likely misspells. Each call compares it with all names, so only the first hundred
     /// calls for a policy set search.
     func nearestName(to name: String, among known: some Sequence<String>) -> String? {
-        guard mayLookFurther else { return nil }
+        guard canSuggestMore else { return nil }
         suggestions += 1
         return nearest(to: name, among: known)
     }
 
     /// Whether another search among all names is allowed.
-    var mayLookFurther: Bool { suggestions < Self.maxSuggestions }
+    var canSuggestMore: Bool { suggestions < Self.maxSuggestions }
 
     func name(of file: Int) -> String { files[file].name }
 
@@ -117,14 +117,14 @@ final class DiagnosticCollector {
         let end = file.offset(
             100, charactersFrom: start, in: start..<max(start, min(span.range.upperBound, line.upperBound)))
         return Diagnostic(
-            severity: finding.severity, code: finding.code, message: TokenMask.starred(finding.message),
+            severity: finding.severity, code: finding.code, message: TokenMask.masked(finding.message),
             file: file.name,
             position: file.position(of: span.range.lowerBound),
             // A file that is empty, or not read, has no line to show.
             excerpt: file.bytes.isEmpty
                 ? nil : SourceExcerpt(of: file, at: start, isHidden: hidden[span.file].contains),
             width: file.position(of: end).column - file.position(of: start).column,
-            label: TokenMask.starred(finding.label), help: finding.help.map(TokenMask.starred))
+            label: TokenMask.masked(finding.label), help: finding.help.map(TokenMask.masked))
     }
 }
 

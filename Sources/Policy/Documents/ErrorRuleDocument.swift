@@ -10,7 +10,7 @@ struct ErrorRuleDocument {
     private(set) var field: [String]?
     private(set) var pattern: String?
     private(set) var replacement = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
-    private(set) var showsUpstream: Bool?
+    private(set) var showsOriginalError: Bool?
     private let routeNames: Set<String>
 
     static let errorStatuses = 400...599
@@ -38,7 +38,7 @@ struct ErrorRuleDocument {
         if let replacement = fields.object("replaceWith", of: "\"replaceWith\" of \(owner)", shape: .errorReplacement) {
             readReplacement(replacement)
         }
-        showsUpstream = fields.word("upstream", of: [("hide", false), ("show", true)])
+        showsOriginalError = fields.word("upstream", of: [("hide", false), ("show", true)])
         if fields["replaceWith"] == nil, fields["upstream"] == nil {
             diagnostics.error(
                 .missingField, "\(owner) changes nothing", at: span, help: ["give \"replaceWith\" or \"upstream\""])
@@ -156,7 +156,7 @@ struct ErrorRuleDocument {
 
 extension ErrorRuleDocument {
     /// Whether this rule matches every body that `other` matches, for a status that both list.
-    func takesBodies(of other: ErrorRuleDocument) -> Bool {
+    func matchesEveryBody(of other: ErrorRuleDocument) -> Bool {
         guard let field else { return true }
         guard let pattern else { return field.isEmpty || field == other.field }
         let glob = Glob(pattern)

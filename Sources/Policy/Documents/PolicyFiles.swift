@@ -51,7 +51,7 @@ struct PolicyFiles {
                 text.bytes.span, as: .json5, limits: JSONLimits(depth: 32, values: 20_000_000), duplicates: &duplicates)
         } catch {
             diagnostics.add(error, in: text, file: file)
-            diagnostics.isIncomplete = true
+            diagnostics.hasUnreadableFile = true
             root = nil
         }
         for duplicate in duplicates { diagnostics.add(duplicate, in: text, file: file) }

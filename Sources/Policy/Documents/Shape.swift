@@ -129,7 +129,7 @@ extension DiagnosticCollector {
     /// belongs.
     func help(for member: JSONMember, in shape: Shape) -> [String] {
         let near = suggestion(for: member.name, among: shape.fields)
-        guard near.isEmpty, mayLookFurther else { return near }
+        guard near.isEmpty, canSuggestMore else { return near }
         let owners = shape.owners(of: member)
         // If many objects have the field, naming them does not help.
         guard let first = owners.first, owners.count <= 2 else { return [] }

@@ -41,7 +41,9 @@ struct UpstreamDocument {
                 settings.retryBudget.minPerSecond = found.value
             }
         }
-        if let shows = fields.word("errors", of: [("hide", false), ("show", true)]) { settings.showsErrors = shows }
+        if let shows = fields.word("errors", of: [("hide", false), ("show", true)]) {
+            settings.showsOriginalError = shows
+        }
         _ = fields.string("description")
     }
 

@@ -5,7 +5,7 @@ extension PolicyValidation {
     /// name is reported, where it is written.
     func checkClasses() {
         // A file that could not be read may define more classes.
-        guard !diagnostics.isIncomplete else { return }
+        guard !diagnostics.hasUnreadableFile else { return }
         var limits: [String: [Located<String>]] = [:]
         for name in documents.limits.flatMap({ $0.classes ?? [] }) { limits[name.value, default: []].append(name) }
         var routes: [String: [Located<String>]] = [:]

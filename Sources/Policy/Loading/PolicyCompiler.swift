@@ -77,7 +77,7 @@ struct PolicyCompiler {
             ErrorRule(
                 name: rule.name, statuses: rule.statuses, field: rule.field, pattern: rule.pattern,
                 replacement: rule.replacement,
-                showsUpstream: rule.showsUpstream, source: diagnostics.source(of: rule.span))
+                showsOriginalError: rule.showsOriginalError, source: diagnostics.source(of: rule.span))
         }
         var lists: [[Int]: [ErrorRule]] = [[]: []]
         return documents.routes.map { route in

@@ -65,9 +65,9 @@ extension PolicyValidation {
                 other.name != limit.name && other.mode == .enforce && other.per == limit.per
                     && !changed.contains(other.name) && !changed.contains(limit.name)
                     && (other.charge == limit.charge || other.charge == .calls)
-                    && other.rate.perSecond <= limit.rate.perSecond && other.actualBurst <= limit.actualBurst
-                    && (other.rate.perSecond, other.actualBurst, other.name) < (
-                        limit.rate.perSecond, limit.actualBurst, limit.name
+                    && other.rate.perSecond <= limit.rate.perSecond && other.effectiveBurst <= limit.effectiveBurst
+                    && (other.rate.perSecond, other.effectiveBurst, other.name) < (
+                        limit.rate.perSecond, limit.effectiveBurst, limit.name
                     )
                     && routes.allSatisfy { other.applies(to: $0) }
             }
@@ -92,7 +92,7 @@ extension PolicyValidation {
                 continue
             }
             let earlier = documents.errors[..<index].filter { other in
-                other.statuses.overlaps(rule.statuses) && other.takesBodies(of: rule)
+                other.statuses.overlaps(rule.statuses) && other.matchesEveryBody(of: rule)
                     && routes.contains(where: other.applies)
             }
             let isTaken = routes.allSatisfy { route in
@@ -167,5 +167,5 @@ extension LimitDocument {
     }
 
     /// The burst in force without plans and overrides.
-    var actualBurst: Int { burst ?? rate.count }
+    var effectiveBurst: Int { burst ?? rate.count }
 }

@@ -78,7 +78,7 @@ struct PolicyValidation {
             let span: SourceSpan
         }
         var spelled: [Key: Owner] = [:]
-        var starred: [[RoutePattern.Segment]: Owner] = [:]
+        var anyMethod: [[RoutePattern.Segment]: Owner] = [:]
         for route in documents.routes {
             for pattern in route.patterns {
                 let owner = Owner(route: route, span: pattern.span)
@@ -87,7 +87,7 @@ struct PolicyValidation {
                 }
                 let first: Owner?
                 if pattern.value.methods == .any {
-                    first = starred.updateValue(owner, forKey: path)
+                    first = anyMethod.updateValue(owner, forKey: path)
                 } else {
                     var taken: Owner?
                     for (method, _) in RouteMethods.named where pattern.value.methods.contains(method) {
@@ -102,7 +102,7 @@ struct PolicyValidation {
                     at: pattern.span, help: ["the other one is at \(diagnostics.location(of: first.span))"])
             }
         }
-        for (path, owner) in starred.sorted(by: { $0.value.route.id < $1.value.route.id })
+        for (path, owner) in anyMethod.sorted(by: { $0.value.route.id < $1.value.route.id })
         where RouteMethods.named.allSatisfy({ method, _ in
             !RouteMethods.any.contains(method) || spelled[Key(method: method, path: path)] != nil
         }) {
@@ -200,7 +200,7 @@ extension DiagnosticCollector {
         among known: [(name: String, span: SourceSpan)],
         section: String
     ) {
-        guard !isIncomplete else { return }
+        guard !hasUnreadableFile else { return }
         let help = suggestion(for: name.value, among: known.map(\.name)) { nearest in
             known.first { $0.name == nearest }?.span
         }

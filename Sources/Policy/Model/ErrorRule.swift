@@ -12,8 +12,8 @@ package struct ErrorRule: Equatable, Sendable {
     /// not matter. `nil`: any text, but there must be one.
     package let pattern: String?
     package let replacement: Replacement
-    /// Whether the original error goes into `details.upstream`; `nil`: `upstream.showsErrors` decides.
-    package let showsUpstream: Bool?
+    /// Whether the original error goes into `details.upstream`; `nil`: `upstream.errors` decides.
+    package let showsOriginalError: Bool?
     /// `file:line` of the definition.
     package let source: String
     private let glob: Glob?
@@ -37,14 +37,14 @@ package struct ErrorRule: Equatable, Sendable {
     package init(
         name: String, statuses: ClosedRange<Int>, field: [String]? = nil, pattern: String? = nil,
         replacement: Replacement,
-        showsUpstream: Bool? = nil, source: String = ""
+        showsOriginalError: Bool? = nil, source: String = ""
     ) {
         self.name = name
         self.statuses = statuses
         self.field = field
         self.pattern = pattern
         self.replacement = replacement
-        self.showsUpstream = showsUpstream
+        self.showsOriginalError = showsOriginalError
         self.source = source
         glob = pattern.map(Glob.init)
     }

@@ -1,11 +1,11 @@
 /// The limits of one route for one plan and set of overrides.
 struct RouteLimits: Sendable {
     let rules: [LimitRule]
-    let needConnection: Bool
+    let needsConnection: Bool
 
     init(rules: [LimitRule]) {
         self.rules = rules
-        needConnection = rules.contains { $0.per.contains(.connection) }
+        needsConnection = rules.contains { $0.per.contains(.connection) }
     }
 }
 

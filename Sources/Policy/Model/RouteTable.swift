@@ -95,29 +95,29 @@ extension RouteTable {
     /// Searches below `node` for the rest of the path from `start` on.
     private func search(_ path: Span<UInt8>, node: Int32, at start: Int, depth: Int, _ walk: inout Walk) -> Int? {
         var (node, start, depth) = (node, start, depth)
-        var here = tree.nodes[Int(node)]
+        var current = tree.nodes[Int(node)]
         descent: while true {
             if depth > walk.deepest {
                 walk.deepest = depth
-                walk.family = here.family
+                walk.family = current.family
             }
             guard start < path.count else {
-                walk.isNamed = walk.isNamed || here.here >= 0
-                return find(here.here, &walk)
+                walk.isNamed = walk.isNamed || current.exactMatches >= 0
+                return find(current.exactMatches, &walk)
             }
-            for index in tree.edges(of: here, for: path, at: start) {
+            for index in tree.edges(of: current, for: path, at: start) {
                 let edge = tree.edges[index]
                 switch compare(edge, with: path, at: start) {
                 case .same:
                     let next = start + Int(edge.count) + 1
-                    guard edge.isOnlyWay else {
+                    guard edge.isOnlyCandidate else {
                         if let found = search(path, node: edge.child, at: next, depth: depth + 1, &walk) {
                             return found
                         }
                         continue
                     }
                     (node, start, depth) = (edge.child, next, depth + 1)
-                    here = tree.nodes[Int(node)]
+                    current = tree.nodes[Int(node)]
                     continue descent
                 case .sameInOtherCase: walk.isAmbiguous = true
                 case .different: break
@@ -125,7 +125,7 @@ extension RouteTable {
             }
             break
         }
-        if here.capture >= 0 {
+        if current.capture >= 0 {
             var end = start
             var isPlain = true
             while end < path.count, path[end] != .slash {
@@ -135,14 +135,14 @@ extension RouteTable {
             if depth < RoutePattern.maxSegments {
                 walk.segments[depth] = (Int32(truncatingIfNeeded: start), Int32(truncatingIfNeeded: end))
             }
-            if let found = search(path, node: here.capture, at: end + 1, depth: depth + 1, &walk) {
+            if let found = search(path, node: current.capture, at: end + 1, depth: depth + 1, &walk) {
                 walk.isAmbiguous = walk.isAmbiguous || !isPlain || start == end || Self.isDots(path, start..<end)
                 return found
             }
         }
         // `**` must not match a path that another pattern matches for another method: it would bypass that route's
         // lease and scope.
-        if !walk.isNamed, let found = find(here.rest, &walk) {
+        if !walk.isNamed, let found = find(current.prefixMatches, &walk) {
             walk.isAmbiguous = walk.isAmbiguous || Self.isAmbiguous(path, from: start)
             return found
         }

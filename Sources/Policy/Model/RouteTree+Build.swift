@@ -20,9 +20,9 @@ extension RouteTree {
         private var ends: [PatternEnd] = []
         /// For each node, the literal segments that lead to its children.
         private var literals: [[(name: [UInt8], child: Int)]] = [[]]
-        private var children: [Place: Int] = [:]
+        private var children: [ChildKey: Int] = [:]
 
-        private struct Place: Hashable {
+        private struct ChildKey: Hashable {
             let node: Int
             let name: [UInt8]
         }
@@ -45,12 +45,12 @@ extension RouteTree {
                     if nodes[node].capture < 0 { nodes[node].capture = Int32(newNode()) }
                     node = Int(nodes[node].capture)
                 case .rest:
-                    add(end, pattern.methods, to: \.rest, of: node)
+                    add(end, pattern.methods, to: \.prefixMatches, of: node)
                     return
                 }
                 add(route.family, at: node)
             }
-            add(end, pattern.methods, to: \.here, of: node)
+            add(end, pattern.methods, to: \.exactMatches, of: node)
         }
 
         private mutating func add(
@@ -71,10 +71,10 @@ extension RouteTree {
         }
 
         private mutating func child(of node: Int, named name: [UInt8]) -> Int {
-            let place = Place(node: node, name: name)
-            if let known = children[place] { return known }
+            let key = ChildKey(node: node, name: name)
+            if let known = children[key] { return known }
             let child = newNode()
-            children[place] = child
+            children[key] = child
             literals[node].append((name, child))
             return child
         }
@@ -104,7 +104,7 @@ extension RouteTree {
                 for literal in literals.reversed() {
                     buckets[Int(Self.hash(literal.name)) & (count - 1)].append(literal)
                 }
-                let isOpen = nodes[node].capture >= 0 || nodes[node].rest >= 0
+                let isOpen = nodes[node].capture >= 0 || nodes[node].prefixMatches >= 0
                 for bucket in buckets {
                     starts.append(Int32(edges.count))
                     for (name, child) in bucket {
@@ -112,7 +112,7 @@ extension RouteTree {
                         edges.append(
                             Edge(
                                 start: Int32(text.count), count: Int32(name.count), child: Int32(child),
-                                isOnlyWay: !isOpen && spellings == 1))
+                                isOnlyCandidate: !isOpen && spellings == 1))
                         text += name
                     }
                 }

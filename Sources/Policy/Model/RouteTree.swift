@@ -22,8 +22,8 @@ struct RouteTree: Sendable {
         /// The child for a variable segment.
         var capture: Int32 = -1
         /// The patterns that end here, and those that continue with `**`: positions in `methods`.
-        var here: Int32 = -1
-        var rest: Int32 = -1
+        var exactMatches: Int32 = -1
+        var prefixMatches: Int32 = -1
         /// The family of all routes below, `other` if they differ.
         var family: RouteFamily?
     }
@@ -34,7 +34,7 @@ struct RouteTree: Sendable {
         var count: Int32
         var child: Int32
         /// If the segment is this one, nothing else at the node can match: no variable, no `**`, no other spelling.
-        var isOnlyWay = false
+        var isOnlyCandidate = false
     }
 
     /// The pattern of each method, as a position in `ends`.

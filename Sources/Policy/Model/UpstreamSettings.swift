@@ -18,7 +18,7 @@ package struct UpstreamSettings: Equatable, Sendable {
     package var breaker = Breaker()
     package var retryBudget = RetryBudget()
     /// Whether the upstream's own error goes into `details.upstream`; a rule of `errors` may override this.
-    package var showsErrors = false
+    package var showsOriginalError = false
 
     package init(endpoints: [UpstreamURL]) { self.endpoints = endpoints }
 

@@ -8,7 +8,7 @@ package enum TokenMask {
     package static let prefix = "cgw_"
 
     /// The text with stars after the prefix of each token.
-    package static func starred(_ text: String) -> String {
+    package static func masked(_ text: String) -> String {
         let bytes = Array(text.utf8)
         let secrets = secrets(in: bytes)
         guard !secrets.isEmpty else { return text }

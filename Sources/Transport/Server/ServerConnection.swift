@@ -113,7 +113,7 @@ package struct ServerConnection: ~Copyable {
                 guard readiness == .ready else { return .timedOut }
             }
         } catch {
-            return stream.peerSpeaksPlainText() ? .plainText : .failed(error)
+            return stream.peerSentPlainHTTP() ? .plainText : .failed(error)
         }
     }
 
@@ -152,7 +152,7 @@ package struct ServerConnection: ~Copyable {
                 } catch {
                     parser.reset()
                     currentRequest.headStart = start
-                    state.receivedGarbage()
+                    state.headFailed()
                     return .malformed(error)
                 }
             }
@@ -166,7 +166,7 @@ package struct ServerConnection: ~Copyable {
             switch await fill(before: deadline, interruptible: state.isIdle) {
             case .bytes: hasRead = true
             case .deadlinePassed where !state.isIdle:
-                state.receivedGarbage()
+                state.headFailed()
                 return .timedOut
             case .deadlinePassed, .closed, .interrupted:
                 // Said in TLS too: to the client an end without it looks like an attack (RFC 8446, section 6.1).
@@ -241,7 +241,7 @@ package struct ServerConnection: ~Copyable {
     private mutating func makeRoom() {
         if currentRequest.input.isEmpty {
             currentRequest.input = loop.buffers.takeSmall()
-            currentRequest.head.lend(loop.buffers.takeFields())
+            currentRequest.head.adoptStorage(loop.buffers.takeFields())
             start = 0
             end = 0
         }
@@ -289,7 +289,7 @@ package struct ServerConnection: ~Copyable {
         loop.buffers.giveBack(output: &output)
         guard !currentRequest.input.isEmpty else { return }
         loop.buffers.giveBack(currentRequest.input)
-        loop.buffers.giveBack(fields: currentRequest.head.takeRoom())
+        loop.buffers.giveBack(fields: currentRequest.head.takeStorage())
         currentRequest.input = []
         start = 0
         end = 0
@@ -304,10 +304,10 @@ package struct ServerConnection: ~Copyable {
     package mutating func mustClose() { state.mustClose() }
 
     /// The response ended early, and the client must see that: nothing more is sent, no goodbye either.
-    package mutating func cut() {
+    package mutating func abort() {
         output.removeAll(keepingCapacity: true)
         outputSent = 0
-        state.mustCut()
+        state.mustAbort()
     }
 
     /// The response is in `output`, whole. With `isStopping` no further request is read, but one that has arrived is answered.

@@ -33,7 +33,7 @@ extension ServerConnection {
     /// OpenSSL would take what is sent next for the rest of what it could not send.
     private mutating func failedToSend() {
         hasFailedToSend = true
-        state.mustCut()
+        state.mustAbort()
     }
 
     /// How much a TLS record holds (RFC 8446, section 5.1).

@@ -51,8 +51,9 @@ struct ByteStream: ~Copyable {
         if closing { isPeerClosing = true }
     }
 
-    mutating func peerSpeaksPlainText() -> Bool {
-        if session != nil { return session!.peerSpeaksPlainText() }
+    /// Whether a peer that must speak TLS began with plain HTTP.
+    mutating func peerSentPlainHTTP() -> Bool {
+        if session != nil { return session!.peerSentPlainHTTP() }
         return false
     }
 

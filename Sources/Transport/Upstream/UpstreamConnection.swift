@@ -372,7 +372,7 @@ package final class UpstreamConnection {
     private func makeRoom() {
         if input.isEmpty {
             input = loop.buffers.takeLarge()
-            head.lend(loop.buffers.takeFields())
+            head.adoptStorage(loop.buffers.takeFields())
         }
         if start == end {
             start = 0
@@ -386,7 +386,7 @@ package final class UpstreamConnection {
         loop.buffers.giveBack(output: &output)
         guard !input.isEmpty else { return }
         loop.buffers.giveBack(input)
-        loop.buffers.giveBack(fields: head.takeRoom())
+        loop.buffers.giveBack(fields: head.takeStorage())
         input = []
     }
 }

@@ -9,7 +9,7 @@ struct ErrorFieldFilterTests {
     private func answer(_ status: Int, _ fields: [(name: String, value: String)]) -> NormalizedError {
         NormalizedError(
             UpstreamErrorResponse(status: status, contentType: "", body: [], fields: fields), rules: [],
-            showsUpstream: false,
+            showsOriginalError: false,
             epochSeconds: 1_700_000_000)
     }
 

@@ -19,7 +19,7 @@ struct ErrorRuleTests {
     ) -> ErrorResponse {
         let error = UpstreamErrorResponse(
             status: status, contentType: "application/json", body: Array(body.utf8), fields: fields)
-        return NormalizedError(error, rules: rules, showsUpstream: false, epochSeconds: 0).response
+        return NormalizedError(error, rules: rules, showsOriginalError: false, epochSeconds: 0).response
     }
 
     private static let running = rule(

@@ -9,8 +9,9 @@ struct ReadEnvelope {
     let json: JSONValue
     let details: String
 
-    init(_ error: UpstreamErrorResponse, rules: [ErrorRule] = [], showsUpstream: Bool = false) throws {
-        answer = NormalizedError(error, rules: rules, showsUpstream: showsUpstream, epochSeconds: 1_700_000_000)
+    init(_ error: UpstreamErrorResponse, rules: [ErrorRule] = [], showsOriginalError: Bool = false) throws {
+        answer = NormalizedError(
+            error, rules: rules, showsOriginalError: showsOriginalError, epochSeconds: 1_700_000_000)
         var bytes: [UInt8] = []
         ErrorEnvelope.append(
             answer.response, traceID: TraceID(high: 1, low: 2), epochMilliseconds: 0, addsDetail: true, to: &bytes)
@@ -22,11 +23,11 @@ struct ReadEnvelope {
 
     init(
         _ status: Int, _ body: String, type: String = "application/json", rules: [ErrorRule] = [],
-        showsUpstream: Bool = false
+        showsOriginalError: Bool = false
     ) throws {
         try self.init(
             UpstreamErrorResponse(status: status, contentType: type, body: Array(body.utf8)), rules: rules,
-            showsUpstream: showsUpstream)
+            showsOriginalError: showsOriginalError)
     }
 
     var status: Int? { json["error"]?["status"]?.integer.map { Int($0) } }

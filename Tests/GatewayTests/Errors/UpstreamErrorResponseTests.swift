@@ -222,7 +222,7 @@ struct UpstreamErrorResponseTests {
             #expect(envelope.json["error"]?["system_message"] == nil)
             #expect(envelope.answer.upstreamText?.lowercased().contains("leak") == true)
             // Unless policy says otherwise.
-            #expect(try ReadEnvelope(status, body, showsUpstream: true).details.lowercased().contains("leak"))
+            #expect(try ReadEnvelope(status, body, showsOriginalError: true).details.lowercased().contains("leak"))
         }
     }
 
@@ -234,13 +234,13 @@ struct UpstreamErrorResponseTests {
             ErrorRule(
                 name: "r", statuses: 500...599,
                 replacement: .init(status: 503, code: nil, message: message, retryAfterSeconds: nil),
-                showsUpstream: shows)
+                showsOriginalError: shows)
         }
         let told = try ReadEnvelope(500, body, rules: [rule("Down for maintenance.", shows: nil)])
         #expect(told.status == 503 && told.message == "Down for maintenance." && told.details == "{}")
         #expect(try ReadEnvelope(500, body, rules: [rule(nil, shows: true)]).message == "LEAK")
         #expect(
-            try ReadEnvelope(500, body, rules: [rule(nil, shows: false)], showsUpstream: true).message
+            try ReadEnvelope(500, body, rules: [rule(nil, shows: false)], showsOriginalError: true).message
                 == Self.unavailable)
     }
 
@@ -322,7 +322,7 @@ struct UpstreamErrorResponseTests {
                 UpstreamErrorResponse(
                     status: Int.random(in: 400..<600, using: &random), contentType: "\u{0}\r\nx", body: body,
                     isTruncated: true),
-                showsUpstream: true)
+                showsOriginalError: true)
             #expect(envelope.code?.isEmpty == false)
             #expect(envelope.message?.isEmpty == false)
             #expect(envelope.json["error"]?["details"]?["upstream"]?["body"] != nil)
@@ -337,7 +337,7 @@ struct UpstreamErrorResponseTests {
         func check(_ body: [UInt8]) throws {
             let error = UpstreamErrorResponse(status: 422, contentType: "", body: body)
             #expect(try ReadEnvelope(error).code?.isEmpty == false)
-            #expect(try ReadEnvelope(error, showsUpstream: true).json["error"]?["details"]?["upstream"] != nil)
+            #expect(try ReadEnvelope(error, showsOriginalError: true).json["error"]?["details"]?["upstream"] != nil)
         }
         for length in 0...body.count { try check(Array(body[..<length])) }
         for index in body.indices {

@@ -10,13 +10,13 @@ struct UpstreamOriginalTests {
     func isAllowed() throws {
         func rule(_ shows: Bool?) -> [ErrorRule] {
             let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)
-            return [ErrorRule(name: "r", statuses: 400...599, replacement: none, showsUpstream: shows)]
+            return [ErrorRule(name: "r", statuses: 400...599, replacement: none, showsOriginalError: shows)]
         }
         for (rules, standard, isShown) in [
             ([], false, false), ([], true, true), (rule(nil), false, false), (rule(nil), true, true),
             (rule(true), false, true), (rule(false), true, false),
         ] {
-            let envelope = try ReadEnvelope(500, "<p>", type: "text/html", rules: rules, showsUpstream: standard)
+            let envelope = try ReadEnvelope(500, "<p>", type: "text/html", rules: rules, showsOriginalError: standard)
             #expect(
                 envelope.details
                     == (isShown ? #"{"upstream":{"status":500,"content_type":"text/html","body":"<p>"}}"# : "{}"))
@@ -27,13 +27,13 @@ struct UpstreamOriginalTests {
     func json() throws {
         let body = #"{"error":{"code":"X","details":{"a":1,"upstream":"theirs"}}}"#
         #expect(
-            try ReadEnvelope(404, body, showsUpstream: true).details
+            try ReadEnvelope(404, body, showsOriginalError: true).details
                 == #"{"a":1,"upstream":{"status":404,"content_type":"application/json","body":\#(body)}}"#)
         #expect(
-            try ReadEnvelope(404, "[1.50]", type: "", showsUpstream: true).details
+            try ReadEnvelope(404, "[1.50]", type: "", showsOriginalError: true).details
                 == #"{"upstream":{"status":404,"content_type":null,"body":[1.50]}}"#)
         #expect(
-            try ReadEnvelope(404, "", type: "", showsUpstream: true).details
+            try ReadEnvelope(404, "", type: "", showsOriginalError: true).details
                 == #"{"upstream":{"status":404,"content_type":null,"body":""}}"#)
     }
 
@@ -43,7 +43,7 @@ struct UpstreamOriginalTests {
     func long(unit: String) throws {
         let text = "x" + String(repeating: unit, count: 9000)
         for body in [text, "[\"\(text)\"]"] {
-            let upstream = try ReadEnvelope(500, body, showsUpstream: true).json["error"]?["details"]?["upstream"]
+            let upstream = try ReadEnvelope(500, body, showsOriginalError: true).json["error"]?["details"]?["upstream"]
             let shown = try #require(upstream?["body"]?.string)
             #expect((8189...8192).contains(shown.utf8.count))
             #expect(body.hasPrefix(shown))
@@ -55,7 +55,7 @@ struct UpstreamOriginalTests {
     func binary() throws {
         let error = UpstreamErrorResponse(
             status: 500, contentType: "a/b", body: [UInt8](repeating: 0xFF, count: 9000), isTruncated: false)
-        let shown = try ReadEnvelope(error, showsUpstream: true).json["error"]?["details"]?["upstream"]?["body"]?
+        let shown = try ReadEnvelope(error, showsOriginalError: true).json["error"]?["details"]?["upstream"]?["body"]?
             .string
         #expect((8189...8192).contains(shown?.utf8.count ?? 0))
     }
@@ -64,7 +64,7 @@ struct UpstreamOriginalTests {
     func cut() throws {
         let error = UpstreamErrorResponse(status: 500, contentType: "", body: Array("{\"a".utf8), isTruncated: true)
         #expect(
-            try ReadEnvelope(error, showsUpstream: true).details
+            try ReadEnvelope(error, showsOriginalError: true).details
                 == #"{"upstream":{"status":500,"content_type":null,"body":"{\"a","truncated":true}}"#)
     }
 }

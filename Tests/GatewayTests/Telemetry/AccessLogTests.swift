@@ -95,11 +95,11 @@ struct AccessLogTests {
     @Test("AccessLog: what a stranger wrote is cut, with no half of a token left")
     func bounds() {
         var bytes: [UInt8] = []
-        bytes.append(starredJSONText: Array(repeating: 0x61, count: 300).span, limit: 256)
+        bytes.append(maskedJSONText: Array(repeating: 0x61, count: 300).span, limit: 256)
         #expect(bytes.count == 259)
         var cut: [UInt8] = []
         cut.append(
-            starredJSONText: Array(("x" + String(repeating: "b", count: 250) + "cgw_secret").utf8).span, limit: 256)
+            maskedJSONText: Array(("x" + String(repeating: "b", count: 250) + "cgw_secret").utf8).span, limit: 256)
         #expect(!String(decoding: cut, as: UTF8.self).contains("secr"))
     }
 

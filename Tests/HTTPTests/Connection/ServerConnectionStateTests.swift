@@ -6,7 +6,8 @@ struct ServerConnectionStateTests {
     enum Event {
         case bytes
         case head(String)
-        case garbage, bodyFinished, responseStarted, responseStartedBeforeBody, mustClose, responseFinished, drain
+        case headFailed, bodyFinished, responseStarted, responseStartedBeforeBody, mustClose, mustAbort
+        case responseFinished, drain
     }
 
     enum Action: Equatable {
@@ -27,11 +28,12 @@ struct ServerConnectionStateTests {
             var head = RequestHead()
             #expect((try? parser.parse(Array(text.utf8).span, into: &head)) == true)
             state.receivedHead(head)
-        case .garbage: state.receivedGarbage()
+        case .headFailed: state.headFailed()
         case .bodyFinished: state.bodyFinished()
         case .responseStarted: state.responseStarted()
         case .responseStartedBeforeBody: state.responseStarted(discardsBody: true)
         case .mustClose: state.mustClose()
+        case .mustAbort: state.mustAbort()
         case .responseFinished: return .after(state.responseFinished())
         case .drain: return .drain(state.drainBegan())
         }
@@ -80,12 +82,16 @@ struct ServerConnectionStateTests {
             [.after(.closeGracefully)]
         ),
         (
-            "garbage is answered once", [.bytes, .garbage, .responseStarted, .responseFinished],
+            "garbage is answered once", [.bytes, .headFailed, .responseStarted, .responseFinished],
             [.after(.closeGracefully)]
         ),
         (
             "a stage lost trust", [.bytes, get, .mustClose, .responseStarted, .responseFinished],
             [.after(.closeGracefully)]
+        ),
+        (
+            "a response that ended early must not look complete",
+            [.bytes, get, .responseStarted, .mustAbort, .responseFinished], [.after(.abort)]
         ),
         ("an idle connection drains at once", [.drain], [.drain(.closeNow)]),
         (
@@ -123,7 +129,7 @@ struct ServerConnectionStateTests {
             guard case .after(let action) = apply(event, to: &state) else { continue }
             // Where nobody said that the answer began, nothing could be announced.
             guard events.contains(where: { if case .responseStarted = $0 { true } else { false } }) else { continue }
-            #expect(announced == (action == .closeGracefully), "\(name)")
+            #expect(announced == (action != .readNextRequest), "\(name)")
         }
     }
 

@@ -66,17 +66,17 @@ struct FieldNameTests {
 
     @Test("FieldName: a known name is known with underscores too, and nothing else is")
     func disguised() {
-        func isDisguised(_ name: String) -> Bool {
+        func isAlias(_ name: String) -> Bool {
             let bytes = Array(name.utf8)
-            return FieldName.isDisguised(bytes.span, 0..<bytes.count)
+            return FieldName.isAlias(bytes.span, 0..<bytes.count)
         }
         for name in FieldName.allCases where name.spelling.contains("-") {
             let spelling = name.spelling.uppercased()
-            #expect(isDisguised(String(spelling.map { $0 == "-" ? "_" : $0 })))
-            #expect(!isDisguised(spelling))
+            #expect(isAlias(String(spelling.map { $0 == "-" ? "_" : $0 })))
+            #expect(!isAlias(spelling))
             #expect(FieldName(spelledAs: spelling) == name)
         }
-        #expect(isDisguised("transfer_encoding") && isDisguised("x_api-key"))
-        #expect(!isDisguised("x_custom") && !isDisguised("_") && !isDisguised("host_") && !isDisguised("host"))
+        #expect(isAlias("transfer_encoding") && isAlias("x_api-key"))
+        #expect(!isAlias("x_custom") && !isAlias("_") && !isAlias("host_") && !isAlias("host"))
     }
 }

@@ -216,10 +216,10 @@ struct ResponseHeadTests {
         var room: [HeadField] = []
         room.reserveCapacity(100)
         let capacity = room.capacity
-        head.lend(room)
+        head.adoptStorage(room)
         _ = ResponseHeadOutcome.next(Array(responseText(["A: b"]).utf8), .get, &parser, &head)
         #expect(head.fields.count == 1)
-        let back = head.takeRoom()
+        let back = head.takeStorage()
         #expect(back.isEmpty && back.capacity == capacity)
         #expect(head.fields.isEmpty && head.fields.capacity == 0)
     }

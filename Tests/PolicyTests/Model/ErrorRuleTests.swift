@@ -118,12 +118,12 @@ struct ErrorRuleTests {
         #expect(
             errors == [
                 ErrorRule(
-                    name: "1", statuses: 500...503, field: ["a.b"], replacement: none, showsUpstream: false,
+                    name: "1", statuses: 500...503, field: ["a.b"], replacement: none, showsOriginalError: false,
                     source: "0.json5:12"),
                 ErrorRule(
                     name: "2", statuses: 400...499, field: ["error", "message"], pattern: "*x*",
                     replacement: .init(status: 409, code: "CODE_1", message: "Wait.", retryAfterSeconds: 2),
-                    showsUpstream: true, source: "0.json5:8"),
+                    showsOriginalError: true, source: "0.json5:8"),
                 ErrorRule(
                     name: "3", statuses: 599...599, field: [], pattern: "",
                     replacement: .init(status: 502, code: nil, message: nil, retryAfterSeconds: nil),

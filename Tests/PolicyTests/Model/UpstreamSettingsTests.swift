@@ -70,7 +70,7 @@ struct UpstreamSettingsTests {
         expected.breaker.openFor = .seconds(15)
         expected.retryBudget.percent = 16
         expected.retryBudget.minPerSecond = 17
-        expected.showsErrors = true
+        expected.showsOriginalError = true
         #expect(found == expected)
         #expect(
             found?.endpoints.map(\.description) == [
@@ -86,7 +86,7 @@ struct UpstreamSettingsTests {
         #expect(try settings("upstream: { \(url), host: \"[::1]\" }").upstream?.host == .named("[::1]"))
         #expect(try settings("upstream: { \(url), credential: \"strip\" }").upstream?.credential == .strip)
         #expect(try settings("upstream: { \(url), credential: \"pass\" }").upstream?.credential == .pass)
-        #expect(try settings("upstream: { \(url), errors: \"hide\" }").upstream?.showsErrors == false)
+        #expect(try settings("upstream: { \(url), errors: \"hide\" }").upstream?.showsOriginalError == false)
     }
 
     @Test(

@@ -37,7 +37,7 @@ enum ForwardedHead {
             of: bytes, dropping: dropped,
             droppingOther: { bytes, range in
                 let name = bytes.extracting(range)
-                return ForwardedFields.isReserved(name, isTrusted: isTrusted) || FieldName.isDisguised(bytes, range)
+                return ForwardedFields.isReserved(name, isTrusted: isTrusted) || FieldName.isAlias(bytes, range)
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
         output += identity.bytes

@@ -147,7 +147,7 @@ extension RemoteForward {
     private static let largeBytes = 8192
 
     /// The answer ended early. Where nothing of it has left yet it becomes an error; else the client must see that it is not
-    /// whole (RFC 9112, section 8), so the connection is cut.
+    /// whole (RFC 9112, section 8), so the connection is aborted.
     private func giveUp(
         after failure: RelayFailure, _ start: Int, _ status: Int, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
@@ -162,7 +162,7 @@ extension RemoteForward {
         if stream.takeBack(to: start) { throw failure }
         exchange.bytesOut = stream.bytesSent - start
         exchange.failed(failure, counts)
-        stream.cut()
+        stream.abort()
         return Response(status: status, outcome: .relayed)
     }
 }

@@ -24,7 +24,7 @@ extension Pipeline {
             switch connection.responseFinished(isStopping: drain.isClosing) {
             case .readNextRequest: continue
             case .closeGracefully: return await connection.closeGracefully()
-            case .cut: return
+            case .abort: return
             }
         }
     }

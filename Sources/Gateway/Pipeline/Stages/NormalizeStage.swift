@@ -7,7 +7,7 @@ internal import Transport
 struct NormalizeStage {
     let limits: LimitStage
     /// Clients may see the upstream's own words for an error.
-    let showsErrors: Bool
+    let showsOriginalError: Bool
     let clock: WallClock
 
     func normalize(
@@ -39,7 +39,8 @@ struct NormalizeStage {
             isTruncated: upstreamResponse.isTruncated,
             fields: upstreamResponse.fields)
         let normalized = NormalizedError(
-            error, rules: exchange.route?.errors ?? [], showsUpstream: showsErrors, epochSeconds: clock.seconds)
+            error, rules: exchange.route?.errors ?? [], showsOriginalError: showsOriginalError,
+            epochSeconds: clock.seconds)
         exchange.upstreamText = normalized.upstreamText
         return normalized.response.rendered(for: exchange, clock, fields: normalized.fields)
     }

@@ -44,7 +44,7 @@ protocol ClientStream: RequestStream, ~Copyable {
     /// The connection must not carry another request.
     mutating func mustClose()
     /// The response ended early, and the client must see that.
-    mutating func cut()
+    mutating func abort()
 }
 
 extension ClientStream where Self: ~Copyable {

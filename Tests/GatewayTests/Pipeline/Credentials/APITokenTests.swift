@@ -18,7 +18,7 @@ struct APITokenTests {
         let text = try token([UInt8](repeating: byte, count: 32))
         #expect(text.count == APIToken.count)
         #expect(text.starts(with: "cgw_".utf8))
-        #expect(TokenMask.starred("a \(String(decoding: text, as: UTF8.self)) b") == "a cgw_*** b")
+        #expect(TokenMask.masked("a \(String(decoding: text, as: UTF8.self)) b") == "a cgw_*** b")
         #expect(isWellFormed(text))
     }
 

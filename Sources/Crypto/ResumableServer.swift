@@ -4,7 +4,7 @@ internal import Glibc
 /// The server of a client's session, and the key of its TLS sessions in the store.
 ///
 /// The key consists of name and address: several servers with one name have different ticket keys.
-final class KnownServer {
+final class ResumableServer {
     let name: ServerName
     private let sessions: SessionStore
     private let key: [UInt8]
@@ -15,7 +15,7 @@ final class KnownServer {
         key = Array(name.text.utf8) + [0] + peerAddress(of: socket)
     }
 
-    @unsafe func keep(_ session: OpaquePointer) { unsafe sessions.keep(session, at: key) }
+    @unsafe func storeSession(_ session: OpaquePointer) { unsafe sessions.store(session, at: key) }
 
     @unsafe func offerSession(to ssl: OpaquePointer) { unsafe sessions.offer(to: ssl, at: key) }
 
