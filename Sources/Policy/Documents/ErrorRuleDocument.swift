@@ -28,7 +28,7 @@ struct ErrorRuleDocument {
         }
         name = entry.name
         span = entry.nameSpan
-        fields.require("on", at: span, help: ["the names of routes, or \"*\" for all"])
+        fields.require("on", at: span, help: ["list the names of routes, or write \"*\" for all routes"])
         let on = fields.strings("on")?.value ?? []
         routes = on.count == 1 && on[0].value == "*" ? nil : on
         routeNames = Set(on.map(\.value))
@@ -41,7 +41,7 @@ struct ErrorRuleDocument {
         showsOriginalError = fields.word("upstream", of: [("hide", false), ("show", true)])
         if fields["replaceWith"] == nil, fields["upstream"] == nil {
             diagnostics.error(
-                .missingField, "\(owner) changes nothing", at: span, help: ["give \"replaceWith\" or \"upstream\""])
+                .missingField, "\(owner) changes nothing", at: span, help: ["add \"replaceWith\" or \"upstream\""])
         }
         _ = fields.string("description")
     }
@@ -62,15 +62,15 @@ struct ErrorRuleDocument {
         }
         if when["field"] == nil {
             when.diagnostics.error(
-                .missingField, "\(when.owner) has \"matches\", but no \"field\" to look at",
+                .missingField, "\(when.owner) has \"matches\" without \"field\"",
                 at: when.nameSpan(of: "matches"),
-                help: ["for example field: \"detail\"; field: \"\" is the whole body as text"])
+                help: ["add a field of the body, for example field: \"detail\"; field: \"\" is the whole body as text"])
         }
     }
 
     private mutating func readStatuses(_ when: ObjectReader) {
         guard let value = when["status"] else { return }
-        let help = "a status is 400, \"4xx\", \"5xx\", or the first and the last of a range: [500, 504]"
+        let help = "write a status such as 400, \"4xx\", \"5xx\", or the first and last status of a range: [500, 504]"
         if let text = value.string {
             switch text {
             case "4xx": statuses = 400...499
@@ -96,7 +96,7 @@ struct ErrorRuleDocument {
             Self.errorStatuses.contains(first), Self.errorStatuses.contains(last)
         else {
             when.diagnostics.error(
-                .outOfRange, "\"status\" of \(when.owner) must be between 400 and 599, the lower one first",
+                .outOfRange, "\"status\" of \(when.owner) must be between 400 and 599, the lower status first",
                 at: when.span(of: value))
             return
         }
@@ -114,7 +114,7 @@ struct ErrorRuleDocument {
                 when.diagnostics.error(
                     .badValue, "\"field\" of \(when.owner) has an empty name", at: text.span,
                     help: [
-                        "names with dots between them: \"error.message\"; a name that has a dot: [\"error.message\"]"
+                        "put one dot between two names: \"error.message\"; put a name with a dot into a list: [\"error.message\"]"
                     ])
             }
         } else {
@@ -122,7 +122,7 @@ struct ErrorRuleDocument {
             if names.isEmpty {
                 when.diagnostics.error(
                     .emptyList, "\"field\" of \(when.owner) must not be empty", at: texts.span,
-                    help: ["field: \"\" is the whole body as text"])
+                    help: ["list the names of the path to the field; field: \"\" is the whole body as text"])
             }
         }
         if names.count > 16 {
@@ -136,7 +136,7 @@ struct ErrorRuleDocument {
         if ["status", "code", "message", "retryAfter"].allSatisfy({ fields[$0] == nil }) {
             diagnostics.error(
                 .missingField, "\(fields.owner) replaces nothing", at: fields.span,
-                help: ["give \"status\", \"code\", \"message\" or \"retryAfter\""])
+                help: ["add \"status\", \"code\", \"message\" or \"retryAfter\""])
         }
         let status = fields.integer("status", in: 400...599)?.value
         let code = fields.string("code")

@@ -77,11 +77,11 @@ struct GatewayDocument {
         let colon = text.value.lastIndex(of: ":")
         let port = colon.map { text.value[text.value.index(after: $0)...] }
         if let port, let number = Int(port), !(0...65_535).contains(number) {
-            diagnostics.error(.outOfRange, "a port is between 0 and 65535, not \(number)", at: text.span)
+            diagnostics.error(.outOfRange, "a port must be between 0 and 65535, not \(number)", at: text.span)
         } else {
             diagnostics.error(
-                .badAddress, "this is not an address to listen on: \"\(text.value)\"", at: text.span,
-                help: ["an address is HOST:PORT: \"0.0.0.0:8443\", \"localhost:8443\", \"[::1]:8443\""])
+                .badAddress, "\"\(text.value)\" is not an address to listen on", at: text.span,
+                help: ["write HOST:PORT, for example \"0.0.0.0:8443\", \"localhost:8443\" or \"[::1]:8443\""])
         }
         return nil
     }

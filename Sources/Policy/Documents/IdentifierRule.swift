@@ -32,6 +32,7 @@ enum IdentifierRule {
         }
         if (1...128).contains(name.utf8.count), name.utf8.allSatisfy(allowed), name != ".", name != ".." { return }
         diagnostics.error(
-            .badName, "\"\(name)\" cannot be the name of \(what)", at: span, help: ["1 to 128 characters: \(help)"])
+            .badName, "\"\(name)\" cannot be the name of \(what)", at: span,
+            help: ["a name has 1 to 128 characters: \(help)"])
     }
 }

@@ -20,7 +20,7 @@ struct LimitChange {
         if ["allow", "burst", "mode"].allSatisfy({ fields[$0] == nil }) {
             fields.diagnostics.error(
                 .missingField, "\(fields.owner) changes nothing", at: fields.span,
-                help: ["give \"allow\", \"burst\" or \"mode\""])
+                help: ["add \"allow\", \"burst\" or \"mode\""])
         }
     }
 }

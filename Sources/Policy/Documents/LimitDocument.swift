@@ -36,7 +36,8 @@ struct LimitDocument {
                 let help = diagnostics.suggestion(for: dimension.value, among: Self.dimensions.map(\.0))
                 diagnostics.error(
                     .badValue, "\"per\" of \(owner) cannot be \"\(dimension.value)\"", at: dimension.span,
-                    help: help.isEmpty ? ["it is made of \(Self.dimensions.map(\.0).joined(separator: ", "))"] : help)
+                    help: help.isEmpty
+                        ? ["write one or more of \(Self.dimensions.map(\.0).joined(separator: ", "))"] : help)
             }
         }
         rate = fields.rate("allow")?.value ?? Rate(count: 1, periodSeconds: 1)

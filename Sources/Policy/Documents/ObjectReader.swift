@@ -116,7 +116,7 @@ struct ObjectReader {
             if let text = element.string {
                 texts.append(Located(value: text, span: self[element.range]))
             } else {
-                mismatch(name, element, "strings")
+                mismatch(name, element, "a list of strings")
             }
         }
         return Located(value: texts, span: span)
@@ -135,7 +135,7 @@ struct ObjectReader {
         let help = diagnostics.suggestion(for: text.value, among: words.map(\.0))
         diagnostics.error(
             .badValue, "\"\(name)\" of \(owner) cannot be \"\(text.value)\"", at: text.span,
-            help: help.isEmpty ? ["it is one of \(words.map { "\"\($0.0)\"" }.joined(separator: ", "))"] : help)
+            help: help.isEmpty ? ["write one of \(words.map { "\"\($0.0)\"" }.joined(separator: ", "))"] : help)
         return nil
     }
 
@@ -147,8 +147,8 @@ struct ObjectReader {
         guard let value = parse(text.value) else {
             // A text that is no hash may be the token itself.
             if code == .badHash { diagnostics.conceal(text.span) }
-            let shown = code == .badHash ? "" : " \"\(text.value)\""
-            diagnostics.error(code, "\"\(name)\" of \(owner): this is not \(what)\(shown)", at: text.span, help: [help])
+            let shown = code == .badHash ? "this" : "\"\(text.value)\""
+            diagnostics.error(code, "\"\(name)\" of \(owner): \(shown) is not \(what)", at: text.span, help: [help])
             return nil
         }
         return Located(value: value, span: text.span)

@@ -89,7 +89,7 @@ extension SyntaxHints {
             let closing = bytes[opening] + 2
             if let found, closes {
                 guard found != closing else { return [] }
-                help = ["\(quoted(found)) cannot close \(name(opening)): that takes \(quoted(closing))"]
+                help = ["\(quoted(found)) cannot close \(name(opening)): write \(quoted(closing)) instead"]
             } else {
                 // A member where a list is open: the list is not closed.
                 guard found == nil || closing == UInt8(ascii: "]") else { return [] }
@@ -97,11 +97,11 @@ extension SyntaxHints {
             }
         } else {
             guard closes else { return [] }
-            help = ["no brace or bracket is open here: there is one too many, here or above"]
+            help = ["no brace or bracket is open here: remove this one, or one above it"]
         }
         if let misplaced = brackets.misplaced {
             help.append(
-                "going by the indentation, \(name(misplaced.opening)) should not be closed by \(name(misplaced.closing))"
+                "the indentation suggests that \(name(misplaced.closing)) is not meant to close \(name(misplaced.opening))"
             )
         }
         return help

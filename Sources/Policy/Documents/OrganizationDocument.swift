@@ -56,7 +56,7 @@ struct OrganizationDocument {
             for name in ["limit", "until"] {
                 inner.require(
                     name, at: inner.span,
-                    help: name == "until" ? ["an override must end; a permanent change belongs in a plan"] : [])
+                    help: name == "until" ? ["an override must have an end: make a permanent change in a plan"] : [])
             }
             _ = inner.string("reason")
             guard let limit = inner.string("limit") else { continue }

@@ -39,8 +39,8 @@ extension ObjectReader {
             switch outdated {
             case .renamed(let name):
                 diagnostics.error(
-                    .outdatedField, "\"\(member.name)\" of \(owner) is called \"\(name)\"", at: span,
-                    help: ["write \(name) instead of \(member.name)"])
+                    .outdatedField, "\"\(member.name)\" of \(owner) is now called \"\(name)\"", at: span,
+                    help: ["write \"\(name)\" instead of \"\(member.name)\""])
                 guard !members.contains(where: { $0.name == name }) else { return nil }
                 return JSONMember(name: name, nameRange: member.nameRange, value: member.value)
             case .removed(let reason):

@@ -63,14 +63,14 @@ extension PolicyFiles {
             let better = PolicyFile.readName(of: name)
             let help: String
             if diagnostics.hasFile(named: better) {
-                help = "\(better) exists as well: move what you need into it, and remove this file"
+                help = "\(better) exists too: move what you need to it, and remove this file"
             } else if name.lowercased().hasSuffix("ml") {
-                help = "policy files are JSON5: rewrite it as JSON5 and call it \(better)"
+                help = "convert the file to JSON5, and rename it to \(better)"
             } else {
-                help = "rename it to \(better)"
+                help = "rename the file to \(better)"
             }
             diagnostics.warning(
-                .misnamedFile, "this file is not read: policy files have names that end in \".json5\"",
+                .misnamedFile, "this file is not read: the name of a policy file ends in \".json5\"",
                 at: SourceSpan(file: file, range: SourceRange(lowerBound: 0, upperBound: 0)), help: [help])
         }
     }

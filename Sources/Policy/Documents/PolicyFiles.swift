@@ -58,7 +58,7 @@ struct PolicyFiles {
         guard let root else { return }
         guard let members = root.object else {
             let span = SourceSpan(file: file, range: root.range)
-            diagnostics.error(.wrongType, "a policy file is an object of sections, not \(root.kindName)", at: span)
+            diagnostics.error(.wrongType, "a policy file must be an object of sections, not \(root.kindName)", at: span)
             return
         }
         for section in members {
@@ -105,7 +105,7 @@ extension DiagnosticCollector {
     func duplicate(_ what: String, _ span: SourceSpan, first: SourceSpan) {
         error(
             .duplicateName, "\(what) is defined twice", at: span, label: "defined again here",
-            help: ["first defined at \(location(of: first))"])
+            help: ["the first definition is at \(location(of: first))"])
     }
 
     fileprivate func add(_ mistake: JSONError, in text: SourceText, file: Int) {

@@ -32,7 +32,7 @@ extension ObjectReader {
             diagnostics.conceal(text.span)
             diagnostics.error(
                 .badValue, "\"\(name)\" of \(owner) is not a file name", at: text.span,
-                help: ["write the path of a file; a relative path starts at the policy folder"])
+                help: ["write the path of a file, absolute or relative to the policy folder"])
             return nil
         }
         diagnostics.record(ReferencedFile(field: name, owner: owner, path: text, isSecret: isSecret))
@@ -49,7 +49,7 @@ extension DiagnosticCollector {
             let name = file.isSecret ? "" : " \"\(file.path.value)\""
             warning(
                 .unusableFile, "\"\(file.field)\" of \(file.owner): the file\(name) \(found.text)", at: file.path.span,
-                help: ["the gateway cannot start without it; a relative path starts at the policy folder"]
+                help: ["the gateway cannot start without this file; a relative path starts at the policy folder"]
             )
         }
     }

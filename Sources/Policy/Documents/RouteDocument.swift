@@ -64,7 +64,7 @@ struct RouteDocument {
                     help: ["a public route has no caller: remove \"\(name)\" or \"public\""])
             }
         } else {
-            fields.require("scope", at: span, help: ["name the scope a token needs, or write public: true"])
+            fields.require("scope", at: span, help: ["name the scope that a token needs, or write public: true"])
             if fields["respond"] != nil {
                 fields.diagnostics.error(
                     .conflictingFields, "only a public route can have \"respond\"", at: fields.nameSpan(of: "respond"),
@@ -86,7 +86,7 @@ struct RouteDocument {
             fields.diagnostics.error(
                 .conflictingFields, "\(fields.owner) does not match GET and cannot have \"jobStatus\"",
                 at: fields.nameSpan(of: "jobStatus"),
-                help: ["the gateway reads the status of jobs in responses to GET only"])
+                help: ["the gateway reads the status of jobs only in responses to GET"])
         }
     }
 
@@ -96,14 +96,14 @@ struct RouteDocument {
         for other in patterns.dropFirst() where other.value.captures != first.value.captures {
             fields.diagnostics.error(
                 .badPattern, "the patterns of \(fields.owner) do not have the same variables", at: other.span,
-                help: ["the first one has \(first.value.captureText)"])
+                help: ["the variables of the first pattern: \(first.value.captureText)"])
         }
     }
 
     private mutating func readConnection(_ fields: ObjectReader) {
         let captures = patterns.first?.value.captures ?? []
         if captures.contains(.connection) { connection = .path }
-        let help = "it is \"path\", \"job\", \"none\" or { body: [\"name\", ...] }"
+        let help = "\"path\", \"job\", \"none\" or { body: [\"name\", ...] }"
         if let value = fields["connection"] {
             if let text = value.string {
                 switch text {
@@ -114,11 +114,11 @@ struct RouteDocument {
                     let variable = text == "path" ? "{connection}" : "{job}"
                     fields.diagnostics.error(
                         .missingConnection, "the path of \(fields.owner) has no \(variable)",
-                        at: fields.span(of: value), help: ["put \(variable) into the path, or change \"connection\""])
+                        at: fields.span(of: value), help: ["add \(variable) to the path, or change \"connection\""])
                 default:
                     fields.diagnostics.error(
                         .badValue, "\"connection\" of \(fields.owner) cannot be \"\(text)\"",
-                        at: fields.span(of: value), help: [help])
+                        at: fields.span(of: value), help: ["write \(help)"])
                 }
             } else if value.object != nil {
                 let inner = ObjectReader(
@@ -133,9 +133,9 @@ struct RouteDocument {
         }
         if let lease, connection == .none, !patterns.isEmpty {
             fields.diagnostics.error(
-                .missingConnection, "\(fields.owner) takes a lease, but its connection is not known",
+                .missingConnection, "\(fields.owner) takes a lease, but does not say where its connection is",
                 at: lease.span,
-                help: ["set \"connection\": \(help)"])
+                help: ["set \"connection\" to \(help)"])
         }
     }
 }

@@ -37,21 +37,24 @@ extension RoutePattern {
                 return refuse(
                     "unknown method \"\(name)\"",
                     help.isEmpty
-                        ? ["it is \(known.map(\.name).joined(separator: ", ")), or \"*\" for all of them"] : help)
+                        ? ["the methods are \(known.map(\.name).joined(separator: ", ")); \"*\" means all of them"]
+                        : help)
             }
         }
         var segments: [Segment] = []
         let path = parts[1].dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         if path == [""] { return RoutePattern(methods: methods, segments: []) }
-        guard path.count <= maxSegments else { return refuse("a path has at most \(maxSegments) segments") }
+        guard path.count <= maxSegments else { return refuse("the path has more than \(maxSegments) segments") }
         for (index, part) in path.enumerated() {
             if part.isEmpty {
-                return refuse(
-                    index == path.count - 1 ? "the path ends with a slash" : "the path has an empty segment",
-                    ["leave it out: a request may have a slash at its end all the same"])
+                return index == path.count - 1
+                    ? refuse(
+                        "the path ends with a slash",
+                        ["remove the slash: the route also matches requests with a slash at the end"])
+                    : refuse("the path has an empty segment", ["remove one of the slashes"])
             }
             if part == "**" {
-                guard index == path.count - 1 else { return refuse("\"**\" can only be at the end") }
+                guard index == path.count - 1 else { return refuse("\"**\" must be the last segment") }
                 segments.append(.rest)
             } else if part == "*" {
                 segments.append(.capture(.any))
@@ -64,13 +67,16 @@ extension RoutePattern {
                 guard !segments.contains(.capture(capture)) else { return refuse("\"{\(name)}\" appears twice") }
                 segments.append(.capture(capture))
             } else if let variable = PathHints.variable(part) {
-                return refuse("\"\(part)\" is not how a variable is written", [PathHints.help(for: variable)])
+                return refuse(
+                    "\"\(part)\" is not a variable in the notation of policies", [PathHints.help(for: variable)])
             } else {
                 guard part.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }), part != ".", part != ".."
                 else {
                     return refuse(
-                        "\"\(part)\" is not a plain segment",
-                        ["a segment is letters, digits, \"-\", \".\", \"_\", \"~\" and \":\", or one variable"])
+                        "\"\(part)\" is not a valid segment",
+                        [
+                            "a segment is one variable, or consists of letters, digits, \"-\", \".\", \"_\", \"~\" and \":\""
+                        ])
                 }
                 segments.append(.literal(Array(part.utf8)))
             }

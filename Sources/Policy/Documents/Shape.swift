@@ -107,7 +107,7 @@ extension Shape {
 
     /// The object's position, for messages.
     var text: String {
-        guard self != .file else { return "the top of a file" }
+        guard self != .file else { return "the top level of a file" }
         let isInList = self == .certificate || self == .override
         let names = isInList ? components.dropLast() : components[...]
         let path = names.map { $0 == "*" ? "NAME" : $0 }.joined(separator: ".")
@@ -133,7 +133,7 @@ extension DiagnosticCollector {
         let owners = shape.owners(of: member)
         // If many objects have the field, naming them does not help.
         guard let first = owners.first, owners.count <= 2 else { return [] }
-        guard first != .file else { return ["it is a section: it belongs at the top of a file"] }
-        return ["it belongs under \(owners.map(\.text).joined(separator: " or "))"]
+        guard first != .file else { return ["\"\(member.name)\" is a section: move it to the top level of a file"] }
+        return ["\"\(member.name)\" is a field of \(owners.map(\.text).joined(separator: " or "))"]
     }
 }

@@ -7,18 +7,18 @@ enum SyntaxHints {
         if isUTF16(text.bytes) { return ["the file is encoded in UTF-16: save it as UTF-8"] }
         let line = text.bytes[text.lineRange(at: mistake.range.lowerBound)]
         if ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].contains(where: { line.starts(with: $0.utf8) }) {
-            return ["these are the marks of an unresolved merge: keep one side, and remove the marks"]
+            return ["this is a conflict marker of an unresolved merge: keep one side, and remove the markers"]
         }
         let rest = text.bytes[min(mistake.range.lowerBound, text.bytes.count)...]
         if quotes.contains(where: { rest.starts(with: $0.utf8) }) {
             return ["this is a typographic quote: write \" instead"]
         }
         if looksLikeYAML(text.bytes) {
-            return ["this looks like YAML: a policy file is JSON5, an object of sections in { }"]
+            return ["this looks like YAML: write JSON5, with all sections in one object { }"]
         }
-        if rest.first == UInt8(ascii: "#") { return ["comments begin with //"] }
+        if rest.first == UInt8(ascii: "#") { return ["begin a comment with //"] }
         if case .unexpected(_, expected: "\":\"") = mistake.kind {
-            return ["a name with a character other than letters, digits, \"_\" and \"$\" needs quotes"]
+            return ["a name with a character other than letters, digits, \"_\" and \"$\" must be in quotes"]
         }
         return bracketHelp(for: mistake, in: text)
     }

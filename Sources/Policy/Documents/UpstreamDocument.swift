@@ -88,7 +88,7 @@ struct UpstreamDocument {
     private static func hostField(_ text: String) throws(UnitError) -> String {
         guard !text.contains("@"), !text.contains("/") else {
             throw UnitError(
-                .badHost, "this is more than a host and a port", "for example \"connectors.internal:8443\"",
+                .badHost, "only a host and a port are allowed here", "for example \"connectors.internal:8443\"",
                 isSecret: true)
         }
         return try HostAndPort(reading: text[...], .badHost).text
@@ -98,7 +98,8 @@ struct UpstreamDocument {
         guard let tls = object("tls", fields, .upstreamTLS) else { return }
         if !settings.endpoints.isEmpty, !settings.endpoints.contains(where: \.isTLS) {
             diagnostics.error(
-                .conflictingFields, "\"tls\" of \(fields.owner): no endpoint is https", at: fields.nameSpan(of: "tls"),
+                .conflictingFields, "\"tls\" of \(fields.owner) has no effect: no endpoint uses https",
+                at: fields.nameSpan(of: "tls"),
                 help: ["write https:// in \"url\", or remove \"tls\""])
         }
         settings.tls.authorities = tls.file("authorities")
@@ -119,7 +120,7 @@ struct UpstreamDocument {
         // An address cannot be the name of SNI (RFC 6066, section 3).
         guard IPAddress.bytes(of: text) == nil else {
             throw UnitError(
-                .badHost, "\"\(text)\" is an address, not a name", "write the name that the server's certificate has")
+                .badHost, "\"\(text)\" is an address, not a name", "write a name from the server's certificate")
         }
         return try HostAndPort.name(text[...], .badHost)
     }
@@ -151,8 +152,9 @@ struct UpstreamDocument {
         guard text.hasPrefix("/"), text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") })
         else {
             throw UnitError(
-                .badURL, "this is not a path: \"\(text)\"",
-                "it begins with a slash and has no spaces: \"/healthz\"; the path of the URL is put in front of it")
+                .badURL, "\"\(text)\" is not a path",
+                "write a path such as \"/healthz\", with a slash first and without spaces; it is appended to the path of the URL"
+            )
         }
         return text
     }
@@ -191,7 +193,7 @@ extension UpstreamDocument {
             // Any other text may be the credential itself, which must not get into a log.
             var help = diagnostics.suggestion(for: text, among: ["pass", "strip"])
             if help.isEmpty {
-                help = ["it is \"pass\", \"strip\" or { header: \"Authorization\", secretFile: \"secrets/upstream\" }"]
+                help = ["write \"pass\", \"strip\" or { header: \"Authorization\", secretFile: \"secrets/upstream\" }"]
                 diagnostics.conceal(fields.span(of: value))
             }
             diagnostics.error(
@@ -206,7 +208,7 @@ extension UpstreamDocument {
         secret.require("header", at: secret.span, help: ["for example header: \"Authorization\""])
         secret.require(
             "secretFile", at: secret.span,
-            help: ["the file that holds the secret, for example secretFile: \"secrets/upstream\""])
+            help: ["name the file that contains the secret, for example secretFile: \"secrets/upstream\""])
         let header = secret.string("header").flatMap { secret.read($0, of: "header", ReservedFields.check) }
         guard let file = secret.file("secretFile", isSecret: true), let header else { return nil }
         return UpstreamSettings.Secret(header: header, file: file, source: diagnostics.location(of: secret.span))

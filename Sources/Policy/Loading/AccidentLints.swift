@@ -12,7 +12,7 @@ extension PolicyValidation {
             diagnostics.warning(
                 .noTokens, "no organization has a token: only public routes can be used",
                 at: organizations.first?.span ?? diagnostics.start,
-                help: ["\"gateway token create\" makes one and prints the entry to paste"])
+                help: ["create one with \"gateway token create\", which prints the entry to paste"])
             return
         }
         let reached = Set(organizations.flatMap(\.tokens).flatMap(\.organizations).map(\.value))
@@ -24,7 +24,7 @@ extension PolicyValidation {
                 .organizationWithoutTokens, "no token can act for organization \"\(organization.id)\"",
                 at: organization.span,
                 help: [
-                    "\"gateway token create\" makes one; a token of another organization can list it in \"organizations\""
+                    "create one with \"gateway token create\", or list the organization in \"organizations\" of another token"
                 ])
         }
     }
@@ -37,7 +37,7 @@ extension PolicyValidation {
             for other in lease.conflicts where conflicts[other.value]?.contains(lease.name) == false {
                 diagnostics.warning(
                     .oneSidedConflict,
-                    "\"\(lease.name)\" and \"\(other.value)\" exclude each other, but only one of them says so",
+                    "\"\(lease.name)\" conflicts with \"\(other.value)\", but \"\(other.value)\" does not list \"\(lease.name)\"",
                     at: other.span,
                     help: [
                         "conflicts apply in both directions: add \"\(lease.name)\" to the \"conflicts\" of \"\(other.value)\" as "
@@ -78,10 +78,10 @@ extension PolicyValidation {
         let effect: String
         if Double(burst) < rate.perSecond, Double(burst) >= limit.rate.perSecond {
             message = "\"allow\" is \(Int(rate.perSecond.rounded(.up))) per second, but \"burst\" is still \(burst)"
-            effect = "at most \(burst) requests can come at once"
+            effect = "at most \(burst) requests can come at the same time"
         } else if Double(burst) > rate.maxPerWindow, Double(burst) <= limit.rate.maxPerWindow {
             message = "\"allow\" is less than \"burst\", which is still \(burst)"
-            effect = "after a quiet time \(burst) requests can come at once"
+            effect = "after a pause, \(burst) requests can come at the same time"
         } else {
             return
         }

@@ -24,8 +24,8 @@ extension PolicyValidation {
         for name in documents.limits.flatMap({ $0.classes ?? [] })
         where routes[name.value] == nil && !explained.contains(name.value) {
             var help = diagnostics.suggestion(for: name.value, among: routes.keys) { routes[$0]?.first?.span }
-            if name.value == "*" { help = ["\"*\" means every class: write on: \"*\" without other names"] }
-            if help.isEmpty { help = ["a class exists if a route has it as its \"class\""] }
+            if name.value == "*" { help = ["\"*\" means every class: write on: \"*\", without other names"] }
+            if help.isEmpty { help = ["correct the name, or give it to a route as its \"class\""] }
             diagnostics.error(.unknownClass, "no route is of class \"\(name.value)\"", at: name.span, help: help)
         }
     }
@@ -34,7 +34,7 @@ extension PolicyValidation {
     /// on this route.
     private func report(slip name: String, at uses: [Located<String>], of meant: Located<String>, isError: Bool) {
         let message = "no limit is on class \"\(name)\""
-        let help = ["did you mean \"\(meant.value)\"? (a limit is on it at \(diagnostics.location(of: meant.span)))"]
+        let help = ["did you mean \"\(meant.value)\"? (a limit names it at \(diagnostics.location(of: meant.span)))"]
         for use in uses {
             if isError {
                 diagnostics.error(.unknownClass, message, at: use.span, help: help)

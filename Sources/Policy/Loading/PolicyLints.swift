@@ -26,7 +26,7 @@ extension PolicyValidation {
         for scope in documents.scopes where !required.contains(scope.name) {
             diagnostics.warning(
                 .unusedScope, "no route requires scope \"\(scope.name)\"", at: scope.span,
-                help: ["it permits nothing: remove it, or require it on a route"])
+                help: ["it permits nothing: remove it, or require it in a route"])
         }
     }
 
@@ -35,13 +35,13 @@ extension PolicyValidation {
             if let expires = token.expires, expires.value <= now {
                 diagnostics.warning(
                     .expiredToken, "token \"\(organization.id)/\(token.name)\" has expired", at: expires.span,
-                    help: ["it is refused: remove it or issue a new one"])
+                    help: ["it is refused: remove it, or create a new one"])
             }
             let held = ScopeSet(token.scopes, scopes)
             if !needs.contains(where: { held.isSuperset(of: $0) }) {
                 diagnostics.warning(
                     .tokenOpensNothing, "the scopes of token \"\(organization.id)/\(token.name)\" permit no route",
-                    at: token.span, help: ["give it all scopes of a route that it needs, or remove it"])
+                    at: token.span, help: ["add all scopes of a route that the token needs, or remove the token"])
             }
         }
     }
@@ -55,8 +55,8 @@ extension PolicyValidation {
             if routes.isEmpty {
                 let reason =
                     limit.per.contains(.connection)
-                    ? ["it counts per connection, and no route that it is on has a \"connection\""]
-                    : ["every route that it is on is public, and public routes have no limits"]
+                    ? ["it counts per connection, but none of its routes has a \"connection\""]
+                    : ["all its routes are public, and public routes have no limits"]
                 diagnostics.warning(
                     .limitNeverBinds, "limit \"\(limit.name)\" applies to no route", at: limit.span, help: reason)
                 continue
@@ -88,7 +88,7 @@ extension PolicyValidation {
             if routes.isEmpty {
                 diagnostics.warning(
                     .errorRuleNeverMatches, "error rule \"\(rule.name)\" applies to no route", at: rule.span,
-                    help: ["the gateway responds on all its routes itself, so there is no upstream error"])
+                    help: ["the gateway itself responds on all its routes, so there is no upstream error"])
                 continue
             }
             let earlier = documents.errors[..<index].filter { other in
@@ -132,11 +132,11 @@ extension PolicyValidation {
             }
             diagnostics.warning(
                 .unpolledLeases,
-                "leases of family \"\(route.family.rawValue)\" may never end: no route says where the gateway can poll for jobs",
+                "leases of family \"\(route.family.rawValue)\" may never end: the gateway has no route to poll for jobs",
                 at: lease.span,
                 help: [
                     "add jobStatus: \"jobs\" to a GET route of the family "
-                        + "whose path has no variables but {organization} and {connection}"
+                        + "whose path has no variables other than {organization} and {connection}"
                 ])
         }
     }

@@ -108,7 +108,7 @@ struct PolicyValidation {
         }) {
             diagnostics.warning(
                 .shadowedRoute, "route \"\(owner.route.id)\" can never match", at: owner.span,
-                help: ["other routes have the same path with every method spelled out"])
+                help: ["other routes have the same path, and each method by name: remove this route"])
         }
     }
 
@@ -167,8 +167,8 @@ struct PolicyValidation {
             for name in rule.routes ?? [] where !known.contains(name.value) {
                 guard name.value != "*" else {
                     diagnostics.error(
-                        .unknownRoute, "\"*\" means every route: it cannot stand beside names", at: name.span,
-                        help: ["write on: \"*\""])
+                        .unknownRoute, "\"*\" means every route, so no other name is allowed", at: name.span,
+                        help: ["write on: \"*\", or remove \"*\""])
                     continue
                 }
                 diagnostics.unknown(
@@ -181,7 +181,7 @@ struct PolicyValidation {
         if name.value == own {
             diagnostics.error(
                 .badValue, "the token already belongs to organization \"\(own)\"", at: name.span,
-                help: ["\"organizations\" lists only the others: remove it here"])
+                help: ["remove it: \"organizations\" lists only other organizations"])
         } else if !organizations.contains(name.value) {
             diagnostics.unknown(
                 .unknownOrganization, "organization", name, among: documents.organizations.map { ($0.id, $0.span) },
@@ -207,6 +207,6 @@ extension DiagnosticCollector {
         let names = known.count <= 8 ? known.map { "\"\($0.name)\"" }.joined(separator: ", ") : ""
         error(
             code, "unknown \(what) \"\(name.value)\"", at: name.span, label: "not defined in section \"\(section)\"",
-            help: help.isEmpty && !names.isEmpty ? ["defined are \(names)"] : help)
+            help: help.isEmpty && !names.isEmpty ? ["section \"\(section)\" defines \(names)"] : help)
     }
 }

@@ -26,19 +26,20 @@ extension AddressRange {
 
     /// Reads `10.0.0.0/8`, `2001:db8::/32` or a single address.
     init(reading text: String) throws(UnitError) {
-        let help = "a range is \"10.0.0.0/8\" or \"2001:db8::/32\", a single address \"10.1.2.3\" or \"::1\""
+        let help =
+            "write a range such as \"10.0.0.0/8\" or \"2001:db8::/32\", or an address such as \"10.1.2.3\" or \"::1\""
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = parts.first.flatMap({ IPAddress.bytes(of: $0) }) else {
-            throw UnitError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+            throw UnitError(.badAddressRange, "\"\(text)\" is not a range of addresses", help)
         }
         var bits = address.count * 8
         if parts.count == 2 {
             guard let written = UInt8(parts[1]), String(written) == parts[1] else {
-                throw UnitError(.badAddressRange, "this is not a range of addresses: \"\(text)\"", help)
+                throw UnitError(.badAddressRange, "\"\(text)\" is not a range of addresses", help)
             }
             guard written <= bits else {
                 throw UnitError(
-                    .outOfRange, "a prefix of this address has at most \(bits) bits, not \(written)", help)
+                    .outOfRange, "the prefix of this address must have at most \(bits) bits, not \(written)", help)
             }
             bits = Int(written)
         }
@@ -47,7 +48,7 @@ extension AddressRange {
             let range = "\(IPAddress.text(of: first))/\(bits)"
             throw UnitError(
                 .badAddressRange, "the address has bits set beyond its prefix of \(bits)",
-                "the range is \"\(range)\"; a single address is written without \"/\(bits)\"")
+                "write \"\(range)\" for the range, or remove \"/\(bits)\" for the single address")
         }
         let plain = IPAddress.unmapped(address)
         // A range wider than all of IPv4 contains IPv6 addresses.

@@ -26,7 +26,7 @@ struct HostAndPort: Equatable {
         } else {
             let parts = text.split(separator: ":", omittingEmptySubsequences: false)
             guard parts.count <= 2 else {
-                throw UnitError(code, "an IPv6 address is in brackets", "for example \"[::1]:8080\"")
+                throw UnitError(code, "an IPv6 address must be in brackets", "for example \"[::1]:8080\"")
             }
             host = try Self.name(parts.first ?? "", code)
             port = parts.count == 2 ? parts[1] : nil
@@ -42,7 +42,7 @@ struct HostAndPort: Equatable {
 
     /// Reads a DNS name or an IPv4 address.
     static func name(_ text: Substring, _ code: DiagnosticCode) throws(UnitError) -> String {
-        guard !text.isEmpty else { throw UnitError(code, "there is no host") }
+        guard !text.isEmpty else { throw UnitError(code, "the host is missing") }
         let labels = text.split(separator: ".", omittingEmptySubsequences: false)
         let isPlain = labels.allSatisfy { label in
             (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
@@ -50,8 +50,8 @@ struct HostAndPort: Equatable {
         }
         guard isPlain, text.utf8.count <= 253 else {
             throw UnitError(
-                code, "\"\(text)\" is not the name of a host",
-                "labels of 1 to 63 letters, digits, \"-\" and \"_\" with dots between them")
+                code, "\"\(text)\" is not a host name",
+                "write labels of 1 to 63 letters, digits, \"-\" and \"_\", with dots between them")
         }
         // Some resolvers read `127.1` and `0x7f000001` as addresses: a name that ends in a number must be a whole
         // address.
@@ -59,7 +59,8 @@ struct HostAndPort: Equatable {
         guard !last.utf8.allSatisfy(\.isDigit), !last.hasPrefix("0x") else {
             guard IPAddress.bytes(of: text) != nil else {
                 throw UnitError(
-                    code, "\"\(text)\" is not an IPv4 address", "four numbers of 0 to 255 without leading zeros")
+                    code, "\"\(text)\" is not an IPv4 address",
+                    "write four numbers from 0 to 255, without leading zeros")
             }
             return String(text)
         }
@@ -68,13 +69,13 @@ struct HostAndPort: Equatable {
 
     private static func number(_ text: Substring, _ code: DiagnosticCode) throws(UnitError) -> UInt16 {
         guard !text.isEmpty else {
-            throw UnitError(code, "there is no port after the colon", "leave out the colon")
+            throw UnitError(code, "there is no port after the colon", "add the port, or remove the colon")
         }
         guard text.utf8.allSatisfy(\.isDigit), !text.hasPrefix("0") || text == "0" else {
             throw UnitError(code, "\"\(text)\" is not a port")
         }
         guard let number = UInt16(text), number > 0 else {
-            throw UnitError(.outOfRange, "a port is between 1 and 65535, not \(text)")
+            throw UnitError(.outOfRange, "a port must be between 1 and 65535, not \(text)")
         }
         return number
     }

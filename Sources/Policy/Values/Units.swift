@@ -12,12 +12,12 @@ struct Rate: Equatable {
 
 /// The small notations inside strings: durations, rates, sizes, times, hashes.
 enum Units {
-    static let durationHelp = "a duration is a whole number and a unit: \"250ms\", \"10s\", \"5min\", \"12h\", \"1d\""
-    static let rateHelp = "a rate is a number per time: \"6/min\", \"100/s\", \"10000/day\", \"5/10s\""
-    static let sizeHelp = "a size is a number of bytes or a string with a unit: 8192, \"16KiB\", \"10MiB\""
+    static let durationHelp = "write a whole number and a unit: \"250ms\", \"10s\", \"5min\", \"12h\", \"1d\""
+    static let rateHelp = "write a number per time: \"6/min\", \"100/s\", \"10000/day\", \"5/10s\""
+    static let sizeHelp = "write a number of bytes, or a string with a unit: 8192, \"16KiB\", \"10MiB\""
     static let timeHelp =
-        "a point in time is RFC 3339, \"2027-01-31T12:00:00Z\", or a date, \"2027-01-31\", which is its first second in UTC"
-    static let hashHelp = "it is the SHA-256 of the token as 64 hexadecimal digits; \"gateway token create\" prints it"
+        "write a time as in RFC 3339, \"2027-01-31T12:00:00Z\", or a date, \"2027-01-31\", for its first second in UTC"
+    static let hashHelp = "write the SHA-256 of the token as 64 hexadecimal digits; \"gateway token create\" prints it"
 
     static func duration(_ text: String) -> Duration? {
         guard let (number, unit) = numberAndUnit(text) else { return nil }

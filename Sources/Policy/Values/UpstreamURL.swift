@@ -32,28 +32,28 @@ extension UpstreamURL {
         // Checked first: no other message may show the password.
         guard !text.contains("@") else {
             throw UnitError(
-                .badURL, "a URL has no user and no password here",
-                "a credential is in a file: credential: { header: \"Authorization\", secretFile: \"secrets/upstream\" }",
+                .badURL, "the URL must not contain a user or a password",
+                "put the credential into a file: credential: { header: \"Authorization\", secretFile: \"secrets/upstream\" }",
                 isSecret: true)
         }
         guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw UnitError(
-                .badURL, "a URL has no spaces and is all ASCII",
-                "a name in another script is written as its resolver knows it: \"xn--...\"")
+                .badURL, "the URL must be ASCII without spaces",
+                "write a host name with other characters in its ASCII form: \"xn--...\"")
         }
         for (mark, name) in [("?", "query"), ("#", "fragment")] where text.contains(mark) {
             throw UnitError(
-                .badURL, "an endpoint has no \(name)",
-                "leave out \"\(mark)\" and what follows: the query is that of each request")
+                .badURL, "the URL of an endpoint must not have a \(name)",
+                "remove \"\(mark)\" and what follows it: the gateway sends the query of each request")
         }
         guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
-            throw UnitError(.badURL, "there is no scheme", "\"http://\" or \"https://\", then host and port")
+            throw UnitError(.badURL, "the URL has no scheme", "begin it with \"http://\" or \"https://\"")
         }
         let scheme = text[..<colon].lowercased()
         guard scheme == "http" || scheme == "https" else {
             throw UnitError(
-                .badURL, "the scheme is http or https, not \"\(scheme)\"",
-                "\"http://\" or \"https://\", then host and port")
+                .badURL, "the scheme must be http or https, not \"\(scheme)\"",
+                "begin the URL with \"http://\" or \"https://\"")
         }
         let rest = text[colon...].dropFirst(3)
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
@@ -68,17 +68,18 @@ extension UpstreamURL {
         guard !path.isEmpty else { return "" }
         guard !path.hasSuffix("/") else {
             throw UnitError(
-                .badURL, "the URL ends with a slash", "leave it out: the path of each request begins with one")
+                .badURL, "the URL ends with a slash", "remove the slash: the path of each request begins with one")
         }
         for segment in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
             guard !segment.isEmpty else { throw UnitError(.badURL, "the path has an empty segment (\"//\")") }
             guard segment != ".", segment != ".." else {
-                throw UnitError(.badURL, "the path has the segment \"\(segment)\"", "write where it leads")
+                throw UnitError(
+                    .badURL, "the path has the segment \"\(segment)\"", "write the path without \".\" and \"..\"")
             }
             guard segment.utf8.allSatisfy({ $0.isUnreserved || $0 == UInt8(ascii: ":") }) else {
                 throw UnitError(
-                    .badURL, "\"\(segment)\" is not a plain segment of a path",
-                    "a segment is letters, digits, \"-\", \".\", \"_\", \"~\" and \":\"")
+                    .badURL, "\"\(segment)\" is not a valid segment of the path",
+                    "a segment consists of letters, digits, \"-\", \".\", \"_\", \"~\" and \":\"")
             }
         }
         return String(path)
