@@ -384,8 +384,8 @@ int main(int count, char **arguments) {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
     cpu = (double)used.tv_sec + (double)used.tv_nsec / 1e9 - cpu;
 
-    printf("{\"requests\":%llu,\"seconds\":%.6f,\"client_cpu\":%.6f,\"bytes\":%llu,\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"reused\":%llu,\"status\":{",
-           (unsigned long long)answered, elapsed, cpu, (unsigned long long)bytes_in, quantile(0.5), quantile(0.99), quantile(0.999),
+    printf("{\"requests\":%llu,\"seconds\":%.6f,\"client_cpu\":%.6f,\"bytes\":%llu,\"p50\":%.2f,\"p99\":%.2f,\"p999\":%.2f,\"max\":%.2f,\"reused\":%llu,\"status\":{",
+           (unsigned long long)answered, elapsed, cpu, (unsigned long long)bytes_in, quantile(0.5), quantile(0.99), quantile(0.999), quantile(1),
            (unsigned long long)reused);
     const char *comma = "";
     for (int i = 0; i < 600; i++) if (status_count[i]) { printf("%s\"%d\":%llu", comma, i, (unsigned long long)status_count[i]); comma = ","; }

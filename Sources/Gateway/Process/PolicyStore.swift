@@ -1,5 +1,6 @@
 package import Policy
 internal import Synchronization
+internal import Transport
 
 /// The policy set in force, and what became of the last attempt to replace it.
 ///
@@ -20,8 +21,6 @@ package final class PolicyStore: Sendable {
         package var reloads = 0
         /// How often a reload was refused.
         package var refusals = 0
-        /// Sets that workers may still hold.
-        fileprivate var retired: [PolicySet] = []
         /// The rendered diagnostics of the last refused reload, with its time; `nil` after a good one.
         package var lastRefusal: (at: Int64, text: String)?
         /// The rendered warnings of the last good reading.
@@ -43,15 +42,48 @@ package final class PolicyStore: Sendable {
     private let read: @Sendable () -> Source
     private let load: @Sendable ([PolicyFile]) -> PolicyLoad
     private let now: @Sendable () -> Int64
+    private let timeout: Duration
     private let status: Mutex<Status>
+    /// Sets that are no longer in force, and that requests may still use.
+    private let retired = Mutex<[PolicySet]>([])
+    /// A thread of lowest priority is still compiling.
+    private let isCompiling = Atomic<Bool>(false)
 
-    /// `read` and `load` are called by ``reload()`` and may take their time; `now` is in seconds since the epoch.
+    /// The result of reading and compiling the files, with its texts.
+    private enum Compiled: Sendable {
+        case refused(String)
+        case loaded(PolicySet, warnings: [String])
+    }
+
+    /// Passes the result of a thread of lowest priority to the caller. The thread frees a late result.
+    private final class Result: Sendable {
+        let value = Mutex<Compiled?>(nil)
+    }
+
+    /// Passes sets that no request uses to the thread that frees them.
+    private final class UnusedSets: Sendable {
+        private let sets: Mutex<[PolicySet]>
+
+        init(_ sets: [PolicySet]) { self.sets = Mutex(sets) }
+
+        func take() -> [PolicySet] {
+            sets.withLock { sets in
+                defer { sets = [] }
+                return sets
+            }
+        }
+    }
+
+    /// ``reload()`` calls `read` and `load`, which may take long. `now` is in seconds since the epoch. `timeout` is how
+    /// long a reload waits for a thread of lowest priority.
     package init(
-        initial: PolicySet, warnings: [Diagnostic] = [], now: @escaping @Sendable () -> Int64,
+        initial: PolicySet, warnings: [Diagnostic] = [], timeout: Duration = .seconds(30),
+        now: @escaping @Sendable () -> Int64,
         read: @escaping @Sendable () -> Source,
         load: @escaping @Sendable ([PolicyFile]) -> PolicyLoad
     ) {
         self.now = now
+        self.timeout = timeout
         self.read = read
         self.load = load
         status = Mutex(Status(set: initial, loadedAt: now(), warnings: warnings.map(\.rendered)))
@@ -63,24 +95,54 @@ package final class PolicyStore: Sendable {
 
     /// Reads, checks and, when all is well, swaps. Takes as long as the files take: not for an event loop.
     package func reload() -> Reload {
+        switch compile() {
+        case .refused(let text): return refuse(text)
+        case .loaded(let set, let warnings):
+            let (old, reload) = status.withLock { status -> (PolicySet, Reload) in
+                let isRepaired = status.lastRefusal != nil
+                status.lastRefusal = nil
+                status.warnings = warnings
+                guard set.version != status.set.version else { return (set, .unchanged(isRepaired: isRepaired)) }
+                let old = status.set
+                status.set = set
+                status.loadedAt = now()
+                status.reloads += 1
+                return (old, .replaced(set))
+            }
+            retired.withLock { $0.append(old) }
+            return reload
+        }
+    }
+
+    /// Reads and compiles the files on a thread of lowest priority, so that it takes no processor time from requests.
+    ///
+    /// While requests keep all processors busy, that thread may not run. An urgent change, such as the removal of a
+    /// token, must take effect in any case. If the thread does not finish in time, the calling thread does the work
+    /// again.
+    private func compile() -> Compiled {
+        guard !isCompiling.load(ordering: .acquiring) else { return compileHere() }
+        isCompiling.store(true, ordering: .relaxed)
+        let result = Result()
+        do throws(SystemError) {
+            let isInTime = try WorkThread.runAtLowestPriority(name: "policies", within: timeout) {
+                let compiled = self.compileHere()
+                result.value.withLock { $0 = compiled }
+                self.isCompiling.store(false, ordering: .releasing)
+            }
+            return (isInTime ? result.value.withLock { $0.take() } : nil) ?? compileHere()
+        } catch {
+            isCompiling.store(false, ordering: .relaxed)
+            return compileHere()
+        }
+    }
+
+    private func compileHere() -> Compiled {
         switch read() {
-        case .unreadable(let reason): return refuse(reason)
+        case .unreadable(let reason): return .refused(reason)
         case .files(let files):
             switch load(files) {
-            case .refused(let diagnostics): return refuse(diagnostics.map(\.rendered).joined(separator: "\n"))
-            case .loaded(let set, let warnings):
-                let texts = warnings.map(\.rendered)
-                return status.withLock { status in
-                    let isRepaired = status.lastRefusal != nil
-                    status.lastRefusal = nil
-                    status.warnings = texts
-                    guard set.version != status.set.version else { return .unchanged(isRepaired: isRepaired) }
-                    status.retired.append(status.set)
-                    status.set = set
-                    status.loadedAt = now()
-                    status.reloads += 1
-                    return .replaced(set)
-                }
+            case .refused(let diagnostics): return .refused(diagnostics.map(\.rendered).joined(separator: "\n"))
+            case .loaded(let set, let warnings): return .loaded(set, warnings: warnings.map(\.rendered))
             }
         }
     }
@@ -106,14 +168,23 @@ package final class PolicyStore: Sendable {
     /// Keeps which settings wait for the next start.
     package func record(needsRestart settings: [String]) { status.withLock { $0.needsRestart = settings } }
 
-    /// Frees the sets that no request uses any more. Called from the thread that may take its time: the last reference to
-    /// a set of many tokens takes milliseconds to drop, which an event loop has not got.
+    /// Frees the sets that no request uses any more. To be called from time to time.
+    ///
+    /// Freeing a set of 100,000 tokens takes milliseconds, so a thread of lowest priority does it and not one that
+    /// serves requests.
     package func dropRetired() {
-        status.withLock { status in
-            for index in status.retired.indices.reversed() where isKnownUniquelyReferenced(&status.retired[index]) {
-                status.retired.remove(at: index)
+        let unused = retired.withLock { sets in
+            var unused: [PolicySet] = []
+            for index in sets.indices.reversed() where isKnownUniquelyReferenced(&sets[index]) {
+                unused.append(sets.remove(at: index))
             }
+            return unused
         }
+        guard !unused.isEmpty else { return }
+        let passed = UnusedSets(consume unused)
+        let isStarted = WorkThread.detach(name: "policies", priority: .lowest) { _ = passed.take() }
+        // If the system gives no thread, a later call frees them.
+        if !isStarted { retired.withLock { $0 += passed.take() } }
     }
 
     private func refuse(_ text: String) -> Reload {

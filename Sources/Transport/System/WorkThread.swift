@@ -1,37 +1,67 @@
 internal import CLinux
 internal import Glibc
 
-/// A thread that runs one piece of work to its end: a loop, or work that would block one.
+/// A thread that runs one function: a loop, or work that would block a loop.
 @safe package final class WorkThread: Sendable {
     private nonisolated(unsafe) var thread = pthread_t()
 
+    /// The priority of a thread for the scheduler.
+    package enum Priority: Sendable {
+        /// The priority of the thread that starts it.
+        case inherited
+        /// The thread runs only while no other thread needs the processor.
+        ///
+        /// It must not hold a lock that a loop needs: while the processors are busy, it may not run for seconds.
+        case lowest
+    }
+
     private final class Work {
         let name: String
+        let priority: Priority
         let body: @Sendable () -> Void
 
-        init(name: String, body: @escaping @Sendable () -> Void) {
+        init(name: String, priority: Priority, body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.priority = priority
             self.body = body
         }
     }
 
-    /// Starts at once. `name` is shown by `top -H`; the kernel keeps 15 bytes of it.
+    /// Starts the thread. `top -H` shows `name`; the kernel keeps 15 bytes of it.
     package init(name: String, _ body: @escaping @Sendable () -> Void) {
-        guard let thread = unsafe WorkThread.start(Work(name: name, body: body)) else {
+        guard let thread = unsafe WorkThread.start(Work(name: name, priority: .inherited, body: body)) else {
             preconditionFailure("the system gives no thread for \(name)")
         }
         unsafe self.thread = thread
     }
 
-    /// Runs `body` on a thread for whose end nobody waits. `false` when the system gives none.
-    package static func detach(name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
-        guard let thread = unsafe start(Work(name: name, body: body)) else { return false }
+    /// Runs `body` on a thread that no other thread joins. Returns `false` if the system gives no thread.
+    package static func detach(
+        name: String, priority: Priority = .inherited, _ body: @escaping @Sendable () -> Void
+    ) -> Bool {
+        guard let thread = unsafe start(Work(name: name, priority: priority, body: body)) else { return false }
         pthread_detach(thread)
         return true
     }
 
+    /// Runs `body` on a thread of lowest priority, and waits for its end. Returns `false` if that takes longer than
+    /// `timeout`: the thread then continues detached. Throws if the system gives no thread.
+    package static func runAtLowestPriority(
+        name: String, within timeout: Duration, _ body: @escaping @Sendable () -> Void
+    ) throws(SystemError) -> Bool {
+        guard let thread = unsafe start(Work(name: name, priority: .lowest, body: body)) else {
+            throw SystemError("pthread_create")
+        }
+        let end = (Instant.now() + timeout).nanoseconds
+        var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
+        // SAFETY: the structure is read during the call. The thread is joined or detached once, here.
+        guard unsafe clinux_pthread_clockjoin(thread, nil, CLOCK_MONOTONIC, &time) != 0 else { return true }
+        pthread_detach(thread)
+        return false
+    }
+
     @unsafe private static func start(_ work: Work) -> pthread_t? {
-        // SAFETY: the new thread takes over the one reference; where there is none, it is taken back.
+        // SAFETY: the new thread takes over the reference. If no thread starts, the reference is released below.
         let argument = unsafe Unmanaged.passRetained(work)
         var thread = pthread_t()
         let status = unsafe pthread_create(
@@ -40,6 +70,7 @@ internal import Glibc
                 guard let argument = unsafe argument else { return nil }
                 let work = unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
                 unsafe _ = clinux_pthread_setname(pthread_self(), String(work.name.prefix(15)))
+                if work.priority == .lowest { takeLowestPriority() }
                 work.body()
                 return nil
             }, argument.toOpaque())
@@ -50,12 +81,23 @@ internal import Glibc
         return thread
     }
 
-    /// Waits for the end. Once.
+    /// Waits for the end of the thread. To be called once.
     package func join() {
-        // SAFETY: written once, in `init`, before anyone could see this object.
+        // SAFETY: `thread` is written once, in `init`, before another thread can see this object.
         _ = unsafe pthread_join(thread, nil)
     }
 }
 
-/// How many processors this process may run on.
+/// Gives the lowest priority to the calling thread, and to no other thread.
+private func takeLowestPriority() {
+    // SCHED_IDLE, not a nice value: a thread that wakes up preempts a thread of this class at once, but may have to
+    // wait for the time slice of a thread with a nice value, which is milliseconds.
+    var parameters = sched_param()
+    // SAFETY: the structure is read during the call. In Linux 0 means the calling thread.
+    if unsafe sched_setscheduler(0, Int32(CLINUX_SCHED_IDLE), &parameters) == 0 { return }
+    // A sandbox may refuse the class. In Linux the nice value belongs to the thread too.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+}
+
+/// The number of processors that are online.
 package func availableProcessors() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
