@@ -139,6 +139,14 @@ struct AccessLogTests {
             ("For=203.0.113.9;by=10.0.0.1", true, "203.0.113.9"), ("for=_hidden", true, nil),
             ("proto=https", true, nil), ("for=203.0.113.9;for=203.0.113.8", true, nil),
             ("for=203.0.113.9;by=\"x", true, nil), ("\",for=203.0.113.9;by=\"x", true, nil),
+            // A proxy writes what a client sent into a quoted string, with a backslash before each quote.
+            (#"for=203.0.113.9;host="a\",for=1.2.3.4;x=\"""#, true, "203.0.113.9"),
+            (#"for=203.0.113.9;host="a\";for=1.2.3.4;x=\"""#, true, "203.0.113.9"),
+            (#"host=";for=1.2.3.4";for=203.0.113.9"#, true, "203.0.113.9"),
+            (#"host="a\\";for=203.0.113.9"#, true, "203.0.113.9"), (#"host="a\\\";for=1.2.3.4""#, true, nil),
+            (#"for="203\.0.113.9:\80""#, true, "203.0.113.9"), (#"for="\"203.0.113.9\"""#, true, nil),
+            (#"for="203.0.113.9"x"#, true, nil), (#"for="203.0.113.9\""#, true, nil), (#"for="""#, true, nil),
+            (#"x\", for=203.0.113.9, for="10.0.0.2""#, true, "203.0.113.9"),
         ] as [(String, Bool, String?)])
     func clients(list: String, isForwarded: Bool, expected: String?) {
         let found = ClientAddress.client(in: Array(list.utf8), isForwarded: isForwarded) { $0.hasPrefix("10.") }

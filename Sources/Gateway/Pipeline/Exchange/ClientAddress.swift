@@ -41,22 +41,58 @@ enum ClientAddress {
     private static func startOfLastMember(in list: ArraySlice<UInt8>) -> Int? {
         var isQuoted = false
         for index in list.indices.reversed() {
-            if list[index] == UInt8(ascii: "\"") { isQuoted.toggle() }
+            if isQuote(index, in: list) { isQuoted.toggle() }
             if list[index] == .comma, !isQuoted { return index + 1 }
         }
         return isQuoted ? nil : list.startIndex
     }
 
+    /// Whether a quoted string begins or ends here. A quote behind a backslash is a character of the string (RFC 9110, section
+    /// 5.6.4), and a backslash may itself stand behind one. Backslashes occur in quoted strings only.
+    private static func isQuote(_ index: Int, in text: ArraySlice<UInt8>) -> Bool {
+        guard text[index] == .quote else { return false }
+        let start = text[..<index].lastIndex { $0 != .backslash } ?? text.startIndex - 1
+        return (index - start) % 2 == 1
+    }
+
     /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https`, in which it occurs once (RFC 7239,
     /// section 4).
     private static func nodeOfForwarded(_ member: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        let nodes = member.split(separator: .semicolon).map(trimmed).filter {
+        let nodes = parameters(of: member).map(trimmed).filter {
             $0.prefix(4).elementsEqual("for=".utf8, by: { $0 | 0x20 == $1 | 0x20 })
         }
         guard nodes.count == 1 else { return nil }
         let value = nodes[0].dropFirst(4)
-        guard value.first == UInt8(ascii: "\"") else { return value }
-        return value.count > 2 && value.last == UInt8(ascii: "\"") ? value.dropFirst().dropLast() : nil
+        return value.first == .quote ? unquoted(value) : value
+    }
+
+    /// What stands between the semicolons outside of quotes.
+    private static func parameters(of member: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+        var parameters: [ArraySlice<UInt8>] = []
+        var start = member.startIndex
+        var isQuoted = false
+        for index in member.indices {
+            if isQuote(index, in: member) { isQuoted.toggle() }
+            guard member[index] == .semicolon, !isQuoted else { continue }
+            parameters.append(member[start..<index])
+            start = index + 1
+        }
+        parameters.append(member[start...])
+        return parameters
+    }
+
+    /// The text of a quoted string, without the backslashes of its quoted pairs; `nil` where it ends too early or not at all.
+    private static func unquoted(_ string: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        var text: [UInt8] = []
+        var index = string.startIndex + 1
+        while index < string.endIndex {
+            if string[index] == .quote { return index == string.endIndex - 1 ? text[...] : nil }
+            if string[index] == .backslash { index += 1 }
+            guard index < string.endIndex else { return nil }
+            text.append(string[index])
+            index += 1
+        }
+        return nil
     }
 
     /// The canonical text of an address with or without a port; `nil` for any other text.
