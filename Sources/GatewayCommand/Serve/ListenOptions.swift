@@ -2,20 +2,20 @@ import Foundation
 import Policy
 import Transport
 
-/// Where the gateway listens: flags first, then variables, then the policy.
+/// The addresses and workers of the gateway. A flag overrides a variable, and both override the policy.
 struct ListenOptions {
     let listen: [SocketAddress]
     let admin: SocketAddress?
     let workers: Int
 
-    /// What flags and variables say; `nil` where they say nothing.
+    /// The values of flags and variables; `nil` for an option without a value.
     struct Flags {
         var listen: [SocketAddress]?
-        /// `.some(nil)`: there is to be none.
+        /// `.some(nil)` for `off`: the gateway has no admin listener.
         var admin: SocketAddress??
         var workers: Int?
 
-        /// The policy's settings that a flag or variable decides, whatever the policy says.
+        /// The names of the settings that a flag or variable overrides.
         var overridden: Set<String> {
             var names: Set<String> = []
             if listen != nil { names.insert("gateway.listen") }
@@ -45,17 +45,17 @@ struct ListenOptions {
         workers = flags.workers ?? settings.workers ?? availableProcessors()
     }
 
-    /// What `--workers` says.
+    /// The value of `--workers`.
     static func workers(_ arguments: Arguments) throws(StartupError) -> Int? {
         guard let text = arguments.value("workers") else { return nil }
         guard let number = Int(text), (1...1024).contains(number) else {
             throw StartupError(
-                line: "--workers takes a whole number from 1 to 1024, not \"\(text)\"", isMisuse: true)
+                line: "--workers must be a whole number from 1 to 1024, not \"\(text)\"", isMisuse: true)
         }
         return number
     }
 
-    /// The address that a flag or variable gives; `:PORT` stands for all addresses. `flag` is its name, for the refusal.
+    /// The address in a flag or variable; `:PORT` means all addresses. `flag` is the name to print in an error.
     static func address(_ text: String, _ flag: String) throws(StartupError) -> SocketAddress {
         guard let address = ListenAddress(text.hasPrefix(":") ? "*\(text)" : text),
             let resolved = SocketAddress(address)
@@ -63,7 +63,7 @@ struct ListenOptions {
         return resolved
     }
 
-    /// The policy's address as the system knows it. `field` is where it stands, for the refusal.
+    /// An address of the policy as a socket address. `field` is the name to print in an error.
     private static func resolved(_ address: ListenAddress, _ field: String) throws(StartupError) -> SocketAddress {
         guard let resolved = SocketAddress(address) else {
             throw noAddress(address.description, field, isMisuse: false)
@@ -72,10 +72,19 @@ struct ListenOptions {
     }
 
     private static func noAddress(_ text: String, _ place: String, isMisuse: Bool) -> StartupError {
-        StartupError(
-            line:
-                "\(place): \"\(text)\" is not an address: write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443",
-            isMisuse: isMisuse)
+        let remedy =
+            bracketed(text).map { "write \($0), with the IPv6 address in brackets" }
+            ?? "write HOST:PORT with a numeric host, such as 127.0.0.1:8443 or [::1]:8443"
+        return StartupError(line: "\(place): \"\(text)\" is not an address: \(remedy)", isMisuse: isMisuse)
+    }
+
+    /// The corrected text if it is an IPv6 address without brackets. The brackets are required, because the last group
+    /// of the address looks like a port (RFC 3986, section 3.2.2).
+    private static func bracketed(_ text: String) -> String? {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        let (host, port) = (text[..<colon], text[text.index(after: colon)...])
+        if IPAddress.bytes(of: host)?.count == 16, UInt16(port) != nil { return "[\(host)]:\(port)" }
+        return IPAddress.bytes(of: text)?.count == 16 ? "[\(text)]:PORT" : nil
     }
 }
 
@@ -96,6 +105,6 @@ extension ListenOptions.Flags {
 }
 
 extension SocketAddress {
-    /// `nil` for a name other than `localhost`.
+    /// `nil` if the host is a name other than `localhost`.
     fileprivate init?(_ address: ListenAddress) { self.init(listeningOn: address.host, port: address.port) }
 }

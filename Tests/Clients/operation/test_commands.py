@@ -118,6 +118,16 @@ def test_misuse_has_an_exit_code_of_its_own(tmp_path, arguments):
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
+@pytest.mark.parametrize("command", ["serve", "connectors"])
+@pytest.mark.parametrize("address, remedy", [
+    ("::1:8443", "write [::1]:8443"), ("2001:db8::7:443", "write [2001:db8::7]:443"), ("::1", "write [::1]:PORT"),
+    ("::", "write [::]:PORT"), ("nowhere:8443", "write HOST:PORT"), ("1:2:3", "write HOST:PORT"),
+])
+def test_an_address_that_is_refused_comes_with_what_to_write(tmp_path, command, address, remedy):
+    done = run(command, "--listen", address, cwd=tmp_path)
+    assert done.returncode == 2 and f'--listen: "{address}" is not an address: {remedy}' in done.stderr, done
+
+
 @pytest.mark.parametrize("arguments", [
     ["serve", "--policies", "absent"], ["serve", "--listen", "192.0.2.1:0", "--admin", "off", "--policies", str(ROOT / "policies")],
     ["connectors", "--listen", "192.0.2.1:0"], ["policy", "check", "absent"], ["token", "create", "--policies", "absent"],
