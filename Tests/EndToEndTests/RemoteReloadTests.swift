@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -53,6 +54,41 @@ extension EndToEnd {
                 #expect(try client.answer().text == "old")
                 // Nobody uses the old one any more.
                 try old.expectClose()
+            }
+        }
+
+        @Test(
+            "Upstream reload: no log line shows the old secret, in a response that comes after the new one took effect")
+        func oldSecret() async throws {
+            try await withTestFolder { folder in
+                let upstream = try RawUpstream()
+                var setup = GatewaySetup()
+                setup.workers = 1
+                setup.upstream = upstream.settings(
+                    #"credential: { header: "Authorization", secretFile: "secrets/key" },"#)
+                try folder.write("Bearer old-secret", to: "policies/secrets/key")
+                let gateway = try await TestGateway.start(setup, in: folder)
+                let outcome: Result<Void, any Error>
+                do {
+                    for status in [500, 401] {
+                        let client = try TLSClient(gateway)
+                        try client.send(request("GET", Path.state))
+                        let peer = try upstream.acceptRequest().peer
+                        try folder.write("Bearer new-secret-\(status)", to: "policies/secrets/key")
+                        await gateway.reload()
+                        try peer.send(answer(status, body: #"{"detail":"I got Bearer old-secret, or old-secret"}"#))
+                        #expect(try client.answer().status >= 500)
+                        try folder.write("Bearer old-secret", to: "policies/secrets/key")
+                        await gateway.reload()
+                    }
+                    try waitUntil("both lines are there") {
+                        gateway.log.components(separatedBy: "I got ***, or ***").count == 3
+                    }
+                    #expect(!gateway.log.contains("old-secret"))
+                    outcome = .success(())
+                } catch { outcome = .failure(error) }
+                await gateway.stop()
+                try outcome.get()
             }
         }
 

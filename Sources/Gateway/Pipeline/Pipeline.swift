@@ -67,7 +67,7 @@ final class Pipeline: @unchecked Sendable {
         reader = ReadStage(bodies: shared.bodies)
         upstream = .unavailable
         if let service = shared.local {
-            let normalizer = NormalizeStage(limits: limits, showsOriginalError: false, clock: clock)
+            let normalizer = NormalizeStage(limits: limits, showsErrors: false, secrets: [], clock: clock)
             upstream = .local(LocalForward(upstream: service, normalizer: normalizer))
         }
         recorder = RecordStage(counts: counts, log: shared.log, shares: shared.logShares, clock: clock)
@@ -85,7 +85,8 @@ final class Pipeline: @unchecked Sendable {
     /// Switches to a new remote upstream. Requests in progress keep their connections. `jobs` observes the upstream's jobs.
     func adopt(_ client: UpstreamClient, _ jobs: JobObserver?) {
         let normalizer = NormalizeStage(
-            limits: limits, showsOriginalError: client.settings.showsOriginalError, clock: clock)
+            limits: limits, showsErrors: client.settings.showsErrors, secrets: client.cluster.plan.secrets, clock: clock
+        )
         upstream = .remote(
             RemoteForward(
                 loop: loop, client: client, jobs: jobs, counts: counts, heads: heads, normalizer: normalizer,
@@ -127,7 +128,7 @@ final class Pipeline: @unchecked Sendable {
         case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
         }
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
-        recorder.record(exchange, stream.request, response, client, now: loop.now)
+        recorder.record(exchange, stream.request, response, now: loop.now)
     }
 
     /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
@@ -157,7 +158,7 @@ final class Pipeline: @unchecked Sendable {
         case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
         }
         if !respond(response, &exchange, &stream) { stream.append(response.body) }
-        recorder.record(exchange, stream.request, response, client, now: loop.now)
+        recorder.record(exchange, stream.request, response, now: loop.now)
         return true
     }
 
@@ -168,7 +169,7 @@ final class Pipeline: @unchecked Sendable {
         exchange.failed(failure, counts)
         let response = ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
-        recorder.record(exchange, stream.request, response, client, now: loop.now)
+        recorder.record(exchange, stream.request, response, now: loop.now)
     }
 }
 

@@ -27,6 +27,9 @@ package struct UpstreamConfiguration: Sendable, Equatable {
         self.fingerprint = fingerprint
     }
 
+    /// The values of the credentials.
+    var secrets: [String] { [credential, ownCredential].compactMap { $0?.value } }
+
     /// Whether both have the same settings, and files with the same contents.
     package static func == (one: UpstreamConfiguration, other: UpstreamConfiguration) -> Bool {
         one.settings == other.settings && one.fingerprint == other.fingerprint

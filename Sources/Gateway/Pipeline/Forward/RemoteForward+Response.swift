@@ -30,7 +30,8 @@ extension RemoteForward {
                 let error = UpstreamErrorResponse(
                     status: upstreamResponse.status, contentType: upstreamResponse.contentType,
                     body: upstreamResponse.body)
-                exchange.upstreamText = error.words(UpstreamErrorParser(error.json, status: error.status))
+                let words = error.words(UpstreamErrorParser(error.json, status: error.status))
+                exchange.upstreamText = words?.starring(normalizer.secrets)
                 throw Failure(refused)
             }
             return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: loop.now)

@@ -17,10 +17,8 @@ struct RecordStage {
         self.clock = clock
     }
 
-    /// `client` is the way to a remote upstream, whose credentials no line shows.
     mutating func record(
-        _ exchange: consuming Exchange, _ request: borrowing Request, _ response: borrowing Response,
-        _ client: UpstreamClient?, now: Instant
+        _ exchange: consuming Exchange, _ request: borrowing Request, _ response: borrowing Response, now: Instant
     ) {
         exchange.times.ended(.record, at: Instant.now().nanoseconds)
         exchange.policies.counters(of: exchange.route).record(
@@ -33,7 +31,7 @@ struct RecordStage {
             case .errors: response.status >= 400
             case .off: false
             }
-        if isLogged { log(exchange, request, response, client, now) }
+        if isLogged { log(exchange, request, response, now) }
     }
 
     /// Moves the lines to the queue of the log's writer.
@@ -51,8 +49,7 @@ struct RecordStage {
     }
 
     private mutating func log(
-        _ exchange: borrowing Exchange, _ request: borrowing Request, _ response: borrowing Response,
-        _ client: UpstreamClient?, _ now: Instant
+        _ exchange: borrowing Exchange, _ request: borrowing Request, _ response: borrowing Response, _ now: Instant
     ) {
         var record = AccessRecord()
         let isHeadRead = exchange.endingStage != .head
@@ -87,7 +84,7 @@ struct RecordStage {
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
-        record.upstreamError = exchange.upstreamText.map { RecordStage.withoutSecrets($0, request, client) }
+        record.upstreamError = exchange.upstreamText.map { $0.starring(RecordStage.credentials(of: request)) }
         record.upstream = exchange.endpoint?.name
         record.attempts = exchange.attempts
         record.stage = exchange.endingStage
@@ -101,24 +98,13 @@ struct RecordStage {
 }
 
 extension RecordStage {
-    /// A text of the upstream's with stars for the credentials that the request took there: some services show what they got.
-    private static func withoutSecrets(_ text: String, _ request: borrowing Request, _ client: UpstreamClient?)
-        -> String
-    {
-        var secrets: [String] = []
-        for field in [client?.cluster.plan.credential, client?.cluster.plan.ownCredential] {
-            if let field { secrets.append(field.value) }
-        }
+    /// The credentials that the request took to the upstream.
+    private static func credentials(of request: borrowing Request) -> [String] {
+        var credentials: [String] = []
         for field in [request.head.authorization, request.head.apiKey] {
-            if let field { secrets.append(request.text(field)) }
+            if let field { credentials.append(request.text(field)) }
         }
-        var text = text
-        for secret in secrets {
-            // With the scheme before it, and without.
-            let bare = secret.split(separator: " ").last.map(String.init) ?? ""
-            for part in [secret, bare] where !part.isEmpty { text = text.replacing(part, with: "***") }
-        }
-        return text
+        return credentials
     }
 }
 
