@@ -3,7 +3,7 @@ import Transport
 
 StandardStream.reserve()
 
-/// The service that the arguments ask for, and the words that are left for it; `nil` where they ask for another command.
+/// The service that the arguments name, with the remaining words; `nil` if they name another command.
 func serviceAskedFor(
     by arguments: [String]
 ) -> (run: @Sendable ([String], SignalThread) async -> Int32, words: [String])? {
@@ -35,15 +35,15 @@ func run(_ arguments: [String]) -> Int32 {
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 guard let service = serviceAskedFor(by: arguments) else {
-    // A command that only computes keeps what signals do by themselves: SIGINT and SIGTERM end it at once.
+    // A command that is no service keeps the default actions: SIGINT and SIGTERM end it at once.
     exit(run(arguments))
 }
-// Before anything else starts a thread: every later one inherits the blocked signals.
+// This comes before any other thread starts: later threads inherit the blocked signals.
 let signals = SignalThread(Signals())
 
-// Not an asynchronous main: once that has waited for something, its thread ends in a wait of the runtime's that lets all
-// signals through (sigsuspend), and their default action ends the process. This thread keeps them blocked, for the one that
-// takes them.
+// Not an asynchronous main: after its first wait, its thread calls sigsuspend in the runtime and unblocks all signals,
+// whose default action ends the process. This thread keeps the signals blocked, so that the signal thread receives
+// them.
 Task.detached { [signals, service] in
     exit(await service.run(service.words, signals))
 }

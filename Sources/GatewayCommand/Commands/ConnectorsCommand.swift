@@ -3,7 +3,7 @@ import Connectors
 import Foundation
 import Transport
 
-/// `gateway connectors`: the connector service alone, behind a gateway in another process.
+/// `gateway connectors`: serves the connector service to a gateway in another process.
 enum ConnectorsCommand {
     static func run(_ words: [String], signals: SignalThread) async -> Int32 {
         let arguments: Arguments
@@ -47,15 +47,15 @@ enum ConnectorsCommand {
         StartupBanner.show("listening on http://\(server.listening)")
         if ["0.0.0.0", "::"].contains(server.listening.host) {
             Help.report(
-                "warning: port \(server.listening.port) asks for no token: any client can act for any organization; let only the gateway reach it"
+                "warning: the service on port \(server.listening.port) checks no token, so any client can act for any organization: allow only the gateway to connect"
             )
         }
-        // SIGHUP has nothing to reload here.
+        // This command has nothing to reload for SIGHUP.
         _ = await signals.awaitStop(
             SignalActions(
                 reload: {},
                 drain: { signals in
-                    Help.report("stopping: requests in flight finish first")
+                    Help.report("stopping: the service waits for requests in flight")
                     server.beginDrain()
                     return signals.wait(until: Instant.now() + drainTimeout, or: { server.isDrained })
                 }))
@@ -64,6 +64,7 @@ enum ConnectorsCommand {
         Help.report("stopped")
     }
 
-    /// For requests in flight, before their connections are cut. None takes longer than its body and one wait for the disk.
+    /// The time for requests in flight, before their connections are closed. A request waits for its body and once for
+    /// the disk.
     private static let drainTimeout = Duration.seconds(60)
 }

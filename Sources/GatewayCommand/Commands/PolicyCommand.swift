@@ -7,12 +7,13 @@ enum PolicyCommand {
     static let usage = """
         usage: gateway policy check [DIR]
 
-        Checks every *.json5 below DIR (default: policies) and prints all mistakes at once, each with its place.
-        Needs no network and no secrets: a certificate or secret that is not here is a warning. Exit code: 0 if the policies can run, 1 if they cannot, 2 for misuse.
+        Checks all *.json5 files below DIR (default: policies), and prints all errors and warnings with their positions.
+        Needs no network and no secrets: a missing certificate or secret is a warning.
+        Exit code: 0 if the policies are valid, 1 if they are not, 2 if the command line is wrong.
 
         """
 
-    /// Runs the command with the words after `policy` and returns the exit code.
+    /// Runs the command with the words after `policy`, and returns the exit code.
     static func run(arguments: [String]) -> Int32 {
         var words = arguments
         if words.contains("--help") || words.contains("-h") {

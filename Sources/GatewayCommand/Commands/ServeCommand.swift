@@ -2,7 +2,7 @@ import Foundation
 import Policy
 import Transport
 
-/// `gateway serve`: joins all parts, and keeps them company until a signal ends it.
+/// `gateway serve`: runs the gateway until a signal ends it.
 enum ServeCommand {
     static func run(_ words: [String], signals: SignalThread) async -> Int32 {
         let arguments: Arguments

@@ -4,7 +4,7 @@ import Foundation
 import Gateway
 import Policy
 
-/// `gateway token create`: a new token, and the entry that makes it valid.
+/// `gateway token create`: prints a new token, and the policy entry that makes it valid.
 enum TokenCommand {
     static func run(_ words: [String]) -> Int32 {
         let arguments: Arguments
@@ -16,7 +16,8 @@ enum TokenCommand {
             return 0
         }
         guard arguments.positional.first == "create", arguments.positional.count <= 2 else {
-            return Help.refuse("what to do with tokens: create", usage: "gateway token --help")
+            return Help.refuse(
+                "\"gateway token\" needs the command \"create\", with at most one name", usage: "gateway token --help")
         }
         let name = arguments.positional.dropFirst().first ?? "new-token"
         let words = (arguments.flags["scopes"] ?? "connectors:read,connectors:run")
@@ -36,8 +37,8 @@ enum TokenCommand {
         print(token)
         let entry = """
 
-            The token is above, once; only its hash is kept. Give it to its owner, and paste this entry below
-            organizations.ORGANIZATION.tokens in your policy folder:
+            The token is above. It is printed only once, and the policies hold only its hash. Give the token to its owner,
+            and paste this entry below organizations.ORGANIZATION.tokens in your policy folder:
 
                 "\(name)": { sha256: "\(hash)", scopes: [\(scopes)]\(expires) },
 
@@ -46,23 +47,25 @@ enum TokenCommand {
         return 0
     }
 
-    /// Why the entry would not load, as far as that can be known without the policies.
+    /// The reason why the entry would not load; `nil` if there is none. This does not read the policies.
     private static func mistake(name: String, scopes: [String], expires: String?) -> String? {
-        func isMade(_ text: String, of others: String) -> Bool {
+        func consists(_ text: String, of others: String) -> Bool {
             !text.isEmpty && text.utf8.count <= 128
                 && text.unicodeScalars.allSatisfy { scalar in
                     scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
                         || others.unicodeScalars.contains(scalar)
                 }
         }
-        guard isMade(name, of: "_-.") else {
-            return "a token's name is made of letters, digits, \"_\", \"-\" and \".\", not \"\(name)\""
+        guard consists(name, of: "_-.") else {
+            return "a token's name has letters, digits, \"_\", \"-\" and \".\" only, not \"\(name)\""
         }
-        if let word = scopes.first(where: { !isMade($0, of: "_-.~:/") }) { return "\"\(word)\" is no scope" }
+        if let word = scopes.first(where: { !consists($0, of: "_-.~:/") }) {
+            return "\"\(word)\" is not a scope: a scope has letters, digits and \"_-.~:/\" only"
+        }
         if let expires {
             guard let end = RFC3339.epochSeconds(expires) else {
                 return
-                    "--expires takes a day such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z or 2027-01-31T12:00:00+01:00, not \"\(expires)\""
+                    "--expires must be a day such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z or 2027-01-31T12:00:00+01:00, not \"\(expires)\""
             }
             guard end > Int64(Date().timeIntervalSince1970) else {
                 return "--expires \"\(expires)\" has passed: the token would never be valid"
@@ -71,7 +74,7 @@ enum TokenCommand {
         return nil
     }
 
-    /// Compares the scopes with those that the policies declare, where there are policies.
+    /// Checks that the policies declare the scopes, if there are policies.
     private static func checkDeclared(_ scopes: [String], _ arguments: Arguments) throws(StartupError) {
         let given = arguments.value("policies")
         let folder = PolicyFolder(path: given ?? "policies")
@@ -82,7 +85,7 @@ enum TokenCommand {
         }
         guard case .loaded(let set, _) = PolicySource.load(files) else {
             return Help.report(
-                "warning: the policies in \(folder.path) have mistakes (gateway policy check \(folder.path)): the scopes were not compared with theirs"
+                "warning: the policies in \(folder.path) have errors, so the scopes were not checked: run gateway policy check \(folder.path)"
             )
         }
         let unknown = scopes.filter { !set.scopes.contains($0) }
@@ -100,7 +103,7 @@ extension APIToken {
     /// A new token.
     static func fresh() -> String {
         let random = SecureRandom.bytes(32)
-        guard let text = create(random: random.span) else { preconditionFailure("a token is made of 32 bytes") }
+        guard let text = create(random: random.span) else { preconditionFailure("a token needs 32 bytes") }
         return text
     }
 }

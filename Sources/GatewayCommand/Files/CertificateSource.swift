@@ -3,19 +3,19 @@ import Foundation
 import Policy
 import Synchronization
 
-/// Where the certificates come from: the files the policy names, or the local ones of a first run.
+/// The source of the certificates: the files that the policy names, or the certificate that the gateway makes for itself.
 struct CertificateSource: Sendable {
     struct Loaded: Sendable {
         let context: TLSContext
-        /// The gateway's own was made just now, and its authority too.
+        /// This load made a certificate and a new authority.
         let isNewAuthority: Bool
-        /// The gateway's own, which only clients that were given the local authority trust.
+        /// The certificate is the gateway's own. Only clients that have the local authority trust it.
         let isLocal: Bool
     }
 
     private let policyFolder: String
     private let state: StateFolder
-    /// What the files held when they were last loaded.
+    /// The contents of the files at the last load.
     private struct Fingerprint: Equatable {
         var bytes: [Data?] = []
         var minimumVersion = GatewaySettings.TLS.MinimumVersion.tls12
@@ -41,7 +41,7 @@ struct CertificateSource: Sendable {
             } catch { throw StartupError(line: error.description) }
         }
         let fingerprint = Fingerprint(bytes: contents(identities), minimumVersion: settings.minimumVersion)
-        // Remembered even if they cannot be used, so that what is wrong is told once.
+        // Files with an error are remembered too, so that the error is printed once.
         last.fingerprint.withLock { $0.bytes = fingerprint.bytes }
         do throws(TLSError) {
             let context = try TLSContext(
@@ -50,7 +50,7 @@ struct CertificateSource: Sendable {
             for (file, days) in context.certificates(endingWithin: 14) {
                 Help.report(
                     days < 0
-                        ? "warning: the certificate \(file) has expired: clients will refuse it; replace the file"
+                        ? "warning: the certificate \(file) has expired: clients refuse it; replace the file"
                         : "warning: the certificate \(file) expires in \(days) days: replace the file in time")
             }
             return Loaded(
@@ -59,13 +59,13 @@ struct CertificateSource: Sendable {
             let files = identities.map { "\($0.certificateFile) with \($0.keyFile)" }.joined(separator: ", ")
             let remedy =
                 settings.certificates.isEmpty
-                ? "delete both files, and the next start makes new ones"
+                ? "delete both files, and start again: the start makes new ones"
                 : "check gateway.tls.certificates in the policy"
             throw StartupError(line: "the certificate \(files) cannot be used (\(error)): \(remedy)")
         }
     }
 
-    /// A new context if any file has other contents than before, `nil` if not.
+    /// A new context, or `nil` if no file has changed.
     func reload(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(StartupError) -> TLSContext? {
         var identities = identities(settings)
         if identities.isEmpty {
@@ -76,7 +76,7 @@ struct CertificateSource: Sendable {
         return try load(settings, keys: keys).context
     }
 
-    /// A new context where the gateway's own certificate had come into the last third of its life, `nil` where it had not.
+    /// Renews the gateway's own certificate in the last third of its lifetime. `nil` if it is not time yet.
     func renew(_ settings: GatewaySettings.TLS, keys: TicketKeys) throws(StartupError) -> Loaded? {
         guard settings.certificates.isEmpty else { return nil }
         let local: StateFolder.LocalIdentity
@@ -90,7 +90,7 @@ struct CertificateSource: Sendable {
 
     private static var now: Int { Int(Date().timeIntervalSince1970) }
 
-    /// Where the files are that the policy names, to be watched for changes.
+    /// The folders of the files that the policy names. The gateway watches them for changes.
     static func folders(_ settings: GatewaySettings.TLS, policyFolder: String) -> [String] {
         let files = settings.certificates.flatMap { [$0.certificate, $0.key] }.map {
             PolicyFolder.resolve($0, in: policyFolder)

@@ -1,6 +1,6 @@
 import Policy
 
-/// What a running gateway reads from files, and reads again when they change.
+/// The files that a gateway reads at the start, and again after a change.
 struct FileSources: Sendable {
     let policies: PolicySource
     let certificates: CertificateSource
@@ -14,7 +14,8 @@ struct FileSources: Sendable {
         upstreams = UpstreamSource(policyFolder: policyFolder)
     }
 
-    /// The folders of all files that these settings name, each with what tells it from another one that takes its place.
+    /// The folders of all files that these settings name, each with its identity. A folder that replaces another has
+    /// another identity.
     func watchedFolders(_ settings: GatewaySettings) -> [String: String] {
         policies.identities(
             of: policies.folders + CertificateSource.folders(settings.tls, policyFolder: policyFolder)

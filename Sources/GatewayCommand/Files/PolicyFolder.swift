@@ -5,13 +5,14 @@ internal import Policy
 struct PolicyFolder {
     let path: String
 
-    /// Why a folder could not be read: one line with the remedy.
+    /// A folder or file cannot be read. The message is one line, with the remedy.
     struct Unreadable: Error {
         let message: String
     }
 
-    /// Every `*.json5` below the folder, sorted by path, and the names of those that look as if they should be one. Names that
-    /// start with a dot are left out: editors and configuration mounts keep their own files there.
+    /// All `*.json5` files below the folder, sorted by path, and the names of files that probably should have this
+    /// ending. Names that begin with a dot are left out: editors and configuration mounts use them for files of their
+    /// own.
     func files() throws(Unreadable) -> [PolicyFile] {
         var files: [PolicyFile] = []
         try collect(path, depth: 0, into: &files)
@@ -20,14 +21,16 @@ struct PolicyFolder {
 
     private func collect(_ folder: String, depth: Int, into files: inout [PolicyFile]) throws(Unreadable) {
         guard depth < 16 else {
-            throw Unreadable(message: "\(folder): folders are nested too deep; is there a link to a folder above?")
+            throw Unreadable(
+                message: "\(folder): more than 16 folders are nested; remove links that lead back to a folder above")
         }
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder)
         } catch {
             throw Unreadable(
-                message: "\(folder): this policy folder cannot be read; check that it exists and may be opened")
+                message: "\(folder): this policy folder cannot be read; check that it exists, and check its permissions"
+            )
         }
         for name in names where !name.hasPrefix(".") {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
@@ -47,12 +50,12 @@ struct PolicyFolder {
         }
     }
 
-    /// Where a file is that a policy of `folder` names.
+    /// The path of a file that a policy in `folder` names.
     static func resolve(_ file: String, in folder: String) -> String {
         file.hasPrefix("/") ? file : folder + "/" + file
     }
 
-    /// Why a file that a policy of this folder names cannot be used on this machine, if that is so.
+    /// The problem of a file that a policy of this folder names; `nil` if the file can be read on this machine.
     func problem(with file: String) -> FileProblem? {
         let path = PolicyFolder.resolve(file, in: path)
         guard FileManager.default.fileExists(atPath: path) else { return .absent }
@@ -60,7 +63,7 @@ struct PolicyFolder {
         return FileManager.default.isReadableFile(atPath: path) ? nil : .unreadable
     }
 
-    /// Links are followed: mounted configuration often consists of them.
+    /// Follows links: mounted configuration often consists of them.
     func isFolder(_ path: String) -> Bool {
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
         let type = try? FileManager.default.attributesOfItem(atPath: target)[.type] as? FileAttributeType

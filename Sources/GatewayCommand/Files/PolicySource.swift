@@ -3,7 +3,7 @@ import Crypto
 import Foundation
 import Policy
 
-/// Where a running gateway reads its policies: the folder, and the file with the demo token in the state folder.
+/// The files with policies: the policy folder, and the file with the demo token in the state folder.
 struct PolicySource: Sendable {
     let folder: PolicyFolder
     let demoTokenFile: String
@@ -16,7 +16,7 @@ struct PolicySource: Sendable {
         return files
     }
 
-    /// Reads until two readings agree, so that files which are being written are not taken for finished ones.
+    /// Reads again until two readings are equal. A file that is still being written is not loaded.
     func readSettled() throws(PolicyFolder.Unreadable) -> [PolicyFile] {
         var last = try read()
         for _ in 0..<50 {
@@ -25,7 +25,10 @@ struct PolicySource: Sendable {
             if next.map(\.name) == last.map(\.name), next.map(\.bytes) == last.map(\.bytes) { return next }
             last = next
         }
-        throw PolicyFolder.Unreadable(message: "\(folder.path): its files change all the time; nothing was loaded")
+        throw PolicyFolder.Unreadable(
+            message:
+                "\(folder.path): the files in this policy folder kept changing for a second, and were not loaded; reload when they are complete"
+        )
     }
 
     static func load(_ files: [PolicyFile]) -> PolicyLoad {
@@ -34,11 +37,11 @@ struct PolicySource: Sendable {
             servicePaths: ConnectorRoute.paths)
     }
 
-    /// The folder and all folders in it that policies are read from, to be watched for changes.
+    /// The policy folder and all folders below it. The gateway watches them for changes.
     var folders: [String] {
         var folders = [folder.path]
         var next = 0
-        // Links are followed, so there may be circles; `PolicyFolder` refuses those.
+        // Links can make a cycle. `PolicyFolder` refuses it; here the number and the depth of folders are limited.
         while next < folders.count, folders.count < 10_000 {
             let path = folders[next]
             next += 1
@@ -49,7 +52,8 @@ struct PolicySource: Sendable {
         return folders
     }
 
-    /// What tells a folder from another one that takes its place under the same name.
+    /// The identity of each folder: the target of links, and the file number. A folder that replaces another has
+    /// another identity.
     func identities(of folders: [String]) -> [String: String] {
         var identities: [String: String] = [:]
         for folder in folders {

@@ -4,10 +4,11 @@ import Foundation
 import Gateway
 import Transport
 
-/// The gateway's own folder: certificates it made, the demo token's hash, the connector service's data.
+/// The folder of the gateway: the certificates that it makes, the hash of the demo token, and the data of the connector
+/// service.
 struct StateFolder: Sendable {
     let path: String
-    /// Holds the folder's lock as long as there is a copy of this value.
+    /// Locks the folder until `release`, or until the process ends.
     private let lock: FileHandle
 
     struct Unusable: Error, CustomStringConvertible {
@@ -22,36 +23,36 @@ struct StateFolder: Sendable {
         } catch {
             throw Unusable(
                 description:
-                    "the state folder \(path) cannot be made (\(error.localizedDescription)): choose another with --state DIR"
+                    "the state folder \(path) cannot be created (\(error.localizedDescription)): choose another folder with --state DIR"
             )
         }
-        // Before anything in it is read or made: of two first starts at once only one may make certificates and a token.
-        guard let lock = FileHandle(forReadingAtPath: path) else { throw StateFolder.notOpen(path) }
+        // The lock comes first: if two gateways start at once, only one may make certificates and a token.
+        guard let lock = FileHandle(forReadingAtPath: path) else { throw StateFolder.accessError(path) }
         guard flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
             throw Unusable(
                 description: errno == EWOULDBLOCK
-                    ? "the state folder \(path) is in use by another process: stop it, or choose another with --state DIR"
-                    : "the state folder \(path) cannot be locked (\(SystemError("flock"))): choose another with --state DIR"
+                    ? "the state folder \(path) is in use by another process: stop that process, or choose another folder with --state DIR"
+                    : "the state folder \(path) cannot be locked (\(SystemError("flock"))): choose another folder with --state DIR"
             )
         }
-        guard FileManager.default.isWritableFile(atPath: path) else { throw StateFolder.notOpen(path) }
+        guard FileManager.default.isWritableFile(atPath: path) else { throw StateFolder.accessError(path) }
         self.lock = lock
     }
 
-    /// Why a folder that is there is not this user's to use.
-    private static func notOpen(_ path: String) -> Unusable {
+    /// The error for a path that exists and cannot be used: it is not a folder, or the user has no permission.
+    private static func accessError(_ path: String) -> Unusable {
         guard PolicyFolder(path: path).isFolder(path) else {
-            return Unusable(description: "the state folder \(path) is no folder: choose another with --state DIR")
+            return Unusable(description: "the state folder \(path) is not a folder: choose a folder with --state DIR")
         }
         let attributes = try? FileManager.default.attributesOfItem(atPath: path)
         let owner = attributes?[.ownerAccountID].map { " of user \($0)" } ?? ""
         return Unusable(
             description:
-                "the state folder \(path)\(owner) may not be read and written by user \(geteuid()): start as its owner, give this user the folder (chown -R), or choose another with --state DIR"
+                "user \(geteuid()) cannot read and write the state folder \(path)\(owner): start the gateway as its owner, give the folder to this user (chown -R), or choose another folder with --state DIR"
         )
     }
 
-    /// Lets another gateway have the folder: when this one has stopped.
+    /// Unlocks the folder, after the gateway has stopped.
     func release() { try? lock.close() }
 
     func file(_ name: String) -> String { path + "/" + name }
@@ -63,14 +64,14 @@ struct StateFolder: Sendable {
     /// A certificate that the gateway made for itself.
     struct LocalIdentity {
         let identity: TLSIdentity
-        /// Made just now.
+        /// This call made the certificate.
         let isNew: Bool
-        /// So is the authority, which clients have to be given anew.
+        /// This call made the authority too: clients need the new one.
         let isNewAuthority: Bool
     }
 
-    /// The certificate for this machine's own names, of a local authority. It is made where there is none, and anew when it is
-    /// in the last third of its life; the authority stays.
+    /// The certificate for the names of this machine, signed by a local authority. The gateway makes it if there is
+    /// none, and makes a new one in the last third of its lifetime. The authority stays the same.
     func localIdentity(now: Int) throws(Unusable) -> LocalIdentity {
         let identity = TLSIdentity(certificateFile: file("server.pem"), keyFile: file("server-key.pem"))
         if lives(identity.certificateFile, untilAfter: now + LocalAuthority.serverDays * 86_400 / 3),
@@ -88,11 +89,11 @@ struct StateFolder: Sendable {
             try write(server.certificate + authority.certificate, to: identity.certificateFile, permissions: 0o644)
             return LocalIdentity(identity: identity, isNew: true, isNewAuthority: isNewAuthority)
         } catch let error as Unusable { throw error } catch {
-            throw Unusable(description: "no certificate could be made: \(error)")
+            throw Unusable(description: "the gateway cannot make its own certificate: \(error)")
         }
     }
 
-    /// The authority whose certificate clients were given, or a new one where it cannot sign any more.
+    /// The authority that clients already have, or a new authority if that one cannot sign any more.
     private func authority(now: Int) throws -> (PEMIdentity, isNew: Bool) {
         let manager = FileManager.default
         if lives(authorityFile, untilAfter: now + LocalAuthority.serverDays * 86_400),
@@ -101,8 +102,8 @@ struct StateFolder: Sendable {
         {
             return (PEMIdentity(certificate: Array(certificate), key: Array(key)), false)
         }
-        // Its key is kept, for the next certificate. Whoever steals it can do nothing that the server's own key cannot do: the
-        // authority vouches for these names only.
+        // The key is stored, for the next certificate. A thief of this key gains no more than with the key of the
+        // server, because the authority can sign for these names only.
         let authority = try LocalAuthority.makeAuthority(
             commonName: "connector gateway local authority",
             onlyFor: [
@@ -119,14 +120,14 @@ struct StateFolder: Sendable {
         return (try? LocalAuthority.end(of: Array(bytes))).map { $0 > time } ?? false
     }
 
-    /// Makes the demo token where there is none yet, and returns its text: the only time anyone can see it. `show` is
-    /// called before the token becomes valid, so that it is not lost when something fails later.
+    /// Makes the demo token if there is none, and returns its text, which is not stored. `show` prints the token before
+    /// it becomes valid, so that a later error does not lose it.
     func makeDemoToken(organization: String, show: (String) -> Void) throws(Unusable) -> String? {
         guard !FileManager.default.fileExists(atPath: demoTokenFile) else { return nil }
         let token = APIToken.fresh()
         let hash = String(hex: SHA256.hash(Array(token.utf8).span))
         let text = """
-            // Made at the first start, for trying the gateway out. Delete this file and the token is void.
+            // The first start made this token, for trials. To revoke the token, delete this file.
             {
               organizations: {
                 \(organization): {
@@ -143,18 +144,22 @@ struct StateFolder: Sendable {
         return token
     }
 
-    /// Writes whole or not at all, with the permissions from the first byte on.
+    /// Replaces the file as a whole. The new file has the permissions before it has contents.
     private func write(_ bytes: [UInt8], to path: String, permissions: Int) throws(Unusable) {
         let temporary = path + ".new"
         let manager = FileManager.default
         try? manager.removeItem(atPath: temporary)
         guard manager.createFile(atPath: temporary, contents: Data(bytes), attributes: [.posixPermissions: permissions])
         else {
-            throw Unusable(description: "\(temporary) cannot be written: check the disk and the folder's permissions")
+            throw Unusable(
+                description: "\(temporary) cannot be written: check the disk and the permissions of the folder")
         }
         try? manager.removeItem(atPath: path)
         do { try manager.moveItem(atPath: temporary, toPath: path) } catch {
-            throw Unusable(description: "\(path) cannot be written (\(error.localizedDescription))")
+            throw Unusable(
+                description:
+                    "\(path) cannot be written (\(error.localizedDescription)): check the disk and the permissions of the folder"
+            )
         }
     }
 }

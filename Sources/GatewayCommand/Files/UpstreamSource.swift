@@ -4,13 +4,14 @@ import Foundation
 import Gateway
 import Policy
 
-/// Reads what the policy's `upstream` block names in files: secrets, authorities, the client certificate.
+/// Reads the files that the `upstream` block of the policy names: secrets, authorities and the client certificate.
 struct UpstreamSource {
     let policyFolder: String
 
-    /// The plan of a remote upstream; one line with the remedy where a file is not what it must be.
+    /// The configuration of a remote upstream. Throws if a file cannot be used.
     func load(_ settings: UpstreamSettings) throws(StartupError) -> UpstreamConfiguration {
-        // Before the files are read for use: one that changes in between differs from this then, and is read again.
+        // The fingerprint comes first: a file that changes before it is read for use no longer matches, and is read
+        // again.
         let fingerprint = fingerprint(settings)
         var credential: SecretField?
         if case .secret(let secret) = settings.credential { credential = try read(secret) }
@@ -29,13 +30,17 @@ struct UpstreamSource {
         let path = resolve(secret.file)
         guard let data = FileManager.default.contents(atPath: path) else {
             throw StartupError(
-                line: "\(secret.source): the secret file \(path) cannot be read: make it readable")
+                line:
+                    "\(secret.source): the secret file \(path) cannot be read: make it readable for the user of the gateway"
+            )
         }
         var value = Array(data)
         while let last = value.last, [.tab, .lineFeed, .carriageReturn, .space].contains(last) { value.removeLast() }
         guard let field = SecretField(header: secret.header, value: value) else {
             throw StartupError(
-                line: "\(secret.source): the secret file \(path) is empty or has control characters: write one line")
+                line:
+                    "\(secret.source): the secret file \(path) is empty or has control characters: write the secret as one line"
+            )
         }
         return field
     }
@@ -51,12 +56,12 @@ struct UpstreamSource {
             let files = files(tls).joined(separator: ", ")
             throw StartupError(
                 line:
-                    "gateway.upstream.tls: \(files.isEmpty ? "the system's authorities" : files) cannot be used (\(error))"
+                    "gateway.upstream.tls: \(files.isEmpty ? "the system's authorities" : files) cannot be used (\(error)): replace the file, or name another one"
             )
         }
     }
 
-    /// What tells whether a file has changed since the plan was made.
+    /// The hashes of the files: they tell whether a file has changed.
     private func fingerprint(_ settings: UpstreamSettings) -> [UInt8] {
         var bytes: [UInt8] = []
         for file in files(settings) {
@@ -65,7 +70,7 @@ struct UpstreamSource {
         return bytes
     }
 
-    /// Where the files are that the block names, to be watched for changes.
+    /// The folders of the files that the block names. The gateway watches them for changes.
     func folders(_ settings: UpstreamSettings?) -> [String] {
         guard let settings else { return [] }
         return Array(Set(files(settings).map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }))

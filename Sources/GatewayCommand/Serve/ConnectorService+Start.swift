@@ -2,7 +2,7 @@ import Connectors
 import Foundation
 
 extension ConnectorService {
-    /// Starts the service over the state folder.
+    /// Starts the service with its data in the state folder.
     static func start(
         in state: StateFolder, at pace: ConnectorOptions.Pace
     ) throws(StartupError) -> ConnectorService {
@@ -10,13 +10,14 @@ extension ConnectorService {
         options.rowsPerSecond = pace.rowsPerSecond
         options.minimumJobMilliseconds = pace.minimumJobMilliseconds
         do { return try start(options) } catch {
-            throw StartupError(line: "the connector service does not start: \(error)")
+            throw StartupError(line: "the connector service cannot start: \(error)")
         }
     }
 }
 
 extension ConnectorOptions {
-    /// The demo's pace may be changed for tests and trials: rows per second, and the least duration of a job.
+    /// How fast the connector service works: rows per second, and the minimum duration of a job. Tests and trials
+    /// change it.
     struct Pace {
         var rowsPerSecond: Int?
         var minimumJobMilliseconds: Int64?

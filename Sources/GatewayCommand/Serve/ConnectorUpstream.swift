@@ -3,7 +3,8 @@ import Gateway
 import HTTP
 import Policy
 
-/// The connector service of this process as the gateway's upstream: no socket, no copy of the answer.
+/// The connector service of this process as the upstream of the gateway: without a socket, and without a copy of the
+/// response.
 struct ConnectorUpstream: InProcessUpstream {
     let service: ConnectorService
 
@@ -32,7 +33,7 @@ struct ConnectorUpstream: InProcessUpstream {
 
 extension ConnectorRequest {
     fileprivate init(_ request: UpstreamRequest) {
-        // The path begins the target, so that places in the path are places in the target.
+        // The target begins with the path, so an offset in the path is the same offset in the target.
         let captures = request.captures
         let route = captures.servicePath.map {
             ConnectorRoute(
@@ -41,7 +42,7 @@ extension ConnectorRequest {
         self.init(
             method: request.method.name, target: request.target, route: route, organization: request.organization,
             body: request.body, bodyValue: request.bodyValue,
-            // The gateway writes the trace id itself, into the envelope it makes of every error.
+            // The gateway writes the trace id into the envelope of each error.
             traceID: "")
     }
 }

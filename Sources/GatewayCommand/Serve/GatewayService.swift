@@ -5,23 +5,23 @@ import Journal
 import Policy
 import Transport
 
-/// A served gateway with the parts that live beside the data path: policy files, certificates, secrets, and the connector
-/// service where it is in this process.
+/// A running gateway with the parts that are not on the data path: policy files, certificates, secrets, and the
+/// connector service if it is in this process.
 final class GatewayService: Sendable {
     let server: GatewayServer
     let policies: PolicyStore
     let reloader: Reloader
-    /// What a person reads once requests are answered.
+    /// The lines to print when the gateway responds to requests.
     let banner: StartupBanner
-    /// `nil` where the upstream is remote.
+    /// `nil` if the upstream is remote.
     private let connectors: ConnectorService?
     private let state: StateFolder
     private let logWriter: AccessLogWriter
-    private let upkeep: Upkeep
+    private let periodicTasks: PeriodicTasks
     private let fileWatch: FileWatch
     private let report: @Sendable (String) -> Void
 
-    /// Reads all files, then binds the addresses. Requests are answered when it returns.
+    /// Reads all files, then binds the addresses. The gateway responds to requests when this returns.
     static func start(_ options: ServeOptions) async throws -> GatewayService {
         let descriptors = raiseDescriptorLimit()
         let state = try StateFolder(path: options.stateFolder)
@@ -54,7 +54,7 @@ final class GatewayService: Sendable {
             connectors)
         let reloader = Reloader(
             of: server, policies: policies, files: files, ticketKeys: ticketKeys, upstream: upstream,
-            start: StartSettings(settings, overridden: options.flags.overridden), report: options.report,
+            fixedSettings: FixedSettings(settings, overridden: options.flags.overridden), report: options.report,
             showWarning: options.showWarning)
         try reloader.begin()
         return GatewayService(
@@ -79,7 +79,7 @@ final class GatewayService: Sendable {
         self.logWriter = logWriter
         self.report = report
         let requests = reloader.requests
-        upkeep = Upkeep(policies: policies, ticketKeys: ticketKeys, requests: requests)
+        periodicTasks = PeriodicTasks(policies: policies, ticketKeys: ticketKeys, requests: requests)
         fileWatch = FileWatch(files: files, policies: policies, requests: requests, report: report)
     }
 
@@ -96,33 +96,33 @@ final class GatewayService: Sendable {
     func run(until signals: SignalThread) async {
         let watch = fileWatch.begin()
         defer { _ = watch }
-        let (requests, upkeep) = (reloader.requests, upkeep)
+        let (requests, periodicTasks) = (reloader.requests, periodicTasks)
         let isOrderly = await signals.awaitStop(
             SignalActions(
-                reload: { requests.ask(because: .signal) }, tick: { upkeep.look() }, drain: { self.drain($0) }))
+                reload: { requests.add(.signal) }, tick: { periodicTasks.run() }, drain: { self.drain($0) }))
         await stop(logTimeout: isOrderly ? .seconds(2) : .milliseconds(100))
         report("stopped")
     }
 
     private func drain(_ signals: Signals) -> Bool {
         let timeouts = policies.current.settings.timeouts
-        report("draining: readiness fails now, new connections end in \(timeouts.drainDelay)")
+        report("draining: /readyz fails now, and the gateway closes its listeners in \(timeouts.drainDelay)")
         server.failReadiness()
         guard signals.wait(until: Instant.now() + timeouts.drainDelay) else { return false }
         server.beginDrain()
         return signals.wait(until: Instant.now() + timeouts.drain, or: { self.server.openConnections == 0 })
     }
 
-    /// Ends everything, whatever it does; the last lines of the access log get so much time.
+    /// Stops all parts without waiting for requests. `logTimeout` is the time for the last lines of the access log.
     func stop(logTimeout: Duration) async {
         server.stop()
         await connectors?.shutdown()
         if !(await logWriter.finish(within: logTimeout)) {
-            report("nobody reads the access log: its last lines are lost")
+            report("the reader of the access log did not read its last lines in time: they are lost")
         }
     }
 
-    /// In a process that goes on after `stop`: ends the reloads, and lets another gateway have the state folder.
+    /// Ends the reloads and unlocks the state folder after `stop`, in a process that continues.
     func release() {
         reloader.requests.end()
         state.release()

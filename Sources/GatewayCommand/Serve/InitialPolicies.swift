@@ -2,14 +2,14 @@ import Foundation
 import Gateway
 import Policy
 
-/// The policies that a start finds, with a demo token where the policies have the demo's organization.
+/// The policies at the start, with a demo token if the policies have the organization of the demo.
 struct InitialPolicies {
     let set: PolicySet
     let warnings: [Diagnostic]
-    /// Where this start made one: the only time anyone can see it.
+    /// The demo token if this start made it. Its text is not stored, so it can be shown only now.
     let demoToken: String?
 
-    /// `showDiagnostics` gets mistakes and warnings; `showToken` a new demo token before it becomes valid.
+    /// `showDiagnostics` prints errors and warnings. `showToken` prints a new demo token before it becomes valid.
     init(
         _ source: PolicySource, _ state: StateFolder, showDiagnostics: (String) -> Void, showToken: (String) -> Void
     ) throws {
@@ -23,7 +23,7 @@ struct InitialPolicies {
         (self.set, self.warnings, demoToken) = (set, warnings, token)
     }
 
-    /// The store that begins with these policies and reads `source` again.
+    /// The store that begins with these policies and reloads `source`.
     func store(over source: PolicySource) -> PolicyStore {
         PolicyStore(
             initial: set, warnings: warnings, now: { Int64(Date().timeIntervalSince1970) },
@@ -40,7 +40,7 @@ struct InitialPolicies {
     ) throws(StartupError) -> (PolicySet, warnings: [Diagnostic]) {
         let files: [PolicyFile]
         do throws(PolicyFolder.Unreadable) { files = try source.read() } catch {
-            throw StartupError(line: error.message + " (--policies DIR names another folder)")
+            throw StartupError(line: error.message + " (choose another folder with --policies DIR)")
         }
         switch PolicySource.load(files) {
         case .loaded(let set, let warnings): return (set, warnings)
@@ -48,11 +48,12 @@ struct InitialPolicies {
             showDiagnostics(text(diagnostics))
             if diagnostics.allSatisfy({ $0.severity != .error || $0.file == source.demoTokenFile }) {
                 throw StartupError(
-                    line: "\(source.demoTokenFile) is damaged: delete it, and the next start makes a new demo token")
+                    line: "\(source.demoTokenFile) is damaged: delete the file, and start again to get a new demo token"
+                )
             }
             throw StartupError(
                 line:
-                    "the policies in \(source.folder.path) have mistakes, listed above; check them with: gateway policy check \(source.folder.path)"
+                    "the policies in \(source.folder.path) have errors (see above): correct them, and check them with: gateway policy check \(source.folder.path)"
             )
         }
     }

@@ -2,28 +2,28 @@ import Connectors
 import Foundation
 import Transport
 
-/// What a gateway is started with: folders, addresses, and where its lines go.
+/// The options of a start: folders, addresses, and functions that print.
 struct ServeOptions: Sendable {
     var policyFolder = "policies"
-    /// For certificates, tokens and data of this gateway.
+    /// The folder for the certificates, tokens and data of this gateway.
     var stateFolder = "state"
     var flags = ListenOptions.Flags()
-    /// Of the connector service in this process.
+    /// The pace of the connector service in this process.
     var pace = ConnectorOptions.Pace()
-    /// Writes a piece of the access log and says how many bytes it has written; it may wait for their reader.
+    /// Writes a piece of the access log and returns the number of bytes that it has written. It may wait for the reader.
     var writeLog: @Sendable ([UInt8]) -> Int = { StandardStream.output.write($0) }
-    /// Tells the operator what happens while the gateway runs, a line at a time.
+    /// Prints a line for the operator.
     var report: @Sendable (String) -> Void = { Help.report($0) }
-    /// Shows mistakes and warnings of the policies that the start finds, as text of several lines.
+    /// Prints the errors and warnings of the policies at the start, as text of several lines.
     var showDiagnostics: @Sendable (String) -> Void = { StandardError.write($0) }
-    /// Shows a warning of policies that were reloaded; must not wait for its reader.
+    /// Prints a warning of reloaded policies. It must not wait for the reader.
     var showWarning: @Sendable (String) -> Void = { StandardError.writeLine($0) }
-    /// Shows a demo token that was made just now, before it becomes valid.
-    var showToken: @Sendable (String) -> Void = { StartupBanner.show("demo token, shown this once: \($0)") }
+    /// Prints a new demo token, before the token becomes valid.
+    var showToken: @Sendable (String) -> Void = { StartupBanner.show("demo token, printed only once: \($0)") }
 }
 
 extension ServeOptions {
-    /// What flags and variables say, and else the defaults.
+    /// The values of flags and variables, or else the defaults.
     init(_ arguments: Arguments) throws(StartupError) {
         self.init()
         flags = try ListenOptions.Flags(arguments)

@@ -1,18 +1,18 @@
 import Foundation
 
-/// Flags of a command: `--name value` or `--name=value`, with an environment variable behind each.
+/// The flags of a command: `--name value` or `--name=value`. Each flag has an environment variable.
 struct Arguments {
     private(set) var flags: [String: String] = [:]
     private(set) var positional: [String] = []
     private(set) var wantsHelp = false
     private let variables: String
 
-    /// Why the words cannot be understood.
+    /// The words are not a valid command line. `reason` says why.
     struct Misuse: Error {
         let reason: String
     }
 
-    /// `names` are the flags that take a value, without the dashes; `variables` is how their variables begin.
+    /// `names` are the names of the flags, without the dashes. `variables` is the prefix of their variables.
     init(_ words: [String], names: Set<String>, variables: String = "GATEWAY_") throws(Misuse) {
         self.variables = variables
         var index = 0
@@ -41,7 +41,7 @@ struct Arguments {
         }
     }
 
-    /// The flag, or else its variable: `--listen` or `GATEWAY_LISTEN`.
+    /// The value of the flag or else of its variable: `--listen` or `GATEWAY_LISTEN`.
     func value(_ name: String) -> String? {
         if let flag = flags[name] { return flag }
         let text = ProcessInfo.processInfo.environment[variables + name.uppercased()]

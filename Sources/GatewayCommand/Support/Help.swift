@@ -1,4 +1,4 @@
-/// What the command says about itself.
+/// The help texts of the command.
 enum Help {
     static let version = "0.1.0"
 
@@ -6,13 +6,13 @@ enum Help {
         gateway: a TLS gateway in front of a connector service
 
         usage: gateway [serve] [options]      serve (the default)
-               gateway connectors [options]   serve the connector service alone, for a gateway on another machine
-               gateway policy check [DIR]     check a policy folder: all mistakes at once, exit 1 if there are any
-               gateway token create [NAME]    make a token: prints it once, and the policy entry to paste
+               gateway connectors [options]   serve only the connector service, to a gateway on another machine
+               gateway policy check [DIR]     check a policy folder, and print all errors
+               gateway token create [NAME]    make a token, and print it once with its policy entry
                gateway COMMAND --help         the options of a command
                gateway --version
 
-        Exit code: 0 if it did what it was told, 1 if it could not, 2 if it was not understood.
+        Exit code: 0 if the command succeeded, 1 if it failed, 2 if the command line is wrong.
         """
 
     static let serve = """
@@ -24,47 +24,47 @@ enum Help {
           --state DIR          certificates, tokens and data of this gateway (default: state)  GATEWAY_STATE
           --workers N          event loops, one core each (default: all cores)                 GATEWAY_WORKERS
 
-        A flag wins over its variable, and both win over policies/gateway.json5.
-        The access log, JSON lines only, goes to standard output; all that people need to know goes to standard error.
-        Signals: SIGTERM, SIGINT and SIGQUIT drain and stop (twice: without waiting for requests in flight), SIGHUP reloads
-        policies and certificates; SIGUSR1 and SIGUSR2 are ignored.
-        Exit code: 0 after such a signal, 1 if it cannot serve or had to be cut off while it stopped, 2 for misuse.
+        A flag overrides its variable, and both override policies/gateway.json5.
+        The access log goes to standard output, as JSON lines only. Messages for people go to standard error.
+        Signals: SIGTERM, SIGINT and SIGQUIT let the requests in flight finish, and stop. A second one stops at once. SIGHUP
+        reloads policies and certificates. SIGUSR1 and SIGUSR2 are ignored.
+        Exit code: 0 after a signal, 1 if the gateway cannot serve or did not stop in time, 2 if the command line is wrong.
         """
 
     static let connectors = """
         usage: gateway connectors [--listen HOST:PORT] [--state DIR] [--workers N]
 
-        Serves the connector service alone, over plain HTTP, to a gateway in front of it: in that gateway's policy,
-        gateway: { upstream: { url: "http://HOST:PORT", ownCredential: "none" } }. It believes X-Gateway-Organization and
-        asks for no token: only the gateway may reach it.
+        Serves only the connector service, over plain HTTP, to a gateway on another machine. The policy of that gateway has
+        gateway: { upstream: { url: "http://HOST:PORT", ownCredential: "none" } }. The service checks no token and trusts
+        X-Gateway-Organization: allow only the gateway to connect.
 
           --listen HOST:PORT   where the gateway connects (default: 127.0.0.1:8445)            GATEWAY_CONNECTORS_LISTEN
-          --state DIR          data of this service; not a gateway's own (default: state)      GATEWAY_CONNECTORS_STATE
+          --state DIR          data of this service, not of a gateway (default: state)         GATEWAY_CONNECTORS_STATE
           --workers N          event loops, one core each (default: all cores)                 GATEWAY_CONNECTORS_WORKERS
 
-        A flag wins over its variable. GET /healthz tells whether it lives.
-        Signals: SIGTERM, SIGINT and SIGQUIT finish the requests in flight and stop (twice: without waiting for them); running
-        jobs stop at their last checkpoint and go on after the next start. SIGUSR1 and SIGUSR2 are ignored.
-        Exit code: 0 after such a signal, 1 if it cannot serve or had to be cut off while it stopped, 2 for misuse.
+        A flag overrides its variable. GET /healthz responds with 200 while the service runs.
+        Signals: SIGTERM, SIGINT and SIGQUIT let the requests in flight finish, and stop. A second one stops at once. Running
+        jobs stop at their last checkpoint, and continue after the next start. SIGUSR1 and SIGUSR2 are ignored.
+        Exit code: 0 after a signal, 1 if the service cannot serve or did not stop in time, 2 if the command line is wrong.
         """
 
     static let token = """
         usage: gateway token create [NAME] [--scopes SCOPE,SCOPE] [--expires TIME] [--policies DIR]
 
-        Prints a new token to standard output once, and the policy entry that makes it valid (its SHA-256 only) to standard
-        error. Paste the entry below organizations.ORG.tokens in the policy folder.
+        Prints a new token to standard output, and to standard error the policy entry that makes it valid. The entry has only
+        the SHA-256 of the token. Paste the entry below organizations.ORG.tokens in the policy folder.
 
-          --scopes SCOPE,...   what it may do (default: connectors:read,connectors:run)
-          --expires TIME       when it ends: a day (2027-01-31, its first moment in UTC), or a time in UTC
+          --scopes SCOPE,...   the scopes of the token (default: connectors:read,connectors:run)
+          --expires TIME       when the token expires: a day (2027-01-31, at 00:00 UTC), or a time in UTC
                                (2027-01-31T12:00:00Z) or with an offset (2027-01-31T12:00:00+01:00)
-          --policies DIR       where the scopes are declared (default: policies)               GATEWAY_POLICIES
+          --policies DIR       the policies that declare the scopes (default: policies)        GATEWAY_POLICIES
 
-        A scope that the policies do not declare is refused. Where the default folder cannot be read, only the form of the
-        scopes is checked.
-        Exit code: 0 with a token, 1 if the policies cannot be read, 2 for misuse.
+        The command refuses a scope that the policies do not declare. If the default folder cannot be read, it checks only the
+        characters of the scopes.
+        Exit code: 0 with a token, 1 if the policies cannot be read, 2 if the command line is wrong.
         """
 
-    /// Prints one line that says what is wrong and where to read on; the exit status of a misuse.
+    /// Prints what is wrong with the command line and names the help text. Returns the exit code of a wrong command line.
     static func refuse(_ reason: String, usage: String) -> Int32 {
         report("\(reason) (see \(usage))")
         return 2

@@ -2,18 +2,18 @@ import Glibc
 import Synchronization
 import Transport
 
-/// What a running service does when a signal comes.
+/// The actions of a running service for signals.
 struct SignalActions: Sendable {
-    /// SIGHUP. Returns at once.
+    /// The action for SIGHUP. It returns at once.
     var reload: @Sendable () -> Void
-    /// About once a second, for what has to be looked at now and then.
+    /// The action once a second, for work that is due from time to time.
     var tick: @Sendable () -> Void = {}
-    /// Lets the requests in flight finish. `false` when another signal asked not to wait for them.
+    /// Lets the requests in flight finish. Returns `false` if another signal ends the wait.
     var drain: @Sendable (Signals) -> Bool
 }
 
-/// The thread that takes the signals of a service, from before its start to the end of the process. It does nothing that takes
-/// long, so that whatever else takes its time, a signal is answered.
+/// The thread that receives the signals of a service, from before its start until the process ends. It does no long
+/// work, so the service always reacts to a signal.
 final class SignalThread: Sendable {
     private struct State {
         var actions: SignalActions?
@@ -23,13 +23,13 @@ final class SignalThread: Sendable {
 
     private let state = Mutex(State())
 
-    /// The signals must be blocked in all threads.
+    /// All threads must block the signals.
     init(_ signals: Signals) {
         _ = WorkThread(name: "signals") { self.run(signals) }
     }
 
-    /// From now on the service is what the signals are about. Returns when it has drained and has to stop; `false` when it
-    /// has to hurry. The process ends soon after, whether it has stopped or not.
+    /// Sets the actions, and waits for a signal that ends the service. Returns when the service has drained and must
+    /// stop: `true` if all requests had time to finish. The process ends a few seconds later in any case.
     func awaitStop(_ actions: SignalActions) async -> Bool {
         await withCheckedContinuation { waiter in
             let isReloadDue = state.withLock { state in
@@ -46,7 +46,7 @@ final class SignalThread: Sendable {
             switch signals.wait(.seconds(1)) {
             case .terminate?:
                 let (actions, waiter) = state.withLock { ($0.actions, $0.waiter) }
-                // Nothing is served yet, and what is on the disk is whole at any moment.
+                // The service has not started yet. An exit at any moment leaves the files on the disk complete.
                 guard let actions, let waiter else { SignalThread.exit() }
                 let isOrderly = actions.drain(signals)
                 waiter.resume(returning: isOrderly)
@@ -63,23 +63,23 @@ final class SignalThread: Sendable {
         }
     }
 
-    /// Ends the process when it has not ended by itself in time, because a disk does not answer or a thread hangs.
+    /// Ends the process if it does not end in time, because a disk does not respond or a thread hangs.
     private static func end(within timeout: Duration, _ signals: Signals) -> Never {
         if !signals.wait(until: .now() + timeout) { _ = signals.wait(until: .now() + .seconds(1)) }
-        Help.report("not all of it stopped in time: the rest was cut off")
+        Help.report("the process did not stop in time, and ends with work unfinished")
         _exit(1)
     }
 
     /// Ends the process of a service that has stopped.
     static func exit() -> Never {
-        // Not `exit`: a thread that still reads or compiles policies must not meet what that tears down.
+        // Not `exit`, which destroys objects that other threads still use, such as one that compiles policies.
         _exit(0)
     }
 
-    /// Tells what to use instead of a signal that other servers know.
+    /// Explains which signal to send instead of one that only other servers use.
     static func explain(_ name: String) {
         Help.report(
-            "\(name) is ignored: SIGHUP reloads policies and certificates, SIGTERM stops; logs go to standard output, so that there is no file to open again"
+            "\(name) is ignored: send SIGHUP to reload policies and certificates, SIGTERM to stop; there is no log file to reopen, because the access log goes to standard output"
         )
     }
 }

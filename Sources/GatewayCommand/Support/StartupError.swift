@@ -1,18 +1,18 @@
 import Policy
 
-/// Why a command does not start its work: one line with the remedy.
+/// The reason why a command cannot start its work: one line, with the remedy.
 struct StartupError: Error {
     let line: String
-    /// The words or variables cannot be understood; else the world is in the way.
+    /// The command line or a variable is wrong. `false` if a file, an address or the system is the reason.
     let isMisuse: Bool
 
     init(line: String, isMisuse: Bool = false) {
-        // It may name a file, and somebody may have put the token where its name belongs.
-        self.line = TokenMask.masked(line)
+        // A name in the line may be a token that was put in the wrong place.
+        self.line = TokenMask.starred(line)
         self.isMisuse = isMisuse
     }
 
-    /// Tells it; the exit status of the command.
+    /// Prints the line, and returns the exit code of the command.
     func report(usage: String) -> Int32 {
         if isMisuse { return Help.refuse(line, usage: usage) }
         Help.report(line)

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// A file that grows at its end only. Blocks its caller: for a thread of its own.
+/// A file to which bytes are only appended. The calls block, so they belong on a separate thread.
 package final class AppendFile: Sendable {
     private let descriptor: Int32
 
-    /// Creates the file, or empties the one there is. Nobody but its owner may read it.
+    /// Creates the file, or empties an existing one. Only its owner can read a new file.
     package init(emptying path: String) throws(SystemError) {
         // SAFETY: `open` reads a C string that lives as long as the call.
         descriptor = try syscall("open \(path)") {
@@ -12,7 +12,7 @@ package final class AppendFile: Sendable {
         }
     }
 
-    /// Opens the file that is there, to go on at its end.
+    /// Opens an existing file to append to it.
     package init(continuing path: String) throws(SystemError) {
         // SAFETY: `open` reads a C string that lives as long as the call.
         descriptor = try syscall("open \(path)") { unsafe open(path, O_WRONLY | O_APPEND | O_CLOEXEC) }
@@ -20,13 +20,13 @@ package final class AppendFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Writes all of `bytes` at the end. After an error nobody knows how many of them are there.
+    /// Appends all of `bytes`. After an error it is unknown how many of them were written.
     package func append(_ bytes: Span<UInt8>) throws(SystemError) {
         var written = 0
         while written < bytes.count {
             let rest = bytes.extracting(written..<bytes.count)
-            // SAFETY: the kernel reads at most `count` bytes of the span, which outlives the call. A piece is cut to what
-            // fits the result.
+            // SAFETY: the kernel reads at most `count` bytes of the span, which outlives the call. The limit keeps the
+            // result within an Int32.
             let count = try syscall("write") {
                 unsafe rest.withUnsafeBytes { unsafe Int32(write(descriptor, $0.baseAddress, min($0.count, 1 << 30))) }
             }
@@ -35,20 +35,20 @@ package final class AppendFile: Sendable {
         }
     }
 
-    /// Cuts off what is behind the first `length` bytes.
+    /// Cuts the file to its first `length` bytes.
     package func truncate(to length: Int) throws(SystemError) {
         _ = try syscall("ftruncate") { ftruncate(descriptor, length) }
     }
 
-    /// Returns when everything written so far would survive a loss of power, as far as the disk is honest.
+    /// Returns when all bytes written so far would survive a loss of power, if the disk keeps its guarantees.
     package func synchronize() throws(SystemError) {
         _ = try syscall("fdatasync") { fdatasync(descriptor) }
     }
 }
 
-/// What else the owner of a file needs. Blocks.
+/// Operations on files and folders. They block.
 package enum FileSystem {
-    /// The whole file; `nil` when there is none. One of more than `limit` bytes is an error.
+    /// The contents of the file; `nil` if it does not exist. A file of more than `limit` bytes is an error.
     package static func contents(of path: String, atMost limit: Int) throws(SystemError) -> [UInt8]? {
         // SAFETY: `open` reads a C string that lives as long as the call.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
@@ -72,7 +72,8 @@ package enum FileSystem {
 
     /// The names in a folder, sorted.
     package static func names(in folder: String) throws(SystemError) -> [String] {
-        // SAFETY: `opendir` reads a C string that lives as long as the call. The result is closed on every way out.
+        // SAFETY: `opendir` reads a C string that lives as long as the call. The result is closed when this returns or
+        // throws.
         guard let directory = unsafe opendir(folder) else { throw SystemError("open \(folder)") }
         defer { unsafe closedir(directory) }
         var names: [String] = []
@@ -88,20 +89,20 @@ package enum FileSystem {
         return names.filter { $0 != "." && $0 != ".." }.sorted()
     }
 
-    /// Removes a file; an absent one is fine.
+    /// Removes a file. Does nothing if it does not exist.
     package static func remove(_ path: String) throws(SystemError) {
         // SAFETY: `unlink` reads a C string that lives as long as the call.
         guard unsafe unlink(path) != 0, errno != ENOENT else { return }
         throw SystemError("remove \(path)")
     }
 
-    /// Gives a file another name, in place of the file that has it. Durable after `synchronize(folder:)`.
+    /// Renames a file, and replaces an existing file of that name. Durable after `synchronize(folder:)`.
     package static func rename(_ path: String, to target: String) throws(SystemError) {
         // SAFETY: both C strings live as long as the call.
         _ = try syscall("rename \(path)") { unsafe Glibc.rename(path, target) }
     }
 
-    /// Makes the names in a folder as durable as the contents of its files.
+    /// Returns when the names in a folder would survive a loss of power.
     package static func synchronize(folder: String) throws(SystemError) {
         // SAFETY: `open` reads a C string that lives as long as the call.
         let descriptor = try syscall("open \(folder)") { unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }

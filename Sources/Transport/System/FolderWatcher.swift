@@ -1,11 +1,11 @@
 internal import CLinux
 internal import Glibc
 
-/// Tells of changes below folders, by inotify. Blocks its caller: for a thread of its own.
+/// Waits for changes in folders, by inotify. The calls block, so they belong on a separate thread.
 @safe package struct FolderWatcher: ~Copyable {
     private let descriptor: Int32
 
-    /// Watches the folders, not the folders in them. One that does not exist is passed over.
+    /// Watches the folders, without the folders in them. A folder that does not exist is skipped.
     package init(_ folders: [String]) throws(SystemError) {
         descriptor = try syscall("inotify_init1") { inotify_init1(Int32(IN_CLOEXEC)) }
         for folder in folders { add(folder) }
@@ -20,8 +20,8 @@ internal import Glibc
         _ = unsafe inotify_add_watch(descriptor, folder, changes)
     }
 
-    /// Waits until something changed and then for `quiet` without further changes, so that a set of files that is being
-    /// written is looked at once, when it is whole. `false` when nothing happened within `atMost`.
+    /// Waits for a change, and then until there is no further change for `quiet`: files that are written together count
+    /// as one change. Returns `false` if there is no change within `atMost`.
     package func waitForChange(quiet: Duration, atMost: Duration) -> Bool {
         guard isReadable(within: atMost) else { return false }
         repeat { drain() } while isReadable(within: quiet)
@@ -37,7 +37,7 @@ internal import Glibc
 
     private func drain() {
         var buffer = [UInt8](repeating: 0, count: 8192)
-        // SAFETY: the kernel writes at most `count` bytes; what they say does not matter, that they came does.
+        // SAFETY: the kernel writes at most `count` bytes. The events themselves are not used.
         _ = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
     }
 }

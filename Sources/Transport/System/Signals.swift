@@ -1,36 +1,36 @@
 internal import Glibc
 
-/// The signals of a service, taken by one thread that waits for them instead of by handlers that interrupt anything.
+/// The signals of a service. One thread waits for them, so no handler interrupts other code.
 @safe package struct Signals: Sendable {
     package enum Signal: Equatable, Sendable {
         case terminate
         case reload
-        /// One that would end the process at once if nobody took it, and means nothing here.
+        /// A signal without a meaning here. It is received because its default action would end the process.
         case unused(String)
     }
 
     private let set: sigset_t
 
-    /// Blocks the signals in this thread and all threads it starts. Call before any other thread is started.
+    /// Blocks the signals in this thread and in the threads that it starts. To be called before any other thread starts.
     package init() {
         var set = sigset_t()
         // SAFETY: the set is ours; the calls fill and read it.
         unsafe sigemptyset(&set)
         for number in [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2] { unsafe sigaddset(&set, number) }
         _ = unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-        // A peer that went away is an error value of the write, not the end of the process.
+        // A write to a closed connection returns an error and does not end the process.
         _ = signal(SIGPIPE, SIG_IGN)
         self.set = set
     }
 
-    /// The next signal, or `nil` when none came in time.
+    /// The next signal; `nil` if none comes in time.
     package func wait(_ duration: Duration) -> Signal? {
         let (seconds, attoseconds) = duration.components
         var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
         // SAFETY: set and time are read by the kernel.
         var set = set
         switch unsafe sigtimedwait(&set, nil, &time) {
-        // SIGQUIT ends other servers gracefully. Its own action would end this one with requests in flight.
+        // Other servers stop gracefully on SIGQUIT. Its default action would end this process with requests in flight.
         case SIGTERM, SIGINT, SIGQUIT: return .terminate
         case SIGHUP: return .reload
         case SIGUSR1: return .unused("SIGUSR1")
@@ -40,7 +40,8 @@ internal import Glibc
     }
 }
 
-/// Lets the process open as many descriptors as the system permits it, and returns how many these are.
+/// Raises the number of descriptors that the process may open to the maximum that the system permits, and returns that
+/// number.
 @discardableResult
 package func raiseDescriptorLimit() -> Int {
     var limit = rlimit()

@@ -1,21 +1,21 @@
 internal import Glibc
 
-/// Standard output and standard error, which may have a reader that is slow, stopped or gone.
+/// Standard output and standard error. Their reader may be slow, or may have stopped or ended.
 package enum StandardStream: Int32, Sendable {
     case output = 1
     case error = 2
 
-    /// Takes the numbers of standard streams that were closed before the process began. Else the next file or socket would
-    /// get them, and be written lines into. Call first in `main`.
+    /// Opens the standard streams that are closed when the process begins. Otherwise a file or socket would get their
+    /// numbers, and log lines would go into it. To be called first in `main`.
     package static func reserve() {
         for number in Int32(0)...2 where fcntl(number, F_GETFD) < 0 {
-            // Whoever writes there gets an error, and can count what is lost.
+            // Opened for reading: a write returns an error, so lost lines can be counted.
             // SAFETY: the path is a C string that lives as long as the call.
             _ = unsafe open("/dev/null", O_RDONLY)
         }
     }
 
-    /// Writes `bytes`, however long the reader takes; returns how many were written before an error.
+    /// Writes `bytes` and waits for the reader. Returns the number of bytes that were written before an error.
     package func write(_ bytes: [UInt8]) -> Int {
         var written = 0
         while written < bytes.count {
@@ -26,12 +26,12 @@ package enum StandardStream: Int32, Sendable {
         return written
     }
 
-    /// Writes `bytes` unless the reader keeps it waiting for longer than `timeout` at a time. `false` when something is lost.
+    /// Writes `bytes`, and waits at most `timeout` at a time for the reader. Returns `false` if bytes are lost.
     package func write(_ bytes: [UInt8], timeout: Duration) -> Bool {
         var written = 0
         while written < bytes.count {
             guard isReady(within: Int32(timeout / .milliseconds(1))),
-                // What a pipe is ready for is never less than this, so that the call does not block.
+                // A pipe that is ready has room for this many bytes, so the call does not block.
                 let count = piece(of: bytes, from: written, atMost: Int(PIPE_BUF)), count > 0
             else { return false }
             written += count
@@ -39,7 +39,7 @@ package enum StandardStream: Int32, Sendable {
         return true
     }
 
-    /// How many bytes one call wrote; `nil` after an error, 0 where a stream that does not block is full.
+    /// The number of bytes that one call wrote; `nil` after an error, 0 if a nonblocking stream is full.
     private func piece(of bytes: [UInt8], from start: Int, atMost limit: Int) -> Int? {
         while true {
             // SAFETY: the kernel reads at most as many bytes as the array has from `start` on.

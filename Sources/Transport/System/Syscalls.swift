@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// A system call that the world refused.
+/// The error of a system call.
 package struct SystemError: Error, Equatable, CustomStringConvertible {
     package let call: String
     package let number: Int32
@@ -13,7 +13,7 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
 
     package var isAddressInUse: Bool { number == EADDRINUSE }
 
-    /// There is no way to that machine, or it is not there.
+    /// There is no route to the machine, or the machine does not respond.
     package var isUnreachable: Bool {
         switch number {
         case EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ENONET: true
@@ -21,10 +21,10 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The kernel gave up waiting.
+    /// The kernel ended a wait because it took too long.
     package var isTimedOut: Bool { number == ETIMEDOUT }
 
-    /// This machine or process has no port, descriptor or memory left: the other side is not to blame.
+    /// This machine or process has no port, descriptor or memory left. The peer is not the reason.
     package var isOutOfResources: Bool {
         switch number {
         case EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EAGAIN: true
@@ -38,19 +38,20 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Calls that fail only when we have a bug (a bad descriptor, a bad address) crash; what the network does is thrown.
+/// Makes a system call, and again if a signal interrupts it. An error that only a bug can cause (a bad descriptor, a
+/// bad address) is a crash; every other error is thrown.
 func syscall(_ name: String, _ body: () -> Int32) throws(SystemError) -> Int32 {
     while true {
         let result = body()
         if result >= 0 { return result }
         let number = errno
         if number == EINTR { continue }
-        precondition(number != EBADF && number != EFAULT, "\(name) was given what does not exist")
+        precondition(number != EBADF && number != EFAULT, "\(name) has a valid descriptor and a valid address")
         throw SystemError(name, number: number)
     }
 }
 
-/// A point on the monotonic clock, in nanoseconds. Not the time of day.
+/// A point in time on the monotonic clock, in nanoseconds. It is not the time of day.
 package struct Instant: Comparable, Hashable, Sendable {
     package let nanoseconds: UInt64
 
@@ -70,7 +71,7 @@ package struct Instant: Comparable, Hashable, Sendable {
         return Instant(nanoseconds: instant.nanoseconds &+ nanoseconds)
     }
 
-    /// For what is added for each request: a `Duration` costs divisions of 128-bit numbers.
+    /// For code that runs for each request: with a `Duration` it would divide 128-bit numbers.
     package static func + (instant: Instant, timeout: Timeout) -> Instant {
         Instant(nanoseconds: instant.nanoseconds &+ timeout.nanoseconds)
     }
@@ -80,7 +81,7 @@ package struct Instant: Comparable, Hashable, Sendable {
     }
 }
 
-/// How long something may take, as a number of nanoseconds.
+/// A maximum duration, in nanoseconds.
 package struct Timeout: Sendable {
     let nanoseconds: UInt64
 
@@ -97,5 +98,5 @@ private func clockNanoseconds(_ clock: Int32) -> UInt64 {
     return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
-/// Gives the kernel the pages back in which nothing is allocated, those between others included.
+/// Returns all pages without allocations to the kernel, also those between used pages.
 package func trimHeapOfProcess() { malloc_trim(0) }

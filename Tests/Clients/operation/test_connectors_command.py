@@ -324,4 +324,4 @@ def test_variables_do_what_flags_do(tmp_path):
 
 def test_an_open_address_is_warned_of(alone):
     assert "warning" not in alone().output
-    assert "asks for no token: any client can act for any organization" in alone(listen="0.0.0.0:0").output
+    assert "checks no token, so any client can act for any organization" in alone(listen="0.0.0.0:0").output

@@ -63,7 +63,7 @@ def test_what_takes_effect_with_the_next_start_is_told(start, policies):
     gateway = start(policies.settings(workers=1))
     policies.settings(listen="127.0.0.1:1", workers=2, sizes={"bodyMemory": "100MiB"})
     line = wait_for(lambda: re.search('.*"gateway.workers" has changed.*', gateway.output), "a line that tells it", 15)
-    assert "next start" in line.group(0)
+    assert "restart the gateway" in line.group(0)
     assert policy(gateway)["needs_restart"] == ["gateway.workers", "gateway.sizes.bodyMemory"], "a flag decides on listen, whatever the policy says"
     policies.settings(workers=1, sizes={})
     wait_for(lambda: policy(gateway)["needs_restart"] == [], "the old value", 15)
@@ -89,7 +89,7 @@ def test_a_reload_that_changes_nothing_is_told(start, policies):
     policies.write("routes.json5", "{ oops")
     wait_for(lambda: "policies not reloaded" in gateway.output, "the mistake", 15)
     policies.write("routes.json5", good)
-    wait_for(lambda: re.search("policies are good again.*unchanged", gateway.output), "the repair", 15)
+    wait_for(lambda: re.search("policies are valid again.*unchanged", gateway.output), "the repair", 15)
     assert policy(gateway)["last_refused_reload"] is None
 
 
@@ -125,7 +125,7 @@ def test_a_state_folder_of_another_user(policies):
             done = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
                                   env=environment(), cwd=folder, **user)
             assert done.returncode == 1, done
-            one_clear_line(done.stderr, "may not be read and written", "--state", "chown")
+            one_clear_line(done.stderr, "cannot read and write", "--state", "chown")
             assert "in use" not in done.stderr
         finally:
             os.chmod(Path(folder) / "state", 0o755)
@@ -158,7 +158,7 @@ def test_the_gateways_own_certificate_is_renewed(start, policies):
     with gateway.wire() as open_before:
         subprocess.run(aged, check=True, capture_output=True)
         gateway.signal(signal.SIGHUP)
-        wait_for(lambda: "the gateway's own certificate was renewed" in gateway.output, "the renewal", 15)
+        wait_for(lambda: "the gateway renewed its own certificate" in gateway.output, "the renewal", 15)
         assert certificate_days(state / "server.pem") > 80
         assert gateway.call("GET", STATE).status == 200, "clients trust it as before"
         assert gateway.call("GET", STATE, wire=open_before).status == 200, "open connections go on"

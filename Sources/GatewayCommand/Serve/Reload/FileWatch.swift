@@ -2,19 +2,19 @@ import Gateway
 import Policy
 import Transport
 
-/// Asks for a reload when a file has changed.
+/// Watches the files of policies, certificates and secrets, and requests a reload when one changes.
 struct FileWatch: Sendable {
     let files: FileSources
     let policies: PolicyStore
     let requests: ReloadRequests
-    /// Tells the operator that files are not watched.
+    /// Prints a line for the operator.
     let report: @Sendable (String) -> Void
 
-    /// Watches on a thread of its own, to the end of the process.
+    /// Watches on a separate thread until the process ends.
     func begin() -> WorkThread? {
         WorkThread(name: "file-watch") {
             do throws(SystemError) { try watch() } catch {
-                report("changed files are not noticed (\(error)); send SIGHUP to reload")
+                report("the gateway cannot watch its files (\(error)): send SIGHUP after each change to reload them")
             }
         }
     }
@@ -22,15 +22,15 @@ struct FileWatch: Sendable {
     private func watch() throws(SystemError) {
         var folders = watchedFolders
         var watcher = try FolderWatcher(Array(folders.keys))
-        // What changed since the start read it, and before there was a watch, is not missed either.
-        requests.ask(because: .changedFile)
+        // A file may have changed after the start read it and before the watch began.
+        requests.add(.changedFile)
         while true {
-            // No watch in a folder tells that it was replaced as a whole, or that a link to it was turned.
+            // inotify does not report that a folder was replaced, or that a link now leads to another folder.
             while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)), watchedFolders == folders {}
-            // The new watch begins before the reload, which so misses nothing.
+            // The new watch begins before the reload, so no later change is missed.
             folders = watchedFolders
             watcher = try FolderWatcher(Array(folders.keys))
-            requests.ask(because: .changedFile)
+            requests.add(.changedFile)
         }
     }
 

@@ -2,6 +2,6 @@
 enum ReloadReason: Hashable, Sendable {
     case signal
     case changedFile
-    /// Nothing changed, but the gateway's own certificate may be due for renewal.
-    case passedTime
+    /// It is time to check whether the gateway must renew its own certificate. The other files are not read.
+    case certificateCheck
 }

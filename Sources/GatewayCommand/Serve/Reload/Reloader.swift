@@ -3,28 +3,28 @@ import Gateway
 import Policy
 import Transport
 
-/// Reads policies, certificates and the upstream's files again, on a thread of its own: however long that takes, signals are
-/// answered meanwhile. One reload at a time; of those that are asked for meanwhile, one follows.
+/// Reloads policies, certificates and the files of the upstream, on a separate thread, so that the process still reacts
+/// to signals. One reload runs at a time. All requests that arrive during a reload lead to one further reload.
 actor Reloader {
     nonisolated let requests = ReloadRequests()
     private let server: GatewayServer
     private let policies: PolicyStore
     private let files: FileSources
     private let ticketKeys: TicketKeys
-    private let start: StartSettings
-    /// Tells the operator what became of a reload, a line at a time.
+    private let fixedSettings: FixedSettings
+    /// Prints a line for the operator.
     private let report: @Sendable (String) -> Void
-    /// Shows a warning of the policies, as it stands in the report of a check.
+    /// Prints a warning about the policies, in the form of `gateway policy check`.
     private let showWarning: @Sendable (String) -> Void
-    /// What the server was given last; `nil` where the upstream is in this process.
+    /// The upstream that the server uses; `nil` if the upstream is in this process.
     private var upstream: UpstreamConfiguration?
-    /// What was reported last.
+    /// The warnings that were printed last.
     private var warnings: [String]
 
-    /// `upstream` is what the server was started with, as is `start`.
+    /// `upstream` and `fixedSettings` are those of the start.
     init(
         of server: GatewayServer, policies: PolicyStore, files: FileSources, ticketKeys: TicketKeys,
-        upstream: UpstreamConfiguration?, start: StartSettings, report: @escaping @Sendable (String) -> Void,
+        upstream: UpstreamConfiguration?, fixedSettings: FixedSettings, report: @escaping @Sendable (String) -> Void,
         showWarning: @escaping @Sendable (String) -> Void
     ) {
         self.server = server
@@ -32,13 +32,13 @@ actor Reloader {
         self.files = files
         self.ticketKeys = ticketKeys
         self.upstream = upstream
-        self.start = start
+        self.fixedSettings = fixedSettings
         self.report = report
         self.showWarning = showWarning
         warnings = policies.snapshot().warnings
     }
 
-    /// Begins to serve requests. The thread ends with the process, or when the requests have ended.
+    /// Starts the thread that serves requests. The thread ends after `requests.end()`.
     nonisolated func begin() throws(SystemError) {
         let loop = try EventLoop(index: -4)
         Task(executorPreference: loop) {
@@ -48,48 +48,48 @@ actor Reloader {
         guard WorkThread.detach(name: "reload", { loop.run() }) else { throw SystemError("pthread_create") }
     }
 
-    /// Reads everything again. What is wrong stays out, and what was good stays in force.
+    /// Reloads everything. A part with an error does not take effect: its last valid version stays in force.
     func reload(because reasons: Set<ReloadReason>) async {
-        // First, so that a renewal is not reported as a reload.
+        // This comes first. Otherwise `reloadCertificates` would report a renewed certificate as a changed file.
         renewCertificate()
-        let isAsked = reasons.contains(.signal)
-        guard isAsked || reasons.contains(.changedFile) else { return }
-        // Who asks by hand wants to see an answer.
-        let reason = isAsked ? "SIGHUP" : "a file changed"
-        reloadPolicies(because: reason, isAsked: isAsked)
+        let isRequested = reasons.contains(.signal)
+        guard isRequested || reasons.contains(.changedFile) else { return }
+        // An operator who sends SIGHUP wants to see a result even if nothing changed.
+        let reason = isRequested ? "SIGHUP" : "a file changed"
+        reloadPolicies(because: reason, isRequested: isRequested)
         await reloadUpstream(because: reason)
         reloadCertificates(because: reason)
     }
 
-    private func reloadPolicies(because reason: String, isAsked: Bool) {
+    private func reloadPolicies(because reason: String, isRequested: Bool) {
         let outcome = policies.reload()
         let status = policies.snapshot()
-        var tellsWarnings = isAsked || status.warnings != warnings
+        var printsWarnings = isRequested || status.warnings != warnings
         switch outcome {
         case .unchanged(isRepaired: true):
-            report("policies are good again (\(reason)), and unchanged: version \(status.set.shortVersion)")
+            report("policies are valid again (\(reason)), and unchanged: version \(status.set.shortVersion)")
         case .unchanged:
-            if isAsked { report("policies unchanged (\(reason)): version \(status.set.shortVersion)") }
+            if isRequested { report("policies unchanged (\(reason)): version \(status.set.shortVersion)") }
         case .replaced(let set):
             server.adopt(set)
-            tellsWarnings = true
+            printsWarnings = true
             report("policies reloaded (\(reason)): version \(set.shortVersion)")
         case .refused(let text):
             server.refusedReload()
-            tellsWarnings = false
-            report("policies not reloaded (\(reason)), the last good set stays in force:\n\(text)")
+            printsWarnings = false
+            report("policies not reloaded (\(reason)), the last valid set stays in force:\n\(text)")
         }
-        if tellsWarnings {
+        if printsWarnings {
             for warning in status.warnings { showWarning(warning) }
             warnings = status.warnings
         }
-        let waiting = start.changed(in: status.set.settings)
-        policies.record(needsRestart: waiting)
-        for name in waiting { report("\"\(name)\" has changed: that takes effect with the next start") }
+        let changes = fixedSettings.changes(in: status.set.settings)
+        policies.record(needsRestart: changes)
+        for name in changes { report("\"\(name)\" has changed: restart the gateway to apply the change") }
     }
 
     private func reloadUpstream(because reason: String) async {
-        // Whether there is one changes with the next start only.
+        // A remote upstream is added or removed by a restart only.
         guard let settings = policies.current.settings.upstream, upstream != nil else { return }
         do throws(StartupError) {
             let new = try files.upstreams.load(settings)
@@ -100,13 +100,13 @@ actor Reloader {
             report("upstream reloaded (\(reason))")
         } catch {
             policies.record(.upstream, .refused(error.line))
-            report("upstream not reloaded (\(reason)), the last good one stays in force: \(error.line)")
+            report("upstream not reloaded (\(reason)), the last valid one stays in force: \(error.line)")
         }
     }
 
     private func reloadCertificates(because reason: String) {
         do throws(StartupError) {
-            // Files that are as they were stay refused if they were.
+            // `nil` also for files that were refused before and have not changed: their error is printed once.
             guard
                 let context = try files.certificates.reload(
                     policies.current.settings.tls, keys: ticketKeys)
@@ -116,7 +116,7 @@ actor Reloader {
             report("certificates reloaded (\(reason))")
         } catch {
             policies.record(.certificates, .refused(error.line))
-            report("certificates not reloaded (\(reason)), the last good ones stay in force: \(error.line)")
+            report("certificates not reloaded (\(reason)), the last valid ones stay in force: \(error.line)")
         }
     }
 
@@ -128,11 +128,11 @@ actor Reloader {
             policies.record(.certificates, .replaced)
             report(
                 renewed.isNewAuthority
-                    ? "the gateway's own certificate was renewed, of a new authority: give clients the new ca.pem"
-                    : "the gateway's own certificate was renewed")
+                    ? "the gateway renewed its own certificate, signed by a new authority: give clients the new ca.pem"
+                    : "the gateway renewed its own certificate")
         } catch {
             policies.record(.certificates, .refused(error.line))
-            report("the gateway's own certificate cannot be renewed: \(error.line)")
+            report("the gateway cannot renew its own certificate: \(error.line)")
         }
     }
 }

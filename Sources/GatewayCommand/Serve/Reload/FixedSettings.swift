@@ -1,9 +1,9 @@
 import Policy
 
-/// The settings of the policy that took effect with the start, and do not change before the next one.
-struct StartSettings: Sendable {
+/// The settings that keep the values of the start until the next start.
+struct FixedSettings: Sendable {
     private let settings: GatewaySettings
-    /// Those that a flag or variable decides, whatever the policy says.
+    /// The names of settings with a flag or variable, which overrides the policy.
     private let overridden: Set<String>
 
     init(_ settings: GatewaySettings, overridden: Set<String>) {
@@ -11,8 +11,8 @@ struct StartSettings: Sendable {
         self.overridden = overridden
     }
 
-    /// The names of those that `new` would have otherwise.
-    func changed(in new: GatewaySettings) -> [String] {
+    /// The names of the settings that have another value in `new`.
+    func changes(in new: GatewaySettings) -> [String] {
         let changes = [
             ("gateway.listen", new.listen != settings.listen), ("gateway.admin", new.admin != settings.admin),
             ("gateway.workers", new.workers != settings.workers),

@@ -4,8 +4,9 @@ import Policy
 import Synchronization
 import Transport
 
-/// What a running gateway looks at now and then: ticket keys, sets that nobody uses any more, the age of its certificate.
-final class Upkeep: Sendable {
+/// The work that a running gateway does from time to time: it rotates ticket keys, frees unused policy sets, and checks
+/// the age of its certificate.
+final class PeriodicTasks: Sendable {
     private struct Times {
         var rotated = Instant.now()
         var checked = Instant.now()
@@ -22,8 +23,8 @@ final class Upkeep: Sendable {
         self.requests = requests
     }
 
-    /// Call about once a second.
-    func look() {
+    /// Does the work that is due. The caller calls this about once a second.
+    func run() {
         let lifetime = policies.current.settings.tls.ticketLifetime
         let now = Instant.now()
         let (isRotationDue, isCheckDue) = times.withLock { times in
@@ -33,7 +34,7 @@ final class Upkeep: Sendable {
             return due
         }
         if isRotationDue { ticketKeys.rotate() }
-        if isCheckDue { requests.ask(because: .passedTime) }
+        if isCheckDue { requests.add(.certificateCheck) }
         policies.dropRetired()
     }
 }
