@@ -67,7 +67,7 @@ final class Pipeline: @unchecked Sendable {
         reader = ReadStage(bodies: shared.bodies)
         upstream = .unavailable
         if let service = shared.local {
-            let normalizer = NormalizeStage(limits: limits, showsErrors: false, secrets: [], clock: clock)
+            let normalizer = NormalizeStage(limits: limits, showsOriginalError: false, secrets: [], clock: clock)
             upstream = .local(LocalForward(upstream: service, normalizer: normalizer))
         }
         recorder = RecordStage(counts: counts, log: shared.log, shares: shared.logShares, clock: clock)
@@ -85,8 +85,8 @@ final class Pipeline: @unchecked Sendable {
     /// Switches to a new remote upstream. Requests in progress keep their connections. `jobs` observes the upstream's jobs.
     func adopt(_ client: UpstreamClient, _ jobs: JobObserver?) {
         let normalizer = NormalizeStage(
-            limits: limits, showsErrors: client.settings.showsErrors, secrets: client.cluster.plan.secrets, clock: clock
-        )
+            limits: limits, showsOriginalError: client.settings.showsOriginalError,
+            secrets: client.cluster.plan.secrets, clock: clock)
         upstream = .remote(
             RemoteForward(
                 loop: loop, client: client, jobs: jobs, counts: counts, heads: heads, normalizer: normalizer,

@@ -8,7 +8,7 @@ struct StartupError: Error {
 
     init(line: String, isMisuse: Bool = false) {
         // A name in the line may be a token that was put in the wrong place.
-        self.line = TokenMask.starred(line)
+        self.line = TokenMask.masked(line)
         self.isMisuse = isMisuse
     }
 

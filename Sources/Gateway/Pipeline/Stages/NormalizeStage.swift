@@ -7,7 +7,7 @@ internal import Transport
 struct NormalizeStage {
     let limits: LimitStage
     /// Clients may see the upstream's own words for an error.
-    let showsErrors: Bool
+    let showsOriginalError: Bool
     /// The gateway's credentials for the upstream that responds: no log line shows them.
     let secrets: [String]
     let clock: WallClock
@@ -41,8 +41,9 @@ struct NormalizeStage {
             isTruncated: upstreamResponse.isTruncated,
             fields: upstreamResponse.fields)
         let normalized = NormalizedError(
-            error, rules: exchange.route?.errors ?? [], showsUpstream: showsErrors, epochSeconds: clock.seconds)
-        exchange.upstreamText = normalized.upstreamText?.starring(secrets)
+            error, rules: exchange.route?.errors ?? [], showsOriginalError: showsOriginalError,
+            epochSeconds: clock.seconds)
+        exchange.upstreamText = normalized.upstreamText?.masking(secrets)
         return normalized.response.rendered(for: exchange, clock, fields: normalized.fields)
     }
 }
