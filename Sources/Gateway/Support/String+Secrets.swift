@@ -1,6 +1,6 @@
 extension String {
     /// The text with stars for each of the secrets: some services show the credential that they got.
-    func starring(_ secrets: [String]) -> String {
+    func masking(_ secrets: [String]) -> String {
         var text = self
         for secret in secrets {
             // With the scheme before it, and without.

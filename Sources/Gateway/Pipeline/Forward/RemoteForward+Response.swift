@@ -31,7 +31,7 @@ extension RemoteForward {
                     status: upstreamResponse.status, contentType: upstreamResponse.contentType,
                     body: upstreamResponse.body)
                 let words = error.words(UpstreamErrorParser(error.json, status: error.status))
-                exchange.upstreamText = words?.starring(normalizer.secrets)
+                exchange.upstreamText = words?.masking(normalizer.secrets)
                 throw Failure(refused)
             }
             return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: loop.now)

@@ -84,7 +84,7 @@ struct RecordStage {
         record.code = response.errorCode
         record.origin = exchange.origin
         record.cause = exchange.cause
-        record.upstreamError = exchange.upstreamText.map { $0.starring(RecordStage.credentials(of: request)) }
+        record.upstreamError = exchange.upstreamText.map { $0.masking(RecordStage.credentials(of: request)) }
         record.upstream = exchange.endpoint?.name
         record.attempts = exchange.attempts
         record.stage = exchange.endingStage
