@@ -19,11 +19,7 @@ struct ErrorRuleDocument {
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "error rule \"\(entry.name)\""
-        IdentifierRule.check(entry.name, .identifier, "an error rule", at: entry.nameSpan, diagnostics)
-        guard
-            let fields = ObjectReader(
-                entry.value, at: entry.span, of: owner, shape: .errorRule, diagnostics: diagnostics)
-        else {
+        guard let fields = ObjectReader(entry, "an error rule", of: owner, shape: .errorRule, diagnostics) else {
             return nil
         }
         name = entry.name

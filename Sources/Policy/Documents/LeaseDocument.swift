@@ -6,11 +6,10 @@ struct LeaseDocument {
     var lifetime = LeaseKind.Lifetime.job
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
-        IdentifierRule.check(entry.name, .identifier, "a kind of lease", at: entry.nameSpan, diagnostics)
-        let fields = ObjectReader(
-            entry.value, at: entry.span, of: "lease \"\(entry.name)\"",
-            shape: .lease, diagnostics: diagnostics)
-        guard let fields else { return nil }
+        let owner = "lease \"\(entry.name)\""
+        guard let fields = ObjectReader(entry, "a kind of lease", of: owner, shape: .lease, diagnostics) else {
+            return nil
+        }
         name = entry.name
         span = entry.nameSpan
         fields.require("conflicts", at: span)

@@ -19,11 +19,7 @@ struct LimitDocument {
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "limit \"\(entry.name)\""
-        IdentifierRule.check(entry.name, .identifier, "a limit", at: entry.nameSpan, diagnostics)
-        guard let fields = ObjectReader(entry.value, at: entry.span, of: owner, shape: .limit, diagnostics: diagnostics)
-        else {
-            return nil
-        }
+        guard let fields = ObjectReader(entry, "a limit", of: owner, shape: .limit, diagnostics) else { return nil }
         name = entry.name
         span = entry.nameSpan
         for field in ["on", "per", "allow"] { fields.require(field, at: span) }

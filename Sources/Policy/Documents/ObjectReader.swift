@@ -28,6 +28,15 @@ struct ObjectReader {
         }
     }
 
+    /// Reads an entry of a section, and checks its name, which is that of `what`, such as "a limit".
+    init?(
+        _ entry: NamedValue, _ what: String, named rule: IdentifierRule = .identifier, of owner: String, shape: Shape,
+        _ diagnostics: DiagnosticCollector
+    ) {
+        IdentifierRule.check(entry.name, rule, what, at: entry.nameSpan, diagnostics)
+        self.init(entry.value, at: entry.span, of: owner, shape: shape, diagnostics: diagnostics)
+    }
+
     private subscript(range: SourceRange) -> SourceSpan { SourceSpan(file: span.file, range: range) }
 
     /// The span of a value of the object.

@@ -20,11 +20,7 @@ struct RouteDocument {
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "route \"\(entry.name)\""
-        IdentifierRule.check(entry.name, .identifier, "a route", at: entry.nameSpan, diagnostics)
-        guard let fields = ObjectReader(entry.value, at: entry.span, of: owner, shape: .route, diagnostics: diagnostics)
-        else {
-            return nil
-        }
+        guard let fields = ObjectReader(entry, "a route", of: owner, shape: .route, diagnostics) else { return nil }
         id = entry.name
         span = entry.nameSpan
         fields.require("match", at: span, help: ["for example match: \"GET /v1/organizations/{organization}/things\""])

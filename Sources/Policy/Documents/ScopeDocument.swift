@@ -7,9 +7,8 @@ struct ScopeDocument {
 extension ScopeDocument {
     /// Reads the declaration of a scope.
     init(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
-        IdentifierRule.check(entry.name, .scope, "a scope", at: entry.nameSpan, diagnostics)
-        let fields = ObjectReader(
-            entry.value, at: entry.span, of: "scope \"\(entry.name)\"", shape: .scope, diagnostics: diagnostics)
+        let owner = "scope \"\(entry.name)\""
+        let fields = ObjectReader(entry, "a scope", named: .scope, of: owner, shape: .scope, diagnostics)
         _ = fields?.string("description")
         self.init(name: entry.name, span: entry.nameSpan)
     }

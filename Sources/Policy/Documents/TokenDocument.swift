@@ -10,11 +10,7 @@ struct TokenDocument {
 
     init?(_ entry: NamedValue, of organization: String, _ diagnostics: DiagnosticCollector) {
         let owner = "token \"\(organization)/\(entry.name)\""
-        IdentifierRule.check(entry.name, .identifier, "a token", at: entry.nameSpan, diagnostics)
-        guard let fields = ObjectReader(entry.value, at: entry.span, of: owner, shape: .token, diagnostics: diagnostics)
-        else {
-            return nil
-        }
+        guard let fields = ObjectReader(entry, "a token", of: owner, shape: .token, diagnostics) else { return nil }
         name = entry.name
         span = entry.nameSpan
         fields.require("sha256", at: span, help: [Units.hashHelp])
