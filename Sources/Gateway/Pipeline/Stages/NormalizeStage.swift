@@ -29,6 +29,7 @@ struct NormalizeStage {
                 fields: upstreamResponse.fields, body: upstreamResponse.body)
         }
         let response = response(toError: upstreamResponse, &exchange)
+        exchange.endingStage = .normalize
         // Also where a rule finds that an error blamed the client for what was wrong behind the gateway.
         if upstreamResponse.status >= 500 || response.status >= 500 { exchange.origin = .upstream }
         return response

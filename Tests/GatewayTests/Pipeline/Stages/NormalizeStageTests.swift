@@ -2,6 +2,7 @@ import JSON
 import Testing
 
 @testable import Gateway
+@testable import Transport
 
 @Suite("The upstream's answer on its way to the client")
 struct NormalizingTests {
@@ -20,6 +21,19 @@ struct NormalizingTests {
         #expect(answer.body == body)
         #expect(answer.fields("content-type") == ["text/csv"])
         #expect(answer.fields("etag") == ["\"x\""])
+    }
+
+    @Test(
+        "NormalizeStage: it is the stage that ends a request which the upstream answers with an error",
+        arguments: [(status: 200, stage: Stage.record), (404, .normalize), (429, .normalize), (503, .normalize)])
+    func endingStage(status: Int, stage: Stage) throws {
+        let limits = LimitStage(limiter: RateLimiter(), counts: Metrics(workerCount: 1)[worker: 0])
+        let normalizer = NormalizeStage(limits: limits, showsErrors: false, clock: .fixed(milliseconds: 0))
+        var exchange = Exchange(
+            trace: .fresh(), policies: try TestPipeline.compiledPolicies(), startedAt: Instant(nanoseconds: 0))
+        _ = normalizer.normalize(
+            UpstreamResponse(status: status, body: []), settling: nil, &exchange, now: Instant(nanoseconds: 0))
+        #expect(exchange.endingStage == stage)
     }
 
     @Test("NormalizeStage: a body larger than a TLS record passes whole", arguments: [15_999, 16_000, 16_001, 300_000])
