@@ -73,6 +73,11 @@ package struct Failure: Error, Equatable, Sendable {
     }
 }
 
+extension Failure {
+    /// The upstream gave no answer.
+    init(_ failure: UpstreamFailure) { self.init(.upstream(failure), at: .forward) }
+}
+
 /// The reason for an error response that the gateway makes itself.
 package enum Rejection: Sendable {
     case failure(Failure)

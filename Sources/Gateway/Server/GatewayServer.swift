@@ -61,8 +61,8 @@ package final class GatewayServer: Sendable {
         jobs = workers.first.map {
             JobObserver(leases: shared.leases, statusClient: JobStatusClient(of: shared, over: $0))
         }
-        if case .remote(let plan, _) = options.upstream {
-            let cluster = UpstreamCluster(plan, report: options.report)
+        if case .remote(let configuration, _) = options.upstream {
+            let cluster = UpstreamCluster(configuration, report: options.report)
             for worker in workers { worker.adopt(cluster, jobs) }
             shared.shows(cluster)
         }
@@ -160,8 +160,8 @@ package final class GatewayServer: Sendable {
     /// Switches to a new upstream configuration. Requests in progress keep their connections; new ones keep using the
     /// old configuration until the names of the new one are resolved. Returns at once if the gateway has stopped or
     /// stops meanwhile.
-    package func adopt(_ plan: UpstreamConfiguration) async {
-        let cluster = UpstreamCluster(plan, report: report)
+    package func adopt(_ configuration: UpstreamConfiguration) async {
+        let cluster = UpstreamCluster(configuration, report: report)
         if let monitor {
             await messages.wait { resolved in
                 Task {

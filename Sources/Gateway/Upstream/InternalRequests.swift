@@ -35,13 +35,13 @@ extension UpstreamClient {
         _ target: String, for organization: String, reuses: Bool, before deadline: Instant
     ) async throws(Failure) -> InternalResponse? {
         var link = try await link(reuses: reuses, unlessClosing: nil)
-        var fields = ForwardedFields.organization + Array(organization.utf8) + ForwardedFields.lineEnd
-        if let credential = cluster.plan.ownCredential { fields += credential.line }
+        var fields = ForwardedFields.organization + Array(organization.utf8) + HTTP1Line.end
+        if let credential = cluster.configuration.ownCredential { fields += credential.line }
         let endpoint = link.endpoint
         do throws(UpstreamConnectionError) {
             let response = try await exchange(
                 Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = RelayedFields.outcome(of: link.connection, for: processKey(of: organization))
+            link.outcome = Endpoint.Outcome(of: link.connection, for: processKey(of: organization))
             link.giveBack()
             return response
         } catch {

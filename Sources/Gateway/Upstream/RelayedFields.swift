@@ -14,17 +14,6 @@ enum RelayedFields {
         bytes.spells("proxy-authentication-info", in: name) || (isMapped && UpstreamLocations.Field(bytes, name) != nil)
     }
 
-    /// What a response shows about its endpoint. 502, 503 and 504 can come from a layer in front of the service and
-    /// mean that the service is not available. All others come from the service, and so does a 503 with `Retry-After`:
-    /// it may concern only this caller.
-    static func outcome(of upstream: UpstreamConnection, for organization: UInt64) -> Endpoint.Outcome {
-        switch upstream.status {
-        case 502, 504: .refusing(status: upstream.status, organization: organization)
-        case 503 where upstream.head.retryAfter == nil: .refusing(status: 503, organization: organization)
-        default: .good(organization: organization)
-        }
-    }
-
     static let limits: FieldNameSet = [
         .rateLimit, .rateLimitPolicy, .rateLimitLimit, .rateLimitRemaining, .rateLimitReset, .xRateLimitLimit,
         .xRateLimitRemaining, .xRateLimitReset,

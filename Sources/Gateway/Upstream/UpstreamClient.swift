@@ -43,13 +43,13 @@ final class UpstreamClient {
         totalTimeout = Timeout(cluster.settings.timeouts.total)
         passesHost = cluster.settings.host == .client
         passesCredential = cluster.settings.credential == .pass
-        credentialName = cluster.plan.credential?.name ?? []
+        credentialName = cluster.configuration.credential?.name ?? []
         var credentials: FieldNameSet = passesCredential ? [] : ForwardedFields.credentials
         let own = FieldName(spelledAs: String(decoding: credentialName, as: UTF8.self))
         if own != .other { credentials.insert(own) }
         droppedOfTrusted = ForwardedFields.alwaysDropped.union(credentials)
         droppedOfStrangers = ForwardedFields.droppedFromStrangers.union(credentials)
-        constantFields = (cluster.plan.credential?.line ?? []) + ForwardedFields.via
+        constantFields = (cluster.configuration.credential?.line ?? []) + ForwardedFields.via
     }
 
     var settings: UpstreamSettings { cluster.settings }
@@ -149,7 +149,7 @@ final class UpstreamClient {
 
     /// Whether the upstream could read a field of this name as a credential.
     func isCredential(_ name: Span<UInt8>) -> Bool {
-        ForwardedFields.isRead(name, as: ForwardedFields.apiKey) || ForwardedFields.isRead(name, as: credentialName)
+        ReservedField.isRead(name, as: ReservedField.apiKey) || ReservedField.isRead(name, as: credentialName)
     }
 
     /// The deadline for the response head of a request that has just been sent.
@@ -170,7 +170,7 @@ final class UpstreamClient {
 
     func target(_ endpoint: Endpoint) -> UpstreamConnection.Target {
         UpstreamConnection.Target(
-            address: endpoint.address, tls: endpoint.url.isTLS ? cluster.plan.tls : nil,
+            address: endpoint.address, tls: endpoint.url.isTLS ? cluster.configuration.tls : nil,
             serverName: settings.tls.serverName ?? endpoint.url.host)
     }
 

@@ -84,7 +84,7 @@ struct BodyMemoryBudgetTests {
     func pace() {
         /// Whether each of these pieces came fast enough.
         func isFastEnough(_ pieces: [(count: Int, wait: Duration)]) -> [Bool] {
-            var pace = BodyPace(span: .seconds(30))
+            var pace = BodyRate(span: .seconds(30))
             return pieces.map { pace.received($0.count, after: $0.wait) }
         }
         #expect(isFastEnough(Array(repeating: (2048, .seconds(2)), count: 1000)).allSatisfy { $0 })

@@ -21,7 +21,7 @@ enum ForwardedHead {
         if client.passesHost, let host = head.host {
             output.append(text: " HTTP/1.1\r\nHost: ")
             output.append(bytes, host)
-            output += ForwardedFields.lineEnd
+            output += HTTP1Line.end
         } else {
             output += endpoint.hostLines
         }
@@ -37,7 +37,7 @@ enum ForwardedHead {
             of: bytes, dropping: dropped,
             droppingOther: { bytes, range in
                 let name = bytes.extracting(range)
-                return ForwardedFields.isReserved(name, isTrusted: isTrusted) || FieldName.isAlias(bytes, range)
+                return ReservedField.isReserved(name, isTrusted: isTrusted) || FieldName.isAlias(bytes, range)
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
         output += identity.bytes
@@ -46,12 +46,12 @@ enum ForwardedHead {
         // A POST without a body has a length of 0; a GET has none (RFC 9110, section 8.6).
         case .none: if !head.method.isSafe, head.method != .delete { output.append(text: "Content-Length: 0\r\n") }
         case .length(let length):
-            output += ForwardedFields.contentLength
+            output += HTTP1Line.contentLength
             output.append(decimal: length)
-            output += ForwardedFields.lineEnd
-        case .chunked: output += ForwardedFields.chunked
+            output += HTTP1Line.end
+        case .chunked: output += HTTP1Line.chunked
         }
-        output += ForwardedFields.lineEnd
+        output += HTTP1Line.end
     }
 
     private static func appendTrace(
@@ -59,7 +59,7 @@ enum ForwardedHead {
     ) {
         output += ForwardedFields.traceparent
         exchange.trace.appendTraceparent(to: &output)
-        output += ForwardedFields.lineEnd
+        output += HTTP1Line.end
         guard exchange.trace.isJoined else { return }
         var check = TraceStateCheck()
         for value in head.values(of: .tracestate) { check.receivedLine(bytes.extracting(value)) }
@@ -67,7 +67,7 @@ enum ForwardedHead {
         for value in head.values(of: .tracestate) {
             output.append(text: "tracestate: ")
             output.append(bytes, value)
-            output += ForwardedFields.lineEnd
+            output += HTTP1Line.end
         }
     }
 }

@@ -59,8 +59,3 @@ final class LocalForward {
             trace: exchange.trace)
     }
 }
-
-extension Failure {
-    /// The upstream gave no answer.
-    init(_ failure: UpstreamFailure) { self.init(.upstream(failure), at: .forward) }
-}

@@ -37,7 +37,7 @@ extension RemoteForward {
         _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {
         let limit = grant.route.maxBodyBytes
-        var pace = BodyPace(stream.timeouts)
+        var rate = BodyRate(stream.timeouts)
         if framing == .chunked {
             upstream.output.append(chunk: begun.span, begun.indices)
         } else {
@@ -49,7 +49,7 @@ extension RemoteForward {
             guard asked < stream.responseEnd else { throw .upstream(.deadlinePassed) }
             switch await stream.nextBodyPiece(unlessReadable: upstream.watch) {
             case .bytes(let range):
-                guard pace.received(range.count, after: loop.now - asked) else {
+                guard rate.received(range.count, after: loop.now - asked) else {
                     throw .request(Failure(.bodyTimeout, at: .forward))
                 }
                 exchange.bodyBytes += range.count
@@ -58,7 +58,7 @@ extension RemoteForward {
                 }
                 stream.request.appendBody(range, asChunk: framing == .chunked, to: &upstream.output)
             case .end:
-                if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + ForwardedFields.lineEnd }
+                if framing == .chunked { upstream.output += ChunkedCoding.lastChunk + HTTP1Line.end }
                 upstream.requestFinished()
             case .answered:
                 if try await hasResponse(upstream, watch, &stream) { return true }

@@ -113,7 +113,7 @@ final class RemoteForward {
                 continue
             }
             exchange.mark(.forward)
-            link.outcome = RelayedFields.outcome(of: upstream, for: exchange.organization?.key ?? 0)
+            link.outcome = Endpoint.Outcome(of: upstream, for: exchange.organization?.key ?? 0)
             return try await deliver(link, for: grant, lease, revision, &stream, &exchange)
         }
     }

@@ -8,7 +8,7 @@ import Testing
 @Suite("Names that are the gateway's to say")
 struct ForwardedHeadTests {
     private func isReserved(_ name: String, isTrusted: Bool = false) -> Bool {
-        ForwardedFields.isReserved(Array(name.utf8).span, isTrusted: isTrusted)
+        ReservedField.isReserved(Array(name.utf8).span, isTrusted: isTrusted)
     }
 
     @Test(
@@ -62,7 +62,7 @@ struct ForwardedHeadTests {
     @Test("ForwardedHead: a credential's name is met in every spelling, and no other name is")
     func credential() {
         func isRead(_ name: String, as known: String) -> Bool {
-            ForwardedFields.isRead(Array(name.utf8).span, as: Array(known.utf8))
+            ReservedField.isRead(Array(name.utf8).span, as: Array(known.utf8))
         }
         for name in ["x-api-key", "X-API-KEY", "x_api_key", "X_Api-Key", "x.api.key", "x!api~key"] {
             #expect(isRead(name, as: "x-api-key"))
