@@ -2,24 +2,25 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-// The stages of a request, in the order of their work, and where each is written. `handle` runs them.
+// The stages of a request, in the order of their work: `handle` makes these calls. A test compares this table with `handle`, with
+// README.md, with `Stage`, and with the failures that the stages throw.
 //
-//  stage         | ends a request with          | file
-//  ------------- | ---------------------------- | ------------------------------------------------------
-//  trace         | -                            | Tracing/TraceContext
-//  route         | 400, 404, 405                | Stages/DecideStage, Policy/Model/RouteTable
-//  authenticate  | 400, 401                     | Stages/DecideStage, Policy/PolicySet
-//  authorize     | 403                          | Stages/DecideStage, Policy/PolicySet
-//  limit         | 429                          | Stages/LimitStage: `chargeAttempt` and `peekWork` before the body,
-//                |                              | `chargeWork` after it
-//  read          | 400, 408, 413, 415, 503      | Stages/ReadStage
-//  resolve       | 400, 404, 422, 502, 503, 504 | Stages/ResolveStage; asks the upstream for the connection of a job
-//  lease         | 409, 503                     | Stages/LeaseStage; `RemoteForward` waits for the journal, hence 503
-//  forward       | 499, 502, 503, 504           | Forward/Upstream, then LocalForward or RemoteForward;
-//                | 400, 408, 413                | for a body that is passed on while it comes
-//  normalize     | what the upstream answers    | Stages/NormalizeStage; `RemoteForward` relays what is no error
-//  respond       | -                            | HTTP1/ServerConnection+ClientStream
-//  record        | -                            | Stages/RecordStage
+//  stage         | ends a request with               | call          | file
+//  ------------- | --------------------------------- | ------------- | -----------------------------------------------
+//  trace         | -                                 | openExchange  | Tracing/TraceContext
+//  route         | 400, 404, 405                     | decide        | Pipeline/Stages/DecideStage, over a RouteTable
+//  authenticate  | 400, 401                          | decide        | Pipeline/Stages/DecideStage, over a PolicySet
+//  authorize     | 403                               | decide        | Pipeline/Stages/DecideStage, over a PolicySet
+//  limit: calls  | 429                               | chargeAttempt | Pipeline/Stages/LimitStage; `peekWork` looks at work
+//  read          | 400, 408, 413, 415, 503           | readBody      | Pipeline/Stages/ReadStage
+//  resolve       | 400, 404, 422, 502, 503, 504      | resolve       | Pipeline/Stages/ResolveStage; may ask the upstream
+//  limit: work   | 429                               | chargeWork    | Pipeline/Stages/LimitStage
+//  lease         | 409, 503                          | take          | Pipeline/Stages/LeaseStage; `forward` awaits the journal
+//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward       | Pipeline/Forward/Upstream, then LocalForward or
+//                |                                   |               | RemoteForward; the first three: the rest of a body
+//  normalize     | the upstream's                    | forward       | Pipeline/Stages/NormalizeStage, called by both
+//  respond       | -                                 | respond       | Pipeline/HTTP1/ServerConnection+ClientStream
+//  record        | -                                 | record        | Pipeline/Stages/RecordStage
 //
 // Each stage from `read` on can also end a request with 500, if a result that an earlier stage must provide is missing.
 
@@ -41,6 +42,8 @@ final class Pipeline: @unchecked Sendable {
     /// The current time in seconds since the epoch, updated by ``tick()``.
     private(set) var epochSeconds: Int64 = 0
 
+    // Cut point: a second protocol brings a `ClientStream` and a loop over its requests, as `HTTP1` beside this file has. It calls
+    // `tryHandle`, `handle` and `refuse`; no stage changes.
     // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
     private let decider: DecideStage
     // Cut point: a store over the network goes behind `limits` and `leases`, which use the stores in memory,
@@ -86,7 +89,7 @@ final class Pipeline: @unchecked Sendable {
     func adopt(_ client: UpstreamClient, _ jobs: JobObserver?) {
         let normalizer = NormalizeStage(
             limits: limits, showsOriginalError: client.settings.showsOriginalError,
-            secrets: client.cluster.plan.secrets, clock: clock)
+            secrets: client.cluster.configuration.secrets, clock: clock)
         upstream = .remote(
             RemoteForward(
                 loop: loop, client: client, jobs: jobs, counts: counts, heads: heads, normalizer: normalizer,
@@ -117,7 +120,7 @@ final class Pipeline: @unchecked Sendable {
                 let body = try await reader.readBody(of: &stream, for: grant, passesOn: passesOn, &exchange)
                 try await resolver.resolve(grant, body, stream.request, at: upstream, &exchange)
                 try limits.chargeWork(grant, &exchange, now: loop.now)
-                let lease = try leases.take(grant, stream.request, over: client, &exchange)
+                let lease = try leases.take(grant, stream.request, at: upstream, &exchange)
                 response = try await upstream.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
                 await leases.recordCancellation(grant, stream.request, response)
             } catch { response = failureResponse(to: error, &exchange) }
@@ -164,10 +167,9 @@ final class Pipeline: @unchecked Sendable {
 
     /// Responds to bytes that never became a request.
     func refuse(_ stream: inout some ClientStream & ~Copyable, _ failure: Failure) async {
-        var exchange = Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
         counts.add(to: .headsRefused)
-        exchange.failed(failure, counts)
-        let response = ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
+        var exchange = openExchange()
+        let response = failureResponse(to: failure, &exchange)
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
         recorder.record(exchange, stream.request, response, now: loop.now)
     }
@@ -175,6 +177,11 @@ final class Pipeline: @unchecked Sendable {
 
 // The steps between the stages.
 extension Pipeline {
+    /// For bytes that never became a request.
+    func openExchange() -> Exchange {
+        Exchange(trace: TraceContext(random: &random), policies: policies, startedAt: loop.now)
+    }
+
     private func openExchange(for request: borrowing Request) -> Exchange {
         var exchange = Exchange(trace: trace(request), policies: policies, startedAt: .now())
         exchange.isHead = request.head.method == .head

@@ -65,6 +65,7 @@ struct FailureTests {
             (.invalidField(name: "streams", reason: "is required"), 422, "VALIDATION_ERROR", .client, false),
             (.conflictingFields(["connection_id", "connectionId"]), 400, "CONFLICTING_FIELDS", .client, false),
             (.invalidIdentifier(name: "connection_id"), 400, "INVALID_IDENTIFIER", .client, false),
+            (.noSuchJob, 404, "CONNECTOR_JOB_NOT_FOUND", .client, false),
             (.rateLimited(limit: "a", retryAfterSeconds: 4), 429, "RATE_LIMIT_EXCEEDED", .client, false),
             (.jobRunning(conflict, connection: "c"), 409, "CONNECTOR_JOB_ALREADY_RUNNING", .client, false),
             (.stateLocked(conflict, connection: "c"), 409, "CONNECTOR_STATE_LOCKED", .client, false),

@@ -52,3 +52,13 @@ extension Upstream: JobConnectionLookup {
         }
     }
 }
+
+extension Upstream: LeaseOrigins {
+    /// The jobs of this process need no poll, so that nothing is stored about a request to them.
+    func leaseOrigin(of request: borrowing Request, for grant: Grant) -> LeaseOrigin {
+        guard let client else { return LeaseOrigin() }
+        return LeaseOrigin(
+            pathStart: request.pathStart(for: grant), responseTimeout: client.responseTimeout(for: grant.route),
+            mayRestart: grant.captures.job != nil)
+    }
+}

@@ -21,24 +21,25 @@ enum HTTP1Head {
     ) {
         let isJSON = response.contentType == "application/json"
         if response.status == 200, isJSON, response.fields.isEmpty {
-            let prefix = heads.usualPrefix
-            let room = prefix.count + 20 + lineEnd.count + maxBytesOfOwnFields(for: exchange)
+            let room =
+                okAndDate.count + heads.date.count + jsonLength.count + 20 + HTTP1Line.end.count
+                + maxBytesOfOwnFields(for: exchange)
             // In one piece: the room is looked at once, and not for each of some thirty parts.
             return output.append(addingCapacity: room) { output in
-                output.append(copying: prefix)
+                output.append(copying: okAndDate)
+                output.append(copying: heads.date)
+                output.append(copying: jsonLength)
                 output.append(decimal: response.body.count)
-                output.append(copying: lineEnd)
+                output.append(copying: HTTP1Line.end)
                 appendOwnFields(for: exchange, .ours, persistence, heads, to: &output)
             }
         }
         output += HTTPStatus.line(response.status)
-        output += heads.dateLine
+        appendDate(heads, to: &output)
         if !HTTPStatus.hasNoBody(response.status) {
-            output +=
-                isJSON
-                ? ResponseHeads.jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+            output += isJSON ? jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
             output.append(decimal: response.body.count)
-            output += lineEnd
+            output += HTTP1Line.end
         }
         for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
         let brings = RateLimitFields.areBrought(by: response.fields.lazy.map(\.name))
@@ -79,7 +80,18 @@ enum HTTP1Head {
         }
     }
 
-    private static let lineEnd = Array("\r\n".utf8)
+    /// Appends the line of `Date`.
+    static func appendDate(_ heads: ResponseHeads, to output: inout [UInt8]) {
+        output += dateName
+        output += heads.date
+        output += HTTP1Line.end
+    }
+
+    private static let dateName = Array("Date: ".utf8)
+    private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
+    // How nearly every response begins, around its date.
+    private static let okAndDate = HTTPStatus.line(200) + dateName
+    private static let jsonLength = HTTP1Line.end + jsonLine
     // What may end a head, with the end of the line before it.
     private static let endOfHead = Array("\r\n\r\n".utf8)
     private static let keepAliveAndEnd = Array("\r\nConnection: keep-alive\r\n\r\n".utf8)

@@ -29,15 +29,15 @@ extension HTTP1Head {
                 droppingOther: { RelayedFields.isDropped($0, $1, isMapped: isMapped) }, to: &output)
             if let locations { output += locations }
         }
-        if !marks.hasDate { output += heads.dateLine }
+        if !marks.hasDate { appendDate(heads, to: &output) }
         switch framing {
         case .none: break
         case .length where keepsLength: break
         case .length(let length):
-            output += ForwardedFields.contentLength
+            output += HTTP1Line.contentLength
             output.append(decimal: length)
-            output += ForwardedFields.lineEnd
-        case .chunked: output += ForwardedFields.chunked
+            output += HTTP1Line.end
+        case .chunked: output += HTTP1Line.chunked
         case .untilClose: break
         }
         appendOwnFields(for: exchange, marks.limits, persistence, heads, to: &output)
@@ -65,7 +65,7 @@ extension HTTP1Head {
                     isAnyMapped = true
                     continue
                 }
-                lines += bytes.array(field.nameRange) + [.colon, .space] + value + ForwardedFields.lineEnd
+                lines += bytes.array(field.nameRange) + [.colon, .space] + value + HTTP1Line.end
             }
             return isAnyMapped ? lines : nil
         }
@@ -82,10 +82,10 @@ extension HTTP1Head {
                 output.append(bytes, field.nameRange)
                 output += [.colon, .space]
                 output.append(bytes, field.value)
-                output += ForwardedFields.lineEnd
+                output += HTTP1Line.end
             }
         }
-        output += ForwardedFields.lineEnd
+        output += HTTP1Line.end
     }
 }
 

@@ -58,7 +58,7 @@ extension ServerConnection: ClientStream {
         guard writesChunks else { return }
         output += ChunkedCoding.lastChunk
         upstream.appendTrailers(to: &output)
-        output += ForwardedFields.lineEnd
+        output += HTTP1Line.end
     }
 
     mutating func takeBack(to mark: Int) -> Bool {

@@ -16,31 +16,26 @@ final class LeaseStage {
         self.clock = clock
     }
 
-    /// `nil` where the route takes none. `client` is the way to a remote upstream.
+    /// `nil` where the route takes none. `upstream` says what the lease has to store.
     func take(
-        _ grant: Grant, _ request: borrowing Request, over client: UpstreamClient?, _ exchange: inout Exchange
+        _ grant: Grant, _ request: borrowing Request, at upstream: some LeaseOrigins, _ exchange: inout Exchange
     ) throws(Failure) -> Lease? {
-        let lease = try reserve(grant, request, over: client, exchange)
+        let lease = try reserve(grant, request, at: upstream, exchange)
         exchange.mark(.lease)
         return lease
     }
 
     private func reserve(
-        _ grant: Grant, _ request: borrowing Request, over client: UpstreamClient?, _ exchange: borrowing Exchange
+        _ grant: Grant, _ request: borrowing Request, at upstream: some LeaseOrigins, _ exchange: borrowing Exchange
     ) throws(Failure) -> Lease? {
         guard let kind = grant.route.lease, let organization = grant.organization else { return nil }
         // A request that needs a lease cannot be sent without one, and a lease needs the connection.
         guard let name = exchange.connectionID else { throw Failure(.internalError, at: .lease) }
         let key = LeaseKey(organization: organization.id, connection: name)
-        var origin = LeaseOrigin()
-        if let client {
-            origin = LeaseOrigin(
-                pathStart: request.pathStart(for: grant), responseTimeout: client.responseTimeout(for: grant.route),
-                mayRestart: grant.captures.job != nil)
-        }
         do throws(LeaseConflict) {
             return try leases.reserve(
-                key, kind: kind, family: grant.route.family, from: origin, matrix: exchange.policies.set.concurrency,
+                key, kind: kind, family: grant.route.family, from: upstream.leaseOrigin(of: request, for: grant),
+                matrix: exchange.policies.set.concurrency,
                 now: clock.milliseconds, traceID: exchange.trace.traceID)
         } catch {
             // Only state updates have leases that last for the request.
@@ -67,6 +62,11 @@ final class LeaseStage {
         guard let name else { return }
         leases.cancelAccepted(LeaseKey(organization: organization.id, connection: name), jobID: id)
     }
+}
+
+/// An upstream that says what a lease stores about the request that takes it.
+protocol LeaseOrigins {
+    func leaseOrigin(of request: borrowing Request, for grant: Grant) -> LeaseOrigin
 }
 
 extension Request {
