@@ -28,7 +28,8 @@ struct NormalizingTests {
         arguments: [(status: 200, stage: Stage.record), (404, .normalize), (429, .normalize), (503, .normalize)])
     func endingStage(status: Int, stage: Stage) throws {
         let limits = LimitStage(limiter: RateLimiter(), counts: Metrics(workerCount: 1)[worker: 0])
-        let normalizer = NormalizeStage(limits: limits, showsOriginalError: false, secrets: [], clock: .fixed(milliseconds: 0))
+        let normalizer = NormalizeStage(
+            limits: limits, showsOriginalError: false, secrets: [], clock: .fixed(milliseconds: 0))
         var exchange = Exchange(
             trace: .fresh(), policies: try TestPipeline.compiledPolicies(), startedAt: Instant(nanoseconds: 0))
         _ = normalizer.normalize(
