@@ -7,7 +7,7 @@ internal import Transport
 /// One core's part of the standalone connector service: a loop, a listening socket, and the connections it accepts.
 ///
 /// `@unchecked Sendable`: all but the atomic flag is touched on the loop's thread only, once the loop runs.
-final class ConnectorWorker: @unchecked Sendable {
+final class ConnectorWorker: ConnectionServer, @unchecked Sendable {
     let loop: EventLoop
     private let listener: Listener
     private let service: ConnectorService
@@ -49,7 +49,7 @@ final class ConnectorWorker: @unchecked Sendable {
     /// Begins to accept: once the loop runs or is about to.
     func begin() {
         Task(executorPreference: loop) {
-            await self.listener.accept { connection in await self.serve(&connection) }
+            await self.listener.accept { self }
             // Who connected in the last moment has begun to be served after this, and is let go if nothing was asked yet.
             await Task.yield()
             self.loop.interruptIdle()
@@ -66,41 +66,41 @@ final class ConnectorWorker: @unchecked Sendable {
     /// Nothing is accepted any more, and the last connection has ended. From any thread.
     var isDrained: Bool { drained.load(ordering: .acquiring) }
 
-    private func serve(_ connection: inout ServerConnection) async {
-        while true {
-            switch await connection.nextRequest() {
-            case .request: await answer(&connection)
-            case .malformed(let error): refuse(&connection, Failure(.head(error), at: .head))
-            case .timedOut: refuse(&connection, Failure(.headTimeout, at: .head))
-            case .closed: return
-            }
-            switch connection.responseFinished(isStopping: isDraining) {
-            case .readNextRequest: continue
-            case .closeGracefully: return await connection.closeGracefully()
-            case .abort: return
-            }
-        }
+    var isStopping: Bool { isDraining }
+
+    func tryRespond(on connection: inout ServerConnection) -> Bool {
+        guard connection.request.head.framing.isNone else { return false }
+        let call = ConnectorCall(connection.currentRequest, random: &random)
+        guard let reply = call.tryRespond(by: service) else { return false }
+        connection.owner = call.owner
+        append(reply, to: &connection)
+        return true
     }
 
-    private func answer(_ connection: inout ServerConnection) async {
+    func respond(on connection: inout ServerConnection) async {
         let call = ConnectorCall(connection.currentRequest, random: &random)
         connection.owner = call.owner
-        // Lives until the answer is written: so long the body may be in memory.
+        // Lives until the response is written: so long the body may be in memory.
         var allowance = BodyMemoryPermit()
-        let answer: ConnectorReply
+        let reply: ConnectorReply
         // Who is refused for the head alone does not have to send the body.
         if let early = call.tryRespond(by: service) {
-            answer = early
+            reply = early
         } else {
             do throws(Failure) {
                 let body = try await readBody(of: &connection, for: call.owner, &allowance)
-                // Answers to earlier requests of a pipeline must not wait for this one.
+                // Responses to earlier requests of a pipeline must not wait for this one.
                 guard await connection.flush() else { throw Failure(.bodyIncomplete, at: .forward) }
-                answer = ConnectorReply(await service.perform(call.request(with: body)))
-            } catch { answer = call.answer(to: error) }
+                reply = ConnectorReply(await service.perform(call.request(with: body)))
+            } catch { reply = call.answer(to: error) }
         }
-        append(answer, to: &connection)
-        if !answer.closesConnection, connection.canDiscardBody { await connection.discardBody() }
+        append(reply, to: &connection)
+        if !reply.closesConnection, connection.canDiscardBody { await connection.discardBody() }
+    }
+
+    func refuse(_ reason: UnreadableRequest, on connection: inout ServerConnection) async {
+        append(
+            ConnectorReply(Failure(reason), trace: TraceContext(random: &random), isAirweave: false), to: &connection)
     }
 
     private func readBody(
@@ -110,11 +110,6 @@ final class ConnectorWorker: @unchecked Sendable {
         return try await connection.readBody(
             atMost: ConnectorRequest.maxBodyBytes, &allowance, of: bodies, for: owner, count: &count
         ).bytes
-    }
-
-    /// Answers bytes that never became a request.
-    private func refuse(_ connection: inout ServerConnection, _ failure: Failure) {
-        append(ConnectorReply(failure, trace: TraceContext(random: &random), isAirweave: false), to: &connection)
     }
 
     private func append(_ answer: ConnectorReply, to connection: inout ServerConnection) {

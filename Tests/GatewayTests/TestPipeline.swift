@@ -55,7 +55,7 @@ final class TestPipeline {
             loop: loop, socket: socket, settings: { Listener.Settings() }, context: { nil })
         let parts = Parts(loop, worker, listener)
         Task(executorPreference: loop) {
-            await parts.listener.accept { connection in await parts.worker.pipeline.serve(&connection) }
+            await parts.listener.accept { HTTP1Server(parts.worker.pipeline) }
         }
         self.shared = shared
         self.parts = parts

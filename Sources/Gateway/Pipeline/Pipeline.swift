@@ -105,8 +105,6 @@ final class Pipeline: @unchecked Sendable {
     var client: UpstreamClient? { upstream.client }
 
     /// Answers the request at which `stream` is, with exactly one response.
-    // Not inlined: its frame would be part of every connection's, idle ones included.
-    @inline(never)
     func handle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
         var exchange = openExchange(for: stream.request)
         let response: Response
@@ -136,8 +134,7 @@ final class Pipeline: @unchecked Sendable {
 
     /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
     ///
-    /// The stages of `handle` that a read meets, but on the thread's stack: a task keeps the frames of its async functions
-    /// for as long as the connection lives, which would cost each idle one 13 KiB (`Tests/Benchmarks`, row "idle connection").
+    /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`ServedConnection`).
     func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
         guard case .local(let local) = upstream, local.respondsFromMemory, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe

@@ -8,7 +8,7 @@ internal import Transport
 /// responds when the workers are busy.
 ///
 /// `@unchecked Sendable`: after `init` everything is used on its loop's thread only.
-final class AdminServer: @unchecked Sendable {
+final class AdminServer: ConnectionServer, @unchecked Sendable {
     let loop: EventLoop
     private let shared: SharedState
     private let listener: Listener
@@ -24,20 +24,17 @@ final class AdminServer: @unchecked Sendable {
 
     func begin() {
         Task(executorPreference: loop) {
-            await self.listener.accept { connection in await self.serve(&connection) }
+            await self.listener.accept { self }
         }
     }
 
-    private func serve(_ connection: inout ServerConnection) async {
-        while true {
-            switch await connection.nextRequest() {
-            case .request: write(answer(connection), to: &connection)
-            case .malformed, .timedOut:
-                write(Page(status: 400, text: "the request is not valid HTTP\n"), to: &connection)
-            case .closed: return
-            }
-            if connection.responseFinished() == .closeGracefully { return await connection.closeGracefully() }
-        }
+    /// Its connections go on until its loop ends, so that it can be asked during a drain.
+    var isStopping: Bool { false }
+
+    func respond(on connection: inout ServerConnection) async { write(page(for: connection), to: &connection) }
+
+    func refuse(_ reason: UnreadableRequest, on connection: inout ServerConnection) async {
+        write(Page(status: 400, text: "the request is not valid HTTP\n"), to: &connection)
     }
 
     private struct Page {
@@ -57,7 +54,7 @@ final class AdminServer: @unchecked Sendable {
         }
     }
 
-    private func answer(_ connection: borrowing ServerConnection) -> Page {
+    private func page(for connection: borrowing ServerConnection) -> Page {
         let head = connection.request.head
         if let refusal = refusal(connection) { return refusal }
         guard head.method == .get || head.method == .head else { return Page(status: 405, text: "use GET or HEAD\n") }

@@ -50,7 +50,7 @@ final class Worker: @unchecked Sendable {
     func begin() {
         for index in listeners.indices {
             Task(executorPreference: loop) {
-                await self.listeners[index].accept { connection in await self.pipeline.serve(&connection) }
+                await self.listeners[index].accept { HTTP1Server(self.pipeline) }
             }
         }
     }

@@ -1,26 +1,26 @@
 internal import HTTP
 
-/// The buffers that the connections of one loop lend each other. A connection holds them only while something is in them, so
-/// that idle ones cost none; the one given back last is lent first, because it is still in the caches.
+/// The buffers that the connections of one loop share. A connection holds buffers only while something is in them, so idle
+/// connections cost none. The buffer that was given back last is lent first, because it is still in the caches.
 struct BufferPools {
     private var small: [[UInt8]] = []
     private var large: [[UInt8]] = []
     private var outputs: [[UInt8]] = []
     private var fieldRooms: [[HeadField]] = []
 
-    /// The room of all `outputs`.
+    /// The capacity of all `outputs` together.
     private var outputBytes = 0
 
-    /// As many connections may be busy at once without an allocation for each request.
+    /// So many connections may be busy at once without an allocation for each request.
     private static let limit = 2048
-    /// What is kept of the buffers that may be large.
+    /// Of the buffers that may be large, so many bytes are kept.
     private static let limitBytes = 16 << 20
-    /// Room for nearly every request's head. A connection keeps it for as long as its request waits for an answer.
+    /// There is room for nearly every request's head. A connection keeps it for as long as its request waits for a response.
     static let smallBytes = 4_096
-    /// Room for two TLS records: half as many system calls as with one.
+    /// There is room for two TLS records, which takes half as many system calls as with one.
     static let largeBytes = 32_768
 
-    /// How many read buffers no connection holds.
+    /// The number of read buffers that no connection holds.
     var unusedForTest: Int { small.count + large.count }
 
     /// A buffer to read a head into. A longer head makes it grow.
@@ -38,13 +38,13 @@ struct BufferPools {
         }
     }
 
-    /// Not filled with zeros: for that the kernel would have to back all of its pages with memory.
+    /// Makes a buffer without filling it with zeros: for that, the kernel would have to back all of its pages with memory.
     private static func untouched(_ bytes: Int) -> [UInt8] {
         // SAFETY: only bytes that were received into it are ever looked at, and any bits make a UInt8.
         unsafe [UInt8](unsafeUninitializedCapacity: bytes) { _, count in count = bytes }
     }
 
-    /// An empty write buffer with room from earlier use.
+    /// An empty write buffer, with the capacity of its earlier use.
     mutating func takeOutput() -> [UInt8] {
         guard let output = outputs.popLast() else { return [] }
         outputBytes -= output.capacity
@@ -60,7 +60,7 @@ struct BufferPools {
         output = []
     }
 
-    /// Room for a head's field lines.
+    /// An empty array with capacity for a head's field lines.
     mutating func takeFields() -> [HeadField] {
         if let room = fieldRooms.popLast() { return room }
         var room: [HeadField] = []

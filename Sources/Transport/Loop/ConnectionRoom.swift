@@ -1,21 +1,21 @@
 internal import Synchronization
 
-/// How many connections may be open at once over all listeners that share it, and how many each client has.
+/// The places for connections that several listeners share. It knows how many places each client has.
 ///
-/// A client is an address, or the network of an IPv6 address: who is behind it is not known yet. It may hold up to seven
-/// times the free places. So one alone can have seven eighths of the room, and however many clients take all they can, some
-/// places are left for the next one. A client that gets no free place may get that of a connection with nothing under way, if
-/// it is its own, or another client's that has more.
+/// A client is an address, or the network of an IPv6 address, because nothing else is known of it yet. It may hold up to seven
+/// times the free places. So one alone can have seven eighths of the room. However many clients take all that they can, some
+/// places are left for the next one. A client that gets no free place may get that of a connection with nothing under way. That
+/// connection is one of its own, or one of a client that has more.
 ///
-/// Not ``FairShares``, as for requests: here a place can be taken back, so nobody waits for one. And there may be as many
-/// clients as connections, so the rule has to do without a look at the other clients.
+/// This does not use ``FairShares``, as requests do. Here a place can be taken back, so nobody waits for one. And there may be as
+/// many clients as connections, so the rule does not look at the other clients.
 package final class ConnectionRoom: Sendable {
     private struct State {
         var limit: Int
         var open = 0
-        /// Only clients that have a connection.
+        /// This has only the clients with a connection.
         var counts: [UInt64: Int] = [:]
-        /// Newcomers for whom other loops are being asked to end a connection.
+        /// The number of newcomers for whom other loops are being asked to end a connection.
         var asking = 0
         var loops: [EventLoop] = []
 
@@ -42,7 +42,7 @@ package final class ConnectionRoom: Sendable {
 
     package var open: Int { state.withLock { $0.open } }
 
-    /// Takes a place if there is one for this client.
+    /// Takes a place if there is one for this client. Returns whether there was.
     func admits(_ client: UInt64) -> Bool {
         state.withLock { state in
             guard state.counts[client] ?? 0 < 7 * (state.limit - state.open) else { return false }
@@ -51,7 +51,7 @@ package final class ConnectionRoom: Sendable {
         }
     }
 
-    /// Gives the place of one client's connection to another client, unless that one has more already.
+    /// Gives the place of one client's connection to another client, unless that one has more already. Returns whether it did.
     func gives(placeOf victim: UInt64, to client: UInt64) -> Bool {
         state.withLock { state in
             guard victim == client || (state.counts[victim] ?? 0) > (state.counts[client] ?? 0) else { return false }
@@ -63,7 +63,7 @@ package final class ConnectionRoom: Sendable {
 
     func leave(_ client: UInt64) { state.withLock { $0.remove(client) } }
 
-    /// How many connections each client has, and how many are its share.
+    /// The number of connections that each client has, and the number that is a client's share.
     func usage() -> (counts: [UInt64: Int], share: Int) {
         state.withLock { ($0.counts, $0.limit / max(1, $0.counts.count)) }
     }
@@ -77,11 +77,11 @@ package final class ConnectionRoom: Sendable {
         }
     }
 
-    /// How many newcomers may be open beyond the limit while other loops are asked to end a connection for them.
+    /// So many newcomers may be open beyond the limit while other loops are asked to end a connection for them.
     package static let maxAsking = 16
 
-    /// Whether to ask the other loops to end a connection for a new one of this client: not if the client has its share, and
-    /// only for a few newcomers at once. Counts as one of them until ``endsAsking()``.
+    /// Whether to ask the other loops to end a connection for a new one of this client. That is not done if the client has its
+    /// share, and only for a few newcomers at once. This newcomer counts as one of them until ``endsAsking()``.
     func beginsAsking(for client: UInt64) -> Bool {
         state.withLock { state in
             let own = state.counts[client] ?? 0
@@ -97,8 +97,8 @@ package final class ConnectionRoom: Sendable {
     func endsAsking() { state.withLock { $0.asking -= 1 } }
 }
 
-/// The connections of one loop that can go, the first to go at the end of the array. One look at all connections finds
-/// several; they are used up one by one.
+/// The connections of one loop that can go. The first to go is at the end of the array. One look at all connections finds
+/// several, which are then used up one by one.
 struct Evictable {
     private var watches: [SocketReadiness] = []
     /// No new look before this time.
@@ -106,7 +106,7 @@ struct Evictable {
 
     private static let most = 64
 
-    /// Ends one connection in favour of `client`, whose place that is then.
+    /// Ends one connection in favour of `client`, which gets its place. Returns `false` if none can go.
     mutating func evict(from loop: EventLoop, for client: UInt64, in room: ConnectionRoom) -> Bool {
         for isSecondTry in [false, true] {
             if isSecondTry {
@@ -134,9 +134,9 @@ struct Evictable {
         return ranked.sorted { $0.0 < $1.0 }.prefix(most).reversed().map(\.1)
     }
 
-    /// Which connection goes first: one of a client beyond its share; among those, one that has not sent a request, then an
-    /// idle one, then an unfinished one; then one of the client that has most; then the one that has been in that state
-    /// longest.
+    /// The order in which connections go. Those of clients beyond their share go first. Among those, a connection that has not
+    /// sent a request goes before an idle one, and that before an unfinished one. Then those of the client that has most go
+    /// first, and then those that have been in that state longest.
     struct Rank: Comparable {
         private let key: (Int, Int, Int, UInt64)
 

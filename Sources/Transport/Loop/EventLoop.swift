@@ -3,26 +3,30 @@ internal import Synchronization
 
 /// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
 ///
-/// `@unchecked Sendable` because an executor has to be: everything but `mailbox`, `isWakeDue` and `wakeup` is
-/// touched on the loop's own thread only, and the doors check that with `preconditionOnLoop`.
+/// `@unchecked Sendable` because an executor has to be. Everything but `mailbox`, `isWakeDue` and `wakeup` is touched on the
+/// loop's own thread only, and the doors check that with `preconditionOnLoop`.
 @safe package final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var poller: Poller
     private var wheel: TimerWheel
     private var watches: [SocketReadiness?] = []
-    /// Places with an entry in the wheel, by their generation.
+    /// The parkers with an entry in the wheel, by their generation.
     private var parkings: [UInt32: Parker] = [:]
     private var generation: UInt32 = 0
     private var due: [TimerWheel.Entry] = []
     private var ready: [UnownedJob] = []
     private var running: [UnownedJob] = []
+    /// The waiters without a task whose waits have ended: those of the next round, and those of this one.
+    private var woken: [Wake] = []
+    private var waking: [Wake] = []
+    private var spareTasks = SpareTasks()
     private var periodicTasks: [PeriodicTask] = []
     private var isStopping = false
     private var stretches = Stretches()
-    /// The tasks that let others go first, in the order in which they go on.
+    /// The turns that are waited for, in the order in which they begin.
     package var turns: any TurnQueue = TurnsInOrder()
-    /// New connections that wait for their turn.
+    /// The number of new connections that wait for their turn.
     var waitingHandshakes = 0
-    /// The loop's thread; zero before `run`.
+    /// The loop's thread. This is zero before `run`.
     private let thread = Atomic<UInt>(0)
 
     private let mailbox = Mutex<[UnownedJob]>([])
@@ -31,13 +35,18 @@ internal import Synchronization
     private let hasEnded = Atomic<Bool>(false)
     private let wakeup: Wakeup
 
-    /// The time at the start of this turn: exact enough for deadlines, and free.
+    /// The time when the sockets were last looked at. It is exact enough for deadlines, and costs nothing.
     package private(set) var now: Instant
 
     package let index: Int
 
     var buffers = BufferPools()
     private var evictable = Evictable()
+
+    private struct Wake {
+        let waiter: any LoopWaiter
+        let end: WaitEnd
+    }
 
     private struct PeriodicTask {
         let period: Duration
@@ -70,7 +79,7 @@ internal import Synchronization
         precondition(isOnLoop, "this belongs to the loop's own thread")
     }
 
-    /// Runs on the calling thread until `stop`.
+    /// Runs the loop on the calling thread until `stop`.
     package func run() {
         thread.store(UInt(pthread_self()), ordering: .relaxed)
         while !isStopping {
@@ -80,27 +89,31 @@ internal import Synchronization
             expireDeadlines()
             poll()
         }
-        // What was cancelled by stopping still has to leave its frames.
+        // Tasks that the stop has ended still have to leave their frames.
         takeMail()
-        while let turn = turns.next() { turn.begin() }
+        while let turn = turns.next() { turn.begin(on: self) }
+        spareTasks.end()
         runReadyJobs()
-        // Chores may hold who holds this loop.
+        // What waits without a task is held by the loop alone, and ends with it.
+        woken.removeAll()
+        for watch in watches { watch?.dropWaiter() }
+        // A chore may hold an object that holds this loop.
         periodicTasks.removeAll()
         hasEnded.store(true, ordering: .releasing)
     }
 
-    /// Ends `run` after the current turn. On the loop only.
+    /// Ends `run` after the current round. Call it on the loop only.
     package func stop() {
         preconditionOnLoop()
         isStopping = true
     }
 
-    /// Calls `body` on the loop every `period`, first after one period. On the loop, or before `run`.
+    /// Calls `body` on the loop every `period`, first after one period. Call this on the loop, or before `run`.
     package func every(_ period: Duration, _ body: @escaping () -> Void) {
         periodicTasks.append(PeriodicTask(period: period, next: now + period, body: body))
     }
 
-    /// Runs `body` on the loop, soon. From any thread.
+    /// Runs `body` on the loop, soon. Call it from any thread.
     package func perform(_ body: @escaping @Sendable () -> Void) {
         Task(executorPreference: self) { body() }
     }
@@ -115,21 +128,24 @@ internal import Synchronization
 
     private func runReadyJobs() {
         let executor = unsafe asUnownedTaskExecutor()
-        // A bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets waiting. There is
-        // time for one turn in any case.
+        // The rounds have a bound, so that tasks which make each other ready, or always have more to do, cannot keep the sockets
+        // waiting. There is time for one turn in any case.
         var rounds = 0
-        while !ready.isEmpty || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.maxRounds {
+        while isAnyReady || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.maxRounds {
             stretches.beginRound(hasPolled: rounds == 0)
-            // Those that were woken come first; then one after the other that let them go first.
-            if rounds > 0 { turns.next()?.begin() }
+            // Those that sockets woke come first. Then one turn begins in each round.
+            if rounds > 0 { turns.next()?.begin(on: self) }
             rounds += 1
+            swap(&woken, &waking)
+            for wake in waking { wake.waiter.waitEnded(wake.end) }
+            waking.removeAll(keepingCapacity: true)
             swap(&ready, &running)
             for job in running { unsafe job.runSynchronously(on: executor) }
             running.removeAll(keepingCapacity: true)
         }
     }
 
-    /// The sockets are looked at after this, whoever is ready.
+    /// After this time the sockets are looked at, even if tasks are ready.
     private static let maxRounds = Duration.milliseconds(2)
 
     /// Whether this owner has to let others go first before its next step. A step is as short as a read or a write.
@@ -146,6 +162,38 @@ internal import Synchronization
         stretches.goesOn(owner)
     }
 
+    /// Waits, without a task, until it is this owner's turn again.
+    func awaitTurn(of owner: ShareOwner, _ waiter: any LoopWaiter) {
+        preconditionOnLoop()
+        stretches.waits(owner)
+        turns.add(Turn(waiter), of: owner)
+    }
+
+    /// A waiter without a task has the turn that it has waited for.
+    func turnBegan(of owner: ShareOwner) { stretches.goesOn(owner) }
+
+    /// Tells `waiter` in the next round that its wait has ended. Not at once: its work counts as work of that round.
+    func wake(_ waiter: any LoopWaiter, _ end: WaitEnd) { woken.append(Wake(waiter: waiter, end: end)) }
+
+    /// Lets `waiter` do its work in a task, in this round.
+    func beginTask(for waiter: any LoopWaiter) {
+        if !spareTasks.give(waiter) { Task(executorPreference: self) { await self.runTask() } }
+    }
+
+    private func runTask() async {
+        var waiter = spareTasks.takeFirst()
+        while waiter != nil {
+            await waiter?.work()
+            // Not held any longer: only its watch holds a connection that is parked, and nobody one that is over.
+            waiter = nil
+            guard !isStopping, !spareTasks.isFull else { return }
+            // SAFETY: see `SpareTasks`.
+            waiter = unsafe await withUnsafeContinuation { unsafe spareTasks.add($0) }
+        }
+    }
+
+    private var isAnyReady: Bool { !ready.isEmpty || !woken.isEmpty }
+
     private func runPeriodicTasks() {
         for index in periodicTasks.indices where periodicTasks[index].next <= now {
             periodicTasks[index].next = now + periodicTasks[index].period
@@ -155,7 +203,7 @@ internal import Synchronization
 
     private func poll() {
         var milliseconds: Int32 = -1
-        if !ready.isEmpty || !turns.isEmpty || isStopping {
+        if isAnyReady || !turns.isEmpty || isStopping {
             milliseconds = 0
         } else {
             var wake = Instant.distantFuture
@@ -193,22 +241,22 @@ internal import Synchronization
 
     /// Forgets a socket that is about to be closed.
     package func unwatch(_ watch: SocketReadiness) {
-        // What outlived the loop is dropped by whoever had it last: nothing else touches the loop's things then.
+        // After the loop's end the last holder drops a watch, on any thread: nothing else touches the loop's things then.
         precondition(isOnLoop || hasEnded.load(ordering: .acquiring), "this belongs to the loop's own thread")
         poller.remove(watch.descriptor)
         watches[Int(watch.descriptor)] = nil
     }
 
-    /// Wakes every task that waits in a wait that may be interrupted: idle connections, for a drain.
+    /// Ends every wait that may be interrupted. A drain ends idle connections this way.
     package func interruptIdle() {
         preconditionOnLoop()
         for watch in watches { watch?.interrupt() }
     }
 
-    /// The connections of clients for which nothing is under way.
+    /// The watches of the clients' connections that have nothing under way.
     func watchesThatCanGo() -> [SocketReadiness] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
 
-    /// Ends a connection of this loop in favour of `client`, whose place it is then, if one can go. On the loop.
+    /// Ends a connection of this loop in favour of `client`, which gets its place. Returns `false` if none can go. Call it on the loop.
     func evict(for client: UInt64, in room: ConnectionRoom) -> Bool {
         evictable.evict(from: self, for: client, in: room)
     }
@@ -232,10 +280,11 @@ internal import Synchronization
         wheel.insert(.init(slot: EventLoop.parkingSlot, generation: parking.generation, tick: tick))
     }
 
-    /// In the wheel, no socket's.
+    /// The slot of the parkers' entries in the wheel, which no socket has.
     private static let parkingSlot = -1
 
-    /// The soonest of its entries has come round. Later ones find nothing: it gets another generation when it is armed again.
+    /// The soonest entry of a parker has come round. Its later ones find nothing, because it gets another generation when it is
+    /// armed again.
     private func expire(_ parking: Parker) {
         parking.armedTick = .max
         if parking.deadline <= now {
@@ -245,7 +294,10 @@ internal import Synchronization
         }
     }
 
-    /// Entries in the wheel, stale ones included.
+    /// The number of connections that wait for their socket without a task.
+    var parkedForTest: Int { watches.count { $0?.isParked ?? false } }
+
+    /// The number of entries in the wheel, stale ones included.
     var deadlinesForTest: Int { wheel.count }
 
     private func expireDeadlines() {
@@ -256,7 +308,7 @@ internal import Synchronization
                 if let parking = parkings.removeValue(forKey: entry.generation) { expire(parking) }
                 continue
             }
-            // An entry that was overtaken by a sooner one is stale: were it armed again, it would stay for ever.
+            // An entry that a sooner one has overtaken is stale. If it were armed again, it would stay for ever.
             guard let watch = watch(at: entry.slot, generation: entry.generation), watch.armedTick == entry.tick else {
                 continue
             }

@@ -1,22 +1,22 @@
-/// A place where one task waits for another of the same loop: for a turn in a queue, or just for time to pass.
+/// A place where one task waits for another task of the same loop, or for time to pass.
 ///
-/// Belongs to its loop's thread. It costs nothing but memory while nobody waits, and may be used again and again.
+/// It belongs to its loop's thread. It costs nothing but memory while nobody waits, and may be used again and again.
 @safe package final class Parker {
     private unowned let loop: EventLoop
     private var waiter: UnsafeContinuation<Bool, Never>?
     private var isWoken = false
 
     private(set) var deadline: Instant = .distantFuture
-    /// The earliest tick at which the wheel will look at this place; `.max` when it will not.
+    /// The earliest tick at which the wheel looks at this place. This is `.max` if it does not.
     var armedTick: UInt64 = .max
-    /// Tells the wheel's entries of this place from those of others.
+    /// This tells the wheel's entries of this place from those of others.
     var generation: UInt32 = 0
 
     package init(loop: EventLoop) { self.loop = loop }
 
     var isWaiting: Bool { unsafe waiter != nil }
 
-    /// Waits for `wake`, at most until `deadline`. Whether it was woken.
+    /// Waits for `wake`, at most until `deadline`. Returns whether it was woken.
     package func wait(before deadline: Instant) async -> Bool {
         loop.preconditionOnLoop()
         if isWoken {
@@ -31,8 +31,8 @@
         return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
     }
 
-    /// Ends the wait. Where nobody waits (any more), the next wait ends at once. Whether somebody waited: who hands
-    /// something over that can be had only once keeps it otherwise.
+    /// Ends the wait. If nobody waits, the next wait ends at once. Returns whether somebody waited: if not, a caller that
+    /// hands something over keeps it.
     @discardableResult
     package func wake() -> Bool {
         loop.preconditionOnLoop()

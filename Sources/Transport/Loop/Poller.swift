@@ -1,16 +1,16 @@
 internal import CLinux
 internal import Glibc
 
-/// What the poller saw on one descriptor.
+/// The events that the poller has seen on one descriptor.
 struct ReadinessEvents: OptionSet {
     let rawValue: UInt8
     static let readable = ReadinessEvents(rawValue: 1)
     static let writable = ReadinessEvents(rawValue: 2)
-    /// The peer closed its side, or the connection broke; there may be bytes before that.
+    /// The peer closed its side, or the connection broke. There may be bytes before that.
     static let closing = ReadinessEvents(rawValue: 4)
 }
 
-/// Ends the wait of a loop, from any thread: an eventfd that its poller watches.
+/// An eventfd that the poller of a loop watches. Any thread can end the loop's wait with it.
 final class Wakeup: Sendable {
     let descriptor: Int32
 
@@ -34,14 +34,14 @@ final class Wakeup: Sendable {
     }
 }
 
-/// One epoll instance, edge-triggered: a descriptor is registered once in its life, for both directions.
+/// One epoll instance. It is edge-triggered, and a descriptor is registered once in its life, for both directions.
 @safe struct Poller: ~Copyable {
     private let epoll: Int32
     private let wakeup: Wakeup
     private var events: [epoll_event]
 
-    /// Of the two 32-bit halves of epoll's user data the upper one tells uses of the same descriptor apart,
-    /// so that an event for a socket closed in this same turn is not taken for its successor's.
+    /// The upper half of epoll's 64 bits of user data tells uses of the same descriptor apart. So an event for a socket that
+    /// was closed in this round is not taken for its successor's.
     private static let wakeupKey = UInt64.max
 
     init(wakeup: Wakeup) throws(SystemError) {
@@ -79,7 +79,7 @@ final class Wakeup: Sendable {
         _ = unsafe epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event)
     }
 
-    /// Waits for events at most `milliseconds` (-1: for ever) and reports each.
+    /// Waits for events at most `milliseconds`, or for ever with -1, and reports each.
     mutating func wait(
         milliseconds: Int32, report: (_ descriptor: Int32, _ generation: UInt32, ReadinessEvents) -> Void
     ) {

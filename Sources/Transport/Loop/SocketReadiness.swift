@@ -1,43 +1,45 @@
-/// Why a wait for a socket ended.
+/// The reason why a wait for a socket ended.
 package enum Readiness: Equatable, Sendable {
     case ready
     case deadlinePassed
-    /// The loop drains and this wait was one that need not go on.
+    /// The loop drains, or the connection was evicted, and this wait need not go on.
     case interrupted
-    /// The peer of another socket, for whom this one was waited for, has closed; or there was something to read at another
-    /// socket.
+    /// The peer of another socket, on whose behalf this one was waited for, has closed. Or there was something to read at
+    /// another socket.
     case abandoned
 }
 
-/// One socket's readiness, and the one task that may wait for it. Belongs to its loop's thread.
+/// The readiness of one socket. One task at a time may wait for it, or one waiter without a task. Belongs to its loop's thread.
 @safe package final class SocketReadiness {
-    /// Not counted: the loop holds its watches, and whoever waits for one runs on the loop.
+    /// This reference is not counted: the loop holds its watches, and whoever waits for one runs on the loop.
     private unowned(unsafe) let loop: EventLoop
     package let descriptor: Int32
     let generation: UInt32
 
-    /// Edges not yet consumed. A new socket is tried before it is waited for.
+    /// The edges that were not consumed yet. A new socket is tried before it is waited for.
     private var edges: ReadinessEvents = []
-    /// The peer has closed its side; stays set.
+    /// The peer has closed its side. This stays set.
     package private(set) var isPeerClosing = false
-    private var waiter: UnsafeContinuation<Readiness, Never>?
+    private var task: UnsafeContinuation<Readiness, Never>?
+    /// INVARIANT: `task` and `waiter` are not both set. A waiter and its watch hold each other only during the wait.
+    private var waiter: (any LoopWaiter)?
     private var wanted: ReadinessEvents = []
     private var isInterruptible = false
-    /// During a wait: the other socket whose events end it.
+    /// During a wait, this is the other socket whose events end it.
     private var other: SocketReadiness?
-    /// Whose wait ends with events of this socket, and with which. One at a time.
+    /// The socket whose wait ends with events of this one, and those events. There is one at a time.
     private var dependent: SocketReadiness?
     private var dependentEvents: ReadinessEvents = []
 
-    /// What a client's connection does, for when there is no room for another one.
+    /// What a client's connection does. It decides which connection goes when there is no room for another one.
     enum Standing { case notAClients, silent, busy, idle, evicted }
 
     var standing = Standing.notAClients
-    /// Whose connection it is, as ``ConnectionRoom`` counts them.
+    /// The client whose connection it is, as ``ConnectionRoom`` counts them.
     var client: UInt64 = 0
 
     private(set) var deadline: Instant = .distantFuture
-    /// The earliest tick at which the wheel will look at this watch; `.max` when it will not.
+    /// The earliest tick at which the wheel looks at this watch. This is `.max` if it does not.
     var armedTick: UInt64 = .max
 
     init(loop: EventLoop, descriptor: Int32, generation: UInt32) {
@@ -46,16 +48,19 @@ package enum Readiness: Equatable, Sendable {
         self.generation = generation
     }
 
-    var isWaiting: Bool { unsafe waiter != nil }
+    var isWaiting: Bool { unsafe waiter != nil || task != nil }
 
-    /// The poller has seen something to read that nobody has waited for.
+    /// The wait that is under way has no task.
+    var isParked: Bool { waiter != nil }
+
+    /// The poller has seen something to read, and nobody has waited for it.
     package var isReadable: Bool { edges.contains(.readable) }
 
-    /// Somebody reads without waiting.
+    /// Call this where somebody reads without waiting.
     func forgetReadable() { edges.remove(.readable) }
 
-    /// Waits until there is something to read, or the peer's end of it, unless the peer of `client` closes, or has closed:
-    /// there is nobody left then for whom to wait.
+    /// Waits until there is something to read, or the peer has closed. The wait also ends if the peer of `client` closes, or has
+    /// closed: then nobody is left for whom to wait.
     package func readable(
         before deadline: Instant, interruptible: Bool = false, unlessClosing client: SocketReadiness? = nil
     ) async -> Readiness {
@@ -65,7 +70,7 @@ package enum Readiness: Equatable, Sendable {
         if let client { depend(on: client, having: .closing) }
         // SAFETY: resumed exactly once, by `finish`, which clears it first; the watch outlives the wait because the
         // waiting task holds it.
-        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+        return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
 
     /// Waits until there is something to read here, unless there is at `other`.
@@ -75,14 +80,14 @@ package enum Readiness: Equatable, Sendable {
         prepare(for: .readable, before: deadline)
         depend(on: other, having: .readable)
         // SAFETY: as above.
-        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+        return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
 
     package func writable(before deadline: Instant) async -> Readiness {
         if takes(.writable) { return .ready }
         prepare(for: .writable, before: deadline)
         // SAFETY: as above.
-        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+        return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
 
     /// Waits until something can be written or read, unless the peer of `client` closes, or has closed.
@@ -92,8 +97,21 @@ package enum Readiness: Equatable, Sendable {
         prepare(for: [.readable, .writable], before: deadline)
         if let client { depend(on: client, having: .closing) }
         // SAFETY: as above.
-        return unsafe await withUnsafeContinuation { unsafe waiter = $0 }
+        return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
+
+    /// Waits without a task until one of `events` is seen. If it has been seen already, does not wait, and returns `false`.
+    func park(
+        _ waiter: any LoopWaiter, for events: ReadinessEvents, before deadline: Instant, interruptible: Bool
+    ) -> Bool {
+        if takes(events) { return false }
+        prepare(for: events, before: deadline, interruptible)
+        self.waiter = waiter
+        return true
+    }
+
+    /// Ends a wait without a task, and does not tell the waiter: its loop has ended.
+    func dropWaiter() { waiter = nil }
 
     /// Whether one of `events` has been seen already; consumes them if so.
     private func takes(_ events: ReadinessEvents) -> Bool {
@@ -103,7 +121,7 @@ package enum Readiness: Equatable, Sendable {
     }
 
     private func prepare(for events: ReadinessEvents, before deadline: Instant, _ interruptible: Bool = false) {
-        precondition(!isWaiting, "one task waits for a socket")
+        precondition(!isWaiting, "one wait at a time is for a socket")
         self.deadline = deadline
         // SAFETY: see `loop`.
         unsafe loop.arm(self)
@@ -140,14 +158,14 @@ package enum Readiness: Equatable, Sendable {
 
     /// What a connection that can go waits for. Those of the first case go first.
     enum Idleness: Int {
-        /// Its first request, of which a part may have come.
+        /// It waits for its first request, of which a part may have come.
         case silent
         case idle
-        /// The rest of a later request's head, or of a body that nobody wants.
+        /// It waits for the rest of a later request's head, or of a body that nobody wants.
         case unfinished
     }
 
-    /// `nil` for a connection that cannot go: an answer is due, or on its way.
+    /// This is `nil` for a connection that cannot go, because a response is due, or on its way.
     var idleness: Idleness? {
         guard isWaiting else { return nil }
         return switch standing {
@@ -158,19 +176,25 @@ package enum Readiness: Equatable, Sendable {
         }
     }
 
-    /// Ends the wait of a connection that can go.
+    /// Ends a connection that can go.
     func evict() {
         standing = .evicted
         finish(.interrupted)
     }
 
-    /// INVARIANT: `other` is set only while somebody waits, so the two watches hold each other no longer than that.
+    /// INVARIANT: `other` is set only while a task waits, so the two watches hold each other no longer than that.
     private func finish(_ readiness: Readiness) {
-        guard let waiter = unsafe waiter else { return }
-        unsafe self.waiter = nil
-        deadline = .distantFuture
-        other?.dependent = nil
-        other = nil
-        unsafe waiter.resume(returning: readiness)
+        if let waiter {
+            self.waiter = nil
+            deadline = .distantFuture
+            // SAFETY: see `loop`.
+            unsafe loop.wake(waiter, .socket(readiness))
+        } else if let task = unsafe task {
+            unsafe self.task = nil
+            deadline = .distantFuture
+            other?.dependent = nil
+            other = nil
+            unsafe task.resume(returning: readiness)
+        }
     }
 }

@@ -1,7 +1,7 @@
-/// How long each organization has worked in this round. It has one stretch of work, however many connections it has; then
+/// The time that each organization has worked in this round. It has one stretch of work, however many connections it has. Then
 /// others have their turn.
 ///
-/// The first few steps in a round are free, without a look at the clock: they are short, and most requests take no more.
+/// The first few steps in a round are free, and take no look at the clock: they are short, and most requests take no more.
 ///
 /// While a task of an organization is queued, its other tasks may only use free steps. Otherwise tasks that sockets wake would
 /// always overtake the queued ones.
@@ -10,38 +10,38 @@ struct Stretches {
         var organization: UInt64 = 0
         var round: UInt64 = 0
         var steps = 0
-        /// When its first step was taken that is not free, in nanoseconds; zero before that.
+        /// The time of its first step that is not free, in nanoseconds. This is zero before that.
         var begunAt: UInt64 = 0
     }
 
     private var stretches = Array(repeating: Stretch(), count: Self.places)
     private var round: UInt64 = 1
-    /// The tasks of this round come from the sockets; those of other rounds have waited for their turn.
+    /// The tasks of this round come from the sockets. Those of other rounds have waited for their turn.
     private var hasPolled = false
-    /// How many tasks of each organization wait for their turn.
+    /// The number of each organization's tasks that wait for their turn.
     private var waiting: [UInt64: Int] = [:]
-    /// How many organizations have worked in this round.
+    /// The number of organizations that have worked in this round.
     private var organizations: UInt64 = 0
-    /// The same of the last round whose tasks came from the sockets.
+    /// The same number for the last round whose tasks came from the sockets.
     private var busyOrganizations: UInt64 = 0
     /// The nanoseconds for which each of them may work in this round.
     private var share = Self.maxWait / Self.minShares
-    /// All steps of this round; and when the clock was first read after `maxFreeSteps` of them, in nanoseconds, zero before
-    /// that.
+    /// The number of all steps of this round; and the time when the clock was first read after `maxFreeSteps` of them, in
+    /// nanoseconds, which is zero before that.
     private var steps = 0
     private var lookedAt: UInt64 = 0
-    /// Free steps that are left for any organization, once its own are used up.
+    /// The free steps that are left for any organization, once its own are used up.
     private var spareSteps = Self.maxSpareSteps
 
-    /// Two organizations at one place share their time in a round: that is unlikely, and harmless.
+    /// Two organizations at one place share their time in a round. That is unlikely, and harmless.
     private static let places = 256
-    /// For each organization in a round.
+    /// Each organization has so many in a round.
     private static let freeSteps = 4
-    /// For all together in a round, besides their own.
+    /// All together have so many in a round, besides their own.
     private static let maxSpareSteps = 8
-    /// After so many in a round, those of an organization are free only while the round is short.
+    /// After so many in a round, the steps of an organization are free only while the round is short.
     private static let maxFreeSteps = 256
-    /// Nanoseconds that all together may take before the first one has its turn again.
+    /// All together may take so many nanoseconds before the first one has its turn again.
     private static let maxWait: UInt64 = 8_000_000
     private static let minShares: UInt64 = 8
 
@@ -60,7 +60,7 @@ struct Stretches {
     /// Whether an owner, before its next step, has worked long enough to let others go first. The more organizations there
     /// are, the sooner that is so.
     ///
-    /// `steps` is how many the one at hand counts for: a handshake is long.
+    /// The step at hand counts for `steps`, because a handshake is long.
     mutating func isOver(for owner: ShareOwner, steps: Int = 1) -> Bool {
         let organization = organization(of: owner)
         let place = place(of: organization)
@@ -90,10 +90,10 @@ struct Stretches {
         return time - stretches[place].begunAt >= share
     }
 
-    /// A task of this owner, whose turn is over, waits for the next one.
+    /// Something of this owner, whose turn is over, waits for the next turn.
     mutating func waits(_ owner: ShareOwner) { waiting[organization(of: owner), default: 0] += 1 }
 
-    /// A task of this owner has its next turn.
+    /// Something of this owner has its next turn.
     mutating func goesOn(_ owner: ShareOwner) {
         let organization = organization(of: owner)
         let left = (waiting[organization] ?? 1) - 1

@@ -1,5 +1,5 @@
-/// Deadlines of many sockets, almost none of which ever pass: setting one is a store, and a wheel entry is only
-/// touched when its slot comes round.
+/// The deadlines of many sockets. Almost none of them ever pass, so setting one is a store, and a wheel entry is touched only
+/// when its slot comes round.
 struct TimerWheel {
     struct Entry {
         let slot: Int
@@ -7,7 +7,7 @@ struct TimerWheel {
         let tick: UInt64
     }
 
-    /// Deadlines are kept to this precision; they pass late by at most this, never early.
+    /// Deadlines are kept to this precision: they pass late by at most this much, and never early.
     static let tickNanoseconds: UInt64 = 50_000_000
     private static let slots = 2048
 
@@ -17,7 +17,7 @@ struct TimerWheel {
 
     init(now: Instant) { tick = now.nanoseconds / TimerWheel.tickNanoseconds }
 
-    /// The tick at which an entry for `deadline` comes round. Deadlines beyond the wheel come round early and are
+    /// The tick at which an entry for `deadline` comes round. An entry for a deadline beyond the wheel comes round early, and is
     /// then inserted again.
     func tick(for deadline: Instant) -> UInt64 {
         let wanted = deadline.nanoseconds / TimerWheel.tickNanoseconds + 1
@@ -42,7 +42,7 @@ struct TimerWheel {
         }
     }
 
-    /// When the next tick begins, if anything waits.
+    /// The time when the next tick begins. This is `nil` if there are no entries.
     func nextTick() -> Instant? {
         count == 0 ? nil : Instant(nanoseconds: (tick + 1) * TimerWheel.tickNanoseconds)
     }

@@ -1,14 +1,14 @@
 package import Crypto
 package import HTTP
 
-/// A bound socket of one loop and what its connections share. Lives on its loop.
+/// A bound socket of one loop, with what its connections share. It belongs to its loop's thread.
 package final class Listener {
     package struct Settings: Sendable {
         package var timeouts: ServerTimeouts
         package var headLimits: HeadLimits
         package var maximumConnections: Int
         package var maximumRequestsPerConnection: Int
-        /// The age at which a connection is closed after its current request; `nil`: any.
+        /// A connection of this age is closed after its current request. With `nil` it may have any age.
         package var maximumAge: Duration?
 
         package init(
@@ -24,20 +24,20 @@ package final class Listener {
     }
 
     private let loop: EventLoop
-    /// `nil` once nothing more is accepted.
+    /// This is `nil` once nothing more is accepted.
     private var socket: Socket?
     private let watch: SocketReadiness
     private var isAccepting = true
-    /// Open connections of this listener.
+    /// The number of this listener's open connections.
     package private(set) var connections = 0
 
-    /// Read at each accept, so that a new certificate or policy reaches new connections at once.
+    /// Both are read at each accept, so that a new policy or certificate reaches new connections at once.
     package var settings: () -> Settings
     package var context: () -> TLSContext?
 
-    /// What it shares with other listeners; `nil`: nothing.
+    /// The listeners with the same room share its places. With `nil` this listener shares nothing.
     private let room: ConnectionRoom?
-    /// There was no room: another connection was ended, or the new one.
+    /// Called where there was no room. Then another connection was ended, or the new one.
     package var ranShort: (_ evicted: Bool) -> Void = { _ in }
 
     package init(
@@ -53,14 +53,14 @@ package final class Listener {
         self.context = context
     }
 
-    /// Connections that are accepted before others have their turn.
+    /// After so many accepted connections, others have their turn.
     private static let maxAccepted = 64
-    /// Handshakes that may wait for their turn while more connections are accepted: each takes a descriptor. Whoever keeps many
-    /// other connections busy does not keep new ones out.
+    /// No more is accepted while so many handshakes wait for their turn, because each takes a descriptor. Connections that are
+    /// busy do not count, so they do not keep new ones out.
     private static let maxWaiting = 1000
 
-    /// Accepts until `stopAccepting`, and gives each connection to `serve` in a task of its own on this loop.
-    package func accept(serve: @escaping (inout ServerConnection) async -> Void) async {
+    /// Accepts until `stopAccepting`. For each connection `makeServer` is asked for a server, which answers on this loop.
+    package func accept(_ makeServer: @escaping () -> any ConnectionServer) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
@@ -70,18 +70,20 @@ package final class Listener {
                     break
                 }
                 taken += 1
-                // What was evicted is closed before many more are accepted: its descriptor is in use until then.
-                if begin(descriptor, serve) == .evicted { taken += 7 }
+                // An evicted connection is closed before many more are accepted: its descriptor is in use until then.
+                if begin(descriptor, makeServer) == .evicted { taken += 7 }
             }
             if isWaiting {
-                // With no descriptors left nothing was accepted although somebody waits: look again a little later.
+                // With no descriptors left, nothing was accepted although somebody waits. So look again a little later.
                 _ = await watch.readable(before: loop.now + .milliseconds(500), interruptible: true)
             } else {
                 await Task.yield()
             }
         }
-        // Who has connected already is served; who comes from now on is refused, and not left waiting for an answer.
-        while case .socket(let descriptor) = acceptConnection(on: watch.descriptor) { _ = begin(descriptor, serve) }
+        // A client that has connected already is served. One that comes later is refused, and does not wait in vain.
+        while case .socket(let descriptor) = acceptConnection(on: watch.descriptor) {
+            _ = begin(descriptor, makeServer)
+        }
         loop.unwatch(watch)
         socket = nil
     }
@@ -94,7 +96,7 @@ package final class Listener {
 
     private enum Admission {
         case admitted, evicted, shed
-        /// None of this loop's connections can go, but one of another loop may.
+        /// None of this loop's connections can go, but one of another loop may be able to.
         case asks
     }
 
@@ -110,7 +112,7 @@ package final class Listener {
         return .shed
     }
 
-    /// Whether another loop ends a connection in favour of this client, or a place is free by now.
+    /// Asks the other loops to end a connection in favour of this client. Returns whether one did, or a place is free by now.
     private func findsRoomElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
         defer { room.endsAsking() }
         for other in room.loops where other !== loop {
@@ -120,9 +122,7 @@ package final class Listener {
         return room.admits(client)
     }
 
-    private func begin(
-        _ descriptor: Int32, _ serve: @escaping (inout ServerConnection) async -> Void
-    ) -> Admission {
+    private func begin(_ descriptor: Int32, _ makeServer: @escaping () -> any ConnectionServer) -> Admission {
         let client = room == nil ? 0 : peerNumber(of: descriptor)
         let admission = admission(of: client)
         guard admission != .shed else {
@@ -130,14 +130,14 @@ package final class Listener {
             return .shed
         }
         connections += 1
-        // SAFETY: the task runs on this loop, on whose thread the listener and `serve` live and are used; nothing of
+        // SAFETY: the task runs on this loop, on whose thread the listener and `makeServer` live and are used; nothing of
         // it is touched by another thread.
         nonisolated(unsafe) let listener = self
-        nonisolated(unsafe) let serve = serve
+        nonisolated(unsafe) let makeServer = makeServer
         Task(executorPreference: loop) {
             let listener = unsafe listener
             if admission == .asks, !(await listener.waitsForRoom(descriptor, client)) { return }
-            await listener.run(descriptor, client, unsafe serve)
+            await listener.open(descriptor, client, unsafe makeServer)?.work()
         }
         return admission
     }
@@ -153,22 +153,24 @@ package final class Listener {
         return false
     }
 
-    private func run(_ descriptor: Int32, _ client: UInt64, _ serve: (inout ServerConnection) async -> Void) async {
-        var isEvicted = false
-        defer {
-            connections -= 1
-            // Its place is another one's already.
-            if !isEvicted { room?.leave(client) }
-        }
-        // No optional in between: the frame lives as long as the connection, and would have room for two.
+    /// Returns `nil` if the connection cannot be set up: the peer has gone, or there is no memory for it.
+    private func open(
+        _ descriptor: Int32, _ client: UInt64, _ makeServer: () -> any ConnectionServer
+    ) -> ServedConnection? {
         do {
-            var connection = try ServerConnection(
+            let connection = try ServerConnection(
                 loop: loop, socket: descriptor, context: context(), settings: settings(),
                 client: room == nil ? nil : client)
-            await serve(&connection)
-            isEvicted = connection.watch.standing == .evicted
+            return ServedConnection(connection, makeServer(), of: self)
         } catch {
-            // A connection that cannot be set up is over: the peer has gone, or there is no memory for it.
+            connectionEnded(client, isEvicted: false)
+            return nil
         }
+    }
+
+    /// Takes back the place of a connection. That of an evicted connection is another one's already.
+    func connectionEnded(_ client: UInt64, isEvicted: Bool) {
+        connections -= 1
+        if !isEvicted { room?.leave(client) }
     }
 }

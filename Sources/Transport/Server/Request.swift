@@ -2,24 +2,24 @@ package import HTTP
 
 /// The request that a client's connection is at: its head, and the received bytes in which the head's ranges count.
 ///
-/// What the stages of a gateway look at, whatever protocol brought it. Noncopyable: it is lent, never copied.
+/// The stages of a gateway look at this, whatever protocol brought it. It is noncopyable, because it is lent and never copied.
 package struct Request: ~Copyable {
     private let inPlace = AddressPin()
     package internal(set) var head = RequestHead()
-    /// The address of the client or of the proxy before it.
+    /// The address of the client, or of the proxy in front of the gateway.
     package let peer: String
-    /// Whether the connection speaks TLS 1.3 and not 1.2; `nil` on a plain connection.
+    /// Whether the connection speaks TLS 1.3 and not 1.2. This is `nil` on a plain connection.
     package internal(set) var isTLS13: Bool?
-    /// Received bytes: the head, and behind it what has come of the body.
+    /// The received bytes: the head, and behind it the part of the body that has come.
     var input: [UInt8] = []
-    /// Where the head begins in `input`.
+    /// The place in `input` where the head begins.
     var headStart = 0
 
     init(peer: String) { self.peer = peer }
 
     package var method: HTTPMethod { head.method }
 
-    /// The bytes of the head, in which its ranges count. Good until the body is read.
+    /// The bytes of the head, in which its ranges count. They are good until the body is read.
     package var headBytes: Span<UInt8> {
         @_lifetime(borrow self) get { input.span.extracting(headStart..<headStart + head.end) }
     }
@@ -38,6 +38,6 @@ package struct Request: ~Copyable {
         Array(input[headStart + range.lowerBound..<headStart + range.upperBound])
     }
 
-    /// A part of the head as text; what is not UTF-8 in it becomes U+FFFD.
+    /// A part of the head as text. Bytes that are not UTF-8 become U+FFFD.
     package func text(_ range: Range<Int>) -> String { String(decoding: bytes(range), as: UTF8.self) }
 }

@@ -1,47 +1,48 @@
 package import Crypto
 package import HTTP
 
-/// One client's connection: drives the codec over a socket for the one task that owns it.
+/// One client's connection. It drives the codec over a socket for the ``ServedConnection`` that owns it.
 ///
-/// Noncopyable and not `Sendable`: a local variable of its task, made, used and dropped on its loop. That way no reference
-/// is counted and no access checked on the path of a request.
+/// Noncopyable and not `Sendable`: it is made, used and dropped on its loop, and lent to whoever works on its request. That way
+/// no reference to it is counted on the path of a request.
 package struct ServerConnection: ~Copyable {
     private let inPlace = AddressPin()
     package let loop: EventLoop
     package var now: Instant { loop.now }
     private let socket: Socket
-    /// Tells whether the client is still there while others are waited for.
+    /// This tells whether the client is still there while something else is waited for.
     package let watch: SocketReadiness
     var stream: ByteStream
     package let timeouts: ServerTimeouts
     private let idleTimeout: Timeout
     private let context: TLSContext?
-    /// After this the current request is the last one.
+    /// A request that ends after this time is the last one.
     private let endOfLife: Instant
 
     package internal(set) var state: ServerConnectionState
     private var parser: RequestHeadParser
+    private var search = Search()
 
-    /// The current request. Its input is given back to the loop while nothing is in it.
+    /// The current request. Its input goes back to the loop while nothing is in it.
     package internal(set) var currentRequest: Request
-    /// What has been received and not used yet is `start..<end` of the request's input.
+    /// The bytes that were received and not used yet are `start..<end` of the request's input.
     var start = 0
     var end = 0
     var body: BodyDecoder = BodyDecoder(framing: .none)
 
-    /// What is to be sent: responses are appended here, `flush` sends them. Responses to pipelined requests leave
+    /// The bytes to be sent. Responses are appended here, and `flush` sends them. Responses to pipelined requests leave
     /// together.
     package var output: [UInt8] = []
-    /// How much of `output` is on its way already; zero but while a flush waits.
+    /// The number of bytes of `output` that were sent already. This is zero, except while a flush waits.
     var outputSent = 0
-    /// A part of what was to be sent may have left, and the rest will not: nothing may follow it.
+    /// Sending failed. A part of the bytes may have left without the rest, so nothing may follow them.
     var hasFailedToSend = false
-    /// The body of the response under way is written in chunks (RFC 9112, section 7.1). Whoever writes the head says so.
+    /// The body of the response under way is written in chunks (RFC 9112, section 7.1). The writer of the head sets this.
     package var writesChunks = false
     package internal(set) var bytesSent = 0
-    /// The deadline of the answer under way: nothing more of it is sent then.
+    /// The deadline of the response under way. After it, nothing more of the response is sent.
     package var responseEnd = Instant.distantFuture
-    /// Whose share its work uses up: the client's address, until the organization and the token are known.
+    /// The owner of the share that its work uses up. It is the client's address until organization and token are known.
     package var owner: ShareOwner
 
     init(
@@ -78,13 +79,13 @@ package struct ServerConnection: ~Copyable {
 
     package enum HandshakeOutcome: Equatable {
         case done
-        /// The peer sent something readable that is not TLS; it can be answered with `sendPlainText`.
+        /// The peer sent readable bytes that are not TLS. `sendPlainText` can answer it.
         case plainText
         case failed(TLSError)
         case timedOut
     }
 
-    /// What a part of a handshake counts for: it takes as long as so many reads, or longer.
+    /// A part of a handshake counts as so many steps, because it takes as long as so many reads, or longer.
     private static let stepsOfHandshake = 16
 
     package mutating func handshake() async -> HandshakeOutcome {
@@ -93,12 +94,12 @@ package struct ServerConnection: ~Copyable {
         do {
             while true {
                 var readiness = Readiness.ready
-                // Whoever begins many at once waits for its turn with each.
+                // A client that begins many at once waits for its turn with each.
                 if loop.isTurnOver(of: owner, steps: ServerConnection.stepsOfHandshake) {
                     loop.waitingHandshakes += 1
                     await nextTurn()
                     loop.waitingHandshakes -= 1
-                    // Who has left meanwhile, or had to go, needs no handshake any more.
+                    // A client that has left meanwhile, or was evicted, needs no handshake any more.
                     guard !watch.isPeerClosing, watch.standing != .evicted else { return .timedOut }
                 }
                 switch try stream.handshake() {
@@ -119,62 +120,96 @@ package struct ServerConnection: ~Copyable {
 
     package mutating func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
 
-    package enum NextRequest: Equatable {
+    /// How far a connection is on its way to its next request.
+    enum NextRequest: Equatable {
+        /// It is here, and to be answered.
         case request
-        /// Bytes came that are no request; they can be answered, and then the connection ends.
-        case malformed(HeadError)
-        /// Part of a head came and no more: to be answered 408.
-        case timedOut
+        /// Bytes came that are no request. They can be answered, and then the connection ends.
+        case unreadable(UnreadableRequest)
+        /// Others have their turn before it goes on.
+        case otherTurn
+        /// What is written has to leave before it goes on, and the client does not take it now.
+        case unsent
+        /// The socket has to be ready for this before it goes on.
+        case needs(ReadinessEvents)
         /// The connection is over: closed, broken, idle for too long, or idle while draining.
         case closed
     }
 
-    /// Waits for the next request's head, after sending what is still to be sent.
-    package mutating func nextRequest() async -> NextRequest {
+    /// What is known of the next request while it is looked for.
+    private struct Search {
+        /// The end of the time for its first byte, and once that has come, of the time for the head. `nil` before the search.
+        var deadline: Instant?
+        /// Part of its head has come, and `deadline` is that of the head.
         var isInHead = false
+        /// Bytes were read for it. Each read asks whether the turn is over.
         var hasRead = false
-        var deadline = loop.now + idleTimeout
+        /// It is here.
+        var isOver = false
+    }
+
+    /// Goes on looking for the next request, after the wait that the last call asked for.
+    mutating func nextRequest(after readiness: Readiness) -> NextRequest {
+        switch readiness {
+        case .ready:
+            stream.socketBecameReadable(closing: watch.isPeerClosing)
+            return nextRequest()
+        case .deadlinePassed where !state.isIdle:
+            state.headFailed()
+            return .unreadable(.timedOut)
+        case .deadlinePassed, .interrupted, .abandoned: return endIdle()
+        }
+    }
+
+    /// Looks for the next request as far as that is possible without waiting: sends what is written, reads, and parses.
+    mutating func nextRequest() -> NextRequest {
+        if search.isOver { return .request }
+        if search.deadline == nil { search.deadline = loop.now + idleTimeout }
         // Small responses to pipelined requests leave together; large ones must not pile up at a client that asks for
         // many and reads none.
-        if output.count >= ServerConnection.recordBytes, !trySend() {
-            guard await flush() else { return .closed }
-        }
+        if output.count >= ServerConnection.recordBytes, !trySend() { return .unsent }
         while true {
             if end > start {
                 state.receivedBytes()
                 do throws(HeadError) {
                     if try parseHead() {
                         beginExchange()
-                        // After a read, `fill` has asked already.
-                        if !hasRead, isTurnOver() { await nextTurn() }
-                        return .request
+                        return !search.hasRead && isTurnOver() ? .otherTurn : .request
                     }
                 } catch {
                     parser.reset()
                     currentRequest.headStart = start
                     state.headFailed()
-                    return .malformed(error)
+                    return .unreadable(.malformed(error))
                 }
             }
-            if !trySend() {
-                guard await flush() else { return .closed }
+            if !trySend() { return .unsent }
+            if !state.isIdle, !search.isInHead {
+                search.isInHead = true
+                search.deadline = loop.now + timeouts.head
             }
-            if !state.isIdle, !isInHead {
-                isInHead = true
-                deadline = loop.now + timeouts.head
-            }
-            switch await fill(before: deadline, interruptible: state.isIdle) {
-            case .bytes: hasRead = true
-            case .deadlinePassed where !state.isIdle:
-                state.headFailed()
-                return .timedOut
-            case .deadlinePassed, .closed, .interrupted:
-                // Said in TLS too: to the client an end without it looks like an attack (RFC 8446, section 6.1).
-                stream.finishWriting()
-                return .closed
+            switch tryFill() {
+            case .bytes:
+                search.hasRead = true
+                if isTurnOver() { return .otherTurn }
+            case .needs(let events): return .needs(events)
+            case .closed: return endIdle()
             case .broken: return .closed
             }
         }
+    }
+
+    /// Waits without a task until the search for the next request can go on. If it can already, returns `false`.
+    func park(_ waiter: any LoopWaiter, for events: ReadinessEvents) -> Bool {
+        watch.park(
+            waiter, for: events, before: search.deadline ?? .distantFuture, interruptible: state.isIdle)
+    }
+
+    /// Ends the connection between requests. TLS says so too: to the client an end without it looks like an attack (RFC 8446,
+    /// section 6.1).
+    private mutating func endIdle() -> NextRequest {
+        stream.finishWriting()
+        return .closed
     }
 
     private mutating func parseHead() throws(HeadError) -> Bool {
@@ -184,6 +219,7 @@ package struct ServerConnection: ~Copyable {
     }
 
     private mutating func beginExchange() {
+        search.isOver = true
         currentRequest.headStart = start
         start += currentRequest.head.end
         body = BodyDecoder(framing: currentRequest.head.framing)
@@ -192,28 +228,50 @@ package struct ServerConnection: ~Copyable {
         if loop.now > endOfLife { state.mustClose() }
     }
 
+    enum Reading {
+        case bytes
+        /// Nothing is here to be read.
+        case needs(ReadinessEvents)
+        case closed, broken
+    }
+
+    /// Reads at least one byte to `input[end...]`, if one is here.
+    private mutating func tryFill() -> Reading {
+        var progress = TLSProgress.wantsRead
+        if !stream.isKnownEmpty() {
+            makeRoom()
+            do throws(TLSError) { progress = try stream.read(into: &currentRequest.input, from: end) } catch {
+                return .broken
+            }
+        }
+        switch progress {
+        case .done(let bytes):
+            end += bytes
+            return .bytes
+        case .closedByPeer: return .closed
+        case .wantsRead:
+            if start == end, state.isIdle { giveBackBuffers() }
+            return .needs(.readable)
+        case .wantsWrite: return .needs(.writable)
+        }
+    }
+
     enum Fill { case bytes, deadlinePassed, closed, broken, interrupted }
 
-    /// Reads at least one byte to `input[end...]`.
+    /// Waits for at least one byte, and reads to `input[end...]`.
     mutating func fill(
         before deadline: Instant, interruptible: Bool, unlessReadable other: SocketReadiness? = nil
     ) async -> Fill {
         while true {
-            var progress = TLSProgress.wantsRead
-            if !stream.isKnownEmpty() {
-                makeRoom()
-                do throws(TLSError) { progress = try stream.read(into: &currentRequest.input, from: end) } catch {
-                    return .broken
-                }
-            }
-            switch progress {
-            case .done(let bytes):
-                end += bytes
+            switch tryFill() {
+            case .bytes:
                 if isTurnOver() { await nextTurn() }
                 return .bytes
-            case .closedByPeer: return .closed
-            case .wantsRead:
-                if start == end, state.isIdle { giveBackBuffers() }
+            case .closed: return .closed
+            case .broken: return .broken
+            case .needs(.writable):
+                guard await watch.writable(before: deadline) == .ready else { return .deadlinePassed }
+            case .needs:
                 let readiness =
                     if let other { await watch.readable(before: deadline, unlessReadable: other) } else {
                         await watch.readable(before: deadline, interruptible: interruptible)
@@ -223,21 +281,19 @@ package struct ServerConnection: ~Copyable {
                 case .deadlinePassed: return .deadlinePassed
                 case .interrupted, .abandoned: return .interrupted
                 }
-            case .wantsWrite:
-                guard await watch.writable(before: deadline) == .ready else { return .deadlinePassed }
             }
         }
     }
 
-    /// Whether this connection has to let others go first before its next step. To be asked once for each step: a client that
+    /// Whether this connection has to let others go first before its next step. Ask this once for each step: a client that
     /// always has more to send, or takes everything at once, must not keep the loop for itself.
     package func isTurnOver() -> Bool { loop.isTurnOver(of: owner) }
 
     /// Waits until it is this connection's turn again.
     package func nextTurn() async { await loop.nextTurn(of: owner) }
 
-    /// Sees to it that there is room to read into. Between requests what is left moves to the front; during an
-    /// exchange the head stays, and the room behind it is used for the body again and again.
+    /// Makes room to read into. Between requests, the bytes that are left move to the front. During an exchange the head
+    /// stays, and the room behind it is used for the body again and again.
     private mutating func makeRoom() {
         if currentRequest.input.isEmpty {
             currentRequest.input = loop.buffers.takeSmall()
@@ -277,7 +333,7 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
-    /// There is more of the body than came with the head.
+    /// Takes a larger buffer, for a body that did not come with its head.
     private mutating func moveToLargeBuffer() {
         var buffer = loop.buffers.takeLarge()
         buffer.replaceSubrange(0..<end, with: currentRequest.input[0..<end])
@@ -295,7 +351,7 @@ package struct ServerConnection: ~Copyable {
         end = 0
     }
 
-    /// A response is about to be appended to `output`.
+    /// Call this before a response is appended to `output`.
     package mutating func responseStarted(discardsBody: Bool = false) {
         if output.capacity == 0 { output = loop.buffers.takeOutput() }
         state.responseStarted(discardsBody: discardsBody)
@@ -303,35 +359,36 @@ package struct ServerConnection: ~Copyable {
 
     package mutating func mustClose() { state.mustClose() }
 
-    /// The response ended early, and the client must see that: nothing more is sent, no goodbye either.
+    /// Ends the response early in a way that the client can see: nothing more is sent, not even a close_notify.
     package mutating func abort() {
         output.removeAll(keepingCapacity: true)
         outputSent = 0
         state.mustAbort()
     }
 
-    /// The response is in `output`, whole. With `isStopping` no further request is read, but one that has arrived is answered.
+    /// The whole response is in `output`. With `isStopping` no further request is read, but one that has arrived is answered.
     package mutating func responseFinished(isStopping: Bool = false) -> ServerConnectionState.AfterResponse {
+        search = Search()
         body = BodyDecoder(framing: .none)
         responseEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
         let next = state.responseFinished()
-        // The drain may have begun after the response said that the connection goes on, while a body was read away.
+        // The drain may have begun after the response said that the connection goes on, while a body was read and dropped.
         if isStopping, next == .readNextRequest, drainBegan() == .closeNow { return .closeGracefully }
         return next
     }
 
-    /// Ends the connection so that the last response arrives: close_notify, FIN, then a bounded wait for the client's,
-    /// reading away what it still sends (RFC 9112, section 9.6). Without that wait the kernel would reset the
-    /// connection, and the reset may overtake the response.
+    /// Ends the connection in a way that lets the last response arrive. It sends close_notify and FIN, then waits a bounded
+    /// time for the client's FIN, and drops what the client still sends (RFC 9112, section 9.6). Without that wait the kernel
+    /// would reset the connection, and the reset may overtake the response.
     package mutating func closeGracefully() async {
         guard await flush() else { return }
         stream.finishWriting()
-        // A client that is sending a large body reads the answer only when it is through, or has seen enough: reading away
-        // costs little, but neither the amount nor the time is without end.
+        // A client that is sending a large body may read the response only when it has sent it all. To read and drop it
+        // costs little, but the amount and the time have a bound.
         let end = loop.now + .seconds(30)
         var left = watch.standing == .evicted ? 0 : 64 << 20
-        // To the very end, also where the client has closed its side already: closing a socket with unread bytes in it
+        // Read to the very end, also where the client has closed its side already: to close a socket with unread bytes
         // resets the connection.
         while left > 0 {
             start = 0
@@ -342,10 +399,10 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
-    /// This answer, or the one that ended last, is the last of the connection.
+    /// Makes this response, or the one that ended last, the last of the connection.
     @discardableResult
     package mutating func drainBegan() -> ServerConnectionState.AfterDrain {
-        // The next request is here already: it gets its answer, which says that it is the last.
+        // If the next request is here already, it gets its response, which says that it is the last.
         if end > start, state.isIdle { state.receivedBytes() }
         return state.drainBegan()
     }

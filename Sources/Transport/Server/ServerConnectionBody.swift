@@ -2,7 +2,7 @@ package import HTTP
 
 /// A step of reading a request's body.
 package enum RequestBodyPiece: Equatable {
-    /// Bytes, as a range for `Request.appendBody`; good until the next call.
+    /// Some bytes, as a range for `Request.appendBody`. The range is good until the next call.
     case bytes(Range<Int>)
     case end
     case malformed(FramingError)
@@ -12,7 +12,7 @@ package enum RequestBodyPiece: Equatable {
     case answered
 }
 
-// The body of a request, as it comes.
+// Reading the body of a request, piece by piece.
 extension ServerConnection {
     /// The next piece of the request's body, unless there is something to read at `upstream` before it comes. Tells a client
     /// that waits for `100 Continue` to go on.
@@ -22,7 +22,7 @@ extension ServerConnection {
             output.append(contentsOf: ServerConnection.continueLine)
         }
         body.hasStarted = true
-        // Many pieces of a body may have come at once, each of one byte: each is a step.
+        // Many pieces of a body, each of one byte, may have come at once. So each is a step.
         if isTurnOver() { await nextTurn() }
         var progress: Instant?
         while true {
@@ -38,12 +38,12 @@ extension ServerConnection {
                 state.mustClose()
                 return .malformed(error)
             }
-            // Nor do the responses to the requests before this one wait for its body.
+            // The responses to the requests before this one do not wait for its body.
             guard await flush() else {
                 state.mustClose()
                 return .closed
             }
-            // What frames the body is no progress: it may come for ever without a byte of the body.
+            // The framing of a body is no progress: it may come for ever without a byte of the body.
             let nextPiece = progress ?? loop.now + timeouts.body
             progress = nextPiece
             let wholeBody = body.deadline ?? loop.now + timeouts.wholeBody
@@ -73,8 +73,8 @@ extension ServerConnection {
 
     private static let continueLine = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
-    /// Whether a body that nobody wanted is short enough to be read away after the response, so that the connection can
-    /// go on. A client that waits for `100 Continue` may never send it.
+    /// Whether an unread body is short enough to be read and dropped after the response, so that the connection can go on. A
+    /// client that waits for `100 Continue` may never send it.
     package var canDiscardBody: Bool {
         guard body.isActive else { return true }
         return (!currentRequest.head.expectsContinue || body.hasStarted)
@@ -86,14 +86,14 @@ extension ServerConnection {
 
     private static let discardLimit: UInt64 = 65_536
 
-    /// Sends the response and then reads away what is left of the request's body.
+    /// Sends the response, and then reads and drops the rest of the request's body.
     package mutating func discardBody() async {
         guard body.isActive else { return }
         guard await flush() else { return state.mustClose() }
-        // The client has its answer: where room is short, others come first.
+        // The client has its response, so where room is short, others come first.
         if watch.standing == .busy { watch.standing = .idle }
         var left = Int(ServerConnection.discardLimit)
-        // A body of just the limit still has its end to be read.
+        // Of a body of exactly the limit, the end is still to be read.
         while left >= 0 {
             switch await nextBodyPiece() {
             case .bytes(let range): left -= range.count

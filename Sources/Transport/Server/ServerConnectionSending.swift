@@ -1,12 +1,12 @@
 internal import Crypto
 internal import HTTP
 
-// What goes to the client: gathered in `output`, sent in as few system calls and TLS records as it fits.
+// Sending to the client. Bytes are gathered in `output`, and leave in as few system calls and TLS records as possible.
 extension ServerConnection {
-    /// Bytes that were written so far, sent or not.
+    /// The number of bytes that were written so far, sent or not.
     package var bytesWritten: Int { bytesSent + output.count - outputSent }
 
-    /// Sends `output`. `false` when the client is gone or took too long.
+    /// Sends `output`. Returns `false` if the client is gone or took too long.
     package mutating func flush() async -> Bool {
         if trySend() { return true }
         let isSent = await send(output, in: outputSent..<output.count)
@@ -16,7 +16,7 @@ extension ServerConnection {
         return isSent
     }
 
-    /// Sends what of `output` fills TLS records; the rest waits for what comes after it.
+    /// Sends the part of `output` that fills TLS records. The rest waits for the bytes that come after it.
     package mutating func flushFullRecords() async -> Bool {
         let end = output.count - output.count % ServerConnection.recordBytes
         if !trySend(to: end) {
@@ -30,16 +30,16 @@ extension ServerConnection {
         return true
     }
 
-    /// OpenSSL would take what is sent next for the rest of what it could not send.
+    /// Sees to it that nothing more is sent: OpenSSL would take it for the rest of the bytes that it could not send.
     private mutating func failedToSend() {
         hasFailedToSend = true
         state.mustAbort()
     }
 
-    /// How much a TLS record holds (RFC 8446, section 5.1).
+    /// A TLS record holds so many bytes (RFC 8446, section 5.1).
     package static let recordBytes = 16_384
 
-    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Whether it was.
+    /// Sends as much of `output` as the kernel takes now, which nearly always is all of it. Returns whether it was all.
     mutating func trySend() -> Bool {
         guard trySend(to: output.count) else { return false }
         outputSent = 0
@@ -57,7 +57,7 @@ extension ServerConnection {
         return true
     }
 
-    /// Sends `output`, then `bytes`, or a part of them, without copying them.
+    /// Sends `output`, and then `bytes` or a part of them, without a copy.
     package mutating func flush(then bytes: [UInt8], in range: Range<Int>? = nil) async -> Bool {
         guard await flush() else { return false }
         let isSent = await send(bytes, in: range ?? 0..<bytes.count)

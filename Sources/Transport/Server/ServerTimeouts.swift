@@ -1,15 +1,15 @@
-/// How long a client may take. Every wait of a connection is under one of these.
+/// The times that a client may take. Every wait of a connection is under one of these.
 package struct ServerTimeouts: Equatable, Sendable {
     package var handshake: Duration
-    /// From the first byte of a head to its end.
+    /// The time from the first byte of a head to its end.
     package var head: Duration
-    /// Between two pieces of a body.
+    /// The time between two pieces of a body.
     package var body: Duration
-    /// For a body from beginning to end.
+    /// The time for a body from beginning to end.
     package var wholeBody: Duration
-    /// Between requests.
+    /// The time between two requests.
     package var idle: Duration
-    /// Until the client takes more of an answer.
+    /// The time until the client takes more of a response.
     package var write: Duration
 
     package init(

@@ -32,17 +32,14 @@ struct ServerConnectionTests {
     @Test("ServerConnection: a body behind a head that ends at the buffer's end does not come a byte at a time")
     func headAtTheEnd() throws {
         let pieces = Mutex(0)
-        let server = try TestServer { server, connection in
-            while case .request = await connection.nextRequest() {
-                server.tell("head")
-                var count = 0
-                while case .bytes = await connection.nextBodyPiece() { count += 1 }
-                pieces.withLock { $0 = count }
-                server.tell("request")
-                connection.respond(200, "ok")
-                _ = connection.responseFinished()
-            }
-        }
+        let server = try TestServer(respond: { server, connection in
+            server.tell("head")
+            var count = 0
+            while case .bytes = await connection.nextBodyPiece() { count += 1 }
+            pieces.withLock { $0 = count }
+            server.tell("request")
+            connection.respond(200, "ok")
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         func head(_ length: Int) -> String { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \(length)\r\n\r\n" }
@@ -71,13 +68,10 @@ struct ServerConnectionTests {
     @Test("ServerConnection: large responses to pipelined requests do not pile up")
     func pipelinedLargeResponses() throws {
         let text = String(repeating: "x", count: 12_000)
-        let server = try TestServer { server, connection in
-            while case .request = await connection.nextRequest() {
-                server.tell("held \(connection.output.count / 100_000)")
-                connection.respond(200, text)
-                _ = connection.responseFinished()
-            }
-        }
+        let server = try TestServer(respond: { server, connection in
+            server.tell("held \(connection.output.count / 100_000)")
+            connection.respond(200, text)
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send(String(repeating: get("/"), count: 60))
@@ -174,8 +168,7 @@ struct ServerConnectionTests {
 
     @Test("ServerConnection: a body that is at hand in many pieces lets other tasks have their turns")
     func turnsWithinABody() throws {
-        let server = try TestServer { server, connection in
-            guard await connection.nextRequest() == .request else { return }
+        let server = try TestServer(respond: { server, connection in
             let turns = Turns()
             var pieces = 0
             var atFirst = 0
@@ -196,8 +189,7 @@ struct ServerConnectionTests {
             server.tell("pieces \(pieces)")
             if atFirst > 2 { server.tell("turns") }
             connection.respond(200, "")
-            _ = await connection.flush()
-        }
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send(
@@ -226,12 +218,11 @@ struct ServerConnectionTests {
 
     @Test("ServerConnection: a final answer without reading the body comes at once, and is the last one")
     func answerBeforeBody() throws {
-        let server = try TestServer { server, connection in
-            #expect(await connection.nextRequest() == .request)
+        let server = try TestServer(respond: { server, connection in
             let canDiscard = connection.canDiscardBody
             #expect(!canDiscard)
-            await server.finish(&connection, 401, "no")
-        }
+            connection.respond(401, "no")
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
@@ -243,15 +234,11 @@ struct ServerConnectionTests {
         "ServerConnection: a small body that nobody wants is read away, a large one ends the connection",
         arguments: [(100, false), (65536, false), (65537, true)])
     func unwantedBody(length: Int, closes: Bool) throws {
-        let server = try TestServer { _, connection in
-            while await connection.nextRequest() == .request {
-                let isDiscarded = connection.canDiscardBody
-                connection.respond(403, "no", discardsBody: isDiscarded)
-                if isDiscarded { await connection.discardBody() }
-                guard connection.responseFinished() == .readNextRequest else { break }
-            }
-            await connection.closeGracefully()
-        }
+        let server = try TestServer(respond: { _, connection in
+            let isDiscarded = connection.canDiscardBody
+            connection.respond(403, "no", discardsBody: isDiscarded)
+            if isDiscarded { await connection.discardBody() }
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         let request = post("/", String(repeating: "b", count: length))
@@ -300,22 +287,18 @@ struct ServerConnectionTests {
 
     @Test("ServerConnection: a client that has sent more than was read, and has closed its side, is not reset either")
     func malformedAndClosed() throws {
-        let server = try TestServer { server, connection in
-            #expect(await connection.nextRequest() == .request)
+        let server = try TestServer(respond: { server, connection in
             while !server.told.contains("closed") { await Task.yield() }
             // A few turns of the loop, in which it sees that the client has closed.
             for _ in 0..<100 { await Task.yield() }
             connection.respond(200, "")
-            #expect(connection.responseFinished() == .readNextRequest)
-            #expect(await connection.nextRequest() == .malformed(.invalidVersion(at: 14)))
-            await server.finish(&connection, 400, "no")
-        }
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send(get("/") + "GET / HTTP/1.1\n" + String(repeating: "junk", count: 25_000))
         client.finishSending()
         server.tell("closed")
-        client.expect(response(200, "") + response(400, "no", closes: true))
+        client.expect(response(200, "") + response(400, "invalidVersion(at: 14)", closes: true))
         client.expectEnd()
     }
 

@@ -90,15 +90,12 @@ struct ServerDeadlineTests {
     @Test("ServerConnection, deadlines: a large response reaches a client that takes it slowly")
     func slowReader() throws {
         let large = String((0..<4_000_000).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
-        let server = try TestServer { server, connection in
-            #expect(await connection.nextRequest() == .request)
+        let server = try TestServer(respond: { server, connection in
             server.tell("sending")
             connection.respond(200, large)
             #expect(await connection.flush())
             server.tell("sent")
-            _ = connection.responseFinished()
-            #expect(await connection.nextRequest() == .closed)
-        }
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port, receiveBytes: 4096)
         client.send(get)
@@ -112,11 +109,13 @@ struct ServerDeadlineTests {
 
     @Test("ServerConnection, deadlines: a client that takes nothing of a response is given up")
     func writeDeadline() throws {
-        let server = try TestServer(settings { $0.write = .milliseconds(100) }) { server, connection in
-            #expect(await connection.nextRequest() == .request)
-            connection.respond(200, String(repeating: "x", count: 20_000_000))
-            server.tell(await connection.flush() ? "sent" : "given up")
-        }
+        let limits = settings { $0.write = .milliseconds(100) }
+        let server = try TestServer(
+            limits,
+            respond: { server, connection in
+                connection.respond(200, String(repeating: "x", count: 20_000_000))
+                server.tell(await connection.flush() ? "sent" : "given up")
+            })
         defer { server.stop() }
         let client = try TestClient(port: server.port, receiveBytes: 4096)
         client.send(get)
@@ -126,12 +125,11 @@ struct ServerDeadlineTests {
 
     @Test("ServerConnection, deadlines: a client that is gone is noticed while it is written to")
     func goneWhileWriting() throws {
-        let server = try TestServer { server, connection in
-            #expect(await connection.nextRequest() == .request)
+        let server = try TestServer(respond: { server, connection in
             server.tell("request")
             connection.respond(200, String(repeating: "x", count: 20_000_000))
             server.tell(await connection.flush() ? "sent" : "gone")
-        }
+        })
         defer { server.stop() }
         var client: TestClient? = try TestClient(port: server.port, receiveBytes: 4096)
         client?.send(get)
@@ -142,23 +140,14 @@ struct ServerDeadlineTests {
 
     @Test("ServerConnection, deadlines: a drain ends idle connections, and lets the others finish")
     func drain() async throws {
-        let server = try TestServer { server, connection in
-            var next = await connection.nextRequest()
-            while next == .request {
-                if connection.currentRequest.text(connection.currentRequest.head.target) == "/slow" {
-                    server.tell("slow")
-                    while !server.told.contains("drained") { await Task.yield() }
-                    #expect(connection.drainBegan() == .finishExchange)
-                }
-                connection.respond(200, "ok")
-                guard connection.responseFinished() == .readNextRequest else {
-                    await connection.closeGracefully()
-                    return
-                }
-                next = await connection.nextRequest()
+        let server = try TestServer(respond: { server, connection in
+            if connection.currentRequest.text(connection.currentRequest.head.target) == "/slow" {
+                server.tell("slow")
+                while !server.told.contains("drained") { await Task.yield() }
+                #expect(connection.drainBegan() == .finishExchange)
             }
-            #expect(next == .closed)
-        }
+            connection.respond(200, "ok")
+        })
         defer { server.stop() }
         let idle = try TestClient(port: server.port)
         let busy = try TestClient(port: server.port)
@@ -177,16 +166,11 @@ struct ServerDeadlineTests {
         "ServerConnection, deadlines: a request that is here when a drain begins gets its answer, which says that it is the last"
     )
     func drainBeforePipelined() throws {
-        let server = try TestServer { server, connection in
-            #expect(await connection.nextRequest() == .request)
+        let server = try TestServer(respond: { server, connection in
+            // The first response says nothing of the drain that begins now.
             connection.respond(200, "ok")
-            #expect(connection.responseFinished() == .readNextRequest)
-            #expect(connection.drainBegan() == .finishExchange)
-            #expect(await connection.nextRequest() == .request)
-            connection.respond(200, "ok")
-            #expect(connection.responseFinished() == .closeGracefully)
-            await connection.closeGracefully()
-        }
+            server.isStopping = true
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send(get + get)
@@ -197,14 +181,14 @@ struct ServerDeadlineTests {
 
     @Test("ServerConnection, deadlines: an idle connection holds no buffer")
     func idleBuffer() throws {
-        let server = try TestServer { server, connection in
+        let server = try TestServer(respond: { server, connection in
             let loop = connection.loop
             Task(executorPreference: loop) {
                 while !server.told.contains("answered") || loop.buffers.unusedForTest == 0 { await Task.yield() }
                 server.tell("gave back \(loop.buffers.unusedForTest)")
             }
             await server.echo(&connection)
-        }
+        })
         defer { server.stop() }
         let client = try TestClient(port: server.port)
         client.send(get)

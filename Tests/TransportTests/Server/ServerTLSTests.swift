@@ -17,15 +17,7 @@ struct ServerTLSTests {
     private func server(_ certificate: LocalCertificateFiles, _ settings: Listener.Settings = .init()) throws
         -> TestServer
     {
-        try TestServer(settings, context: certificate.context) { server, connection in
-            let outcome = await connection.handshake()
-            switch outcome {
-            case .done: await server.echo(&connection)
-            case .plainText: connection.sendPlainText(Array("plain".utf8))
-            case .failed: server.tell("failed")
-            case .timedOut: server.tell("timed out")
-            }
-        }
+        try TestServer(settings, context: certificate.context)
     }
 
     private func curl(_ certificate: LocalCertificateFiles, _ server: TestServer, _ arguments: [String]) throws

@@ -10,14 +10,19 @@ import Testing
 
 /// A listener on port 0, over plain sockets unless it is given a TLS context, with a loop of its own, and what its connections have told so far.
 final class TestServer: Sendable {
+    typealias TryRespond = @Sendable (TestServer, inout ServerConnection) -> Bool
+    typealias Respond = @Sendable (TestServer, inout ServerConnection) async -> Void
+
     let loop: TestLoop
     let port: UInt16
     private let events = Mutex<[String]>([])
+    private let stopping = Atomic(false)
 
-    /// `serve` answers a connection; without one, every request is answered with what it was.
+    /// `tryRespond` and `respond` answer a request, the one without a task, the other in one. Without them, every request is
+    /// answered in a task with what it was.
     init(
         _ settings: Listener.Settings = .init(), context: TLSContext? = nil, room: ConnectionRoom? = nil,
-        serve: @escaping @Sendable (TestServer, inout ServerConnection) async -> Void = { await $0.echo(&$1) }
+        tryRespond: @escaping TryRespond = { _, _ in false }, respond: @escaping Respond = { await $0.echo(&$1) }
     ) throws {
         loop = try TestLoop()
         let socket = try Socket.listening(on: SocketAddress(host: "127.0.0.1", port: 0), sharingPort: false)
@@ -29,14 +34,51 @@ final class TestServer: Sendable {
             let listener = try Listener(
                 loop: loop, socket: Socket(owning: descriptor), room: room, settings: { settings },
                 context: { context })
-            await listener.accept { connection in
-                guard let server = handover.server.withLock({ $0 }) else { return }
-                await serve(server, &connection)
-                server.tell("over")
-            }
+            await listener.accept { OneConnection(handover.server.withLock { $0 }, tryRespond, respond) }
         }
         handover.server.withLock { $0 = self }
         self.loop.start()
+    }
+
+    /// Serves one connection, and tells how it went.
+    private final class OneConnection: ConnectionServer {
+        private let server: TestServer?
+        private let atHand: TryRespond
+        private let inTask: Respond
+
+        init(_ server: TestServer?, _ tryRespond: @escaping TryRespond, _ respond: @escaping Respond) {
+            (self.server, atHand, inTask) = (server, tryRespond, respond)
+        }
+
+        deinit { server?.tell("over") }
+
+        var isStopping: Bool { server?.isStopping ?? false }
+
+        func handshakeEnded(_ outcome: ServerConnection.HandshakeOutcome, of connection: inout ServerConnection) {
+            switch outcome {
+            case .done: break
+            case .plainText: connection.sendPlainText(Array("plain".utf8))
+            case .failed: server?.tell("failed")
+            case .timedOut: server?.tell("timed out")
+            }
+        }
+
+        func tryRespond(on connection: inout ServerConnection) -> Bool {
+            guard let server else { return false }
+            return atHand(server, &connection)
+        }
+
+        func respond(on connection: inout ServerConnection) async {
+            guard let server else { return }
+            await inTask(server, &connection)
+        }
+
+        func refuse(_ reason: UnreadableRequest, on connection: inout ServerConnection) async {
+            switch reason {
+            case .malformed(let error): connection.respond(400, "\(error)")
+            case .timedOut: connection.respond(408, "head")
+            }
+        }
     }
 
     private final class Handover: Sendable {
@@ -49,6 +91,12 @@ final class TestServer: Sendable {
         Task(executorPreference: loop) { loop.stop() }
     }
 
+    /// No connection reads a request after the one at hand.
+    var isStopping: Bool {
+        get { stopping.load(ordering: .relaxed) }
+        set { stopping.store(newValue, ordering: .relaxed) }
+    }
+
     func tell(_ event: String) { events.withLock { $0.append(event) } }
 
     var told: [String] { events.withLock { $0 } }
@@ -58,54 +106,25 @@ final class TestServer: Sendable {
         try waitUntil(sourceLocation: sourceLocation) { told.count { $0 == event } >= count }
     }
 
-    /// Answers every request with its method, target and body.
+    /// Answers a request with its method, target and body.
     func echo(_ connection: inout ServerConnection) async {
+        var text =
+            connection.currentRequest.head.method.name + " "
+            + connection.currentRequest.text(connection.currentRequest.head.target)
         while true {
-            let next = await connection.nextRequest()
-            switch next {
-            case .request:
-                var text =
-                    connection.currentRequest.head.method.name + " "
-                    + connection.currentRequest.text(connection.currentRequest.head.target)
-                reading: while true {
-                    switch await connection.nextBodyPiece() {
-                    case .bytes(let range):
-                        let piece = String(decoding: connection.currentRequest.input[range], as: UTF8.self)
-                        tell("piece \(piece.prefix(20))")
-                        text += (text.contains("\n") ? "" : "\n") + piece
-                    case .end: break reading
-                    case .malformed(let error):
-                        await finish(&connection, 400, "\(error)")
-                        return
-                    case .timedOut:
-                        await finish(&connection, 408, "body")
-                        return
-                    case .closed, .answered:
-                        tell("closed in body")
-                        return
-                    }
-                }
+            switch await connection.nextBodyPiece() {
+            case .bytes(let range):
+                let piece = String(decoding: connection.currentRequest.input[range], as: UTF8.self)
+                tell("piece \(piece.prefix(20))")
+                text += (text.contains("\n") ? "" : "\n") + piece
+            case .end:
                 tell("request")
-                connection.respond(200, text)
-                guard connection.responseFinished() == .readNextRequest else {
-                    await connection.closeGracefully()
-                    return
-                }
-            case .malformed(let error):
-                await finish(&connection, 400, "\(error)")
-                return
-            case .timedOut:
-                await finish(&connection, 408, "head")
-                return
-            case .closed: return
+                return connection.respond(200, text)
+            case .malformed(let error): return connection.respond(400, "\(error)")
+            case .timedOut: return connection.respond(408, "body")
+            case .closed, .answered: return tell("closed in body")
             }
         }
-    }
-
-    func finish(_ connection: inout ServerConnection, _ status: Int, _ text: String) async {
-        connection.respond(status, text)
-        _ = connection.responseFinished()
-        await connection.closeGracefully()
     }
 }
 

@@ -356,10 +356,7 @@ struct ConnectionPoolTests {
     @Test("ConnectionPool: over TLS the tickets that come later make a connection neither useless nor answered")
     func tickets() async throws {
         let certificate = try LocalCertificateFiles()
-        let server = try TestServer(context: certificate.context) { server, connection in
-            guard await connection.handshake() == .done else { return }
-            await server.echo(&connection)
-        }
+        let server = try TestServer(context: certificate.context)
         defer { server.stop() }
         for isUpload in [false, true] {
             // A session that is resumed may bring no ticket.
@@ -399,7 +396,7 @@ struct ConnectionPoolTests {
     @Test("ConnectionPool: a server whose name or authority is another is refused")
     func untrusted() async throws {
         let certificate = try LocalCertificateFiles()
-        let server = try TestServer(context: certificate.context) { _, connection in _ = await connection.handshake() }
+        let server = try TestServer(context: certificate.context)
         defer { server.stop() }
         let other = try LocalCertificateFiles()
         let tls = try TLSClientContext(.init(authorityFile: other.authorityFile))

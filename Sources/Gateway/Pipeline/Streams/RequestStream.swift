@@ -3,7 +3,7 @@ package import Transport
 /// One request of a client: its head, its body as it arrives, and whether the client is still connected.
 ///
 /// What can be said of a request whatever protocol brought it. `ServerConnection` is this for HTTP/1.1. Noncopyable: a stream is
-/// a local variable of the task that serves it.
+/// lent to whoever works on its request.
 package protocol RequestStream: ~Copyable {
     /// The head. Valid until the body is read; its ranges are valid as long as the request.
     // WORKAROUND: take a span of it only in a function that borrows the request. If a generic function takes one
