@@ -48,6 +48,9 @@ extension ConnectorRoute {
     /// target is not parsed again.
     package static let paths = table.map(\.path)
 
+    /// Of each path, whether its reads need memory only, however much there is to read.
+    static let isReadFromMemory = table.map { $0.operation != .jobs }
+
     private static let table: [(path: String, operation: Operation)] = {
         let own = "/v1/organizations/{organization}/knowledge/connectors"
         let sources = "source-connections"

@@ -9,6 +9,10 @@ extension ConnectorService {
         do throws(APIError) { return try read(request) } catch { return refuse(error, request) }
     }
 
+    /// Whether ``respond(to:)`` responds to every GET and HEAD of this path, a position in ``ConnectorRoute/paths``. A list of
+    /// jobs may be too long.
+    package static func respondsFromMemory(path: Int) -> Bool { ConnectorRoute.isReadFromMemory[path] }
+
     /// The response to any request. A change gets its response when it is durable.
     package func perform(_ request: ConnectorRequest) async -> ConnectorResponse {
         do throws(APIError) {

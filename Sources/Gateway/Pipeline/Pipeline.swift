@@ -136,14 +136,15 @@ final class Pipeline: @unchecked Sendable {
     ///
     /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`ServedConnection`).
     func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
-        guard case .local(let local) = upstream, local.respondsFromMemory, stream.request.head.framing.isNone,
+        guard case .local(let local) = upstream, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe
         else { return false }
         var exchange = openExchange(for: stream.request)
         let response: Response
         switch decider.decide(stream.request, &exchange, &cache.credential, epochSeconds: epochSeconds) {
         case .forward(let grant):
-            guard grant.route.lease == nil, !grant.needsConnection else { return false }
+            guard grant.route.lease == nil, !grant.needsConnection, local.upstream.respondsFromMemory(grant.captures)
+            else { return false }
             if let owner = grant.owner { stream.owner = owner }
             do throws(Failure) {
                 try limits.chargeAttempt(grant, &exchange, now: loop.now)

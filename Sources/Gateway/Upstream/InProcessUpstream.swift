@@ -1,7 +1,9 @@
+package import Policy
+
 /// The connector service of this process.
 package protocol InProcessUpstream: JobDirectory {
-    /// Whether `tryRespond` responds to every GET and HEAD.
-    var respondsFromMemory: Bool { get }
+    /// Whether `tryRespond` responds to every GET and HEAD of the path that has these captures.
+    func respondsFromMemory(_ captures: RouteCaptures) -> Bool
 
     /// Responds to a request that needs only memory; returns `nil` if the response requires waiting.
     func tryRespond(to request: UpstreamRequest) -> UpstreamResponse?
@@ -11,5 +13,5 @@ package protocol InProcessUpstream: JobDirectory {
 }
 
 extension InProcessUpstream {
-    package var respondsFromMemory: Bool { false }
+    package func respondsFromMemory(_ captures: RouteCaptures) -> Bool { false }
 }

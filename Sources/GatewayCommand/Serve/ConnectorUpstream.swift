@@ -8,7 +8,9 @@ import Policy
 struct ConnectorUpstream: InProcessUpstream {
     let service: ConnectorService
 
-    var respondsFromMemory: Bool { true }
+    func respondsFromMemory(_ captures: RouteCaptures) -> Bool {
+        captures.servicePath.map(ConnectorService.respondsFromMemory(path:)) ?? false
+    }
 
     func tryRespond(to request: UpstreamRequest) -> UpstreamResponse? {
         service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)

@@ -28,6 +28,32 @@ import Testing
         #expect(state == .notSet)
     }
 
+    @Test(
+        "ConnectorAPI: reads that are said to need memory only get their response at once, however many jobs are kept")
+    func readsFromMemory() throws {
+        let bench = try Bench()
+        defer { bench.remove() }
+        let key = ConnectionKey(organization: Bench.organization, id: "conn_abc123")
+        bench.service.store.withState { state in
+            for number in 0..<2001 {
+                var job = Job(id: "job_\(number)", connection: key, kind: .sync, streams: [], createdAt: Self.moment)
+                _ = job.ended(.cancelled, at: Self.moment)
+                state.apply(.job(job))
+            }
+        }
+        var paths: [Bool: Int] = [:]
+        for (index, path) in ConnectorRoute.paths.enumerated() {
+            let target = path.replacing("{organization}", with: Bench.organization)
+                .replacing("{connection}", with: "conn_abc123").replacing("{job}", with: "job_7")
+            let request = ConnectorRequest(
+                method: "GET", target: Array(target.utf8), organization: Bench.organization, body: [], traceID: "")
+            let isFromMemory = ConnectorService.respondsFromMemory(path: index)
+            #expect((bench.service.respond(to: request) != nil) == isFromMemory, "\(path)")
+            paths[isFromMemory, default: 0] += 1
+        }
+        #expect(paths[false] == 1)
+    }
+
     private func job() -> Job {
         Job(id: "job_1", connection: Self.key, kind: .sync, streams: ["users"], createdAt: Self.moment)
     }

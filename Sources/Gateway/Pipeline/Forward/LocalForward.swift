@@ -6,12 +6,10 @@ internal import Transport
 final class LocalForward {
     let upstream: any InProcessUpstream
     let normalizer: NormalizeStage
-    let respondsFromMemory: Bool
 
     init(upstream: any InProcessUpstream, normalizer: NormalizeStage) {
         self.upstream = upstream
         self.normalizer = normalizer
-        respondsFromMemory = upstream.respondsFromMemory
     }
 
     // Not inlined, so that its frame is not part of those of proxied requests.
@@ -37,7 +35,7 @@ final class LocalForward {
         return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: stream.now)
     }
 
-    /// Forwards a read to which the service responds from memory.
+    /// Forwards a read for which `respondsFromMemory` is true.
     func tryForward(for grant: Grant, _ stream: borrowing some ClientStream & ~Copyable, _ exchange: inout Exchange)
         throws(Failure) -> Response
     {
