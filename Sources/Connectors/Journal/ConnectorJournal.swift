@@ -25,8 +25,9 @@ final class ConnectorJournal: Sendable {
         let report: @Sendable (CommitOutcome) -> Void
     }
 
-    /// How much can wait for the disk. A change beyond it is refused at once.
-    static let queueLimits = QueueLimits(elements: 8192, bytes: JournalChange.maxBytes)
+    /// How much can wait for the disk. A change beyond it is refused at once. One organization's longest change leaves room
+    /// for another one's.
+    static let queueLimits = QueueLimits(elements: 8192, bytes: 2 * JournalChange.maxBytes)
     /// How much one fsync covers, unless a single change is longer. So each group fits into a frame.
     private static let groupLimits = QueueLimits(elements: 8192, bytes: JournalFrame.limit / 8)
 
@@ -44,7 +45,7 @@ final class ConnectorJournal: Sendable {
         snapshot: @escaping @Sendable () -> [JournalRecord]
     ) throws {
         let opened = try JournalWriter(files, recovery, compactAfter: threshold, random: random)
-        queue = BlockingQueue(limits: queueLimits) { $0.change.payload.count }
+        queue = BlockingQueue(limits: queueLimits, size: { $0.change.payload.count }, owner: { $0.change.organization })
         let thread = Thread { [queue, ended] in
             var writer = opened
             while true {
@@ -63,7 +64,8 @@ final class ConnectorJournal: Sendable {
 
     deinit { queue.close() }
 
-    /// Queues `change`. Returns `false` if the change is too long, the queue is full or the journal is closed. Never waits.
+    /// Queues `change`. Returns `false` if the change is too long, the queue has no room for its
+    /// organization, or the journal is closed. Never waits.
     ///
     /// `report` is called once with the outcome, and must be short. If `append` returns `false`, `report` is not called.
     ///

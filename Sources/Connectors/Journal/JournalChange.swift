@@ -14,6 +14,8 @@ struct JournalChange: Sendable {
     let records: [JournalRecord]
     /// The records as they stand in the file.
     let payload: [UInt8]
+    /// The organization whose change it is; `nil` for a cancellation, which a job has once.
+    let organization: String?
 
     init(_ records: [JournalRecord]) {
         var bytes: [UInt8] = []
@@ -22,5 +24,6 @@ struct JournalChange: Sendable {
         for record in records { record.encode(into: &writer) }
         self.records = records
         payload = writer.bytes
+        organization = records.first?.organization
     }
 }

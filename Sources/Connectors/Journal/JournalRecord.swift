@@ -12,6 +12,15 @@ enum JournalRecord: Equatable, Sendable {
 }
 
 extension JournalRecord {
+    /// `nil` where the record does not name it.
+    var organization: String? {
+        switch self {
+        case .job(let job): job.connection.organization
+        case .cancel: nil
+        case .position(let key, _, _), .cursors(let key, _): key.organization
+        }
+    }
+
     func encode(into writer: inout RecordWriter) {
         switch self {
         case .job(let job):

@@ -31,6 +31,36 @@ import Testing
         #expect(queue.receive(atMost: QueueLimits(), until: Date()).isEmpty)
     }
 
+    @Test("BlockingQueue: an owner gets no more than is left free, and others find room")
+    func shares() {
+        let queue = BlockingQueue<String>(
+            limits: QueueLimits(elements: 8, bytes: 80), size: { $0.utf8.count }, owner: { String($0.prefix(1)) })
+        #expect((0..<8).filter { queue.send("a\($0)") } == [0, 1, 2, 3])
+        #expect((0..<8).filter { queue.send("b\($0)") } == [0, 1])
+        #expect(queue.withdraw { $0 == "a0" } == ["a0"])
+        #expect(queue.receive(atMost: QueueLimits(elements: 2)) == ["a1", "a2"])
+        // What is withdrawn or received makes room for its owner.
+        #expect(queue.send("a5") && queue.send("a6") && !queue.send("a7"))
+        let long = String(repeating: "c", count: 60)
+        #expect(queue.send(long) && !queue.send("c"))
+        #expect(queue.receive(atMost: QueueLimits()) == ["a3", "b0", "b1", "a5", "a6", long])
+    }
+
+    @Test("BlockingQueue: what was received is not held, though others still wait")
+    func release() {
+        final class Token: Sendable {}
+        let queue = BlockingQueue<Token>()
+        weak var first: Token?
+        do {
+            let token = Token()
+            first = token
+            #expect(queue.send(token) && queue.send(Token()))
+        }
+        #expect(first != nil)
+        #expect(queue.receive(atMost: QueueLimits(elements: 1)).count == 1)
+        #expect(first == nil)
+    }
+
     @Test("BlockingQueue: of elements that are withdrawn while they are received, each is one or the other")
     func either() async {
         let (queue, count) = (BlockingQueue<Int>(), 20_000)
