@@ -11,11 +11,13 @@ struct CRCTable: Sendable {
 
     /// The remainder after more bytes.
     func remainder(_ start: UInt32, adding bytes: Span<UInt8>) -> UInt32 {
-        let entries = entries.span
         var remainder = start
-        for index in bytes.indices {
-            remainder = entries[Int(UInt8(truncatingIfNeeded: remainder) ^ bytes[index])] ^ remainder >> 8
-        }
+        for index in bytes.indices { remainder = self.remainder(remainder, adding: bytes[index]) }
         return remainder
+    }
+
+    /// The remainder after one more byte.
+    func remainder(_ start: UInt32, adding byte: UInt8) -> UInt32 {
+        entries[Int(UInt8(truncatingIfNeeded: start) ^ byte)] ^ start >> 8
     }
 }
