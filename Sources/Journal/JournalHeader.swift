@@ -26,8 +26,12 @@ package struct JournalHeader: Equatable {
     /// Whether `file` is what a crash can leave of the write of a header: its first bytes, perhaps with zeros after them.
     /// Any other file without a header is damaged, or of another version.
     package static func isTorn(_ file: [UInt8]) -> Bool {
-        guard file.count == size else { return file.count < size }
+        guard file.count <= size else { return false }
         let end = file.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+        guard file.count == size else {
+            let known = Self.magic + Self.version.littleEndianBytes
+            return known.starts(with: file[..<min(end, known.count)])
+        }
         return JournalHeader(salt: UInt64(littleEndian: file, at: 12)).encoded().starts(with: file[..<end])
     }
 

@@ -28,8 +28,14 @@ final class AdminServer: ConnectionServer, @unchecked Sendable {
         }
     }
 
-    /// Its connections go on until its loop ends, so that it can be asked during a drain.
-    var isStopping: Bool { false }
+    /// A drain does not close its connections, so that it can be asked then. The end of its loop does.
+    private(set) var isStopping = false
+
+    /// Ends the loop, whatever its clients send. Call it on the loop.
+    func stop() {
+        isStopping = true
+        loop.stop()
+    }
 
     func respond(on connection: inout ServerConnection) async { write(page(for: connection), to: &connection) }
 

@@ -220,7 +220,7 @@ package final class GatewayServer: Sendable {
                 worker.loop.stop()
             }
         }
-        if let admin { admin.loop.perform { admin.loop.stop() } }
+        if let admin { admin.loop.perform { admin.stop() } }
         for thread in threads { thread.join() }
         messages.end()
         workers.first?.pipeline.recorder.recordSuppressedLines()

@@ -79,7 +79,7 @@ final class Worker: @unchecked Sendable {
 
     /// Gives back to the kernel what handshakes have left, those of all workers. One worker does it for the process.
     private func trimHeap() {
-        guard loop.index == 0 else { return }
+        guard loop.index == 0, !WorkThread.isAnyAtLowestPriority else { return }
         let metrics = shared.metrics
         let handshakes =
             metrics.total(of: .handshakesFull) + metrics.total(of: .handshakesResumed)

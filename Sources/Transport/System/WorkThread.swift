@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 
 /// A thread that runs one function: a loop, or work that would block a loop.
 @safe package final class WorkThread: Sendable {
@@ -11,9 +12,14 @@ internal import Glibc
         case inherited
         /// The thread runs only while no other thread needs the processor.
         ///
-        /// It must not hold a lock that a loop needs: while the processors are busy, it may not run for seconds.
+        /// It must not hold a lock that a loop needs: while the processors are busy, it may not run for seconds. An
+        /// allocation holds such a lock for a moment; see ``isAnyAtLowestPriority``.
         case lowest
     }
+
+    /// Whether a thread of lowest priority has work. It may have been stopped while it held a lock of the allocator, so a loop
+    /// should not do meanwhile what takes all of these locks, such as a trim of the heap.
+    package static var isAnyAtLowestPriority: Bool { threadsAtLowestPriority.load(ordering: .relaxed) > 0 }
 
     private final class Work {
         let name: String
@@ -24,6 +30,14 @@ internal import Glibc
             self.name = name
             self.priority = priority
             self.body = body
+        }
+
+        func run() {
+            guard priority == .lowest else { return body() }
+            takeLowestPriority()
+            threadsAtLowestPriority.add(1, ordering: .relaxed)
+            body()
+            threadsAtLowestPriority.subtract(1, ordering: .relaxed)
         }
     }
 
@@ -70,8 +84,7 @@ internal import Glibc
                 guard let argument = unsafe argument else { return nil }
                 let work = unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
                 unsafe _ = clinux_pthread_setname(pthread_self(), String(work.name.prefix(15)))
-                if work.priority == .lowest { takeLowestPriority() }
-                work.body()
+                work.run()
                 return nil
             }, argument.toOpaque())
         guard status == 0 else {
@@ -87,6 +100,8 @@ internal import Glibc
         _ = unsafe pthread_join(thread, nil)
     }
 }
+
+private let threadsAtLowestPriority = Atomic<Int>(0)
 
 /// Gives the lowest priority to the calling thread, and to no other thread.
 private func takeLowestPriority() {

@@ -126,6 +126,11 @@ import Testing
             let torn = Array(header[..<end]) + Array(repeating: 0, count: header.count - end)
             #expect(try recover(torn).warnings.count == 1, "zeros from \(end)")
         }
+        for end in 1..<header.count {
+            #expect(try recover(Array(header[..<end])).warnings.count == 1, "cut at \(end)")
+            let foreign = Array("no journal of this service".utf8)[..<end]
+            #expect(throws: JournalRefusal.self, "\(end) foreign bytes") { try recover(Array(foreign)) }
+        }
         for index in header.indices {
             var damaged = header
             damaged[index] ^= 0x10
