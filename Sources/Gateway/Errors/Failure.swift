@@ -74,7 +74,7 @@ package struct Failure: Error, Equatable, Sendable {
 }
 
 extension Failure {
-    /// The upstream gave no answer.
+    /// The upstream gave no response.
     init(_ failure: UpstreamFailure) { self.init(.upstream(failure), at: .forward) }
 }
 

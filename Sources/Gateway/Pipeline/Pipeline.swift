@@ -44,7 +44,7 @@ final class Pipeline: @unchecked Sendable {
 
     // Cut point: a second protocol brings a `ClientStream` and a loop over its requests, as `HTTP1` beside this file has. It calls
     // `tryHandle`, `handle` and `refuse`; no stage changes.
-    // Cut point: credentials are made and verified in `decider` alone. A verifier that asks somebody else goes before it.
+    // Cut point: only `decider` makes and verifies credentials. A verifier that asks another server goes before it.
     private let decider: DecideStage
     // Cut point: a store over the network goes behind `limits` and `leases`, which use the stores in memory,
     // `RateLimiter` and `LeaseTable`. Their lines in `handle` must then wait. So must a refund (`failureResponse`,

@@ -3,7 +3,7 @@ extension String {
     func masking(_ secrets: [String]) -> String {
         var text = self
         for secret in secrets {
-            // With the scheme before it, and without.
+            // With the scheme and without it.
             let bare = secret.split(separator: " ").last.map(String.init) ?? ""
             for part in [secret, bare] where !part.isEmpty { text = text.replacing(part, with: "***") }
         }

@@ -14,7 +14,7 @@ extension Endpoint.Outcome {
             }
     }
 
-    /// What an exchange without an answer tells; nothing where the client left.
+    /// The outcome of an exchange without a response; `unknown` if the client left.
     init(_ failure: UpstreamConnectionError, for organization: UInt64) {
         self = .unknown
         if case .upstream(let failure) = Failure(failure).kind {

@@ -2,7 +2,7 @@ internal import HTTP
 internal import Transport
 
 extension Failure {
-    /// What became of an exchange with the upstream.
+    /// The failure of an exchange with the upstream.
     init(_ failure: UpstreamConnectionError) {
         let kind: Kind =
             switch failure {

@@ -55,7 +55,7 @@ enum ClientAddress {
         return (index - start) % 2 == 1
     }
 
-    /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https`, in which it occurs once (RFC 7239,
+    /// The value of `for` in a member such as `for="[2001:db8::1]:4711";proto=https`. `for` must occur exactly once (RFC 7239,
     /// section 4).
     private static func nodeOfForwarded(_ member: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let nodes = parameters(of: member).map(trimmed).filter {

@@ -13,6 +13,6 @@ final class ResponseHeads {
         self.drain = drain
     }
 
-    /// Another second has begun.
+    /// A new second has begun.
     func tick(epochSeconds: Int64) { date = Array(HTTPDate.text(epochSeconds: Int(epochSeconds)).utf8) }
 }

@@ -24,7 +24,7 @@ enum HTTP1Head {
             let room =
                 okAndDate.count + heads.date.count + jsonLength.count + 20 + HTTP1Line.end.count
                 + maxBytesOfOwnFields(for: exchange)
-            // In one piece: the room is looked at once, and not for each of some thirty parts.
+            // In one piece: the capacity is checked once, and not for each of about thirty parts.
             return output.append(addingCapacity: room) { output in
                 output.append(copying: okAndDate)
                 output.append(copying: heads.date)
@@ -92,7 +92,7 @@ enum HTTP1Head {
     // How nearly every response begins, around its date.
     private static let okAndDate = HTTPStatus.line(200) + dateName
     private static let jsonLength = HTTP1Line.end + jsonLine
-    // What may end a head, with the end of the line before it.
+    // The possible ends of a head, each preceded by the end of the line before it.
     private static let endOfHead = Array("\r\n\r\n".utf8)
     private static let keepAliveAndEnd = Array("\r\nConnection: keep-alive\r\n\r\n".utf8)
     private static let closeAndEnd = Array("\r\nConnection: close\r\n\r\n".utf8)

@@ -6,7 +6,7 @@ internal import Transport
 /// documented envelope. This stage knows whether work began, so it concludes the lease and refunds limits.
 struct NormalizeStage {
     let limits: LimitStage
-    /// Clients may see the upstream's own words for an error.
+    /// Whether clients may see the upstream's own text of an error.
     let showsOriginalError: Bool
     /// The gateway's credentials for the upstream that responds: no log line shows them.
     let secrets: [String]
@@ -30,7 +30,7 @@ struct NormalizeStage {
         }
         let response = response(toError: upstreamResponse, &exchange)
         exchange.endingStage = .normalize
-        // Also where a rule finds that an error blamed the client for what was wrong behind the gateway.
+        // Also if a rule changes a 4xx to a 5xx, because the error wrongly blamed the client.
         if upstreamResponse.status >= 500 || response.status >= 500 { exchange.origin = .upstream }
         return response
     }

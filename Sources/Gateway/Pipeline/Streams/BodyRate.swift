@@ -1,15 +1,15 @@
 internal import Transport
 
-/// Whether a body comes fast enough to be worth what is held for it: a byte now and then is progress, but not enough.
+/// Checks whether a body arrives fast enough for the resources that it holds. A byte now and then is progress, but not enough.
 ///
-/// Only the time counts in which the client was waited for, so that nobody is blamed for a slow upstream.
+/// Only the time of waiting for the client counts, so that a client is not blamed for a slow upstream.
 struct BodyRate {
     private let span: Duration
     private let minBytes: Int
     private var waited = Duration.zero
     private var bytes = 0
 
-    /// Looks at spans as long as there may be between two pieces.
+    /// Checks the pace over spans of the maximum time between two pieces.
     init(_ timeouts: ServerTimeouts) { self.init(span: timeouts.body) }
 
     init(span: Duration) {
@@ -19,7 +19,7 @@ struct BodyRate {
 
     static let minBytesPerSecond = 1024
 
-    /// Whether so many bytes after so long a wait still make a pace that is fast enough.
+    /// Whether the pace is still fast enough after `count` bytes and a wait of `wait`.
     mutating func received(_ count: Int, after wait: Duration) -> Bool {
         waited += wait
         bytes += count

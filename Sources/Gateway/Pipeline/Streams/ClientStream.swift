@@ -43,7 +43,7 @@ protocol ClientStream: RequestStream, ~Copyable {
     mutating func flush(then bytes: [UInt8], in range: Range<Int>?) async -> Bool
     /// The connection must not carry another request.
     mutating func mustClose()
-    /// The response ended early, and the client must see that.
+    /// Ends a response that is incomplete, so that the client sees it.
     mutating func abort()
 }
 
