@@ -14,7 +14,8 @@ func fuzzLocation(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         precondition(
             locations.location(of: url, in: field, host: host) == .elsewhere, "it is mapped twice: \(text(url))")
         if field == .location {
-            precondition(text(url).hasPrefix("https://gw:8443/"), "it leads elsewhere: \(text(url))")
+            // By bytes: a combining character after the slash makes another character of it.
+            precondition(url.starts(with: "https://gw:8443/".utf8), "it leads elsewhere: \(text(url))")
         }
     }
     if case .mapped(let path) = locations.location(of: bytes, host: []) {
