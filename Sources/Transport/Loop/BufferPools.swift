@@ -11,6 +11,11 @@ struct BufferPools {
     /// The capacity of all `outputs` together.
     private var outputBytes = 0
 
+    /// The number of connections whose TLS session keeps its buffers while nothing is in them.
+    private(set) var sessionsKept = 0
+
+    /// So many sessions may keep their buffers, which are some 34 KiB each.
+    private static let sessionLimit = 256
     /// So many connections may be busy at once without an allocation for each request.
     private static let limit = 2048
     /// Of the buffers that may be large, so many bytes are kept.
@@ -59,6 +64,15 @@ struct BufferPools {
         }
         output = []
     }
+
+    /// Whether one more session may keep its buffers. If so, `giveBackSession` must follow.
+    mutating func takeSession() -> Bool {
+        guard sessionsKept < BufferPools.sessionLimit else { return false }
+        sessionsKept += 1
+        return true
+    }
+
+    mutating func giveBackSession() { sessionsKept -= 1 }
 
     /// An empty array with capacity for a head's field lines.
     mutating func takeFields() -> [HeadField] {

@@ -30,6 +30,12 @@ package struct ServerConnection: ~Copyable {
     var end = 0
     var body: BodyDecoder = BodyDecoder(framing: .none)
 
+    /// The TLS session keeps its buffers between reads and writes, because requests follow one another. A connection that
+    /// rests gives them up.
+    private var keepsSessionBuffers = false
+    /// After this time without a request, a connection rests.
+    private static let timeToRest = Timeout(.seconds(1))
+
     /// The bytes to be sent. Responses are appended here, and `flush` sends them. Responses to pipelined requests leave
     /// together.
     package var output: [UInt8] = []
@@ -75,6 +81,7 @@ package struct ServerConnection: ~Copyable {
     deinit {
         loop.unwatch(watch)
         loop.buffers.giveBack(currentRequest.input)
+        if keepsSessionBuffers { loop.buffers.giveBackSession() }
     }
 
     package enum HandshakeOutcome: Equatable {
@@ -154,6 +161,9 @@ package struct ServerConnection: ~Copyable {
         case .ready:
             stream.socketBecameReadable(closing: watch.isPeerClosing)
             return nextRequest()
+        case .deadlinePassed where keepsSessionBuffers && loop.now < search.deadline ?? .distantFuture:
+            rest()
+            return nextRequest()
         case .deadlinePassed where !state.isIdle:
             state.headFailed()
             return .unreadable(.timedOut)
@@ -201,8 +211,16 @@ package struct ServerConnection: ~Copyable {
 
     /// Waits without a task until the search for the next request can go on. If it can already, returns `false`.
     func park(_ waiter: any LoopWaiter, for events: ReadinessEvents) -> Bool {
-        watch.park(
-            waiter, for: events, before: search.deadline ?? .distantFuture, interruptible: state.isIdle)
+        var deadline = search.deadline ?? .distantFuture
+        if keepsSessionBuffers, state.isIdle { deadline = min(deadline, loop.now + ServerConnection.timeToRest) }
+        return watch.park(waiter, for: events, before: deadline, interruptible: state.isIdle)
+    }
+
+    /// Gives up what only a connection with many requests needs.
+    private mutating func rest() {
+        keepsSessionBuffers = false
+        loop.buffers.giveBackSession()
+        stream.releaseBuffers()
     }
 
     /// Ends the connection between requests. TLS says so too: to the client an end without it looks like an attack (RFC 8446,
@@ -222,10 +240,15 @@ package struct ServerConnection: ~Copyable {
         search.isOver = true
         currentRequest.headStart = start
         start += currentRequest.head.end
-        body = BodyDecoder(framing: currentRequest.head.framing)
+        // Without a body, the decoder is still the one of no body.
+        if !currentRequest.head.framing.isNone { body = BodyDecoder(framing: currentRequest.head.framing) }
         state.receivedHead(currentRequest.head)
         if watch.standing != .notAClients { watch.standing = .busy }
         if loop.now > endOfLife { state.mustClose() }
+        if !keepsSessionBuffers, context != nil, loop.buffers.takeSession() {
+            keepsSessionBuffers = true
+            stream.keepBuffers()
+        }
     }
 
     enum Reading {
@@ -369,7 +392,7 @@ package struct ServerConnection: ~Copyable {
     /// The whole response is in `output`. With `isStopping` no further request is read, but one that has arrived is answered.
     package mutating func responseFinished(isStopping: Bool = false) -> ServerConnectionState.AfterResponse {
         search = Search()
-        body = BodyDecoder(framing: .none)
+        if body.hasStarted || body.isActive { body = BodyDecoder(framing: .none) }
         responseEnd = .distantFuture
         if watch.standing == .busy { watch.standing = .idle }
         let next = state.responseFinished()

@@ -68,6 +68,15 @@ struct ByteStream: ~Copyable {
         return false
     }
 
+    /// Keeps the buffers of TLS between reads and writes, until `releaseBuffers`.
+    mutating func keepBuffers() {
+        if session != nil { session!.keepBuffers() }
+    }
+
+    mutating func releaseBuffers() {
+        if session != nil { session!.releaseBuffers() }
+    }
+
     mutating func read(into output: inout [UInt8], from: Int) throws(TLSError) -> TLSProgress {
         if session != nil { return try session!.read(into: &output, from: from) }
         precondition(from < output.count, "a read needs room")

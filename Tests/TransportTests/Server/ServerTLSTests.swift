@@ -113,4 +113,74 @@ struct ServerTLSTests {
         try server.wait(for: "over", count: 3)
         #expect(try curl(certificate, server, ["BASE/after"]) == "GET /after")
     }
+
+    @Test("ServerConnection over TLS: requests one after the other share the session's buffers, until the connection rests")
+    func sessionBuffers() async throws {
+        let certificate = try LocalCertificateFiles()
+        let server = try server(certificate)
+        defer { server.stop() }
+        func waitUntilKept(_ count: Int) async throws {
+            let deadline = ContinuousClock.now + .seconds(20)
+            while try await server.loop.run({ $0.buffers.sessionsKept }) != count {
+                try #require(ContinuousClock.now < deadline, "\(count) sessions were to keep their buffers")
+            }
+        }
+        let client = try SecureClient(port: server.port)
+        #expect(try await server.loop.run { $0.buffers.sessionsKept } == 0, "before its first request")
+        for round in 0..<2 {
+            for number in 0..<2 {
+                #expect(try client.ask("/\(round)\(number)") == response(200, "GET /\(round)\(number)"))
+                #expect(try await server.loop.run { $0.buffers.sessionsKept } == 1)
+            }
+            try await waitUntilKept(0)
+        }
+        #expect(try client.ask("/last") == response(200, "GET /last"))
+        client.leave()
+        try server.wait(for: "over")
+        try await waitUntilKept(0)
+    }
+
+    @Test("BufferPools: the sessions that keep their buffers have a bound")
+    func sessionLimit() {
+        var buffers = BufferPools()
+        var taken = 0
+        while buffers.takeSession() { taken += 1 }
+        #expect(taken == 256 && buffers.sessionsKept == taken)
+        buffers.giveBackSession()
+        let again = buffers.takeSession()
+        #expect(again && !buffers.takeSession())
+    }
+}
+
+/// A TLS client that sends one request after the other on its connection.
+private final class SecureClient {
+    private let process = Process()
+    private let (requests, responses) = (Pipe(), Pipe())
+
+    init(port: UInt16) throws {
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-quiet"]
+        process.standardInput = requests
+        process.standardOutput = responses
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+    }
+
+    deinit { leave() }
+
+    /// The response, whose body names the path.
+    func ask(_ path: String) throws -> String {
+        try requests.fileHandleForWriting.write(contentsOf: Data("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+        var text = ""
+        while !text.hasSuffix("GET \(path)"), let more = try responses.fileHandleForReading.read(upToCount: 1) {
+            text += String(decoding: more, as: UTF8.self)
+        }
+        return text
+    }
+
+    /// Not by SIGTERM, which a process may have inherited as ignored.
+    func leave() {
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
 }
