@@ -5,12 +5,19 @@ import Synchronization
 
 /// An upstream in memory that does what a test tells it.
 final class ScriptedUpstream: InProcessUpstream {
-    typealias Script =
-        @Sendable (UpstreamRequest, ScriptedUpstream) async throws(UpstreamFailure) -> UpstreamResponse
+    typealias Script = @Sendable (ScriptedUpstream) async throws(UpstreamFailure) -> UpstreamResponse
+
+    /// What a request had when it arrived.
+    struct Arrival {
+        let target: [UInt8]
+        let body: [UInt8]
+        let organization: String
+        let trace: TraceContext
+    }
 
     private struct State {
-        var script: Script = { _, _ in UpstreamResponse(status: 200, body: Array("{}".utf8)) }
-        var requests: [UpstreamRequest] = []
+        var script: Script = { _ in UpstreamResponse(status: 200, body: Array("{}".utf8)) }
+        var requests: [Arrival] = []
         var running: [RunningJob] = []
         var isSilent = false
         var observers: [@Sendable (RunningJob) -> Void] = []
@@ -30,12 +37,12 @@ final class ScriptedUpstream: InProcessUpstream {
     func answers(
         _ status: Int, _ body: String = "{}", contentType: String = "application/json", job: RunningJob? = nil
     ) {
-        answers { _, _ in
+        answers { _ in
             UpstreamResponse(status: status, contentType: contentType, body: Array(body.utf8), startedJob: job)
         }
     }
 
-    func fails(_ failure: UpstreamFailure) { answers { (_, _) throws(UpstreamFailure) in throw failure } }
+    func fails(_ failure: UpstreamFailure) { answers { (_) throws(UpstreamFailure) in throw failure } }
 
     /// What is told to whoever asks which jobs run; `nil` for no answer.
     func tells(running jobs: [RunningJob]?) {
@@ -50,16 +57,18 @@ final class ScriptedUpstream: InProcessUpstream {
         for observer in state.withLock({ $0.observers }) { observer(job) }
     }
 
-    var requests: [UpstreamRequest] { state.withLock { $0.requests } }
+    var requests: [Arrival] { state.withLock { $0.requests } }
 
-    func tryRespond(to request: UpstreamRequest) -> UpstreamResponse? { nil }
+    func respondFromMemory(to request: consuming UpstreamRequest) -> UpstreamResponse? { nil }
 
-    func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+    func respond(to request: consuming UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+        let arrival = Arrival(
+            target: request.target, body: request.body, organization: request.organization, trace: request.trace)
         let script = state.withLock { state in
-            state.requests.append(request)
+            state.requests.append(arrival)
             return state.script
         }
-        return try await script(request, self)
+        return try await script(self)
     }
 
     func connection(ofJob job: String, organization: String) async throws(UpstreamFailure) -> String? {

@@ -3,15 +3,17 @@ package import JSON
 package import Policy
 
 /// A request to the connector service of this process.
-package struct UpstreamRequest: Sendable {
+///
+/// Noncopyable, like ``UpstreamResponse``: its receiver takes what it holds, and no reference is counted on the way.
+package struct UpstreamRequest: ~Copyable, Sendable {
     package let method: HTTPMethod
     /// The request target as the client sent it.
-    package let target: [UInt8]
+    package var target: [UInt8]
     /// The variables of the route's pattern in the target.
     package let captures: RouteCaptures
-    package let body: [UInt8]
+    package var body: [UInt8]
     /// The body as JSON; `nil` if no stage has parsed it.
-    package let bodyValue: JSONValue?
+    package var bodyValue: JSONValue?
     /// The organization that the caller acts for.
     package let organization: String
     package let trace: TraceContext

@@ -1,5 +1,5 @@
 /// A response in memory: from the connector service of this process, or an error response of a remote upstream.
-package struct UpstreamResponse: Sendable {
+package struct UpstreamResponse: ~Copyable, Sendable {
     package var status: Int
     /// Fields for the client, in addition to those that the gateway writes.
     package var fields: [(name: String, value: String)]

@@ -1,3 +1,4 @@
+import Bytes
 import Connectors
 import Gateway
 import HTTP
@@ -12,11 +13,12 @@ struct ConnectorUpstream: InProcessUpstream {
         captures.servicePath.map(ConnectorService.respondsFromMemory(path:)) ?? false
     }
 
-    func tryRespond(to request: UpstreamRequest) -> UpstreamResponse? {
-        service.respond(to: ConnectorRequest(request)).map(UpstreamResponse.init)
+    func respondFromMemory(to request: consuming UpstreamRequest) -> UpstreamResponse? {
+        guard let response = service.respond(to: ConnectorRequest(request)) else { return nil }
+        return UpstreamResponse(response)
     }
 
-    func respond(to request: UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
+    func respond(to request: consuming UpstreamRequest) async throws(UpstreamFailure) -> UpstreamResponse {
         UpstreamResponse(await service.perform(ConnectorRequest(request)))
     }
 
@@ -34,7 +36,7 @@ struct ConnectorUpstream: InProcessUpstream {
 }
 
 extension ConnectorRequest {
-    fileprivate init(_ request: UpstreamRequest) {
+    fileprivate init(_ request: consuming UpstreamRequest) {
         // The target begins with the path, so an offset in the path is the same offset in the target.
         let captures = request.captures
         let route = captures.servicePath.map {
@@ -42,19 +44,19 @@ extension ConnectorRequest {
                 path: $0, organization: captures.organization, connection: captures.connection, job: captures.job)
         }
         self.init(
-            method: request.method.name, target: request.target, route: route, organization: request.organization,
-            body: request.body, bodyValue: request.bodyValue,
+            method: request.method.name, target: request.target.take(), route: route,
+            organization: request.organization, body: request.body.take(), bodyValue: request.bodyValue.take(),
             // The gateway writes the trace id into the envelope of each error.
             traceID: "")
     }
 }
 
 extension UpstreamResponse {
-    fileprivate init(_ response: ConnectorResponse) {
+    fileprivate init(_ response: consuming ConnectorResponse) {
         self.init(
             status: response.status,
             fields: response.headers.isEmpty ? [] : response.headers.map { (name: $0.0, value: $0.1) },
-            body: response.body,
+            body: response.body.take(),
             startedJob: response.startedJob.map(RunningJob.init))
     }
 }

@@ -31,7 +31,7 @@ struct SettlingTests {
     func endBeforeAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
-        pipeline.upstream.answers { _, upstream in
+        pipeline.upstream.answers { upstream in
             upstream.observed(ScriptedUpstream.job("job_1", status: "failed"))
             return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
         }
@@ -153,7 +153,7 @@ struct SettlingTests {
     func reserved() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             await gate.pass()
             return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
         }
@@ -172,7 +172,7 @@ struct SettlingTests {
     func clientGone() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             await gate.pass()
             return UpstreamResponse(status: 200, body: Array("{}".utf8), startedJob: Self.running)
         }

@@ -69,6 +69,16 @@ struct Exchange: ~Copyable {
         if case .all = policies.accessLog { times.ended(stage, at: Instant.now().nanoseconds) }
     }
 
+    /// Records what a grant says about the request.
+    mutating func granted(_ grant: borrowing Grant) {
+        route = grant.route
+        family = grant.route.family
+        principal = grant.principal
+        organization = grant.organization
+        jobInPath = grant.captures.job
+        mark(.authorize)
+    }
+
     /// Records the failure for the log and the metrics.
     mutating func failed(_ failure: Failure, _ counts: WorkerMetrics) {
         endingStage = failure.stage

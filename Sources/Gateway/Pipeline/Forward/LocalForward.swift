@@ -21,15 +21,11 @@ final class LocalForward {
         guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .forward) }
         let request = upstreamRequest(stream.request, bytes, grant, &exchange)
         lease?.forwarded(at: stream.now)
+        // Responses to earlier pipelined requests must not wait for this one.
+        guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
         let upstreamResponse: UpstreamResponse
-        if let atOnce = upstream.tryRespond(to: request) {
-            upstreamResponse = atOnce
-        } else {
-            // Responses to earlier pipelined requests must not wait for this one.
-            guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
-            do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
-                throw Failure(error)
-            }
+        do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
+            throw Failure(error)
         }
         exchange.mark(.forward)
         return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: stream.now)
@@ -40,7 +36,7 @@ final class LocalForward {
         throws(Failure) -> Response
     {
         let request = upstreamRequest(stream.request, [], grant, &exchange)
-        guard let upstreamResponse = upstream.tryRespond(to: request) else {
+        guard let upstreamResponse = upstream.respondFromMemory(to: request) else {
             throw Failure(.internalError, at: .forward)
         }
         exchange.mark(.forward)

@@ -15,50 +15,52 @@ struct DecideStage {
     func decide(
         _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache, epochSeconds: Int64
     ) -> Decision {
-        let head = request.head
         let bytes = request.headBytes
-        let credential = credential(of: head, in: bytes, &exchange, &cache, epochSeconds)
-        let organizationHeader = head.organizationID.map { bytes.text($0) }
-        let method = head.method.bytes
-        let decision = exchange.policies.set.decide(
-            method: method.span, path: bytes.extracting(head.path), credential: credential,
+        let credential = credential(of: request, &exchange, &cache, epochSeconds)
+        let organizationHeader = request.head.organizationID.map { bytes.text($0) }
+        let method = request.head.method.bytes
+        // Each case is taken apart and put together again, because a copy of the whole would count its references.
+        switch exchange.policies.set.decide(
+            method: method.span, path: bytes.extracting(request.head.path), credential: credential,
             organizationHeader: organizationHeader, now: epochSeconds)
-        switch decision {
-        case .forward(let grant), .respond(_, let grant):
-            exchange.route = grant.route
-            exchange.family = grant.route.family
-            exchange.principal = grant.principal
-            exchange.organization = grant.organization
-            exchange.jobInPath = grant.captures.job
-            exchange.mark(.authorize)
+        {
+        case .forward(let grant):
+            exchange.granted(grant)
+            return .forward(grant)
+        case .respond(let status, let grant):
+            exchange.granted(grant)
+            return .respond(status: status, grant)
         case .refuse(let refusal):
             exchange.route = refusal.route
             exchange.family = refusal.family
             exchange.principal = refusal.principal
             exchange.rejection = .refusal(refusal, credential: exchange.credentialField)
             exchange.organization = refusal.organization
-        case .options(_, let family): exchange.family = family
+            return .refuse(refusal)
+        case .options(let allow, let family):
+            exchange.family = family
+            return .options(allow: allow, family)
         }
-        return decision
     }
 
     /// The bearer token if it is valid, else `x-api-key` (API.md, section 4). Clients that send a token often send a dummy key
     /// beside it, and some send their key beside an empty token. If both are valid, they must belong to one principal: the
     /// upstream could use the other one.
     private func credential(
-        of head: RequestHead, in bytes: Span<UInt8>, _ exchange: inout Exchange, _ cache: inout CredentialCache,
+        of request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache,
         _ epochSeconds: Int64
     ) -> Credential {
-        let policies = exchange.policies.set
+        let bytes = request.headBytes
         var bearer = Credential.missing
-        if let value = head.authorization {
+        if let value = request.head.authorization {
             bearer = .malformed
-            if value.count > 7, bytes.spells("bearer ", in: value.lowerBound..<value.lowerBound + 7) {
+            if bytes.hasBearerScheme(value) {
                 let token = bytes.trimmed(value.lowerBound + 7..<value.upperBound)
                 bearer = cache.credential(bytes.extracting(token), hasher)
             }
         }
-        guard let value = head.apiKey, !value.isEmpty else { return bearer }
+        guard let value = request.head.apiKey, !value.isEmpty else { return bearer }
+        let policies = exchange.policies.set
         if case .digest = bearer, case .principal(let principal) = policies.authenticate(bearer, now: epochSeconds) {
             let key = CredentialCache.digest(bytes.extracting(value), hasher)
             guard case .principal(let other) = policies.authenticate(key, now: epochSeconds) else { return bearer }

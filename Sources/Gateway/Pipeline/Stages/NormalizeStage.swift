@@ -1,3 +1,4 @@
+internal import Bytes
 internal import HTTP
 internal import Policy
 internal import Transport
@@ -13,7 +14,7 @@ struct NormalizeStage {
     let clock: WallClock
 
     func normalize(
-        _ upstreamResponse: UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange, now: Instant
+        _ upstreamResponse: consuming UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange, now: Instant
     ) -> Response {
         exchange.startedJob = upstreamResponse.startedJob?.job.id
         lease?.conclude(
@@ -26,7 +27,7 @@ struct NormalizeStage {
         guard upstreamResponse.status >= 400 else {
             return Response(
                 status: upstreamResponse.status, contentType: upstreamResponse.contentType,
-                fields: upstreamResponse.fields, body: upstreamResponse.body)
+                fields: upstreamResponse.fields.take(), body: upstreamResponse.body.take())
         }
         let response = response(toError: upstreamResponse, &exchange)
         exchange.endingStage = .normalize
@@ -36,7 +37,7 @@ struct NormalizeStage {
     }
 
     /// The upstream's error in the documented envelope, with the fields that are kept.
-    private func response(toError upstreamResponse: UpstreamResponse, _ exchange: inout Exchange) -> Response {
+    private func response(toError upstreamResponse: borrowing UpstreamResponse, _ exchange: inout Exchange) -> Response {
         let error = UpstreamErrorResponse(
             status: upstreamResponse.status, contentType: upstreamResponse.contentType, body: upstreamResponse.body,
             isTruncated: upstreamResponse.isTruncated,

@@ -12,7 +12,7 @@ struct NormalizingTests {
     func success(status: Int) throws {
         let pipeline = try TestPipeline()
         let body = Array("a,b\r\n\u{0}\u{1}".utf8) + [0xFF, 0xFE]
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             UpstreamResponse(
                 status: status, fields: [(name: "ETag", value: "\"x\"")], contentType: "text/csv", body: body)
         }
@@ -107,7 +107,7 @@ struct NormalizingTests {
     @Test("NormalizeStage: what an upstream says about coming back reaches the client once")
     func retryAfter() throws {
         let pipeline = try TestPipeline()
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             UpstreamResponse(status: 429, fields: [(name: "Retry-After", value: "17")], body: Array("slow".utf8))
         }
         let answer = try PlainClient(pipeline).call("GET", PlainClient.jobs)
@@ -118,7 +118,7 @@ struct NormalizingTests {
     @Test("NormalizeStage: the fields that are still true reach the client once, and no proxy of the inside is named")
     func fields() throws {
         let pipeline = try TestPipeline()
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             UpstreamResponse(
                 status: 503,
                 fields: [
@@ -142,7 +142,7 @@ struct NormalizingTests {
         let pipeline = try TestPipeline(
             policy: #"limits: { all: { on: "*", per: "token", allow: "1000/s" } },"#)
         let reset = WallClock.system.milliseconds / 1000 + 20
-        pipeline.upstream.answers { _, _ in
+        pipeline.upstream.answers { _ in
             UpstreamResponse(
                 status: 429,
                 fields: [
