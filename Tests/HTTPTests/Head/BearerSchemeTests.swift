@@ -11,7 +11,9 @@ struct BearerSchemeTests {
 
     @Test(
         "Span.hasBearerScheme: everything else is none",
-        arguments: ["", "Bearer", "Bearer ", "Basic abc", "Bearer\ta", "Bearerx a", " Bearer a", "BeareR-a", "Cearer a"])
+        arguments: [
+            "", "Bearer", "Bearer ", "Basic abc", "Bearer\ta", "Bearerx a", " Bearer a", "BeareR-a", "Cearer a",
+        ])
     func other(value: String) { #expect(!hasBearerScheme(value)) }
 
     /// Asks with other bytes around the value, and with none after it.

@@ -114,7 +114,7 @@ struct ServerTLSTests {
         #expect(try curl(certificate, server, ["BASE/after"]) == "GET /after")
     }
 
-    @Test("ServerConnection over TLS: requests one after the other share the session's buffers, until the connection rests")
+    @Test("ServerConnection over TLS: requests share the session's buffers, until the connection rests")
     func sessionBuffers() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)

@@ -14,7 +14,8 @@ struct NormalizeStage {
     let clock: WallClock
 
     func normalize(
-        _ upstreamResponse: consuming UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange, now: Instant
+        _ upstreamResponse: consuming UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange,
+        now: Instant
     ) -> Response {
         exchange.startedJob = upstreamResponse.startedJob?.job.id
         lease?.conclude(
@@ -37,7 +38,9 @@ struct NormalizeStage {
     }
 
     /// The upstream's error in the documented envelope, with the fields that are kept.
-    private func response(toError upstreamResponse: borrowing UpstreamResponse, _ exchange: inout Exchange) -> Response {
+    private func response(
+        toError upstreamResponse: borrowing UpstreamResponse, _ exchange: inout Exchange
+    ) -> Response {
         let error = UpstreamErrorResponse(
             status: upstreamResponse.status, contentType: upstreamResponse.contentType, body: upstreamResponse.body,
             isTruncated: upstreamResponse.isTruncated,
