@@ -82,7 +82,12 @@ def profile(bench, server, *options):
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.3)
     generator.run()
-    recorder.wait()
+    try:
+        recorder.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        # It has a higher priority than everything else: one that cannot end, because another perf records too, holds the machine.
+        recorder.kill()
+        recorder.wait()
     generator.finish()
 
     def lines(limit, *options):

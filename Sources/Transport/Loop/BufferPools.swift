@@ -15,7 +15,7 @@ struct BufferPools {
     private(set) var sessionsKept = 0
 
     /// So many sessions may keep their buffers, which are some 34 KiB each.
-    private static let sessionLimit = 256
+    private static let sessionLimit = 64
     /// So many connections may be busy at once without an allocation for each request.
     private static let limit = 2048
     /// Of the buffers that may be large, so many bytes are kept.
