@@ -77,7 +77,7 @@ package final class ConnectorService: Sendable {
         }
         let destination = FileDestination(folder: definition.destinationFolder, storage: storage)
         for (stream, position) in entry.positions {
-            do { try destination.settle(stream, at: position) } catch { warn("\(error)") }
+            do { try destination.reconcile(stream, with: position) } catch { warn("\(error)") }
         }
         if let active = entry.activeJob { runner.start(active.job) }
     }

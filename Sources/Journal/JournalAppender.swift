@@ -3,7 +3,7 @@ package import Transport
 /// The end of one journal or snapshot file, where its frames are appended. Blocks.
 ///
 /// It knows how much of the file is durable. After a write or an `fdatasync` that failed, the owner cuts off the rest with
-/// ``settle()`` before the next frame, or gives the file up.
+/// ``cutToDurable()`` before the next frame, or gives the file up.
 package struct JournalAppender: Sendable {
     private let file: any JournalFile
     private let salt: UInt64
@@ -56,7 +56,7 @@ package struct JournalAppender: Sendable {
     }
 
     /// Cuts the file to what is durable, durably, unless there is nothing to cut.
-    package mutating func settle() throws(SystemError) {
+    package mutating func cutToDurable() throws(SystemError) {
         guard needsCut else { return }
         try file.truncate(to: durableLength)
         try file.synchronize()

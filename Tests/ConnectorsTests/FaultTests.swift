@@ -10,7 +10,7 @@ import Testing
     private static let connection = "\(Bench.prefix)/connections/conn_abc123"
 
     @Test(
-        "Connector service, disk faults: whichever operation of a day's work fails once, every answer keeps its promise"
+        "Connector service, disk faults: whichever operation of a day's work fails once, every response stays true"
     )
     func failOnce() async throws {
         var number = 1

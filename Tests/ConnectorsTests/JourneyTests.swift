@@ -143,7 +143,7 @@ extension JourneyTests {
         await bench.service.shutdown()
     }
 
-    @Test("Sync: one job runs on a connection: everything else is told which one, and where to look")
+    @Test("Sync: one job runs on a connection, and refusals of others name it and its location")
     func oneJob() async throws {
         let bench = try small(rowsPerSecond: 20)
         defer { bench.remove() }

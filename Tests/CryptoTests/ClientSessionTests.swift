@@ -16,7 +16,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "TLS client session: a server whose certificate is for the name is talked to",
+        "TLS client session: a certificate for the name is accepted",
         arguments: [
             ("localhost", "localhost"), ("localhost", "LOCALHOST"), ("localhost", "localhost."),
             ("localhost", "127.0.0.1"), ("localhost", "::1"), ("address", "127.0.0.1"),
@@ -30,7 +30,7 @@ struct ClientSessionTests {
     }
 
     @Test(
-        "TLS client session: a server whose certificate is for another name is not, and the reason is told",
+        "TLS client session: a certificate for another name is refused, and the reason is reported",
         arguments: [
             ("localhost", "other.example.com", "hostname mismatch"),
             ("localhost", "127.0.0.2", "IP address mismatch"),
@@ -78,7 +78,7 @@ struct ClientSessionTests {
         }
     }
 
-    @Test("TLS client session: the server is told the name that is wanted, but never an address")
+    @Test("TLS client session: SNI has the wanted name, but never an address")
     func serverName() throws {
         try withServer("localhost", "other") { server throws in
             // The second certificate is only served where its name was asked for.
@@ -165,7 +165,7 @@ struct ClientSessionTests {
         #expect(error.operation == (version == "-tls1_3" ? .read : .handshake))
     }
 
-    @Test("TLS client session: a server that speaks TLS 1.2 only is talked to, one that speaks less is not")
+    @Test("TLS client session: TLS 1.2 is accepted, and older versions are refused")
     func olderServers() throws {
         let server = try OpenSSLServer("-tls1_2")
         defer { server.stop() }

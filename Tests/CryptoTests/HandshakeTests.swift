@@ -147,7 +147,7 @@ struct HandshakeTests {
     }
 
     @Test(
-        "TLS handshake: somebody who speaks plain HTTP is told from somebody who speaks bad TLS",
+        "TLS handshake: plain HTTP is distinguished from malformed TLS",
         arguments: [
             ("GET / HTTP/1.1\r\n\r\n", true), ("post / HTTP/1.1\r\n\r\n", true),
             ("\u{16}\u{3}\u{1}\u{0}\u{5}hello", false), ("\u{80}", false), ("\r\n", false),

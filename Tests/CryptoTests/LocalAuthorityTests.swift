@@ -4,7 +4,7 @@ import Testing
 
 @testable import Crypto
 
-@Suite("The authority of a first run")
+@Suite("The local certificate authority")
 struct LocalAuthorityTests {
     @Test("LocalAuthority: its server certificate is one that clients trust by name and by address")
     func serverCertificate() throws {
@@ -58,7 +58,7 @@ struct LocalAuthorityTests {
     }
 
     @Test(
-        "LocalAuthority: an authority for some names vouches for no other one",
+        "LocalAuthority: an authority for some names signs for no other one",
         arguments: [("DNS:localhost", true), ("DNS:bank.example", false)])
     func constraints(name: String, isGood: Bool) throws {
         let now = Int(Date().timeIntervalSince1970)
@@ -76,7 +76,7 @@ struct LocalAuthorityTests {
         #expect((verified.status == 0) == isGood, "\(verified.text)")
     }
 
-    @Test("LocalAuthority: an authority that is none signs nothing")
+    @Test("LocalAuthority: an invalid authority signs nothing")
     func badAuthority() {
         let nobody = PEMIdentity(certificate: Array("x".utf8), key: Array("y".utf8))
         #expect(throws: TLSError.self) {
@@ -84,7 +84,7 @@ struct LocalAuthorityTests {
         }
     }
 
-    @Test("LocalAuthority: names that are none are refused")
+    @Test("LocalAuthority: invalid names are refused")
     func badNames() throws {
         let authority = try LocalAuthority.makeAuthority(commonName: "Test authority", now: 1_700_000_000)
         #expect(throws: TLSError.self) {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Crypto
 
-@Suite("What a TLS client is set up with")
+@Suite("Configuration of a TLS client")
 struct TLSClientContextTests {
     private func failure(_ options: TLSClientContext.Options) -> TLSError.Operation? {
         do throws(TLSError) {
@@ -16,7 +16,7 @@ struct TLSClientContextTests {
         }
     }
 
-    @Test("TLSClientContext: what is wrong with a file is told apart")
+    @Test("TLSClientContext: faults of a file are distinguished")
     func failures() throws {
         let authority = try TestCertificates.file("ca.pem")
         let certificate = try TestCertificates.file("client.pem")

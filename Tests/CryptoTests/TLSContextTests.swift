@@ -16,7 +16,7 @@ struct TLSContextTests {
         }
     }
 
-    @Test("TLSContext: what is wrong with a certificate or its key is told apart")
+    @Test("TLSContext: faults of a certificate and of its key are distinguished")
     func failures() throws {
         let certificate = try TestCertificates.file("localhost.pem")
         let key = try TestCertificates.file("localhost.key")
@@ -38,7 +38,7 @@ struct TLSContextTests {
         }
     }
 
-    @Test("TLSContext: one bad certificate among good ones is told")
+    @Test("TLSContext: one bad certificate among good ones is reported")
     func oneOfMany() throws {
         let bad = TLSIdentity(certificateFile: "/nonexistent", keyFile: "/nonexistent")
         let good = try TestCertificates.identity("localhost")

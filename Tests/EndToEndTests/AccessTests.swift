@@ -94,7 +94,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Access: a token without the scope is told which one it lacks")
+        @Test("Access: the refusal of a token without the scope names the scope")
         func scope() async throws {
             try await withGateway { gateway in
                 let answer = try gateway.curl("POST", Path.jobs, json: trigger(), token: .reader)
@@ -119,7 +119,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Access: the trace of the caller goes on in the answer, its error and the log; a bad one is replaced")
+        @Test("Access: the response, its error and the log have the caller's trace; a malformed one is replaced")
         func trace() async throws {
             try await withGateway { gateway in
                 let id = "4bf92f3577b34da6a3ce929d0e0e4736"

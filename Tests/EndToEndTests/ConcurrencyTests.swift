@@ -29,7 +29,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Job concurrency: of forty triggers at the same moment exactly one is answered with 200")
+        @Test("Job concurrency: of forty triggers at the same moment exactly one gets 200")
         func parallel() async throws {
             try await withGateway(.longJobs) { gateway in
                 let clients = try (0..<40).map { _ in try TLSClient(gateway) }
@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Job concurrency: a trigger that the service refuses leaves nothing behind")
+        @Test("Job concurrency: a trigger that the service refuses leaves no lease")
         func refusedTrigger() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)

@@ -3,7 +3,7 @@ import JSON
 import Testing
 
 extension EndToEnd {
-    @Suite("The connector service alone: for whom, and in which trace")
+    @Suite("The connector service alone: organization and trace")
     struct ConnectorOrganizationTests {
         private static let field = "X-Gateway-Organization: \(TestPolicies.organization)"
         private static let otherField = "x-gateway-ORGANIZATION:\(TestPolicies.otherOrganization)"
@@ -29,7 +29,8 @@ extension EndToEnd {
         }
 
         @Test(
-            "ConnectorServer, organization: another organization than the path's meets what an absent connection meets")
+            "ConnectorServer, organization: another organization than the path's gets the response of a missing connection"
+        )
         func differing() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -53,7 +54,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "ConnectorServer, organization: without a gateway the organization of the path counts, and where there is none nobody is served"
+            "ConnectorServer, organization: without a gateway the organization of the path counts, and a request without one is refused"
         )
         func absent() async throws {
             try await withConnectors { connectors in
@@ -68,7 +69,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "ConnectorServer, organization: a field that says nothing or two things is refused, whatever the path says",
+            "ConnectorServer, organization: an empty or repeated field is refused, whatever the path says",
             arguments: [
                 ["X-Gateway-Organization:"], ["X-Gateway-Organization: \t "], [field, field], [field, otherField],
             ], [("GET", Path.state), ("POST", Path.run)])

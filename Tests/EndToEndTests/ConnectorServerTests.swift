@@ -61,7 +61,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("ConnectorServer: a client that expects 100 is told to go on, unless the head decides")
+        @Test("ConnectorServer: a client that expects 100 Continue gets it, unless the head decides")
         func expectContinue() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -80,7 +80,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("ConnectorServer: chunked bodies are read, and bodies that nobody wants are not taken for requests")
+        @Test("ConnectorServer: chunked bodies are read, and unread bodies are not parsed as requests")
         func chunked() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)
@@ -123,7 +123,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("ConnectorServer: bodies beyond the memory for all of them are put off, and what they took is given back")
+        @Test("ConnectorServer: bodies beyond the shared memory get 503, and memory is released afterwards")
         func bodyMemory() async throws {
             try await withConnectors({ $0.bodyMemoryBytes = 90_000 }) { connectors in
                 for isChunked in [false, true, false, true] {
@@ -139,7 +139,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "ConnectorServer: what could be read in two ways ends in one error and the end of the connection",
+            "ConnectorServer: an ambiguous request gets one error, and ends the connection",
             arguments: 0..<MalformedTests.smuggling.count)
         func smuggled(index: Int) async throws {
             let (name, bytes, status) = MalformedTests.smuggling[index]
@@ -170,7 +170,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("ConnectorServer: who stops in the middle gets 408, and who is idle for long is let go without a word")
+        @Test("ConnectorServer: an unfinished request gets 408, and an idle connection is closed without a response")
         func deadlines() async throws {
             try await withConnectors({ options in
                 options.timeouts = ServerTimeouts(
@@ -191,7 +191,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("ConnectorServer: HTTP/1.0 closes after its answer, unless it asked to be kept")
+        @Test("ConnectorServer: HTTP/1.0 closes after the response, unless the client asked for keep-alive")
         func http10() async throws {
             try await withConnectors { connectors in
                 let client = try PlainClient(port: connectors.port)

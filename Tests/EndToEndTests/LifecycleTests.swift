@@ -37,7 +37,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Lifecycle: Readiness fails before anything is refused")
+        @Test("Lifecycle: readiness fails before anything is refused")
         func readiness() async throws {
             var setup = GatewaySetup()
             setup.admin = true

@@ -16,7 +16,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Rate limits: a client that leaves is not given back what it used up, once the upstream may have its request"
+            "Rate limits: a client that leaves gets no refund once the upstream may have its request"
         )
         func leaving() async throws {
             let upstream = try RawUpstream()

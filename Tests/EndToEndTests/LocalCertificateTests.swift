@@ -5,11 +5,11 @@ import Testing
 
 @testable import GatewayCommand
 
-@Suite("The gateway's own certificate over the years")
+@Suite("Renewal of the gateway's own certificate")
 struct LocalCertificateTests {
     private let day = 86_400
 
-    @Test("Local certificate: it is made anew in the last third of its life, by the authority that clients know")
+    @Test("Local certificate: it is renewed in the last third of its life, by the authority that clients know")
     func renewal() async throws {
         try await withTestFolder { folder in
             let state = try StateFolder(path: folder.state)
@@ -34,7 +34,7 @@ struct LocalCertificateTests {
         }
     }
 
-    @Test("Local certificate: a certificate that does not fit its key is made anew")
+    @Test("Local certificate: a certificate that does not fit its key is replaced")
     func tornPair() async throws {
         try await withTestFolder { folder in
             let state = try StateFolder(path: folder.state)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    @Suite("Bytes that must not be served")
+    @Suite("Malformed requests")
     struct MalformedTests {
         private static let line = "POST \(Path.jobs) HTTP/1.1\r\n"
         private static let head = "\(line)Host: localhost\r\nAuthorization: Bearer token-full\r\n"
@@ -42,7 +42,7 @@ extension EndToEnd {
         ]
 
         @Test(
-            "Malformed requests: what could be read in two ways ends in one error and the end of the connection",
+            "Malformed requests: an ambiguous request gets one error, and ends the connection",
             arguments: 0..<smuggling.count)
         func smuggled(index: Int) async throws {
             let (name, bytes, status) = Self.smuggling[index]
@@ -59,7 +59,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Malformed requests: what is too long has a status of its own and ends the connection")
+        @Test("Malformed requests: each part that is too long has its own status, and ends the connection")
         func tooLong() async throws {
             try await withGateway { gateway in
                 let long = String(repeating: "x", count: 70_000)
@@ -81,7 +81,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Malformed requests: a path that could be read in two ways is refused, and the connection goes on",
+            "Malformed requests: an ambiguous path is refused, and the connection stays open",
             arguments: ["/../state", "//state", "/%2e%2e/state", "/conn%2Fabc/state", "/./state", "/a\\b/state"])
         func ambiguousPath(path: String) async throws {
             try await withGateway { gateway in
@@ -117,7 +117,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Malformed requests: plain HTTP on the TLS port is told so in plain HTTP")
+        @Test("Malformed requests: plain HTTP on the TLS port gets its error in plain HTTP")
         func plainHTTP() async throws {
             try await withGateway { gateway in
                 let outcome = try Tool.run(

@@ -9,7 +9,7 @@ import Testing
 extension EndToEnd {
     @Suite("Reloads under requests")
     struct ReloadTests {
-        @Test("Reload: a good policy takes effect between two requests, and none of those under way fails")
+        @Test("Reload: a good policy takes effect between two requests, and no request in progress fails")
         func goodPolicy() async throws {
             try await withGateway { gateway in
                 let before = gateway.policyVersion
@@ -31,7 +31,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Reload: a policy with a mistake changes nothing, and is told with its place")
+        @Test("Reload: a policy with a mistake changes nothing, and is reported with its position")
         func badPolicy() async throws {
             try await withGateway { gateway in
                 let before = gateway.policyVersion
@@ -53,7 +53,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Reload: a token that is taken away is refused on an open connection")
+        @Test("Reload: a removed token is refused on an open connection")
         func revokedToken() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -66,7 +66,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Reload: a new certificate meets new connections while open ones go on")
+        @Test("Reload: new connections get a new certificate while open ones continue")
         func certificate() async throws {
             var setup = GatewaySetup()
             setup.namesCertificate = true
@@ -101,7 +101,7 @@ extension EndToEnd {
                 let serial = try TLSClient(gateway).serial
                 try gateway.folder.write(
                     String(decoding: try LocalCertificate().server.key, as: UTF8.self), to: "policies/tls/key.pem")
-                #expect(await gateway.reload().parts[.certificates]?.refused == 1)
+                #expect(await gateway.reload().files[.certificates]?.refused == 1)
                 #expect(try TLSClient(gateway).serial == serial)
                 #expect(try gateway.curl(Path.state).status == 200)
             }

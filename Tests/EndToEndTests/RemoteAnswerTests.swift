@@ -4,10 +4,10 @@ import Testing
 
 extension EndToEnd {
     /// Answers of a remote upstream on their way to the client.
-    @Suite("Answers of a remote upstream")
+    @Suite("Responses of a remote upstream")
     struct RemoteAnswerTests {
         @Test(
-            "Remote response: the head of a success is relayed byte for byte, but for what is the connection's and the gateway's"
+            "Remote response: the head of a success is relayed byte for byte, except the fields of the connection and of the gateway"
         )
         func golden() async throws {
             try await withRawUpstream { gateway, upstream in
@@ -51,7 +51,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote response: answers without a body have none, and the connections go on on both sides")
+        @Test("Remote response: responses without a body keep the connections on both sides open")
         func bodiless() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -78,7 +78,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote response: chunks go on as chunks, with the trailers that may, and to HTTP/1.0 until the end")
+        @Test(
+            "Remote response: chunks are relayed as chunks, with permitted trailers, and to HTTP/1.0 until the connection ends"
+        )
         func chunked() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -145,7 +147,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote response: interim answers come before the answer, but not for HTTP/1.0")
+        @Test("Remote response: interim responses come before the final one, but not for HTTP/1.0")
         func interim() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -182,7 +184,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Remote response: a client that goes away cancels its request, before and within the answer",
+            "Remote response: a client that disconnects cancels its request, before and during the response",
             arguments: [false, true])
         func clientGone(isInBody: Bool) async throws {
             try await withRawUpstream { gateway, upstream in
@@ -199,7 +201,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote response: a drain lets a request finish that is with the upstream")
+        @Test("Remote response: a drain lets a request at the upstream finish")
         func drain() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -217,7 +219,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote response: bytes behind an answer end the connection, and are nobody's answer")
+        @Test("Remote response: bytes after a response end the connection, and are no response to another request")
         func surplus() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)

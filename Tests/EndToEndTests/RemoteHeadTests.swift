@@ -8,7 +8,7 @@ extension EndToEnd {
     @Suite("Heads to a remote upstream")
     struct RemoteHeadTests {
         @Test(
-            "Forwarded head: the head is forwarded byte for byte, without what is the connection's and what only the gateway may say"
+            "Forwarded head: the head is forwarded byte for byte, without fields of the connection and fields that only the gateway may set"
         )
         func golden() async throws {
             let upstream = try RawUpstream()
@@ -71,7 +71,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Forwarded head: what a trusted proxy says of the client goes on, with the proxy behind it")
+        @Test(
+            "Forwarded head: a trusted proxy's fields about the client are forwarded, with the proxy's address appended"
+        )
         func trustedProxy() async throws {
             try await withRawUpstream(settings: #"trustedProxies: ["127.0.0.0/8"],"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -89,7 +91,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Forwarded head: the gateway's credential replaces the client's in every spelling, and stands in no log")
+        @Test("Forwarded head: the gateway's credential replaces the client's in every spelling, and is in no log")
         func secretCredential() async throws {
             try await withTestFolder { folder in
                 let upstream = try RawUpstream()
@@ -123,7 +125,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Forwarded head: a request that has been here before is a loop, and goes no further")
+        @Test("Forwarded head: a request that this gateway has forwarded before is a loop, and is refused")
         func loop() async throws {
             try await withRawUpstream { gateway, upstream in
                 let client = try TLSClient(gateway)

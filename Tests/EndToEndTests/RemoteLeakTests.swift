@@ -5,7 +5,7 @@ import Testing
 
 extension EndToEnd {
     /// What many exchanges leave behind.
-    @Suite("Nothing stays of exchanges with a remote upstream")
+    @Suite("Leaks after exchanges with a remote upstream")
     struct RemoteLeakTests {
         /// The ways in which an exchange ends.
         private static let endings: [String?] = [
@@ -20,7 +20,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Remote upstream, leaks: after exchanges that ended in every way no descriptor is open and no place is taken"
+            "Remote upstream, leaks: after exchanges that ended in every way no descriptor is open and no permit is taken"
         )
         func descriptors() async throws {
             let settings = #"""

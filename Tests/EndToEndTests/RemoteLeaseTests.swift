@@ -27,7 +27,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: where no request may wait for a place, the gateway's own questions are asked all the same")
+        @Test("Remote lease: status polls are sent even if no request may wait for a permit")
         func noQueue() async throws {
             let jobs = Jobs()
             try await withRawUpstream("connections: { queue: 0 },") { gateway, upstream in
@@ -42,7 +42,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: the job of the answer holds the connection until the upstream says that it has ended")
+        @Test("Remote lease: the job of the response holds the connection until the upstream reports its end")
         func boundToJob() async throws {
             let jobs = Jobs()
             try await withRawUpstream { gateway, upstream in
@@ -63,7 +63,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: a 409 tells the start of a remote job as the upstream tells it, to the millisecond")
+        @Test("Remote lease: a 409 has the start of a remote job as the upstream reports it, to the millisecond")
         func startedAt() async throws {
             try await withRawUpstream { gateway, upstream in
                 let start = "2024-06-15T10:00:00.250Z"
@@ -78,7 +78,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: an answer that a client asked for to be compressed still tells its job")
+        @Test("Remote lease: the job is read also from a compressed response")
         func compressedAnswer() async throws {
             let jobs = Jobs()
             try await withRawUpstream { gateway, upstream in
@@ -101,7 +101,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Remote lease: a request that takes a lease is followed to its answer, though its client has gone",
+            "Remote lease: a request that takes a lease continues until its response, though its client has left",
             arguments: [false, true])
         func clientGone(hasInterim: Bool) async throws {
             let jobs = Jobs()
@@ -129,7 +129,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: an answer without a job's id is looked into until it is known what runs")
+        @Test("Remote lease: after a response without a job's id, polls find out what runs")
         func uncertain() async throws {
             let jobs = Jobs()
             try await withRawUpstream { gateway, upstream in
@@ -148,7 +148,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Remote lease: an answer that is cut short is none for the client, but its job may run",
+            "Remote lease: a truncated response is an error for the client, but its job may run",
             arguments: ["Content-Length: 99\r\n\r\n{\"job", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"job\r\nzz\r\n"])
         func cutAnswer(rest: String) async throws {
             let jobs = Jobs()
@@ -171,7 +171,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: who the upstream does not let in holds nothing", arguments: [401, 407])
+        @Test("Remote lease: a request that the upstream denies holds nothing", arguments: [401, 407])
         func refusedCredential(status: Int) async throws {
             try await withTestFolder { folder in
                 let upstream = try RawUpstream()
@@ -195,7 +195,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Remote lease: the gateway's own questions are no sign that a failing endpoint is well")
+        @Test("Remote lease: status polls do not prove that a failing endpoint is healthy")
         func ownQuestions() async throws {
             try await withRawUpstream(#"breaker: { consecutiveFailures: 3, openFor: "20s" },"#) { gateway, upstream in
                 upstream.answer { request in
@@ -217,7 +217,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Remote lease: what ran before a restart still holds its connection, until the upstream says that it has ended"
+            "Remote lease: a job from before a restart holds its connection until the upstream reports its end"
         )
         func restart() async throws {
             let jobs = Jobs()

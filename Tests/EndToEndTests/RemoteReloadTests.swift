@@ -33,7 +33,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream reload: a request that is under way when the upstream changes gets its answer")
+        @Test("Upstream reload: a request in progress when the upstream changes gets its response")
         func underWay() async throws {
             let upstreams = [try RawUpstream(), try RawUpstream()]
             var setup = GatewaySetup()

@@ -61,7 +61,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream over TLS: an upstream that somebody else vouches for gets no request")
+        @Test("Upstream over TLS: an upstream with a certificate of another authority gets no request")
         func stranger() async throws {
             try await withTwo(trusts: false) { client, upstream in
                 let refused = try client.call("GET", Path.state)

@@ -5,7 +5,7 @@ extension EndToEnd {
     /// Endpoints that fail: what is tried again, what is passed over, and when one is left alone.
     @Suite("A remote upstream in trouble")
     struct RemoteTroubleTests {
-        @Test("Upstream failures: a GET on a connection that had died is sent once more, a POST never is")
+        @Test("Upstream failures: a GET on a closed connection is retried once, a POST never is")
         func deadConnection() async throws {
             try await withRawUpstream("breaker: { consecutiveFailures: 1 },") { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -56,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: the breaker opens after failures in a row, and closes when a try succeeds")
+        @Test("Upstream failures: the breaker opens after failures in a row, and closes when a probe succeeds")
         func breaker() async throws {
             try await withRawUpstream(#"breaker: { consecutiveFailures: 3, openFor: "200ms" },"#) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -109,7 +109,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: clients that give up do not let others through to an endpoint that is being tried")
+        @Test("Upstream failures: clients that give up do not let others through to a half-open endpoint")
         func abandonedBeside() async throws {
             try await withRawUpstream(#"breaker: { consecutiveFailures: 1, openFor: "50ms" },"#) { gateway, upstream in
                 var first: TLSClient? = try TLSClient(gateway)
@@ -135,7 +135,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: Connections that all end at once say nothing about the endpoint")
+        @Test("Upstream failures: connections that all close at once prove nothing about the endpoint")
         func restartedEndpoint() async throws {
             try await withRawUpstream("breaker: { consecutiveFailures: 2 },") { gateway, upstream in
                 let clients = try (0..<4).map { _ in try TLSClient(gateway) }
@@ -156,7 +156,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: a failed health check takes an endpoint out, and good ones bring it back")
+        @Test("Upstream failures: a failed health check ejects an endpoint, and good ones readmit it")
         func healthCheck() async throws {
             let upstream = try RawUpstream()
             let isHealthy = Flag(true)
@@ -185,7 +185,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Upstream failures: beyond the cap requests wait for their turn, and beyond the queue they get 503 at once")
+            "Upstream failures: beyond the limit requests wait, and beyond the queue they get 503 at once")
         func cap() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
@@ -211,7 +211,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: who waits too long for a place gets 503, and his place is not lost")
+        @Test("Upstream failures: a request that waits too long for a permit gets 503, and no permit is lost")
         func queueTimeout() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "50ms" },"#
@@ -229,7 +229,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: a client that left while it waited for a place sends nothing upstream")
+        @Test("Upstream failures: a client that left while it waited for a permit sends nothing upstream")
         func goneInQueue() async throws {
             try await withRawUpstream(
                 #"connections: { inFlight: 1, queue: 1 }, timeouts: { queue: "20s" },"#
@@ -253,7 +253,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upstream failures: two endpoints share the requests by what is under way at them")
+        @Test("Upstream failures: two endpoints share the requests by their load")
         func balance() async throws {
             let upstreams = [try RawUpstream(), try RawUpstream()]
             var setup = GatewaySetup()

@@ -56,7 +56,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upload: a slow upstream slows the client down, and nothing piles up between them")
+        @Test("Upload: a slow upstream slows the client down, and no data accumulates between them")
         func backPressure() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -75,7 +75,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Upload: interim answers during an upload go to the client, and the upload goes on",
+            "Upload: interim responses during an upload reach the client, and the upload continues",
             arguments: [100, 102, 103])
         func interimAnswer(status: Int) async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
@@ -98,7 +98,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upload: an answer that does not wait for the body reaches a client that has stopped sending")
+        @Test("Upload: an early response reaches a client that has stopped sending")
         func earlyAnswerToPause() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -117,7 +117,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upload: an upstream that refuses a body and reads no more of it is heard", arguments: [true, false])
+        @Test(
+            "Upload: the response of an upstream that refuses a body, and stops reading, reaches the client",
+            arguments: [true, false])
         func earlyRefusal(isChunked: Bool) async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -136,7 +138,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upload: an upstream that refuses a body and reads on gets no more of it than was under way")
+        @Test("Upload: an upstream that refuses a body, and continues to read, gets no more than was in flight")
         func earlyRefusalWhileReading() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 let client = try TLSClient(gateway)
@@ -156,7 +158,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Upload: a client that goes away in the middle of its body takes the upstream's connection with it")
+        @Test("Upload: a client that disconnects in the middle of its body closes the upstream's connection")
         func clientGone() async throws {
             try await withRawUpstream(settings: Self.sizes) { gateway, upstream in
                 var client: TLSClient? = try TLSClient(gateway)

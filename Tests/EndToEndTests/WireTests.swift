@@ -47,7 +47,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: hundreds of pipelined requests all get their answer")
+        @Test("Client connection: hundreds of pipelined requests all get their responses")
         func manyPipelined() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -68,7 +68,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: a client that expects 100 is told to go on before it sends its body")
+        @Test("Client connection: a client that expects 100 Continue gets it before it sends its body")
         func expectContinue() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -87,7 +87,7 @@ extension EndToEnd {
         }
 
         @Test(
-            "Client connection: what the head decides is answered at once, without asking for the body",
+            "Client connection: a request that its head decides gets its response at once, without 100 Continue",
             arguments: [
                 (Path.refresh, TestPolicies.Token?.none, 20, 401), (Path.refresh, .reader, 20, 403),
                 ("/nowhere", .full, 20, 404), (Path.refresh, .full, 100_000_000, 413),
@@ -105,7 +105,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: a rate limit is told before the body is asked for")
+        @Test("Client connection: a rate limit refuses before the body is requested")
         func expectLimited() async throws {
             var setup = GatewaySetup()
             setup.limits = #"starts: { on: ["trigger"], per: "token", allow: "1/day" },"#
@@ -138,7 +138,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: a body that nobody read is not taken for the next request")
+        @Test("Client connection: an unread body is not parsed as the next request")
         func unreadBody() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -184,7 +184,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: HTTP/1.0 closes after its answer, unless it asked to be kept")
+        @Test("Client connection: HTTP/1.0 closes after the response, unless the client asked for keep-alive")
         func http10() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)
@@ -211,7 +211,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("Client connection: a client that has finished sending still gets its answers")
+        @Test("Client connection: a client that has finished sending still gets its responses")
         func halfClose() async throws {
             try await withGateway { gateway in
                 let client = try TLSClient(gateway)

@@ -88,9 +88,9 @@ final class TestPipeline {
     }
 
     /// The policies as a worker has them, without the worker.
-    static func compiledPolicies(_ more: String = "") throws -> CompiledPolicies {
+    static func compiledPolicies(_ more: String = "") throws -> WorkerPolicies {
         let set = try policies(more)
-        return CompiledPolicies(
+        return WorkerPolicies(
             set, limitTexts: RateLimitTexts(set.limitRules), counts: Metrics(workerCount: 1)[worker: 0])
     }
 
@@ -187,8 +187,8 @@ final class PlainClient {
                     return Answer(status: status, head: head, body: Array(received[start...]))
                 }
             }
-            let goesOn = try socket.receive(into: &received)
-            try #require(goesOn, "no answer came: \(text)")
+            let isOpen = try socket.receive(into: &received)
+            try #require(isOpen, "no answer came: \(text)")
         }
     }
 

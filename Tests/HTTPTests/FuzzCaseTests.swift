@@ -2,7 +2,7 @@ import Foundation
 import HTTP
 import Testing
 
-@Suite("Inputs that the fuzzer keeps")
+@Suite("Inputs kept by the fuzzer")
 struct FuzzCaseTests {
     /// A file of `Tests/Fuzz`: a seed, or an input that once showed a fault.
     struct Case: Sendable, CustomTestStringConvertible {

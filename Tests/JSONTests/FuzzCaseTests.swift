@@ -2,7 +2,7 @@ import Foundation
 import JSON
 import Testing
 
-@Suite("Texts that the fuzzer keeps")
+@Suite("Texts kept by the fuzzer")
 struct FuzzCaseTests {
     /// The files of `Tests/Fuzz`: seeds, and texts that once showed a fault.
     private static let texts: [[UInt8]] = {

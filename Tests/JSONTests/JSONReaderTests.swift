@@ -68,7 +68,7 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "JSONReader: a name that appears twice is refused at any depth, and both places are told",
+        "JSONReader: a name that appears twice is refused at any depth, and both positions are reported",
         arguments: [
             (#"{"a":1,"a":2}"#, 1..<4, 7..<10),
             (#"[{"b":{"a":1,"c":2,"a":3}}]"#, 7..<10, 19..<22),

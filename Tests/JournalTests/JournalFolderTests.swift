@@ -25,7 +25,7 @@ struct JournalFolderTests {
         #expect(file.needsCut && file.durableLength == whole.count)
 
         var again = try JournalAppender(continuing: "a", on: folder, salt: 9, length: whole.count)
-        try again.settle()
+        try again.cutToDurable()
         #expect(try folder.contents(of: "a") == whole)
         try again.append([[5]])
         try again.synchronize()

@@ -123,7 +123,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("Decision: a refusal tells its family, route and principal as far as they are known")
+    @Test("Decision: a refusal has its family, route and principal as far as they are known")
     func facts() {
         #expect(refusal("GET", "/nowhere")?.route == nil)
         #expect(refusal("GET", "/v1/sources/c")?.family == .airweave)
@@ -132,7 +132,7 @@ struct DecisionTests {
         #expect(refusal("POST", Self.thing, credential(3))?.route?.id == "write")
     }
 
-    @Test("Decision: the first check that fails is the answer: route, credential, organization, scope")
+    @Test("Decision: the first check that fails decides: route, credential, organization, scope")
     func order() {
         guard case .noRoute = refusal("GET", "/nowhere", .malformed),
             case .unauthenticated = refusal("POST", "/v1/organizations/org_b/things/c", credential(99)),
@@ -144,7 +144,7 @@ struct DecisionTests {
         }
     }
 
-    @Test("Decision: a grant tells everything the next stages need")
+    @Test("Decision: a grant has everything that the next stages need")
     func grants() throws {
         let grant = try grant("POST", Self.thing, credential(2), now: testNow + 300)
         #expect(grant.route.id == "write" && grant.route.lease?.name == "sync" && grant.needsConnection)
@@ -157,7 +157,7 @@ struct DecisionTests {
         #expect(reading.limits.map(\.name) == ["all"] && !reading.needsConnection)
     }
 
-    @Test("Decision: a public route asks nobody, and has no limits")
+    @Test("Decision: a public route needs no credential, and has no limits")
     func publicRoute() throws {
         for credential in [Credential.missing, .malformed, credential(99), credential(1)] {
             let grant = try grant("HEAD", "/open", credential)

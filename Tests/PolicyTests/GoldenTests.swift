@@ -11,7 +11,7 @@ struct GoldenTests {
     private static let folder = repository.appendingPathComponent("Tests/PolicyTests/Golden")
     private static let separator = "----------\n"
 
-    @Test("Diagnostics: what is found in a golden file is what it says", arguments: try goldenNames())
+    @Test("Diagnostics: the diagnostics of a golden file are those that it lists", arguments: try goldenNames())
     func golden(name: String) throws {
         let url = Self.folder.appendingPathComponent(name)
         let text = try String(contentsOf: url, encoding: .utf8)
@@ -39,7 +39,7 @@ struct GoldenTests {
         #expect(readme.contains("| `\(code.rawValue)` |"))
     }
 
-    @Test("Diagnostics: a finding never shows what stands in the place of a hash")
+    @Test("Diagnostics: a finding never shows the text in place of a hash")
     func secrets() throws {
         let text = """
             { organizations: { org_a: { plan: "x", tokens: { a: { sha256: "gw_secret", scopes: ["y"] } } } } }
@@ -89,7 +89,7 @@ struct GoldenTests {
     }
 
     @Test(
-        "Diagnostics: a file in UTF-16 is told to be one",
+        "Diagnostics: a file in UTF-16 is reported as such",
         arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian])
     func utf16(encoding: String.Encoding) throws {
         let bytes = Array(try #require("{ routes: {} }".data(using: encoding)))

@@ -78,7 +78,7 @@ struct ShippedPoliciesTests {
         #expect(state.lifetime == .request)
     }
 
-    @Test("Shipped policies: what Airweave says instead of 409 becomes 409, on the run only")
+    @Test("Shipped policies: Airweave's 400 for a running job becomes 409, on the run only")
     func alreadyRunning() throws {
         let rules = try #require(set.routes.routes.first { $0.id == "source_connections.run" }).errors
         let detail = "Cannot start new sync: a sync job is already running"
@@ -93,7 +93,7 @@ struct ShippedPoliciesTests {
     }
 
     @Test(
-        "Shipped policies: what nginx has against the gateway's TLS is no mistake of a client's, on every route",
+        "Shipped policies: an nginx error about the gateway's TLS is not the client's fault, on every route",
         arguments: [
             "No required SSL certificate was sent", "The SSL certificate error",
             "The plain HTTP request was sent to HTTPS port",

@@ -71,7 +71,7 @@ extension ConnectorService {
 
     /// Runs `work` on the side thread if the request's body is long, because the caller is an event loop with other
     /// clients.
-    func aside<Value: Sendable>(
+    func offLoopIfLong<Value: Sendable>(
         _ request: ConnectorRequest, _ work: @escaping @Sendable () throws(APIError) -> Value
     ) async throws(APIError) -> Value {
         guard request.body.count > Self.longBody else { return try work() }
@@ -80,6 +80,6 @@ extension ConnectorService {
 
     func body(of request: ConnectorRequest, known: [String]) async throws(APIError) -> RequestBody {
         if let value = request.bodyValue { return try RequestBody(request.body, read: value, known: known) }
-        return try await aside(request) { () throws(APIError) in try RequestBody(request.body, known: known) }
+        return try await offLoopIfLong(request) { () throws(APIError) in try RequestBody(request.body, known: known) }
     }
 }

@@ -5,7 +5,7 @@ extension ConnectorService {
     func replaceState(of id: String, _ request: ConnectorRequest) async throws(APIError) -> ConnectorResponse {
         let entry = try entry(id, request)
         let key = entry.key
-        let (change, rendered) = try await aside(request) { () throws(APIError) in
+        let (change, rendered) = try await offLoopIfLong(request) { () throws(APIError) in
             let body = try RequestBody(request.body, known: ["state", "state_type"])
             let state = try Self.cursorState(body, entry)
             return (JournalChange([.cursors(key, state)]), state.rendered())

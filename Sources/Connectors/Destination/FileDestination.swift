@@ -3,7 +3,7 @@ internal import JSON
 /// A destination: a folder with one NDJSON file per stream.
 ///
 /// The journal decides how many bytes of a file are committed (``StreamPosition``); every write first cuts off the
-/// others. So the next write after a crash, or ``settle(_:at:)`` at the next start, repairs the file.
+/// others. So the next write after a crash, or ``reconcile(_:with:)`` at the next start, repairs the file.
 struct FileDestination: Sendable {
     let folder: String
     let storage: any Storage
@@ -30,7 +30,7 @@ struct FileDestination: Sendable {
 
     /// Makes the file agree with `position`: finishes a replacement that is committed, removes one that is not, and
     /// cuts the file at its committed length.
-    func settle(_ stream: String, at position: StreamPosition) throws(JobFailure) {
+    func reconcile(_ stream: String, with position: StreamPosition) throws(JobFailure) {
         do {
             let prefix = "\(stream).ndjson."
             for name in try storage.names(in: folder) where name.hasPrefix(prefix) && name.hasSuffix(".next") {
@@ -128,7 +128,7 @@ extension FileDestination {
         return StreamPosition(generation: replacement.generation, length: replacement.length + lines.count)
     }
 
-    /// Makes the replacement durable. It is committed when the journal records it; then ``settle(_:at:)`` renames it.
+    /// Makes the replacement durable. It is committed when the journal records it; then ``reconcile(_:with:)`` renames it.
     func finishReplacement(of stream: String, at replacement: StreamPosition) throws(JobFailure) {
         do {
             let file = try storage.open(replacementPath(of: stream, generation: replacement.generation), for: .write)

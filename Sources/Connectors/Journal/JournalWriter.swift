@@ -31,7 +31,7 @@ struct JournalWriter {
     ///
     /// They are one frame, and one write: a part of it is no frame, so that a crash leaves all of its records or none.
     mutating func commit(_ payloads: [[UInt8]], warn: (String) -> Void) -> CommitOutcome {
-        do { try settle() } catch {
+        do { try repair() } catch {
             warn(Self.warning(error))
             return .notCommitted
         }
@@ -42,7 +42,7 @@ struct JournalWriter {
         } catch {
             warn(Self.warning(error))
             // Not only before the next write: a crash now must not find the refused records.
-            do { try settle() } catch { return .unknown }
+            do { try repair() } catch { return .unknown }
             return .notCommitted
         }
     }
@@ -60,7 +60,7 @@ struct JournalWriter {
     }
 
     /// Makes sure that the file ends where it is durable, and that recovery would choose it. Before anything is written to it.
-    private mutating func settle() throws {
+    private mutating func repair() throws {
         if isNextInDoubt {
             // The old generation has everything. Without a snapshot that has its name, recovery starts from the old one.
             try files.disk.remove(JournalFiles.snapshot(generation + 1))
@@ -72,7 +72,7 @@ struct JournalWriter {
             try files.disk.synchronizeNames()
             needsNames = false
         }
-        try file.settle()
+        try file.cutToDurable()
     }
 }
 
@@ -104,7 +104,7 @@ extension JournalWriter {
         }
         do { try disk.rename(unfinished, to: JournalFiles.snapshot(next)) } catch {
             isNextInDoubt = true
-            try? settle()
+            try? repair()
             throw error
         }
         // From here on recovery may start from the new generation, so nothing may be written to the old one any more.
@@ -112,7 +112,7 @@ extension JournalWriter {
         file = newFile
         nextCompaction = file.durableLength + max(threshold, snapshotLength / 2)
         needsNames = true
-        try settle()
+        try repair()
         try disk.remove(JournalFiles.journal(old))
         try disk.remove(JournalFiles.snapshot(old))
     }

@@ -81,19 +81,19 @@ struct JobRun {
             }
             try await commit(records)
         }
-        try await settle()
+        try await reconcileFiles()
     }
 
-    private func settle() async throws(JobFailure) {
+    private func reconcileFiles() async throws(JobFailure) {
         let (destination, positions, streams) = (destination, positions, job.streams)
         try await threads.run { () throws(JobFailure) in
-            for stream in streams { try destination.settle(stream, at: positions[stream] ?? .empty) }
+            for stream in streams { try destination.reconcile(stream, with: positions[stream] ?? .empty) }
         }
     }
 
     /// Ends the job, durably.
     private mutating func end(_ status: Job.Status, _ failure: String? = nil) async {
-        if status != .succeeded { try? await settle() }
+        if status != .succeeded { try? await reconcileFiles() }
         guard job.ended(status, failure: failure, at: now()) else { return }
         try? await commit([.job(job)])
     }
@@ -210,7 +210,7 @@ extension JobRun {
         try await commit([
             .position(job.connection, stream: stream.name, finished), .cursors(job.connection, cursors), .job(job),
         ])
-        try await settle()
+        try await reconcileFiles()
     }
 
     /// The rows up to the next checkpoint. A checkpoint is never between two rows with the same cursor value, because the

@@ -79,14 +79,14 @@ final class JournalCommitter: Sendable {
         let now = ContinuousClock.now
         // This answers those whose change still waits. The others that are late have theirs with the disk.
         journal.withdraw(at: now)
-        let (late, goesOn) = watch.withLock { watch in
+        let (late, isArmed) = watch.withLock { watch in
             let late = watch.waiting.filter { $0.deadline <= now }.map(\.reply)
             watch.waiting.removeAll { $0.reply.isSent || $0.deadline <= now }
             watch.isArmed = !watch.waiting.isEmpty
             return (late, watch.isArmed)
         }
         for reply in late { reply.send(.unknown) }
-        if goesOn { arm() }
+        if isArmed { arm() }
     }
 }
 

@@ -18,7 +18,7 @@ struct SyncPlan: Sendable {
     ) throws(JobFailure) -> SyncPlan {
         do throws(JobFailure) {
             // Repairs the file if an earlier run could not.
-            try destination.settle(stream.name, at: position)
+            try destination.reconcile(stream.name, with: position)
             let rows = try source.rows(of: stream, after: cursor, storage: destination.storage)
             guard !replacesAll else { return SyncPlan(rows: rows, method: .replace(keepsOthers: false)) }
             guard !rows.isEmpty, position.length > 0 else { return SyncPlan(rows: rows, method: .append) }

@@ -13,7 +13,7 @@ struct JobListing {
     /// The jobs of the connection, in the order of the list. If `wanted` was found, it is the last.
     private(set) var jobs: [JobPayload] = []
     /// Why the list does not prove that there are no other jobs; `nil` if it proves that.
-    private(set) var doubt: DoubtfulResponse?
+    private(set) var doubt: InconclusiveResponse?
 
     private let lease: PolledLease
     private let wanted: String?
@@ -49,7 +49,7 @@ struct JobListing {
     var page: String { offset == 0 ? "limit=\(limit)" : "limit=\(limit)&offset=\(offset)" }
 
     /// The next page could not be read.
-    mutating func failed(_ doubt: DoubtfulResponse) { self.doubt = doubt }
+    mutating func failed(_ doubt: InconclusiveResponse) { self.doubt = doubt }
 
     mutating func received(_ page: JobList) -> Next {
         pages += 1
@@ -58,7 +58,7 @@ struct JobListing {
             jobs.append(job)
             if job.id == wanted { return .end }
         }
-        if let said = page.total { total = max(said, total ?? said) }
+        if let given = page.total { total = max(given, total ?? given) }
         // The poll asked for the jobs of one connection. Jobs of another one show that this is a different list, or
         // that the upstream has another name for the connection. In a filtered list, an ended job of another connection
         // does no harm.
@@ -66,11 +66,11 @@ struct JobListing {
             !job.mayRun(on: lease.key.connection)
                 && (lease.family == .airweave || job.id == wanted || !LeaseJob.isTerminal(job.status))
         }
-        guard page.unreadable == 0, !isForeign else { return doubted() }
+        guard page.unreadable == 0, !isForeign else { return endInconclusively() }
         switch rest(after: page, new: new.count) {
         case .none: return .end
         case .some where pages < Self.maxPages: return .request
-        case .some, .unknown: return doubted()
+        case .some, .unknown: return endInconclusively()
         }
     }
 
@@ -84,10 +84,10 @@ struct JobListing {
         if let repeated { return page.count < repeated ? .unknown : .none }
         if needsNextPage(after: page) { return .some }
         if let total, seen.count != total { return seen.count < total && new > 0 ? .some : .unknown }
-        if page.goesOn == true { return new > 0 ? .some : .unknown }
+        if page.hasNextPage == true { return new > 0 ? .some : .unknown }
         if total != nil, page.count < limit { return .none }
         if total != nil { return new > 0 ? .some : .unknown }
-        if page.count == 0 || page.goesOn == false || goesBack(page) { return .none }
+        if page.count == 0 || page.hasNextPage == false || goesBack(page) { return .none }
         if new > 0 { return .some }
         if limit == Self.maxPage, offset == page.count, page.count >= Self.pageLength {
             // The upstream does not show longer pages, but an offset may still work.
@@ -106,7 +106,7 @@ struct JobListing {
 
     /// Whether the list must be requested again with a longer page.
     private mutating func needsNextPage(after page: JobList) -> Bool {
-        guard lease.family == .airweave, !hasRequestedMore, page.count >= Self.pageLength, page.goesOn != false,
+        guard lease.family == .airweave, !hasRequestedMore, page.count >= Self.pageLength, page.hasNextPage != false,
             total != seen.count, !goesBack(page)
         else { return false }
         hasRequestedMore = true
@@ -114,7 +114,7 @@ struct JobListing {
         return true
     }
 
-    private mutating func doubted() -> Next {
+    private mutating func endInconclusively() -> Next {
         doubt = .unreadable
         return .end
     }

@@ -116,7 +116,7 @@ struct JobList: Equatable, Sendable {
     /// The total number of jobs, if the body has it.
     let total: Int?
     /// Whether there are more jobs on another page, if the response says so.
-    var goesOn: Bool?
+    var hasNextPage: Bool?
     /// The number of unreadable elements. If there are any, a missing job proves nothing.
     let unreadable: Int
 
@@ -131,7 +131,7 @@ struct JobList: Equatable, Sendable {
         let jobs = elements.compactMap(JobPayload.wrapped)
         let total = root["total"] ?? Self.descriptions.lazy.compactMap { root[$0]?["total"] }.first
         return JobList(
-            jobs: jobs, total: total?.integer.flatMap { Int(exactly: $0) }, goesOn: goesOn(root),
+            jobs: jobs, total: total?.integer.flatMap { Int(exactly: $0) }, hasNextPage: hasNextPage(root),
             unreadable: elements.count - jobs.count)
     }
 
@@ -147,16 +147,17 @@ struct JobList: Equatable, Sendable {
         "hasNext",
     ]
 
-    private static func goesOn(_ root: JSONValue) -> Bool? {
+    private static func hasNextPage(_ root: JSONValue) -> Bool? {
         let objects = [root] + descriptions.compactMap { root[$0] }
-        let said = objects.flatMap { object in next.compactMap { object[$0] } }
-        if said.isEmpty { return nil }
-        return said.contains(where: isSaid)
+        let values = objects.flatMap { object in next.compactMap { object[$0] } }
+        if values.isEmpty { return nil }
+        return values.contains(where: meansNextPage)
     }
 
-    /// Null, false, the empty string, and an object with only such values all mean that there is no next page.
-    private static func isSaid(_ value: JSONValue) -> Bool {
-        if let members = value.object { return members.contains { isSaid($0.value) } }
+    /// Whether the value of one of these members means that there is a next page: it is not null, false, the empty string, or an
+    /// object with only such values.
+    private static func meansNextPage(_ value: JSONValue) -> Bool {
+        if let members = value.object { return members.contains { meansNextPage($0.value) } }
         return !value.isNull && value.bool != false && value.string != ""
     }
 

@@ -12,12 +12,12 @@ enum JobStatus: Equatable, Sendable {
     /// A list for many connections did not show the job, which proves nothing.
     case notListed
     /// No response, or one that proves nothing.
-    case unknown(DoubtfulResponse)
+    case unknown(InconclusiveResponse)
 
     var isJob: Bool { if case .job = self { true } else { false } }
 
     /// Why the result proves nothing; only for `unknown`.
-    var doubt: DoubtfulResponse? { if case .unknown(let doubt) = self { doubt } else { nil } }
+    var doubt: InconclusiveResponse? { if case .unknown(let doubt) = self { doubt } else { nil } }
 }
 
 /// Which lease is polled when, and what a result means: the rules of ``RemoteLeaseReconciler``, without sockets or clock.
@@ -47,7 +47,7 @@ struct JobPollSchedule {
         /// A lease that a caller waits for is polled alone, even while a list for it is in flight.
         var canBePolled: Bool { polledAt == nil || (isInList && isAwaited) }
         /// From this time on the request cannot be at work any more, so a list without its job frees the lease.
-        var believesFrom: Instant
+        var mayFreeFrom: Instant
         /// When the first poll that did not find the job was sent.
         var missingSince: Instant?
         /// When the first poll that found no running job was sent.
@@ -122,7 +122,7 @@ struct JobPollSchedule {
             }
             kept[lease.serial] = poll
             if lease.lifetime == .request {
-                if poll.believesFrom <= now { ended.append(lease) }
+                if poll.mayFreeFrom <= now { ended.append(lease) }
             } else if poll.canBePolled, poll.due <= now {
                 ready[lease.key.organization, default: []].append(
                     Ready(
@@ -196,7 +196,7 @@ struct JobPollSchedule {
     /// The poll data of a lease in a new state; `known` is its data in the state before.
     private func first(of lease: PolledLease, after known: Poll?, _ now: Instant) -> Poll {
         let sent = (lease.sentAt ?? now) + (lease.origin.responseTimeout ?? .zero) + Self.settlingTime
-        let believesFrom = max(known?.believesFrom ?? sent, now + Self.settlingTime)
+        let mayFreeFrom = max(known?.mayFreeFrom ?? sent, now + Self.settlingTime)
         let due =
             switch lease.state {
             // If the service starts the work at once, the job is visible by then.
@@ -205,7 +205,7 @@ struct JobPollSchedule {
             case .draining: now
             case .reserved, .held: now + Self.firstDelay
             }
-        return Poll(state: lease.state, since: now, due: due, believesFrom: believesFrom)
+        return Poll(state: lease.state, since: now, due: due, mayFreeFrom: mayFreeFrom)
     }
 
     /// What to do after a result.
@@ -234,7 +234,7 @@ struct JobPollSchedule {
         defer { polls[lease.serial] = poll }
         poll.polledAt = nil
         poll.due = now + poll.delay * jitter
-        if lease.state == .uncertain, now < poll.believesFrom { poll.due = min(poll.due, poll.believesFrom) }
+        if lease.state == .uncertain, now < poll.mayFreeFrom { poll.due = min(poll.due, poll.mayFreeFrom) }
         if status == .notListed {
             poll.isPolledAlone = true
             poll.due = now
@@ -253,7 +253,7 @@ struct JobPollSchedule {
             return polledAt >= since + Self.missingTime ? .vanished : .nothing
         case (.jobs(let jobs), .uncertain) where polledAt >= poll.since + Self.settlingTime:
             let isConfirmed = poll.idleSince.map { polledAt >= $0 + Self.confirmingTime } ?? false
-            return .resolve(jobs, mayFree: polledAt >= poll.believesFrom && (!lease.isAccepted || isConfirmed))
+            return .resolve(jobs, mayFree: polledAt >= poll.mayFreeFrom && (!lease.isAccepted || isConfirmed))
         case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _), (.notListed, _): return .nothing
         }
     }
@@ -262,7 +262,7 @@ struct JobPollSchedule {
     mutating func resolved(_ lease: PolledLease, _ resolution: LeaseTable.Resolution, polledAt: Instant, now: Instant) {
         switch resolution {
         case .idle:
-            guard let poll = polls[lease.serial], polledAt >= poll.believesFrom else { return }
+            guard let poll = polls[lease.serial], polledAt >= poll.mayFreeFrom else { return }
             if poll.idleSince == nil { polls[lease.serial]?.idleSince = polledAt }
             polls[lease.serial]?.due = now + Self.confirmingTime
         case .open, .held, .freed: polls[lease.serial]?.idleSince = nil

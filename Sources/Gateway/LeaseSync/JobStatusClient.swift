@@ -37,7 +37,7 @@ struct JobStatusClient: Sendable {
         if response.status == 404 || response.status == 410 {
             return try await find(job, of: lease, otherwise: .notFound)
         }
-        if let doubt = DoubtfulResponse(response) { return .unknown(doubt) }
+        if let doubt = InconclusiveResponse(response) { return .unknown(doubt) }
         guard let shown = JobPayload.read(response.body.span), shown.id == job.id, shown.mayRun(on: key.connection)
         else {
             return .unknown(.unreadable)
@@ -49,7 +49,7 @@ struct JobStatusClient: Sendable {
     /// A lease whose job is not in the list gets ``JobStatus/notListed`` and must be polled alone.
     ///
     /// `doubt` says why a page proved nothing; `nil` if all pages were usable.
-    func poll(_ leases: [PolledLease]) async -> (statuses: [JobStatus], doubt: DoubtfulResponse?) {
+    func poll(_ leases: [PolledLease]) async -> (statuses: [JobStatus], doubt: InconclusiveResponse?) {
         var statuses = Array(repeating: JobStatus.notListed, count: leases.count)
         guard let first = leases.first, first.isListed,
             let path = path(.jobs, first.family, first.origin.pathStart, first.key.organization, nil, nil)
@@ -87,7 +87,7 @@ struct JobStatusClient: Sendable {
 
     /// Looks for the job in the list of its connection's jobs. Returns `doubt` if the family has no such list.
     private func find(
-        _ job: LeaseJob, of lease: PolledLease, otherwise doubt: DoubtfulResponse
+        _ job: LeaseJob, of lease: PolledLease, otherwise doubt: InconclusiveResponse
     ) async throws(UpstreamFailure) -> JobStatus {
         guard let listing = try await list(of: lease, until: job.id) else { return .unknown(doubt) }
         if let shown = listing.jobs.last, shown.id == job.id {
@@ -122,10 +122,10 @@ struct JobStatusClient: Sendable {
         }
     }
 
-    private static func page(in response: InternalResponse) -> Result<JobList, DoubtfulResponse> {
-        if let doubt = DoubtfulResponse(response) { return .failure(doubt) }
+    private static func page(in response: InternalResponse) -> Result<JobList, InconclusiveResponse> {
+        if let doubt = InconclusiveResponse(response) { return .failure(doubt) }
         guard var page = JobList.read(response.body.span) else { return .failure(.unreadable) }
-        if response.goesOn { page.goesOn = true }
+        if response.hasNextPage { page.hasNextPage = true }
         return .success(page)
     }
 
@@ -149,7 +149,7 @@ struct JobStatusClient: Sendable {
 }
 
 /// Why the response to a status poll proves nothing.
-enum DoubtfulResponse: String, Error, Equatable, CaseIterable, Sendable {
+enum InconclusiveResponse: String, Error, Equatable, CaseIterable, Sendable {
     /// 401, 403 or 407: the gateway has no permission.
     case refused
     /// 404 or 410: the path of the jobs does not exist, or there is no list to confirm that the job is gone.
@@ -159,12 +159,12 @@ enum DoubtfulResponse: String, Error, Equatable, CaseIterable, Sendable {
     /// The response is not what was polled, or shows only a part of it.
     case unreadable
     /// The response is from a cache and may be outdated.
-    case stored
+    case fromCache = "stored"
 
     /// `nil` for a response that may prove something.
     init?(_ response: InternalResponse) {
-        if response.isStored {
-            self = .stored
+        if response.isFromCache {
+            self = .fromCache
         } else if (200...299).contains(response.status) {
             return nil
         } else {

@@ -2,10 +2,10 @@
 struct PollCounts: Equatable, Sendable {
     /// Polls with a usable response, whatever it showed.
     private(set) var answered: UInt64 = 0
-    private(set) var doubtful: [DoubtfulResponse: UInt64] = [:]
+    private(set) var inconclusive: [InconclusiveResponse: UInt64] = [:]
 
-    mutating func count(_ doubt: DoubtfulResponse?) {
-        if let doubt { doubtful[doubt, default: 0] += 1 } else { answered += 1 }
+    mutating func count(_ doubt: InconclusiveResponse?) {
+        if let doubt { inconclusive[doubt, default: 0] += 1 } else { answered += 1 }
     }
 }
 
@@ -29,7 +29,7 @@ struct PollFailures {
 
     /// A poll for an organization ended, with `doubt` if its response was not usable. Returns a line for the operator,
     /// or `nil`.
-    mutating func record(_ organization: String, _ doubt: DoubtfulResponse?) -> String? {
+    mutating func record(_ organization: String, _ doubt: InconclusiveResponse?) -> String? {
         guard let doubt else {
             guard rows.removeValue(forKey: organization)?.isReported ?? false else { return nil }
             reported -= 1
@@ -48,14 +48,14 @@ struct PollFailures {
     }
 }
 
-extension DoubtfulResponse {
+extension InconclusiveResponse {
     fileprivate var explanation: String {
         switch self {
         case .refused: "the upstream denies the gateway access (401, 403 or 407)"
         case .notFound: "the upstream has no resource at the path of the jobs (404 or 410)"
         case .failed: "no response came in time, or it was 429 or 5xx"
         case .unreadable: "the responses cannot be read, or do not show all jobs"
-        case .stored: "the responses come from a cache (their Age field is not 0)"
+        case .fromCache: "the responses come from a cache (their Age field is not 0)"
         }
     }
 
@@ -67,7 +67,7 @@ extension DoubtfulResponse {
             "check that the routes with \"jobStatus\" have the upstream's paths, and that ownCredential can read its jobs"
         case .failed: "check whether the upstream is healthy"
         case .unreadable: "check what the upstream responds at the paths of the routes with \"jobStatus\""
-        case .stored: "let the cache in front of the upstream forward requests with Cache-Control: no-cache"
+        case .fromCache: "let the cache in front of the upstream forward requests with Cache-Control: no-cache"
         }
     }
 }

@@ -50,7 +50,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     func tick(epochMilliseconds: Int64) {
         let now = clock()
         journal?.failLateWaiters(now: now)
-        guard !leases.isEmpty || leases.hasLingering else {
+        guard !leases.isEmpty || leases.hasUncertainRequests else {
             schedule.removeAll()
             shares.withLock { $0 = schedule.usage }
             return overdue.store(0, ordering: .relaxed)
@@ -86,7 +86,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
         }
     }
 
-    private func record(_ doubt: DoubtfulResponse?, of organization: String, showsNone: Bool) {
+    private func record(_ doubt: InconclusiveResponse?, of organization: String, showsNone: Bool) {
         counts.withLock { $0.count(doubt) }
         // Leases that a shared list does not show are polled again one by one; those responses show whether polling works.
         if showsNone { return }

@@ -50,7 +50,7 @@ package struct Lease: ~Copyable, Sendable {
     package mutating func forwarded(at now: Instant = .now()) { sentAt = now }
 
     /// Undoes ``forwarded(at:)``: nothing of the request was sent.
-    package mutating func recalled() { sentAt = nil }
+    package mutating func undoForwarded() { sentAt = nil }
 
     /// The upstream started `job`. The lease stays in the table until the job ends.
     package consuming func bind(_ job: LeaseJob, now: Int64) {

@@ -40,17 +40,17 @@ struct LeaseShardState: Sendable {
     var leases: [LeaseKey: ConnectionLeases] = [:]
     private var histories: [LeaseKey: JobDurationHistory] = [:]
     private let maximumHistories: Int
-    private let recorder: LeaseRecorder
+    private let tracker: LeaseTracker
 
-    init(maximumHistories: Int, recorder: LeaseRecorder) {
+    init(maximumHistories: Int, tracker: LeaseTracker) {
         self.maximumHistories = maximumHistories
-        self.recorder = recorder
+        self.tracker = tracker
     }
 
     /// A lease begins. Returns its position in the journal.
     mutating func add(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         leases[key, default: ConnectionLeases()].entries.append(lease)
-        return recorder.began(key, lease)
+        return tracker.began(key, lease)
     }
 
     /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
@@ -88,7 +88,7 @@ struct LeaseShardState: Sendable {
             lease.isGuess = isGuess
             lease.revision = revision
         }
-        if let lease = lease(of: key, serial: serial) { recorder.changed(key, lease) }
+        if let lease = lease(of: key, serial: serial) { tracker.changed(key, lease) }
     }
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Int64) {
@@ -144,7 +144,7 @@ struct LeaseShardState: Sendable {
             // `.max`: the end was not learned from a poll, so no poll can be too old.
             if serial < .max { lease.revision = max(lease.revision, serial) }
         }
-        if let lease = self.lease(of: key, serial: lease.serial) { recorder.changed(key, lease) }
+        if let lease = self.lease(of: key, serial: lease.serial) { tracker.changed(key, lease) }
     }
 
     /// A job was seen running. Updates the lease that has the job; if none has it, keeps the state for the lease that
@@ -186,7 +186,7 @@ struct LeaseShardState: Sendable {
             let lease = leases[key]?.entries.remove(at: index)
         else { return }
         if leases[key]?.entries.isEmpty ?? false { leases[key] = nil }
-        recorder.ended(lease)
+        tracker.ended(lease)
     }
 
     func lease(of key: LeaseKey, serial: UInt64) -> LeaseEntry? {

@@ -27,23 +27,23 @@ package final class LeaseTable: Sendable {
 
     let shards: [LeaseShard]
     private let serials = Atomic<UInt64>(1)
-    private let recorder: LeaseRecorder
+    private let tracker: LeaseTracker
 
     /// With a journal, leases of jobs survive the process.
     package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
-        let recorder = LeaseRecorder(journal: journal)
-        self.recorder = recorder
+        let tracker = LeaseTracker(journal: journal)
+        self.tracker = tracker
         shards = (0..<shardCount).map { _ in
-            LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), recorder: recorder)
+            LeaseShard(maximumHistories: max(1, maximumHistories / shardCount), tracker: tracker)
         }
     }
 
     /// Whether there are uncertain leases that last only for their request. Such a request may still be at work.
-    var hasLingering: Bool { recorder.hasLingering }
+    var hasUncertainRequests: Bool { tracker.hasUncertainRequests }
 
     /// Whether no lease lasts for a job. Costs one load.
-    package var isEmpty: Bool { recorder.isEmpty }
+    package var isEmpty: Bool { tracker.isEmpty }
 
     /// Reserves the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
     /// `family` is the API family of the operation; its paths are used to poll for the job.
@@ -65,7 +65,7 @@ package final class LeaseTable: Sendable {
 
     /// Suspends until the journal has written the change at `position`.
     func secure(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
-        try await recorder.journal?.durable(position)
+        try await tracker.journal?.durable(position)
     }
 
     /// A job has ended. If the response that names the job has not arrived yet, the table remembers the end until then.
@@ -158,7 +158,7 @@ package final class LeaseTable: Sendable {
                     lease.isAccepted = conclusion == .accepted
                     lease.revision = revision
                 }
-                if let lease = records.lease(of: key, serial: serial) { recorder.lingers(lease) }
+                if let lease = records.lease(of: key, serial: serial) { tracker.becameUncertain(lease) }
             }
         }
     }
@@ -184,7 +184,7 @@ package struct LeaseRevision: Sendable {
 final class LeaseShard: Sendable {
     let records: Mutex<LeaseShardState>
 
-    init(maximumHistories: Int, recorder: LeaseRecorder) {
-        records = Mutex(LeaseShardState(maximumHistories: maximumHistories, recorder: recorder))
+    init(maximumHistories: Int, tracker: LeaseTracker) {
+        records = Mutex(LeaseShardState(maximumHistories: maximumHistories, tracker: tracker))
     }
 }

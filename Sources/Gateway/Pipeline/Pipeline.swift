@@ -16,8 +16,8 @@ internal import Transport
 //  resolve       | 400, 404, 422, 502, 503, 504      | resolve       | Pipeline/Stages/ResolveStage; may ask the upstream
 //  limit: work   | 429                               | chargeWork    | Pipeline/Stages/LimitStage
 //  lease         | 409, 503                          | take          | Pipeline/Stages/LeaseStage; `forward` awaits the journal
-//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward       | Pipeline/Forward/Upstream, then LocalForward or
-//                |                                   |               | RemoteForward; the first three: the rest of a body
+//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward       | Pipeline/Forward/ForwardTarget, then LocalForward
+//                |                                   |               | or RemoteForward; the first three: the rest of a body
 //  normalize     | the upstream's                    | forward       | Pipeline/Stages/NormalizeStage, called by both
 //  respond       | -                                 | respond       | Pipeline/HTTP1/ServerConnection+ClientStream
 //  record        | -                                 | record        | Pipeline/Stages/RecordStage
@@ -35,7 +35,7 @@ final class Pipeline: @unchecked Sendable {
     let counts: WorkerMetrics
     let clock: WallClock
     /// The policies that decide new requests.
-    var policies: CompiledPolicies
+    var policies: WorkerPolicies
     let heads: ResponseHeads
     let drain: Drain
     var random = FastRandom()
@@ -54,10 +54,10 @@ final class Pipeline: @unchecked Sendable {
     private let leases: LeaseStage
     private let reader: ReadStage
     private let resolver = ResolveStage()
-    private var upstream: Upstream
+    private var target: ForwardTarget
     var recorder: RecordStage
 
-    init(loop: EventLoop, shared: SharedState, policies: CompiledPolicies, counts: WorkerMetrics) {
+    init(loop: EventLoop, shared: SharedState, policies: WorkerPolicies, counts: WorkerMetrics) {
         self.loop = loop
         self.counts = counts
         self.policies = policies
@@ -68,10 +68,10 @@ final class Pipeline: @unchecked Sendable {
         limits = LimitStage(limiter: shared.limiter, counts: counts)
         leases = LeaseStage(leases: shared.leases, local: shared.local, clock: clock)
         reader = ReadStage(bodies: shared.bodies)
-        upstream = .unavailable
+        target = .unavailable
         if let service = shared.local {
             let normalizer = NormalizeStage(limits: limits, showsOriginalError: false, secrets: [], clock: clock)
-            upstream = .local(LocalForward(upstream: service, normalizer: normalizer))
+            target = .local(LocalForward(upstream: service, normalizer: normalizer))
         }
         recorder = RecordStage(counts: counts, log: shared.log, shares: shared.logShares, clock: clock)
         tick()
@@ -90,7 +90,7 @@ final class Pipeline: @unchecked Sendable {
         let normalizer = NormalizeStage(
             limits: limits, showsOriginalError: client.settings.showsOriginalError,
             secrets: client.cluster.configuration.secrets, clock: clock)
-        upstream = .remote(
+        target = .remote(
             RemoteForward(
                 loop: loop, client: client, jobs: jobs, counts: counts, heads: heads, normalizer: normalizer,
                 clock: clock))
@@ -98,11 +98,11 @@ final class Pipeline: @unchecked Sendable {
 
     /// Drops the remote upstream with its unused connections, because the loop is about to end.
     func leaveUpstream() {
-        if case .remote = upstream { upstream = .unavailable }
+        if case .remote = target { target = .unavailable }
     }
 
     /// The client of a remote upstream, for the gateway's own requests.
-    var client: UpstreamClient? { upstream.client }
+    var client: UpstreamClient? { target.client }
 
     /// Answers the request at which `stream` is, with exactly one response.
     func handle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
@@ -114,12 +114,12 @@ final class Pipeline: @unchecked Sendable {
             do throws(Failure) {
                 try limits.chargeAttempt(grant, &exchange, now: loop.now)
                 try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
-                let passesOn = upstream.takesBodyPieces
+                let passesOn = target.takesBodyPieces
                 let body = try await reader.readBody(of: &stream, for: grant, passesOn: passesOn, &exchange)
-                try await resolver.resolve(grant, body, stream.request, at: upstream, &exchange)
+                try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
                 try limits.chargeWork(grant, &exchange, now: loop.now)
-                let lease = try leases.take(grant, stream.request, at: upstream, &exchange)
-                response = try await upstream.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
+                let lease = try leases.take(grant, stream.request, at: target, &exchange)
+                response = try await target.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
                 await leases.recordCancellation(grant, stream.request, response)
             } catch { response = failureResponse(to: error, &exchange) }
         case .respond(let status, let grant):
@@ -134,9 +134,9 @@ final class Pipeline: @unchecked Sendable {
 
     /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
     ///
-    /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`ServedConnection`).
+    /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`RequestLoop`).
     func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
-        guard case .local(let local) = upstream, stream.request.head.framing.isNone,
+        guard case .local(let local) = target, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe
         else { return false }
         var exchange = openExchange(for: stream.request)

@@ -27,7 +27,7 @@ package final class PolicyStore: Sendable {
         package var warnings: [String] = []
         /// Settings of `set` that differ from those the process was started with, and take effect with the next start.
         package var needsRestart: [String] = []
-        package var parts: [ReloadedPart: PartReloads] = [:]
+        package var files: [ReloadedFiles: FileReloadStatus] = [:]
     }
 
     /// What came of a reload.
@@ -147,11 +147,11 @@ package final class PolicyStore: Sendable {
         }
     }
 
-    /// Keeps what became of an attempt to take over another part, for the admin interface.
-    package func record(_ part: ReloadedPart, _ outcome: PartReloads.Outcome) {
+    /// Keeps what became of an attempt to reload other files, for the admin interface.
+    package func record(_ files: ReloadedFiles, _ outcome: FileReloadStatus.Outcome) {
         let now = now()
         status.withLock { status in
-            var reloads = status.parts[part] ?? PartReloads()
+            var reloads = status.files[files] ?? FileReloadStatus()
             switch outcome {
             case .unchanged: reloads.lastRefusal = nil
             case .replaced:
@@ -161,7 +161,7 @@ package final class PolicyStore: Sendable {
                 reloads.lastRefusal = (now, text)
                 reloads.refused += 1
             }
-            status.parts[part] = reloads
+            status.files[files] = reloads
         }
     }
 

@@ -48,9 +48,9 @@ final class SharedState: Sendable {
     }
 
     /// Sets the upstream whose state the metrics show.
-    func shows(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
+    func setMetricsSource(_ cluster: UpstreamCluster) { self.cluster.withLock { $0 = cluster } }
 
-    func shows(_ reconciler: RemoteLeaseReconciler) { self.reconciler.withLock { $0 = reconciler } }
+    func setMetricsSource(_ reconciler: RemoteLeaseReconciler) { self.reconciler.withLock { $0 = reconciler } }
 
     /// Renders all counters and current values.
     func renderMetrics(into out: inout [UInt8]) {
@@ -63,14 +63,14 @@ final class SharedState: Sendable {
         gauges.policyLoadedAt = status.loadedAt
         gauges.droppedLogLines = log.droppedLines
         gauges.reloads = [("policies", status.reloads, status.refusals)]
-        for part in ReloadedPart.allCases {
-            let reloads = status.parts[part] ?? PartReloads()
-            gauges.reloads.append((part.rawValue, reloads.accepted, reloads.refused))
+        for files in ReloadedFiles.allCases {
+            let reloads = status.files[files] ?? FileReloadStatus()
+            gauges.reloads.append((files.rawValue, reloads.accepted, reloads.refused))
         }
         gauges.isReady = !drain.isAnnounced
         gauges.upstream = cluster.withLock { $0 }?.usage()
         gauges.bodies = bodies.usage
-        gauges.connectionLimit = connections.room.limit
+        gauges.connectionLimit = connections.limiter.limit
         for organization in status.set.organizations.values {
             gauges.organizations[organization.key] = organization.id
         }

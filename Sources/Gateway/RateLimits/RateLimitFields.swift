@@ -76,9 +76,9 @@ package enum RateLimitFields {
     private static let remaining = Array("\r\nRateLimit-Remaining: ".utf8)
     private static let reset = Array("\r\nRateLimit-Reset: ".utf8)
 
-    /// Whether the upstream's response describes the upstream's own limits. Then the gateway's are left out: a client
-    /// that gets two descriptions uses one of them, perhaps the more permissive one.
-    package static func areBrought(by names: some Sequence<String>) -> Bool {
+    /// Whether fields that describe limits are among these names, which are those of an upstream's response. Then the gateway's
+    /// are left out: a client that gets two descriptions uses one of them, perhaps the more permissive one.
+    package static func areAmong(_ names: some Sequence<String>) -> Bool {
         names.contains { name in
             name.begins(with: "x-ratelimit-") || name.begins(with: "x-rate-limit-") || name.begins(with: "ratelimit-")
                 || name.spells("ratelimit")

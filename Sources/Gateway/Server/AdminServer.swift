@@ -108,9 +108,9 @@ final class AdminServer: ConnectionServer, @unchecked Sendable {
         AdminServer.append(status.warnings, to: &json)
         json.name("needs_restart")
         AdminServer.append(status.needsRestart, to: &json)
-        for part in ReloadedPart.allCases {
-            let reloads = status.parts[part] ?? PartReloads()
-            json.name(part.rawValue)
+        for files in ReloadedFiles.allCases {
+            let reloads = status.files[files] ?? FileReloadStatus()
+            json.name(files.rawValue)
             json.beginObject()
             json.name("reloads")
             json.integer(reloads.accepted)

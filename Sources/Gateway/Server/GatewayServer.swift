@@ -64,7 +64,7 @@ package final class GatewayServer: Sendable {
         if case .remote(let configuration, _) = options.upstream {
             let cluster = UpstreamCluster(configuration, report: options.report)
             for worker in workers { worker.adopt(cluster, jobs) }
-            shared.shows(cluster)
+            shared.setMetricsSource(cluster)
         }
         for address in options.listen {
             // With port 0 the kernel chooses the port of the first worker's socket. The other workers share that port.
@@ -130,7 +130,7 @@ package final class GatewayServer: Sendable {
                     loop: worker.loop, leases: shared.leases, journal: shared.journal, statusClient: jobs.statusClient,
                     wallClock: options.clock, report: options.report)
                 reconciler.begin()
-                shared.shows(reconciler)
+                shared.setMetricsSource(reconciler)
             }
             return monitor
         }
@@ -179,7 +179,7 @@ package final class GatewayServer: Sendable {
                 }
             }
         }
-        shared.shows(cluster)
+        shared.setMetricsSource(cluster)
     }
 
     /// Counts a rejected policy set.

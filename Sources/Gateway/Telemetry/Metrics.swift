@@ -190,8 +190,8 @@ package final class Metrics: Sendable {
         let name = "gateway_job_polls_total"
         out.beginMetric(name, "counter", "Status polls, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)
-        for doubt in DoubtfulResponse.allCases {
-            out.sample(name, ["outcome": doubt.rawValue], counts.doubtful[doubt] ?? 0)
+        for doubt in InconclusiveResponse.allCases {
+            out.sample(name, ["outcome": doubt.rawValue], counts.inconclusive[doubt] ?? 0)
         }
     }
 

@@ -42,7 +42,7 @@ struct CircuitBreaker: Sendable {
     private var circuit = Circuit.closed
     private var unreachableInRow = 0
     private var silentInRow = 0
-    private var silent = FewOrganizations()
+    private var silent = FirstOrganizations()
     private var statuses: StatusWindow?
     private var isKeptInUse = false
     private var goodChecks = 0
@@ -113,7 +113,7 @@ struct CircuitBreaker: Sendable {
         let wasEjected = circuit != .closed
         unreachableInRow = 0
         silentInRow = 0
-        silent = FewOrganizations()
+        silent = FirstOrganizations()
         isKeptInUse = false
         circuit = .closed
         return wasEjected ? .readmitted : nil
@@ -133,7 +133,7 @@ struct CircuitBreaker: Sendable {
     /// `servesOthers`: whether the endpoint has recently served organizations other than these.
     mutating func didNotRespond(
         _ failure: UpstreamFailure, to organization: UInt64, asProbe isProbe: Bool = false, now: Instant,
-        servesOthers: (FewOrganizations) -> Bool, mayEject: (Reason) -> Bool
+        servesOthers: (FirstOrganizations) -> Bool, mayEject: (Reason) -> Bool
     ) -> Change? {
         silentInRow += 1
         silent.insert(organization)
@@ -226,7 +226,7 @@ struct CircuitBreaker: Sendable {
 
 /// The first three organizations in a row of failures: enough to show that the failures are not about one organization.
 /// Callers on public routes have the key 0 and do not count, because they can be anybody.
-struct FewOrganizations: Equatable, Sendable {
+struct FirstOrganizations: Equatable, Sendable {
     private var keys: (UInt64, UInt64, UInt64) = (0, 0, 0)
     private(set) var count = 0
 
@@ -246,7 +246,7 @@ struct FewOrganizations: Equatable, Sendable {
         count += 1
     }
 
-    static func == (one: FewOrganizations, other: FewOrganizations) -> Bool {
+    static func == (one: FirstOrganizations, other: FirstOrganizations) -> Bool {
         one.count == other.count && one.keys == other.keys
     }
 }
@@ -258,5 +258,5 @@ private struct StatusWindow: Sendable {
     let began: Instant
     let goodBefore: Int
     var failures = 0
-    var organizations = FewOrganizations()
+    var organizations = FirstOrganizations()
 }

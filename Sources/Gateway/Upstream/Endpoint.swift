@@ -119,7 +119,7 @@ final class Endpoint: Sendable {
 
     /// Facts for ``CircuitBreaker/Report``.
     func mayEject(because reason: CircuitBreaker.Reason) -> Bool { ejectionLimit.mayEject(self, because: reason) }
-    func servesOthers(than few: FewOrganizations, now: Instant) -> Bool { served.hasOthers(than: few, now: now) }
+    func servesOthers(than known: FirstOrganizations, now: Instant) -> Bool { served.hasOthers(than: known, now: now) }
     var successes: Int { good.load(ordering: .relaxed) }
 
     private func healthChanged(_ health: inout CircuitBreaker, now: Instant?) {

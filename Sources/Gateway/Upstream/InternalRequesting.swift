@@ -12,7 +12,7 @@ struct InternalResponse: Equatable, Sendable {
     let status: Int
     let body: [UInt8]
     /// A cache sent it without asking the service (RFC 9111, section 5.1).
-    var isStored = false
+    var isFromCache = false
     /// The head links to a next page.
-    var goesOn = false
+    var hasNextPage = false
 }

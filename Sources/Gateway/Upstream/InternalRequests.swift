@@ -34,20 +34,21 @@ extension UpstreamClient {
     private func get(
         _ target: String, for organization: String, reuses: Bool, before deadline: Instant
     ) async throws(Failure) -> InternalResponse? {
-        var link = try await link(reuses: reuses, unlessClosing: nil)
+        var checkedOut = try await checkOut(reuses: reuses, unlessClosing: nil)
         var fields = ForwardedFields.organization + Array(organization.utf8) + HTTP1Line.end
         if let credential = cluster.configuration.ownCredential { fields += credential.line }
-        let endpoint = link.endpoint
+        let endpoint = checkedOut.endpoint
         do throws(UpstreamConnectionError) {
             let response = try await exchange(
-                Array((endpoint.url.base + target).utf8), endpoint, fields, over: link.connection, before: deadline)
-            link.outcome = Endpoint.Outcome(of: link.connection, for: processKey(of: organization))
-            link.giveBack()
+                Array((endpoint.url.base + target).utf8), endpoint, fields, over: checkedOut.connection,
+                before: deadline)
+            checkedOut.outcome = Endpoint.Outcome(of: checkedOut.connection, for: processKey(of: organization))
+            checkedOut.giveBack()
             return response
         } catch {
-            if link.isReused, error == .closed { return nil }
+            if checkedOut.isReused, error == .closed { return nil }
             // A response that is too long is still a response.
-            if error != .truncated { link.outcome = Endpoint.Outcome(error, for: processKey(of: organization)) }
+            if error != .truncated { checkedOut.outcome = Endpoint.Outcome(error, for: processKey(of: organization)) }
             throw Failure(error)
         }
     }
@@ -65,13 +66,13 @@ extension UpstreamClient {
         }
         while connection.head.isInterim { try await connection.nextHead(before: deadline) }
         let status = connection.head.status
-        let (isStored, goesOn) = (connection.isHeadStored, connection.hasNextLink)
+        let (isFromCache, hasNextPage) = (connection.isHeadFromCache, connection.hasNextLink)
         var body: [UInt8] = []
         while case .bytes(let range) = try await connection.nextBodyPiece(before: deadline) {
             guard body.count + range.count <= UpstreamClient.maxResponseBytes else { throw .truncated }
             connection.copyBody(range, to: &body)
         }
-        return InternalResponse(status: status, body: body, isStored: isStored, goesOn: goesOn)
+        return InternalResponse(status: status, body: body, isFromCache: isFromCache, hasNextPage: hasNextPage)
     }
 
     /// The maximum length of a response body.
@@ -81,7 +82,7 @@ extension UpstreamClient {
 extension UpstreamConnection {
     /// Whether a cache sent the response without asking the service (RFC 9111, section 5.1). Some caches write an age
     /// of zero after they have asked.
-    var isHeadStored: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }
+    var isHeadFromCache: Bool { hasValue(of: "age") { $0 != [UInt8(ascii: "0")] } }
 
     /// Whether the head links to the next page of a list (RFC 8288, section 3.3).
     var hasNextLink: Bool {

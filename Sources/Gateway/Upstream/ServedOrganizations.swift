@@ -30,10 +30,10 @@ struct ServedOrganizations: ~Copyable, Sendable {
         latestAt.store(now.nanoseconds, ordering: .relaxed)
     }
 
-    /// Whether organizations other than `few` were served recently.
-    func hasOthers(than few: FewOrganizations, now: Instant) -> Bool {
+    /// Whether organizations other than `known` were served recently.
+    func hasOthers(than known: FirstOrganizations, now: Instant) -> Bool {
         func counts(_ key: UInt64, _ at: UInt64) -> Bool {
-            at > 0 && now < Instant(nanoseconds: at) + Self.memory && !few.contains(key)
+            at > 0 && now < Instant(nanoseconds: at) + Self.memory && !known.contains(key)
         }
         return counts(latest.load(ordering: .relaxed), latestAt.load(ordering: .relaxed))
             || counts(other.load(ordering: .relaxed), otherAt.load(ordering: .relaxed))

@@ -11,7 +11,7 @@ final class UpstreamClient {
     let cluster: UpstreamCluster
     /// Unique within the process.
     let serial = SerialNumber.next()
-    private var sites: [Site] = []
+    private var pools: [EndpointPool] = []
     private var version = UInt64.max
     /// The settings that every request needs, without their strings.
     let timeouts: UpstreamSettings.Timeouts
@@ -30,9 +30,9 @@ final class UpstreamClient {
     private var turn = 0
 
     /// An endpoint and this worker's unused connections to it.
-    struct Site {
+    struct EndpointPool {
         let endpoint: Endpoint
-        let pool: ConnectionPool
+        let connections: ConnectionPool
     }
 
     init(loop: EventLoop, cluster: UpstreamCluster) {
@@ -57,42 +57,43 @@ final class UpstreamClient {
     /// The limits of an upstream's response head.
     static let headLimits = HeadLimits(headBytes: 65_536, fields: 200)
 
-    /// An unused connection, if there is only one endpoint and it is healthy.
-    func tryLink() -> CheckedOutConnection? {
+    /// Checks out an unused connection, if there is only one endpoint and it is healthy.
+    func tryCheckOut() -> CheckedOutConnection? {
         takeChanges()
-        guard sites.count == 1, sites[0].endpoint.isHealthy, let connection = sites[0].pool.take(now: loop.now) else {
+        guard pools.count == 1, pools[0].endpoint.isHealthy, let connection = pools[0].connections.take(now: loop.now)
+        else {
             return nil
         }
-        sites[0].endpoint.began()
-        return CheckedOutConnection(sites[0], connection, isReused: true, isProbe: false)
+        pools[0].endpoint.began()
+        return CheckedOutConnection(pools[0], connection, isReused: true, isProbe: false)
     }
 
-    /// A connection to the least loaded endpoint: an unused one, or a new one. `reuses: false` requests a new one.
+    /// Checks out a connection to the least loaded endpoint: an unused one, or a new one. `reuses: false` requests a new one.
     ///
     /// If the connection cannot be made, another endpoint is tried within the retry budget, because nothing has been
     /// sent yet.
-    func link(
+    func checkOut(
         reuses: Bool, connectWithin timeout: Duration? = nil, unlessClosing client: SocketReadiness?
     ) async throws(Failure) -> CheckedOutConnection {
         takeChanges()
         var refused: [Endpoint] = []
         var last: ConnectFailure?
         while true {
-            guard let (site, isProbe) = choose(avoiding: refused) else {
+            guard let (pool, isProbe) = choose(avoiding: refused) else {
                 throw last.map { Failure($0) }
                     ?? Failure(.upstream(cluster.reasonForNone), at: .forward, retryAfterSeconds: secondsToNextProbe)
             }
-            if reuses, let connection = site.pool.take(now: loop.now) {
-                site.endpoint.began()
-                return CheckedOutConnection(site, connection, isReused: true, isProbe: isProbe)
+            if reuses, let connection = pool.connections.take(now: loop.now) {
+                pool.endpoint.began()
+                return CheckedOutConnection(pool, connection, isReused: true, isProbe: isProbe)
             }
             do throws(ConnectFailure) {
                 return try await connect(
-                    to: site, asProbe: isProbe, within: timeout ?? timeouts.connect, unlessClosing: client)
+                    to: pool, asProbe: isProbe, within: timeout ?? timeouts.connect, unlessClosing: client)
             } catch {
-                refused.append(site.endpoint)
+                refused.append(pool.endpoint)
                 last = error
-                guard error.isEndpointsFault, refused.count < sites.count, cluster.limiter.mayRetry(now: loop.now)
+                guard error.isEndpointsFault, refused.count < pools.count, cluster.limiter.mayRetry(now: loop.now)
                 else {
                     throw Failure(error)
                 }
@@ -102,21 +103,21 @@ final class UpstreamClient {
 
     /// The time until a probe may start, when all endpoints are ejected.
     private var secondsToNextProbe: Int? {
-        guard let soonest = sites.compactMap(\.endpoint.opensAt).min() else { return nil }
+        guard let soonest = pools.compactMap(\.endpoint.opensAt).min() else { return nil }
         let left = soonest > loop.now ? soonest.nanoseconds - loop.now.nanoseconds : 0
         return min(max(1, Int((left + 999_999_999) / 1_000_000_000)), 60)
     }
 
     private func connect(
-        to site: Site, asProbe isProbe: Bool, within timeout: Duration, unlessClosing client: SocketReadiness?
+        to pool: EndpointPool, asProbe isProbe: Bool, within timeout: Duration, unlessClosing client: SocketReadiness?
     ) async throws(ConnectFailure) -> CheckedOutConnection {
-        let endpoint = site.endpoint
+        let endpoint = pool.endpoint
         endpoint.began()
         do throws(ConnectFailure) {
             let connection = try await UpstreamConnection.connect(
                 to: target(endpoint), on: loop, timeout: timeout, limits: UpstreamClient.headLimits,
                 unlessClosing: client)
-            return CheckedOutConnection(site, connection, isReused: false, isProbe: isProbe)
+            return CheckedOutConnection(pool, connection, isReused: false, isProbe: isProbe)
         } catch {
             var outcome = Endpoint.Outcome.unknown
             if error.isEndpointsFault, case .upstream(let failure) = Failure(error).kind {
@@ -175,25 +176,25 @@ final class UpstreamClient {
     }
 
     /// The least loaded endpoint. If all are ejected, one of them for a probe as soon as one is allowed; else `nil`.
-    private func choose(avoiding refused: [Endpoint]) -> (site: Site, isProbe: Bool)? {
+    private func choose(avoiding refused: [Endpoint]) -> (pool: EndpointPool, isProbe: Bool)? {
         turn &+= 1
         return choose(avoiding: refused, isNeeded: false) ?? choose(avoiding: refused, isNeeded: true)
     }
 
-    private func choose(avoiding refused: [Endpoint], isNeeded: Bool) -> (site: Site, isProbe: Bool)? {
-        var best: Site?
+    private func choose(avoiding refused: [Endpoint], isNeeded: Bool) -> (pool: EndpointPool, isProbe: Bool)? {
+        var best: EndpointPool?
         var minLoad = Int.max
-        for offset in sites.indices {
-            let site = sites[(turn + offset) % sites.count]
-            let endpoint = site.endpoint
+        for offset in pools.indices {
+            let pool = pools[(turn + offset) % pools.count]
+            let endpoint = pool.endpoint
             let load = endpoint.load
             guard load < minLoad || !endpoint.isHealthy, !refused.contains(where: { $0 === endpoint }) else { continue }
             switch endpoint.admission(now: loop.now, isNeeded: isNeeded) {
             case .refused: continue
             // A half-open endpoint needs one request as its probe, whatever its load.
-            case .probe: return (site, true)
+            case .probe: return (pool, true)
             case .admitted where load < minLoad:
-                best = site
+                best = pool
                 minLoad = load
             case .admitted: continue
             }
@@ -206,19 +207,19 @@ final class UpstreamClient {
         let version = cluster.version
         guard version != self.version else { return }
         self.version = version
-        let known = sites
-        sites = cluster.current.map { endpoint in
+        let known = pools
+        pools = cluster.current.map { endpoint in
             known.first { $0.endpoint === endpoint }
-                ?? Site(
+                ?? EndpointPool(
                     endpoint: endpoint,
-                    pool: ConnectionPool(limit: settings.connections.idle, idleTime: settings.timeouts.idle))
+                    connections: ConnectionPool(limit: settings.connections.idle, idleTime: settings.timeouts.idle))
         }
     }
 
     /// Closes connections that have been unused for too long, and connections to removed endpoints.
     func sweep() {
         takeChanges()
-        for site in sites { site.pool.sweep(now: loop.now) }
+        for pool in pools { pool.connections.sweep(now: loop.now) }
     }
 }
 
@@ -226,25 +227,25 @@ final class UpstreamClient {
 struct CheckedOutConnection: ~Copyable {
     let connection: UpstreamConnection
     let isReused: Bool
-    private let site: UpstreamClient.Site
+    private let pool: UpstreamClient.EndpointPool
     /// Whether the request is a probe of the endpoint.
     private let isProbe: Bool
     /// What the exchange has shown about the endpoint.
     var outcome = Endpoint.Outcome.unknown
 
-    init(_ site: UpstreamClient.Site, _ connection: UpstreamConnection, isReused: Bool, isProbe: Bool) {
-        self.site = site
+    init(_ pool: UpstreamClient.EndpointPool, _ connection: UpstreamConnection, isReused: Bool, isProbe: Bool) {
+        self.pool = pool
         self.isProbe = isProbe
         self.connection = connection
         self.isReused = isReused
     }
 
-    deinit { site.endpoint.ended(outcome, asProbe: isProbe, now: connection.loop.now) }
+    deinit { pool.endpoint.ended(outcome, asProbe: isProbe, now: connection.loop.now) }
 
-    var endpoint: Endpoint { site.endpoint }
+    var endpoint: Endpoint { pool.endpoint }
 
     /// The exchange is over. The connection returns to the pool if it can be reused.
-    consuming func giveBack() { site.pool.give(connection) }
+    consuming func giveBack() { pool.connections.give(connection) }
 }
 
 extension ConnectFailure {

@@ -21,7 +21,7 @@ final class Worker: @unchecked Sendable {
         let counts = shared.metrics[worker: loop.index]
         self.counts = counts
         pipeline = Pipeline(
-            loop: loop, shared: shared, policies: CompiledPolicies(policies, limitTexts: limitTexts, counts: counts),
+            loop: loop, shared: shared, policies: WorkerPolicies(policies, limitTexts: limitTexts, counts: counts),
             counts: counts)
         self.context = context
         loop.turns = FairTurns(counts: counts)
@@ -36,12 +36,12 @@ final class Worker: @unchecked Sendable {
     /// Before the loop runs.
     func listen(on socket: consuming Socket) throws(SystemError) {
         let listener = try Listener(
-            loop: loop, socket: socket, room: shared.connections.room,
+            loop: loop, socket: socket, limiter: shared.connections.limiter,
             settings: { [unowned self] in pipeline.policies.listenerSettings },
             context: { [unowned self] in context })
-        listener.ranShort = { [unowned self] evicted in
+        listener.limitReached = { [unowned self] evicted in
             counts.add(to: evicted ? .connectionsEvicted : .connectionsShed)
-            shared.connections.ranShort()
+            shared.connections.limitReached()
         }
         listeners.append(listener)
     }
@@ -57,7 +57,7 @@ final class Worker: @unchecked Sendable {
 
     /// Decides requests that begin from now on.
     func adopt(_ set: PolicySet, _ limitTexts: RateLimitTexts) {
-        pipeline.policies = CompiledPolicies(set, limitTexts: limitTexts, counts: counts)
+        pipeline.policies = WorkerPolicies(set, limitTexts: limitTexts, counts: counts)
     }
 
     /// New connections meet the new certificates.

@@ -21,7 +21,7 @@ internal import Synchronization
     private var spareTasks = SpareTasks()
     private var periodicTasks: [PeriodicTask] = []
     private var isStopping = false
-    private var stretches = Stretches()
+    private var timeSlices = TimeSlices()
     /// The turns that are waited for, in the order in which they begin.
     package var turns: any TurnQueue = TurnsInOrder()
     /// The number of new connections that wait for their turn.
@@ -41,7 +41,7 @@ internal import Synchronization
     package let index: Int
 
     var buffers = BufferPools()
-    private var evictable = Evictable()
+    private var evictionCandidates = EvictionCandidates()
 
     private struct Wake {
         let waiter: any LoopWaiter
@@ -97,7 +97,7 @@ internal import Synchronization
         // What waits without a task is held by the loop alone, and ends with it.
         woken.removeAll()
         for watch in watches { watch?.dropWaiter() }
-        // A chore may hold an object that holds this loop.
+        // A periodic task may hold an object that holds this loop.
         periodicTasks.removeAll()
         hasEnded.store(true, ordering: .releasing)
     }
@@ -132,7 +132,7 @@ internal import Synchronization
         // waiting. There is time for one turn in any case.
         var rounds = 0
         while isAnyReady || !turns.isEmpty, rounds < 2 || Instant.now() - now < EventLoop.maxRounds {
-            stretches.beginRound(hasPolled: rounds == 0)
+            timeSlices.beginRound(hasPolled: rounds == 0)
             // Those that sockets woke come first. Then one turn begins in each round.
             if rounds > 0 { turns.next()?.begin(on: self) }
             rounds += 1
@@ -150,27 +150,27 @@ internal import Synchronization
 
     /// Whether this owner has to let others go first before its next step. A step is as short as a read or a write.
     package func isTurnOver(of owner: ShareOwner, steps: Int = 1) -> Bool {
-        !isStopping && stretches.isOver(for: owner, steps: steps)
+        !isStopping && timeSlices.isOver(for: owner, steps: steps)
     }
 
     /// Waits until it is this owner's turn again.
     package func nextTurn(of owner: ShareOwner) async {
         preconditionOnLoop()
-        stretches.waits(owner)
+        timeSlices.turnAwaited(by: owner)
         // SAFETY: the queue hands each turn out once, and the loop begins it.
         unsafe await withUnsafeContinuation { unsafe turns.add(Turn($0), of: owner) }
-        stretches.goesOn(owner)
+        timeSlices.turnBegan(of: owner)
     }
 
     /// Waits, without a task, until it is this owner's turn again.
     func awaitTurn(of owner: ShareOwner, _ waiter: any LoopWaiter) {
         preconditionOnLoop()
-        stretches.waits(owner)
+        timeSlices.turnAwaited(by: owner)
         turns.add(Turn(waiter), of: owner)
     }
 
     /// A waiter without a task has the turn that it has waited for.
-    func turnBegan(of owner: ShareOwner) { stretches.goesOn(owner) }
+    func turnBegan(of owner: ShareOwner) { timeSlices.turnBegan(of: owner) }
 
     /// Tells `waiter` in the next round that its wait has ended. Not at once: its work counts as work of that round.
     func wake(_ waiter: any LoopWaiter, _ end: WaitEnd) { woken.append(Wake(waiter: waiter, end: end)) }
@@ -254,11 +254,12 @@ internal import Synchronization
     }
 
     /// The watches of the clients' connections that have nothing under way.
-    func watchesThatCanGo() -> [SocketReadiness] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
+    func evictableWatches() -> [SocketReadiness] { watches.compactMap { $0?.idleness == nil ? nil : $0 } }
 
-    /// Ends a connection of this loop in favour of `client`, which gets its place. Returns `false` if none can go. Call it on the loop.
-    func evict(for client: UInt64, in room: ConnectionRoom) -> Bool {
-        evictable.evict(from: self, for: client, in: room)
+    /// Closes a connection of this loop in favour of `client`, which gets its place. Returns `false` if none can be closed. Call it
+    /// on the loop.
+    func evict(for client: UInt64, by limiter: ConnectionLimiter) -> Bool {
+        evictionCandidates.evict(from: self, for: client, by: limiter)
     }
 
     func arm(_ watch: SocketReadiness) {

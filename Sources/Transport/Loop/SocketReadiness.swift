@@ -31,11 +31,11 @@ package enum Readiness: Equatable, Sendable {
     private var dependent: SocketReadiness?
     private var dependentEvents: ReadinessEvents = []
 
-    /// What a client's connection does. It decides which connection goes when there is no room for another one.
+    /// What a client's connection does. It decides which connection is closed when the limit is reached.
     enum Standing { case notAClients, silent, busy, idle, evicted }
 
     var standing = Standing.notAClients
-    /// The client whose connection it is, as ``ConnectionRoom`` counts them.
+    /// The client whose connection it is, as ``ConnectionLimiter`` counts them.
     var client: UInt64 = 0
 
     private(set) var deadline: Instant = .distantFuture
@@ -156,7 +156,7 @@ package enum Readiness: Equatable, Sendable {
         if isWaiting, isInterruptible { finish(.interrupted) }
     }
 
-    /// What a connection that can go waits for. Those of the first case go first.
+    /// What a connection that can be closed for others waits for. Those of the first case are closed first.
     enum Idleness: Int {
         /// It waits for its first request, of which a part may have come.
         case silent

@@ -35,18 +35,19 @@ package final class Listener {
     package var settings: () -> Settings
     package var context: () -> TLSContext?
 
-    /// The listeners with the same room share its places. With `nil` this listener shares nothing.
-    private let room: ConnectionRoom?
-    /// Called where there was no room. Then another connection was ended, or the new one.
-    package var ranShort: (_ evicted: Bool) -> Void = { _ in }
+    /// Limits the connections of all listeners that share it. With `nil` only this listener's own settings limit them.
+    private let limiter: ConnectionLimiter?
+    /// Called when the limit is reached. Then another connection was closed, or the new one.
+    package var limitReached: (_ evicted: Bool) -> Void = { _ in }
 
     package init(
-        loop: EventLoop, socket: consuming Socket, room: ConnectionRoom? = nil, settings: @escaping () -> Settings,
+        loop: EventLoop, socket: consuming Socket, limiter: ConnectionLimiter? = nil,
+        settings: @escaping () -> Settings,
         context: @escaping () -> TLSContext?
     ) throws(SystemError) {
         self.loop = loop
-        self.room = room
-        room?.join(loop)
+        self.limiter = limiter
+        limiter?.add(loop)
         watch = try loop.watch(socket.descriptor)
         self.socket = consume socket
         self.settings = settings
@@ -96,34 +97,34 @@ package final class Listener {
 
     private enum Admission {
         case admitted, evicted, shed
-        /// None of this loop's connections can go, but one of another loop may be able to.
-        case asks
+        /// None of this loop's connections can be closed, but perhaps one of another loop.
+        case evictsElsewhere
     }
 
     private func admission(of client: UInt64) -> Admission {
         guard connections < settings().maximumConnections else { return .shed }
-        guard let room, !room.admits(client) else { return .admitted }
-        if loop.evict(for: client, in: room) {
-            ranShort(true)
+        guard let limiter, !limiter.tryAcquire(for: client) else { return .admitted }
+        if loop.evict(for: client, by: limiter) {
+            limitReached(true)
             return .evicted
         }
-        if room.beginsAsking(for: client) { return .asks }
-        ranShort(false)
+        if limiter.tryBeginEvictionElsewhere(for: client) { return .evictsElsewhere }
+        limitReached(false)
         return .shed
     }
 
-    /// Asks the other loops to end a connection in favour of this client. Returns whether one did, or a place is free by now.
-    private func findsRoomElsewhere(for client: UInt64, in room: ConnectionRoom) async -> Bool {
-        defer { room.endsAsking() }
-        for other in room.loops where other !== loop {
-            let isFound = await Task(executorPreference: other) { other.evict(for: client, in: room) }.value
+    /// Asks the other loops to close a connection in favour of this client. Returns whether one did, or a place is free by now.
+    private func evictElsewhere(for client: UInt64, by limiter: ConnectionLimiter) async -> Bool {
+        defer { limiter.endEvictionElsewhere() }
+        for other in limiter.loops where other !== loop {
+            let isFound = await Task(executorPreference: other) { other.evict(for: client, by: limiter) }.value
             if isFound { return true }
         }
-        return room.admits(client)
+        return limiter.tryAcquire(for: client)
     }
 
     private func begin(_ descriptor: Int32, _ makeServer: @escaping () -> any ConnectionServer) -> Admission {
-        let client = room == nil ? 0 : peerNumber(of: descriptor)
+        let client = limiter == nil ? 0 : peerNumber(of: descriptor)
         let admission = admission(of: client)
         guard admission != .shed else {
             _ = Socket(owning: descriptor)
@@ -136,17 +137,17 @@ package final class Listener {
         nonisolated(unsafe) let makeServer = makeServer
         Task(executorPreference: loop) {
             let listener = unsafe listener
-            if admission == .asks, !(await listener.waitsForRoom(descriptor, client)) { return }
+            if admission == .evictsElsewhere, !(await listener.awaitPlace(descriptor, client)) { return }
             await listener.open(descriptor, client, unsafe makeServer)?.work()
         }
         return admission
     }
 
     /// Looks for a place for a new connection on the other loops. If there is none, ends the connection and returns `false`.
-    private func waitsForRoom(_ descriptor: Int32, _ client: UInt64) async -> Bool {
-        guard let room else { return true }
-        let isFound = await findsRoomElsewhere(for: client, in: room)
-        ranShort(isFound)
+    private func awaitPlace(_ descriptor: Int32, _ client: UInt64) async -> Bool {
+        guard let limiter else { return true }
+        let isFound = await evictElsewhere(for: client, by: limiter)
+        limitReached(isFound)
         if isFound { return true }
         connections -= 1
         _ = Socket(owning: descriptor)
@@ -156,12 +157,12 @@ package final class Listener {
     /// Returns `nil` if the connection cannot be set up: the peer has gone, or there is no memory for it.
     private func open(
         _ descriptor: Int32, _ client: UInt64, _ makeServer: () -> any ConnectionServer
-    ) -> ServedConnection? {
+    ) -> RequestLoop? {
         do {
             let connection = try ServerConnection(
                 loop: loop, socket: descriptor, context: context(), settings: settings(),
-                client: room == nil ? nil : client)
-            return ServedConnection(connection, makeServer(), of: self)
+                client: limiter == nil ? nil : client)
+            return RequestLoop(connection, makeServer(), of: self)
         } catch {
             connectionEnded(client, isEvicted: false)
             return nil
@@ -171,6 +172,6 @@ package final class Listener {
     /// Takes back the place of a connection. That of an evicted connection is another one's already.
     func connectionEnded(_ client: UInt64, isEvicted: Bool) {
         connections -= 1
-        if !isEvicted { room?.leave(client) }
+        if !isEvicted { limiter?.release(client) }
     }
 }

@@ -1,7 +1,7 @@
 package import Crypto
 package import HTTP
 
-/// One client's connection. It drives the codec over a socket for the ``ServedConnection`` that owns it.
+/// One client's connection. It drives the codec over a socket for the ``RequestLoop`` that owns it.
 ///
 /// Noncopyable and not `Sendable`: it is made, used and dropped on its loop, and lent to whoever works on its request. That way
 /// no reference to it is counted on the path of a request.

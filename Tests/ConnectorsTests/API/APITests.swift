@@ -60,7 +60,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("ConnectorAPI: what is another organization's looks like what is not there, byte for byte")
+    @Test("ConnectorAPI: a resource of another organization has the same response as a missing one, byte for byte")
     func isolation() async throws {
         let bench = try Bench()
         defer { bench.remove() }
@@ -131,7 +131,7 @@ import Testing
         await bench.service.shutdown()
     }
 
-    @Test("ConnectorAPI: a path or method that does not exist is told so")
+    @Test("ConnectorAPI: a path or method that does not exist gets its error")
     func unknown() async throws {
         let bench = try Bench()
         defer { bench.remove() }

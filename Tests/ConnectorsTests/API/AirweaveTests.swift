@@ -9,7 +9,7 @@ import Testing
     private static let id = "550e8400-e29b-41d4-a716-446655440000"
 
     @Test(
-        "Airweave paths: a run answers with the SyncJob object, however the path is spelled",
+        "Airweave paths: a run responds with the SyncJob object, however the path is spelled",
         arguments: [
             "/v1/source-connections/\(id)/run", "/source-connections/\(id)/run", "/v1/source-connections/\(id)/run/",
             "/v1/source-connections/\(id.uppercased())/run?force_full_sync=false",

@@ -1,7 +1,7 @@
 import Connectors
 import Testing
 
-@Suite("What a target asks for")
+@Suite("Routes of the connector service")
 struct RouteTests {
     @Test(
         "Route: a path that a policy matched is what reading the target finds", arguments: ConnectorRoute.paths.indices)

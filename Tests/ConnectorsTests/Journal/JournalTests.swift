@@ -245,7 +245,7 @@ import Testing
         #expect(generation > 3)
     }
 
-    @Test("Connector journal: on a disk that hangs the queue is bounded, and each change hears once what became of it")
+    @Test("Connector journal: on a disk that hangs the queue is bounded, and each change gets one result")
     func hangingDisk() throws {
         let disk = HeldDisk()
         let kept = Mutex<[JournalRecord]>([])

@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test(
-        "ConnectorAPI: reads that are said to need memory only get their response at once, however many jobs are kept")
+        "ConnectorAPI: reads that need only memory get their response at once, however many jobs are kept")
     func readsFromMemory() throws {
         let bench = try Bench()
         defer { bench.remove() }

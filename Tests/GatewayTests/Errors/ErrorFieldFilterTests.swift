@@ -28,7 +28,7 @@ struct ErrorFieldFilterTests {
     }
 
     @Test(
-        "ErrorFieldFilter: everything else goes: what is said of the replaced body, of the connection, of the inside, or by the gateway itself",
+        "ErrorFieldFilter: all other fields are dropped: those about the replaced body, the connection and the upstream's network, and the gateway's own",
         arguments: [
             "Content-Type", "content-length", "CONTENT-ENCODING", "Content-Language", "Content-MD5", "Content-Digest",
             "Content-Disposition", "Content-Range", "Content-Location", "Content-Security-Policy", "Digest",
@@ -44,7 +44,7 @@ struct ErrorFieldFilterTests {
         #expect(!ErrorFieldFilter.isKept(name))
     }
 
-    @Test("ErrorFieldFilter: Order and repetition stay; what could end a line does not go on")
+    @Test("ErrorFieldFilter: order and repetition stay; a value that could end a line is dropped")
     func order() {
         let fields = ErrorFieldFilter.kept(
             of: [
@@ -64,7 +64,7 @@ struct ErrorFieldFilterTests {
         #expect(told.upstreamText == "Proxy-Status: inner.internal;error=dns_error, b;details=\"x\"")
     }
 
-    @Test("ErrorFieldFilter: a place goes on where it is a path of this host")
+    @Test("ErrorFieldFilter: a Location is passed on if it is a path of this host")
     func places() {
         let values = [
             "/v1/jobs/1", "/", "//evil.example/", "/\\evil.example/", "http://10.0.0.1/admin", "https://host/",
@@ -74,7 +74,7 @@ struct ErrorFieldFilterTests {
         #expect(fields.map(\.value) == ["/v1/jobs/1", "/"])
     }
 
-    @Test("ErrorFieldFilter: a challenge goes on that a client can meet, with the statuses that have one")
+    @Test("ErrorFieldFilter: a challenge that a client can meet is passed on, with the statuses that have one")
     func challenges() {
         let values = [
             "Bearer realm=\"up\"", "bearer", "BEARER error=\"x\"", "Basic realm=\"internal\"", "Bearerish x", "",
@@ -98,7 +98,7 @@ struct ErrorFieldFilterTests {
         #expect(answer(403, []).response.authenticate == nil)
     }
 
-    @Test("ErrorFieldFilter: Retry-After is in the answer once, and readable")
+    @Test("ErrorFieldFilter: the response has one readable Retry-After")
     func retryAfter() {
         let busy = answer(503, [("retry-after", "0.5"), ("X-Request-Id", "r")])
         #expect(busy.response.retryAfterSeconds == 1)

@@ -27,7 +27,7 @@ struct ErrorRuleTests {
         code: "CONNECTOR_JOB_ALREADY_RUNNING", retry: 5)
     private static let body = #"{"detail":"Cannot start new sync: a sync job is Already Running"}"#
 
-    @Test("ErrorRule: a rule turns Airweave's 400 into the documented 409, in the upstream's words")
+    @Test("ErrorRule: a rule turns Airweave's 400 into the documented 409, with the upstream's message")
     func airweave() {
         let response = read(400, Self.body, [Self.running])
         #expect(response.status == 409)
@@ -71,7 +71,7 @@ struct ErrorRuleTests {
     }
 
     @Test(
-        "ErrorRule: a rule looks where it is told to",
+        "ErrorRule: a rule looks at the field that it names",
         arguments: [
             (["error", "code"], "E_*", #"{"error":{"code":"e_17"}}"#, true),
             (["error", "code"], "17", #"{"error":{"code":17}}"#, true),
@@ -105,7 +105,7 @@ struct ErrorRuleTests {
         #expect(Self.rule(field: [], pattern: pattern).matches(status: 400, text: text) == matches)
     }
 
-    @Test("ErrorRule: whose credential it was decides whose fault a 401 is")
+    @Test("ErrorRule: a 401 is the fault of the side whose credential was sent")
     func credentials() {
         let secret = UpstreamSettings.Credential.secret(.init(header: "Authorization", file: "f"))
         for (status, credential, isOurs) in [

@@ -29,7 +29,7 @@ struct ErrorCatalogueTests {
     }
 
     @Test(
-        "ErrorCode: every status the gateway can answer with has a code of its own",
+        "ErrorCode: every status that the gateway can send has its own code",
         arguments: [
             400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 421, 422, 423, 429, 431, 501, 502, 503, 504, 505,
         ])
@@ -37,7 +37,7 @@ struct ErrorCatalogueTests {
         #expect(ErrorCode.generic(forStatus: status).entry.status == status)
     }
 
-    @Test("ErrorCode: a status nobody listed is still blamed on the right side")
+    @Test("ErrorCode: an unlisted status still names the right side")
     func unlisted() {
         #expect(ErrorCode.generic(forStatus: 418).entry.type == "client_error")
         #expect(ErrorCode.generic(forStatus: 500) == .upstreamError)
@@ -102,7 +102,7 @@ struct FailureTests {
 
     private static let codes = [502: "BAD_GATEWAY", 503: "SERVICE_UNAVAILABLE", 504: "GATEWAY_TIMEOUT"]
 
-    @Test("ErrorResponse: each failure has its answer", arguments: 0..<rows.count)
+    @Test("ErrorResponse: each failure has its response", arguments: 0..<rows.count)
     func table(index: Int) throws {
         let (kind, status, code, origin, closes) = Self.rows[index]
         let failure = Failure(kind, at: .read)
@@ -147,7 +147,9 @@ struct FailureTests {
         ),
     ]
 
-    @Test("ErrorResponse: each refusal has its answer, and none costs the connection", arguments: 0..<refusalRows.count)
+    @Test(
+        "ErrorResponse: each refusal has its response, and none closes the connection", arguments: 0..<refusalRows.count
+    )
     func refusals(index: Int) throws {
         let (refusal, field, status, code, challenge) = Self.refusalRows[index]
         let response = ErrorResponse(.refusal(refusal, credential: field))
@@ -161,14 +163,14 @@ struct FailureTests {
     }
 
     @Test(
-        "ErrorResponse: a wait of one second is told in the singular",
+        "ErrorResponse: a wait of one second is in the singular",
         arguments: [(0, "Retry after 1 second."), (1, "Retry after 1 second."), (2, "Retry after 2 seconds.")])
     func oneSecond(seconds: Int, expected: String) {
         let answer = ErrorResponse(.failure(Failure(.rateLimited(limit: "a", retryAfterSeconds: seconds), at: .limit)))
         #expect(answer.message.hasSuffix(" " + expected))
     }
 
-    @Test("ErrorResponse: a 409 tells which job runs, where it is, and when to come back")
+    @Test("ErrorResponse: a 409 has the running job, its location, and the time to retry")
     func conflictDetails() throws {
         let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .lease)))
         #expect(response.message == "A sync is already running for: conn_1")

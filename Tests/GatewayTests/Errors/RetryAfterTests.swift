@@ -69,7 +69,8 @@ struct RetryAfterTests {
     ]
 
     @Test(
-        "RetryAfter: an exhausted limit tells when to come back, as a span or an instant", arguments: 0..<resets.count)
+        "RetryAfter: an exhausted limit has the time to retry, as a duration or an instant", arguments: 0..<resets.count
+    )
     func reset(index: Int) {
         let (fields, seconds) = Self.resets[index]
         #expect(RetryAfter.limitReset(in: fields, epochSeconds: Self.now) == seconds)
@@ -78,16 +79,16 @@ struct RetryAfterTests {
 
 @Suite("Limits of the upstream")
 struct BroughtLimitTests {
-    @Test("Upstream rate limits: only fields that tell a standing count")
+    @Test("Upstream rate limits: only fields with the state of a limit count")
     func names() {
         for name in [
             "RateLimit", "ratelimit-policy", "RateLimit-Reset", "X-RateLimit-Limit", "x-ratelimit-reset-tokens",
         ] {
-            #expect(RateLimitFields.areBrought(by: ["X-A", name]))
+            #expect(RateLimitFields.areAmong(["X-A", name]))
         }
         for name in ["X-Request-Id", "Retry-After", "RateLimits", "X-RateLimit", "XRateLimit-Reset", ""] {
-            #expect(!RateLimitFields.areBrought(by: [name]))
+            #expect(!RateLimitFields.areAmong([name]))
         }
-        #expect(!RateLimitFields.areBrought(by: []))
+        #expect(!RateLimitFields.areAmong([]))
     }
 }

@@ -207,7 +207,7 @@ struct UpstreamErrorResponseTests {
     ]
 
     @Test(
-        "UpstreamErrorResponse: of a failure clients get the words of the catalogue, and the log those of the upstream",
+        "UpstreamErrorResponse: for a failure the client gets the catalogue's message, and the log the upstream's",
         arguments: failures)
     func failure(body: String) throws {
         for (status, code, message) in [
@@ -226,7 +226,7 @@ struct UpstreamErrorResponseTests {
         }
     }
 
-    @Test("UpstreamErrorResponse: a code goes on, and what a rule says; a rule may show the rest")
+    @Test("UpstreamErrorResponse: a code is kept, and what a rule sets; a rule may show the rest")
     func failureByRule() throws {
         let body = #"{"error":{"code":"CONNECTOR_SOURCE_DOWN","message":"LEAK"}}"#
         #expect(try ReadEnvelope(500, body).code == "CONNECTOR_SOURCE_DOWN")
@@ -244,7 +244,7 @@ struct UpstreamErrorResponseTests {
                 == Self.unavailable)
     }
 
-    @Test("UpstreamErrorResponse: the words for the log are one line of at most 512 bytes")
+    @Test("UpstreamErrorResponse: the text for the log is one line of at most 512 bytes")
     func words() throws {
         let long = try ReadEnvelope(500, #"{"detail":"\#(String(repeating: "a\u{1b}\u{e9}", count: 3000))"}"#).answer
             .upstreamText
@@ -270,7 +270,7 @@ struct UpstreamErrorResponseTests {
         #expect(envelope.answer.response.receivedStatus == row.status)
     }
 
-    @Test("UpstreamErrorResponse: what our envelope tells developers goes on, but never unasked beside other words")
+    @Test("UpstreamErrorResponse: the developer fields of our envelope are kept, but not beside another message")
     func systemMessage() throws {
         let body = #"{"error":{"code":"X","message":"m","system_message":"shard\u0007 7"}}"#
         #expect(try ReadEnvelope(400, body).json["error"]?["system_message"]?.string == "shard 7")

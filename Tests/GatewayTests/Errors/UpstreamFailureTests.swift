@@ -66,7 +66,7 @@ struct UpstreamFailureTests {
         "proxy_configuration_error", "proxy_loop_detected",
     ]
 
-    @Test("UpstreamFailure: each has its answer", arguments: UpstreamFailure.allCases)
+    @Test("UpstreamFailure: each has its response", arguments: UpstreamFailure.allCases)
     func table(failure: UpstreamFailure) {
         let row = Self.row(failure)
         let response = ErrorResponse(.failure(Failure(failure)))

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("The original of an upstream's error")
 struct UpstreamOriginalTests {
-    @Test("UpstreamErrorResponse, original: it is shown only where policy allows it, and the rule has the last word")
+    @Test("UpstreamErrorResponse, original: it is shown only if the policies allow it, and a rule overrides them")
     func isAllowed() throws {
         func rule(_ shows: Bool?) -> [ErrorRule] {
             let none = ErrorRule.Replacement(status: nil, code: nil, message: nil, retryAfterSeconds: nil)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Gateway
 
-@Suite("What the pages of a list prove")
+@Suite("Pages of a job list")
 struct JobListingTests {
     /// An upstream's way of showing its jobs.
     private struct Service {
@@ -120,7 +120,7 @@ struct JobListingTests {
     }
 
     @Test(
-        "JobListing: a body that says that there is no more is through",
+        "JobListing: a body that says that there is no next page completes the list",
         arguments: [
             #""has_more":false"#, #""next":null"#, #""next_cursor":"""#, #""links":{"next":null}"#, #""total":3"#,
             #""page":1"#, #""pagination":{"total":3}"#,
@@ -131,7 +131,7 @@ struct JobListingTests {
         #expect(look(service).isProof)
     }
 
-    @Test("JobListing: a longer list is asked for also where the first page says that there is more")
+    @Test("JobListing: a longer page is requested also if the first page has a next one")
     func longerListsThatSayMore() {
         var service = Service(jobs: jobs(0..<150), knowsOffset: false)
         service.wrap = { page, all in
@@ -148,7 +148,7 @@ struct JobListingTests {
         #expect(!look(service, .other).isProof)
     }
 
-    @Test("JobListing: newest first by when they were made, and back to before the lease")
+    @Test("JobListing: an order by creation time that reaches back before the lease completes the list")
     func made() {
         let all = (0..<1200).map { job($0, created: 1400 - $0) }
         let service = Service(jobs: all, cap: 100, knowsOffset: false)
@@ -160,7 +160,7 @@ struct JobListingTests {
         #expect(!look(service, mayRestart: true).isProof)
     }
 
-    @Test("JobListing: newest first by when they started says nothing of a job that has not")
+    @Test("JobListing: an order by start time proves nothing about a job that has not started")
     func started() {
         // As MySQL and SQLite sort: what has no start comes last.
         let all = (0..<150).map { job($0, started: 1400 - $0) } + [job(999, status: "created")]
@@ -174,7 +174,7 @@ struct JobListingTests {
         #expect(look(Service(jobs: many, knowsOffset: false), for: nil).isProof)
     }
 
-    @Test("JobListing: what cannot be read, or is another connection's, proves nothing")
+    @Test("JobListing: unreadable jobs, and jobs of another connection, prove nothing")
     func damaged() {
         #expect(!look(Service(jobs: jobs(0..<3) + ["7"])).isProof)
         #expect(!look(Service(jobs: [job(1).replacingConnection()])).isProof)
@@ -195,7 +195,7 @@ struct JobListingTests {
         #expect(!look(service, .aitronos).isProof)
     }
 
-    @Test("JobListing: a list that never ends proves nothing, and is left")
+    @Test("JobListing: a list that never ends proves nothing, and is given up")
     func endless() {
         let look = look(Service(jobs: jobs(0..<5000), cap: 100))
         #expect(!look.isProof && look.places.count == JobListing.maxPages)

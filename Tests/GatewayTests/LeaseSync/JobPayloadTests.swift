@@ -45,7 +45,7 @@ struct JobPayloadTests {
     }
 
     @Test(
-        "JobPayload: what is no job is none",
+        "JobPayload: other objects are not jobs",
         arguments: [
             "", "{", "null", "7", "[]", "{}", #"{"status":"refreshing"}"#, #"{"id":"x","status":"active"}"#,
             #"{"id":"x","source_connection_id":"c"}"#, #"{"job_id":"a","job_id":"b"}"#, #"{"job_id":"a","jobId":"b"}"#,
@@ -58,7 +58,7 @@ struct JobPayloadTests {
         ])
     func noJob(text: String) { #expect(read(text) == nil) }
 
-    @Test("JobPayload: names that are too long are not believed")
+    @Test("JobPayload: names that are too long are not read")
     func tooLong() {
         let long = String(repeating: "x", count: 129)
         #expect(read(#"{"job_id":"\#(long)"}"#) == nil)
@@ -67,19 +67,19 @@ struct JobPayloadTests {
         #expect(read(String(repeating: "[", count: 100_000)) == nil)
     }
 
-    @Test("JobPayload: a list is read in every shape, and tells what could not be read")
+    @Test("JobPayload: a list is read in every shape, and counts what could not be read")
     func lists() throws {
         let job = #"{"job_id":"a","status":"running","connection_id":"c"}"#
         let jobs = try #require(list(#"{"data":[\#(job),{"nothing":1}],"total":7}"#))
         #expect(jobs.jobs.map(\.id) == ["a"] && jobs.total == 7 && jobs.unreadable == 1 && jobs.count == 2)
         #expect(list("[\(job)]")?.jobs.count == 1)
         #expect(list(#"{"jobs":[{"job":{"id":1,"status":"running"},"attempts":[]}]}"#)?.jobs.map(\.id) == ["1"])
-        #expect(list("[]") == JobList(jobs: [], total: nil, goesOn: nil, unreadable: 0))
+        #expect(list("[]") == JobList(jobs: [], total: nil, hasNextPage: nil, unreadable: 0))
         #expect(list(#"{"data":[],"total":"7"}"#)?.total == nil)
         for text in ["", "{}", "null", #"{"data":{}}"#, job, "[", #"[{"a":1,"a":2}]"#] { #expect(list(text) == nil) }
     }
 
-    @Test("JobPayload: of a job that has another one in it, it is not clear which is meant")
+    @Test("JobPayload: a job that contains another one is ambiguous")
     func nested() {
         #expect(read(#"{"job_id":"a","status":"running","job":{"id":"b","status":"failed"}}"#) == nil)
         #expect(read(#"{"job_id":"a","status":"running","data":{"job_id":"b","status":"failed"}}"#) == nil)

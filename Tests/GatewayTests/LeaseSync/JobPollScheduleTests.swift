@@ -42,9 +42,9 @@ private final class Watches {
     }
 }
 
-@Suite("Job watches")
+@Suite("Schedule of status polls")
 struct JobPollScheduleTests {
-    @Test("JobPollSchedule: a job is asked about after a second, then ever more rarely, at least every 15 seconds")
+    @Test("JobPollSchedule: a job is polled after a second, then less and less often, at least every 15 seconds")
     func backOff() {
         let polls = Watches()
         var asked: [Double] = []
@@ -59,7 +59,9 @@ struct JobPollScheduleTests {
         #expect(zip(gaps.dropFirst(), gaps).allSatisfy { $0 >= $1 })
     }
 
-    @Test("JobPollSchedule: of many leases only so many are asked about at once, and none twice before all were once")
+    @Test(
+        "JobPollSchedule: the number of polls in flight is limited, and no lease is polled twice before all were polled once"
+    )
     func fairness() {
         let polls = Watches()
         let leases = (1...40).map { lease(UInt64($0), family: .airweave) }
@@ -79,7 +81,7 @@ struct JobPollScheduleTests {
         #expect(polls.due(leases, now: at(99), room: -1) == [])
     }
 
-    @Test("JobPollSchedule: while a question is under way there is no other about the same lease")
+    @Test("JobPollSchedule: a lease has at most one poll in flight")
     func oneQuestion() {
         let polls = Watches()
         #expect(!polls.asks(lease(), 0) && polls.asks(lease(), 1))
@@ -102,7 +104,7 @@ struct JobPollScheduleTests {
         #expect(missing.contains { $0.value == .vanished })
     }
 
-    @Test("JobPollSchedule: a failure says nothing, neither that a job is there nor that it is not")
+    @Test("JobPollSchedule: a failed poll proves neither that a job exists nor that it does not")
     func failure() {
         let polls = Watches()
         _ = polls.asks(lease(), 0)
@@ -111,7 +113,7 @@ struct JobPollScheduleTests {
         #expect(polls.asks(lease(), 9) && polls.completed(lease(), .notFound, 9) == .vanished)
     }
 
-    @Test("JobPollSchedule: a lost answer is resolved by a question asked two seconds later")
+    @Test("JobPollSchedule: a lost response is resolved by a poll two seconds later")
     func uncertain() {
         let polls = Watches()
         let lease = lease(1, .uncertain)
@@ -119,7 +121,7 @@ struct JobPollScheduleTests {
         #expect(polls.completed(lease, .jobs([job]), 2) == .resolve([job], mayFree: true))
     }
 
-    @Test("JobPollSchedule: Accepted work is believed not to run only when that was said twice, a second apart")
+    @Test("JobPollSchedule: accepted work counts as not running only after two polls, a second apart")
     func accepted() {
         let polls = Watches()
         let lease = lease(1, .uncertain, isAccepted: true)
@@ -134,7 +136,7 @@ struct JobPollScheduleTests {
     }
 
     @Test(
-        "JobPollSchedule: a job that is being cancelled is asked about at once, and what was asked before counts no more"
+        "JobPollSchedule: a job that is being cancelled is polled at once, and earlier polls do not count any more"
     )
     func draining() {
         let polls = Watches()
@@ -146,7 +148,7 @@ struct JobPollScheduleTests {
         #expect(polls.completed(draining, .job(job), 1.5) == .shown(job))
     }
 
-    @Test("JobPollSchedule: an answer that comes twice, or for a lease that is gone, is no answer")
+    @Test("JobPollSchedule: a second result, or one for a lease that is gone, is ignored")
     func stale() {
         let polls = Watches()
         _ = polls.asks(lease(), 0)
@@ -173,7 +175,7 @@ struct JobPollScheduleTests {
         #expect(freed == 12, "ten seconds after it was sent, and two to settle")
     }
 
-    @Test("JobPollSchedule: after a restart the time of a lost request is counted anew")
+    @Test("JobPollSchedule: after a restart the time of a lost request starts again")
     func patienceAfterRestart() {
         let polls = Watches()
         var lease = lease(1, .uncertain)
@@ -184,7 +186,7 @@ struct JobPollScheduleTests {
     }
 
     @Test(
-        "JobPollSchedule: a lost request without a job is not asked about, and holds for as long as it may be at work")
+        "JobPollSchedule: a lost request without a job is not polled, and holds for as long as it may be at work")
     func requests() {
         var polls = JobPollSchedule()
         var lease = lease(1, .uncertain)
@@ -197,7 +199,7 @@ struct JobPollScheduleTests {
         #expect(polls.record([lease], now: at(12)) == [lease])
     }
 
-    @Test("JobPollSchedule: leases of an organization whose questions hang keep no other's from being asked about")
+    @Test("JobPollSchedule: polls that hang for one organization do not delay those of another")
     func hanging() {
         var polls = JobPollSchedule()
         let others = (1...800).map { lease(UInt64($0), family: .airweave) }
@@ -212,7 +214,7 @@ struct JobPollScheduleTests {
         #expect(polls.due(others + [mine], now: at(3), room: .max).contains(mine))
     }
 
-    @Test("JobPollSchedule: a finished job is asked about within two seconds of a refusal, however many others run")
+    @Test("JobPollSchedule: a finished job is polled within two seconds of a refusal, however many others run")
     func awaited() {
         var polls = JobPollSchedule()
         var leases = (1...800).map { lease(UInt64($0), family: .airweave) }
@@ -230,7 +232,7 @@ struct JobPollScheduleTests {
     }
 
     @Test(
-        "JobPollSchedule: many leases of an organization are asked about at once, those that the list does not show one by one"
+        "JobPollSchedule: many leases of an organization share one list, and those that it does not show are polled one by one"
     )
     func lists() {
         var polls = JobPollSchedule()
@@ -251,7 +253,7 @@ struct JobPollScheduleTests {
         #expect(polls.next(now: at(2)).isEmpty)
     }
 
-    @Test("JobPollSchedule: a lease that somebody waits for does not wait for the list of many")
+    @Test("JobPollSchedule: a lease that a caller waits for does not wait for a shared list")
     func awaitedInList() {
         var polls = JobPollSchedule()
         var leases = (1...20).map { lease(UInt64($0)) }
@@ -271,7 +273,7 @@ struct JobPollScheduleTests {
         }
     }
 
-    @Test("JobPollSchedule: the time of a lost request does not begin anew when its lease had another job meanwhile")
+    @Test("JobPollSchedule: the time of a lost request does not start again if its lease had another job meanwhile")
     func patienceOfAGuess() {
         let polls = Watches()
         let held = lease(1)
@@ -285,7 +287,7 @@ struct JobPollScheduleTests {
         #expect(polls.asks(lost, 12) && polls.completed(lost, .jobs([]), 12) == .resolve([], mayFree: true))
     }
 
-    @Test("JobPollSchedule: what is given to questions comes back with their answers, also where the lease is gone")
+    @Test("JobPollSchedule: a poll's slot is free again after its result, also if the lease is gone")
     func places() {
         var polls = JobPollSchedule()
         for round in 0..<20 {
@@ -300,7 +302,7 @@ struct JobPollScheduleTests {
         }
     }
 
-    @Test("JobPollSchedule: a lease of a day is told of once, and stays")
+    @Test("JobPollSchedule: a lease of a day is reported once, and stays")
     func overdue() {
         let polls = Watches()
         let leases = [lease(1, since: 0), lease(2, since: 5000)]

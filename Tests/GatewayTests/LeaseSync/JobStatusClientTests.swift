@@ -5,7 +5,7 @@ import Testing
 
 private let key = LeaseKey(organization: "o", connection: "c1")
 
-@Suite("Questions about leases")
+@Suite("Status polls for leases")
 struct JobStatusClientTests {
     private let upstream = ScriptedRequests()
 
@@ -22,7 +22,7 @@ struct JobStatusClientTests {
         return await JobStatusClient(requests: upstream, path: ScriptedRequests.path).poll(lease)
     }
 
-    @Test("JobStatusClient: a job is asked for at its own path, on behalf of its organization")
+    @Test("JobStatusClient: a job is requested at its own path, on behalf of its organization")
     func job() async {
         upstream.statuses("/orgs/o/jobs/job_1", 200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c1"}"#)
         #expect(await poll() == .job(LeaseJob(id: "job_1", type: "sync", status: "succeeded")))
@@ -39,7 +39,7 @@ struct JobStatusClientTests {
     }
 
     @Test(
-        "JobStatusClient: an answer that is not about the job says nothing",
+        "JobStatusClient: a response about something else proves nothing",
         arguments: [
             (200, #"{"job_id":"job_2","status":"succeeded"}"#),
             (200, #"{"job_id":"job_1","status":"succeeded","connection_id":"c2"}"#), (200, "<html>"), (200, ""),
@@ -51,7 +51,7 @@ struct JobStatusClientTests {
         #expect(await poll().isUnknown)
     }
 
-    @Test("JobStatusClient: without an answer nothing is known")
+    @Test("JobStatusClient: without a response nothing is known")
     func silence() async {
         #expect(await poll() == .unknown(.failed))
         #expect(await poll(.aitronos, nil) == .unknown(.failed))
@@ -59,7 +59,7 @@ struct JobStatusClientTests {
         #expect(await poll(.other, nil).isUnknown)
     }
 
-    @Test("JobStatusClient: where only a list shows jobs, the job is looked for there")
+    @Test("JobStatusClient: without a path of single jobs, the job is searched in the list")
     func listed() async {
         let target = "/source-connections/c1/jobs?limit=100"
         upstream.statuses(target, 200, #"[{"id":"job_1","source_connection_id":"c1","status":"FAILED"}]"#)
@@ -79,7 +79,7 @@ struct JobStatusClientTests {
         #expect(await poll(.airweave) == .unknown(.unreadable), "it is another connection's list")
     }
 
-    @Test("JobStatusClient: a lease without a job asks for the jobs of its connection")
+    @Test("JobStatusClient: for a lease without a job the jobs of its connection are requested")
     func jobs() async {
         upstream.statuses(
             ScriptedRequests.listTarget("c1"), 200,
@@ -100,7 +100,7 @@ struct JobStatusClientTests {
         #expect(await poll(.aitronos, nil) == .unknown(.unreadable))
     }
 
-    @Test("JobStatusClient: a list that goes on is read to its end; without that nothing is known")
+    @Test("JobStatusClient: all pages of a list are read; an incomplete list proves nothing")
     func pages() async {
         let target = ScriptedRequests.listTarget("c1")
         upstream.statuses(target, 200, #"{"data":[{"job_id":"a","status":"failed"}],"total":3}"#)
@@ -122,7 +122,7 @@ struct JobStatusClientTests {
         #expect(await poll(.aitronos, "z") == .job(LeaseJob(id: "z", type: "sync", status: "running")))
     }
 
-    @Test("JobStatusClient: one list answers for many leases of an organization, as far as it shows their jobs")
+    @Test("JobStatusClient: one list resolves many leases of an organization, as far as it shows their jobs")
     func shared() async {
         let leases = (0..<300).map { number in
             PolledLease(
@@ -147,7 +147,7 @@ struct JobStatusClientTests {
         #expect(statuses[7] == .notListed && statuses[150...].allSatisfy { $0 == .notListed })
         #expect(statuses.filter { $0 == .notListed }.count == 151)
         #expect(upstream.targets.count == 2)
-        for (status, expected) in [(400, DoubtfulResponse.unreadable), (401, .refused), (503, .failed)] {
+        for (status, expected) in [(400, InconclusiveResponse.unreadable), (401, .refused), (503, .failed)] {
             upstream.statuses(target, status, "")
             let (statuses, doubt) = await client.poll(leases)
             #expect(doubt == expected && statuses.allSatisfy { $0 == .notListed })
@@ -155,7 +155,7 @@ struct JobStatusClientTests {
     }
 
     @Test(
-        "JobStatusClient: a list that cannot be read whole does not say that nothing runs",
+        "JobStatusClient: a list that cannot be read whole does not prove that nothing runs",
         arguments: [
             (200, #"{"data":[{"x":1}],"total":1}"#), (200, "[1]"), (200, #"{"data":[],"total":1}"#), (200, ""),
             (200, "{}"), (404, "[]"), (500, "[]"),
@@ -182,7 +182,7 @@ struct JobObserverTests {
             key, kind: Self.sync, job: LeaseJob(id: id, type: "sync", status: "pending", location: "/x"), now: 0)
     }
 
-    @Test("JobObserver: the job that an answer names is the lease's, with its place")
+    @Test("JobObserver: the job that a response names belongs to the lease, with its location")
     func started() {
         func started(_ body: String) -> LeaseJob? {
             jobs.started(by: Array(body.utf8).span, key, kind: Self.sync, family: .aitronos)
@@ -197,7 +197,8 @@ struct JobObserverTests {
         #expect(started(#"{"job_id":"j","x":""# + String(repeating: "x", count: JobObserver.maxBytes) + #""}"#) == nil)
     }
 
-    @Test("JobObserver: a job's connection is that of its lease, without a question, but never another organization's")
+    @Test(
+        "JobObserver: a job's connection comes from its lease without a request, but never from another organization's")
     func connectionOfLease() async throws {
         hold("job_1")
         #expect(try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos) == "c1")
@@ -207,7 +208,7 @@ struct JobObserverTests {
         #expect(upstream.asked == [.init(target: "/orgs/p/jobs/job_1", organization: "p")])
     }
 
-    @Test("JobObserver: a job's connection is asked for, and only a plain no is one")
+    @Test("JobObserver: a job's connection comes from the upstream, and only a definite no means that there is none")
     func connectionAsked() async throws {
         func connection() async throws(UpstreamFailure) -> String? {
             try await jobs.connection(ofJob: "job_1", organization: "o", family: .aitronos)
@@ -239,7 +240,7 @@ struct JobObserverTests {
     }
 
     @Test(
-        "JobObserver: a job object that passes by updates and ends the leases of its organization, from when it was asked for"
+        "JobObserver: a relayed job updates and ends the leases of its organization, as of the time of its request"
     )
     func observed() throws {
         let route = Route.showing(.job)

@@ -117,7 +117,7 @@ extension Truth {
             return InternalResponse(status: status, body: Array(body.utf8))
         }
         if !isHonest, chance(12), let stored = statuses[target] {
-            return InternalResponse(status: stored.status, body: stored.body, isStored: true)
+            return InternalResponse(status: stored.status, body: stored.body, isFromCache: true)
         }
         let answer = read(target)
         statuses[target] = answer

@@ -2,10 +2,10 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Questions that prove nothing")
+@Suite("Inconclusive responses to status polls")
 struct PollFailuresTests {
     @Test(
-        "PollFailures: three in a row are told of once, with what to do, and so is the first that proves something again"
+        "PollFailures: three in a row are reported once, with advice, and so is the first usable response after them"
     )
     func telling() {
         var troubles = PollFailures()
@@ -18,7 +18,7 @@ struct PollFailuresTests {
         #expect(troubles.record("o", .notFound) == nil && troubles.record("o", nil) == nil, "one is none")
     }
 
-    @Test("PollFailures: an upstream that answers nobody does not fill the log")
+    @Test("PollFailures: an upstream that fails for all organizations does not fill the log")
     func manyOrganizations() {
         var troubles = PollFailures()
         var lines = 0
@@ -28,21 +28,21 @@ struct PollFailuresTests {
         #expect(lines == PollFailures.maxReported)
     }
 
-    @Test("PollFailures: each way in which an answer proves nothing has its words")
+    @Test("PollFailures: each kind of inconclusive response has its text")
     func words() {
-        let lines = DoubtfulResponse.allCases.map { doubt in
+        let lines = InconclusiveResponse.allCases.map { doubt in
             var troubles = PollFailures()
             return (0..<3).compactMap { _ in troubles.record("o", doubt) }.first
         }
-        #expect(Set(lines).count == DoubtfulResponse.allCases.count && !lines.contains(nil))
+        #expect(Set(lines).count == InconclusiveResponse.allCases.count && !lines.contains(nil))
     }
 
-    @Test("PollFailures: statuses are told apart by what is to be done about them")
+    @Test("PollFailures: statuses are grouped by what the operator must do")
     func statuses() {
-        let expected: [Int: DoubtfulResponse] = [
+        let expected: [Int: InconclusiveResponse] = [
             401: .refused, 403: .refused, 407: .refused, 404: .notFound, 410: .notFound, 429: .failed, 500: .failed,
             503: .failed, 302: .unreadable, 400: .unreadable,
         ]
-        for (status, doubt) in expected { #expect(DoubtfulResponse(status: status) == doubt) }
+        for (status, doubt) in expected { #expect(InconclusiveResponse(status: status) == doubt) }
     }
 }

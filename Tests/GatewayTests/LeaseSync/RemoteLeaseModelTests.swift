@@ -9,7 +9,7 @@ import Testing
 @Suite("Remote lease model")
 struct RemoteLeaseModelTests {
     @Test(
-        "Remote lease model: no job that a lease began runs unguarded, through crashes and full disks, and every lease ends with its job",
+        "Remote lease model: through crashes and full disks, a job always has its lease, and every lease ends with its job",
         arguments: 0..<24)
     func interleavings(seed: Int) throws {
         var world = try World(seed: UInt64(seed))

@@ -69,7 +69,7 @@ private final class WatchedUpstream {
     var overdueLeases: Int { reconciler.overdueLeases }
 }
 
-@Suite("Job watcher")
+@Suite("Lease reconciler")
 struct RemoteLeaseReconcilerTests {
     @Test("RemoteLeaseReconciler: the end of a job frees its connection")
     func end() throws {
@@ -88,7 +88,7 @@ struct RemoteLeaseReconcilerTests {
     }
 
     @Test(
-        "RemoteLeaseReconciler: an upstream that does not answer frees nothing, and is not asked more things at once than there are places"
+        "RemoteLeaseReconciler: an upstream that does not respond frees nothing, and gets no more polls at once than the limit"
     )
     func silence() throws {
         let polledLeases = try WatchedUpstream()
@@ -106,7 +106,7 @@ struct RemoteLeaseReconcilerTests {
         #expect(polledLeases.leases.usage().held == 40)
     }
 
-    @Test("RemoteLeaseReconciler: a lost answer is resolved: held where a job runs, free where none does")
+    @Test("RemoteLeaseReconciler: a lost response is resolved: held if a job runs, free if none does")
     func uncertain() throws {
         let polledLeases = try WatchedUpstream()
         for number in 1...2 {
@@ -126,7 +126,7 @@ struct RemoteLeaseReconcilerTests {
     }
 
     @Test(
-        "RemoteLeaseReconciler: a list for many that shows none of them does not hide that the questions about each are refused"
+        "RemoteLeaseReconciler: a shared list without their jobs does not hide that the single polls are refused"
     )
     func troubles() throws {
         let polledLeases = try WatchedUpstream()
@@ -146,7 +146,7 @@ struct RemoteLeaseReconcilerTests {
         #expect(polledLeases.upstream.targets.contains(list))
     }
 
-    @Test("RemoteLeaseReconciler: a lease of a day is an alarm and not a release")
+    @Test("RemoteLeaseReconciler: a lease of a day is reported and not released")
     func overdue() throws {
         let polledLeases = try WatchedUpstream()
         polledLeases.hold(1)

@@ -26,8 +26,8 @@ private func job(_ id: String, _ status: String = "running") -> LeaseJob {
     LeaseJob(id: id, type: "sync", status: status)
 }
 
-@Suite("What answers prove about leases")
-struct LeaseAnswersTests {
+@Suite("What responses prove about leases")
+struct LeaseTableStatusPollsTests {
     private let table = LeaseTable()
 
     @Test("LeaseTableStatusPolls: an uncertain lease is bound to the one job that runs, and freed where none does")
@@ -45,7 +45,7 @@ struct LeaseAnswersTests {
     }
 
     @Test(
-        "LeaseTableStatusPolls: a job that was found in a list may be somebody else's: its end leaves the lease uncertain"
+        "LeaseTableStatusPolls: a job that was found in a list may belong to another request: its end leaves the lease uncertain"
     )
     func guess() throws {
         try table.lease().leaveUncertain()
@@ -61,7 +61,7 @@ struct LeaseAnswersTests {
         #expect(table.resolve([job("a", "failed")]) == .freed && table.isEmpty)
     }
 
-    @Test("LeaseTableStatusPolls: a question from before a lease became what it is neither binds, frees nor ends it")
+    @Test("LeaseTableStatusPolls: a poll from before the last change of a lease neither binds, frees nor ends it")
     func moments() throws {
         var revision = table.revision()
         try table.lease().leaveUncertain()
@@ -88,7 +88,7 @@ struct LeaseAnswersTests {
         #expect(table.usage().held == 2)
     }
 
-    @Test("LeaseTableStatusPolls: a request that has no job does not keep others from theirs")
+    @Test("LeaseTableStatusPolls: a request without a job does not keep other leases from being resolved")
     func requests() throws {
         let update = try table.lease(state)
         try table.lease().leaveUncertain()
@@ -97,7 +97,9 @@ struct LeaseAnswersTests {
         #expect(!table.isEmpty)
     }
 
-    @Test("LeaseTableStatusPolls: two leases on one job both end with it, and each only by a word from after it began")
+    @Test(
+        "LeaseTableStatusPolls: two leases on one job both end with it, and each only by a response from after it began"
+    )
     func sameJob() throws {
         try table.lease().bind(job("a"), now: 0)
         let revision = table.revision()
@@ -109,7 +111,7 @@ struct LeaseAnswersTests {
         #expect(table.isEmpty)
     }
 
-    @Test("LeaseTableStatusPolls: watched is what has a job or may have one, with whom to ask")
+    @Test("LeaseTableStatusPolls: leases that have a job, or may have one, are polled at the right organization")
     func polledLeases() throws {
         let reserved = try table.lease()
         #expect(table.polledLeases() == [] && !table.isEmpty)
@@ -118,7 +120,7 @@ struct LeaseAnswersTests {
         #expect(lease.family == .airweave && lease.state == .uncertain && lease.isAccepted && lease.kind == "sync")
     }
 
-    @Test("LeaseTableStatusPolls: the status of an answer decides what becomes of the lease")
+    @Test("LeaseTableStatusPolls: the status of a response decides the state of the lease")
     func conclude() throws {
         for status in [400, 401, 404, 409, 423, 429] {
             try table.lease().conclude(status: status, started: nil, now: 0)
@@ -148,10 +150,10 @@ struct LeaseAnswersTests {
         for status in [408, 460, 499, 502, 504] {
             let table = LeaseTable()
             try table.lease(state).conclude(status: status, started: nil, now: 0)
-            #expect(table.usage() == LeaseTable.Usage(uncertain: 1) && table.hasLingering)
+            #expect(table.usage() == LeaseTable.Usage(uncertain: 1) && table.hasUncertainRequests)
             let lease = try #require(table.polledLeases().first)
             table.endRequest(lease.key, lease.serial)
-            #expect(table.usage() == LeaseTable.Usage() && !table.hasLingering)
+            #expect(table.usage() == LeaseTable.Usage() && !table.hasUncertainRequests)
         }
     }
 }

@@ -54,7 +54,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("LeaseTable: a job's end that overtakes the answer frees the lease when the answer comes")
+    @Test("LeaseTable: if a job ends before its response arrives, the response frees the lease")
     func endBeforeBind() {
         let table = LeaseTable()
         let lease = table.tryReserve()
@@ -66,7 +66,7 @@ struct LeaseTableTests {
     }
 
     @Test(
-        "LeaseTable: an answer that names a job already over frees the lease",
+        "LeaseTable: a response that names an ended job frees the lease",
         arguments: ["succeeded", "FAILED", "cancelled"])
     func boundToEnded(status: String) {
         let table = LeaseTable()
@@ -74,7 +74,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("LeaseTable: a request that dies before anything was sent leaves nothing behind")
+    @Test("LeaseTable: a request that is dropped before anything was sent leaves no lease")
     func droppedEarly() {
         let table = LeaseTable()
         #expect(table.grants())
@@ -82,7 +82,7 @@ struct LeaseTableTests {
     }
 
     @Test(
-        "LeaseTable: a request that dies after it was sent leaves the connection uncertain until the upstream was asked"
+        "LeaseTable: a request that is dropped after it was sent leaves the connection uncertain until a poll"
     )
     func droppedLate() throws {
         let table = LeaseTable()
@@ -95,7 +95,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("LeaseTable: an answer of the upstream from before a lease was settled proves nothing about it")
+    @Test("LeaseTable: a response from before the last change of a lease proves nothing about it")
     func oldAnswers() throws {
         let table = LeaseTable()
         var revision = table.revision()
@@ -132,7 +132,7 @@ struct LeaseTableTests {
         #expect(table.isFree)
     }
 
-    @Test("LeaseTable: an uncertain lease whose job ended meanwhile is not bound to it by an old answer")
+    @Test("LeaseTable: an old response does not bind an uncertain lease to a job that has ended meanwhile")
     func uncertainAndEnded() throws {
         let table = LeaseTable()
         try table.tryReserve().orFail().leaveUncertain()
@@ -264,7 +264,7 @@ struct LeaseTableTests {
         }
     }
 
-    @Test("LeaseTable: a trigger and the end of its job race without the lease ever sticking")
+    @Test("LeaseTable: a race of a trigger with the end of its job never leaves a lease behind")
     func bindRacesEnd() async throws {
         let table = LeaseTable()
         for round in 0..<2000 {

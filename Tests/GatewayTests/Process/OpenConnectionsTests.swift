@@ -5,7 +5,7 @@ import Transport
 
 @testable import Gateway
 
-@Suite("How many connections may be open")
+@Suite("The limit of open connections")
 struct OpenConnectionsTests {
     private static func settings(open: Int, upstream: UpstreamSettings? = nil) -> GatewaySettings {
         var settings = GatewaySettings()
@@ -21,13 +21,13 @@ struct OpenConnectionsTests {
         return upstream
     }()
 
-    @Test("OpenConnections: what the settings say, where the descriptors suffice")
+    @Test("OpenConnections: the limit is that of the settings if there are enough descriptors")
     func asked() {
         #expect(OpenConnections.limit(Self.settings(open: 20_000), descriptors: 100_000, workers: 8) == 20_000)
         #expect(OpenConnections.limit(Self.settings(open: 1), descriptors: 100_000, workers: 8) == 1)
     }
 
-    @Test("OpenConnections: the admin address, files, workers and the upstream come off first")
+    @Test("OpenConnections: the admin address, files, workers and the upstream are subtracted first")
     func reserved() {
         let settings = Self.settings(open: 20_000)
         let alone = OpenConnections.limit(settings, descriptors: 10_000, workers: 2)
@@ -37,7 +37,7 @@ struct OpenConnectionsTests {
     }
 
     @Test(
-        "OpenConnections: of few descriptors a quarter is for clients, and never none",
+        "OpenConnections: clients get a quarter of few descriptors, and at least one",
         arguments: [(400, 100), (4, 1), (1, 1), (0, 1)])
     func few(descriptors: Int, limit: Int) {
         let settings = Self.settings(open: 20_000, upstream: Self.upstream)
@@ -51,18 +51,18 @@ struct OpenConnectionsTests {
         #expect(OpenConnections.adminLimit(descriptors: descriptors) == limit)
     }
 
-    @Test("OpenConnections: a limit that the system does not permit is told, at start and when it changes")
+    @Test("OpenConnections: a limit that the system does not permit is reported, at the start and when it changes")
     func told() {
         let lines = Mutex<[String]>([])
         let open = OpenConnections(Self.settings(open: 20_000), descriptors: 1000, workers: 2) { line in
             lines.withLock { $0.append(line) }
         }
-        #expect(open.room.limit < 1000)
+        #expect(open.limiter.limit < 1000)
         #expect(lines.withLock { $0.count } == 1)
         open.adopt(Self.settings(open: 100))
-        #expect(open.room.limit == 100)
+        #expect(open.limiter.limit == 100)
         #expect(lines.withLock { $0.count } == 1)
-        for _ in 0..<3 { open.ranShort() }
+        for _ in 0..<3 { open.limitReached() }
         #expect(lines.withLock { $0.count } == 2)
     }
 }

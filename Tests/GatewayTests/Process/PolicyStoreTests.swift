@@ -6,9 +6,9 @@ import Testing
 
 @testable import Gateway
 
-@Suite("The policies in force and what became of reloads")
+@Suite("The effective policies and their reloads")
 struct PolicyStoreTests {
-    @Test("PolicyStore: after a refused reload the old text is good again, and unchanged")
+    @Test("PolicyStore: after a refused reload the old text is accepted again, as unchanged")
     func repaired() throws {
         let store = try store { _ in .refused([]) }
         guard case .refused = store.reload() else { return try #require(Bool(false), "it has a mistake") }
@@ -35,18 +35,18 @@ struct PolicyStoreTests {
         }
     }
 
-    @Test("PolicyStore: what became of another part is kept until a good attempt")
-    func parts() throws {
+    @Test("PolicyStore: the result of reloading other files is kept until a good attempt")
+    func otherFiles() throws {
         let store = try store { _ in .refused([]) }
         store.record(.certificates, .refused("no key"))
         store.record(.upstream, .replaced)
-        #expect(store.snapshot().parts[.certificates]?.lastRefusal?.text == "no key")
-        #expect(store.snapshot().parts[.certificates]?.refused == 1)
-        #expect(store.snapshot().parts[.upstream]?.accepted == 1)
+        #expect(store.snapshot().files[.certificates]?.lastRefusal?.text == "no key")
+        #expect(store.snapshot().files[.certificates]?.refused == 1)
+        #expect(store.snapshot().files[.upstream]?.accepted == 1)
         #expect(store.snapshot().lastRefusal == nil)
         store.record(.certificates, .unchanged)
-        #expect(store.snapshot().parts[.certificates]?.lastRefusal == nil)
-        #expect(store.snapshot().parts[.certificates]?.refused == 1)
+        #expect(store.snapshot().files[.certificates]?.lastRefusal == nil)
+        #expect(store.snapshot().files[.certificates]?.refused == 1)
     }
 
     @Test("PolicyStore: a reload reads and compiles on a thread of lowest priority")

@@ -23,7 +23,7 @@ extension RateLimiter {
 @Suite("Rate limiter")
 struct RateLimiterTests {
     @Test(
-        "RateLimiter: attempts are charged first and once, whatever becomes of the rest; what was not looked at is not told"
+        "RateLimiter: attempts are charged first and once, whatever the other limits do; limits that were not checked are not reported"
     )
     func steps() {
         let limiter = RateLimiter()
@@ -107,7 +107,7 @@ struct RateLimiterTests {
         #expect(alone.limits[0].remaining == 99)
     }
 
-    @Test("RateLimiter: the longest wait of all refusing limits is the one told")
+    @Test("RateLimiter: the reported wait is the longest of all refusing limits")
     func maxWait() {
         let limiter = RateLimiter()
         let short = RateLimit(key: limiter.key("short"), count: 60, period: 60 * second, burst: 1)

@@ -2,14 +2,14 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Who asks the admin interface")
+@Suite("Access to the admin interface")
 struct AdminAccessTests {
     private func refusal(_ host: String?, _ origins: [String] = []) -> AdminAccess.Refusal? {
         AdminAccess.refusal(host: host, origins: origins, names: ["gateway.monitoring"])
     }
 
     @Test(
-        "AdminAccess: by address, as localhost, or by a name that policy tells",
+        "AdminAccess: the host may be an address, localhost, or a name from the policies",
         arguments: [
             "127.0.0.1:8444", "127.0.0.1", "10.1.2.3:9101", "[::1]:8444", "[::1]", "localhost", "LOCALHOST:1",
             "gateway.monitoring:8444", "Gateway.Monitoring",
@@ -20,7 +20,7 @@ struct AdminAccessTests {
     }
 
     @Test(
-        "AdminAccess: another name may have been given the address by a stranger",
+        "AdminAccess: another host name is refused, because its DNS record may be an attacker's",
         arguments: [
             "evil.example", "evil.example:8444", "localhost.evil.example", "127.0.0.1.evil.example", "", ":8444",
             "[::1",

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Messages that are awaited")
+@Suite("Awaited messages")
 struct AwaitedMessagesTests {
-    @Test("AwaitedMessages: a sender goes on when its message has been taken")
+    @Test("AwaitedMessages: a sender resumes when its message has been taken")
     func taken() async {
         let messages = AwaitedMessages()
         await messages.wait { taken in Task { taken() } }
@@ -16,7 +16,7 @@ struct AwaitedMessagesTests {
         }
     }
 
-    @Test("AwaitedMessages: a sender whose loop ends goes on, and so does one that comes later")
+    @Test("AwaitedMessages: a sender whose loop ends resumes, and so does one that comes later")
     func ended() async {
         let messages = AwaitedMessages()
         let late = Mutex<(@Sendable () -> Void)?>(nil)

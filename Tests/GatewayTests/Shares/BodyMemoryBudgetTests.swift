@@ -3,7 +3,7 @@ import Testing
 @testable import Gateway
 @testable import Transport
 
-@Suite("The memory of bodies under way")
+@Suite("Memory for bodies in progress")
 struct BodyMemoryBudgetTests {
     private static let mebibyte = 1 << 20
 
@@ -28,7 +28,7 @@ struct BodyMemoryBudgetTests {
         }
     }
 
-    @Test("BodyMemoryBudget: a part that is dropped is there for the next one")
+    @Test("BodyMemoryBudget: a dropped share is free for the next body")
     func givesBack() {
         let budget = BodyMemoryBudget(limitBytes: Self.mebibyte)
         do {
@@ -62,7 +62,7 @@ struct BodyMemoryBudgetTests {
     }
 
     @Test(
-        "BodyMemoryBudget: who takes all it can get leaves some for the others, and has to give way where that is not enough"
+        "BodyMemoryBudget: a greedy organization leaves some memory for others, and loses some if that is not enough"
     )
     func fairShares() {
         let budget = BodyMemoryBudget(limitBytes: 16 * Self.mebibyte)

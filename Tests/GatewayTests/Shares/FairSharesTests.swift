@@ -110,7 +110,7 @@ struct FairSharesTests {
     }
 
     @Test(
-        "FairShares: whatever happens, no more is given than there is, nothing idles but the reserve, and nothing leaks",
+        "FairShares: in any order of events, no more than the capacity is granted, only the reserve idles, and nothing leaks",
         arguments: 0..<40)
     func randomSchedule(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
@@ -172,7 +172,7 @@ struct FairSharesTests {
     }
 
     @Test(
-        "FairShares: a newcomer beside one that takes all it can get has something at once",
+        "FairShares: a new owner beside a greedy one gets something at once",
         arguments: [2, 3, 4, 8, 64, 1024])
     func reserve(capacity: Int) {
         var model = Model(capacity: capacity, maxWaiting: 16)
@@ -184,7 +184,7 @@ struct FairSharesTests {
         #expect(model.grants.count == grants + 1)
     }
 
-    @Test("FairShares: another token of the same organization has something at once, too", arguments: [8, 64, 1024])
+    @Test("FairShares: another token of the same organization also gets something at once", arguments: [8, 64, 1024])
     func reserveOfTokens(capacity: Int) {
         var model = Model(capacity: capacity, maxWaiting: 16)
         for _ in 0..<2 * capacity { model.ask(for: Self.owner(1, 1)) }
@@ -195,7 +195,7 @@ struct FairSharesTests {
         #expect(model.ask(for: Self.owner(2)) == nil, "and another organization after it")
     }
 
-    @Test("FairShares: where there is one only, whoever comes first has it")
+    @Test("FairShares: the first owner gets the only unit")
     func one() {
         var model = Model(capacity: 1, maxWaiting: 2)
         #expect(model.ask(for: Self.owner(1)) == nil)
@@ -205,7 +205,7 @@ struct FairSharesTests {
         #expect(model.served == [second])
     }
 
-    @Test("FairShares: as much is given back, the shares of those who want more become equal", arguments: 0..<10)
+    @Test("FairShares: as units are released, the shares of the owners that want more become equal", arguments: 0..<10)
     func converges(seed: Int) {
         var random = SeededRandom(state: UInt64(seed))
         let organizations = 2 + seed % 4
@@ -239,7 +239,7 @@ struct FairSharesTests {
     }
 
     @Test(
-        "FairShares: a full queue takes in the owner that has less of it, in exchange for the newest waiter of the one that has most"
+        "FairShares: in a full queue the newest waiter of the owner with most is displaced by an owner with less"
     )
     func queue() {
         var model = Model(capacity: 1, maxWaiting: 4)
@@ -256,14 +256,14 @@ struct FairSharesTests {
         #expect(model.served == [quiet])
     }
 
-    @Test("FairShares: what is more than there is is refused at once")
+    @Test("FairShares: a request for more than the capacity is refused at once")
     func tooMuch() {
         var model = Model(capacity: 4, maxWaiting: 4)
         model.ask(5, for: Self.owner(1))
         #expect(model.refused == 1)
     }
 
-    @Test("FairShares: owners that hold nothing and wait for nothing are dropped; an old hint leads nobody astray")
+    @Test("FairShares: owners that hold nothing and wait for nothing are dropped; an outdated hint does no harm")
     func owners() {
         var shares = FairShares<Int>(capacity: 8, maxWaiting: 0)
         var held = ShareSlot.unknown
@@ -282,7 +282,7 @@ struct FairSharesTests {
         #expect(shares.usage.isEmpty)
     }
 
-    @Test("FairShares: who has more than its share while others want some is known")
+    @Test("FairShares: owners with more than their share are known while others wait")
     func beyondShare() {
         var shares = FairShares<Int>(capacity: 80, maxWaiting: 0)
         var (hog, quiet) = (ShareSlot.unknown, ShareSlot.unknown)

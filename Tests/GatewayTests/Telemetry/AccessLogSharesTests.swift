@@ -8,7 +8,7 @@ struct AccessLogSharesTests {
     private let rate = GatewaySettings.LogRate(count: 10, periodSeconds: 1)
 
     @Test(
-        "AccessLogShares: a client that is refused without end has its rate of lines, the rest is counted, and others are not concerned"
+        "AccessLogShares: a client that is refused again and again has a limited rate of lines, the rest is counted, and others are not affected"
     )
     func rates() {
         let shares = AccessLogShares()

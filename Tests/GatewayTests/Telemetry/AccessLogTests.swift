@@ -92,7 +92,7 @@ struct AccessLogTests {
         #expect(!String(decoding: bytes, as: UTF8.self).contains("secret"))
     }
 
-    @Test("AccessLog: what a stranger wrote is cut, with no half of a token left")
+    @Test("AccessLog: text from a client is cut, and no part of a token is left")
     func bounds() {
         var bytes: [UInt8] = []
         bytes.append(maskedJSONText: Array(repeating: 0x61, count: 300).span, limit: 256)
@@ -103,7 +103,7 @@ struct AccessLogTests {
         #expect(!String(decoding: cut, as: UTF8.self).contains("secr"))
     }
 
-    @Test("AccessLog: a refusal says which rule, what is in the way, and who took it")
+    @Test("AccessLog: a refusal has the rule, the conflicting lease, and the request that took it")
     func explanations() throws {
         var record = record
         let job = LeaseJob(id: "job_1", type: "refresh", status: "running")
@@ -126,7 +126,7 @@ struct AccessLogTests {
     }
 
     @Test(
-        "AccessLog: behind trusted proxies the client is the rightmost address that is none, or nobody",
+        "AccessLog: behind trusted proxies the client is the rightmost address that is not a proxy's, or unknown",
         arguments: [
             ("198.51.100.1, 203.0.113.5, 10.0.0.2", false, "203.0.113.5"),
             ("203.0.113.5:80,10.0.0.2", false, "203.0.113.5"),
@@ -203,7 +203,7 @@ struct AccessLogTests {
         #expect(queue.droppedLines == 0)
     }
 
-    @Test("AccessLog: when nobody writes, lines are dropped and counted, and nobody waits")
+    @Test("AccessLog: if the writer stops, lines are dropped and counted, and no request waits")
     func overflow() async {
         let queue = AccessLogQueue(maximumBytes: 1000)
         queue.submit([UInt8](repeating: 0x61, count: 900), lines: 3)

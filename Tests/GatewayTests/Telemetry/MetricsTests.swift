@@ -47,7 +47,7 @@ struct MetricsTests {
         }
     }
 
-    @Test("Metrics: Connections, leases, limits and reloads are shown")
+    @Test("Metrics: connections, leases, limits and reloads are shown")
     func others() {
         let metrics = Metrics(workerCount: 1)
         metrics[worker: 0].add(3, to: .connectionsOpened)

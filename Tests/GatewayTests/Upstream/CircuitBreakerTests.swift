@@ -4,7 +4,7 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("The health of an endpoint")
+@Suite("Health of an endpoint")
 struct CircuitBreakerTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
@@ -22,7 +22,7 @@ struct CircuitBreakerTests {
     }
 
     @Test(
-        "CircuitBreaker: the breaker opens with the last of so many failures in a row, and a success in between begins anew"
+        "CircuitBreaker: the breaker opens after enough failures in a row, and a success in between resets the count"
     )
     func opens() {
         var health = Self.health()
@@ -39,7 +39,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == Self.start + .seconds(5))
     }
 
-    @Test("CircuitBreaker: once the time is over one request tries, and no other until that has ended")
+    @Test("CircuitBreaker: when the time is over one request is the probe, and no other is sent until it has ended")
     func trial() {
         var health = Self.health(failures: 1)
         _ = health.failed(now: Self.start)
@@ -56,7 +56,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: later) == .admitted)
     }
 
-    @Test("CircuitBreaker: each failed try doubles the time, up to sixteen times")
+    @Test("CircuitBreaker: each failed probe doubles the time, up to sixteen times the first")
     func doubling() {
         var health = Self.health(failures: 1)
         var now = Self.start
@@ -77,7 +77,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == now + .seconds(5))
     }
 
-    @Test("CircuitBreaker: a try that told nothing is made again at once")
+    @Test("CircuitBreaker: a probe without a result is repeated at once")
     func abandoned() {
         var health = Self.health(failures: 1)
         health.probeAbandoned(now: Self.start)
@@ -94,7 +94,7 @@ struct CircuitBreakerTests {
         #expect(health.opensAt() == later + .seconds(10))
     }
 
-    @Test("CircuitBreaker: a failure of a request from before does not make an open breaker stay open for longer")
+    @Test("CircuitBreaker: the failure of an earlier request does not keep an open breaker open for longer")
     func lateFailure() {
         var health = Self.health(failures: 1)
         _ = health.failed(now: Self.start)
@@ -109,7 +109,7 @@ struct CircuitBreakerTests {
         #expect(health.isHealthy)
     }
 
-    @Test("CircuitBreaker: so many bad checks take it out, so many good ones bring it back, and each tells of it once")
+    @Test("CircuitBreaker: enough failed checks eject, enough good ones readmit, and each change is reported once")
     func checks() {
         var health = Self.health(checks: (healthy: 2, unhealthy: 3))
         let bad = (0..<4).map { _ in health.checked(isGood: false) }
@@ -128,7 +128,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("CircuitBreaker: requests do not bring back what the checks have taken out")
+    @Test("CircuitBreaker: requests do not readmit an endpoint that checks have ejected")
     func checkedOut() {
         var health = Self.health(failures: 1, checks: (healthy: 1, unhealthy: 1))
         #expect(health.checked(isGood: false) == true)
@@ -142,7 +142,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("CircuitBreaker: good checks from before the breaker opened do not close it")
+    @Test("CircuitBreaker: good checks that began before the breaker opened do not close it")
     func oldChecks() {
         var health = Self.health(failures: 1, checks: (healthy: 2, unhealthy: 3))
         for _ in 0..<10 { #expect(health.checked(isGood: true) == false) }
@@ -153,7 +153,7 @@ struct CircuitBreakerTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("CircuitBreaker: without checks their answers mean nothing")
+    @Test("CircuitBreaker: without configured checks their results are ignored")
     func unchecked() {
         var health = Self.health()
         for _ in 0..<100 { #expect(health.checked(isGood: false) == false) }

@@ -60,7 +60,7 @@ struct ConcurrencyLimiterTests {
         let sentAway = Atomic<Int>(0)
     }
 
-    @Test("ConcurrencyLimiter: there are never more inside than there are places, from eight threads")
+    @Test("ConcurrencyLimiter: eight threads never hold more permits than the limit")
     func cap() async throws {
         let limiter = Self.limiter(permits: 5, maxWaiting: 1000)
         let counts = Counts()
@@ -90,7 +90,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("ConcurrencyLimiter: who has waited longest is let in first, and nobody overtakes")
+    @Test("ConcurrencyLimiter: the longest waiter gets the next permit, and no request overtakes")
     func order() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 20)
         let order = Order()
@@ -116,7 +116,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("ConcurrencyLimiter: who waits in vain leaves the queue, and those behind move up")
+    @Test("ConcurrencyLimiter: a waiter that times out leaves the queue, and those after it move up")
     func deadline() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         try await withLoops(1) { loops in
@@ -136,7 +136,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("ConcurrencyLimiter: without a queue nobody waits")
+    @Test("ConcurrencyLimiter: without a queue no request waits")
     func noSeats() async throws {
         let limiter = Self.limiter(permits: 2, maxWaiting: 0)
         try await withLoops(1) { loops in
@@ -151,7 +151,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.usage == (0, 0))
     }
 
-    @Test("ConcurrencyLimiter: no place is lost where one is handed over just as its taker gives up")
+    @Test("ConcurrencyLimiter: no permit is lost if a waiter gives up while it is handed one")
     func handOverAtDeadline() async throws {
         let limiter = Self.limiter(permits: 3, maxWaiting: 40)
         let counts = Counts()
@@ -183,7 +183,7 @@ struct ConcurrencyLimiterTests {
     }
 
     @Test(
-        "ConcurrencyLimiter: an organization that takes all it can get leaves a place, and the next free one goes to who has less"
+        "ConcurrencyLimiter: a greedy organization leaves a permit free, and the next free one goes to the organization that has less"
     )
     func shares() async throws {
         let limiter = Self.limiter(permits: 4, maxWaiting: 3)
@@ -215,7 +215,7 @@ struct ConcurrencyLimiterTests {
         #expect(limiter.shares.isEmpty)
     }
 
-    @Test("ConcurrencyLimiter: who has most of a full queue gives way at once")
+    @Test("ConcurrencyLimiter: the organization with most of a full queue is displaced at once")
     func displaced() async throws {
         let limiter = Self.limiter(permits: 1, maxWaiting: 2)
         let order = Order()

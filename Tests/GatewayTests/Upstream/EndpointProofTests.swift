@@ -4,7 +4,7 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("What proves that an endpoint is not well")
+@Suite("What proves that an endpoint is unhealthy")
 struct EndpointProofTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
@@ -36,7 +36,7 @@ struct EndpointProofTests {
     }
 
     @Test(
-        "Endpoint health: statuses of two organizations, and of whoever asks without a token, never put an endpoint out"
+        "Endpoint health: statuses of two organizations, and of callers without a token, never eject an endpoint"
     )
     func oneSided() {
         var health = health
@@ -47,7 +47,9 @@ struct EndpointProofTests {
         #expect(health.admission(now: Self.start) == .admitted)
     }
 
-    @Test("Endpoint health: statuses of three organizations do, once there are enough and they are half of the answers")
+    @Test(
+        "Endpoint health: statuses of three organizations eject an endpoint, once they are enough and half of its responses"
+    )
     func severalOrganizations() {
         var health = health
         for organization in [1, 2, 3, 1] as [UInt64] { #expect(status(&health, organization, good: 100) == nil) }
@@ -68,7 +70,7 @@ struct EndpointProofTests {
         #expect(health.isHealthy)
     }
 
-    @Test("Endpoint health: without room statuses change nothing")
+    @Test("Endpoint health: statuses change nothing if no endpoint may be ejected")
     func noRoom() {
         var health = health
         for index in 0..<100 { #expect(status(&health, UInt64(index), mayEject: false) == nil) }
@@ -76,7 +78,7 @@ struct EndpointProofTests {
     }
 
     @Test(
-        "Endpoint health: a status shows that what did not answer is there again, but not that what answered so is well"
+        "Endpoint health: a 5xx proves that a silent endpoint responds again, but not that an endpoint with such statuses is healthy"
     )
     func trials() {
         var health = health
@@ -89,7 +91,7 @@ struct EndpointProofTests {
         #expect(status(&health, 1, at: 11, asProbe: true) == .ejected(.seconds(10), .status(503), isProbe: true))
     }
 
-    @Test("Endpoint health: requests of one organization that get no answer prove nothing while others are served")
+    @Test("Endpoint health: requests of one organization without a response prove nothing while others are served")
     func silence() {
         var health = health
         for _ in 0..<100 { #expect(silence(&health, 1, servesOthers: true) == nil) }
@@ -100,18 +102,18 @@ struct EndpointProofTests {
             silence(&health, 3, servesOthers: true) == .ejected(.seconds(5), .silent(.responseTimeout), isProbe: false))
     }
 
-    @Test("Endpoint health: whoever asks without a token is not one of those that are served")
+    @Test("Endpoint health: a caller without a token does not count as a served organization")
     func nobodyServed() {
         let served = ServedOrganizations()
         served.record(0, now: Self.start)
-        let hasNobody = !served.hasOthers(than: FewOrganizations(), now: Self.start)
+        let hasNobody = !served.hasOthers(than: FirstOrganizations(), now: Self.start)
         #expect(hasNobody)
         served.record(7, now: Self.start)
-        let hasOne = served.hasOthers(than: FewOrganizations(), now: Self.start)
+        let hasOne = served.hasOthers(than: FirstOrganizations(), now: Self.start)
         #expect(hasOne)
     }
 
-    @Test("Endpoint health: they do where nobody else was served")
+    @Test("Endpoint health: requests of one organization without a response eject an endpoint that served no other")
     func silenceForAll() {
         var health = health
         for _ in 0..<4 { #expect(silence(&health, 1, servesOthers: false) == nil) }
@@ -120,7 +122,7 @@ struct EndpointProofTests {
         )
     }
 
-    @Test("Endpoint health: what may not leave is told once, and leaves when it may")
+    @Test("Endpoint health: an endpoint that may not be ejected is reported once, and is ejected when it may be")
     func kept() {
         var health = health
         for _ in 0..<4 { _ = health.failed(now: Self.start) }
@@ -133,7 +135,7 @@ struct EndpointProofTests {
         #expect(fail(true) == .ejected(.seconds(5), .unreachable(.connectionRefused), isProbe: false))
     }
 
-    @Test("Endpoint health: the only one left is tried after the shortest time, however often it failed")
+    @Test("Endpoint health: the only endpoint left is probed after the shortest time, however often it failed")
     func needed() {
         var health = health
         var now = Self.start

@@ -5,7 +5,7 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("An endpoint in use")
+@Suite("Use of an endpoint")
 struct EndpointTests {
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
 
@@ -22,7 +22,7 @@ struct EndpointTests {
             report: report)
     }
 
-    @Test("Endpoint: an endpoint counts what is under way and takes a lock only while it is in trouble")
+    @Test("Endpoint: an endpoint counts its requests, and takes a lock only while it has failures")
     func load() {
         let endpoint = self.endpoint(outAfter: 1)
         for _ in 0..<3 { endpoint.began() }
@@ -44,7 +44,7 @@ struct EndpointTests {
         #expect(endpoint.opensAt == nil)
     }
 
-    @Test("Endpoint: at most half of the endpoints are out, and statuses never take the only one")
+    @Test("Endpoint: at most half of the endpoints are ejected, and statuses never eject the only one")
     func ejectionLimit() {
         let said = Mutex<[String]>([])
         for count in 1...5 {
@@ -86,7 +86,7 @@ struct EndpointTests {
         }
     }
 
-    @Test("Endpoint: one organization's silence leaves an endpoint in use that has served another one")
+    @Test("Endpoint: failures of one organization leave an endpoint in use that has served another")
     func served() {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int = 0) {
@@ -101,7 +101,7 @@ struct EndpointTests {
         #expect(endpoint.isEjected)
     }
 
-    @Test("Endpoint: good answers are counted only while some are none")
+    @Test("Endpoint: good responses are counted only while there are failures")
     func counting() {
         let endpoint = self.endpoint(outAfter: 3)
         func ended(_ outcome: Endpoint.Outcome, at seconds: Int) {

@@ -39,7 +39,7 @@ struct RetryBudgetTests {
         #expect(count(&budget, now: second(110)) == 10)
     }
 
-    @Test("RetryBudget: both can be nothing: no request is then sent twice")
+    @Test("RetryBudget: both shares can be zero: then no request is retried")
     func none() {
         var budget = budget(percent: 0, minPerSecond: 0)
         for _ in 0..<1000 { budget.requestBegan(now: second(100)) }

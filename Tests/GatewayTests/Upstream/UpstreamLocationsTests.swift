@@ -3,7 +3,7 @@ import Testing
 @testable import Gateway
 @testable import Policy
 
-@Suite("Places of an upstream")
+@Suite("Locations in responses of an upstream")
 struct UpstreamLocationsTests {
     private static let inside = "(inside)"
 
@@ -30,7 +30,7 @@ struct UpstreamLocationsTests {
     }()
 
     @Test(
-        "UpstreamLocations: what begins with the URL of an endpoint is a place of the gateway",
+        "UpstreamLocations: a location below the URL of an endpoint becomes one of the gateway",
         arguments: [
             ("http://up.internal:8080/base/x?a=%7C#f", "https://gw:8443/x?a=%7C#f"),
             ("https://UP.internal:8080/base/x", "https://gw:8443/x"),
@@ -50,7 +50,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "UpstreamLocations: what names a host of the upstream but nothing behind the gateway does not go on",
+        "UpstreamLocations: a location on a host of the upstream that the gateway does not serve is removed",
         arguments: [
             "http://up.internal:8080/bases", "http://up.internal:8080.evil/base/x", "http://up.internal:8080/x",
             "http://up.internal:8080",
@@ -82,7 +82,7 @@ struct UpstreamLocationsTests {
         #expect(told(value, Self.settings, host: "gw:8443") == value)
     }
 
-    @Test("UpstreamLocations: the gateway's own locations are not those of the inside, also on a host of the upstream")
+    @Test("UpstreamLocations: the gateway's own locations are not internal, also on a host of the upstream")
     func sameHost() {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "localhost", port: 9000)])
         #expect(told("https://localhost:8443/x", settings, host: "LOCALHOST:8443") == "https://localhost:8443/x")
@@ -90,7 +90,7 @@ struct UpstreamLocationsTests {
         #expect(told("http://localhost:9000/x", settings, host: "localhost:8443") == "https://localhost:8443/x")
     }
 
-    @Test("UpstreamLocations: where nobody said how the gateway is called it is a path, and names no host")
+    @Test("UpstreamLocations: without a known host of the gateway the location is a path")
     func paths() {
         let settings = UpstreamSettings(endpoints: [UpstreamURL(isTLS: false, host: "up", port: 8080)])
         #expect(told("http://up:8080/x", settings, host: "") == "/x")
@@ -100,7 +100,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "UpstreamLocations: each link of a list is a place, and those of the inside leave it",
+        "UpstreamLocations: each link of a list is mapped, and internal ones are removed",
         arguments: [
             ("<http://up:1/x?page=2>; rel=\"next\"", "<https://gw/x?page=2>; rel=\"next\""),
             ("</x>; rel=a, <http://up:1/y,z>; title=\"a, <b>\"", "</x>; rel=a, <https://gw/y,z>; title=\"a, <b>\""),
@@ -119,7 +119,7 @@ struct UpstreamLocationsTests {
     }
 
     @Test(
-        "UpstreamLocations: so is the URL of a Refresh",
+        "UpstreamLocations: the URL of a Refresh is mapped",
         arguments: [
             ("5; url=http://up:1/x", "5; url=https://gw/x"), ("0;URL='http://up:1/x?a=b'", "0;URL='https://gw/x?a=b'"),
             ("0; url = \"http://up:2/x\"", "(inside)"), ("5", "5"), ("5; url=", "5; url="), ("5; url=/x", "5; url=/x"),

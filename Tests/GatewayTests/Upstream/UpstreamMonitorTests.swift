@@ -42,7 +42,7 @@ struct UpstreamClusterTests {
         #expect(cluster.current[0] !== second)
     }
 
-    @Test("UpstreamCluster: a name that stops to resolve keeps its addresses; one that never did says why")
+    @Test("UpstreamCluster: a name that no longer resolves keeps its addresses; one that never did has a reason")
     func unresolved() {
         let cluster = UpstreamCluster(UpstreamConfiguration(settings: UpstreamSettings(endpoints: [Self.named])))
         #expect(cluster.reasonForNone == .noEndpoint)
@@ -70,7 +70,7 @@ struct UpstreamClusterTests {
         var count: Int { asked.load(ordering: .relaxed) }
     }
 
-    @Test("UpstreamMonitor: it follows a name as it appears, changes and goes, and tells of it once")
+    @Test("UpstreamMonitor: it follows a name that appears, changes and disappears, and reports each change once")
     func monitor() async throws {
         let service = Service()
         let said = Mutex<[String]>([])
@@ -106,7 +106,7 @@ struct UpstreamClusterTests {
     }
 }
 
-@Suite("When endpoints are asked how they are")
+@Suite("Schedule of health checks")
 struct HealthCheckScheduleTests {
     private static let url = UpstreamURL(isTLS: false, host: "connectors.example", port: 8080)
     private static let start = Instant(nanoseconds: 1_000_000_000_000)
@@ -116,7 +116,9 @@ struct HealthCheckScheduleTests {
         return Endpoint(url: url, address: address, settings: UpstreamSettings(endpoints: [url]))
     }
 
-    @Test("HealthCheckSchedule: each at once, and again when it has answered and the interval is over")
+    @Test(
+        "HealthCheckSchedule: each endpoint is checked at once, and again when the result has come and the interval is over"
+    )
     func due() {
         var rounds = HealthCheckSchedule()
         let (one, other) = (Self.endpoint(1), Self.endpoint(2))
@@ -134,7 +136,7 @@ struct HealthCheckScheduleTests {
     }
 
     @Test(
-        "HealthCheckSchedule: nothing is kept of endpoints that are gone, whether they answered or not, nor taken to be about a new one"
+        "HealthCheckSchedule: nothing is kept of removed endpoints, and a late result of one does not count for a new one"
     )
     func gone() {
         var rounds = HealthCheckSchedule()

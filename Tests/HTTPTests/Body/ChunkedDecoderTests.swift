@@ -1,7 +1,7 @@
 import HTTP
 import Testing
 
-@Suite("Taking the framing off a chunked body")
+@Suite("Decoding a chunked body")
 struct ChunkedDecoderTests {
     private func decode(_ bytes: [UInt8], cuts: [Int] = []) -> DecodedBody { DecodedBody(bytes, cuts: cuts) }
 
@@ -71,7 +71,7 @@ struct ChunkedDecoderTests {
         #expect(decode(bytes, cuts: Array(0..<bytes.count)) == whole)
     }
 
-    @Test("ChunkedDecoder: whatever one byte is changed to, the decoder answers", arguments: bodies.map(\.0))
+    @Test("ChunkedDecoder: any changed byte gives a result", arguments: bodies.map(\.0))
     func everyByteMutated(text: String) {
         let bytes = Array(text.utf8)
         for index in bytes.indices {

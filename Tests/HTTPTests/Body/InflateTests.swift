@@ -2,7 +2,7 @@ import Bytes
 import HTTP
 import Testing
 
-@Suite("Taking a content coding off")
+@Suite("Decompression")
 struct InflateTests {
     /// What zlib made of a text.
     struct Sample: Sendable, CustomTestStringConvertible {
@@ -129,7 +129,7 @@ struct InflateTests {
         }
     }
 
-    @Test("Inflate: a bomb goes off only where there is room for it")
+    @Test("Inflate: a decompression bomb ends at the limit")
     func bombs() {
         #expect(Inflate.decode(Self.bomb.span, coding: .gzip, limit: 299_999) == nil)
         #expect(Inflate.decode(Self.bomb.span, coding: .gzip, limit: 65_536) == nil)
@@ -169,7 +169,7 @@ struct InflateTests {
         }
     }
 
-    @Test("Inflate: whatever a byte is changed to, there is an answer", arguments: samples)
+    @Test("Inflate: any changed byte gives a result", arguments: samples)
     func everyByteMutated(sample: Sample) {
         for index in sample.bytes.indices {
             for byte in stride(from: UInt8(0), through: 255, by: 51) {

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Trailers of a chunked body")
 struct TrailerTests {
-    @Test("Trailers are kept as they came, when somebody wants them", arguments: sections)
+    @Test("Trailers are kept unchanged if they are wanted", arguments: sections)
     func keep(section: String) {
         let bytes = Array(("1;x=y\r\na\r\n0\r\n" + section + "\r\nGET").utf8)
         let kept = DecodedBody(bytes, keepsTrailers: true)
@@ -22,7 +22,7 @@ struct TrailerTests {
     ]
 
     @Test(
-        "Trailers: a broken trailer section is refused whether somebody wants it or not",
+        "Trailers: a malformed trailer section is refused whether it is wanted or not",
         arguments: ChunkedDecoderTests.badBodies
     )
     func refuse(text: String, error: FramingError) {
@@ -48,7 +48,7 @@ struct TrailerTests {
     }
 
     @Test(
-        "Trailers: what would have changed the message in its head may not come behind its body",
+        "Trailers: a field that would change the message may not be in its trailers",
         arguments: forbiddenNames)
     func dropName(name: String) {
         for spelling in [name, name.uppercased()] {
@@ -63,7 +63,7 @@ struct TrailerTests {
             "If-Modified-Since", "If-Unmodified-Since", "Max-Forwards", "Pragma", "Range", "Vary", "Warning",
         ]
 
-    @Test("Trailers: other lines go on byte for byte, but those that the caller drops")
+    @Test("Trailers: other lines are relayed byte for byte, except those that the caller drops")
     func goOn() {
         #expect(goingOn("") == "before|")
         #expect(goingOn("Digest:\t a \r\ndigest:b\r\nETag:\r\n") == "before|Digest:\t a \r\ndigest:b\r\nETag:\r\n")

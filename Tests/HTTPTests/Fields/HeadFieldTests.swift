@@ -161,7 +161,7 @@ struct HeadFieldTests {
         #expect(HeadOutcome(headText([field])).head?.framing == BodyFraming.none)
     }
 
-    @Test("HeadField: a connection goes on unless somebody says otherwise", arguments: connections)
+    @Test("HeadField: a connection persists unless a field or the version says otherwise", arguments: connections)
     func readConnection(line: String, fields: [String], keepsAlive: Bool) {
         #expect(HeadOutcome(headText(fields, line: line)).head?.keepsAlive == keepsAlive)
     }
@@ -211,7 +211,7 @@ struct HeadFieldTests {
     ]
 
     @Test(
-        "HeadField: what decides who calls may be said once only",
+        "HeadField: a field that identifies the caller may occur only once",
         arguments: [
             ("Authorization", FieldName.authorization), ("X-API-Key", .apiKey), ("x-organization-id", .organizationID),
             ("Content-Type", .contentType),

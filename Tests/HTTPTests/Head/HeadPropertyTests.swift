@@ -45,12 +45,12 @@ struct HeadPropertyTests {
     func lastByte(text: String) throws { try plain.expectEnd(Array(text.utf8)) }
 
     @Test(
-        "RequestHeadParser: whatever one byte is changed to, the parser answers, and what it accepts is well-formed",
+        "RequestHeadParser: after any changed byte, what the parser accepts is well-formed",
         arguments: samples)
     func everyByteMutated(text: String) { plain.expectSenseWithOneByteChanged(Array(text.utf8)) }
 
     @Test(
-        "RequestHeadParser: whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
+        "RequestHeadParser: after any inserted or removed byte, what the parser accepts is well-formed",
         arguments: samples)
     func everyByteInserted(text: String) { plain.expectSenseWithOneByteMoreOrLess(Array(text.utf8)) }
 

@@ -2,7 +2,7 @@ import Bytes
 import HTTP
 import Testing
 
-@Suite("Field lines that go on to the next hop")
+@Suite("End-to-end field lines")
 struct HopByHopTests {
     private func requestLines(
         _ fields: [String], dropping: FieldNameSet = [], droppingOther: (String) -> Bool = { _ in false }
@@ -105,7 +105,7 @@ struct HopByHopTests {
                 == fields[1...3].map { $0 + "\r\n" }.joined())
     }
 
-    @Test("HopByHop: only the names that are not well known are asked about, each once")
+    @Test("HopByHop: the caller judges only names that are not well known, each once")
     func askedAbout() throws {
         var asked: [String] = []
         _ = try requestLines(["Via: a", "x-a: b", "Connection: x-a", "TE: b", "Y: c"]) {

@@ -56,7 +56,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome(headText(line: "\(method.name)S / HTTP/1.1")).error == .unknownMethod)
     }
 
-    @Test("RequestHeadParser: a method that is not offered is told from one that is none", arguments: methods)
+    @Test("RequestHeadParser: an unsupported method is distinguished from an invalid one", arguments: methods)
     func refuseMethod(line: String, error: HeadError) {
         #expect(HeadOutcome(headText(line: line)).error == error)
     }
@@ -163,7 +163,7 @@ struct RequestHeadParserTests {
         #expect(HeadOutcome(headText(line: "GET / HTTP/1.9")).head?.minorVersion == 1)
     }
 
-    @Test("RequestHeadParser: one empty line in front is forgiven, a second one and a bare CR or LF are not")
+    @Test("RequestHeadParser: one empty line before a request is skipped, a second one and a bare CR or LF are refused")
     func emptyLineInFront() {
         let plain = HeadOutcome(headText()).head
         let head = HeadOutcome("\r\n" + headText()).head

@@ -38,12 +38,12 @@ struct ResponseHeadPropertyTests {
     func lastByte(text: String) throws { try plain.expectEnd(Array(text.utf8)) }
 
     @Test(
-        "ResponseHeadParser: whatever one byte is changed to, the parser answers, and what it accepts is well-formed",
+        "ResponseHeadParser: after any changed byte, what the parser accepts is well-formed",
         arguments: samples)
     func everyByteMutated(text: String) { plain.expectSenseWithOneByteChanged(Array(text.utf8)) }
 
     @Test(
-        "ResponseHeadParser: whatever byte is inserted or left out, the parser answers, and what it accepts is well-formed",
+        "ResponseHeadParser: after any inserted or removed byte, what the parser accepts is well-formed",
         arguments: samples)
     func everyByteInserted(text: String) { plain.expectSenseWithOneByteMoreOrLess(Array(text.utf8)) }
 

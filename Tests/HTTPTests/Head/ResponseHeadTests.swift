@@ -86,7 +86,7 @@ struct ResponseHeadTests {
         ("102 Processing", [zero], .post, .none, nil),
     ]
 
-    @Test("ResponseHead: where the body ends must be beyond doubt", arguments: contradictions)
+    @Test("ResponseHead: ambiguous framing is refused", arguments: contradictions)
     func refuseFraming(fields: [String], contradiction: FramingContradiction) {
         for method in HTTPMethod.allCases {
             let outcome = ResponseHeadOutcome(responseText(fields), answering: method)
@@ -114,7 +114,7 @@ struct ResponseHeadTests {
     }
 
     @Test(
-        "ResponseHead: a body that the status does not allow puts the framing in doubt",
+        "ResponseHead: a body that the status does not allow makes the framing ambiguous",
         arguments: ["100", "103", "199", "204"])
     func impossibleBody(status: String) {
         for fields in [[Self.five], [Self.chunked]] {
@@ -124,14 +124,14 @@ struct ResponseHeadTests {
         }
     }
 
-    @Test("ResponseHead: nobody asked for another protocol")
+    @Test("ResponseHead: an unexpected 101 is refused")
     func switchedProtocols() {
         let text = responseText(
             ["Upgrade: websocket", "Connection: Upgrade"], line: "HTTP/1.1 101 Switching Protocols")
         #expect(ResponseHeadOutcome(text).error == .switchedProtocols)
     }
 
-    @Test("ResponseHead: a connection goes on unless the upstream says otherwise", arguments: connections)
+    @Test("ResponseHead: a connection persists unless the upstream says otherwise", arguments: connections)
     func readConnection(version: String, fields: [String], keepsAlive: Bool, nominates: Bool) {
         let head = ResponseHeadOutcome(responseText(fields + [Self.five], line: "\(version) 200 OK")).head
         #expect(head?.keepsAlive == keepsAlive)
@@ -149,7 +149,7 @@ struct ResponseHeadTests {
         ("HTTP/1.0", ["Connection: keep-alive, close"], false, false),
     ]
 
-    @Test("ResponseHead: single fields of interest are found; one that stands twice says nothing")
+    @Test("ResponseHead: single fields of interest are found; a repeated one is ignored")
     func singleFields() throws {
         let fields = ["content-type: text/html", "Content-Encoding: gzip", "RETRY-AFTER: 5", "Location: /a"]
         let head = try #require(ResponseHeadOutcome(responseText(fields + ["X: y"])).head)
@@ -209,7 +209,7 @@ struct ResponseHeadTests {
         #expect(ResponseHeadOutcome.next(Array(texts[4].utf8), .get, &parser, &head) == ResponseHeadOutcome(texts[4]))
     }
 
-    @Test("ResponseHead: room for field lines is lent and given back")
+    @Test("ResponseHead: the storage of field lines is lent and returned")
     func room() {
         var parser = ResponseHeadParser()
         var head = ResponseHead()

@@ -1,8 +1,8 @@
 import HTTP
 import Testing
 
-@Suite("Dates of other servers")
-struct HTTPDateReadingTests {
+@Suite("Reading dates of other servers")
+struct HTTPDateParseTests {
     private static let now = 1_700_000_000
 
     @Test("HTTPDate, reading: what the gateway writes it reads")

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Policy
 
-@Suite("The shape of policy files")
+@Suite("Shapes of policy files")
 struct ShapeTests {
     @Test("Policy file shapes: each object stands in a field of another one", arguments: Shape.allCases)
     func places(shape: Shape) throws {
@@ -14,7 +14,7 @@ struct ShapeTests {
     }
 
     @Test(
-        "Policy file shapes: the names of files that are probably policies are told from those of others",
+        "Policy file shapes: names of probable policy files are distinguished from other names",
         arguments: [
             ("a.json5", .policy), (".a.json5", .other), ("a.JSON5", .misnamed), ("a.json", .misnamed),
             ("a.Yaml", .misnamed),

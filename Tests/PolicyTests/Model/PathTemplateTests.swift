@@ -1,7 +1,7 @@
 import Policy
 import Testing
 
-@Suite("The paths at which jobs are shown")
+@Suite("Paths of jobs")
 struct PathTemplateTests {
     private func routes(_ routes: String) throws -> RouteTable {
         try policySet("{ scopes: { s: {} }, routes: { \(routes) } }").routes
@@ -29,7 +29,7 @@ struct PathTemplateTests {
         #expect(table.path(showing: .job, family: .airweave, near: "") == nil)
     }
 
-    @Test("PathTemplate: of several patterns it is the one that begins as the request's path did, else the first")
+    @Test("PathTemplate: of several patterns the one that begins like the request's path is used, otherwise the first")
     func nearest() throws {
         let table = try routes(
             """
@@ -47,7 +47,7 @@ struct PathTemplateTests {
     }
 
     @Test(
-        "PathTemplate: a text that would lead the request elsewhere fills no gap",
+        "PathTemplate: a text that would change the path fills no variable",
         arguments: ["", ".", "..", "a/b", "a%2Fb", "a?b", "a#b", "a b", "a\r\nb", "a;b", "\u{e9}", "\0", "a\\b"])
     func hostile(text: String) throws {
         let table = try routes("job: { match: \"GET /jobs/{job}\", scope: \"s\", jobStatus: \"job\" }")
@@ -57,7 +57,7 @@ struct PathTemplateTests {
     }
 
     @Test(
-        "PathTemplate: of several routes it is the one that names the most, then the first by id, whatever cannot be filled in aside"
+        "PathTemplate: of several routes the one that names the most is used, then the first by id; those that cannot be filled in do not count"
     )
     func choice() throws {
         let table = try routes(
@@ -71,7 +71,7 @@ struct PathTemplateTests {
         #expect(table.path(showing: .jobs, family: .aitronos, near: "")?.path(organization: "o") == "/d/o")
     }
 
-    @Test("PathTemplate: a route has the deadlines that it says, and shows what it says")
+    @Test("PathTemplate: a route has its configured deadlines and job status")
     func fields() throws {
         let table = try routes(
             """

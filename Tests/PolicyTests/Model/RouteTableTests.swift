@@ -68,7 +68,7 @@ struct RouteTableTests {
         #expect(other == RouteCaptures(organization: 18..<19, job: 25..<30))
     }
 
-    @Test("RouteTable: the match tells which of the service's paths it is")
+    @Test("RouteTable: the match names the path of the service")
     func servicePath() throws {
         let text = """
             {
@@ -145,7 +145,7 @@ struct RouteTableTests {
     }
 
     @Test(
-        "RouteTable: a method that a path does not have is told apart, with those it has",
+        "RouteTable: a method that a path does not have is reported with those that it has",
         arguments: [
             ("GET", "/sources/c/run", "POST, OPTIONS"), ("DELETE", "/", "GET, HEAD, OPTIONS"),
             ("TRACE", "/v1/organizations/o/x", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),

@@ -78,7 +78,7 @@ struct UpstreamSettingsTests {
             ])
     }
 
-    @Test("UpstreamSettings: words stand for what they say")
+    @Test("UpstreamSettings: named values have their meaning")
     func words() throws {
         let url = "url: \"http://a\""
         #expect(try settings("upstream: { \(url), host: \"client\" }").upstream?.host == .client)

@@ -42,7 +42,7 @@ struct AddressRangeTests {
         }
     }
 
-    @Test("AddressRange: an IPv4 address is the same in the clothes of IPv6, and no other family is in a range")
+    @Test("AddressRange: an IPv4-mapped IPv6 address is the IPv4 address, and no other family is in a range")
     func families() {
         let ten = AddressRange(bytes: [10, 0, 0, 0], prefixBits: 8)
         #expect(ten.contains(Self.mapped + [10, 1, 2, 3]))
@@ -74,7 +74,7 @@ struct AddressRangeTests {
     }
 
     @Test(
-        "AddressRange: what only some readers take for an address is none",
+        "AddressRange: a text that only some parsers read as an address is refused",
         arguments: [
             "", "1", "127.1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.+4", "1.2.3.4 ", " 1.2.3.4",
             "1.2.3.",

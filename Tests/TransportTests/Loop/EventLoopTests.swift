@@ -66,7 +66,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("EventLoop: a long step uses up the free ones, and in a long round nobody has any")
+    @Test("EventLoop: a long step uses up the free ones, and a long round has none")
     func longSteps() async throws {
         try await withLoop { loop in
             let isOver = try await loop.run { loop in
@@ -117,37 +117,37 @@ struct EventLoopTests {
     @Test("EventLoop: an owner some of whose tasks wait has only its free steps for those that come from the sockets")
     func waitingTasks() {
         let owner = ShareOwner(organization: 1, token: 1)
-        var stretches = Stretches()
+        var slices = TimeSlices()
         /// Whether the first step that is not free is too many.
         func isOverAfterFreeSteps(hasPolled: Bool) -> Bool {
-            stretches.beginRound(hasPolled: hasPolled)
-            let isOver = (0..<13).map { _ in stretches.isOver(for: owner) }
+            slices.beginRound(hasPolled: hasPolled)
+            let isOver = (0..<13).map { _ in slices.isOver(for: owner) }
             #expect(!isOver.dropLast().contains(true))
             return isOver[12]
         }
         #expect(!isOverAfterFreeSteps(hasPolled: true))
-        stretches.waits(owner)
-        stretches.waits(owner)
+        slices.turnAwaited(by: owner)
+        slices.turnAwaited(by: owner)
         #expect(isOverAfterFreeSteps(hasPolled: true))
         // It is the turn of one that waited.
-        stretches.goesOn(owner)
+        slices.turnBegan(of: owner)
         #expect(!isOverAfterFreeSteps(hasPolled: false))
         #expect(isOverAfterFreeSteps(hasPolled: true))
-        stretches.goesOn(owner)
+        slices.turnBegan(of: owner)
         #expect(!isOverAfterFreeSteps(hasPolled: true))
     }
 
-    @Test("EventLoop: who has waited is as free as anybody again, however long others wait")
+    @Test("EventLoop: an owner that has waited has its free steps again, however long others wait")
     func pastWaits() {
         let (busy, quiet) = (ShareOwner(organization: 1, token: 1), ShareOwner(organization: 2, token: 2))
-        var stretches = Stretches()
-        stretches.beginRound(hasPolled: true)
-        stretches.waits(quiet)
-        stretches.waits(busy)
-        stretches.goesOn(quiet)
-        stretches.beginRound(hasPolled: true)
+        var slices = TimeSlices()
+        slices.beginRound(hasPolled: true)
+        slices.turnAwaited(by: quiet)
+        slices.turnAwaited(by: busy)
+        slices.turnBegan(of: quiet)
+        slices.beginRound(hasPolled: true)
         // A handshake is longer than all free steps.
-        let isOver = (busy: stretches.isOver(for: busy, steps: 16), quiet: stretches.isOver(for: quiet, steps: 16))
+        let isOver = (busy: slices.isOver(for: busy, steps: 16), quiet: slices.isOver(for: quiet, steps: 16))
         #expect(isOver.busy)
         #expect(!isOver.quiet)
     }
@@ -285,7 +285,7 @@ struct EventLoopTests {
         }
     }
 
-    @Test("EventLoop: a chore is done once a period, first after one period")
+    @Test("EventLoop: a periodic task runs once a period, first after one period")
     func chores() async throws {
         let loop = try TestLoop()
         let times = Mutex<[Instant]>([])

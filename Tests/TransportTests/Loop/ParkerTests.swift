@@ -2,7 +2,7 @@ import Testing
 
 @testable import Transport
 
-@Suite("Waiting for another task, and for a client that may go")
+@Suite("Waiting for another task, or for a client that may leave")
 struct ParkerTests {
     private func withLoop<R: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> R) async throws -> R {
         let loop = try TestLoop()
@@ -12,7 +12,7 @@ struct ParkerTests {
         return result
     }
 
-    @Test("Parker: a wait that nobody ends is over at its deadline, and not before", arguments: [0, 1, 30, 120])
+    @Test("Parker: a wait that is not woken ends at its deadline, and not before", arguments: [0, 1, 30, 120])
     func deadline(milliseconds: Int) async throws {
         let (isWoken, isEarly) = try await withLoop { loop in
             let deadline = Instant.now() + .milliseconds(milliseconds)
@@ -23,7 +23,7 @@ struct ParkerTests {
         #expect(!isEarly)
     }
 
-    @Test("Parker: who waits goes on when it is woken, on its loop, again and again")
+    @Test("Parker: a waiter resumes on its loop when it is woken, again and again")
     func woken() async throws {
         let seen = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -52,7 +52,7 @@ struct ParkerTests {
         #expect(seen == [false, true, false, false])
     }
 
-    @Test("Parker: deadline and wake in the same turn resume once, with what was first")
+    @Test("Parker: a deadline and a wake in the same turn resume once, with the first of them")
     func sameTurn() async throws {
         let rounds = try await withLoop { loop in
             var rounds = 0
@@ -72,7 +72,7 @@ struct ParkerTests {
         #expect(rounds == 5)
     }
 
-    @Test("Parker: a place that is used often has one entry in the wheel, and none when its time has come")
+    @Test("Parker: a parker that is used often has one entry in the wheel, and none after its deadline")
     func entries() async throws {
         let (during, after) = try await withLoop { loop in
             let parking = Parker(loop: loop)
@@ -92,7 +92,7 @@ struct ParkerTests {
         #expect(after == 0)
     }
 
-    @Test("Parker: the loop lets a place go when its time has come, however the wait ended")
+    @Test("Parker: the loop drops a parker at its deadline, however the wait ended")
     func released() async throws {
         let isGone = try await withLoop { loop in
             weak var place: Parker?
@@ -140,13 +140,13 @@ struct ParkerTests {
         }
     }
 
-    @Test("Parker: a wait for an upstream ends when the client goes")
+    @Test("Parker: a wait for an upstream ends when the client leaves")
     func abandoned() async throws {
         let outcome = try await wait { client, _ in shutdownWriting(client.theirs) }
         #expect(outcome == (.abandoned, .deadlinePassed, false))
     }
 
-    @Test("Parker: it ends when the upstream answers or its time is up, as without a client")
+    @Test("Parker: it ends when the upstream responds or at the deadline, as without a client")
     func notAbandoned() async throws {
         #expect(try await wait { _, upstream in upstream.sendByte() } == (.ready, .deadlinePassed, false))
         #expect(try await wait(seconds: 0) { _, _ in } == (.deadlinePassed, .deadlinePassed, false))
@@ -169,7 +169,7 @@ struct ParkerTests {
         }
     }
 
-    @Test("Parker: a client's going ends no wait but the one that was for it, and there may be one after another")
+    @Test("Parker: a client that leaves ends only its own wait, and there may be one wait after another")
     func independent() async throws {
         let (client, upstream) = (try SocketPair(), try SocketPair())
         let seen = try await withLoop { loop in
@@ -196,7 +196,7 @@ struct ParkerTests {
         #expect(seen == [.ready, .ready, .ready, .ready])
     }
 
-    @Test("Parker: a client that has gone already is not waited for, even if the upstream has answered")
+    @Test("Parker: the wait ends at once if the client has already left, even if the upstream has responded")
     func goneAlready() async throws {
         let (client, upstream) = (try SocketPair(), try SocketPair())
         let seen = try await withLoop { loop in

@@ -21,7 +21,7 @@ final class TestServer: Sendable {
     /// `tryRespond` and `respond` answer a request, the one without a task, the other in one. Without them, every request is
     /// answered in a task with what it was.
     init(
-        _ settings: Listener.Settings = .init(), context: TLSContext? = nil, room: ConnectionRoom? = nil,
+        _ settings: Listener.Settings = .init(), context: TLSContext? = nil, limiter: ConnectionLimiter? = nil,
         tryRespond: @escaping TryRespond = { _, _ in false }, respond: @escaping Respond = { await $0.echo(&$1) }
     ) throws {
         loop = try TestLoop()
@@ -32,7 +32,7 @@ final class TestServer: Sendable {
         let (loop, handover) = (loop.loop, Handover())
         Task(executorPreference: loop) {
             let listener = try Listener(
-                loop: loop, socket: Socket(owning: descriptor), room: room, settings: { settings },
+                loop: loop, socket: Socket(owning: descriptor), limiter: limiter, settings: { settings },
                 context: { context })
             await listener.accept { OneConnection(handover.server.withLock { $0 }, tryRespond, respond) }
         }

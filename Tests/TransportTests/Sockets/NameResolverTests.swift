@@ -34,7 +34,7 @@ struct NameResolverTests {
     private let two = SocketAddress(host: "2001:db8::2", port: 0)
 
     @Test(
-        "NameResolver: addresses are answered without a thread",
+        "NameResolver: addresses need no thread",
         arguments: ["127.0.0.1", "::1", "2001:db8::1", "255.255.255.255"])
     func numeric(host: String) async throws {
         try await withLoop { loop in
@@ -64,7 +64,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("NameResolver: what the name service says reaches the task, on its loop, with the port it asked for")
+    @Test("NameResolver: the result reaches the task, on its loop, with the port that it asked for")
     func outcomes() async throws {
         try await withLoop { loop in
             let cases: [(HostAddresses, HostAddresses)] = [
@@ -86,7 +86,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("NameResolver: names that cannot be are not asked for")
+    @Test("NameResolver: invalid names are not looked up")
     func impossible() async throws {
         try await withLoop { loop in
             let resolver = NameResolver { _ in .temporaryFailure }
@@ -109,7 +109,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("NameResolver: who waits gives up at the deadline; the lookup goes on, and later ones of that name share it")
+    @Test("NameResolver: a waiter gives up at its deadline; the lookup continues, and later ones of that name share it")
     func deadline() async throws {
         try await withLoop { loop in
             let service = Service()
@@ -127,7 +127,7 @@ struct NameResolverTests {
         }
     }
 
-    @Test("NameResolver: tasks of several loops that want the same name ask once")
+    @Test("NameResolver: tasks of several loops that want the same name share one lookup")
     func shared() async throws {
         try await withLoop { first in
             try await withLoop { second in

@@ -6,7 +6,7 @@ import Testing
 @testable import Transport
 
 @Suite("Connecting")
-struct ConnectingTests {
+struct SocketConnectTests {
     private func withLoop<R: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> R) async throws -> R {
         let loop = try TestLoop()
         loop.start()
@@ -54,7 +54,7 @@ struct ConnectingTests {
         return value
     }
 
-    @Test("Socket: where nobody listens the connection is refused", arguments: ["127.0.0.1", "::1"])
+    @Test("Socket: a port without a listener refuses the connection", arguments: ["127.0.0.1", "::1"])
     func refused(host: String) async throws {
         // A port that is taken but not listened on.
         let port = try Socket.listening(on: SocketAddress(host: host, port: 0), sharingPort: false).localPort
@@ -63,7 +63,7 @@ struct ConnectingTests {
         #expect(!error.isUnreachable && !error.isTimedOut && !error.isOutOfResources)
     }
 
-    @Test("Socket: what went wrong is told apart")
+    @Test("Socket: kinds of errors are distinguished")
     func kinds() {
         func kinds(_ number: Int32) -> [Bool] {
             let error = SystemError("connect", number: number)

@@ -39,7 +39,7 @@ struct UpstreamConnectionTests {
     }
 
     @Test(
-        "UpstreamConnection: every framing of a body is read to its end, and tells whether the connection goes on",
+        "UpstreamConnection: every framing of a body is read to its end, and decides whether the connection persists",
         arguments: [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true),
@@ -79,7 +79,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: what ends early is cut short, and what is malformed is told apart")
+    @Test("UpstreamConnection: a truncated response is distinguished from a malformed one")
     func failures() async throws {
         let cases: [(String, UpstreamConnectionError)] = [
             ("", .closed), ("HTTP/1.1 200", .closed), ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", .truncated),
@@ -124,7 +124,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: a peer that takes a request slowly is waited for, as long as it takes something")
+    @Test("UpstreamConnection: a peer may take a request slowly, as long as it takes something")
     func slowPeer() async throws {
         try await connected { rig, peer in
             let size = 16 << 20
@@ -176,7 +176,9 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: a request that is refused half way hears why, and goes on after interim answers")
+    @Test(
+        "UpstreamConnection: a request that is refused half way gets the response, and continues after interim responses"
+    )
     func answeredEarly() async throws {
         try await connected { rig, peer in
             let size = 32 << 20
@@ -195,7 +197,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: an answer before a reset is heard by whoever still sends")
+    @Test("UpstreamConnection: a response before a reset is read even while the request is being sent")
     func resetBehindAnswer() async throws {
         for _ in 0..<5 {
             try await connected { rig, peer in
@@ -209,7 +211,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: a client that closes ends what it waited for, and the connection with it")
+    @Test("UpstreamConnection: a client that closes ends its wait, and the connection")
     func abandoned() async throws {
         try await connected { rig, peer in
             try await rig.send()
@@ -230,7 +232,7 @@ struct UpstreamConnectionTests {
         }
     }
 
-    @Test("UpstreamConnection: nobody there is told at once, and nobody who answers within the time")
+    @Test("UpstreamConnection: a refused connection fails at once, and a silent one at the timeout")
     func connecting() async throws {
         // A port that nobody listens on any more.
         let port = try LoopbackListener().port
@@ -286,7 +288,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: the one used last is taken first, and no more are kept than may be")
+    @Test("ConnectionPool: the connection used last is taken first, and no more than the limit are kept")
     func order() async throws {
         try await UpstreamRig.with(try UpstreamRig(idle: 2)) { rig in
             var peers: [Peer] = []
@@ -305,7 +307,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: what was unused for too long is not taken, and is closed")
+    @Test("ConnectionPool: a connection that was unused for too long is not reused, and is closed")
     func expiry() async throws {
         try await pooled(idleTime: .seconds(4)) { rig, peer in
             try await rig.sweep(after: .milliseconds(3900))
@@ -320,7 +322,9 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: what the peer closed or sent meanwhile makes it useless", arguments: [true, false])
+    @Test(
+        "ConnectionPool: a connection that the peer closed, or on which it sent something, is not reused",
+        arguments: [true, false])
     func useless(isClosed: Bool) async throws {
         try await pooled { rig, peer in
             if isClosed { peer.finishSending() } else { try peer.send("HTTP/1.1 408 Timeout\r\n\r\n") }
@@ -332,7 +336,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: a request over a connection that died unnoticed may be sent again where that does no harm")
+    @Test("ConnectionPool: a request over a connection that was closed unnoticed is retried only if that is safe")
     func retry() async throws {
         for (method, expected) in [
             (HTTPMethod.get, UpstreamConnectionState.Retry.reusedAndNoResponseByte), (.post, .no),
@@ -353,7 +357,7 @@ struct ConnectionPoolTests {
         while try await !condition() { try #require(Instant.now() < deadline, "waited in vain") }
     }
 
-    @Test("ConnectionPool: over TLS the tickets that come later make a connection neither useless nor answered")
+    @Test("ConnectionPool: TLS session tickets that arrive later neither spoil a connection nor count as a response")
     func tickets() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context)
@@ -393,7 +397,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: a server whose name or authority is another is refused")
+    @Test("ConnectionPool: a server with another name or authority is refused")
     func untrusted() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try TestServer(context: certificate.context)
@@ -407,7 +411,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test("ConnectionPool: loops side by side have pools of their own")
+    @Test("ConnectionPool: each loop has its own pool")
     func loops() async throws {
         let rigs = try (0..<4).map { _ in try UpstreamRig() }
         try await withThrowingTaskGroup { group in

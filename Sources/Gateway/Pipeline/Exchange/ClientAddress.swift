@@ -7,8 +7,7 @@ enum ClientAddress {
     /// The peer, unless it is a trusted proxy. Then the rightmost address in `X-Forwarded-For` that is not a trusted
     /// proxy; without that field, in `Forwarded`. Clients can write anything to the left of it. If the list cannot be
     /// read up to that address, the result is the peer.
-    static func find(_ peer: String, _ policies: CompiledPolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String
-    {
+    static func find(_ peer: String, _ policies: WorkerPolicies, _ head: RequestHead, _ bytes: Span<UInt8>) -> String {
         guard !bytes.isEmpty, policies.trusts(peer) else { return peer }
         var text: [UInt8] = []
         let hasList = head.fields.contains { $0.name == .xForwardedFor }

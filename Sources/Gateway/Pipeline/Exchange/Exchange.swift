@@ -10,7 +10,7 @@ struct Exchange: ~Copyable {
     private let inPlace = AddressPin()
     let trace: TraceContext
     /// The policies that decide this request, even if others are loaded meanwhile.
-    let policies: CompiledPolicies
+    let policies: WorkerPolicies
     /// The duration of each stage.
     var times: StageTimes
 
@@ -57,7 +57,7 @@ struct Exchange: ~Copyable {
     /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
     var upstreamText: String?
 
-    init(trace: TraceContext, policies: CompiledPolicies, startedAt: Instant) {
+    init(trace: TraceContext, policies: WorkerPolicies, startedAt: Instant) {
         self.trace = trace
         self.policies = policies
         times = StageTimes(start: startedAt.nanoseconds)

@@ -25,7 +25,7 @@ struct IdentityFields {
 
     /// Updates `bytes` for this request.
     mutating func update(
-        for grant: Grant, _ request: borrowing Request, _ policies: CompiledPolicies,
+        for grant: Grant, _ request: borrowing Request, _ policies: WorkerPolicies,
         _ client: UpstreamClient
     ) {
         let isTrusted = policies.trusts(request.peer)
@@ -93,7 +93,7 @@ struct IdentityFields {
     }
 
     /// Appends the caller and the organization. Clients cannot forge these fields, because theirs are never forwarded.
-    private mutating func appendIdentity(_ grant: Grant, _ policies: CompiledPolicies) {
+    private mutating func appendIdentity(_ grant: Grant, _ policies: WorkerPolicies) {
         if let organization = grant.organization {
             bytes.append(text: "X-Gateway-Organization: \(organization.id)\r\n")
         }

@@ -28,7 +28,7 @@ final class LocalForward {
             throw Failure(error)
         }
         exchange.mark(.forward)
-        return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: stream.now)
+        return normalizer.normalize(upstreamResponse, concluding: lease, &exchange, now: stream.now)
     }
 
     /// Forwards a read for which `respondsFromMemory` is true.
@@ -40,7 +40,7 @@ final class LocalForward {
             throw Failure(.internalError, at: .forward)
         }
         exchange.mark(.forward)
-        return normalizer.normalize(upstreamResponse, settling: nil, &exchange, now: stream.now)
+        return normalizer.normalize(upstreamResponse, concluding: nil, &exchange, now: stream.now)
     }
 
     private func upstreamRequest(

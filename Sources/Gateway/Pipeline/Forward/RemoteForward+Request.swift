@@ -16,8 +16,9 @@ extension RemoteForward {
 
     /// Sends the rest of the request. Returns `true` if the response begins before that; the rest is then not sent.
     @inline(never)
-    func goOnSending(
-        _ body: ForwardedBody, after sent: UpstreamConnection.Sent, for grant: Grant, over upstream: UpstreamConnection,
+    func sendRest(
+        of body: ForwardedBody, after sent: UpstreamConnection.Sent, for grant: Grant,
+        over upstream: UpstreamConnection,
         _ watch: SocketReadiness?, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) async throws(RelayFailure) -> Bool {

@@ -5,7 +5,7 @@ internal import Transport
 // Relaying the response. The bytes of a success reach the client unchanged, at the pace at which the client reads. An
 // error is read whole, up to a limit, and becomes an envelope.
 extension RemoteForward {
-    /// Relays the response whose head `link` holds; an error is read instead. Concludes the lease according to the
+    /// Relays the response whose head `checkedOut` holds; an error is read instead. Concludes the lease according to the
     /// response.
     ///
     /// A long response is sent here, except its end. The end, and a short response, stay in the stream, which sends
@@ -13,15 +13,15 @@ extension RemoteForward {
     ///
     /// Throws only while nothing of the response has been sent. A response that ends early after that is cut and logged.
     func deliver(
-        _ link: consuming CheckedOutConnection, for grant: Grant, _ lease: consuming Lease?,
+        _ checkedOut: consuming CheckedOutConnection, for grant: Grant, _ lease: consuming Lease?,
         _ revision: LeaseRevision?, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
-        let upstream = link.connection
+        let upstream = checkedOut.connection
         if upstream.status >= 400 {
             var upstreamResponse = await UpstreamErrorReader.read(
                 over: upstream, within: client.bodyProgress(of: grant.route), now: loop.now)
             if let endpoint = exchange.endpoint { upstreamResponse.map(endpoint.locations) }
-            link.giveBack()
+            checkedOut.giveBack()
             let refused = UpstreamFailure.unauthenticated(
                 status: upstreamResponse.status, credential: client.settings.credential)
             if let refused {
@@ -34,24 +34,24 @@ extension RemoteForward {
                 exchange.upstreamText = words?.masking(normalizer.secrets)
                 throw Failure(refused)
             }
-            return normalizer.normalize(upstreamResponse, settling: lease, &exchange, now: loop.now)
+            return normalizer.normalize(upstreamResponse, concluding: lease, &exchange, now: loop.now)
         }
         let status = upstream.status
         let start = stream.bytesWritten
         stream.beginRelaying(upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
-        let isStored = revision != nil && upstream.isHeadStored
+        let isFromCache = revision != nil && upstream.isHeadFromCache
         var copy = BodyTap(isWanted: isForJob || revision != nil, holdsBack: isForJob, coding: upstream.contentCoding)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, for: grant, &copy, &stream)
         } catch {
             return try giveUp(after: error, start, status, &stream, &exchange)
         }
-        link.giveBack()
+        checkedOut.giveBack()
         exchange.bytesOut = stream.bytesWritten - start
         if let lease {
             exchange.startedJob = conclude(lease, by: copy, status, stream.request, grant)
-        } else if let revision, !isStored, let organization = grant.organization {
+        } else if let revision, !isFromCache, let organization = grant.organization {
             jobs?.observed(
                 copy.plain.span, grant.route, organization: organization.id, asOf: revision, now: clock.milliseconds)
         }

@@ -59,21 +59,21 @@ final class RemoteForward {
         var reuses = true
         while true {
             let leaver = exchange.attempts == 0 ? stream.watch : watch
-            let unused = reuses ? client.tryLink() : nil
-            var link: CheckedOutConnection
+            let unused = reuses ? client.tryCheckOut() : nil
+            var checkedOut: CheckedOutConnection
             switch consume unused {
-            case .some(let unused): link = unused
+            case .some(let unused): checkedOut = unused
             case nil:
-                link = try await client.link(
+                checkedOut = try await client.checkOut(
                     reuses: reuses, connectWithin: grant.route.timeouts.connect, unlessClosing: leaver)
             }
-            let upstream = link.connection
-            exchange.endpoint = link.endpoint
+            let upstream = checkedOut.connection
+            exchange.endpoint = checkedOut.endpoint
             exchange.attempts += 1
-            counts.add(to: link.isReused ? .upstreamReuses : .upstreamConnections)
+            counts.add(to: checkedOut.isReused ? .upstreamReuses : .upstreamConnections)
             upstream.requestStarted(stream.request.head.method)
             ForwardedHead.append(
-                stream.request, exchange, identity, to: link.endpoint, client, body.framing, &upstream.output)
+                stream.request, exchange, identity, to: checkedOut.endpoint, client, body.framing, &upstream.output)
             lease?.forwarded(at: loop.now)
             exchange.isForwarded = true
             do throws(RelayFailure) {
@@ -81,8 +81,8 @@ final class RemoteForward {
                 let hasResponse =
                     sent == .all
                     ? false
-                    : try await goOnSending(
-                        body, after: sent, for: grant, over: upstream, watch, &stream, &exchange)
+                    : try await sendRest(
+                        of: body, after: sent, for: grant, over: upstream, watch, &stream, &exchange)
                 if !hasResponse {
                     // The whole request has been sent. The upstream's response timeout starts now.
                     lease?.forwarded(at: loop.now)
@@ -93,7 +93,7 @@ final class RemoteForward {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = upstream.failed()
                 if retry == .nothingSent {
-                    lease?.recalled()
+                    lease?.undoForwarded()
                     exchange.isForwarded = false
                 }
                 // The total deadline has passed. The client may have used it up, so the endpoint is not blamed.
@@ -102,8 +102,8 @@ final class RemoteForward {
                 }
                 // A pooled connection that was closed says nothing about its endpoint: an endpoint that restarts, or
                 // has an idle timeout, closes many at once.
-                if !(link.isReused && failure == .closed) {
-                    link.outcome = Endpoint.Outcome(failure, for: exchange.organization?.key ?? 0)
+                if !(checkedOut.isReused && failure == .closed) {
+                    checkedOut.outcome = Endpoint.Outcome(failure, for: exchange.organization?.key ?? 0)
                 }
                 guard failure == .closed, retry != .no, body.isRepeatable,
                     client.cluster.limiter.mayRetry(now: loop.now)
@@ -113,8 +113,8 @@ final class RemoteForward {
                 continue
             }
             exchange.mark(.forward)
-            link.outcome = Endpoint.Outcome(of: upstream, for: exchange.organization?.key ?? 0)
-            return try await deliver(link, for: grant, lease, revision, &stream, &exchange)
+            checkedOut.outcome = Endpoint.Outcome(of: upstream, for: exchange.organization?.key ?? 0)
+            return try await deliver(checkedOut, for: grant, lease, revision, &stream, &exchange)
         }
     }
 

@@ -42,8 +42,8 @@ enum HTTP1Head {
             output += HTTP1Line.end
         }
         for field in response.fields { output += Array("\(field.name): \(field.value)\r\n".utf8) }
-        let brings = RateLimitFields.areBrought(by: response.fields.lazy.map(\.name))
-        appendOwnFields(for: exchange, brings ? .upstreams : .ours, persistence, heads, to: &output)
+        let hasOwnLimits = RateLimitFields.areAmong(response.fields.lazy.map(\.name))
+        appendOwnFields(for: exchange, hasOwnLimits ? .upstreams : .ours, persistence, heads, to: &output)
     }
 
     /// Appends the gateway's fields of every response, and the empty line, in one piece.

@@ -10,7 +10,7 @@ extension HTTP1Head {
     /// `locations` are the mapped lines that name locations; `nil` if they stay unchanged.
     static func appendRelayed(
         _ head: borrowing ResponseHead, of upstream: UpstreamConnection, as framing: RelayedFraming,
-        _ marks: RelayedMarks,
+        _ facts: RelayedHeadFacts,
         _ locations: [UInt8]?, for exchange: borrowing Exchange, _ persistence: Persistence,
         _ heads: ResponseHeads, to output: inout [UInt8]
     ) {
@@ -20,7 +20,7 @@ extension HTTP1Head {
         // `withHead` would copy the head, and nearly all responses run this code.
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        if !marks.hasOddName && locations == nil {
+        if !facts.mayHaveProxyAuthentication && locations == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
             let isMapped = locations != nil
@@ -29,7 +29,7 @@ extension HTTP1Head {
                 droppingOther: { RelayedFields.isDropped($0, $1, isMapped: isMapped) }, to: &output)
             if let locations { output += locations }
         }
-        if !marks.hasDate { appendDate(heads, to: &output) }
+        if !facts.hasDate { appendDate(heads, to: &output) }
         switch framing {
         case .none: break
         case .length where keepsLength: break
@@ -40,7 +40,7 @@ extension HTTP1Head {
         case .chunked: output += HTTP1Line.chunked
         case .untilClose: break
         }
-        appendOwnFields(for: exchange, marks.limits, persistence, heads, to: &output)
+        appendOwnFields(for: exchange, facts.limits, persistence, heads, to: &output)
     }
 
     /// The lines of all fields that name locations, if one of them names one of the upstream's own; otherwise `nil`.
@@ -98,12 +98,12 @@ extension Span<UInt8> {
 }
 
 /// Facts about a response that its field names show. They are collected in one pass.
-struct RelayedMarks {
+struct RelayedHeadFacts {
     var hasDate = false
     /// The head has a `Location`, or a field whose name may be another one that names locations.
     var hasLocation = false
     /// The head has a field that may be `Proxy-Authentication-Info`.
-    var hasOddName = false
+    var mayHaveProxyAuthentication = false
     /// The upstream's own limit fields replace the gateway's: two values of one field would contradict each other.
     var limits = RateLimitFields.Source.ours
 
@@ -114,7 +114,7 @@ struct RelayedMarks {
             // Recognized by length, because few other names have these lengths.
             case .other:
                 if UpstreamLocations.Field.isPossible(field.nameRange.count) { hasLocation = true }
-                if field.nameRange.count == 25 { hasOddName = true }
+                if field.nameRange.count == 25 { mayHaveProxyAuthentication = true }
             case .date: hasDate = true
             case .location: hasLocation = true
             case let name: if limitFields.contains(name) { limits = .upstreams }

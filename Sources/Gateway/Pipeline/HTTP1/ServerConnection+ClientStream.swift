@@ -21,14 +21,14 @@ extension ServerConnection: ClientStream {
         if framing == .untilClose { mustClose() }
         writesChunks = framing == .chunked
         responseStarted(discardsBody: canDiscardBody)
-        let marks = RelayedMarks(head)
+        let facts = RelayedHeadFacts(head)
         let locations =
-            marks.hasLocation
+            facts.hasLocation
             ? HTTP1Head.mappedLocations(
                 of: upstream, for: exchange, host: request.head.host.map { request.bytes($0) } ?? [])
             : nil
         HTTP1Head.appendRelayed(
-            head, of: upstream, as: framing, marks, locations, for: exchange, persistence, heads, to: &output)
+            head, of: upstream, as: framing, facts, locations, for: exchange, persistence, heads, to: &output)
     }
 
     private var persistence: HTTP1Head.Persistence {

@@ -14,7 +14,7 @@ struct NormalizeStage {
     let clock: WallClock
 
     func normalize(
-        _ upstreamResponse: consuming UpstreamResponse, settling lease: consuming Lease?, _ exchange: inout Exchange,
+        _ upstreamResponse: consuming UpstreamResponse, concluding lease: consuming Lease?, _ exchange: inout Exchange,
         now: Instant
     ) -> Response {
         exchange.startedJob = upstreamResponse.startedJob?.job.id

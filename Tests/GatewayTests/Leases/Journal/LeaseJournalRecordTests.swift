@@ -15,7 +15,7 @@ struct LeaseJournalRecordTests {
         return (text, read(text))
     }
 
-    @Test("LeaseJournalRecord: where its request went and how long it may be at work comes back")
+    @Test("LeaseJournalRecord: the origin of the request and its timeout are read back")
     func origin() throws {
         for origin in [
             LeaseOrigin(pathStart: "/v1/organizations/", responseTimeout: .seconds(75), mayRestart: true),
@@ -47,7 +47,7 @@ struct LeaseJournalRecordTests {
     }
 
     @Test(
-        "LeaseJournalRecord: a patience that cannot be meant is not known, none or a day",
+        "LeaseJournalRecord: an implausible timeout is read as unknown, zero or a day",
         arguments: [("-1", 0), ("\"75s\"", nil), ("1e99", nil), ("9223372036854775807", 86400), ("1000", 1)])
     func damaged(responseTimeout: String, seconds: Int?) {
         let entry = read(

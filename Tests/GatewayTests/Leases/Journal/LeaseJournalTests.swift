@@ -300,7 +300,7 @@ struct LeaseJournalThreadTests {
     }
 
     @Test(
-        "LeaseJournal, thread: a full disk refuses triggers, tells the operator once, and is used again when it has room",
+        "LeaseJournal, thread: a full disk refuses triggers, is reported once, and is used again when it has space",
         .timeLimit(.minutes(1)))
     func fullDisk() async throws {
         let disk = MemoryDisk()
@@ -361,7 +361,7 @@ struct LeaseJournalThreadTests {
         journal.close()
     }
 
-    @Test("LeaseJournal, thread: leases survive in a real folder, whose files nobody else may read")
+    @Test("LeaseJournal, thread: leases survive in a real folder, and no other user may read its files")
     func realFolder() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "gateway-tests-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

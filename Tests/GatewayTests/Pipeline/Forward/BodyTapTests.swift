@@ -4,16 +4,16 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("The copy of an answer")
+@Suite("The copy of a response body")
 struct BodyTapTests {
-    @Test("BodyTap: nothing is kept that nobody wants")
+    @Test("BodyTap: a body that is not wanted is not kept")
     func unwanted() {
         var copy = BodyTap(isWanted: false, holdsBack: false)
         #expect(copy.takes(1) == false)
         #expect(copy.plain == [])
     }
 
-    @Test("BodyTap: what fits is kept to the last byte; one more, and nothing is held back for it any more")
+    @Test("BodyTap: a body up to the limit is kept whole; a longer one is not held back any more")
     func limit() {
         var copy = BodyTap(isWanted: true, holdsBack: true)
         #expect(copy.takes(copy.limit) == true)
@@ -24,26 +24,26 @@ struct BodyTapTests {
         #expect(copy.plain == [])
     }
 
-    @Test("BodyTap: what cannot be decoded says nothing")
+    @Test("BodyTap: a body that cannot be decoded has no copy")
     func damaged() {
         let copy = BodyTap(isWanted: true, holdsBack: true, coding: .gzip)
         #expect(copy.plain == [])
     }
 }
 
-@Suite("Whom the gateway believes")
-struct TrustTests {
-    private func policies(_ ranges: String) throws -> CompiledPolicies {
+@Suite("Trusted proxies")
+struct TrustedProxyTests {
+    private func policies(_ ranges: String) throws -> WorkerPolicies {
         try TestPipeline.compiledPolicies("gateway: { trustedProxies: [\(ranges)] },")
     }
 
-    @Test("IdentityFields: nobody, where the policy names nobody")
+    @Test("IdentityFields: no peer is trusted if the policy names none")
     func nobody() throws {
         let policies = try policies("")
         for peer in ["127.0.0.1", "::1", "10.0.0.1", "", "x"] { #expect(!policies.trusts(peer)) }
     }
 
-    @Test("IdentityFields: those in a range, whichever family the socket shows them in")
+    @Test("IdentityFields: peers in a range are trusted, whichever address family the socket reports")
     func ranges() throws {
         let policies = try policies(#""10.0.0.0/9", "2001:db8::/32", "::1""#)
         for peer in ["10.0.0.1", "10.127.255.255", "::ffff:10.1.1.1", "2001:db8::9", "::1"] {

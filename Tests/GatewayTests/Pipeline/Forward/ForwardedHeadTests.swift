@@ -5,14 +5,14 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("Names that are the gateway's to say")
+@Suite("Reserved fields")
 struct ForwardedHeadTests {
     private func isReserved(_ name: String, isTrusted: Bool = false) -> Bool {
         ReservedField.isReserved(Array(name.utf8).span, isTrusted: isTrusted)
     }
 
     @Test(
-        "ForwardedHead: no spelling that a server may read as one of them gets through",
+        "ForwardedHead: no spelling that a server may read as a reserved field is forwarded",
         arguments: [
             "x-gateway-organization", "X-Gateway-Principal", "X_GATEWAY_ORGANIZATION", "x-gateway_policy-version",
             "X-GATEWAY-", "x_gateway_anything", "X_Forwarded_For", "x_forwarded-host", "X.Gateway.Organization",
@@ -24,7 +24,7 @@ struct ForwardedHeadTests {
     }
 
     @Test(
-        "ForwardedHead: what would make another request of it goes on in no spelling",
+        "ForwardedHead: a field that would change the request is forwarded in no spelling",
         arguments: [
             "X-HTTP-Method", "X-HTTP-Method-Override", "x_http_method_override", "X-Method-Override",
             "X-METHOD_OVERRIDE",
@@ -40,7 +40,7 @@ struct ForwardedHeadTests {
     }
 
     @Test(
-        "ForwardedHead: a trusted proxy may say where a request comes from, in the usual spelling",
+        "ForwardedHead: a trusted proxy may set where a request comes from, in the usual spelling",
         arguments: ["X-Forwarded-Port", "x-forwarded-prefix", "X-FORWARDED-FOR"])
     func forwarded(name: String) {
         #expect(isReserved(name))
@@ -48,7 +48,7 @@ struct ForwardedHeadTests {
     }
 
     @Test(
-        "ForwardedHead: other names are the client's own",
+        "ForwardedHead: other fields of the client are forwarded",
         arguments: [
             "x", "x-gateway", "x-gatewa", "x-gateways", "y-gateway-organization", "x-forwarde", "x-forwarded",
             "gateway-x",
@@ -59,7 +59,7 @@ struct ForwardedHeadTests {
         #expect(!isReserved(name, isTrusted: true))
     }
 
-    @Test("ForwardedHead: a credential's name is met in every spelling, and no other name is")
+    @Test("ForwardedHead: a credential's name is recognized in every spelling, and no other name is")
     func credential() {
         func isRead(_ name: String, as known: String) -> Bool {
             ReservedField.isRead(Array(name.utf8).span, as: Array(known.utf8))
@@ -72,7 +72,7 @@ struct ForwardedHeadTests {
         #expect(!isRead("", as: ""))
     }
 
-    @Test("ForwardedHead: a secret that no field can carry is none, and none is shown")
+    @Test("ForwardedHead: a secret that no field can carry is refused, and not shown")
     func secret() throws {
         #expect(SecretField(header: "X-Key", value: []) == nil)
         for bad in ["a\r\nX: y", "a\n", "\0"] { #expect(SecretField(header: "X-Key", value: Array(bad.utf8)) == nil) }

@@ -71,14 +71,15 @@ struct HTTP1HeadTests {
         #expect(fields["date"]?.hasSuffix(" GMT") == true)
     }
 
-    @Test("HTTP1Head: every failure is a whole answer in each family", arguments: 0..<FailureTests.rows.count)
+    @Test("HTTP1Head: every failure is a complete response in each family", arguments: 0..<FailureTests.rows.count)
     func failures(index: Int) throws {
         for family in [RouteFamily.aitronos, .airweave, .other] {
             try check(.failure(Failure(FailureTests.rows[index].0, at: .read)), family: family)
         }
     }
 
-    @Test("HTTP1Head: every refusal is a whole answer in each family", arguments: 0..<FailureTests.refusalRows.count)
+    @Test(
+        "HTTP1Head: every refusal is a complete response in each family", arguments: 0..<FailureTests.refusalRows.count)
     func refusals(index: Int) throws {
         let (refusal, field, _, _, _) = FailureTests.refusalRows[index]
         for family in [RouteFamily.aitronos, .airweave, .other] {
@@ -92,10 +93,10 @@ struct HTTP1HeadTests {
         #expect((ErrorResponse(.failure(failure)).proxyError == nil) == (failure.origin == .client))
     }
 
-    @Test("HTTP1Head: an upstream's own standing replaces ours")
+    @Test("HTTP1Head: an upstream's own rate limit fields replace the gateway's")
     func limits() throws {
         let rule = LimitRule(name: "a", index: 0, per: .organization, count: 5, periodSeconds: 1, burst: 1)
-        let policies = CompiledPolicies(
+        let policies = WorkerPolicies(
             try TestPipeline.policies(""), limitTexts: RateLimitTexts([rule]),
             counts: Metrics(workerCount: 1)[worker: 0])
         var exchange = Exchange(trace: TraceContext.fresh(), policies: policies, startedAt: .now())
@@ -117,7 +118,7 @@ struct HTTP1HeadTests {
         }
     }
 
-    @Test("HTTP1Head: plain text is answered in plain text")
+    @Test("HTTP1Head: plain HTTP gets a response in plain HTTP")
     func plainText() throws {
         let (status, fields, body) = try parse(try TestPipeline.idleWorker().pipeline.responseToPlainText())
         #expect(status == 400)

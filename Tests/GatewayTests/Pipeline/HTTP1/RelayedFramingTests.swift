@@ -4,7 +4,7 @@ import Testing
 @testable import Policy
 @testable import Transport
 
-@Suite("How a relayed answer is framed")
+@Suite("Framing of a relayed response")
 struct RelayedFramingTests {
     private func request(_ method: String, _ version: String) throws -> RequestHead {
         var head = RequestHead()
@@ -22,7 +22,7 @@ struct RelayedFramingTests {
         return head
     }
 
-    @Test("RelayedHead: for every framing, method, status and version it is what the client can read")
+    @Test("RelayedHead: the framing is one that the client can read, for every framing, method, status and version")
     func all() throws {
         let fields = ["", "Content-Length: 0", "Content-Length: 7", "Transfer-Encoding: chunked"]
         for (method, name) in [(HTTPMethod.get, "GET"), (.head, "HEAD")] {
@@ -49,9 +49,9 @@ struct RelayedFramingTests {
     }
 
     @Test(
-        "RelayedHead: an answer's limits win where it has any",
+        "RelayedHead: the limits of the response win if it has any",
         arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
     func limits(field: String, brings: Bool) throws {
-        #expect((RelayedMarks(try answer(200, field, to: .get)).limits == .upstreams) == brings)
+        #expect((RelayedHeadFacts(try answer(200, field, to: .get)).limits == .upstreams) == brings)
     }
 }

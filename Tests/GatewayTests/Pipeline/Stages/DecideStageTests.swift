@@ -2,8 +2,8 @@ import Testing
 
 @testable import Gateway
 
-@Suite("Which credential counts")
-struct AuthenticationTests {
+@Suite("Choosing the credential")
+struct DecideStageTests {
     /// Runs belong to the organization of the token, so the upstream sees whose token counted.
     private static let run = "/v1/source-connections/conn_1/run"
 
@@ -45,7 +45,7 @@ struct AuthenticationTests {
     ]
 
     @Test(
-        "DecideStage: a valid bearer token wins, then a valid key; otherwise the words are those of the bearer token",
+        "DecideStage: a valid bearer token wins, then a valid key; otherwise the error is that of the bearer token",
         arguments: rows)
     func precedence(row: Row) throws {
         let pipeline = try TestPipeline()
@@ -78,7 +78,7 @@ struct AuthenticationTests {
             pipeline.upstream.requests.map(\.organization) == ["org_a", "org_a", "org_b", "org_a", "org_b", "org_b"])
     }
 
-    @Test("DecideStage: two Authorization lines are not chosen from")
+    @Test("DecideStage: two Authorization lines are refused")
     func repeated() throws {
         let pipeline = try TestPipeline()
         let answer = try PlainClient(pipeline)

@@ -14,7 +14,7 @@ struct LimitStageTests {
     private static let trigger =
         "POST /v1/organizations/org_a/knowledge/connectors/jobs HTTP/1.1\nHost: a\nContent-Length: 2\n"
 
-    private func policies(_ limits: String) throws -> CompiledPolicies {
+    private func policies(_ limits: String) throws -> WorkerPolicies {
         try TestPipeline.compiledPolicies("limits: { \(limits) },")
     }
 
@@ -22,7 +22,7 @@ struct LimitStageTests {
     private enum Step { case check, charge }
 
     /// One request through decision and limits: where it was refused; `nil` where it passed. `isRefunded` gives its work back.
-    private func run(_ head: String, _ policies: CompiledPolicies, at seconds: UInt64 = 1, isRefunded: Bool = false)
+    private func run(_ head: String, _ policies: WorkerPolicies, at seconds: UInt64 = 1, isRefunded: Bool = false)
         throws -> Step?
     {
         let request = try Request.parsed(head + "Authorization: Bearer token-a\n\n")

@@ -4,8 +4,8 @@ import Testing
 @testable import Gateway
 @testable import Transport
 
-@Suite("The upstream's answer on its way to the client")
-struct NormalizingTests {
+@Suite("Normalizing a response")
+struct NormalizeStageTests {
     private static let run = "/v1/source-connections/conn_1/run"
 
     @Test("NormalizeStage: a success passes byte by byte, with its type and fields", arguments: [200, 201, 202, 206])
@@ -33,11 +33,13 @@ struct NormalizingTests {
         var exchange = Exchange(
             trace: .fresh(), policies: try TestPipeline.compiledPolicies(), startedAt: Instant(nanoseconds: 0))
         _ = normalizer.normalize(
-            UpstreamResponse(status: status, body: []), settling: nil, &exchange, now: Instant(nanoseconds: 0))
+            UpstreamResponse(status: status, body: []), concluding: nil, &exchange, now: Instant(nanoseconds: 0))
         #expect(exchange.endingStage == stage)
     }
 
-    @Test("NormalizeStage: a body larger than a TLS record passes whole", arguments: [15_999, 16_000, 16_001, 300_000])
+    @Test(
+        "NormalizeStage: a body larger than a TLS record passes unchanged",
+        arguments: [15_999, 16_000, 16_001, 300_000])
     func large(count: Int) throws {
         let pipeline = try TestPipeline()
         let text = "[" + String(repeating: " ", count: count - 2) + "]"
@@ -104,7 +106,7 @@ struct NormalizingTests {
         }
     }
 
-    @Test("NormalizeStage: what an upstream says about coming back reaches the client once")
+    @Test("NormalizeStage: an upstream's Retry-After reaches the client once")
     func retryAfter() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers { _ in
@@ -115,7 +117,7 @@ struct NormalizingTests {
         #expect(answer.fields("retry-after") == ["17"])
     }
 
-    @Test("NormalizeStage: the fields that are still true reach the client once, and no proxy of the inside is named")
+    @Test("NormalizeStage: fields that are still true reach the client once, and no internal proxy is named")
     func fields() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.answers { _ in
@@ -137,7 +139,7 @@ struct NormalizingTests {
         #expect(answer.fields("x-trace-id") == [answer.error?["trace_id"]?.string])
     }
 
-    @Test("NormalizeStage: the upstream's limits are told, and ours are not beside them")
+    @Test("NormalizeStage: the upstream's rate limit fields replace the gateway's")
     func limits() throws {
         let pipeline = try TestPipeline(
             policy: #"limits: { all: { on: "*", per: "token", allow: "1000/s" } },"#)
@@ -160,7 +162,7 @@ struct NormalizingTests {
         #expect(try client.call("GET", PlainClient.jobs).fields("x-ratelimit-limit") == ["1000"])
     }
 
-    @Test("NormalizeStage: who failed is told, and not to whom")
+    @Test("NormalizeStage: Proxy-Status names the failure, and no upstream host")
     func failures() throws {
         let pipeline = try TestPipeline()
         pipeline.upstream.fails(.connectionRefused)
@@ -171,7 +173,7 @@ struct NormalizingTests {
         #expect(try client.call("GET", "/nowhere").fields("proxy-status") == [], "the client's own mistake")
     }
 
-    @Test("NormalizeStage: the trace goes on to the upstream")
+    @Test("NormalizeStage: the upstream gets the trace")
     func trace() throws {
         let pipeline = try TestPipeline()
         let id = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -4,7 +4,7 @@ import Testing
 @testable import Gateway
 
 @Suite("The connection in a body")
-struct BodyReadingTests {
+struct ReadStageTests {
     struct Row: Sendable, CustomTestStringConvertible {
         let body: String
         /// The connection that is leased, or the code of the refusal.
@@ -57,7 +57,7 @@ struct BodyReadingTests {
         Row(#"{"connection_id":"\#(String(repeating: "x", count: 129))"}"#, "INVALID_IDENTIFIER", 400),
     ]
 
-    @Test("ReadStage: both spellings are read, and what is in doubt is refused", arguments: rows)
+    @Test("ReadStage: both spellings are read, and an ambiguous body is refused", arguments: rows)
     func connection(row: Row) throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -137,7 +137,7 @@ struct BodyReadingTests {
         #expect(FieldSpelling.isNamed(["connection_id", "connectionId"], inQuery: Array(query.utf8).span) == isNamed)
     }
 
-    @Test("ReadStage: letters beyond ASCII that stand for one of it, or for nothing, are met")
+    @Test("ReadStage: non-ASCII letters that stand for an ASCII letter, or for nothing, are recognized")
     func folding() {
         #expect(FieldSpelling.isAnother(of: ["task_id"], "ta\u{17F}k_id"))
         #expect(FieldSpelling.isAnother(of: ["task_id"], "tas\u{212A}_id"))
@@ -193,7 +193,7 @@ struct BodyReadingTests {
     }
 
     @Test(
-        "ReadStage: the connection of a job in the path is asked for, and a job that is not there is left to the upstream"
+        "ReadStage: the connection of a job in the path is looked up, and a missing job is left to the upstream"
     )
     func jobInPath() throws {
         let pipeline = try TestPipeline()

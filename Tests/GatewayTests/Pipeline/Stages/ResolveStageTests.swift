@@ -35,16 +35,16 @@ struct ResolveStageTests {
         } catch { return .failure(error) }
     }
 
-    @Test("ResolveStage: the connection of a job in the path is that which the upstream tells")
+    @Test("ResolveStage: the connection of a job in the path is the one that the upstream reports")
     func told() async throws {
         #expect(try await retry(at: Jobs(answer: .success("conn_1"))) == .success("conn_1"))
         #expect(try await retry(at: Jobs(answer: .success(nil))) == .failure(Failure(.noSuchJob, at: .read)))
     }
 
-    @Test("ResolveStage: where the upstream cannot be asked, nobody hears that there is no such job")
+    @Test("ResolveStage: without an upstream the client does not get a 404 for the job")
     func unavailable() async throws {
         let unavailable = Failure(.upstream(.noEndpoint), at: .forward)
         #expect(try await retry(at: Jobs(answer: .failure(.noEndpoint))) == .failure(unavailable))
-        #expect(try await retry(at: Upstream.unavailable) == .failure(unavailable))
+        #expect(try await retry(at: ForwardTarget.unavailable) == .failure(unavailable))
     }
 }

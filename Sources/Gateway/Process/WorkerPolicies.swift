@@ -2,8 +2,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// A policy set as one worker uses it: with what is made of it once instead of for each request.
-final class CompiledPolicies {
+/// A policy set as one worker uses it, with values that are computed once and not for each request.
+final class WorkerPolicies {
     let set: PolicySet
     /// Tells this one from all others of the process.
     let serial = SerialNumber.next()
@@ -41,7 +41,7 @@ final class CompiledPolicies {
             maximumAge: settings.connections.age)
     }
 
-    /// Whether what this peer says of the clients behind it is believed.
+    /// Whether this peer is a trusted proxy, whose fields name the client.
     func trusts(_ peer: String) -> Bool {
         let ranges = set.settings.trustedProxies
         guard !ranges.isEmpty, let bytes = IPAddress.bytes(of: peer) else { return false }

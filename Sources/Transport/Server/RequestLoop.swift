@@ -8,7 +8,7 @@ internal import HTTP
 /// for work that needs to wait, and leaves the task when it is parked again. Nobody holds a connection that is over.
 ///
 /// `@unchecked Sendable` as its tasks refer to it: it is made, used and dropped on its loop's thread only.
-final class ServedConnection: LoopWaiter, @unchecked Sendable {
+final class RequestLoop: LoopWaiter, @unchecked Sendable {
     private var connection: ServerConnection
     private let server: any ConnectionServer
     private let listener: Listener
@@ -41,7 +41,7 @@ final class ServedConnection: LoopWaiter, @unchecked Sendable {
             next = connection.nextRequest()
         case .socket(let readiness): next = connection.nextRequest(after: readiness)
         }
-        if let work = goOn(with: next) {
+        if let work = respondWithoutWaiting(to: next) {
             pendingWork = work
             connection.loop.beginTask(for: self)
         }
@@ -49,12 +49,14 @@ final class ServedConnection: LoopWaiter, @unchecked Sendable {
 
     /// Does what has to wait, until the connection is parked or over. At first that is the handshake.
     func work() async {
-        while await finish(pendingWork), let next = goOn(with: connection.nextRequest()) { pendingWork = next }
+        while await finish(pendingWork), let next = respondWithoutWaiting(to: connection.nextRequest()) {
+            pendingWork = next
+        }
     }
 
     /// Answers one request after the other for as long as nothing has to wait. Returns the work that has to; `nil` when the
     /// connection is parked or over.
-    private func goOn(with first: ServerConnection.NextRequest) -> Work? {
+    private func respondWithoutWaiting(to first: ServerConnection.NextRequest) -> Work? {
         var next = first
         while true {
             switch next {

@@ -3,56 +3,58 @@ import Testing
 
 @testable import Transport
 
-@Suite struct ConnectionRoomTests {
-    @Test func oneClientLeavesRoomForOthers() {
-        let room = ConnectionRoom(limit: 16)
-        #expect((0..<20).count { _ in room.admits(1) } == 14)
-        #expect(room.admits(2))
-        #expect(!room.admits(1))
-        #expect(room.admits(3))
-        #expect(!room.admits(4))
-        #expect(room.open == 16)
+@Suite struct ConnectionLimiterTests {
+    @Test func oneClientLeavesPlacesForOthers() {
+        let limiter = ConnectionLimiter(limit: 16)
+        #expect((0..<20).count { _ in limiter.tryAcquire(for: 1) } == 14)
+        #expect(limiter.tryAcquire(for: 2))
+        #expect(!limiter.tryAcquire(for: 1))
+        #expect(limiter.tryAcquire(for: 3))
+        #expect(!limiter.tryAcquire(for: 4))
+        #expect(limiter.open == 16)
     }
 
     @Test func whoHasMoreGivesWay() {
-        let room = ConnectionRoom(limit: 8)
-        for _ in 0..<7 { #expect(room.admits(1)) }
-        #expect(room.admits(2))
-        #expect(!room.gives(placeOf: 2, to: 1))
-        #expect(room.gives(placeOf: 1, to: 1))
-        #expect(room.gives(placeOf: 1, to: 3))
-        #expect(room.open == 8)
-        #expect(room.usage().counts == [1: 6, 2: 1, 3: 1])
+        let limiter = ConnectionLimiter(limit: 8)
+        for _ in 0..<7 { #expect(limiter.tryAcquire(for: 1)) }
+        #expect(limiter.tryAcquire(for: 2))
+        #expect(!limiter.tryTransfer(from: 2, to: 1))
+        #expect(limiter.tryTransfer(from: 1, to: 1))
+        #expect(limiter.tryTransfer(from: 1, to: 3))
+        #expect(limiter.open == 8)
+        #expect(limiter.usage().counts == [1: 6, 2: 1, 3: 1])
     }
 
     @Test func aClientWithoutConnectionsIsForgotten() {
-        let room = ConnectionRoom(limit: 8)
-        #expect(room.admits(1))
-        room.leave(1)
-        #expect(room.usage().counts.isEmpty)
-        #expect(room.open == 0)
+        let limiter = ConnectionLimiter(limit: 8)
+        #expect(limiter.tryAcquire(for: 1))
+        limiter.release(1)
+        #expect(limiter.usage().counts.isEmpty)
+        #expect(limiter.open == 0)
     }
 
-    @Test func aSmallRoomAdmits() {
-        let room = ConnectionRoom(limit: 1)
-        #expect(room.admits(1))
-        #expect(!room.admits(1))
+    @Test func aLimitOfOneAdmitsOne() {
+        let limiter = ConnectionLimiter(limit: 1)
+        #expect(limiter.tryAcquire(for: 1))
+        #expect(!limiter.tryAcquire(for: 1))
     }
 
     @Test(
-        "ConnectionRoom: however many take all they can get, one by one, the next one has a place",
+        "ConnectionLimiter: after any number of greedy clients the next one still has a place",
         arguments: [64, 1000, 20000])
-    func roomForTheNext(limit: Int) {
-        let room = ConnectionRoom(limit: limit)
-        for client in 1...2 as ClosedRange<UInt64> { while room.admits(client) {} }
-        #expect(room.admits(3))
-        #expect(room.open <= limit)
+    func nextClientHasPlace(limit: Int) {
+        let limiter = ConnectionLimiter(limit: limit)
+        for client in 1...2 as ClosedRange<UInt64> { while limiter.tryAcquire(for: client) {} }
+        #expect(limiter.tryAcquire(for: 3))
+        #expect(limiter.open <= limit)
     }
 
-    @Test("ConnectionRoom: who has most goes first, there who is silent, then who is idle, and the longest first")
+    @Test(
+        "ConnectionLimiter: the client with most is evicted first: its silent connections, then its idle ones, the longest first"
+    )
     func order() {
-        func rank(_ idleness: SocketReadiness.Idleness, of count: Int, since: UInt64 = 0) -> Evictable.Rank {
-            Evictable.Rank(idleness, of: count, share: 10, since: since)
+        func rank(_ idleness: SocketReadiness.Idleness, of count: Int, since: UInt64 = 0) -> EvictionCandidates.Rank {
+            EvictionCandidates.Rank(idleness, of: count, share: 10, since: since)
         }
         let ranks = [
             rank(.silent, of: 90, since: 1), rank(.silent, of: 90, since: 2), rank(.silent, of: 11),
@@ -62,7 +64,7 @@ import Testing
         #expect(ranks.shuffled().sorted() == ranks)
     }
 
-    @Test("ConnectionRoom: an IPv6 client is its network, and an IPv4 address is one in both spellings")
+    @Test("ConnectionLimiter: an IPv6 client is its network, and an IPv4 address is one in both spellings")
     func clientsOfIPv6() {
         let network: UInt64 = 0x2001_0DB8_0000_0001
         #expect(clientNumber(network: network, host: 1) == clientNumber(network: network, host: .max))
@@ -72,20 +74,20 @@ import Testing
 
     private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    @Test("ConnectionRoom: a newcomer gets the place of a silent connection of another loop")
+    @Test("ConnectionLimiter: a new connection gets the place of a silent one of another loop")
     func placesOfOtherLoops() throws {
-        let room = ConnectionRoom(limit: 4)
-        let (full, empty) = (try TestServer(room: room), try TestServer(room: room))
+        let limiter = ConnectionLimiter(limit: 4)
+        let (full, empty) = (try TestServer(limiter: limiter), try TestServer(limiter: limiter))
         defer {
             full.stop()
             empty.stop()
         }
         let silent = try (0..<4).map { _ in try TestClient(port: full.port) }
-        try waitUntil { room.open == 4 }
+        try waitUntil { limiter.open == 4 }
         let newcomer = try TestClient(port: empty.port, from: 2)
         newcomer.send(get)
         newcomer.expect(response(200, "GET /"))
-        #expect(room.open == 4)
+        #expect(limiter.open == 4)
         silent[0].expectEnd()
         // Who has its share already does not get more of it from other loops.
         let second = try TestClient(port: empty.port, from: 2)
@@ -93,14 +95,16 @@ import Testing
         second.expect(response(200, "GET /"))
         let third = try TestClient(port: empty.port, from: 2)
         third.send(get)
-        if case .bytes = third.receive() { Issue.record("the room has more than its limit") }
-        #expect(room.open == 4)
+        if case .bytes = third.receive() { Issue.record("more connections are open than the limit") }
+        #expect(limiter.open == 4)
     }
 
-    @Test("ConnectionRoom: where nobody can go, the newcomer does, and the place of the next one to leave is free")
+    @Test(
+        "ConnectionLimiter: if no connection can be closed the new one is, and the next place that becomes free is free"
+    )
     func nobodyCanGo() throws {
-        let room = ConnectionRoom(limit: 2)
-        let (full, empty) = (try TestServer(room: room), try TestServer(room: room))
+        let limiter = ConnectionLimiter(limit: 2)
+        let (full, empty) = (try TestServer(limiter: limiter), try TestServer(limiter: limiter))
         defer {
             full.stop()
             empty.stop()
@@ -115,7 +119,7 @@ import Testing
         let newcomer = try TestClient(port: empty.port, from: 2)
         newcomer.send(get)
         if case .bytes = newcomer.receive() { Issue.record("a third was served") }
-        #expect(room.open == 2)
+        #expect(limiter.open == 2)
         busy.removeLast()
         try full.wait(for: "over")
         let next = try TestClient(port: empty.port, from: 2)
@@ -123,11 +127,13 @@ import Testing
         next.expect(response(200, "GET /"))
     }
 
-    @Test("ConnectionRoom: heads and unwanted bodies that are never finished make room", arguments: [true, false])
+    @Test(
+        "ConnectionLimiter: connections with unfinished heads and unwanted bodies are closed for new ones",
+        arguments: [true, false])
     func unfinished(isHead: Bool) throws {
-        let room = ConnectionRoom(limit: 2)
+        let limiter = ConnectionLimiter(limit: 2)
         let server = try TestServer(
-            room: room,
+            limiter: limiter,
             respond: { server, connection in
                 if isHead { return await server.echo(&connection) }
                 connection.respond(401, "no", discardsBody: true)
@@ -145,6 +151,6 @@ import Testing
         newcomer.send(get)
         newcomer.expect(isHead ? response(200, "GET /") : response(401, "no"))
         slow[0].expectEnd()
-        #expect(room.open <= 2)
+        #expect(limiter.open <= 2)
     }
 }

@@ -1,12 +1,12 @@
-/// The time that each organization has worked in this round. It has one stretch of work, however many connections it has. Then
+/// The time that each organization has worked in this round. It has one time slice, however many connections it has. Then
 /// others have their turn.
 ///
 /// The first few steps in a round are free, and take no look at the clock: they are short, and most requests take no more.
 ///
 /// While a task of an organization is queued, its other tasks may only use free steps. Otherwise tasks that sockets wake would
 /// always overtake the queued ones.
-struct Stretches {
-    private struct Stretch {
+struct TimeSlices {
+    private struct TimeSlice {
         var organization: UInt64 = 0
         var round: UInt64 = 0
         var steps = 0
@@ -14,7 +14,7 @@ struct Stretches {
         var begunAt: UInt64 = 0
     }
 
-    private var stretches = Array(repeating: Stretch(), count: Self.places)
+    private var slices = Array(repeating: TimeSlice(), count: Self.places)
     private var round: UInt64 = 1
     /// The tasks of this round come from the sockets. Those of other rounds have waited for their turn.
     private var hasPolled = false
@@ -64,13 +64,13 @@ struct Stretches {
     mutating func isOver(for owner: ShareOwner, steps: Int = 1) -> Bool {
         let organization = organization(of: owner)
         let place = place(of: organization)
-        if stretches[place].round != round {
-            stretches[place] = Stretch(organization: organization, round: round)
+        if slices[place].round != round {
+            slices[place] = TimeSlice(organization: organization, round: round)
             organizations += 1
         }
-        stretches[place].steps += steps
+        slices[place].steps += steps
         self.steps += steps
-        let isFree = stretches[place].steps <= Self.freeSteps
+        let isFree = slices[place].steps <= Self.freeSteps
         return !(isFree && self.steps <= Self.maxFreeSteps) && isTimeOver(of: organization, at: place, steps, isFree)
     }
 
@@ -86,15 +86,15 @@ struct Stretches {
             if time - lookedAt >= Self.maxWait { return true }
             if isFree { return false }
         }
-        if stretches[place].begunAt == 0 { stretches[place].begunAt = time }
-        return time - stretches[place].begunAt >= share
+        if slices[place].begunAt == 0 { slices[place].begunAt = time }
+        return time - slices[place].begunAt >= share
     }
 
     /// Something of this owner, whose turn is over, waits for the next turn.
-    mutating func waits(_ owner: ShareOwner) { waiting[organization(of: owner), default: 0] += 1 }
+    mutating func turnAwaited(by owner: ShareOwner) { waiting[organization(of: owner), default: 0] += 1 }
 
     /// Something of this owner has its next turn.
-    mutating func goesOn(_ owner: ShareOwner) {
+    mutating func turnBegan(of owner: ShareOwner) {
         let organization = organization(of: owner)
         let left = (waiting[organization] ?? 1) - 1
         waiting[organization] = left > 0 ? left : nil
@@ -107,7 +107,7 @@ struct Stretches {
     private func place(of organization: UInt64) -> Int {
         // Spread by a multiplication (Fibonacci hashing): an unknown caller is its address, and could choose the low bits.
         let place = Int(truncatingIfNeeded: (organization &* 0x9E37_79B9_7F4A_7C15) >> 56)
-        let isTaken = stretches[place].round == round && stretches[place].organization != organization
+        let isTaken = slices[place].round == round && slices[place].organization != organization
         return isTaken ? place ^ 1 : place
     }
 }

@@ -2,8 +2,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// The upstream of a worker's granted requests. Only this type distinguishes the kinds of upstream.
-enum Upstream {
+/// Where a worker forwards granted requests. Only this type distinguishes the kinds of upstream.
+enum ForwardTarget {
     /// The connector service of this process.
     case local(LocalForward)
     /// A connector service behind HTTP.
@@ -30,7 +30,7 @@ enum Upstream {
     }
 }
 
-extension Upstream: JobConnectionLookup {
+extension ForwardTarget: JobConnectionLookup {
     var takesBodyPieces: Bool {
         if case .remote = self { true } else { false }
     }
@@ -53,7 +53,7 @@ extension Upstream: JobConnectionLookup {
     }
 }
 
-extension Upstream: LeaseOrigins {
+extension ForwardTarget: LeaseOrigins {
     /// The jobs of this process need no poll, so that nothing is stored about a request to them.
     func leaseOrigin(of request: borrowing Request, for grant: Grant) -> LeaseOrigin {
         guard let client else { return LeaseOrigin() }

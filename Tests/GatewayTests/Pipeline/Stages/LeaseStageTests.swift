@@ -5,8 +5,8 @@ import Testing
 
 @testable import Gateway
 
-@Suite("What becomes of a lease")
-struct SettlingTests {
+@Suite("Outcomes of a lease")
+struct LeaseStageTests {
     private static let running = ScriptedUpstream.job("job_1")
 
     @Test("LeaseStage: a job holds the connection until its end is seen")
@@ -27,7 +27,7 @@ struct SettlingTests {
         #expect(pipeline.upstream.requests.count == 2, "a refused trigger does not reach the upstream")
     }
 
-    @Test("LeaseStage: a job that ended before its answer came holds nothing")
+    @Test("LeaseStage: a job that ended before its response came holds nothing")
     func endBeforeAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -39,7 +39,7 @@ struct SettlingTests {
         #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
     }
 
-    @Test("LeaseStage: a job that has ended in the answer itself holds nothing")
+    @Test("LeaseStage: a job that has already ended in the response holds nothing")
     func endedInAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -76,7 +76,7 @@ struct SettlingTests {
     }
 
     @Test(
-        "LeaseStage: where nobody knows whether a job began, the connection stays held until the upstream was asked",
+        "LeaseStage: if it is unknown whether a job began, the connection stays held until a poll",
         arguments: Lost.allCases)
     func lost(lost: Lost) async throws {
         let pipeline = try TestPipeline()
@@ -134,7 +134,7 @@ struct SettlingTests {
     }
 
     @Test(
-        "LeaseStage: a state update holds the connection for its own time only, whatever its answer",
+        "LeaseStage: a state update holds the connection only for its own request, whatever the response",
         arguments: [200, 404, 500])
     func stateUpdate(status: Int) throws {
         let pipeline = try TestPipeline()
@@ -149,7 +149,7 @@ struct SettlingTests {
         #expect(locked.status == 409 && locked.code == "CONNECTOR_STATE_LOCKED")
     }
 
-    @Test("LeaseStage: while the upstream has not answered, a second trigger does not wait")
+    @Test("LeaseStage: while the upstream has not responded, a second trigger does not wait")
     func reserved() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -168,7 +168,7 @@ struct SettlingTests {
         #expect(try first.answer().status == 200)
     }
 
-    @Test("LeaseStage: a client that goes away does not take the lease of its job along")
+    @Test("LeaseStage: a client that disconnects does not end the lease of its job")
     func clientGone() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -201,7 +201,7 @@ struct SettlingTests {
         #expect(try client.trigger().status == 200)
     }
 
-    @Test("LeaseStage: work is given back where it never began, and kept where it may have")
+    @Test("LeaseStage: work that never began is refunded, and work that may have begun is not")
     func refunds() async throws {
         let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
         for (status, isRefunded) in [(404, true), (409, true), (503, true), (500, false), (200, false)] {

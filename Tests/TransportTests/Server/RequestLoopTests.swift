@@ -6,17 +6,17 @@ import Testing
 
 @testable import Transport
 
-@Suite("A connection without a task")
-struct ParkedConnectionTests {
+@Suite("The loop of requests on a connection")
+struct RequestLoopTests {
     private let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     private let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 
     /// Answers reads at hand, and all else in a task.
     private func server(
-        _ settings: Listener.Settings = .init(), room: ConnectionRoom? = nil, text: String = "ok"
+        _ settings: Listener.Settings = .init(), limiter: ConnectionLimiter? = nil, text: String = "ok"
     ) throws -> TestServer {
         try TestServer(
-            settings, room: room,
+            settings, limiter: limiter,
             tryRespond: { server, connection in
                 guard connection.currentRequest.head.method == .get else { return false }
                 server.tell(unsafe withUnsafeCurrentTask { unsafe $0 == nil } ? "without a task" : "in a task")
@@ -32,7 +32,7 @@ struct ParkedConnectionTests {
         }
     }
 
-    @Test("ServedConnection: reads at hand are answered without a task, before and after a request that needs one")
+    @Test("RequestLoop: reads at hand are answered without a task, before and after a request that needs one")
     func reads() async throws {
         let server = try server()
         defer { server.stop() }
@@ -49,7 +49,7 @@ struct ParkedConnectionTests {
         #expect(server.told.filter { $0.contains("task") } == ["without a task", "without a task"])
     }
 
-    @Test("ServedConnection: a read that comes in two pieces is one request, answered without a task")
+    @Test("RequestLoop: a read that comes in two pieces is one request, answered without a task")
     func splitHead() async throws {
         let server = try server()
         defer { server.stop() }
@@ -70,7 +70,7 @@ struct ParkedConnectionTests {
         #expect(server.told == ["without a task"])
     }
 
-    @Test("ServedConnection: pipelined reads are answered in order and together, without a task")
+    @Test("RequestLoop: pipelined reads are answered in order and together, without a task")
     func pipelined() async throws {
         let server = try server()
         defer { server.stop() }
@@ -83,7 +83,7 @@ struct ParkedConnectionTests {
         #expect(server.told == ["without a task", "without a task", "without a task"])
     }
 
-    @Test("ServedConnection: a request behind a read, which needs a task, does not hold the read's response back")
+    @Test("RequestLoop: a request behind a read, which needs a task, does not hold the read's response back")
     func mixed() throws {
         let server = try server()
         defer { server.stop() }
@@ -94,7 +94,7 @@ struct ParkedConnectionTests {
         client.expect(response(200, "POST /\nhello") + response(200, "ok"))
     }
 
-    @Test("ServedConnection: a client of HTTP/1.0 gets its response and the end of the connection")
+    @Test("RequestLoop: a client of HTTP/1.0 gets its response and the end of the connection")
     func oldVersion() async throws {
         let server = try server()
         defer { server.stop() }
@@ -108,7 +108,7 @@ struct ParkedConnectionTests {
         #expect(server.told == ["without a task", "over"])
     }
 
-    @Test("ServedConnection: a response that the client takes slowly is sent to its end, and the connection goes on")
+    @Test("RequestLoop: a response that the client takes slowly is sent to its end, and the connection goes on")
     func slowReader() async throws {
         let text = String((0..<4_000_000).map { Character(UnicodeScalar(UInt8(97 + $0 % 26))) })
         let server = try server(text: text)
@@ -125,12 +125,12 @@ struct ParkedConnectionTests {
 
     enum End: CaseIterable { case idleTimeout, peer, drain, eviction, loop }
 
-    @Test("ServedConnection: a parked connection ends in order", arguments: End.allCases, [true, false])
+    @Test("RequestLoop: a parked connection ends in order", arguments: End.allCases, [true, false])
     func ends(end: End, afterRead: Bool) async throws {
         var settings = Listener.Settings()
         if end == .idleTimeout { settings.timeouts.idle = .milliseconds(100) }
-        let room = ConnectionRoom(limit: 1)
-        let server = try server(settings, room: room)
+        let limiter = ConnectionLimiter(limit: 1)
+        let server = try server(settings, limiter: limiter)
         defer { if end != .loop { server.stop() } }
         let client = try TestClient(port: server.port)
         if afterRead {
@@ -150,11 +150,11 @@ struct ParkedConnectionTests {
         }
         client.expectEnd()
         try server.wait(for: "over")
-        try waitUntil { room.open == 0 }
+        try waitUntil { limiter.open == 0 }
     }
 
     @Test(
-        "ServedConnection: one that always has more to read waits for its turn without a task, and others have theirs")
+        "RequestLoop: one that always has more to read waits for its turn without a task, and others have theirs")
     func turns() async throws {
         let count = 20_000
         let isOver = Mutex(false)

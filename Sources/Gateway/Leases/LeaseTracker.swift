@@ -1,12 +1,14 @@
 internal import Policy
 internal import Synchronization
 
-/// Counts the leases that last for a job, and writes each beginning, change of job, and end to the journal if there is one.
+/// Tracks the leases of all shards: counts those that last for a job, and writes each beginning, change of job, and end to the
+/// journal if there is one.
 ///
 /// Call its methods under the lock of the lease's shard, so that the journal has the changes of one lease in order.
-final class LeaseRecorder: Sendable {
+final class LeaseTracker: Sendable {
     private let count = Atomic<Int>(0)
-    private let lingering = Atomic<Int>(0)
+    /// The number of uncertain leases that last only for their request.
+    private let uncertainRequests = Atomic<Int>(0)
     let journal: LeaseJournal?
 
     init(journal: LeaseJournal?) { self.journal = journal }
@@ -14,11 +16,11 @@ final class LeaseRecorder: Sendable {
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
 
     /// Whether there are uncertain leases that last only for their request. Such a request may still be at work.
-    var hasLingering: Bool { lingering.load(ordering: .relaxed) > 0 }
+    var hasUncertainRequests: Bool { uncertainRequests.load(ordering: .relaxed) > 0 }
 
     /// A lease became uncertain. If it lasts only for its request, that request may still be at work.
-    func lingers(_ lease: LeaseEntry) {
-        if lease.kind.lifetime == .request { lingering.wrappingAdd(1, ordering: .relaxed) }
+    func becameUncertain(_ lease: LeaseEntry) {
+        if lease.kind.lifetime == .request { uncertainRequests.wrappingAdd(1, ordering: .relaxed) }
     }
 
     /// A lease began. Returns its position in the journal.
@@ -36,7 +38,7 @@ final class LeaseRecorder: Sendable {
 
     func ended(_ lease: LeaseEntry) {
         guard lease.kind.lifetime == .job else {
-            if lease.state == .uncertain { lingering.wrappingSubtract(1, ordering: .relaxed) }
+            if lease.state == .uncertain { uncertainRequests.wrappingSubtract(1, ordering: .relaxed) }
             return
         }
         count.wrappingSubtract(1, ordering: .relaxed)
