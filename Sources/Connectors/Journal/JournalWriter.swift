@@ -80,13 +80,13 @@ extension JournalWriter {
     /// Starts a new generation if the journal has grown by the threshold, and by half of the snapshot it began with.
     mutating func compactIfDue(_ snapshot: () -> [JournalRecord], warn: (String) -> Void) {
         guard file.durableLength >= nextCompaction, !file.needsCut, !needsNames, !isNextInDoubt else { return }
-        do { try compact(snapshot()) } catch {
+        do { try compact(snapshot(), warn: warn) } catch {
             warn("the journal cannot be compacted and keeps growing: \(error)")
             nextCompaction = file.durableLength + threshold
         }
     }
 
-    private mutating func compact(_ records: [JournalRecord]) throws {
+    private mutating func compact(_ records: [JournalRecord], warn: (String) -> Void) throws {
         let disk = files.disk
         let (old, next) = (generation, generation + 1)
         let unfinished = JournalFiles.unfinishedSnapshot(next)
@@ -112,9 +112,12 @@ extension JournalWriter {
         file = newFile
         nextCompaction = file.durableLength + max(threshold, snapshotLength / 2)
         needsNames = true
-        try repair()
-        try disk.remove(JournalFiles.journal(old))
-        try disk.remove(JournalFiles.snapshot(old))
+        // The old files stay while recovery may need them. Those that stay now, the next start removes.
+        do {
+            try repair()
+            try disk.remove(JournalFiles.journal(old))
+            try disk.remove(JournalFiles.snapshot(old))
+        } catch { warn("the journal's old files cannot be removed, and take space until the next start: \(error)") }
     }
 
     /// Removes what there is of the next generation, whose snapshot has no name: it takes room that the disk may not have. What

@@ -1,4 +1,4 @@
-/// Status codes with their reason phrases (RFC 9110, section 15, and RFC 6585).
+/// Status codes with their reason phrases (RFC 9110, section 15, and RFC 6585; 499 is nginx's).
 package enum HTTPStatus {
     /// The status line of a response, its line end included. An unknown code gets an empty phrase, which is valid.
     package static func line(_ code: Int) -> [UInt8] {
@@ -21,6 +21,7 @@ package enum HTTPStatus {
         415: "Unsupported Media Type", 417: "Expectation Failed", 421: "Misdirected Request",
         422: "Unprocessable Content", 423: "Locked", 425: "Too Early", 426: "Upgrade Required",
         428: "Precondition Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+        499: "Client Closed Request",
         500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
         504: "Gateway Timeout", 505: "HTTP Version Not Supported", 507: "Insufficient Storage",
     ]

@@ -11,6 +11,8 @@ import Testing
         let disk: MemoryDisk
         var writer: JournalWriter
         var confirmed: [JournalRecord]
+        /// What compactions reported.
+        var warnings: [String] = []
         /// Of the last commit.
         var outcome = CommitOutcome.committed
 
@@ -32,7 +34,7 @@ import Testing
             outcome = writer.commit([JournalChange([record]).payload], warn: { _ in })
             guard outcome == .committed else { return false }
             confirmed.append(record)
-            writer.compactIfDue({ [confirmed] in confirmed }, warn: { _ in })
+            writer.compactIfDue({ [confirmed] in confirmed }, warn: { warnings.append($0) })
             return true
         }
     }
@@ -190,6 +192,24 @@ import Testing
             number += 1
         }
         #expect(number > 40)
+    }
+
+    @Test("JournalFault: a compaction that cannot be made and one whose old files stay are reported differently")
+    func warnings() throws {
+        for (failing, message, isCompacted) in [
+            ("rename", "the journal cannot be compacted and keeps growing: ", false),
+            ("remove", "the journal's old files cannot be removed, and take space until the next start: ", true),
+        ] {
+            let disk = MemoryDisk()
+            let day = try Day(disk)
+            disk.fails { _, name in name == failing }
+            for number in 0..<15 { _ = day.commit(number) }
+            #expect(!day.warnings.isEmpty && day.warnings.allSatisfy { $0.hasPrefix(message) }, "\(day.warnings)")
+            let names = try disk.killed().names()
+            #expect(names.contains("snapshot-2") == isCompacted && names.contains("journal-1"), "\(failing)")
+            disk.fails { _ in false }
+            #expect(try records(on: disk.killed()) == day.confirmed, "\(failing)")
+        }
     }
 
     @Test(

@@ -10,7 +10,7 @@ struct HTTPStatusTests {
             (200, "HTTP/1.1 200 OK\r\n"), (204, "HTTP/1.1 204 No Content\r\n"),
             (413, "HTTP/1.1 413 Content Too Large\r\n"),
             (422, "HTTP/1.1 422 Unprocessable Content\r\n"), (429, "HTTP/1.1 429 Too Many Requests\r\n"),
-            (599, "HTTP/1.1 599 \r\n"),
+            (499, "HTTP/1.1 499 Client Closed Request\r\n"), (599, "HTTP/1.1 599 \r\n"),
         ])
     func lines(code: Int, line: String) {
         #expect(String(decoding: HTTPStatus.line(code), as: UTF8.self) == line)
