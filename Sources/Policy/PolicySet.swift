@@ -18,7 +18,7 @@ package final class PolicySet: Sendable {
     package let concurrency: ConcurrencyMatrix
     /// The declared scopes.
     package let scopes: [String]
-    private let tokens: TokenTable
+    let tokens: TokenTable
 
     init(
         version: String, settings: GatewaySettings, routes: RouteTable, organizations: [String: Organization],
@@ -72,25 +72,6 @@ extension PolicySet {
                     principal, on: route, captures: captures, path: path, organizationHeader: organizationHeader,
                     now: now)
             }
-        }
-    }
-
-    /// The result of checking a credential.
-    package enum Authentication: Equatable, Sendable {
-        case principal(Principal)
-        case failure(CredentialFailure)
-    }
-
-    /// Finds the principal of a credential.
-    package func authenticate(_ credential: Credential, now: Int64) -> Authentication {
-        switch credential {
-        case .missing: return .failure(.missing)
-        case .malformed: return .failure(.malformed)
-        case .ambiguous: return .failure(.ambiguous)
-        case .digest(let digest):
-            guard let principal = tokens.principal(of: digest) else { return .failure(.unknown) }
-            if let end = principal.expiresAt, now >= end { return .failure(.expired) }
-            return .principal(principal)
         }
     }
 

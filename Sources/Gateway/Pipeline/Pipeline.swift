@@ -5,22 +5,23 @@ internal import Transport
 // The stages of a request, in the order of their work: `handle` makes these calls. A test compares this table with `handle`, with
 // README.md, with `Stage`, and with the failures that the stages throw.
 //
-//  stage         | ends a request with               | call          | file
-//  ------------- | --------------------------------- | ------------- | -----------------------------------------------
-//  trace         | -                                 | openExchange  | Tracing/TraceContext
-//  route         | 400, 404, 405                     | decide        | Pipeline/Stages/DecideStage, over a RouteTable
-//  authenticate  | 400, 401                          | decide        | Pipeline/Stages/DecideStage, over a PolicySet
-//  authorize     | 403                               | decide        | Pipeline/Stages/DecideStage, over a PolicySet
-//  limit: calls  | 429                               | chargeAttempt | Pipeline/Stages/LimitStage; `peekWork` looks at work
-//  read          | 400, 408, 413, 415, 503           | readBody      | Pipeline/Stages/ReadStage
-//  resolve       | 400, 404, 422, 502, 503, 504      | resolve       | Pipeline/Stages/ResolveStage; may ask the upstream
-//  limit: work   | 429                               | chargeWork    | Pipeline/Stages/LimitStage
-//  lease         | 409, 503                          | take          | Pipeline/Stages/LeaseStage; `forward` awaits the journal
-//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward       | Pipeline/Forward/ForwardTarget, then LocalForward
-//                |                                   |               | or RemoteForward; the first three: the rest of a body
-//  normalize     | the upstream's                    | forward       | Pipeline/Stages/NormalizeStage, called by both
-//  respond       | -                                 | respond       | Pipeline/HTTP1/ServerConnection+ClientStream
-//  record        | -                                 | record        | Pipeline/Stages/RecordStage
+//  stage         | ends a request with               | call               | file
+//  ------------- | --------------------------------- | ------------------ | -----------------------------------------------
+//  trace         | -                                 | openExchange       | Tracing/TraceContext
+//  route         | 400, 404, 405                     | decide             | Pipeline/Stages/DecideStage, over a RouteTable
+//  authenticate  | 400, 401                          | decide             | Pipeline/Stages/DecideStage, over a PolicySet
+//  authorize     | 403                               | decide             | Pipeline/Stages/DecideStage, over a PolicySet
+//  limit: calls  | 429                               | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
+//  read          | 400, 408, 413, 415, 503           | readBody           | Pipeline/Stages/ReadStage
+//  resolve       | 400, 404, 422, 502, 503, 504      | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
+//  limit: work   | 429                               | chargeWork         | Pipeline/Stages/LimitStage
+//  lease         | 409, 503                          | take               | Pipeline/Stages/LeaseStage; `forward` awaits the journal
+//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
+//                |                                   |                    | or RemoteForward; the first three: the rest of a body
+//  normalize     | the upstream's                    | forward            | Pipeline/Stages/NormalizeStage, called by both
+//  lease: cancel | -                                 | recordCancellation | Pipeline/Stages/LeaseStage
+//  respond       | -                                 | respond            | Pipeline/HTTP1/ServerConnection+ClientStream
+//  record        | -                                 | record             | Pipeline/Stages/RecordStage
 //
 // Each stage from `read` on can also end a request with 500, if a result that an earlier stage must provide is missing.
 
@@ -44,7 +45,8 @@ final class Pipeline: @unchecked Sendable {
 
     // Cut point: a second protocol brings a `ClientStream` and a loop over its requests, as `HTTP1` beside this file has. It calls
     // `tryHandle`, `handle` and `refuse`; no stage changes.
-    // Cut point: only `decider` makes and verifies credentials. A verifier that asks another server goes before it.
+    // Cut point: `decider` finds the credential of a request, and `PolicySet.authenticate` verifies it. A verifier that asks another
+    // server, such as an identity provider, goes before `decider`.
     private let decider: DecideStage
     // Cut point: a store over the network goes behind `limits` and `leases`, which use the stores in memory,
     // `RateLimiter` and `LeaseTable`. Their lines in `handle` must then wait. So must a refund (`failureResponse`,

@@ -1,4 +1,4 @@
-/// The credential of a request, hashed.
+/// The credential of a request, hashed. ``PolicySet/authenticate(_:now:)`` finds its principal.
 package enum Credential: Equatable, Sendable {
     /// Neither `Authorization` nor a non-empty `x-api-key`.
     case missing

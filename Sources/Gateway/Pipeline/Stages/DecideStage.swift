@@ -13,7 +13,7 @@ struct DecideStage {
 
     /// `epochSeconds` is the current time, for the expiry of tokens.
     func decide(
-        _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache, epochSeconds: Int64
+        _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout TokenDigestCache, epochSeconds: Int64
     ) -> Decision {
         let bytes = request.headBytes
         let credential = credential(of: request, &exchange, &cache, epochSeconds)
@@ -47,7 +47,7 @@ struct DecideStage {
     /// beside it, and some send their key beside an empty token. If both are valid, they must belong to one principal: the
     /// upstream could use the other one.
     private func credential(
-        of request: borrowing Request, _ exchange: inout Exchange, _ cache: inout CredentialCache,
+        of request: borrowing Request, _ exchange: inout Exchange, _ cache: inout TokenDigestCache,
         _ epochSeconds: Int64
     ) -> Credential {
         let bytes = request.headBytes
@@ -62,7 +62,7 @@ struct DecideStage {
         guard let value = request.head.apiKey, !value.isEmpty else { return bearer }
         let policies = exchange.policies.set
         if case .digest = bearer, case .principal(let principal) = policies.authenticate(bearer, now: epochSeconds) {
-            let key = CredentialCache.digest(bytes.extracting(value), hasher)
+            let key = TokenDigestCache.digest(bytes.extracting(value), hasher)
             guard case .principal(let other) = policies.authenticate(key, now: epochSeconds) else { return bearer }
             return other == principal ? bearer : .ambiguous
         }

@@ -27,7 +27,7 @@ struct LimitStageTests {
     {
         let request = try Request.parsed(head + "Authorization: Bearer token-a\n\n")
         var exchange = Exchange(trace: .fresh(), policies: policies, startedAt: Instant(nanoseconds: 0))
-        var cache = CredentialCache()
+        var cache = TokenDigestCache()
         let now = Instant(nanoseconds: seconds * 1_000_000_000)
         guard case .forward(let grant) = decider.decide(request, &exchange, &cache, epochSeconds: 0) else {
             Issue.record("the request is not granted")

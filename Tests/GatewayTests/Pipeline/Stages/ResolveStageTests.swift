@@ -25,7 +25,7 @@ struct ResolveStageTests {
             "POST /v1/organizations/org_a/knowledge/connectors/jobs/job_1/retry HTTP/1.1\nHost: a\n"
                 + "Authorization: Bearer token-a\n\n")
         var exchange = Exchange(trace: .fresh(), policies: policies, startedAt: Instant(nanoseconds: 0))
-        var cache = CredentialCache()
+        var cache = TokenDigestCache()
         guard case .forward(let grant) = DecideStage().decide(request, &exchange, &cache, epochSeconds: 0) else {
             throw Request.Unfinished()
         }

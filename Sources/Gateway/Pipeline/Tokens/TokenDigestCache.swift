@@ -2,10 +2,10 @@ internal import Bytes
 internal import Crypto
 internal import Policy
 
-/// The last credential of a connection, with its hash.
+/// The last token of a connection, with its digest. `PolicySet.authenticate` decides whether a token is valid.
 ///
 /// Clients send the same token with every request of a connection, and comparing it costs a tenth of hashing it.
-struct CredentialCache {
+struct TokenDigestCache {
     private var text: [UInt8] = []
     private var digest: TokenDigest?
 
@@ -20,7 +20,7 @@ struct CredentialCache {
     /// match the cached token.
     mutating func credential(_ bytes: Span<UInt8>, _ hasher: SHA256) -> Credential {
         if let digest, matches(bytes) { return .digest(digest) }
-        guard CredentialCache.isToken(bytes) else { return .malformed }
+        guard TokenDigestCache.isToken(bytes) else { return .malformed }
         let words = hasher.digest(of: bytes).words
         let digest = TokenDigest(words.a, words.b, words.c, words.d)
         text.removeAll(keepingCapacity: true)
