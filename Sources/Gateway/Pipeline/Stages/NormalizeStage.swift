@@ -18,13 +18,14 @@ struct NormalizeStage {
         now: Instant
     ) -> Response {
         exchange.startedJob = upstreamResponse.startedJob?.job.id
+        let isTurnedAway =
+            upstreamResponse.status == 503
+            && upstreamResponse.fields.contains { $0.name.spells("retry-after") }
         lease?.conclude(
             status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
-            isTurnedAway: upstreamResponse.fields.contains { $0.name.spells("retry-after") }, now: clock.milliseconds)
-        // After a refusal by the upstream no work began. After a 5xx that is unknown.
-        if (400...499).contains(upstreamResponse.status) || upstreamResponse.status == 503 {
-            limits.refundWork(&exchange, now: now)
-        }
+            isTurnedAway: isTurnedAway, now: clock.milliseconds)
+        // After a refusal by the upstream no work began. After every other 5xx that is unknown.
+        if (400...499).contains(upstreamResponse.status) || isTurnedAway { limits.refundWork(&exchange, now: now) }
         guard upstreamResponse.status >= 400 else {
             return Response(
                 status: upstreamResponse.status, contentType: upstreamResponse.contentType,

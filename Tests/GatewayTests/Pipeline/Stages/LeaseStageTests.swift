@@ -204,10 +204,15 @@ struct LeaseStageTests {
     @Test("LeaseStage: work that never began is refunded, and work that may have begun is not")
     func refunds() async throws {
         let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
-        for (status, isRefunded) in [(404, true), (409, true), (503, true), (500, false), (200, false)] {
+        // A 503 that says when to try again is a refusal. One that does not leaves open what happened.
+        let later = [(name: "Retry-After", value: "1")]
+        for (status, fields, isRefunded) in [
+            (404, [], true), (409, [], true), (503, later, true), (503, [], false), (500, later, false),
+            (200, [], false),
+        ] {
             let pipeline = try TestPipeline(policy: limits)
             let client = try PlainClient(pipeline)
-            pipeline.upstream.answers(status)
+            pipeline.upstream.answers { _ in UpstreamResponse(status: status, fields: fields, body: Array("{}".utf8)) }
             #expect(try client.trigger().status == status)
             try await pipeline.reconcile()
             #expect(try client.trigger().status == (isRefunded ? status : 429))
