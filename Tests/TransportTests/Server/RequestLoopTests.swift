@@ -153,6 +153,16 @@ struct RequestLoopTests {
         try waitUntil { limiter.open == 0 }
     }
 
+    @Test("RequestLoop: a connection that comes after a drain ended the idle ones ends, too")
+    func lateInDrain() throws {
+        let server = try server()
+        defer { server.stop() }
+        server.isStopping = true
+        let client = try TestClient(port: server.port)
+        client.expectEnd()
+        try server.wait(for: "over")
+    }
+
     @Test(
         "RequestLoop: one that always has more to read waits for its turn without a task, and others have theirs")
     func turns() async throws {
