@@ -106,8 +106,9 @@ import Testing
         var job = job()
         let id = job.id
         let told = Mutex<[String]>([])
-        store.observe { event in
-            let visible = store.withState { $0.status(ofJob: id)?.rawValue ?? "nothing" }
+        // Weakly, because the store holds its observers.
+        store.observe { [weak store] event in
+            let visible = store?.withState { $0.status(ofJob: id)?.rawValue } ?? "nothing"
             told.withLock { $0.append("\(event.job.status), where \(visible) is visible") }
         }
         store.apply([[.job(job)]])
