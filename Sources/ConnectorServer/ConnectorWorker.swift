@@ -7,7 +7,7 @@ internal import Transport
 /// One core's part of the standalone connector service: a loop, a listening socket, and the connections it accepts.
 ///
 /// `@unchecked Sendable`: all but the atomic flag is touched on the loop's thread only, once the loop runs.
-final class ConnectorWorker: ConnectionServer, @unchecked Sendable {
+final class ConnectorWorker: ConnectionHandler, @unchecked Sendable {
     let loop: EventLoop
     private let listener: Listener
     private let service: ConnectorService

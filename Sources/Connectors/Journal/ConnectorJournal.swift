@@ -44,7 +44,7 @@ final class ConnectorJournal: Sendable {
         warn: @escaping @Sendable (String) -> Void, apply: @escaping Apply,
         snapshot: @escaping @Sendable () -> [JournalRecord]
     ) throws {
-        let opened = try JournalWriter(files, recovery, compactAfter: threshold, random: random)
+        let opened = try ConnectorJournalWriter(files, recovery, compactAfter: threshold, random: random)
         queue = BlockingQueue(limits: queueLimits, size: { $0.change.payload.count }, owner: { $0.change.organization })
         let thread = Thread { [queue, ended] in
             var writer = opened

@@ -32,8 +32,8 @@ package struct ErrorResponse: Equatable, Sendable {
         self.details = details
     }
 
-    /// The response to a rejection. This is the only place where a refusal or failure gets its status, code and fields,
-    /// and where it is decided whether the connection closes.
+    /// The response to a rejection. This is the only place that chooses its ``ErrorCode``, whose entry has status and code,
+    /// sets its fields, and decides whether the connection closes.
     package init(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.noRoute, _): self.init(.notFound)

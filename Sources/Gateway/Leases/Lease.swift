@@ -38,9 +38,9 @@ package struct Lease: ~Copyable, Sendable {
     /// Suspends until the reservation would survive a crash; returns at once without a journal. Call it before anything
     /// is sent upstream: if the process crashes after the upstream started a job, the next process must find the
     /// connection leased.
-    package func secure() async throws(LeaseJournal.Unavailable) {
+    package func waitUntilDurable() async throws(LeaseJournal.Unavailable) {
         guard lifetime == .job else { return }
-        try await table.secure(position)
+        try await table.waitUntilDurable(position)
     }
 
     /// Whether the lease lasts as long as the job that the request starts.

@@ -64,7 +64,7 @@ package final class LeaseTable: Sendable {
     }
 
     /// Suspends until the journal has written the change at `position`.
-    func secure(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
+    func waitUntilDurable(_ position: UInt64) async throws(LeaseJournal.Unavailable) {
         try await tracker.journal?.durable(position)
     }
 

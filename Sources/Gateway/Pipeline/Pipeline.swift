@@ -20,7 +20,7 @@ internal import Transport
 //                |                                   |                    | or RemoteForward; the first three: the rest of a body
 //  normalize     | the upstream's                    | forward            | Pipeline/Stages/NormalizeStage, called by both
 //  lease: cancel | -                                 | recordCancellation | Pipeline/Stages/LeaseStage
-//  respond       | -                                 | respond            | Pipeline/HTTP1/ServerConnection+ClientStream
+//  respond       | -                                 | respond            | Pipeline/Pipeline; a `ClientStream` writes it
 //  record        | -                                 | record             | Pipeline/Stages/RecordStage
 //
 // Each stage from `read` on can also end a request with 500, if a result that an earlier stage must provide is missing.
@@ -107,7 +107,7 @@ final class Pipeline: @unchecked Sendable {
     var client: UpstreamClient? { target.client }
 
     /// Answers the request at which `stream` is, with exactly one response.
-    func handle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) async {
+    func handle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ClientConnectionCache) async {
         var exchange = openExchange(for: stream.request)
         let response: Response
         switch decider.decide(stream.request, &exchange, &cache.credential, epochSeconds: epochSeconds) {
@@ -137,7 +137,7 @@ final class Pipeline: @unchecked Sendable {
     /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
     ///
     /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`RequestLoop`).
-    func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ConnectionCache) -> Bool {
+    func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ClientConnectionCache) -> Bool {
         guard case .local(let local) = target, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe
         else { return false }

@@ -8,7 +8,7 @@ internal import Transport
 /// responds when the workers are busy.
 ///
 /// `@unchecked Sendable`: after `init` everything is used on its loop's thread only.
-final class AdminServer: ConnectionServer, @unchecked Sendable {
+final class AdminServer: ConnectionHandler, @unchecked Sendable {
     let loop: EventLoop
     private let shared: SharedState
     private let listener: Listener

@@ -21,7 +21,7 @@ package struct AccessLogBuffer {
     package mutating func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span()) {
         bytes.append(text: "{\"time\":\"")
         appendTime(record.epochMilliseconds)
-        AccessLogLine.appendRest(of: record, head, to: &bytes)
+        AccessLogLine.appendAfterTime(of: record, head, to: &bytes)
         lines += 1
         if bytes.count >= threshold { flush() }
     }

@@ -7,11 +7,11 @@ enum AccessLogLine {
     static func append(_ record: borrowing AccessRecord, head: Span<UInt8> = Span(), to out: inout [UInt8]) {
         out.append(text: "{\"time\":\"")
         out.append(timestamp: record.epochMilliseconds)
-        appendRest(of: record, head, to: &out)
+        appendAfterTime(of: record, head, to: &out)
     }
 
     /// Appends the fields after the time.
-    static func appendRest(of record: borrowing AccessRecord, _ head: Span<UInt8>, to out: inout [UInt8]) {
+    static func appendAfterTime(of record: borrowing AccessRecord, _ head: Span<UInt8>, to out: inout [UInt8]) {
         out.append(text: "\",\"trace_id\":\"")
         record.traceID.append(to: &out)
         append("\",\"client\":\"", record.client, to: &out)

@@ -34,7 +34,7 @@ package struct AccessRecord: Sendable {
     package var cause: String?
     /// The limit that refused the request.
     package var limit: String?
-    /// The `Retry-After` of a refusal by a limit or a lease, in seconds.
+    /// The `Retry-After` of an error response, in seconds.
     package var retryAfterSeconds: Int?
     /// The lease that refused the request.
     package var lease: LeaseConflict?

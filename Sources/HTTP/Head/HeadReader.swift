@@ -1,8 +1,8 @@
 internal import Bytes
 
 /// One pass over the bytes of a head, from the position where the last one stopped. This part is the same for requests
-/// and responses; their first lines and the meaning of their fields are in `RequestHeadReader` and
-/// `ResponseHeadReader`.
+/// and responses; their first lines and the meaning of their fields are in `HeadReader+Request` and
+/// `HeadReader+Response`.
 struct HeadReader: ~Escapable {
     let input: Span<UInt8>
     let limits: HeadLimits

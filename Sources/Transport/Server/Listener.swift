@@ -61,7 +61,7 @@ package final class Listener {
     private static let maxWaiting = 1000
 
     /// Accepts until `stopAccepting`. For each connection `makeServer` is asked for a server, which answers on this loop.
-    package func accept(_ makeServer: @escaping () -> any ConnectionServer) async {
+    package func accept(_ makeServer: @escaping () -> any ConnectionHandler) async {
         while isAccepting {
             var taken = 0
             var isWaiting = false
@@ -123,7 +123,7 @@ package final class Listener {
         return limiter.tryAcquire(for: client)
     }
 
-    private func begin(_ descriptor: Int32, _ makeServer: @escaping () -> any ConnectionServer) -> Admission {
+    private func begin(_ descriptor: Int32, _ makeServer: @escaping () -> any ConnectionHandler) -> Admission {
         let client = limiter == nil ? 0 : peerNumber(of: descriptor)
         let admission = admission(of: client)
         guard admission != .shed else {
@@ -156,7 +156,7 @@ package final class Listener {
 
     /// Returns `nil` if the connection cannot be set up: the peer has gone, or there is no memory for it.
     private func open(
-        _ descriptor: Int32, _ client: UInt64, _ makeServer: () -> any ConnectionServer
+        _ descriptor: Int32, _ client: UInt64, _ makeServer: () -> any ConnectionHandler
     ) -> RequestLoop? {
         do {
             let connection = try ServerConnection(

@@ -10,10 +10,10 @@ internal import HTTP
 /// `@unchecked Sendable` as its tasks refer to it: it is made, used and dropped on its loop's thread only.
 final class RequestLoop: LoopWaiter, @unchecked Sendable {
     private var connection: ServerConnection
-    private let server: any ConnectionServer
+    private let server: any ConnectionHandler
     private let listener: Listener
 
-    init(_ connection: consuming ServerConnection, _ server: any ConnectionServer, of listener: Listener) {
+    init(_ connection: consuming ServerConnection, _ server: any ConnectionHandler, of listener: Listener) {
         self.connection = connection
         self.server = server
         self.listener = listener

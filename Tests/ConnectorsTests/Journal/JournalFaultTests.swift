@@ -9,7 +9,7 @@ import Testing
     /// A writer with what it was told and what it confirmed.
     private final class Day {
         let disk: MemoryDisk
-        var writer: JournalWriter
+        var writer: ConnectorJournalWriter
         var confirmed: [JournalRecord]
         /// What compactions reported.
         var warnings: [String] = []
@@ -21,7 +21,7 @@ import Testing
             let files = JournalFiles(folder: "/journal", disk: disk)
             let recovery = try JournalRecovery.read(files, salt: 7)
             confirmed = recovery.records
-            writer = try JournalWriter(files, recovery, compactAfter: 200) { 5 }
+            writer = try ConnectorJournalWriter(files, recovery, compactAfter: 200) { 5 }
         }
 
         static func record(_ number: Int) -> JournalRecord {

@@ -118,6 +118,7 @@ struct AccessLogTests {
         #expect(lease?["trace_id"]?.string == "00000000000000030000000000000004")
 
         record.explain(.failure(Failure(.rateLimited(limit: "calls", retryAfterSeconds: 12), at: .limit)))
+        record.retryAfterSeconds = 12
         record.upstreamError = String(repeating: "e", count: 600)
         let json = try line(record)
         #expect(json["limit"]?.string == "calls")

@@ -41,7 +41,7 @@ final class TestServer: Sendable {
     }
 
     /// Serves one connection, and tells how it went.
-    private final class OneConnection: ConnectionServer {
+    private final class OneConnection: ConnectionHandler {
         private let server: TestServer?
         private let atHand: TryRespond
         private let inTask: Respond

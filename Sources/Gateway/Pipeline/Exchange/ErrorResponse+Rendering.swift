@@ -12,6 +12,7 @@ extension ErrorResponse {
         ErrorEnvelope.append(
             self, traceID: exchange.trace.traceID, epochMilliseconds: clock.milliseconds,
             addsDetail: exchange.family == .airweave, to: &response.body)
+        response.retryAfterSeconds = retryAfterSeconds
         if let seconds = retryAfterSeconds { response.fields.append((name: "Retry-After", value: "\(seconds)")) }
         if let challenge = authenticate {
             var value: [UInt8] = []

@@ -14,6 +14,8 @@ struct Response {
     var body: [UInt8] = []
     /// The envelope's code; `nil` if the response is not an error.
     var errorCode: String?
+    /// The `Retry-After` of an error response.
+    var retryAfterSeconds: Int?
     /// The connection must not carry another request.
     var closesConnection = false
     var outcome = Outcome.own

@@ -45,7 +45,7 @@ final class RemoteForward {
             throw Failure(.upstream(.loop), at: .forward)
         }
         // The lease must be on disk before anything is sent, so that a crash cannot lose it.
-        do throws(LeaseJournal.Unavailable) { try await lease?.secure() } catch {
+        do throws(LeaseJournal.Unavailable) { try await lease?.waitUntilDurable() } catch {
             throw Failure(.storeUnavailable, at: .lease)
         }
         // A client that leaves cancels its request, unless the request has a lease: then the response must show what runs.

@@ -2,9 +2,9 @@ internal import HTTP
 package import Transport
 
 /// Serves one connection of HTTP/1.1: passes its requests to the pipeline, and keeps what they have in common.
-final class HTTP1Server: ConnectionServer {
+final class HTTP1Server: ConnectionHandler {
     private let pipeline: Pipeline
-    private var cache = ConnectionCache()
+    private var cache = ClientConnectionCache()
 
     init(_ pipeline: Pipeline) {
         self.pipeline = pipeline

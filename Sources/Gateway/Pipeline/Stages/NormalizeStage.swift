@@ -4,7 +4,7 @@ internal import Policy
 internal import Transport
 
 /// Turns the upstream's response into the client's: the bytes of a success stay unchanged, and every error gets the
-/// documented envelope. This stage knows whether work began, so it concludes the lease and refunds limits.
+/// documented envelope. For each response that passes it, this stage concludes the lease, and refunds limits if no work began.
 struct NormalizeStage {
     let limits: LimitStage
     /// Whether clients may see the upstream's own text of an error.

@@ -82,6 +82,7 @@ struct RecordStage {
         }
         record.status = response.status
         record.code = response.errorCode
+        record.retryAfterSeconds = response.retryAfterSeconds
         record.origin = exchange.origin
         record.cause = exchange.cause
         record.upstreamError = exchange.upstreamText.map { $0.masking(RecordStage.credentials(of: request)) }
@@ -118,14 +119,9 @@ extension AccessRecord {
         case .refusal: break
         case .failure(let failure):
             cause = failure.cause ?? cause
-            retryAfterSeconds = failure.retryAfterSeconds ?? retryAfterSeconds
             switch failure.kind {
-            case .rateLimited(let name, let seconds):
-                limit = name
-                retryAfterSeconds = max(1, seconds)
-            case .jobRunning(let conflict, _), .stateLocked(let conflict, _):
-                lease = conflict
-                retryAfterSeconds = max(1, conflict.retryAfterSeconds)
+            case .rateLimited(let name, _): limit = name
+            case .jobRunning(let conflict, _), .stateLocked(let conflict, _): lease = conflict
             default: break
             }
         }

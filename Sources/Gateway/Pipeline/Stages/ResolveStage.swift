@@ -7,7 +7,7 @@ internal import Transport
 /// Finds the connection that a request is about: in its path, in its body, or, if the path names a job, by asking the
 /// upstream for the job. So this stage may wait.
 ///
-/// It uses the body that the read stage has read. The log counts its time and its refusals as those of `read`.
+/// It uses the body that the read stage has read. The log counts its time, refusals and failures as those of `read`.
 struct ResolveStage {
     /// Sets the connection of `exchange`, if a limit or a lease needs it.
     func resolve(
@@ -57,7 +57,7 @@ struct ResolveStage {
                 {
                     return found
                 }
-            } catch { throw Failure(error) }
+            } catch { throw Failure(.upstream(error), at: .read) }
             // The upstream might still have the job, and start it without a lease.
             throw Failure(.noSuchJob, at: .read)
         }

@@ -76,7 +76,7 @@ struct LeaseJournalTests {
         let kept = try Kept(MemoryDisk())
         kept.disk.fails { _ in true }
         let lease = try kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0)
-        try await lease.secure()
+        try await lease.waitUntilDurable()
         kept.disk.fails { _ in false }
         kept.journal.writePending()
         #expect(try remembered(kept.disk.killed()) == [:])
@@ -288,7 +288,7 @@ struct LeaseJournalThreadTests {
                 group.addTask {
                     let key = LeaseKey(organization: "org", connection: "conn_\(number)")
                     let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
-                    try await lease.secure()
+                    try await lease.waitUntilDurable()
                     #expect(try remembered(disk.killed())["conn_\(number)"] == "?")
                     lease.bind(LeaseJob(id: "job_\(number)", type: "sync", status: "running"), now: 0)
                 }
@@ -316,7 +316,7 @@ struct LeaseJournalThreadTests {
                 return nil
             }
             do throws(LeaseJournal.Unavailable) {
-                try await lease.secure()
+                try await lease.waitUntilDurable()
                 return nil
             } catch { return error }
         }
@@ -354,7 +354,7 @@ struct LeaseJournalThreadTests {
                 await Task.yield()
             }
         }
-        await #expect(throws: LeaseJournal.Unavailable()) { try await lease.secure() }
+        await #expect(throws: LeaseJournal.Unavailable()) { try await lease.waitUntilDurable() }
         hangs.store(false, ordering: .releasing)
         await waiter.value
         lease.release()
@@ -374,7 +374,7 @@ struct LeaseJournalThreadTests {
             #expect(table.usage().uncertain == round)
             let key = LeaseKey(organization: "org", connection: "conn_\(round)")
             let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
-            try await lease.secure()
+            try await lease.waitUntilDurable()
             journal.close()
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [LeaseJournal.fileName])

@@ -43,7 +43,7 @@ struct ResolveStageTests {
 
     @Test("ResolveStage: without an upstream the client does not get a 404 for the job")
     func unavailable() async throws {
-        let unavailable = Failure(.upstream(.noEndpoint), at: .forward)
+        let unavailable = Failure(.upstream(.noEndpoint), at: .read)
         #expect(try await retry(at: Jobs(answer: .failure(.noEndpoint))) == .failure(unavailable))
         #expect(try await retry(at: ForwardTarget.unavailable) == .failure(unavailable))
     }

@@ -1,7 +1,7 @@
 internal import Journal
 
 /// Writes frames at the end of the journal file, and new generations; belongs to the journal's thread.
-struct JournalWriter {
+struct ConnectorJournalWriter {
     private let files: JournalFiles
     private let threshold: Int
     private let random: @Sendable () -> UInt64
@@ -76,7 +76,7 @@ struct JournalWriter {
     }
 }
 
-extension JournalWriter {
+extension ConnectorJournalWriter {
     /// Starts a new generation if the journal has grown by the threshold, and by half of the snapshot it began with.
     mutating func compactIfDue(_ snapshot: () -> [JournalRecord], warn: (String) -> Void) {
         guard file.durableLength >= nextCompaction, !file.needsCut, !needsNames, !isNextInDoubt else { return }

@@ -1,7 +1,7 @@
 package import HTTP
 
 /// Answers the requests of a connection. It is called on the connection's loop.
-package protocol ConnectionServer: AnyObject {
+package protocol ConnectionHandler: AnyObject {
     /// No request is read any more after the one at hand.
     var isStopping: Bool { get }
 
@@ -20,7 +20,7 @@ package protocol ConnectionServer: AnyObject {
     func refuse(_ reason: UnreadableRequest, on connection: inout ServerConnection) async
 }
 
-extension ConnectionServer {
+extension ConnectionHandler {
     package func handshakeEnded(
         _ outcome: ServerConnection.HandshakeOutcome, of connection: inout ServerConnection
     ) {}

@@ -1,5 +1,5 @@
 /// Results that the requests of one connection share.
-struct ConnectionCache {
+struct ClientConnectionCache {
     var credential = TokenDigestCache()
     var identity = IdentityFields()
 }
