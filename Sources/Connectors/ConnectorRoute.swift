@@ -48,7 +48,7 @@ extension ConnectorRoute {
     /// target is not parsed again.
     package static let paths = table.map(\.path)
 
-    /// Of each path, whether its reads need memory only, however much there is to read.
+    /// For each path, whether its reads are always answered from memory. A list of jobs may be too long for that.
     static let isReadFromMemory = table.map { $0.operation != .jobs }
 
     private static let table: [(path: String, operation: Operation)] = {

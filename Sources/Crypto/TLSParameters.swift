@@ -7,7 +7,7 @@ enum TLSParameters {
         unsafe copenssl_set_min_version(context, TLS1_2_VERSION)
         unsafe copenssl_set_common_options(context)
         // Partial writes: a large message streams. Moving buffers: the array may grow between attempts. Released
-        // buffers: a connection has record buffers only while it reads or writes (`TLSSession.keepBuffers`).
+        // buffers: a connection has record buffers only while it reads or writes, unless `TLSSession.keepBuffers` was called.
         unsafe copenssl_set_mode(
             context,
             Int(SSL_MODE_ENABLE_PARTIAL_WRITE) | Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)

@@ -155,11 +155,11 @@ package enum TLSProgress: Equatable, Sendable {
         clearStaleErrors()
     }
 
-    /// Keeps the buffers for records, some 34 KiB, between reads and writes. To get them anew for each takes 3 % of a small
+    /// Keeps the buffers for records, some 34 KiB, between reads and writes. To allocate them for each takes 3 % of a small
     /// request's instructions. A new session does not keep them.
     package mutating func keepBuffers() { unsafe copenssl_keep_buffers(ssl) }
 
-    /// Ends `keepBuffers`. Buffers with bytes that nobody has read, or that wait to be sent, go when those have.
+    /// Ends `keepBuffers`. A buffer that still holds bytes is freed when those have been read or sent.
     package mutating func releaseBuffers() { unsafe copenssl_release_buffers(ssl) }
 
     /// A read would return nothing now: the socket is drained, and the session holds no byte.

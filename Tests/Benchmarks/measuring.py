@@ -85,7 +85,7 @@ def profile(bench, server, *options):
     try:
         recorder.wait(timeout=30)
     except subprocess.TimeoutExpired:
-        # It has a higher priority than everything else: one that cannot end, because another perf records too, holds the machine.
+        # perf runs at a higher priority than everything else. If it cannot end, because another perf records, it blocks the machine.
         recorder.kill()
         recorder.wait()
     generator.finish()

@@ -74,7 +74,7 @@ import Testing
             try records(disk).allSatisfy { if case .job(let job) = $0 { job.connection.id == "conn_0" } else { true } })
     }
 
-    @Test("Connector service, hanging disk: of 10,000 requests none takes effect whose response says that it does not")
+    @Test("Connector service, hanging disk: of 10,000 requests, those whose response says \"no effect\" have none")
     func manyRequests() async throws {
         let (disk, count) = (HeldDisk(), 1000)
         let bench = try bench(disk, connections: 2 * count, timeout: .seconds(2))

@@ -14,7 +14,7 @@ func fuzzLocation(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         precondition(
             locations.location(of: url, in: field, host: host) == .elsewhere, "it is mapped twice: \(text(url))")
         if field == .location {
-            // By bytes: a combining character after the slash makes another character of it.
+            // The comparison is by bytes: in a String, a combining character would merge with the slash.
             precondition(url.starts(with: "https://gw:8443/".utf8), "it leads elsewhere: \(text(url))")
         }
     }

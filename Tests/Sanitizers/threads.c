@@ -1,12 +1,12 @@
-// Shows ThreadSanitizer what it does not see of threads. Loaded ahead of the libraries: these functions are called instead of theirs.
+// Tells ThreadSanitizer about synchronization that it cannot see. This library is preloaded: its functions replace those of that name.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
-// What Swift's Mutex orders when two threads want it at once. That part of Mutex is in a library that is not built for the sanitizer:
-// what one thread did before it unlocked, and another one after it got the lock, would look like a race.
+// The slow path of Swift's Mutex, for a contended lock. It is in a library that is not built with the sanitizer. Without these
+// functions the sanitizer would report accesses that the lock orders as races.
 
 #define LOCK "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
 #define UNLOCK "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
@@ -32,7 +32,8 @@ __attribute__((swiftcall)) void unlock_slow(SELF mutex) {
     ((unlock_function)dlsym(RTLD_NEXT, UNLOCK))(mutex);
 }
 
-// That a thread was joined. The sanitizer knows pthread_timedjoin_np, whose time is that of the calendar, but not this function.
+// Joins a thread by pthread_timedjoin_np, which the sanitizer intercepts; it does not intercept this function. The deadline is
+// converted, because pthread_timedjoin_np uses CLOCK_REALTIME.
 // Without it a joined thread would count as alive, and the sanitizer would end with "CHECK failed" when another thread gets its handle.
 int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *end) {
     struct timespec now, until;

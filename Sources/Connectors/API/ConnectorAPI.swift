@@ -9,8 +9,8 @@ extension ConnectorService {
         do throws(APIError) { return try read(request) } catch { return refuse(error, request) }
     }
 
-    /// Whether ``respond(to:)`` responds to every GET and HEAD of this path, a position in ``ConnectorRoute/paths``. A list of
-    /// jobs may be too long.
+    /// Whether ``respond(to:)`` responds to every GET and HEAD of a path. `path` is an index into ``ConnectorRoute/paths``. This
+    /// is `false` for the list of jobs, which may be too long for a loop.
     package static func respondsFromMemory(path: Int) -> Bool { ConnectorRoute.isReadFromMemory[path] }
 
     /// The response to any request. A change gets its response when it is durable.

@@ -14,7 +14,7 @@ struct JournalChange: Sendable {
     let records: [JournalRecord]
     /// The records as they stand in the file.
     let payload: [UInt8]
-    /// The organization whose change it is; `nil` for a cancellation, which a job has once.
+    /// The organization that made the change; `nil` for a cancellation: a job has at most one, so it needs no share.
     let organization: String?
 
     init(_ records: [JournalRecord]) {

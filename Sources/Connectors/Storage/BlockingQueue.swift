@@ -12,8 +12,9 @@ struct QueueLimits: Sendable {
 ///
 /// What nobody has received yet can be withdrawn. An element is either received or withdrawn, never both.
 ///
-/// An owner that has elements in the queue gets no more than is left free after that, so one owner alone can have half of the
-/// queue, and others find room.
+/// An owner without elements in the queue can add any element that fits. Another owner can add one only if it has fewer elements
+/// than are free, and if its bytes with this element are at most the free bytes. So many small elements of one owner take about
+/// half of the queue, and other owners find room.
 final class BlockingQueue<Element: Sendable>: Sendable {
     fileprivate struct State {
         /// `nil` before `first`: what was received is not held any longer.
@@ -127,7 +128,7 @@ extension BlockingQueue.State {
     fileprivate mutating func count(_ elements: Int, _ bytes: Int, of owner: String?) {
         use.add(elements, bytes)
         if let owner { uses[owner, default: BlockingQueue.Use()].add(elements, bytes) }
-        // Not one by one: that would look each of them up once more.
+        // The owners are removed when the queue is empty. To remove each at its last element would take one more lookup.
         if use.elements == 0 { uses.removeAll(keepingCapacity: true) }
     }
 

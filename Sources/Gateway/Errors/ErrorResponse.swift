@@ -32,8 +32,8 @@ package struct ErrorResponse: Equatable, Sendable {
         self.details = details
     }
 
-    /// The response to a rejection. This is the only place that chooses its ``ErrorCode``, whose entry has status and code,
-    /// sets its fields, and decides whether the connection closes.
+    /// The response to a rejection. Only this initializer chooses the ``ErrorCode``, sets the fields, and decides whether the
+    /// connection closes. The entry of the ``ErrorCode`` has the status and the code.
     package init(_ rejection: Rejection) {
         switch rejection {
         case .refusal(.noRoute, _): self.init(.notFound)

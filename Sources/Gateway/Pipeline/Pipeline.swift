@@ -136,7 +136,7 @@ final class Pipeline: @unchecked Sendable {
 
     /// Handles a read whose response is in memory, or refuses it. Returns `false`, without any effect, for other requests.
     ///
-    /// The stages of `handle` that a read meets, but on the loop's stack: no task begins for it (`RequestLoop`).
+    /// Runs the stages of `handle` that apply to a read, in the call from `RequestLoop`. No task begins for it.
     func tryHandle(_ stream: inout some ClientStream & ~Copyable, _ cache: inout ClientConnectionCache) -> Bool {
         guard case .local(let local) = target, stream.request.head.framing.isNone,
             stream.request.head.method.isSafe

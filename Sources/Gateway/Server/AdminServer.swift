@@ -28,7 +28,7 @@ final class AdminServer: ConnectionHandler, @unchecked Sendable {
         }
     }
 
-    /// A drain does not close its connections, so that it can be asked then. The end of its loop does.
+    /// A drain leaves the admin connections open, so that the interface still responds. They close when the loop ends.
     private(set) var isStopping = false
 
     /// Ends the loop, whatever its clients send. Call it on the loop.

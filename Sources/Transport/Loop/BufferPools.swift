@@ -14,7 +14,7 @@ struct BufferPools {
     /// The number of connections whose TLS session keeps its buffers while nothing is in them.
     private(set) var sessionsKept = 0
 
-    /// So many sessions may keep their buffers, which are some 34 KiB each.
+    /// The maximum number of sessions that keep their buffers, some 34 KiB each.
     private static let sessionLimit = 64
     /// So many connections may be busy at once without an allocation for each request.
     private static let limit = 2048

@@ -18,35 +18,49 @@ internal import Synchronization
     }
 
     /// Whether a thread of lowest priority has work. It may have been stopped while it held a lock of the allocator, so a loop
-    /// should not do meanwhile what takes all of these locks, such as a trim of the heap.
+    /// should meanwhile do nothing that takes all of these locks, such as trimming the heap.
     package static var isAnyAtLowestPriority: Bool { threadsAtLowestPriority.load(ordering: .relaxed) > 0 }
 
     private final class Work {
         let name: String
         let priority: Priority
+        /// The thread mostly waits, and says itself when it has work.
+        let mostlyWaits: Bool
         let body: @Sendable () -> Void
 
-        init(name: String, priority: Priority, body: @escaping @Sendable () -> Void) {
+        init(
+            name: String, priority: Priority, mostlyWaits: Bool = false, body: @escaping @Sendable () -> Void
+        ) {
             self.name = name
             self.priority = priority
+            self.mostlyWaits = mostlyWaits
             self.body = body
         }
 
         func run() {
             guard priority == .lowest else { return body() }
             takeLowestPriority()
-            threadsAtLowestPriority.add(1, ordering: .relaxed)
-            body()
-            threadsAtLowestPriority.subtract(1, ordering: .relaxed)
+            if mostlyWaits { body() } else { WorkThread.workAtLowestPriority(body) }
         }
     }
 
-    /// Starts the thread. `top -H` shows `name`; the kernel keeps 15 bytes of it.
-    package init(name: String, _ body: @escaping @Sendable () -> Void) {
-        guard let thread = unsafe WorkThread.start(Work(name: name, priority: .inherited, body: body)) else {
+    /// Starts the thread. `top -H` shows `name`; the kernel keeps 15 bytes of it. A thread of lowest priority does its work in
+    /// ``workAtLowestPriority(_:)``, and waits outside of it.
+    package init(name: String, priority: Priority = .inherited, _ body: @escaping @Sendable () -> Void) {
+        let work = Work(name: name, priority: priority, mostlyWaits: true, body: body)
+        guard let thread = unsafe WorkThread.start(work) else {
             preconditionFailure("the system gives no thread for \(name)")
         }
         unsafe self.thread = thread
+    }
+
+    /// Runs `body`, on a thread of lowest priority, as work that ``isAnyAtLowestPriority`` reports.
+    package static func workAtLowestPriority<Value: ~Copyable, Failure>(
+        _ body: () throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        threadsAtLowestPriority.add(1, ordering: .relaxed)
+        defer { threadsAtLowestPriority.subtract(1, ordering: .relaxed) }
+        return try body()
     }
 
     /// Runs `body` on a thread that no other thread joins. Returns `false` if the system gives no thread.

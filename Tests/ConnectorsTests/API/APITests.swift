@@ -76,7 +76,7 @@ import Testing
             let second = await bench.send(method, target(ids.1), body(ids.1))
             #expect(first.status == second.status)
             #expect(first.headers == second.headers)
-            // A whole second has no fraction, so that the length of the time is not always the same.
+            // The timestamp is removed, because its length varies: a whole second has no fraction.
             let timeless: (Answer) -> String = { $0.text.replacing(/"timestamp":"[^"]*"/, with: "") }
             #expect(timeless(first) == timeless(second))
             #expect(first.status == 404 || first.text == #"{"data":[],"total":0}"#, "\(method) \(target(ids.0))")

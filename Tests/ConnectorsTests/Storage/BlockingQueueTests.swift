@@ -31,7 +31,7 @@ import Testing
         #expect(queue.receive(atMost: QueueLimits(), until: Date()).isEmpty)
     }
 
-    @Test("BlockingQueue: an owner gets no more than is left free, so others can always add")
+    @Test("BlockingQueue: an owner with elements leaves room for others")
     func shares() {
         let queue = BlockingQueue<String>(
             limits: QueueLimits(elements: 8, bytes: 80), size: { $0.utf8.count }, owner: { String($0.prefix(1)) })

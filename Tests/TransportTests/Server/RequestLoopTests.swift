@@ -83,7 +83,7 @@ struct RequestLoopTests {
         #expect(server.told == ["without a task", "without a task", "without a task"])
     }
 
-    @Test("RequestLoop: a request behind a read, which needs a task, does not hold the read's response back")
+    @Test("RequestLoop: a request that needs a task does not delay the response to the read before it")
     func mixed() throws {
         let server = try server()
         defer { server.stop() }
@@ -153,7 +153,7 @@ struct RequestLoopTests {
         try waitUntil { limiter.open == 0 }
     }
 
-    @Test("RequestLoop: a connection that comes after a drain ended the idle ones ends, too")
+    @Test("RequestLoop: a connection accepted after the drain closed the idle ones is closed too")
     func lateInDrain() throws {
         let server = try server()
         defer { server.stop() }

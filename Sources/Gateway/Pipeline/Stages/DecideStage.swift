@@ -19,7 +19,7 @@ struct DecideStage {
         let credential = credential(of: request, &exchange, &cache, epochSeconds)
         let organizationHeader = request.head.organizationID.map { bytes.text($0) }
         let method = request.head.method.bytes
-        // Each case is taken apart and put together again, because a copy of the whole would count its references.
+        // Each case is unpacked and rebuilt, because a copy of the whole decision would retain its references.
         switch exchange.policies.set.decide(
             method: method.span, path: bytes.extracting(request.head.path), credential: credential,
             organizationHeader: organizationHeader, now: epochSeconds)

@@ -10,9 +10,10 @@ struct FileWatch: Sendable {
     /// Prints a line for the operator.
     let report: @Sendable (String) -> Void
 
-    /// Watches on a separate thread until the process ends.
+    /// Watches on a separate thread until the process ends. The thread has the lowest priority, because a look at many files
+    /// takes milliseconds, for which requests should not wait.
     func begin() -> WorkThread? {
-        WorkThread(name: "file-watch") {
+        WorkThread(name: "file-watch", priority: .lowest) {
             do throws(SystemError) { try watch() } catch {
                 report("the gateway cannot watch its files (\(error)): send SIGHUP after each change to reload them")
             }
@@ -21,7 +22,7 @@ struct FileWatch: Sendable {
 
     private func watch() throws(SystemError) {
         var folders = watchedFolders
-        var watcher = try FolderWatcher(Array(folders.keys))
+        var watcher = try watch(folders)
         // A file may have changed after the start read it and before the watch began.
         requests.add(.changedFile)
         while true {
@@ -29,10 +30,16 @@ struct FileWatch: Sendable {
             while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)), watchedFolders == folders {}
             // The new watch begins before the reload, so no later change is missed.
             folders = watchedFolders
-            watcher = try FolderWatcher(Array(folders.keys))
+            watcher = try watch(folders)
             requests.add(.changedFile)
         }
     }
 
-    private var watchedFolders: [String: String] { files.watchedFolders(policies.current.settings) }
+    private var watchedFolders: [String: String] {
+        WorkThread.workAtLowestPriority { files.watchedFolders(policies.current.settings) }
+    }
+
+    private func watch(_ folders: [String: String]) throws(SystemError) -> FolderWatcher {
+        try WorkThread.workAtLowestPriority { () throws(SystemError) in try FolderWatcher(Array(folders.keys)) }
+    }
 }

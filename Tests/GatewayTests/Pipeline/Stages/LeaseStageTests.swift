@@ -204,7 +204,7 @@ struct LeaseStageTests {
     @Test("LeaseStage: work that never began is refunded, and work that may have begun is not")
     func refunds() async throws {
         let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
-        // A 503 that says when to try again is a refusal. One that does not leaves open what happened.
+        // A 503 with `Retry-After` is a refusal: no work began. After a 503 without it, work may have begun.
         let later = [(name: "Retry-After", value: "1")]
         for (status, fields, isRefunded) in [
             (404, [], true), (409, [], true), (503, later, true), (503, [], false), (500, later, false),
