@@ -73,18 +73,11 @@ final class RequestLoop: LoopWaiter, @unchecked Sendable {
                 connection.loop.awaitTurn(of: connection.owner, self)
                 return nil
             case .needs(let events):
-                // Its handshake ended after the drain had ended the idle connections.
-                if server.isStopping, connection.state.isIdle { return endIdle() }
                 if connection.park(self, for: events) { return nil }
                 next = connection.nextRequest(after: .ready)
             case .closed: return nil
             }
         }
-    }
-
-    private func endIdle() -> Work? {
-        _ = connection.endIdle()
-        return nil
     }
 
     /// Whether the connection goes on after this.

@@ -225,7 +225,7 @@ package struct ServerConnection: ~Copyable {
 
     /// Ends the connection between requests. TLS says so too: to the client an end without it looks like an attack (RFC 8446,
     /// section 6.1).
-    mutating func endIdle() -> NextRequest {
+    private mutating func endIdle() -> NextRequest {
         stream.finishWriting()
         return .closed
     }

@@ -153,16 +153,6 @@ struct RequestLoopTests {
         try waitUntil { limiter.open == 0 }
     }
 
-    @Test("RequestLoop: a connection accepted after the drain closed the idle ones is closed too")
-    func lateInDrain() throws {
-        let server = try server()
-        defer { server.stop() }
-        server.isStopping = true
-        let client = try TestClient(port: server.port)
-        client.expectEnd()
-        try server.wait(for: "over")
-    }
-
     @Test(
         "RequestLoop: one that always has more to read waits for its turn without a task, and others have theirs")
     func turns() async throws {
