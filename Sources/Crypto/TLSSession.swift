@@ -155,9 +155,15 @@ package enum TLSProgress: Equatable, Sendable {
         clearStaleErrors()
     }
 
+    /// Whether sessions may keep buffers: the loaded OpenSSL can release them safely.
+    package static let canKeepBuffers = OpenSSLVersion.loaded.freesBuffersSafely
+
     /// Keeps the buffers for records, some 34 KiB, between reads and writes. To allocate them for each takes 3 % of a small
     /// request's instructions. A new session does not keep them.
-    package mutating func keepBuffers() { unsafe copenssl_keep_buffers(ssl) }
+    package mutating func keepBuffers() {
+        precondition(TLSSession.canKeepBuffers, "this OpenSSL must not release buffers")
+        unsafe copenssl_keep_buffers(ssl)
+    }
 
     /// Ends `keepBuffers`. A buffer that still holds bytes is freed when those have been read or sent.
     package mutating func releaseBuffers() { unsafe copenssl_release_buffers(ssl) }

@@ -62,7 +62,7 @@ extension ConnectorService {
             // The cancellation is in the journal already.
             guard !job.isCancelRequested else { return .nothingToDo }
             return .change(
-                JournalChange([.cancel(job: job.id, at: moment)]),
+                JournalChange([.cancel(job: job.id, at: moment)], organization: organization),
                 then: { [id = job.id] outcome in if outcome == .committed { runner.cancel(id) } })
         }
         let known = try job(id, request).id

@@ -113,8 +113,12 @@ extension ConnectorJournalWriter {
         nextCompaction = file.durableLength + max(threshold, snapshotLength / 2)
         needsNames = true
         // The old files stay while recovery may need them. Those that stay now, the next start removes.
+        do { try repair() } catch {
+            return warn(
+                "the names of the journal's new files are not durable yet; the old files stay until the next start: "
+                    + "\(error)")
+        }
         do {
-            try repair()
             try disk.remove(JournalFiles.journal(old))
             try disk.remove(JournalFiles.snapshot(old))
         } catch { warn("the journal's old files cannot be removed, and take space until the next start: \(error)") }

@@ -14,16 +14,17 @@ struct JournalChange: Sendable {
     let records: [JournalRecord]
     /// The records as they stand in the file.
     let payload: [UInt8]
-    /// The organization that made the change; `nil` for a cancellation: a job has at most one, so it needs no share.
+    /// The organization that made the change.
     let organization: String?
 
-    init(_ records: [JournalRecord]) {
+    /// Without `organization`, it is that of the first record. The record of a cancellation names none.
+    init(_ records: [JournalRecord], organization: String? = nil) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.usualBytes)
         var writer = RecordWriter(into: bytes)
         for record in records { record.encode(into: &writer) }
         self.records = records
         payload = writer.bytes
-        organization = records.first?.organization
+        self.organization = organization ?? records.first?.organization
     }
 }

@@ -126,7 +126,7 @@ struct EvictionCandidates {
     private static func find(on loop: EventLoop, _ limiter: ConnectionLimiter) -> [SocketReadiness] {
         let (counts, share) = limiter.usage()
         let ranked = loop.evictableWatches().map { watch in
-            let since = watch.idleness == .silent ? UInt64(watch.generation) : watch.deadline.nanoseconds
+            let since = watch.idleness == .silent ? UInt64(watch.generation) : watch.idleEnd.nanoseconds
             return (
                 Rank(watch.idleness ?? .unfinished, of: counts[watch.client] ?? 0, share: share, since: since), watch
             )

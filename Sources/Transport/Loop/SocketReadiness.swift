@@ -39,6 +39,8 @@ package enum Readiness: Equatable, Sendable {
     var client: UInt64 = 0
 
     private(set) var deadline: Instant = .distantFuture
+    /// The time at which an idle connection ends. It tells how long the connection has been idle; `deadline` may be sooner.
+    private(set) var idleEnd: Instant = .distantFuture
     /// The earliest tick at which the wheel looks at this watch. This is `.max` if it does not.
     var armedTick: UInt64 = .max
 
@@ -100,12 +102,14 @@ package enum Readiness: Equatable, Sendable {
         return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
 
-    /// Waits without a task until one of `events` is seen. If it has been seen already, does not wait, and returns `false`.
+    /// Waits without a task until one of `events` is seen, or `deadline` passes. If it has been seen already, does not wait, and returns `false`.
     func park(
-        _ waiter: any LoopWaiter, for events: ReadinessEvents, before deadline: Instant, interruptible: Bool
+        _ waiter: any LoopWaiter, for events: ReadinessEvents, before deadline: Instant, idleUntil end: Instant,
+        interruptible: Bool
     ) -> Bool {
         if takes(events) { return false }
         prepare(for: events, before: deadline, interruptible)
+        idleEnd = end
         self.waiter = waiter
         return true
     }
@@ -123,6 +127,7 @@ package enum Readiness: Equatable, Sendable {
     private func prepare(for events: ReadinessEvents, before deadline: Instant, _ interruptible: Bool = false) {
         precondition(!isWaiting, "one wait at a time is for a socket")
         self.deadline = deadline
+        idleEnd = deadline
         // SAFETY: see `loop`.
         unsafe loop.arm(self)
         wanted = events

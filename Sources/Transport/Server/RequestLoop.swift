@@ -73,6 +73,7 @@ final class RequestLoop: LoopWaiter, @unchecked Sendable {
                 connection.loop.awaitTurn(of: connection.owner, self)
                 return nil
             case .needs(let events):
+                if server.isStopping { connection.limitIdleTime() }
                 if connection.park(self, for: events) { return nil }
                 next = connection.nextRequest(after: .ready)
             case .closed: return nil

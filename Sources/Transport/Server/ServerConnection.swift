@@ -35,6 +35,8 @@ package struct ServerConnection: ~Copyable {
     private var keepsSessionBuffers = false
     /// After this time without a request, a connection rests.
     private static let timeToRest = Timeout(.seconds(1))
+    /// In a drain, a connection without a request ends after this time.
+    private static let idleTimeInDrain = Timeout(.seconds(1))
 
     /// The bytes to be sent. Responses are appended here, and `flush` sends them. Responses to pipelined requests leave
     /// together.
@@ -211,9 +213,17 @@ package struct ServerConnection: ~Copyable {
 
     /// Waits without a task until the search for the next request can go on. If it can already, returns `false`.
     func park(_ waiter: any LoopWaiter, for events: ReadinessEvents) -> Bool {
-        var deadline = search.deadline ?? .distantFuture
+        let end = search.deadline ?? .distantFuture
+        var deadline = end
         if keepsSessionBuffers, state.isIdle { deadline = min(deadline, loop.now + ServerConnection.timeToRest) }
-        return watch.park(waiter, for: events, before: deadline, interruptible: state.isIdle)
+        return watch.park(waiter, for: events, before: deadline, idleUntil: end, interruptible: state.isIdle)
+    }
+
+    /// The loop drains. A client that has just connected gets a moment to send its request: after a handshake it may be on
+    /// its way, and a client that loses the request of a new connection does not send it again.
+    mutating func limitIdleTime() {
+        guard state.isIdle, let deadline = search.deadline else { return }
+        search.deadline = min(deadline, loop.now + ServerConnection.idleTimeInDrain)
     }
 
     /// Gives up what only a connection with many requests needs.
@@ -245,7 +255,7 @@ package struct ServerConnection: ~Copyable {
         state.receivedHead(currentRequest.head)
         if watch.standing != .notAClients { watch.standing = .busy }
         if loop.now > endOfLife { state.mustClose() }
-        if !keepsSessionBuffers, context != nil, loop.buffers.takeSession() {
+        if !keepsSessionBuffers, context != nil, TLSSession.canKeepBuffers, loop.buffers.takeSession() {
             keepsSessionBuffers = true
             stream.keepBuffers()
         }

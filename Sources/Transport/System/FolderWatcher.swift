@@ -24,7 +24,7 @@ internal import Glibc
     /// as one change. Returns `false` if there is no change within `atMost`.
     package func waitForChange(quiet: Duration, atMost: Duration) -> Bool {
         guard isReadable(within: atMost) else { return false }
-        repeat { drain() } while isReadable(within: quiet)
+        repeat { WorkThread.workAtLowestPriority { drain() } } while isReadable(within: quiet)
         return true
     }
 

@@ -212,6 +212,26 @@ import Testing
         }
     }
 
+    @Test("JournalFault: new files whose names are not durable yet are reported as that")
+    func namesNotDurable() throws {
+        let disk = MemoryDisk()
+        let day = try Day(disk)
+        let isRenamed = Mutex(false)
+        disk.fails { _, name in
+            isRenamed.withLock { isRenamed in
+                isRenamed = isRenamed || name == "rename"
+                return isRenamed && name == "synchronize names"
+            }
+        }
+        for number in 0..<15 { _ = day.commit(number) }
+        #expect(day.warnings.count == 1)
+        #expect(day.warnings.first?.hasPrefix("the names of the journal's new files are not durable yet; ") ?? false)
+        #expect(day.outcome == .notCommitted, "nothing is written to files that a crash could lose")
+        disk.fails { _ in false }
+        #expect(day.commit(100))
+        #expect(try records(on: disk.killed()) == day.confirmed)
+    }
+
     @Test(
         "JournalFault: what cannot be cut off again may come true at a crash, and only until something else is committed"
     )

@@ -31,6 +31,15 @@ import Testing
         #expect(queue.receive(atMost: QueueLimits(), until: Date()).isEmpty)
     }
 
+    @Test("JournalChange: every change counts for its organization, also a cancellation, whose record names none")
+    func organizations() {
+        let cancellation = JournalRecord.cancel(job: "job_1", at: Timestamp(milliseconds: 1))
+        #expect(JournalChange([cancellation], organization: "org_a").organization == "org_a")
+        let key = ConnectionKey(organization: "org_b", id: "conn_1")
+        let state = JournalRecord.cursors(key, CursorState(kind: .notSet, members: []))
+        #expect(JournalChange([state]).organization == "org_b")
+    }
+
     @Test("BlockingQueue: an owner with elements leaves room for others")
     func shares() {
         let queue = BlockingQueue<String>(

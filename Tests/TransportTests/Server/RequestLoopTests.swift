@@ -153,6 +153,22 @@ struct RequestLoopTests {
         try waitUntil { limiter.open == 0 }
     }
 
+    @Test("RequestLoop: in a drain, a new connection without a request ends soon, and one with a request is served")
+    func lateInDrain() async throws {
+        let server = try server()
+        defer { server.stop() }
+        server.isStopping = true
+        let silent = try TestClient(port: server.port)
+        try await waitUntilParked(server)
+        let client = try TestClient(port: server.port)
+        try await waitUntilParked(server, count: 2)
+        client.send(get)
+        client.expect(response(200, "ok"))
+        client.expectEnd()
+        silent.expectEnd()
+        try server.wait(for: "over", count: 2)
+    }
+
     @Test(
         "RequestLoop: one that always has more to read waits for its turn without a task, and others have theirs")
     func turns() async throws {

@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import HTTP
+import Synchronization
 import TestSupport
 import Testing
 
@@ -114,17 +115,18 @@ struct ServerTLSTests {
         #expect(try curl(certificate, server, ["BASE/after"]) == "GET /after")
     }
 
+    private func waitUntilKept(_ count: Int, _ server: TestServer) async throws {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try await server.loop.run({ $0.buffers.sessionsKept }) != count {
+            try #require(ContinuousClock.now < deadline, "\(count) sessions were to keep their buffers")
+        }
+    }
+
     @Test("ServerConnection over TLS: requests share the session's buffers, until the connection rests")
     func sessionBuffers() async throws {
         let certificate = try LocalCertificateFiles()
         let server = try server(certificate)
         defer { server.stop() }
-        func waitUntilKept(_ count: Int) async throws {
-            let deadline = ContinuousClock.now + .seconds(20)
-            while try await server.loop.run({ $0.buffers.sessionsKept }) != count {
-                try #require(ContinuousClock.now < deadline, "\(count) sessions were to keep their buffers")
-            }
-        }
         let client = try SecureClient(port: server.port)
         #expect(try await server.loop.run { $0.buffers.sessionsKept } == 0, "before its first request")
         for round in 0..<2 {
@@ -132,12 +134,61 @@ struct ServerTLSTests {
                 #expect(try client.ask("/\(round)\(number)") == response(200, "GET /\(round)\(number)"))
                 #expect(try await server.loop.run { $0.buffers.sessionsKept } == 1)
             }
-            try await waitUntilKept(0)
+            try await waitUntilKept(0, server)
         }
         #expect(try client.ask("/last") == response(200, "GET /last"))
         client.leave()
         try server.wait(for: "over")
-        try await waitUntilKept(0)
+        try await waitUntilKept(0, server)
+    }
+
+    @Test(
+        "ServerConnection over TLS: buffers with a part of a record stay until the rest has come",
+        arguments: [1, 5, 6, 20])
+    func partOfRecord(bytes: Int) async throws {
+        let certificate = try LocalCertificateFiles()
+        let server = try server(certificate)
+        defer { server.stop() }
+        let relay = try Relay(to: server.port)
+        let client = try SecureClient(port: relay.port)
+        #expect(try client.ask("/1") == response(200, "GET /1"))
+        relay.hold(after: bytes)
+        try client.send("/2")
+        try waitUntil("a part of the record has come") { relay.isHolding }
+        try await waitUntilKept(0, server)
+        relay.release()
+        #expect(try client.receive("/2") == response(200, "GET /2"))
+        client.leave()
+    }
+
+    @Test(
+        "ServerConnection over TLS: a client whose handshake ends in a drain gets its response",
+        arguments: ["-tls1_2", "-tls1_3"])
+    func handshakeInDrain(version: String) throws {
+        let certificate = try LocalCertificateFiles()
+        let server = try server(certificate)
+        defer { server.stop() }
+        server.isStopping = true
+        let client = try SecureClient(port: server.port, version)
+        #expect(try client.ask("/1") == response(200, "GET /1"))
+        try client.expectEnd()
+    }
+
+    @Test("ServerConnection over TLS: of two idle connections, the one that has been idle longer makes room")
+    func eviction() async throws {
+        let certificate = try LocalCertificateFiles()
+        let limiter = ConnectionLimiter(limit: 2)
+        let server = try TestServer(context: certificate.context, limiter: limiter)
+        defer { server.stop() }
+        let (older, newer) = (try SecureClient(port: server.port), try SecureClient(port: server.port))
+        _ = try older.ask("/1")
+        try await waitUntilKept(0, server)
+        // This one keeps its buffers, so that its wait ends sooner than the other's.
+        _ = try newer.ask("/2")
+        let newcomer = try TestClient(port: server.port, from: 2)
+        try older.expectEnd()
+        #expect(try newer.ask("/3") == response(200, "GET /3"))
+        newcomer.finishSending()
     }
 
     @Test("BufferPools: the sessions that keep their buffers have a bound")
@@ -157,9 +208,9 @@ private final class SecureClient {
     private let process = Process()
     private let (requests, responses) = (Pipe(), Pipe())
 
-    init(port: UInt16) throws {
+    init(port: UInt16, _ version: String = "-tls1_3") throws {
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-quiet"]
+        process.arguments = ["openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-quiet", version]
         process.standardInput = requests
         process.standardOutput = responses
         process.standardError = FileHandle.nullDevice
@@ -168,14 +219,29 @@ private final class SecureClient {
 
     deinit { leave() }
 
-    /// The response, whose body names the path.
     func ask(_ path: String) throws -> String {
+        try send(path)
+        return try receive(path)
+    }
+
+    func send(_ path: String) throws {
         try requests.fileHandleForWriting.write(contentsOf: Data("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+    }
+
+    /// The response, whose body names the path.
+    func receive(_ path: String) throws -> String {
         var text = ""
-        while !text.hasSuffix("GET \(path)"), let more = try responses.fileHandleForReading.read(upToCount: 1) {
+        while !text.hasSuffix("GET \(path)"), let more = try responses.fileHandleForReading.read(upToCount: 1),
+            !more.isEmpty
+        {
             text += String(decoding: more, as: UTF8.self)
         }
         return text
+    }
+
+    func expectEnd(sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let more = try responses.fileHandleForReading.read(upToCount: 1)
+        #expect(more?.isEmpty ?? true, sourceLocation: sourceLocation)
     }
 
     /// Not by SIGTERM, which a process may have inherited as ignored.
@@ -183,4 +249,39 @@ private final class SecureClient {
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
     }
+}
+
+/// Passes bytes on in both directions, and can hold back what the client sends.
+private final class Relay: Sendable {
+    private let listener: LoopbackListener
+    /// How many more bytes of the client pass; `nil` for all.
+    private let left = Mutex<Int?>(nil)
+
+    var port: UInt16 { listener.port }
+
+    init(to port: UInt16) throws {
+        listener = try LoopbackListener()
+        let server = try PlainSocket(port: port)
+        Thread.detachNewThread { [self] in
+            guard let client = listener.accept() else { return }
+            Thread.detachNewThread {
+                while case .bytes(let bytes) = server.receive() { try? client.send(bytes) }
+                client.finishSending()
+            }
+            while case .bytes(let bytes) = client.receive() {
+                for byte in bytes {
+                    while left.withLock({ $0 == 0 }) { usleep(1000) }
+                    left.withLock { left in if let count = left { left = count - 1 } }
+                    try? server.send([byte])
+                }
+            }
+            server.finishSending()
+        }
+    }
+
+    func hold(after count: Int) { left.withLock { $0 = count } }
+
+    var isHolding: Bool { left.withLock { $0 == 0 } }
+
+    func release() { left.withLock { $0 = nil } }
 }

@@ -20,9 +20,9 @@ final class LocalForward {
     ) async throws(Failure) -> Response {
         guard case .whole(let bytes) = body else { throw Failure(.internalError, at: .forward) }
         let request = upstreamRequest(stream.request, bytes, grant, &exchange)
-        lease?.forwarded(at: stream.now)
         // Responses to earlier pipelined requests must not wait for this one.
         guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
+        lease?.forwarded(at: stream.now)
         let upstreamResponse: UpstreamResponse
         do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
             throw Failure(error)

@@ -21,25 +21,25 @@ struct FileWatch: Sendable {
     }
 
     private func watch() throws(SystemError) {
-        var folders = watchedFolders
-        var watcher = try watch(folders)
+        var folders = WorkThread.workAtLowestPriority { watchedFolders }
+        var watcher = try WorkThread.workAtLowestPriority { () throws(SystemError) in
+            try FolderWatcher(Array(folders.keys))
+        }
         // A file may have changed after the start read it and before the watch began.
         requests.add(.changedFile)
         while true {
             // inotify does not report that a folder was replaced, or that a link now leads to another folder.
-            while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)), watchedFolders == folders {}
+            while !watcher.waitForChange(quiet: .milliseconds(100), atMost: .seconds(2)),
+                WorkThread.workAtLowestPriority({ watchedFolders == folders })
+            {}
             // The new watch begins before the reload, so no later change is missed.
-            folders = watchedFolders
-            watcher = try watch(folders)
+            try WorkThread.workAtLowestPriority { () throws(SystemError) in
+                folders = watchedFolders
+                watcher = try FolderWatcher(Array(folders.keys))
+            }
             requests.add(.changedFile)
         }
     }
 
-    private var watchedFolders: [String: String] {
-        WorkThread.workAtLowestPriority { files.watchedFolders(policies.current.settings) }
-    }
-
-    private func watch(_ folders: [String: String]) throws(SystemError) -> FolderWatcher {
-        try WorkThread.workAtLowestPriority { () throws(SystemError) in try FolderWatcher(Array(folders.keys)) }
-    }
+    private var watchedFolders: [String: String] { files.watchedFolders(policies.current.settings) }
 }
