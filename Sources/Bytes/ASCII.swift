@@ -31,6 +31,7 @@ extension UInt8 {
 
     @inlinable package var isUppercaseLetter: Bool { self &- 0x41 < 26 }
 
+    /// Upper case and lower case.
     @inlinable package var isLetter: Bool { (self | 0x20) &- 0x61 < 26 }
 
     @inlinable package var isLetterOrDigit: Bool { isLetter || isDigit }

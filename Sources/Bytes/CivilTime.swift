@@ -6,13 +6,16 @@ package struct CivilTime: Equatable, Sendable {
     package let year: Int
     /// January is 1.
     package let month: Int
+    /// The day of the month, from 1.
     package let day: Int
     /// Sunday is 0.
     package let weekday: Int
     package let hour: Int
     package let minute: Int
+    /// From 0 to 59: this time has no leap seconds.
     package let second: Int
 
+    /// Negative seconds are times before 1970.
     package init(epochSeconds: Int) {
         let (quotient, remainder) = epochSeconds.quotientAndRemainder(dividingBy: 86400)
         let days = remainder < 0 ? quotient - 1 : quotient

@@ -5,7 +5,9 @@ package import Transport
 /// Serves the connector service over plain HTTP/1.1: its address and its workers, from the start to the end of the
 /// drain.
 package final class ConnectorServer: Sendable {
+    /// The options of the server at start.
     package struct Options: Sendable {
+        /// With port 0 the system chooses the port: see ``ConnectorServer/listening``.
         package var listen: SocketAddress
         /// Threads, each with its own loop and its own listening socket.
         package var workers: Int

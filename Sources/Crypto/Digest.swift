@@ -9,6 +9,7 @@ package struct SHA256Digest: Hashable, Sendable {
         package let a, b, c, d: UInt64
     }
 
+    /// The 32 bytes, most significant first. Allocates.
     package var bytes: [UInt8] {
         [words.a, words.b, words.c, words.d].flatMap { word in
             stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> UInt64($0)) }
@@ -36,6 +37,7 @@ package struct SHA256Digest: Hashable, Sendable {
         unsafe EVP_MD_free(algorithm)
     }
 
+    /// Uses the one context of this hasher, so two threads must never call it at once.
     package func digest(of bytes: Span<UInt8>) -> SHA256Digest {
         var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
         // SAFETY: OpenSSL reads `count` bytes of the span and writes exactly 32 to `words`.
@@ -59,6 +61,7 @@ package struct SHA256Digest: Hashable, Sendable {
 
 /// Random bytes fit for keys and tokens.
 package enum SecureRandom {
+    /// May be called on any thread. Crashes if the system has no randomness.
     package static func bytes(_ count: Int) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         // SAFETY: OpenSSL fills exactly `count` bytes.

@@ -3,6 +3,7 @@ internal import COpenSSL
 /// A certificate with its private key, as PEM text.
 package struct PEMIdentity: Sendable {
     package let certificate: [UInt8]
+    /// The private key. It is not encrypted.
     package let key: [UInt8]
 
     package init(certificate: [UInt8], key: [UInt8]) {

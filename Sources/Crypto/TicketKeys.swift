@@ -19,6 +19,7 @@ package final class TicketKeys: Sendable {
 
     private let ring = Mutex<[Key]>([.fresh()])
 
+    /// Starts with one random key: tickets of other rings cannot be resumed.
     package init() {}
 
     /// Adds a new key. Tickets of the previous one can be resumed until the next rotation.

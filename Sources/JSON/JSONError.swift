@@ -1,6 +1,7 @@
 /// The first mistake in a text, and its position.
 package struct JSONError: Error, Equatable {
     package let kind: Kind
+    /// The bytes at fault; empty at the end of a text that ends too early.
     package let range: SourceRange
 
     /// What is wrong.

@@ -33,6 +33,7 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// Writes text as a string. DEL is escaped too, because terminals act on it.
     package mutating func string(_ text: String) {
         startValue()
         quote(text)
@@ -52,6 +53,7 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// Writes all digits, also of a number that a double cannot hold exactly.
     package mutating func integer(_ value: some BinaryInteger) {
         startValue()
         append(digitsOf: value)

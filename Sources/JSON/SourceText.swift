@@ -12,6 +12,7 @@ package struct SourceText: Sendable {
 
     private static let blockBytes = 256
 
+    /// Reads all bytes once, to find the lines. Bytes that are not UTF-8 are allowed.
     package init(name: String, bytes: [UInt8]) {
         self.name = name
         self.bytes = bytes

@@ -42,6 +42,7 @@ package enum JournalFrame {
             case damaged
         }
 
+        /// The place of each payload in the file, in order. The heads of the frames are not part of it.
         package var payloads: [Range<Int>] = []
         /// Where the last frame ends.
         package var end = JournalHeader.size
@@ -77,6 +78,7 @@ package enum JournalFrame {
 
     /// All whole frames of a file.
     package struct Contents: Equatable {
+        /// The place of each payload in the file, in order. The heads of the frames are not part of it.
         package var payloads: [Range<Int>] = []
         /// Bytes between frames that are none: damage, or part of a write of several frames that a crash cut off.
         package var damagedBytes = 0

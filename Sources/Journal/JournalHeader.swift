@@ -35,6 +35,7 @@ package struct JournalHeader: Equatable {
         return JournalHeader(salt: UInt64(littleEndian: file, at: 12)).encoded().starts(with: file[..<end])
     }
 
+    /// The ``size`` bytes that a file begins with.
     package func encoded() -> [UInt8] {
         let front = Self.magic + Self.version.littleEndianBytes + salt.littleEndianBytes
         return front + Self.checksum(front).littleEndianBytes

@@ -59,6 +59,7 @@ package struct JournalState {
     /// Whether changes find their way to the disk.
     package var isAvailable: Bool { if case .failed = mode { false } else { true } }
 
+    /// Whether ``beginStep()`` is due. After a failure it is due only once ``mend()`` was called.
     package var hasWork: Bool {
         switch mode {
         case .healthy: !pending.isEmpty
@@ -67,6 +68,7 @@ package struct JournalState {
         }
     }
 
+    /// Whether the change at this position, and all changes before it, are on the disk.
     package func isDurable(_ position: UInt64) -> Bool { position <= durable }
 
     /// The record of `key` is `record` from now on. Returns the change's position.
@@ -94,6 +96,7 @@ package struct JournalState {
     /// A disk that failed may work again.
     package mutating func mend() { if case .failed = mode { isRecoveryDue = true } }
 
+    /// Takes all pending records. ``ended(_:succeeded:fileBytes:)`` takes the result of the step.
     package mutating func beginStep() -> Step {
         var needsSnapshot = fileBytes > Self.maxFileBytes
         if case .failed = mode {
@@ -110,6 +113,8 @@ package struct JournalState {
         return step
     }
 
+    /// The visit to the disk is over. After a failure, the next step writes a new file. `fileBytes` is the size of the
+    /// file now.
     package mutating func ended(_ step: Step, succeeded: Bool, fileBytes: Int) {
         guard succeeded else { return breakOff() }
         durable = step.position

@@ -28,11 +28,13 @@ package struct JobReference: Sendable, Equatable {
 
 /// A job began or ended, and the journal has the record.
 package struct JobEvent: Sendable, Equatable {
+    /// An event is `ended` if the new status is final. The case has that status, such as `succeeded`.
     package enum Kind: Sendable, Equatable {
         case started
         case ended(status: String)
     }
 
+    /// The job as it is after the event.
     package let job: JobReference
     package let kind: Kind
 }

@@ -4,8 +4,10 @@ internal import Policy
 /// An error response before it is rendered.
 package struct ErrorResponse: Equatable, Sendable {
     package var status: Int
+    /// A code of the catalogue (``ErrorEntry/code``), or one that the upstream or an error rule gave.
     package var code: String
     package var message: String
+    /// The members of `details` in the envelope.
     package var details: [ErrorDetail.Member] = []
     /// The value of `Retry-After`; `nil` if the response has none.
     package var retryAfterSeconds: Int?

@@ -3,6 +3,7 @@ package import Policy
 
 /// The response to a client for an upstream's error: the documented envelope, with the upstream's fields that are kept.
 package struct NormalizedError {
+    /// Its status is from 400 to 599.
     package var response: ErrorResponse
     /// The kept fields of the upstream, in their order. `Retry-After` is in `response`, and so is a `WWW-Authenticate`
     /// that the upstream did not send.

@@ -27,6 +27,7 @@ package final class PolicyStore: Sendable {
         package var warnings: [String] = []
         /// Settings of `set` that differ from those the process was started with, and take effect with the next start.
         package var needsRestart: [String] = []
+        /// The reloads of the other files. Files for which no reload was tried have no entry.
         package var files: [ReloadedFiles: FileReloadStatus] = [:]
     }
 
@@ -89,8 +90,10 @@ package final class PolicyStore: Sendable {
         status = Mutex(Status(set: initial, loadedAt: now(), warnings: warnings.map(\.rendered)))
     }
 
+    /// The set in force. May be called on any thread.
     package var current: PolicySet { status.withLock { $0.set } }
 
+    /// All values at one moment. May be called on any thread.
     package func snapshot() -> Status { status.withLock { $0 } }
 
     /// Reads, checks and, when all is well, swaps. Takes as long as the files take: not for an event loop.

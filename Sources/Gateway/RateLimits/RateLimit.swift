@@ -71,6 +71,7 @@ package struct RateLimit: Sendable {
 
 /// The limits that one request must pass together. Reuse the batch: after a few requests it no longer allocates.
 package struct RateLimitBatch: Sendable {
+    /// The limits in the order in which they were appended. The limiter writes its results into them.
     package internal(set) var limits: [RateLimit] = []
     /// When the limits were charged. It bounds the amount of a refund.
     var takenAt: UInt64 = 0
@@ -79,6 +80,7 @@ package struct RateLimitBatch: Sendable {
 
     package var isEmpty: Bool { limits.isEmpty }
 
+    /// Keeps the memory for the limits of the next request.
     package mutating func removeAll() {
         limits.removeAll(keepingCapacity: true)
     }

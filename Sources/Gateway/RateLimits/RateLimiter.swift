@@ -8,6 +8,8 @@ package final class RateLimiter: Sendable {
     /// The size of the tables, for metrics.
     package struct Usage: Equatable, Sendable {
         package var buckets = 0
+        /// Since the start: the buckets that were removed before they were full again, because a table was at its
+        /// maximum.
         package var evictions = 0
     }
 

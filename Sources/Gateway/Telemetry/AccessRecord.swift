@@ -4,6 +4,7 @@ package struct AccessRecord: Sendable {
     /// When the request ended.
     package var epochMilliseconds: Int64 = 0
     package var traceID = TraceID(high: 0, low: 0)
+    /// The id of the organization that the caller acts for; `nil` if it was not determined.
     package var organization: String?
     /// `organization/name` as in the policies; `nil` if no caller was recognized.
     package var tokenID: String?
@@ -11,6 +12,7 @@ package struct AccessRecord: Sendable {
     package var operation: String?
     /// The canonical id. For a request about a job it is the job's connection.
     package var connection: String?
+    /// The job that the request started; `nil` if it started none.
     package var job: String?
     /// `nil` if the head could not be read.
     package var method: String?
@@ -40,6 +42,7 @@ package struct AccessRecord: Sendable {
     package var lease: LeaseConflict?
     /// The route's scopes that the token lacks.
     package var missingScope: String?
+    /// The organization that the request named and that was denied; `nil` if none was denied.
     package var requestedOrganization: String?
     /// The upstream's text for its error.
     package var upstreamError: String?

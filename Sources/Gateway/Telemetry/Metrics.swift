@@ -7,6 +7,7 @@ package final class Metrics: Sendable {
     package struct Gauges: Sendable {
         package var leases = LeaseTable.Usage()
         package var limiter = RateLimiter.Usage()
+        /// The short version of the policy set in force.
         package var policyVersion = ""
         /// Seconds since the epoch.
         package var policyLoadedAt: Int64 = 0

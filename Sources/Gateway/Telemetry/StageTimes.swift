@@ -8,6 +8,7 @@ package struct StageTimes: Sendable {
 
     package init() {}
 
+    /// The first stage begins at `start`.
     package init(start: UInt64) {
         self.start = start
         last = start
@@ -22,6 +23,7 @@ package struct StageTimes: Sendable {
     /// The time from the start to the end of the last stage.
     package var total: UInt64 { last - start }
 
+    /// In nanoseconds; 0 if the stage has not ended. The times of a stage that ended more than once are added.
     package func duration(of stage: Stage) -> UInt64 { durations[stage.index] }
 
     private static let names = Stage.allCases.map { ",\"\($0.rawValue)\":" }

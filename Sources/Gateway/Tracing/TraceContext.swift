@@ -2,7 +2,9 @@ internal import Bytes
 
 /// The identity of a trace, which spans all services: 16 bytes, not all zero (W3C Trace Context).
 package struct TraceID: Hashable, Sendable {
+    /// The first 16 hexadecimal digits.
     package let high: UInt64
+    /// The last 16 hexadecimal digits.
     package let low: UInt64
 
     package init(high: UInt64, low: UInt64) {
@@ -156,6 +158,7 @@ package struct TraceStateCheck: Sendable {
         context.isJoined && isValid && (1...32).contains(members) && bytes <= 8192
     }
 
+    /// Adds the members of the value of one `tracestate` line.
     package mutating func receivedLine(_ value: Span<UInt8>) {
         bytes += value.count
         var start = 0

@@ -13,6 +13,7 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     /// Identifies the contents of the files.
     private let fingerprint: [UInt8]
 
+    /// `fingerprint` must differ if a file has other contents: `==` compares it, and not the contents.
     package init(
         settings: UpstreamSettings, tls: TLSClientContext? = nil, credential: SecretField? = nil,
         ownCredential: SecretField? = nil, fingerprint: [UInt8] = []

@@ -11,6 +11,7 @@ package struct UpstreamRequest: ~Copyable, Sendable {
     package var target: [UInt8]
     /// The variables of the route's pattern in the target.
     package let captures: RouteCaptures
+    /// The whole body, without framing; empty if there is none.
     package var body: [UInt8]
     /// The body as JSON; `nil` if no stage has parsed it.
     package var bodyValue: JSONValue?

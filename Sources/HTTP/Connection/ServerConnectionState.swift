@@ -22,6 +22,7 @@ package struct ServerConnectionState: Equatable, Sendable {
 
     package init(maximumRequests: Int = .max) { self.maximumRequests = maximumRequests }
 
+    /// Whether the connection is between requests, and no byte of the next one has arrived.
     package var isIdle: Bool { phase == .idle }
 
     /// The response that is being written must say `Connection: close`.
@@ -32,6 +33,7 @@ package struct ServerConnectionState: Equatable, Sendable {
         if phase == .idle { phase = .head }
     }
 
+    /// A valid head has arrived: an exchange begins. No other exchange may be in progress.
     package mutating func receivedHead(_ head: borrowing RequestHead) {
         precondition(phase == .head || phase == .idle, "a head begins an exchange")
         phase = .exchange(bodyIsRead: head.framing.isNone)
@@ -45,6 +47,7 @@ package struct ServerConnectionState: Equatable, Sendable {
         keepsAlive = false
     }
 
+    /// The whole body of the request has been read. Ignored outside an exchange.
     package mutating func bodyFinished() {
         if case .exchange = phase { phase = .exchange(bodyIsRead: true) }
     }
@@ -67,6 +70,7 @@ package struct ServerConnectionState: Equatable, Sendable {
     /// What the driver must do after a response was written, completely or in part.
     package enum AfterResponse: Equatable, Sendable { case readNextRequest, closeGracefully, abort }
 
+    /// The response was written, completely or in part. If the body was not read, the connection closes.
     package mutating func responseFinished() -> AfterResponse {
         // An unread body would be read as the next request.
         responseStarted(discardsBody: false)
@@ -81,6 +85,7 @@ package struct ServerConnectionState: Equatable, Sendable {
     /// What the driver must do when the gateway drains.
     package enum AfterDrain: Equatable, Sendable { case closeNow, finishExchange }
 
+    /// The current exchange becomes the last one. `closeNow`: none is in progress, and no head has begun.
     package mutating func drainBegan() -> AfterDrain {
         isDraining = true
         keepsAlive = false

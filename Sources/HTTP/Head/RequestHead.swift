@@ -26,9 +26,11 @@ package struct RequestHead: Sendable {
     package internal(set) var end = 0
     /// The values of singleton fields. A request that repeats one is refused.
     package internal(set) var authorization: Range<Int>?
+    /// The value of `x-api-key`.
     package internal(set) var apiKey: Range<Int>?
     /// Empty if there are several, which count as none.
     package internal(set) var traceparent: Range<Int>?
+    /// The value of `X-Organization-ID`.
     package internal(set) var organizationID: Range<Int>?
     /// Host and port of the target if it names them, else of Host (RFC 9112, section 3.2.2).
     package internal(set) var host: Range<Int>?

@@ -4,6 +4,7 @@ internal import JSON
 ///
 /// Its cost does not depend on the length of the line: generated files may have lines of a megabyte.
 package struct SourceExcerpt: Equatable, Sendable {
+    /// At most 160 characters, and `...` for each end that is cut. Control characters except tabs are shown as `?`.
     package let line: String
     /// The white space that aligns the caret with the position.
     package let indent: String

@@ -19,6 +19,7 @@ package struct LeaseKind: Hashable, Sendable {
         self.lifetime = lifetime
     }
 
+    /// Compares the positions only, so both kinds must be of the same policy set.
     package static func == (one: LeaseKind, other: LeaseKind) -> Bool { one.index == other.index }
 
     package func hash(into hasher: inout Hasher) { hasher.combine(index) }

@@ -110,6 +110,7 @@ package enum ConnectionSource: Equatable, Sendable {
 
 /// The variable parts of a path, as offsets into it, and the service path that it matches.
 package struct RouteCaptures: Equatable, Sendable {
+    /// The id of the organization. Each range here is `nil` if the pattern has no such variable.
     package var organization: Range<Int>?
     package var connection: Range<Int>?
     package var job: Range<Int>?

@@ -35,11 +35,13 @@ package final class ConnectionLimiter: Sendable {
 
     package init(limit: Int) { state = Mutex(State(limit: limit)) }
 
+    /// May be read and changed on any thread. A lower limit closes no connection that is open.
     package var limit: Int {
         get { state.withLock { $0.limit } }
         set { state.withLock { $0.limit = newValue } }
     }
 
+    /// The number of open connections of all listeners. May be read on any thread.
     package var open: Int { state.withLock { $0.open } }
 
     /// Takes a place if there is one for this client. Returns whether there was.

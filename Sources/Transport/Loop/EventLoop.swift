@@ -38,6 +38,7 @@ internal import Synchronization
     /// The time when the sockets were last looked at. It is exact enough for deadlines, and costs nothing.
     package private(set) var now: Instant
 
+    /// The number of the worker that runs the loop. The loops of other threads have negative numbers.
     package let index: Int
 
     var buffers = BufferPools()
@@ -54,6 +55,7 @@ internal import Synchronization
         let body: () -> Void
     }
 
+    /// Throws if the system has no descriptors left. The loop does nothing before ``run()``.
     package init(index: Int) throws(SystemError) {
         self.index = index
         wakeup = try Wakeup()
@@ -73,6 +75,7 @@ internal import Synchronization
         if !isWakeDue.exchange(true, ordering: .acquiringAndReleasing) { wakeup.wake() }
     }
 
+    /// Whether the calling thread runs this loop. Always `false` before ``run()``.
     package var isOnLoop: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
     func preconditionOnLoop() {

@@ -13,6 +13,7 @@ package enum Readiness: Equatable, Sendable {
 @safe package final class SocketReadiness {
     /// This reference is not counted: the loop holds its watches, and whoever waits for one runs on the loop.
     private unowned(unsafe) let loop: EventLoop
+    /// The watched socket. The watch does not close it.
     package let descriptor: Int32
     let generation: UInt32
 
@@ -85,6 +86,7 @@ package enum Readiness: Equatable, Sendable {
         return unsafe await withUnsafeContinuation { unsafe task = $0 }
     }
 
+    /// Waits until something can be written. Returns at once if an edge was seen that no wait has consumed.
     package func writable(before deadline: Instant) async -> Readiness {
         if takes(.writable) { return .ready }
         prepare(for: .writable, before: deadline)

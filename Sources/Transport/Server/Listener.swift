@@ -3,10 +3,13 @@ package import HTTP
 
 /// A bound socket of one loop, with what its connections share. It belongs to its loop's thread.
 package final class Listener {
+    /// The settings for new connections. A connection keeps those that it began with.
     package struct Settings: Sendable {
         package var timeouts: ServerTimeouts
         package var headLimits: HeadLimits
+        /// The maximum for this listener alone. A connection beyond it is closed at once.
         package var maximumConnections: Int
+        /// The response to the last request announces the close of the connection.
         package var maximumRequestsPerConnection: Int
         /// A connection of this age is closed after its current request. With `nil` it may have any age.
         package var maximumAge: Duration?
@@ -40,6 +43,7 @@ package final class Listener {
     /// Called when the limit is reached. Then another connection was closed, or the new one.
     package var limitReached: (_ evicted: Bool) -> Void = { _ in }
 
+    /// Throws if the socket cannot be watched. `context` returns `nil` for plain HTTP.
     package init(
         loop: EventLoop, socket: consuming Socket, limiter: ConnectionLimiter? = nil,
         settings: @escaping () -> Settings,

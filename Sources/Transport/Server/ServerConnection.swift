@@ -47,6 +47,7 @@ package struct ServerConnection: ~Copyable {
     var hasFailedToSend = false
     /// The body of the response under way is written in chunks (RFC 9112, section 7.1). The writer of the head sets this.
     package var writesChunks = false
+    /// The number of bytes that were sent so far, with the framing of responses but without TLS.
     package internal(set) var bytesSent = 0
     /// The deadline of the response under way. After it, nothing more of the response is sent.
     package var responseEnd = Instant.distantFuture
@@ -86,6 +87,8 @@ package struct ServerConnection: ~Copyable {
         if keepsSessionBuffers { loop.buffers.giveBackSession() }
     }
 
+    /// The result of a handshake. It is also `timedOut` if the connection was evicted, or if the client left while it
+    /// waited for its turn.
     package enum HandshakeOutcome: Equatable {
         case done
         /// The peer sent readable bytes that are not TLS. `sendPlainText` can answer it.
@@ -97,6 +100,8 @@ package struct ServerConnection: ~Copyable {
     /// A part of a handshake counts as so many steps, because it takes as long as so many reads, or longer.
     private static let stepsOfHandshake = 16
 
+    /// Makes the TLS handshake within `timeouts.handshake`, with waits for turns. Returns `done` at once for plain
+    /// HTTP.
     package mutating func handshake() async -> HandshakeOutcome {
         guard context != nil else { return .done }
         let deadline = loop.now + timeouts.handshake
@@ -127,6 +132,7 @@ package struct ServerConnection: ~Copyable {
         }
     }
 
+    /// Sends bytes without TLS, as many as the kernel takes now, and ends the sending side.
     package mutating func sendPlainText(_ bytes: [UInt8]) { stream.sendPlainText(bytes) }
 
     /// How far a connection is on its way to its next request.
@@ -390,6 +396,7 @@ package struct ServerConnection: ~Copyable {
         state.responseStarted(discardsBody: discardsBody)
     }
 
+    /// The current response is the last one of the connection.
     package mutating func mustClose() { state.mustClose() }
 
     /// Ends the response early in a way that the client can see: nothing more is sent, not even a close_notify.

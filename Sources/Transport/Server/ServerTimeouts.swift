@@ -1,5 +1,6 @@
 /// The times that a client may take. Every wait of a connection is under one of these.
 package struct ServerTimeouts: Equatable, Sendable {
+    /// The time from the beginning of the TLS handshake to its end.
     package var handshake: Duration
     /// The time from the first byte of a head to its end.
     package var head: Duration

@@ -44,6 +44,7 @@ package final class NameResolver: Sendable {
     /// The maximum of names that wait for a thread; further lookups fail at once.
     static let maxQueued = 64
 
+    /// Runs `lookup` on at most `threads` threads at once, where it may block.
     package init(threads: Int = 2, lookup: @escaping Lookup = lookUpHost) {
         maxThreads = threads
         self.lookup = lookup

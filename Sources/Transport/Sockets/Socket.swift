@@ -3,9 +3,11 @@ internal import Glibc
 
 /// An IP address and port, written `127.0.0.1:8443` or `[::1]:8443`.
 package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
+    /// A numeric address, IPv6 without brackets.
     package let host: String
     package var port: UInt16
 
+    /// Does not check that `host` is numeric. Listening on another host and connecting to it throw an error.
     package init(host: String, port: UInt16) {
         self.host = host
         self.port = port
@@ -95,6 +97,7 @@ package struct SocketAddress: Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The bound port, also where the system chose it.
     package var localPort: UInt16 {
         var address = sockaddr_in6()
         var length = socklen_t(MemoryLayout<sockaddr_in6>.size)

@@ -3,9 +3,12 @@ internal import Glibc
 
 /// The error of a system call.
 package struct SystemError: Error, Equatable, CustomStringConvertible {
+    /// The name of the call, perhaps with its subject, such as an address.
     package let call: String
+    /// The value of `errno`.
     package let number: Int32
 
+    /// The default for `number` is the calling thread's `errno`. So make the error right after the call that failed.
     package init(_ call: String, number: Int32 = errno) {
         self.call = call
         self.number = number
@@ -57,14 +60,17 @@ package struct Instant: Comparable, Hashable, Sendable {
 
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// A deadline that never passes. A time must not be added to it, because the sum would wrap round.
     package static let distantFuture = Instant(nanoseconds: .max)
 
+    /// Reads the clock. On a loop, ``EventLoop/now`` is exact enough, and costs less.
     package static func now() -> Instant {
         Instant(nanoseconds: clockNanoseconds(CLOCK_MONOTONIC))
     }
 
     package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 
+    /// A negative duration counts as zero.
     package static func + (instant: Instant, duration: Duration) -> Instant {
         let (seconds, attoseconds) = duration.components
         let nanoseconds = UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds)) / 1_000_000_000
@@ -76,6 +82,7 @@ package struct Instant: Comparable, Hashable, Sendable {
         Instant(nanoseconds: instant.nanoseconds &+ timeout.nanoseconds)
     }
 
+    /// Negative if `later` is the earlier one. Crashes for ``distantFuture``.
     package static func - (later: Instant, earlier: Instant) -> Duration {
         .nanoseconds(Int64(later.nanoseconds) - Int64(earlier.nanoseconds))
     }
@@ -85,6 +92,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 package struct Timeout: Sendable {
     let nanoseconds: UInt64
 
+    /// A negative duration counts as zero.
     package init(_ duration: Duration) { nanoseconds = (Instant(nanoseconds: 0) + duration).nanoseconds }
 }
 
