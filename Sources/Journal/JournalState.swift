@@ -45,7 +45,7 @@ package struct JournalState {
     package private(set) var fileBytes = 0
     private let minCompaction: Int
 
-    /// No file grows beyond this.
+    /// Nothing is appended to a file that is longer than this.
     package static let maxFileBytes = 256 << 20
     /// More than this does not wait for a disk that hangs.
     package static let maxPending = 16 << 20

@@ -45,7 +45,7 @@ package enum Refusal: Equatable, Sendable {
     case ambiguousPath(RouteFamily)
     /// There is no credential, or no valid one.
     case unauthenticated(Route, CredentialFailure)
-    /// The principal does not belong to the organization that the request names.
+    /// The principal does not belong to the organization that the request names, or path and header name different ones.
     case organizationDenied(Route, Principal, asked: String)
     /// The principal belongs to several organizations and the request names none.
     case ambiguousOrganization(Route, Principal)

@@ -5,7 +5,7 @@ internal import HTTP
 ///
 /// It has neither `details` nor `next-hop`, because they would reveal to clients what is behind the gateway.
 package struct ProxyStatus: Equatable, Sendable {
-    /// The name of the deployment, not of the product.
+    /// The proxy that adds this member (RFC 9209, section 2).
     package var name: String
     /// An error type of RFC 9209, section 2.3, if this gateway failed or could not reach the next hop.
     package var error: String?

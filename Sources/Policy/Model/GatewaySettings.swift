@@ -52,7 +52,7 @@ package struct GatewaySettings: Equatable, Sendable {
 
     /// The `timeouts` block.
     package struct Timeouts: Equatable, Sendable {
-        /// From the TCP connection to the end of the TLS handshake.
+        /// From the moment the gateway takes up the connection to the end of the TLS handshake.
         package var handshake = Duration.seconds(10)
         /// From the first byte of a head to its end.
         package var head = Duration.seconds(10)

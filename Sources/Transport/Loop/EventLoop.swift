@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// One thread that runs the tasks of its connections: an epoll poller, a timer wheel, and a mailbox for other threads.
 ///
-/// `@unchecked Sendable` because an executor has to be. Everything but `mailbox`, `isWakeDue` and `wakeup` is touched on the
-/// loop's own thread only, and the doors check that with `preconditionOnLoop`.
+/// `@unchecked Sendable` because an executor has to be. Other threads use only the mailbox, its wakeup and the
+/// atomics. Everything else belongs to the loop's own thread, and the entries check that with `preconditionOnLoop`.
 @safe package final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var poller: Poller
     private var wheel: TimerWheel

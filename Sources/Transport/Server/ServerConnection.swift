@@ -91,7 +91,7 @@ package struct ServerConnection: ~Copyable {
     /// waited for its turn.
     package enum HandshakeOutcome: Equatable {
         case done
-        /// The peer sent readable bytes that are not TLS. `sendPlainText` can answer it.
+        /// The handshake failed, and the peer's first byte is a letter, as in plain HTTP. `sendPlainText` can answer it.
         case plainText
         case failed(TLSError)
         case timedOut
