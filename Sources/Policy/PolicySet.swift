@@ -16,13 +16,15 @@ package final class PolicySet: Sendable {
     /// Every rule of every limit, as defined and as plans and overrides change it, by position.
     package let limitRules: [LimitRule]
     package let concurrency: ConcurrencyMatrix
+    package let jobStatuses: JobStatuses
     /// The declared scopes.
     package let scopes: [String]
     let tokens: TokenTable
 
     init(
         version: String, settings: GatewaySettings, routes: RouteTable, organizations: [String: Organization],
-        limits: [LimitRule], limitRules: [LimitRule], concurrency: ConcurrencyMatrix, scopes: [String],
+        limits: [LimitRule], limitRules: [LimitRule], concurrency: ConcurrencyMatrix,
+        jobStatuses: JobStatuses, scopes: [String],
         tokens: TokenTable
     ) {
         self.version = version
@@ -32,6 +34,7 @@ package final class PolicySet: Sendable {
         self.limits = limits
         self.limitRules = limitRules
         self.concurrency = concurrency
+        self.jobStatuses = jobStatuses
         self.scopes = scopes
         self.tokens = tokens
     }

@@ -223,7 +223,8 @@ extension WireClient {
 /// Gives the test a gateway in front of an upstream that it plays itself. One worker, so that all clients share its
 /// connections.
 func withRawUpstream(
-    _ more: String = "", settings: String = "", _ body: (TestGateway, RawUpstream) async throws -> Void
+    _ more: String = "", settings: String = "", hasResendWindow: Bool = false,
+    _ body: (TestGateway, RawUpstream) async throws -> Void
 ) async throws {
     let upstream = try RawUpstream()
     defer { upstream.stopAnswering() }
@@ -231,5 +232,6 @@ func withRawUpstream(
     setup.workers = 1
     setup.upstream = upstream.settings(more)
     setup.settings = settings
+    setup.hasResendWindow = hasResendWindow
     try await withGateway(setup) { try await body($0, upstream) }
 }

@@ -27,6 +27,8 @@ struct GatewaySetup {
     var namesCertificate = false
     /// With one, all clients share the connections to a remote upstream.
     var workers = 2
+    /// Whether a request that is sent again gets its own job, as with the shipped routes, or a conflict.
+    var hasResendWindow = false
     /// Members of `gateway.upstream` in the policy; where there are none the connector service is in this process.
     var upstream = ""
 

@@ -99,9 +99,11 @@ package struct ErrorResponse: Equatable, Sendable {
                 details: [.init("limit", .string(limit)), .init("retry_after", .integer(seconds))])
             retryAfterSeconds = seconds
         case .jobRunning(let conflict, let connection):
-            self.init(
-                .jobAlreadyRunning, message: "\(conflict.subject) is already running for: \(connection)", conflict,
-                connection)
+            let message =
+                conflict.state == .settling
+                ? "\(conflict.subject) has just ended for: \(connection). It may not have stopped yet."
+                : "\(conflict.subject) is already running for: \(connection)"
+            self.init(.jobAlreadyRunning, message: message, conflict, connection)
         case .stateLocked(let conflict, let connection):
             self.init(.stateLocked, message: nil, conflict, connection)
 
@@ -157,6 +159,7 @@ package struct ErrorResponse: Equatable, Sendable {
             code, message: message,
             details: [
                 .init("connection_id", .string(connection)),
+                .init("reason", .string(conflict.reason)),
                 .init(
                     "active_job",
                     .object([
@@ -164,6 +167,9 @@ package struct ErrorResponse: Equatable, Sendable {
                         .init("type", .string(job?.type ?? conflict.kind)),
                         .init("status", .string(job?.status ?? "pending")),
                         .init("started_at", job?.startedAt.map { .timestamp($0) } ?? .null),
+                        .init("held_since", .timestamp(conflict.heldSince)),
+                        .init("token", conflict.token.map { .string($0) } ?? .null),
+                        .init("generation", .integer(Int(clamping: conflict.generation))),
                     ])),
                 .init("held_since", .timestamp(conflict.heldSince)),
                 .init("retry_after", .integer(conflict.retryAfterSeconds)),
@@ -199,6 +205,17 @@ extension ErrorCode {
 }
 
 extension LeaseConflict {
+    /// Why the connection is not free, in one word for programs.
+    fileprivate var reason: String {
+        switch state {
+        case .reserved: "starting"
+        case .held: "running"
+        case .draining: "cancelling"
+        case .uncertain: "unconfirmed"
+        case .settling: "settling"
+        }
+    }
+
     /// `A sync`, `An upload`: the type of the running job, or the lease's kind if the job is unknown.
     fileprivate var subject: String {
         let name = job?.type ?? kind

@@ -17,6 +17,7 @@ struct JobListing {
 
     private let lease: PolledLease
     private let wanted: String?
+    private let statuses: JobStatuses
     private var limit = JobListing.pageLength
     private var offset = 0
     private var seen: Set<String> = []
@@ -40,9 +41,10 @@ struct JobListing {
     /// The difference in milliseconds that the clocks of gateway and upstream may have.
     private static let clockTolerance: Int64 = 60_000
 
-    init(of lease: PolledLease, until wanted: String?) {
+    init(of lease: PolledLease, until wanted: String?, statuses: JobStatuses = .documented) {
         self.lease = lease
         self.wanted = wanted
+        self.statuses = statuses
     }
 
     /// The query parameters of the next page.
@@ -64,7 +66,8 @@ struct JobListing {
         // does no harm.
         let isForeign = page.jobs.contains { job in
             !job.mayRun(on: lease.key.connection)
-                && (lease.family == .airweave || job.id == wanted || !LeaseJob.isTerminal(job.status))
+                && (lease.family == .airweave || job.id == wanted
+                    || (statuses.phase(of: job.status, family: lease.family) ?? .active) == .active)
         }
         guard page.unreadable == 0, !isForeign else { return endInconclusively() }
         switch rest(after: page, new: new.count) {

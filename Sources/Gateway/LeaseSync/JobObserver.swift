@@ -22,7 +22,8 @@ final class JobObserver: Sendable {
         guard body.count <= Self.maxBytes, let job = JobPayload.read(body), job.mayRun(on: key.connection) else {
             return nil
         }
-        return job.job(type: kind.name, location: location(of: job, key, family, near: start))
+        return statusClient.reader.job(
+            job, family: family, type: kind.name, location: location(of: job, key, family, near: start))
     }
 
     /// The connection that a job belongs to; `nil` if the upstream says that the organization has no such job. All
@@ -61,7 +62,7 @@ final class JobObserver: Sendable {
 
     /// A successful response to a GET was relayed to a client of `organization`.
     func observed(
-        _ body: Span<UInt8>, _ route: Route, organization: String, asOf revision: LeaseRevision, now: Int64
+        _ body: Span<UInt8>, _ route: Route, organization: String, asOf revision: LeaseRevision, now: Moment
     ) {
         guard let shown = route.jobStatus, body.count <= Self.maxBytesInPassing, !leases.isEmpty else { return }
         let jobs: [JobPayload]
@@ -72,7 +73,8 @@ final class JobObserver: Sendable {
         for job in jobs {
             guard let connection = job.connection else { continue }
             let key = LeaseKey(organization: organization, connection: connection)
-            leases.jobShown(key, job.job(type: "", location: nil), asOf: revision, now: now)
+            let shown = statusClient.reader.job(job, family: route.family, type: "", location: nil)
+            leases.jobShown(key, shown, asOf: revision, now: now)
         }
     }
 

@@ -24,9 +24,10 @@ struct JobPayload: Equatable, Sendable {
     /// Whether the job may belong to `connection`: the object names this connection, or none.
     func mayRun(on connection: String) -> Bool { self.connection == nil || self.connection == connection }
 
-    /// The job for a lease. `type` is used if the object has none.
-    func job(type: String, location: String?) -> LeaseJob {
-        LeaseJob(id: id, type: self.type ?? type, status: status, startedAt: startedAt, location: location)
+    /// The job for a lease. `type` is used if the object has none. `phase`: left out, the documented meaning of the status.
+    func job(type: String, location: String?, phase: JobStatuses.Phase? = nil) -> LeaseJob {
+        LeaseJob(
+            id: id, type: self.type ?? type, status: status, startedAt: startedAt, location: location, phase: phase)
     }
 }
 

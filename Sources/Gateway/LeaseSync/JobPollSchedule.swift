@@ -203,7 +203,7 @@ struct JobPollSchedule {
             case .uncertain: now + Self.settlingTime
             // A cancelled job ends soon.
             case .draining: now
-            case .reserved, .held: now + Self.firstDelay
+            case .reserved, .held, .settling: now + Self.firstDelay
             }
         return Poll(state: lease.state, since: now, due: due, mayFreeFrom: mayFreeFrom)
     }
@@ -242,7 +242,7 @@ struct JobPollSchedule {
         }
         poll.delay = min(poll.delay * 1.5, Self.maxDelay)
         switch (status, lease.state) {
-        case (.job(let job), .held), (.job(let job), .draining):
+        case (.job(let job), .held), (.job(let job), .draining), (.job(let job), .settling):
             poll.missingSince = nil
             return .shown(job)
         case (.notFound, .held), (.notFound, .draining):

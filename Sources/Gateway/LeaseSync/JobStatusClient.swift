@@ -17,6 +17,7 @@ package typealias JobPath =
 struct JobStatusClient: Sendable {
     let requests: any InternalRequesting
     let path: JobPath
+    var reader = JobStatusReader()
 
     /// Polls the status of the lease's job. If the job is not known yet, polls all jobs of the connection.
     func poll(_ lease: PolledLease) async -> JobStatus {
@@ -42,7 +43,7 @@ struct JobStatusClient: Sendable {
         else {
             return .unknown(.unreadable)
         }
-        return .job(shown.job(type: job.type, location: job.location))
+        return .job(reader.job(shown, family: lease.family, type: job.type, location: job.location))
     }
 
     /// Polls several leases of one organization and family with one list of all the organization's jobs, newest first.
@@ -75,7 +76,8 @@ struct JobStatusClient: Sendable {
             for job in page.jobs {
                 for index in wanted[job.id] ?? [] {
                     guard let own = leases[index].job, job.mayRun(on: leases[index].key.connection) else { continue }
-                    statuses[index] = .job(job.job(type: own.type, location: own.location))
+                    statuses[index] = .job(
+                        reader.job(job, family: first.family, type: own.type, location: own.location))
                 }
                 wanted[job.id] = nil
             }
@@ -91,7 +93,7 @@ struct JobStatusClient: Sendable {
     ) async throws(UpstreamFailure) -> JobStatus {
         guard let listing = try await list(of: lease, until: job.id) else { return .unknown(doubt) }
         if let shown = listing.jobs.last, shown.id == job.id {
-            return .job(shown.job(type: job.type, location: job.location))
+            return .job(reader.job(shown, family: lease.family, type: job.type, location: job.location))
         }
         return listing.doubt.map(JobStatus.unknown) ?? .notFound
     }
@@ -104,14 +106,14 @@ struct JobStatusClient: Sendable {
             listing.jobs.map { job in
                 let location = path(
                     .job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.spelling)
-                return job.job(type: lease.kind, location: location)
+                return reader.job(job, family: lease.family, type: lease.kind, location: location)
             })
     }
 
     /// Reads pages until the list ends, a page proves nothing, or `wanted` is found. `nil` if the family has no list.
     private func list(of lease: PolledLease, until wanted: String?) async throws(UpstreamFailure) -> JobListing? {
         guard let target = listTarget(of: lease) else { return nil }
-        var listing = JobListing(of: lease, until: wanted)
+        var listing = JobListing(of: lease, until: wanted, statuses: reader.current)
         while true {
             switch Self.page(in: try await requests.get(target + listing.page, for: lease.key.organization)) {
             case .failure(let doubt):

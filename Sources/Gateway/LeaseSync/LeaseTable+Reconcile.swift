@@ -11,7 +11,7 @@ extension LeaseTable {
     {
         let revision = revision()
         let running = try await upstream.runningJobs()
-        reconcile(running: running, asOf: revision, now: clock.milliseconds)
+        reconcile(running: running, asOf: revision, now: clock.moment)
     }
 
     /// Whether there are uncertain leases, which need a poll.

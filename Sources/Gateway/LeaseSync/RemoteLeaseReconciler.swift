@@ -50,6 +50,7 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     func tick(epochMilliseconds: Int64) {
         let now = clock()
         journal?.failLateWaiters(now: now)
+        leases.removeSettled(now: now)
         guard !leases.isEmpty || leases.hasUncertainRequests else {
             schedule.removeAll()
             shares.withLock { $0 = schedule.usage }
@@ -96,8 +97,8 @@ final class RemoteLeaseReconciler: @unchecked Sendable {
     private func apply(_ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, polledAt: Instant) {
         let jitter = Double.random(in: 0.9...1.1, using: &random)
         leases.apply(
-            status, to: lease, revision, &schedule, polledAt: polledAt, now: clock(), time: wallClock.milliseconds,
-            jitter: jitter)
+            status, to: lease, revision, &schedule, polledAt: polledAt,
+            now: Moment(epochMilliseconds: wallClock.milliseconds, instant: clock()), jitter: jitter)
     }
 
     private func reportOverdue(_ polledLeases: [PolledLease], _ epochMilliseconds: Int64) {
@@ -117,15 +118,15 @@ extension LeaseTable {
     /// Applies the result of a poll to the lease.
     func apply(
         _ status: JobStatus, to lease: PolledLease, _ revision: LeaseRevision, _ schedule: inout JobPollSchedule,
-        polledAt: Instant, now: Instant, time: Int64, jitter: Double
+        polledAt: Instant, now: Moment, jitter: Double
     ) {
-        switch schedule.completed(lease, status, polledAt: polledAt, now: now, jitter: jitter) {
+        switch schedule.completed(lease, status, polledAt: polledAt, now: now.instant, jitter: jitter) {
         case .nothing: break
-        case .shown(let job): jobShown(lease.key, job, asOf: revision, now: time)
-        case .vanished: jobVanished(lease.key, lease.serial, asOf: revision, now: time)
+        case .shown(let job): jobShown(lease.key, job, asOf: revision, now: now)
+        case .vanished: jobVanished(lease.key, lease.serial, asOf: revision, now: now)
         case .resolve(let jobs, let mayFree):
-            let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, asOf: revision, now: time)
-            schedule.resolved(lease, resolution, polledAt: polledAt, now: now)
+            let resolution = resolve(lease.key, lease.serial, jobs: jobs, mayFree: mayFree, asOf: revision, now: now)
+            schedule.resolved(lease, resolution, polledAt: polledAt, now: now.instant)
         }
     }
 }

@@ -10,7 +10,9 @@ package struct Lease: ~Copyable, Sendable {
     private let inPlace = AddressPin()
     package let key: LeaseKey
     private let table: LeaseTable
-    private let serial: UInt64
+    let serial: UInt64
+    /// See ``LeaseEntry``.
+    package let generation: UInt64
     private let lifetime: LeaseKind.Lifetime
     /// The time of ``forwarded(at:)``.
     private var sentAt: Instant?
@@ -18,10 +20,14 @@ package struct Lease: ~Copyable, Sendable {
     let position: UInt64
     private var isConcluded = false
 
-    init(key: LeaseKey, table: LeaseTable, serial: UInt64, lifetime: LeaseKind.Lifetime, position: UInt64) {
+    init(
+        key: LeaseKey, table: LeaseTable, serial: UInt64, generation: UInt64, lifetime: LeaseKind.Lifetime,
+        position: UInt64
+    ) {
         self.key = key
         self.table = table
         self.serial = serial
+        self.generation = generation
         self.lifetime = lifetime
         self.position = position
     }
@@ -53,7 +59,7 @@ package struct Lease: ~Copyable, Sendable {
     package mutating func undoForwarded() { sentAt = nil }
 
     /// The upstream started `job`. The lease stays in the table until the job ends.
-    package consuming func bind(_ job: LeaseJob, now: Int64) {
+    package consuming func bind(_ job: LeaseJob, now: Moment) {
         isConcluded = true
         table.bind(key, serial, job, now: now)
     }
@@ -72,7 +78,7 @@ package struct Lease: ~Copyable, Sendable {
 
     /// The upstream responded with `status`, and perhaps named the job that it started. `isTurnedAway`: the response has
     /// `Retry-After` (RFC 9110, section 15.6.4), so the upstream is not at work on the request.
-    package consuming func conclude(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Int64) {
+    package consuming func conclude(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Moment) {
         switch status {
         case 200...299:
             // Without the job's id the lease is uncertain until a poll shows the running jobs. A 202 only accepts the

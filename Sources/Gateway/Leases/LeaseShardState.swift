@@ -4,6 +4,8 @@ internal import Transport
 /// One operation that runs on a connection, or is about to.
 struct LeaseEntry: Sendable {
     let serial: UInt64
+    /// Greater than that of every earlier lease on the connection. The upstream gets it with the request.
+    let generation: UInt64
     let kind: LeaseKind
     /// The API family whose paths show the job.
     let family: RouteFamily
@@ -16,14 +18,30 @@ struct LeaseEntry: Sendable {
     var isAccepted = false
     /// The request that took the lease; reported to callers that the lease refuses.
     var traceID: TraceID?
+    /// Who took the lease, and for what; `nil` for a job that runs since before the gateway knew of it.
+    var owner: LeaseOwner?
+    /// The end of the settle time; only in the state `settling`.
+    var settlesUntil: Instant?
     /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
     var isGuess = false
     /// The start of its request's path, and the longest time that the request may be at work.
     var origin = LeaseOrigin()
     /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.
     var sentAt: Instant?
+    /// When the lease began.
+    let beganAt: Instant
+    /// The same requests again, which wait for the job.
+    var waiters: [LeaseWaiter] = []
     /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
     var isAwaited = false
+}
+
+extension LeaseEntry {
+    /// The maximum number of waiting requests. One caller has sent them all, so few are enough.
+    static let maxWaiters = 16
+
+    /// Whether the settle time is over, so that the lease does not exclude anything any more.
+    func hasSettled(at now: Instant) -> Bool { settlesUntil.map { $0 <= now } ?? false }
 }
 
 /// The leases on one connection: usually one; several if the matrix allows parallel operations.
@@ -41,10 +59,87 @@ struct LeaseShardState: Sendable {
     private var histories: [LeaseKey: JobDurationHistory] = [:]
     private let maximumHistories: Int
     private let tracker: LeaseTracker
+    /// The greatest generation that a lease of this shard has had.
+    private var lastGeneration: UInt64 = 0
 
     init(maximumHistories: Int, tracker: LeaseTracker) {
         self.maximumHistories = maximumHistories
         self.tracker = tracker
+    }
+
+    /// The generation of the next lease of this shard: the milliseconds of its reservation, and one more than the last one if the
+    /// time of day has not advanced. So it grows without a counter for each connection, and says nothing about other connections.
+    mutating func nextGeneration(_ now: Moment) -> UInt64 {
+        lastGeneration = max(lastGeneration + 1, UInt64(max(now.epochMilliseconds, 0)))
+        return lastGeneration
+    }
+
+    /// No later lease of this shard gets a generation up to `generation`.
+    mutating func hasSeen(generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
+
+    /// Decides a claim. `charge` is called only if nothing else is in the way; without a charge nothing is taken.
+    ///
+    /// `waiter` makes one that waits for the job of the claimant's own lease.
+    mutating func decide(
+        _ claim: LeaseClaim, serial: UInt64, now: Moment, waiter: () -> LeaseWaiter?, charge: () -> Bool
+    ) -> (decision: Claimed, position: UInt64) {
+        let key = claim.key
+        // Most connections are free, and then one look is enough.
+        if leases[key] != nil {
+            removeSettled(key, now: now.instant)
+            if let own = ownLease(claim, now: now, waiter) { return (.resent(own), 0) }
+            if let conflict = refusal(key, kind: claim.kind, matrix: claim.matrix, now: now) {
+                return (.conflict(conflict), 0)
+            }
+        }
+        guard charge() else { return (.notCharged, 0) }
+        let lease = LeaseEntry(
+            serial: serial, generation: nextGeneration(now), kind: claim.kind, family: claim.family, state: .reserved,
+            job: nil, since: now.epochMilliseconds, revision: serial, traceID: claim.traceID, owner: claim.owner,
+            origin: claim.origin, beganAt: now.instant)
+        return (.granted(generation: lease.generation), add(key, lease))
+    }
+
+    /// What `decide` found. A lease itself cannot leave the lock, because dropping it takes the lock again.
+    enum Claimed {
+        case granted(generation: UInt64)
+        case notCharged
+        case conflict(LeaseConflict)
+        case resent(OwnLease)
+    }
+
+    /// The lease that an earlier sending of the same request has. A job that is being cancelled, or is over, is no answer to a
+    /// request for a new one.
+    private mutating func ownLease(_ claim: LeaseClaim, now: Moment, _ waiter: () -> LeaseWaiter?) -> OwnLease? {
+        guard let owner = claim.owner, let window = claim.resendWindow, let record = leases[claim.key] else {
+            return nil
+        }
+        for lease in record.entries where now.instant < lease.beganAt + window {
+            guard let first = lease.owner, first.isRepeated(by: owner) else { continue }
+            switch lease.state {
+            case .draining, .settling: continue
+            case .reserved, .held, .uncertain:
+                return OwnLease(
+                    serial: lease.serial, progress: progress(of: lease, on: claim.key, waiter),
+                    generation: lease.generation, conflict: conflict(of: lease, on: claim.key, now: now))
+            }
+        }
+        return nil
+    }
+
+    /// Under the lock that found the lease, because the job may begin and end before another call could wait for it.
+    private mutating func progress(
+        of lease: LeaseEntry, on key: LeaseKey, _ waiter: () -> LeaseWaiter?
+    ) -> OwnLease.Progress {
+        if let job = lease.job { return .job(job) }
+        guard lease.waiters.count < LeaseEntry.maxWaiters, let waiter = waiter() else { return .tooManyWaiters }
+        update(key, serial: lease.serial) { $0.waiters.append(waiter) }
+        return .awaited(waiter)
+    }
+
+    /// `waiter` does not wait any more.
+    mutating func stopWaiting(_ waiter: LeaseWaiter, for serial: UInt64, of key: LeaseKey) {
+        update(key, serial: serial) { lease in lease.waiters.removeAll { $0 === waiter } }
     }
 
     /// A lease begins. Returns its position in the journal.
@@ -54,29 +149,43 @@ struct LeaseShardState: Sendable {
     }
 
     /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
-    mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
+    mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Moment) -> LeaseConflict? {
         guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
         for index in leases[key]?.entries.indices ?? 0..<0 { leases[key]?.entries[index].isAwaited = true }
         return conflict
     }
 
-    func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64) -> LeaseConflict? {
+    /// Removes the leases of the connection whose settle time is over.
+    mutating func removeSettled(_ key: LeaseKey, now: Instant) {
+        for lease in leases[key]?.entries ?? [] where lease.hasSettled(at: now) { remove(key, serial: lease.serial) }
+    }
+
+    func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Moment) -> LeaseConflict? {
         guard let record = leases[key] else { return nil }
         for lease in record.entries where matrix.excludes(kind, lease.kind) {
-            return LeaseConflict(
-                kind: lease.kind.name, state: lease.state, job: lease.job, heldSince: lease.since,
-                retryAfterSeconds: retryAfter(key, lease, now: now), traceID: lease.traceID)
+            if lease.hasSettled(at: now.instant) { continue }
+            return self.conflict(of: lease, on: key, now: now)
         }
         return nil
     }
 
+    private func conflict(of lease: LeaseEntry, on key: LeaseKey, now: Moment) -> LeaseConflict {
+        LeaseConflict(
+            kind: lease.kind.name, state: lease.state, job: lease.job, heldSince: lease.since,
+            retryAfterSeconds: retryAfter(key, lease, now: now), traceID: lease.traceID,
+            generation: lease.generation, token: lease.owner?.token(shownTo: key.organization))
+    }
+
     mutating func bind(
-        _ key: LeaseKey, serial: UInt64, to job: LeaseJob, isGuess: Bool = false, revision: UInt64, now: Int64
+        _ key: LeaseKey, serial: UInt64, to job: LeaseJob, isGuess: Bool = false, revision: UInt64, now: Moment
     ) {
         let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
         if job.hasEnded || endedEarly {
-            recordDuration(key, serial: serial, now: now)
-            return remove(key, serial: serial)
+            guard let lease = lease(of: key, serial: serial) else { return }
+            // The job is over before a waiter can ask again, so each gets it now.
+            for waiter in lease.waiters { waiter.end(.job(job)) }
+            return end(
+                key, lease, asOf: revision, by: endedEarly ? .witnessed : EndEvidence(job) ?? .witnessed, now: now)
         }
         // Another lease may have the same job: one that found it in a list, or an earlier one if the job was started
         // again. Both leases stay, because their kinds exclude different operations, and both end with the job.
@@ -84,6 +193,8 @@ struct LeaseShardState: Sendable {
         update(key, serial: serial) { lease in
             // The response has the job's first state; a state that was seen since then is newer.
             lease.job = seen ?? job
+            for waiter in lease.waiters { waiter.end(.job(job)) }
+            lease.waiters = []
             lease.state = .held
             lease.isGuess = isGuess
             lease.revision = revision
@@ -91,7 +202,7 @@ struct LeaseShardState: Sendable {
         if let lease = lease(of: key, serial: serial) { tracker.changed(key, lease) }
     }
 
-    mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Int64) {
+    mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Moment) {
         for job in running where !hasLease(of: key, jobID: job.id) {
             // The listed job may not belong to a lease that became uncertain after the poll.
             let lost = leases[key]?.entries.first {
@@ -105,14 +216,15 @@ struct LeaseShardState: Sendable {
             case .uncertain: remove(key, serial: lease.serial)
             case .held, .draining:
                 guard let id = lease.job?.id, !running.contains(where: { $0.id == id }) else { break }
-                endLeases(of: key, jobID: id, revisedBefore: revision.serial, now: now)
+                endLeases(of: key, jobID: id, revisedBefore: revision.serial, by: .witnessed, now: now)
+            case .settling: break
             }
         }
     }
 
-    mutating func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
+    mutating func jobEnded(_ key: LeaseKey, jobID: String, now: Moment) {
         if hasLease(of: key, jobID: jobID) {
-            return endLeases(of: key, jobID: jobID, revisedBefore: .max, now: now)
+            return endLeases(of: key, jobID: jobID, revisedBefore: .max, by: .witnessed, now: now)
         }
         guard var record = leases[key] else { return }
         guard record.entries.contains(where: { $0.job == nil }), !record.endedEarly.contains(jobID) else { return }
@@ -123,19 +235,32 @@ struct LeaseShardState: Sendable {
     }
 
     /// Ends the leases that had this job before the logical time `serial`.
-    mutating func endLeases(of key: LeaseKey, jobID: String, revisedBefore serial: UInt64, now: Int64) {
+    mutating func endLeases(
+        of key: LeaseKey, jobID: String, revisedBefore serial: UInt64, by evidence: EndEvidence, now: Moment
+    ) {
         for lease in leases[key]?.entries ?? [] where lease.job?.id == jobID && lease.revision < serial {
-            end(key, lease, asOf: serial, now: now)
+            end(key, lease, asOf: serial, by: evidence, now: now)
         }
     }
 
     /// The job of a lease has ended, according to the response to a poll made at `serial`.
     ///
     /// A guessed job may belong to another request. Its end does not free the lease, which becomes uncertain again.
-    mutating func end(_ key: LeaseKey, _ lease: LeaseEntry, asOf serial: UInt64, now: Int64) {
+    mutating func end(
+        _ key: LeaseKey, _ lease: LeaseEntry, asOf serial: UInt64, by evidence: EndEvidence, now: Moment
+    ) {
         guard lease.isGuess else {
-            recordDuration(key, since: lease.since, now: now)
-            return remove(key, serial: lease.serial)
+            if lease.state != .settling { recordDuration(key, since: lease.since, now: now) }
+            if evidence == .witnessed || lease.kind.settleTime == .zero { return remove(key, serial: lease.serial) }
+            // The settle time does not begin again.
+            if lease.state == .settling { return }
+            update(key, serial: lease.serial) { lease in
+                lease.state = .settling
+                lease.settlesUntil = now.instant + lease.kind.settleTime
+                if serial < .max { lease.revision = max(lease.revision, serial) }
+            }
+            if let lease = self.lease(of: key, serial: lease.serial) { tracker.changed(key, lease) }
+            return
         }
         update(key, serial: lease.serial) { lease in
             lease.state = .uncertain
@@ -156,6 +281,9 @@ struct LeaseShardState: Sendable {
         record.seenEarly.append(job)
         leases[key] = record
     }
+
+    /// The journal must have the lease as it is now.
+    func leaseChanged(_ key: LeaseKey, _ lease: LeaseEntry) { tracker.changed(key, lease) }
 
     func hasLease(of key: LeaseKey, jobID: String) -> Bool {
         leases[key]?.entries.contains { $0.job?.id == jobID } ?? false
@@ -186,6 +314,7 @@ struct LeaseShardState: Sendable {
             let lease = leases[key]?.entries.remove(at: index)
         else { return }
         if leases[key]?.entries.isEmpty ?? false { leases[key] = nil }
+        for waiter in lease.waiters { waiter.end(.nothing) }
         tracker.ended(lease)
     }
 
@@ -193,22 +322,24 @@ struct LeaseShardState: Sendable {
         leases[key]?.entries.first { $0.serial == serial }
     }
 
-    private mutating func recordDuration(_ key: LeaseKey, serial: UInt64, now: Int64) {
-        guard let lease = lease(of: key, serial: serial) else { return }
-        recordDuration(key, since: lease.since, now: now)
-    }
-
-    private mutating func recordDuration(_ key: LeaseKey, since: Int64, now: Int64) {
+    private mutating func recordDuration(_ key: LeaseKey, since: Int64, now: Moment) {
         if histories.count >= maximumHistories, histories[key] == nil, let any = histories.first {
             histories[any.key] = nil
         }
-        histories[key, default: JobDurationHistory()].append(now - since)
+        histories[key, default: JobDurationHistory()].append(now.epochMilliseconds - since)
     }
 
     /// The typical duration of this connection's jobs less the age of the running one; 3 s if no duration is known.
-    private func retryAfter(_ key: LeaseKey, _ lease: LeaseEntry, now: Int64) -> Int {
+    private func retryAfter(_ key: LeaseKey, _ lease: LeaseEntry, now: Moment) -> Int {
+        if let end = lease.settlesUntil {
+            return Int(
+                min(
+                    max(
+                        (end.nanoseconds - min(end.nanoseconds, now.instant.nanoseconds) + 999_999_999) / 1_000_000_000,
+                        1), 60))
+        }
         guard lease.kind.lifetime == .job else { return 1 }
-        let remaining = histories[key]?.remaining(age: now - lease.since) ?? 3000
+        let remaining = histories[key]?.remaining(age: now.epochMilliseconds - lease.since) ?? 3000
         return Int(min(max((remaining + 999) / 1000, 1), 60))
     }
 }

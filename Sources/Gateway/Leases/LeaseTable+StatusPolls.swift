@@ -74,29 +74,38 @@ extension LeaseTable {
 
     /// A poll at `revision` showed a job. Ends or updates the leases that have the job; adds no lease. Only the status
     /// and the start of `job` are taken over.
-    func jobShown(_ key: LeaseKey, _ job: LeaseJob, asOf revision: LeaseRevision, now: Int64) {
+    func jobShown(_ key: LeaseKey, _ job: LeaseJob, asOf revision: LeaseRevision, now: Moment) {
         shard(of: key).records.withLock { records in
             // The same job may have been started again for another lease: an older response says nothing about that run.
-            if job.hasEnded {
-                return records.endLeases(of: key, jobID: job.id, revisedBefore: revision.serial, now: now)
+            if let evidence = EndEvidence(job) {
+                return records.endLeases(
+                    of: key, jobID: job.id, revisedBefore: revision.serial, by: evidence, now: now)
             }
+            var revived: [LeaseEntry] = []
             _ = records.updateLeases(of: key, jobID: job.id) { lease in
                 guard let known = lease.job, lease.revision < revision.serial else { return }
                 lease.job = LeaseJob(
                     id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
-                    location: known.location)
+                    location: known.location, phase: job.phase)
+                // The upstream had called the job over, and shows it at work again.
+                if lease.state == .settling {
+                    lease.state = .held
+                    lease.settlesUntil = nil
+                    revived.append(lease)
+                }
             }
+            for lease in revived { records.leaseChanged(key, lease) }
         }
     }
 
     /// The poll at `revision`, like an earlier one, did not find the job: the job has ended.
-    func jobVanished(_ key: LeaseKey, _ serial: UInt64, asOf revision: LeaseRevision, now: Int64) {
+    func jobVanished(_ key: LeaseKey, _ serial: UInt64, asOf revision: LeaseRevision, now: Moment) {
         shard(of: key).records.withLock { records in
             guard let lease = records.lease(of: key, serial: serial),
                 lease.state == .held || lease.state == .draining,
                 lease.revision < revision.serial
             else { return }
-            records.end(key, lease, asOf: revision.serial, now: now)
+            records.end(key, lease, asOf: revision.serial, by: .absent, now: now)
         }
     }
 
@@ -115,7 +124,7 @@ extension LeaseTable {
     /// The lease stays as it is if several jobs run, if another lease has the running job for sure, or if another lease
     /// of the connection has no job yet.
     func resolve(
-        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, asOf revision: LeaseRevision, now: Int64
+        _ key: LeaseKey, _ serial: UInt64, jobs: [LeaseJob], mayFree: Bool, asOf revision: LeaseRevision, now: Moment
     ) -> Resolution {
         let bound = nextSerial()
         return shard(of: key).records.withLock { records in

@@ -1,6 +1,6 @@
 package import Policy
 internal import Synchronization
-internal import Transport
+package import Transport
 
 /// The leases of all connections, shared by all workers. Of any two operations that the matrix excludes, at most one
 /// has a lease on a connection.
@@ -14,6 +14,7 @@ package final class LeaseTable: Sendable {
         package var held = 0
         package var draining = 0
         package var uncertain = 0
+        package var settling = 0
 
         fileprivate mutating func count(_ state: LeaseState) {
             switch state {
@@ -21,6 +22,7 @@ package final class LeaseTable: Sendable {
             case .held: held += 1
             case .draining: draining += 1
             case .uncertain: uncertain += 1
+            case .settling: settling += 1
             }
         }
     }
@@ -45,22 +47,45 @@ package final class LeaseTable: Sendable {
     /// Whether no lease lasts for a job. Costs one load.
     package var isEmpty: Bool { tracker.isEmpty }
 
-    /// Reserves the right to run an operation of `kind`. Of parallel callers that exclude each other exactly one gets it.
-    /// `family` is the API family of the operation; its paths are used to poll for the job.
-    package func reserve(
-        _ key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, from origin: LeaseOrigin = LeaseOrigin(),
-        matrix: ConcurrencyMatrix, now: Int64, traceID: TraceID? = nil
-    ) throws(LeaseConflict) -> Lease {
+    /// Decides a claim. Of parallel claims that exclude each other exactly one is granted.
+    ///
+    /// `charge` charges the limits of the work, and returns whether they admit it. It is called under the lock of the connection,
+    /// and only if the lease is free, so lease and charge are taken together or not at all.
+    /// A request of `loop` can wait for the job of its own lease.
+    package func decide(
+        _ claim: LeaseClaim, now: Moment, on loop: EventLoop? = nil, charge: () -> Bool = { true }
+    ) -> LeaseDecision {
         let serial = nextSerial()
-        let (conflict, position) = shard(of: key).records.withLock { records -> (LeaseConflict?, UInt64) in
-            if let conflict = records.refusal(key, kind: kind, matrix: matrix, now: now) { return (conflict, 0) }
-            let lease = LeaseEntry(
-                serial: serial, kind: kind, family: family, state: .reserved, job: nil, since: now, revision: serial,
-                traceID: traceID, origin: origin)
-            return (nil, records.add(key, lease))
+        let (decision, position) = shard(of: claim.key).records.withLock {
+            $0.decide(claim, serial: serial, now: now, waiter: { loop.map(LeaseWaiter.init) }, charge: charge)
         }
-        if let conflict { throw conflict }
-        return Lease(key: key, table: self, serial: serial, lifetime: kind.lifetime, position: position)
+        switch decision {
+        case .granted(let generation):
+            return .granted(
+                Lease(
+                    key: claim.key, table: self, serial: serial, generation: generation, lifetime: claim.kind.lifetime,
+                    position: position))
+        case .notCharged: return .notCharged
+        case .conflict(let conflict): return .conflict(conflict)
+        case .resent(let own): return .resent(own)
+        }
+    }
+
+    /// `waiter` gives up. Returns the outcome if it came first.
+    func stopWaiting(_ waiter: LeaseWaiter, for own: OwnLease, on key: LeaseKey) -> LeaseWaiter.Outcome? {
+        shard(of: key).records.withLock { $0.stopWaiting(waiter, for: own.serial, of: key) }
+        return waiter.current
+    }
+
+    /// Removes the leases whose settle time is over. Call it about once a second, so that they take no memory.
+    func removeSettled(now: Instant) {
+        guard !isEmpty else { return }
+        for shard in shards {
+            shard.records.withLock { records in
+                let keys = records.leases.filter { $1.entries.contains { $0.hasSettled(at: now) } }.map(\.key)
+                for key in keys { records.removeSettled(key, now: now) }
+            }
+        }
     }
 
     /// Suspends until the journal has written the change at `position`.
@@ -69,7 +94,7 @@ package final class LeaseTable: Sendable {
     }
 
     /// A job has ended. If the response that names the job has not arrived yet, the table remembers the end until then.
-    package func jobEnded(_ key: LeaseKey, jobID: String, now: Int64) {
+    package func jobEnded(_ key: LeaseKey, jobID: String, now: Moment) {
         shard(of: key).records.withLock { $0.jobEnded(key, jobID: jobID, now: now) }
     }
 
@@ -82,7 +107,7 @@ package final class LeaseTable: Sendable {
 
     /// A response or event showed a job. This changes only leases that have the job: the object may be older than the
     /// job's end, so it proves nothing about other leases.
-    package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Int64) {
+    package func jobObserved(_ key: LeaseKey, _ job: LeaseJob, now: Moment) {
         shard(of: key).records.withLock { records in
             if job.hasEnded { return records.jobEnded(key, jobID: job.id, now: now) }
             records.jobSeen(key, job)
@@ -98,7 +123,7 @@ package final class LeaseTable: Sendable {
 
     /// A poll at `revision` listed all running jobs. Leases that were uncertain at `revision` become held or free. Held
     /// leases whose job is not in the list become free, because the event of the job's end was lost.
-    package func reconcile(running: [RunningJob], asOf revision: LeaseRevision, now: Int64) {
+    package func reconcile(running: [RunningJob], asOf revision: LeaseRevision, now: Moment) {
         var jobs: [LeaseKey: [LeaseJob]] = [:]
         for job in running where !job.job.hasEnded { jobs[job.key, default: []].append(job.job) }
         for shard in shards {
@@ -112,20 +137,22 @@ package final class LeaseTable: Sendable {
     }
 
     /// Adds a lease for a job that already runs. Used after a restart, before the first request.
-    package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Int64) {
+    package func rebuild(_ key: LeaseKey, kind: LeaseKind, job: LeaseJob, now: Moment) {
         let serial = nextSerial()
         shard(of: key).records.withLock { records in
             guard !job.hasEnded, !records.hasLease(of: key, jobID: job.id) else { return }
-            let since = min(job.startedAt ?? now, now)
+            let since = min(job.startedAt ?? now.epochMilliseconds, now.epochMilliseconds)
             let lease = LeaseEntry(
-                serial: serial, kind: kind, family: .other, state: .held, job: job, since: since, revision: serial)
+                serial: serial, generation: records.nextGeneration(now), kind: kind, family: .other, state: .held,
+                job: job,
+                since: since, revision: serial, beganAt: now.instant)
             _ = records.add(key, lease)
         }
     }
 
     /// The conflict that an operation would have now, or `nil`. Changes nothing.
     package func conflict(
-        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Int64
+        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Moment
     ) -> LeaseConflict? {
         shard(of: key).records.withLock { $0.conflict(key, kind: kind, matrix: matrix, now: now) }
     }
@@ -163,12 +190,18 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Int64) {
+    func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Moment) {
         let revision = nextSerial()
         shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, revision: revision, now: now) }
     }
 
     func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }
+
+    /// No later lease gets a generation up to `generation`. Before the first request.
+    func hasSeen(generation: UInt64) {
+        tracker.hasSeen(generation: generation)
+        for shard in shards { shard.records.withLock { $0.hasSeen(generation: generation) } }
+    }
 
     func shard(of key: LeaseKey) -> LeaseShard {
         shards[key.hashValue & (shards.count - 1)]

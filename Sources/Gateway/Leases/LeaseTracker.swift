@@ -9,6 +9,8 @@ final class LeaseTracker: Sendable {
     private let count = Atomic<Int>(0)
     /// The number of uncertain leases that last only for their request.
     private let uncertainRequests = Atomic<Int>(0)
+    /// The bound of all generations that is in the journal.
+    private let generationBound = Atomic<UInt64>(0)
     let journal: LeaseJournal?
 
     init(journal: LeaseJournal?) { self.journal = journal }
@@ -27,13 +29,32 @@ final class LeaseTracker: Sendable {
     func began(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         guard lease.kind.lifetime == .job else { return 0 }
         count.wrappingAdd(1, ordering: .relaxed)
-        return journal?.append(.held(LeaseJournalRecord(key, lease))) ?? 0
+        guard let journal else { return 0 }
+        boundGenerations(lease.generation, journal)
+        return journal.append(.held(LeaseJournalRecord(key, lease)))
     }
 
     /// The lease got another job, or lost its job.
     func changed(_ key: LeaseKey, _ lease: LeaseEntry) {
         guard lease.kind.lifetime == .job else { return }
         _ = journal?.append(.held(LeaseJournalRecord(key, lease)))
+    }
+
+    /// Keeps a bound of all generations on disk, so that they grow even if the time of day is set back while no process runs. The
+    /// bound is ahead by a minute, so that few leases have to write one.
+    private func boundGenerations(_ generation: UInt64, _ journal: LeaseJournal) {
+        let bound = generationBound.load(ordering: .relaxed)
+        guard generation > bound else { return }
+        let ahead = generation + 60_000
+        generationBound.store(ahead, ordering: .relaxed)
+        _ = journal.append(.generations(upTo: ahead))
+    }
+
+    /// An earlier process gave generations up to `generation`; the new file must keep that bound.
+    func hasSeen(generation: UInt64) {
+        guard let journal, generation > 0 else { return }
+        generationBound.store(generation, ordering: .relaxed)
+        _ = journal.append(.generations(upTo: generation))
     }
 
     func ended(_ lease: LeaseEntry) {
@@ -49,7 +70,8 @@ final class LeaseTracker: Sendable {
 extension LeaseJournalRecord {
     init(_ key: LeaseKey, _ lease: LeaseEntry) {
         self.init(
-            serial: lease.serial, key: key, kind: lease.kind.name, family: lease.family, since: lease.since,
-            job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess, origin: lease.origin)
+            serial: lease.serial, generation: lease.generation, key: key, kind: lease.kind.name, family: lease.family,
+            since: lease.since, job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess, origin: lease.origin,
+            isSettling: lease.state == .settling, owner: lease.owner)
     }
 }

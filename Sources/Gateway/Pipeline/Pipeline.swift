@@ -14,12 +14,12 @@ internal import Transport
 //  limit: calls  | 429                               | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
 //  read          | 400, 408, 413, 415, 503           | readBody           | Pipeline/Stages/ReadStage
 //  resolve       | 400, 404, 422, 502, 503, 504      | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
-//  limit: work   | 429                               | chargeWork         | Pipeline/Stages/LimitStage
-//  lease         | 409, 503                          | take               | Pipeline/Stages/LeaseStage; `forward` awaits the journal
+//  admit         | 409, 429, 499, 503                | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
+//                |                                   |                    | `forward` awaits the journal
 //  forward       | 400, 408, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
 //                |                                   |                    | or RemoteForward; the first three: the rest of a body
 //  normalize     | the upstream's                    | forward            | Pipeline/Stages/NormalizeStage, called by both
-//  lease: cancel | -                                 | recordCancellation | Pipeline/Stages/LeaseStage
+//  admit: cancel | -                                 | recordCancellation | Pipeline/Stages/CancelStage
 //  respond       | -                                 | respond            | Pipeline/Pipeline; a `ClientStream` writes it
 //  record        | -                                 | record             | Pipeline/Stages/RecordStage
 //
@@ -48,12 +48,12 @@ final class Pipeline: @unchecked Sendable {
     // Cut point: `decider` finds the credential of a request, and `PolicySet.authenticate` verifies it. A verifier that asks another
     // server, such as an identity provider, goes before `decider`.
     private let decider: DecideStage
-    // Cut point: a store over the network goes behind `limits` and `leases`, which use the stores in memory,
-    // `RateLimiter` and `LeaseTable`. Their lines in `handle` must then wait. So must a refund (`failureResponse`,
-    // `NormalizeStage`), and the conclusion of a lease (`NormalizeStage`, `RemoteForward`, LeaseSync). `tryHandle` must
-    // leave such requests to `handle`.
+    // Cut point: a store over the network is an `AdmissionStore` beside `MemoryAdmission`. The charge of calls, a refund
+    // (`failureResponse`, `NormalizeStage`) and the conclusion of a lease (`NormalizeStage`, `RemoteForward`, LeaseSync) must then
+    // wait, too, and `tryHandle` must leave such requests to `handle`.
     private let limits: LimitStage
-    private let leases: LeaseStage
+    private let admission: AdmitStage
+    private let cancellations: CancelStage
     private let reader: ReadStage
     private let resolver = ResolveStage()
     private var target: ForwardTarget
@@ -68,7 +68,11 @@ final class Pipeline: @unchecked Sendable {
         heads = ResponseHeads(clock: clock, drain: drain)
         decider = DecideStage()
         limits = LimitStage(limiter: shared.limiter, counts: counts)
-        leases = LeaseStage(leases: shared.leases, local: shared.local, clock: clock)
+        admission = AdmitStage(
+            store: MemoryAdmission(limiter: shared.limiter, leases: shared.leases), leases: shared.leases,
+            limits: limits,
+            loop: loop, clock: clock)
+        cancellations = CancelStage(leases: shared.leases, local: shared.local)
         reader = ReadStage(bodies: shared.bodies)
         target = .unavailable
         if let service = shared.local {
@@ -119,10 +123,12 @@ final class Pipeline: @unchecked Sendable {
                 let passesOn = target.takesBodyPieces
                 let body = try await reader.readBody(of: &stream, for: grant, passesOn: passesOn, &exchange)
                 try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
-                try limits.chargeWork(grant, &exchange, now: loop.now)
-                let lease = try leases.take(grant, stream.request, at: target, &exchange)
-                response = try await target.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
-                await leases.recordCancellation(grant, stream.request, response)
+                switch try await admission.admit(grant, body, at: target, &stream, &exchange) {
+                case .responds(let own): response = own
+                case .begins(let lease):
+                    response = try await target.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
+                    await cancellations.recordCancellation(grant, stream.request, response)
+                }
             } catch { response = failureResponse(to: error, &exchange) }
         case .respond(let status, let grant):
             if let owner = grant.owner { stream.owner = owner }

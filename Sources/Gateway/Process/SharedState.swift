@@ -9,6 +9,8 @@ final class SharedState: Sendable {
     let policies: PolicyStore
     let limiter = RateLimiter()
     let leases: LeaseTable
+    /// Reads the jobs that a remote upstream shows.
+    let statusReader: JobStatusReader
     /// Keeps leases after the process has ended; `nil` for the upstream in this process, which has its own journal of jobs.
     let journal: LeaseJournal?
     /// The connector service of this process; `nil` if the upstream is remote.
@@ -26,6 +28,8 @@ final class SharedState: Sendable {
     init(_ options: GatewayOptions) throws(GatewayStartError) {
         clock = options.clock
         policies = options.policies
+        statusReader = JobStatusReader(
+            statuses: { [policies = options.policies] in policies.current.jobStatuses }, report: options.report)
         bodies = BodyMemoryBudget(limitBytes: policies.current.settings.sizes.bodyMemoryBytes)
         connections = OpenConnections(
             policies.current.settings, descriptors: options.descriptors, workers: options.workers,
@@ -40,7 +44,7 @@ final class SharedState: Sendable {
             do throws(JournalError) {
                 (leases, journal) = try LeaseTable.restored(
                     from: disk, matrix: policies.current.concurrency, responseTimeout: policies.current.maxResponseHead,
-                    now: clock.milliseconds, warn: options.report)
+                    now: clock.moment, warn: options.report)
             } catch { throw .journal(error) }
         }
         metrics = Metrics(workerCount: options.workers)
@@ -77,6 +81,7 @@ final class SharedState: Sendable {
         let reconciler = reconciler.withLock { $0 }
         gauges.overdueLeases = reconciler?.overdueLeases ?? 0
         gauges.polls = reconciler?.pollCounts
+        gauges.unknownStatuses = statusReader.unknownCount
         gauges.pollShares = reconciler?.pollShares ?? []
         metrics.render(gauges, to: &out)
     }
@@ -86,6 +91,6 @@ final class SharedState: Sendable {
         let matrix = policies.current.concurrency
         // A type of work that the policies do not name gets the first kind that they name.
         guard let kind = matrix.kind(named: job.job.type) ?? matrix.kinds.first else { return }
-        leases.rebuild(job.key, kind: kind, job: job.job, now: clock.milliseconds)
+        leases.rebuild(job.key, kind: kind, job: job.job, now: clock.moment)
     }
 }

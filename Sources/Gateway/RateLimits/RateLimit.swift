@@ -80,6 +80,21 @@ package struct RateLimitBatch: Sendable {
 
     package var isEmpty: Bool { limits.isEmpty }
 
+    /// The batch, which leaves an empty one behind.
+    package mutating func take() -> RateLimitBatch {
+        var taken = RateLimitBatch()
+        swap(&taken, &self)
+        return taken
+    }
+
+    /// After a look that refuses nothing: the limits are known, but none is exceeded.
+    package mutating func forgetRefusals() {
+        for index in limits.indices {
+            limits[index].isExceeded = false
+            limits[index].retryAfter = 0
+        }
+    }
+
     /// Keeps the memory for the limits of the next request.
     package mutating func removeAll() {
         limits.removeAll(keepingCapacity: true)

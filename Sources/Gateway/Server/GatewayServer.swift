@@ -28,7 +28,7 @@ package final class GatewayServer: Sendable {
             // The observer is registered before the list is read, and the leases are reconciled afterwards, so no end
             // of a job is missed.
             upstream.observeJobs { [weak shared, clock = options.clock] job in
-                shared?.leases.jobObserved(job.key, job.job, now: clock.milliseconds)
+                shared?.leases.jobObserved(job.key, job.job, now: clock.moment)
             }
             do throws(UpstreamFailure) {
                 for job in try await upstream.runningJobs() { shared.restore(job) }
@@ -239,5 +239,6 @@ extension JobStatusClient {
             policies.current.routes.path(showing: shown, family: family, near: start)?
                 .path(organization: organization, connection: connection, job: job)
         }
+        reader = shared.statusReader
     }
 }

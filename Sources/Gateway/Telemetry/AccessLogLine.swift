@@ -41,6 +41,7 @@ enum AccessLogLine {
             out.append(maskedJSONText: error.utf8.span, limit: 512)
         }
         append("\",\"upstream\":\"", record.upstream, to: &out)
+        if let outcome = record.outcome { append("\",\"outcome\":\"", outcome.rawValue, to: &out) }
         append("\",\"stage\":\"", record.stage.rawValue, to: &out)
         append("\",\"policy\":\"", record.policyVersion, to: &out)
         out.append(text: "\",\"status\":")
@@ -48,6 +49,10 @@ enum AccessLogLine {
         if let seconds = record.retryAfterSeconds {
             out.append(text: ",\"retry_after\":")
             out.append(decimal: seconds)
+        }
+        if let generation = record.generation {
+            out.append(text: ",\"generation\":")
+            out.append(decimal: Int(generation))
         }
         if let lease = record.lease { append(lease, to: &out) }
         if record.attempts > 1 {
@@ -90,7 +95,10 @@ enum AccessLogLine {
         }
         out.append(text: "\",\"since\":\"")
         out.append(timestamp: lease.heldSince)
-        out.append(text: "\"}")
+        append("\",\"state\":\"", lease.state.rawValue, to: &out)
+        out.append(text: "\",\"generation\":")
+        out.append(decimal: Int(lease.generation))
+        out.append(text: "}")
     }
 
     /// Appends a line for `count` suppressed lines. It has only the time, organization and client of the record.

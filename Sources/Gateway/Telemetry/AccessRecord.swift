@@ -14,6 +14,10 @@ package struct AccessRecord: Sendable {
     package var connection: String?
     /// The job that the request started; `nil` if it started none.
     package var job: String?
+    /// The generation of the request's lease, or of the lease whose job the response shows; `nil` if there is none.
+    package var generation: UInt64?
+    /// What became of a request that began no work of its own.
+    package var outcome: RequestOutcome?
     /// `nil` if the head could not be read.
     package var method: String?
     /// The client's address. Behind trusted proxies it is the address that they report.

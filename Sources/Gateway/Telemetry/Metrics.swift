@@ -25,6 +25,8 @@ package final class Metrics: Sendable {
         var journal: LeaseJournal.Usage?
         /// The results of status polls; `nil` for the upstream in this process.
         var polls: PollCounts?
+        /// The jobs that an upstream showed with a status that no policy lists.
+        var unknownStatuses: UInt64 = 0
         /// Status polls in flight and due, by organization.
         var pollShares: [ShareUsage] = []
         /// `nil` for the upstream in this process.
@@ -167,6 +169,7 @@ package final class Metrics: Sendable {
                 case .held: usage.held
                 case .draining: usage.draining
                 case .uncertain: usage.uncertain
+                case .settling: usage.settling
                 }
             out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
         }
@@ -188,6 +191,10 @@ package final class Metrics: Sendable {
         render(
             gauges.pollShares, of: gauges, \.waiting, as: "gateway_job_polls_pending",
             "Status polls that wait to be sent, by organization.", to: &out)
+        let unknown = "gateway_unknown_job_statuses_total"
+        out.beginMetric(
+            unknown, "counter", "Jobs that the upstream showed with a status that the policies do not list.")
+        out.sample(unknown, [:], gauges.unknownStatuses)
         let name = "gateway_job_polls_total"
         out.beginMetric(name, "counter", "Status polls, by outcome.")
         out.sample(name, ["outcome": "answered"], counts.answered)

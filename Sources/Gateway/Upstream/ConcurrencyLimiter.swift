@@ -35,24 +35,15 @@ final class ConcurrencyLimiter: Sendable {
 
     /// One waiting request. It gets a permit, or leaves the queue, under the limiter's lock.
     ///
-    /// `@unchecked Sendable`: `permit` and `isDisplaced` are used under the lock, `parking` on its loop only.
+    /// `@unchecked Sendable`: `permit` and `isDisplaced` are used under the lock only.
     private final class Ticket: @unchecked Sendable {
-        let loop: EventLoop
-        let parking: Parker
+        let waiter: Waiter
         /// The share that its permit counts against.
         var permit: ShareSlot?
         /// A waiter whose organization has fewer waiters took its place in the full queue.
         var isDisplaced = false
 
-        init(loop: EventLoop) {
-            self.loop = loop
-            parking = Parker(loop: loop)
-        }
-
-        /// From any thread.
-        func wake() {
-            if loop.isOnLoop { parking.wake() } else { loop.perform { self.parking.wake() } }
-        }
+        init(loop: EventLoop) { waiter = Waiter(loop: loop) }
     }
 
     private let state: Mutex<State>
@@ -91,7 +82,7 @@ final class ConcurrencyLimiter: Sendable {
         guard let queued = enqueue(ticket, &share) else { throw .queueFull }
         // A permit may have become free between the two locks.
         handOver()
-        _ = await ticket.parking.wait(before: deadline)
+        _ = await ticket.waiter.wait(before: deadline)
         let (permit, isDisplaced) = state.withLock { state in
             if ticket.permit == nil, !ticket.isDisplaced { state.shares.cancel(queued) }
             return (ticket.permit, ticket.isDisplaced)
@@ -115,7 +106,7 @@ final class ConcurrencyLimiter: Sendable {
                 return displaced
             }
         }
-        displaced?.wake()
+        displaced?.waiter.wake()
         return queued
     }
 
@@ -145,7 +136,7 @@ final class ConcurrencyLimiter: Sendable {
                 return ticket
             }
             guard let next else { return }
-            next.wake()
+            next.waiter.wake()
         }
     }
 

@@ -4,6 +4,7 @@ internal import HTTP
 /// The constant parts of a forwarded head, and the rules for client fields that are not forwarded.
 enum ForwardedFields {
     static let traceparent = Array("traceparent: ".utf8)
+    static let leaseGeneration = Array("X-Gateway-Lease-Generation: ".utf8)
     static let organization = Array("X-Gateway-Organization: ".utf8)
 
     /// This process's name in `Via`. A request that arrives with this name is in a loop (RFC 9110, section 7.6.3).

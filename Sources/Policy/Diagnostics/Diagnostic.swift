@@ -94,4 +94,5 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case noLimits = "no-limits"
     case oneSidedConflict = "one-sided-conflict"
     case burstStays = "burst-stays"
+    case forgottenStatus = "forgotten-status"
 }

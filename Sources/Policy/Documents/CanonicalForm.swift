@@ -16,9 +16,14 @@ extension PolicyFiles {
                 let end = entries[start...].firstIndex { $0.name != name } ?? entries.endIndex
                 writer.name(name)
                 if end - start == 1 {
-                    writer.canonical(entries[start].value, isOrganization: section == "organizations")
+                    let value = entries[start].value
+                    if section == "organizations" {
+                        writer.canonicalOrganization(value)
+                    } else {
+                        writer.canonical(value)
+                    }
                 } else {
-                    writer.canonical(Self.merge(entries[start..<end].map(\.value)), isOrganization: true)
+                    writer.canonicalOrganization(Self.merge(entries[start..<end].map(\.value)))
                 }
                 start = end
             }
@@ -51,29 +56,19 @@ extension PolicyFiles {
 }
 
 extension JSONWriter {
-    fileprivate mutating func canonical(_ value: JSONValue, isOrganization: Bool = false) {
-        switch value.kind {
-        case .null: null()
-        case .bool(let flag): bool(flag)
-        case .number(let written):
-            if let whole = written.integer { integer(whole) } else { number(written.double) }
-        case .string(let text): string(text)
-        case .array(let elements):
-            beginArray()
-            for element in elements { canonical(element) }
-            endArray()
-        case .object(let members):
-            beginObject()
-            for member in members.sorted(by: { $0.name < $1.name }) {
-                if isOrganization, member.name == "overrides" {
-                    overrides(member.value)
-                } else if !isOrganization || !member.value.isEmptyContainer {
-                    name(member.name)
-                    canonical(member.value)
-                }
+    /// The canonical form of an organization, without its empty lists: they mean the same as none.
+    fileprivate mutating func canonicalOrganization(_ value: JSONValue) {
+        guard let members = value.object else { return canonical(value) }
+        beginObject()
+        for member in members.sorted(by: { $0.name < $1.name }) {
+            if member.name == "overrides" {
+                overrides(member.value)
+            } else if !member.value.isEmptyContainer {
+                name(member.name)
+                canonical(member.value)
             }
-            endObject()
         }
+        endObject()
     }
 
     /// Overrides are sorted by their bytes: the order of the files must not matter.

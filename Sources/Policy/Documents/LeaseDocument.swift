@@ -4,6 +4,10 @@ struct LeaseDocument {
     let span: SourceSpan
     var conflicts: [Located<String>] = []
     var lifetime = LeaseKind.Lifetime.job
+    var settleTime = LeaseDocument.defaultSettleTime
+
+    /// See ``LeaseKind/settleTime``.
+    static let defaultSettleTime = Duration.seconds(15)
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "lease \"\(entry.name)\""
@@ -15,6 +19,7 @@ struct LeaseDocument {
         fields.require("conflicts", at: span)
         conflicts = fields.strings("conflicts")?.value ?? []
         lifetime = fields.word("lifetime", of: [("job", .job), ("request", .request)]) ?? .job
+        settleTime = fields.duration("settle", atLeast: .zero) ?? Self.defaultSettleTime
         _ = fields.string("description")
     }
 }

@@ -12,7 +12,9 @@ struct NamedValue {
 /// The files of a policy set, merged by section.
 struct PolicyFiles {
     /// All sections, in the order of the documentation.
-    static let sections = ["gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "errors"]
+    static let sections = [
+        "gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "jobStatuses", "errors",
+    ]
 
     let diagnostics: DiagnosticCollector
     /// The files, by index in `diagnostics`, whose names are not those of policy files.

@@ -11,12 +11,16 @@ struct RouteDocument {
     var scopes: [Located<String>] = []
     var limitClass: Located<String>?
     var lease: Located<String>?
+    /// See ``Route/resendWindow``; zero: never.
+    var resendWindow = RouteDocument.defaultResendWindow
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
     var respondStatus: Int?
     var jobStatus: Route.JobStatusBody?
     var timeouts = Route.UpstreamTimeouts()
     var owner: String?
+
+    private static let defaultResendWindow = Duration.seconds(600)
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "route \"\(entry.name)\""
@@ -33,6 +37,7 @@ struct RouteDocument {
         scopes = fields.strings("scope")?.value ?? []
         limitClass = fields.string("class")
         lease = fields.string("lease")
+        resendWindow = fields.duration("resendWindow", atLeast: .zero) ?? Self.defaultResendWindow
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
         respondStatus = fields.integer("respond", in: 200...204)?.value
         jobStatus = fields.word("jobStatus", of: Route.JobStatusBody.allCases.map { ($0.rawValue, $0) })
@@ -48,13 +53,21 @@ struct RouteDocument {
         _ = fields.string("description")
         checkAccess(fields)
         checkUpstreamFields(fields)
+        if lease == nil, !isPublic, fields["resendWindow"] != nil {
+            diagnostics.error(
+                .conflictingFields, "\(owner) takes no lease and cannot have \"resendWindow\"",
+                at: fields.nameSpan(of: "resendWindow"),
+                help: [
+                    "only a request that starts a job can be answered with the job that it started: set \"lease\", or remove it"
+                ])
+        }
         checkCaptures(fields)
         readConnection(fields)
     }
 
     private func checkAccess(_ fields: ObjectReader) {
         if isPublic {
-            for name in ["scope", "class", "lease", "connection"] where fields[name] != nil {
+            for name in ["scope", "class", "lease", "resendWindow", "connection"] where fields[name] != nil {
                 fields.diagnostics.error(
                     .conflictingFields, "a public route cannot have \"\(name)\"", at: fields.nameSpan(of: name),
                     help: ["a public route has no caller: remove \"\(name)\" or \"public\""])

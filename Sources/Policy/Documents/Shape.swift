@@ -31,6 +31,7 @@ enum Shape: String, CaseIterable {
     case token = "organizations.*.tokens.*"
     case override = "organizations.*.overrides.*"
     case lease = "concurrency.*"
+    case jobStatuses = "jobStatuses.*"
     case errorRule = "errors.*"
     case errorCondition = "errors.*.when"
     case errorReplacement = "errors.*.replaceWith"
@@ -67,7 +68,8 @@ enum Shape: String, CaseIterable {
         case .scope: ["description"]
         case .route:
             [
-                "match", "family", "scope", "public", "class", "connection", "lease", "maxBody", "respond",
+                "match", "family", "scope", "public", "class", "connection", "lease", "resendWindow",
+                "maxBody", "respond",
                 "jobStatus", "timeouts", "owner", "description",
             ]
         case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]
@@ -75,9 +77,10 @@ enum Shape: String, CaseIterable {
         case .limit: ["on", "per", "allow", "burst", "mode", "charge", "description"]
         case .planChange: ["allow", "burst", "mode"]
         case .organization: ["plan", "tokens", "overrides", "description"]
-        case .token: ["sha256", "scopes", "expires", "organizations", "description"]
+        case .token: ["sha256", "scopes", "subject", "expires", "organizations", "description"]
         case .override: ["limit", "allow", "burst", "mode", "until", "reason"]
-        case .lease: ["conflicts", "lifetime", "description"]
+        case .lease: ["conflicts", "lifetime", "settle", "description"]
+        case .jobStatuses: ["active", "final", "cancelled", "description"]
         case .errorRule: ["on", "when", "replaceWith", "upstream", "description"]
         case .errorCondition: ["status", "field", "matches"]
         case .errorReplacement: ["status", "code", "message", "retryAfter"]

@@ -5,6 +5,8 @@ struct TokenDocument {
     var digest: Located<TokenDigest>?
     var scopes: [Located<String>] = []
     var expires: Located<Int64>?
+    /// The caller that the token belongs to; left out, the token is its only one.
+    var subject: Located<String>?
     /// The organizations besides the one that it is listed under.
     var organizations: [Located<String>] = []
 
@@ -19,6 +21,7 @@ struct TokenDocument {
         scopes = fields.strings("scopes")?.value ?? []
         expires = fields.time("expires")
         organizations = fields.strings("organizations")?.value ?? []
+        subject = fields.string("subject")
         _ = fields.string("description")
     }
 }

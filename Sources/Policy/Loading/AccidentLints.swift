@@ -49,6 +49,24 @@ extension PolicyValidation {
 }
 
 extension PolicyValidation {
+    /// Warns of a status of the API's contract that no list of the policies has: the gateway would count it as active for ever.
+    func lintJobStatuses() {
+        for document in documents.jobStatuses {
+            let known = Set(document.words.map { $0.word.value.lowercased() })
+            let forgotten = JobStatuses.documented(by: document.family).filter { !known.contains($0) }
+            guard !forgotten.isEmpty else { continue }
+            let names = forgotten.map { "\"\($0)\"" }.joined(separator: ", ")
+            diagnostics.warning(
+                .forgottenStatus, "no list of the job statuses of \"\(document.family.rawValue)\" has \(names)",
+                at: document.span,
+                help: [
+                    "an unlisted status counts as active, so a lease may never end: add each to the list that it belongs to"
+                ])
+        }
+    }
+}
+
+extension PolicyValidation {
     /// Warns of a changed rate that has no effect because the burst is unchanged.
     func lintBursts() {
         var limits: [String: EffectiveLimit] = [:]

@@ -39,13 +39,16 @@ struct PolicyCompiler {
             routes: RouteTable(
                 routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }, servicePaths: servicePaths),
             organizations: organizations, limits: base.map(\.rule), limitRules: rules.all, concurrency: concurrency,
+            jobStatuses: JobStatuses(documents.jobStatuses),
             scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }
 
     private func compileConcurrency() -> ConcurrencyMatrix {
         let leases = documents.leases
         return ConcurrencyMatrix(
-            kinds: leases.enumerated().map { LeaseKind(index: $0, name: $1.name, lifetime: $1.lifetime) },
+            kinds: leases.enumerated().map {
+                LeaseKind(index: $0, name: $1.name, lifetime: $1.lifetime, settleTime: $1.settleTime)
+            },
             conflicts: leases.map { lease in
                 lease.conflicts.compactMap { other in leases.firstIndex { $0.name == other.value } }
             })
@@ -62,12 +65,19 @@ struct PolicyCompiler {
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
                 scopeNames: route.scopes.map { ($0.value, ScopeSet([$0], scopes)) },
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
+                resendWindow: resendWindow(of: route, concurrency),
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
                 respondStatus: route.respondStatus,
                 jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
                 source: diagnostics.source(of: route.span)
             )
         }
+    }
+
+    /// Only a lease that lasts for a job has a job to show.
+    private func resendWindow(of route: RouteDocument, _ concurrency: ConcurrencyMatrix) -> Duration? {
+        let kind = route.lease.flatMap { concurrency.kind(named: $0.value) }
+        return kind?.lifetime == .job && route.resendWindow > .zero ? route.resendWindow : nil
     }
 
     /// The error rules of each route. Routes with the same rules share one list, so a rule for all routes is stored
@@ -163,7 +173,8 @@ struct PolicyCompiler {
                 table.insert(
                     digest.value,
                     Principal(
-                        tokenID: "\(document.id)/\(token.name)", organizations: [own] + others,
+                        tokenID: "\(document.id)/\(token.name)",
+                        subject: token.subject.map { "\(document.id)/\($0.value)" }, organizations: [own] + others,
                         scopes: ScopeSet(token.scopes, scopes), expiresAt: token.expires?.value))
             }
         }

@@ -8,6 +8,7 @@ extension PolicyValidation {
         lintAccess()
         lintConflicts()
         lintBursts()
+        lintJobStatuses()
         // The distinct scope sets of routes: few, so every token is compared with all of them.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
         for organization in documents.organizations {

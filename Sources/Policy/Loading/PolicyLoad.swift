@@ -44,6 +44,7 @@ struct PolicyDocuments {
     let limits: [LimitDocument]
     let plans: [PlanDocument]
     let leases: [LeaseDocument]
+    let jobStatuses: [JobStatusDocument]
     /// In the order of their names, in which they are tried.
     let errors: [ErrorRuleDocument]
     /// Sorted by id, each once.
@@ -59,6 +60,7 @@ struct PolicyDocuments {
         limits = sources["limits"].compactMap { LimitDocument($0, diagnostics) }
         plans = sources["plans"].compactMap { PlanDocument($0, diagnostics) }
         leases = sources["concurrency"].compactMap { LeaseDocument($0, diagnostics) }
+        jobStatuses = sources["jobStatuses"].compactMap { JobStatusDocument($0, diagnostics) }
         errors = sources["errors"].compactMap { ErrorRuleDocument($0, diagnostics) }
         var organizations: [OrganizationDocument] = []
         let entries = sources["organizations"]

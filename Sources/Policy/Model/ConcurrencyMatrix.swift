@@ -4,6 +4,9 @@ package struct LeaseKind: Hashable, Sendable {
     package let index: Int
     package let name: String
     package let lifetime: Lifetime
+    /// How long the connection stays reserved after the end of a job that nobody witnessed: the upstream called the job cancelled,
+    /// or no longer showed it.
+    package let settleTime: Duration
 
     /// How long the lease lasts.
     package enum Lifetime: Hashable, Sendable {
@@ -13,10 +16,11 @@ package struct LeaseKind: Hashable, Sendable {
         case request
     }
 
-    package init(index: Int, name: String, lifetime: Lifetime) {
+    package init(index: Int, name: String, lifetime: Lifetime, settleTime: Duration = .zero) {
         self.index = index
         self.name = name
         self.lifetime = lifetime
+        self.settleTime = settleTime
     }
 
     /// Compares the positions only, so both kinds must be of the same policy set.

@@ -18,6 +18,8 @@ package final class Route: Sendable, Equatable {
     package let limitClass: String?
     /// The lease that a request takes before it is forwarded; `nil`: none.
     package let lease: LeaseKind?
+    /// How long the same request of the same caller gets its own job, instead of a conflict; `nil`: never.
+    package let resendWindow: Duration?
     package let connection: ConnectionSource
     /// The route's own maximum, or that of `gateway.sizes`.
     package let maxBodyBytes: Int
@@ -57,7 +59,8 @@ package final class Route: Sendable, Equatable {
     init(
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
         scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
-        limitClass: String? = nil, lease: LeaseKind? = nil, connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
+        limitClass: String? = nil, lease: LeaseKind? = nil, resendWindow: Duration? = nil,
+        connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
         respondStatus: Int? = nil, jobStatus: JobStatusBody? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
@@ -71,6 +74,7 @@ package final class Route: Sendable, Equatable {
         self.scopeNames = scopeNames
         self.limitClass = limitClass
         self.lease = lease
+        self.resendWindow = resendWindow
         self.connection = connection
         self.maxBodyBytes = maxBodyBytes
         self.respondStatus = respondStatus

@@ -53,11 +53,16 @@ def test_a_second_trigger_is_refused_until_the_job_has_ended(roomy):
     assert answer.status == 200 and answer.json["job_id"] != job_id, answer
 
 
-def test_a_409_tells_how_far_the_active_job_is(fresh):
+def test_a_409_tells_how_far_the_active_job_is(start, policies):
+    fresh = start(policies.without_resends())
     job_id = fresh.trigger().json["job_id"]
     job = wait_for(lambda: (job := fresh.job(job_id))["status"] == "running" and job, "the job runs")
-    active = envelope(fresh.trigger(), 409)["details"]["active_job"]
-    assert active == {"id": job_id, "type": "sync", "status": "running", "started_at": job["start_time"]}
+    details = envelope(fresh.trigger(), 409)["details"]
+    active = details["active_job"]
+    assert details["reason"] == "running"
+    assert active.pop("generation") > 1_700_000_000_000 and active.pop("held_since") == details["held_since"]
+    assert active == {"id": job_id, "type": "sync", "status": "running", "started_at": job["start_time"],
+                      "token": f"{ORGANIZATION}/demo"}
     source_id = fresh.call("POST", RUN).json["id"]
     jobs = f"/v1/source-connections/{SOURCE_CONNECTION}/jobs"
     started = wait_for(lambda: (job := fresh.call("GET", jobs).json[0])["status"] == "RUNNING" and job, "the run runs")

@@ -72,7 +72,7 @@ def test_a_job_that_is_hidden_is_confirmed_by_the_list(front, upstream):
     upstream.lies = lambda request: PAGE if request.target.startswith(f"{JOBS}/") else None
     caller.stays_held(9, upstream, "the list shows it")
     del upstream.jobs["job_1"]
-    wait_for(lambda: caller.trigger("job_2").status == 200, "the end of a job that is in no list", 15)
+    wait_for(lambda: caller.trigger("job_2").status == 200, "the end of a job that is in no list, and its settle time", 30)
 
 
 @pytest.mark.parametrize("lie,status,code", [(PAGE, 404, "CONNECTOR_JOB_NOT_FOUND"), ((b"{}", "422 Unprocessable Content"), 404, "CONNECTOR_JOB_NOT_FOUND"),

@@ -219,7 +219,7 @@ def test_a_reload_tells_what_asked_for_it(start, policies):
 
 
 def test_leases_and_limits_survive_a_reload(start, policies):
-    gateway = start(policies)
+    gateway = start(policies.without_resends())
     job = gateway.trigger().json["job_id"]
     before = version(gateway)
     policies.token("new")

@@ -35,7 +35,7 @@ def asked(gateway, method, path, body=None, **options):
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
     folder = tmp_path_factory.mktemp("why")
-    policies = Policies(folder / "policies").settings(trustedProxies=["127.0.0.1"])
+    policies = Policies(folder / "policies").without_resends().settings(trustedProxies=["127.0.0.1"])
     reader = policies.token("reader", scopes=["connectors:read"])
     writer = policies.token("writer")
     one = Gateway(folder / "state", policies.folder, workers=1, pace=(1, 60_000))

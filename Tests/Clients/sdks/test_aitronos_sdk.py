@@ -8,7 +8,8 @@ from aitronos import Aitronos
 from aitronos.core.api_error import ApiError
 from aitronos.errors import UnprocessableEntityError
 
-from gateway import CONNECTION, ENDED, ORGANIZATION, wait_for
+from gateway import CONNECTION, ENDED, ORGANIZATION, ROOT, wait_for
+from jobs_upstream import JobUpstream
 
 pytestmark = pytest.mark.sdk
 ONCE = {"max_retries": 0}
@@ -96,6 +97,25 @@ def test_401_403_404_are_api_errors_with_the_body(start, policies):
     refused(404, "CONNECTOR_JOB_NOT_FOUND", client.cancel_job, organization_id=ORGANIZATION, job_id="job_absent")
     refused(404, "CONNECTOR_CONNECTION_NOT_FOUND", client.trigger_job,
             organization_id=ORGANIZATION, connection_id="conn_absent", job_type="sync")
+
+
+def test_a_client_that_gives_up_finds_its_job_when_it_comes_back(front):
+    """The client's time-out is shorter than the upstream needs. Three sends make one job, and the last one succeeds."""
+    def with_resends(gateway):
+        gateway.written.write("routes.json5", (ROOT / "policies/routes.json5").read_text())
+
+    with JobUpstream() as upstream:
+        gateway = front(upstream, prepare=with_resends, timeouts={"responseHead": "60s"})
+        headers = {"X-Fault": "wait", "X-Job": "job_1", "X-Id": "sdk"}
+        web = httpx.Client(verify=ssl.create_default_context(cafile=gateway.ca), timeout=1, headers=headers)
+        client = Aitronos(base_url=gateway.url, api_key=gateway.token, httpx_client=web).knowledge_connectors
+        for _ in range(2):
+            with pytest.raises(httpx.TimeoutException):
+                client.trigger_job(ORGANIZATION, connection_id=CONNECTION, job_type="sync")
+        upstream.told.set()
+        job = client.trigger_job(ORGANIZATION, connection_id=CONNECTION, job_type="sync")
+        assert (job["job_id"], job["connection_id"], job["job_type"]) == ("job_1", CONNECTION, "sync")
+        assert len(upstream.started()) == 1
 
 
 def test_409_names_the_running_job(roomy):

@@ -60,7 +60,8 @@ class JobUpstream(Upstream):
             return answer(link, request, json.dumps(self.shown(found[1])).encode())
         if request.method == "POST" and (found := TRIGGER.match(path)):
             if identity := request["x-job"]:
-                connection = found[1] or json.loads(request.body)["connection_id"]
+                body = json.loads(request.body or b"{}")
+                connection = found[1] or body.get("connection_id") or body["connectionId"]
                 begin = lambda: self.begins(identity, connection, "airweave" if found[1] else "")
                 threading.Timer(self.delay, begin).start() if self.delay else begin()
             if request.fault == "wait":

@@ -70,7 +70,7 @@ def test_the_watcher_asks_with_growing_pauses_until_the_job_has_ended(caller, up
     assert caller.call("DELETE", f"{JOBS}/job_1").status == 204
     wait_for(lambda: len(upstream.polls()) > len(polls), "a question at once, as a cancelled job ends soon", 2.5)
     assert active(caller) == "job_1"
-    upstream.ends("job_1", "cancelled")
+    upstream.ends("job_1", "failed")
     assert caller.call("GET", f"{JOBS}/job_1").status == 200
     asked = len(upstream.polls())
     assert caller.trigger("job_2").status == 200
@@ -112,7 +112,7 @@ def test_an_unknown_status_counts_as_running(caller, upstream):
 
 
 @pytest.mark.parametrize("path", ["/{}", "?limit=5"])
-@pytest.mark.parametrize("status", ["succeeded", "cancelled"])
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
 def test_a_job_that_passes_by_frees_its_connection_at_once(caller, upstream, path, status):
     """Before the reconciler's first poll."""
     for job in ("job_1", "job_2", "job_3", "job_4", "job_5"):
@@ -126,6 +126,22 @@ def test_a_job_that_passes_by_frees_its_connection_at_once(caller, upstream, pat
             return
         upstream.ends(f"{job}_next")
     raise AssertionError("the watcher always asked first")
+
+
+def test_a_job_that_is_called_cancelled_may_go_on_for_a_while(caller, upstream):
+    """Its connection settles: 409 says so, and how long; a job that is at work again is held again."""
+    assert caller.trigger("job_1").status == 200
+    upstream.ends("job_1", "cancelled")
+    assert caller.call("GET", f"{JOBS}/job_1").status == 200
+    answer = caller.trigger("job_2")
+    details = envelope(answer, 409, "CONNECTOR_JOB_ALREADY_RUNNING")["details"]
+    assert details["reason"] == "settling" and details["active_job"]["id"] == "job_1", details
+    assert 10 <= int(answer["retry-after"]) <= 15
+    upstream.ends("job_1", "running")
+    assert caller.call("GET", f"{JOBS}/job_1").status == 200
+    assert envelope(caller.trigger("job_2"), 409)["details"]["reason"] == "running"
+    upstream.ends("job_1", "cancelled")
+    wait_for(lambda: caller.trigger("job_2").status == 200, "the end of the settle time", 30)
 
 
 def test_what_passes_by_elsewhere_frees_nothing(caller, upstream):

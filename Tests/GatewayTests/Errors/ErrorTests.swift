@@ -172,7 +172,7 @@ struct FailureTests {
 
     @Test("ErrorResponse: a 409 has the running job, its location, and the time to retry")
     func conflictDetails() throws {
-        let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .lease)))
+        let response = ErrorResponse(.failure(Failure(.jobRunning(Self.conflict, connection: "conn_1"), at: .admit)))
         #expect(response.message == "A sync is already running for: conn_1")
         #expect(response.location == "/jobs/job_1")
         #expect(response.retryAfterSeconds == 7)
@@ -184,7 +184,7 @@ struct FailureTests {
         #expect(details["active_job"]?["started_at"]?.string == "2024-02-29T23:59:59.999Z")
 
         let early = LeaseConflict(kind: "reset", state: .reserved, job: nil, heldSince: 0, retryAfterSeconds: 3)
-        let pending = ErrorResponse(.failure(Failure(.jobRunning(early, connection: "conn_1"), at: .lease)))
+        let pending = ErrorResponse(.failure(Failure(.jobRunning(early, connection: "conn_1"), at: .admit)))
         #expect(pending.message == "A reset is already running for: conn_1")
         #expect(pending.location == nil)
         let active = try #require(try rendered(pending)["error"]?["details"]?["active_job"])

@@ -138,7 +138,7 @@ private struct LyingWorld {
                 key(connection), kind: Self.sync, family: family(connection),
                 from: LeaseOrigin(pathStart: "/", responseTimeout: .milliseconds(Truth.responseTimeout)),
                 matrix: Self.matrix,
-                now: Int64(now))
+                now: Moment(now))
             while !journal.isDurableForTest(lease.position) { journal.writePending() }
             lease.forwarded(at: instant)
             // Most are at once with the upstream; one whose answer is lost may take as long as it may.
@@ -153,7 +153,7 @@ private struct LyingWorld {
     private mutating func lose(_ request: Request) {
         lost += 1
         guard let lease = request.lease.take() else { return }
-        if chance(2) { lease.conclude(status: 504, started: nil, now: Int64(now)) }
+        if chance(2) { lease.conclude(status: 504, started: nil, now: Moment(now)) }
     }
 
     /// Requests reach the upstream, those of a gateway that is no more included.
@@ -174,7 +174,7 @@ private struct LyingWorld {
                     by: Array(answer.body.utf8).span, key(job.connection), kind: Self.sync,
                     family: family(job.connection))
                 : nil
-            lease.conclude(status: answer.status, started: started, now: Int64(now))
+            lease.conclude(status: answer.status, started: started, now: Moment(now))
         }
         let time = now
         requests.removeAll { $0.arrivesAt <= time }
@@ -220,8 +220,8 @@ private struct LyingWorld {
         for answered in pending where answered.at <= time {
             for (lease, answer) in zip(answered.leases, answered.statuses) {
                 table.apply(
-                    answer, to: lease, answered.revision, &polls, polledAt: answered.polledAt, now: instant,
-                    time: WallClock.system.milliseconds, jitter: 1.1)
+                    answer, to: lease, answered.revision, &polls, polledAt: answered.polledAt, now: Moment(now),
+                    jitter: 1.1)
             }
         }
         pending.removeAll { $0.at <= time }
@@ -230,11 +230,11 @@ private struct LyingWorld {
     private mutating func crash() throws {
         crashes += 1
         disk = chance(2) ? disk.killed() : disk.crashed(&random)
-        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        let entries = try LeaseJournal.recover(from: disk) { _ in }.leases
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         let before = requests
         table = LeaseTable(shardCount: 1, journal: journal)
-        for entry in entries { table.restore(entry, matrix: Self.matrix, now: Int64(now)) }
+        for entry in entries { table.restore(entry, matrix: Self.matrix, now: Moment(now)) }
         journal.writePending()
         for request in before { request.lease = nil }
         polls = JobPollSchedule()

@@ -141,7 +141,7 @@ private struct World {
         do throws(LeaseConflict) {
             let lease = try table.reserve(
                 key(connection), kind: kind, family: .aitronos, from: LeaseOrigin(responseTimeout: .milliseconds(400)),
-                matrix: matrix, now: Int64(now))
+                matrix: matrix, now: Moment(now))
             requests.append(Request(lease, connection: connection, kind: kind))
         } catch { refused += 1 }
     }
@@ -215,15 +215,15 @@ private struct World {
                 drop(lease)
             } else if let job {
                 let named = chance(4) ? nil : LeaseJob(id: job, type: request.kind.name, status: "pending")
-                lease.conclude(status: 200, started: named, now: Int64(now))
+                lease.conclude(status: 200, started: named, now: Moment(now))
             } else {
-                lease.conclude(status: 409, started: nil, now: Int64(now))
+                lease.conclude(status: 409, started: nil, now: Moment(now))
             }
         }
     }
 
     private mutating func drop(_ lease: consuming Lease) {
-        if chance(2) { lease.conclude(status: 502, started: nil, now: Int64(now)) }
+        if chance(2) { lease.conclude(status: 502, started: nil, now: Moment(now)) }
     }
 
     private mutating func end() {
@@ -275,8 +275,8 @@ private struct World {
 
     private mutating func apply(_ answer: JobStatus, _ poll: PollID) {
         table.apply(
-            answer, to: poll.lease, poll.revision, &polls, polledAt: poll.polledAt, now: instant,
-            time: WallClock.system.milliseconds, jitter: 1.1)
+            answer, to: poll.lease, poll.revision, &polls, polledAt: poll.polledAt, now: Moment(now),
+            jitter: 1.1)
     }
 
     /// A client looks at a job; the answer comes at some time, or twice.
@@ -293,7 +293,7 @@ private struct World {
         if !chance(4) { passing.remove(at: index) }
         table.jobShown(
             key(object.job.connection), LeaseJob(id: object.job.id, type: "x", status: object.status),
-            asOf: object.revision, now: Int64(now))
+            asOf: object.revision, now: Moment(now))
     }
 
     private mutating func crash() throws {
@@ -302,10 +302,10 @@ private struct World {
         // Its answers find nobody.
         requests = before.filter { if case .sent = $0.progress { true } else { false } }
         disk = chance(2) ? disk.killed() : disk.crashed(&random)
-        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        let entries = try LeaseJournal.recover(from: disk) { _ in }.leases
         journal = LeaseJournal(disk: disk, minCompaction: 4000) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
-        for entry in entries { table.restore(entry, matrix: matrix, now: Int64(now)) }
+        for entry in entries { table.restore(entry, matrix: matrix, now: Moment(now)) }
         journal.writePending()
         for request in before { request.lease = nil }
         polls = JobPollSchedule()
@@ -344,6 +344,6 @@ private struct World {
         #expect(table.isEmpty)
         journal.retry()
         journal.writePending()
-        #expect(try LeaseJournal.recover(from: disk.killed()) { _ in } == [])
+        #expect(try LeaseJournal.recover(from: disk.killed()) { _ in }.leases == [])
     }
 }

@@ -29,14 +29,14 @@ struct LeaseModelTests {
         var question: (LeaseRevision, Set<String>)?
         var now: Int64 = 0
 
-        func busy() -> Bool { table.conflict(Self.key, kind: Self.sync, matrix: Self.matrix, now: now) != nil }
+        func busy() -> Bool { table.conflict(Self.key, kind: Self.sync, matrix: Self.matrix, now: Moment(now)) != nil }
 
         for _ in 0..<3000 {
             now += 1
             switch Int.random(in: 0..<8, using: &random) {
             case 0, 1:
                 let hadRequest = request != nil
-                if let lease = try? table.reserve(Self.key, kind: Self.sync, matrix: Self.matrix, now: now) {
+                if let lease = try? table.reserve(Self.key, kind: Self.sync, matrix: Self.matrix, now: Moment(now)) {
                     #expect(!hadRequest)
                     #expect(running.isEmpty)
                     request = Request(lease: lease, job: nil)
@@ -56,7 +56,7 @@ struct LeaseModelTests {
                 // The answer arrives, or the upstream had refused.
                 guard let open = request.take() else { break }
                 if let id = open.job {
-                    open.lease.bind(LeaseJob(id: id, type: "sync", status: "pending"), now: now)
+                    open.lease.bind(LeaseJob(id: id, type: "sync", status: "pending"), now: Moment(now))
                 } else {
                     open.lease.release()
                 }
@@ -71,7 +71,7 @@ struct LeaseModelTests {
             case 6:
                 if !untold.isEmpty {
                     let index = Int.random(in: untold.indices, using: &random)
-                    table.jobEnded(Self.key, jobID: untold.remove(at: index), now: now)
+                    table.jobEnded(Self.key, jobID: untold.remove(at: index), now: Moment(now))
                 }
             default:
                 // The watcher asks; its answer is the truth of some moment since, and may come late.
@@ -79,7 +79,7 @@ struct LeaseModelTests {
                     let jobs = jobs.map {
                         RunningJob(key: Self.key, job: LeaseJob(id: $0, type: "sync", status: "running"))
                     }
-                    table.reconcile(running: jobs, asOf: revision, now: now)
+                    table.reconcile(running: jobs, asOf: revision, now: Moment(now))
                 } else {
                     let revision = table.revision()
                     question = (revision, running)
@@ -90,8 +90,8 @@ struct LeaseModelTests {
         }
 
         request = nil
-        for id in untold + running { table.jobEnded(Self.key, jobID: id, now: now) }
-        table.reconcile(running: [], asOf: table.revision(), now: now)
+        for id in untold + running { table.jobEnded(Self.key, jobID: id, now: Moment(now)) }
+        table.reconcile(running: [], asOf: table.revision(), now: Moment(now))
         #expect(!busy())
         #expect(table.usage() == LeaseTable.Usage())
     }

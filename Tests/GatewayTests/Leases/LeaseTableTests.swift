@@ -14,7 +14,7 @@ private func job(_ id: String, _ status: String = "running") -> LeaseJob {
 }
 
 extension LeaseTable {
-    fileprivate func tryReserve(_ kind: LeaseKind = sync, on key: LeaseKey = key, now: Int64 = 0) -> Lease? {
+    fileprivate func tryReserve(_ kind: LeaseKind = sync, on key: LeaseKey = key, now: Moment = 0) -> Lease? {
         try? reserve(key, kind: kind, matrix: matrix, now: now)
     }
 
@@ -23,7 +23,7 @@ extension LeaseTable {
         tryReserve(kind, on: key) != nil
     }
 
-    fileprivate func refusal(_ kind: LeaseKind = sync, now: Int64 = 0) -> LeaseConflict? {
+    fileprivate func refusal(_ kind: LeaseKind = sync, now: Moment = 0) -> LeaseConflict? {
         conflict(key, kind: kind, matrix: matrix, now: now)
     }
 
@@ -222,7 +222,7 @@ struct LeaseTableTests {
         for (index, seconds) in ([20, 30, 40] as [Int64]).enumerated() {
             table.tryReserve(now: 0)?.bind(job("job_\(index)"), now: 0)
             if index == 0 { #expect(table.refusal(now: 0)?.retryAfterSeconds == 3) }
-            table.jobEnded(key, jobID: "job_\(index)", now: seconds * 1000)
+            table.jobEnded(key, jobID: "job_\(index)", now: Moment(seconds * 1000))
         }
         table.tryReserve(now: 0)?.bind(job("job_x"), now: 0)
         #expect(table.refusal(now: 0)?.retryAfterSeconds == 30)

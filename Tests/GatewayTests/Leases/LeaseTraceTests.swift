@@ -15,7 +15,7 @@ struct LeaseTraceTests {
 
     /// A table with what the disk remembers, and its journal.
     private static func started(_ disk: MemoryDisk) throws -> (LeaseTable, LeaseJournal) {
-        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        let entries = try LeaseJournal.recover(from: disk) { _ in }.leases
         let journal = LeaseJournal(disk: disk, minCompaction: 1 << 20) { _ in }
         let table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: 9) }

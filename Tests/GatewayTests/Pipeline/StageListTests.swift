@@ -142,7 +142,7 @@ struct StageListTests {
                 }
             }
         }
-        for stage in [Stage.limit, .read, .lease, .forward] {
+        for stage in [Stage.limit, .read, .admit, .forward] {
             #expect((found[stage] ?? []).subtracting([500]) == statuses(of: stage), "\(stage)")
         }
     }

@@ -17,13 +17,13 @@ struct AccessLogTests {
         record.status = 409
         record.code = "CONNECTOR_JOB_ALREADY_RUNNING"
         record.origin = .client
-        record.stage = .lease
+        record.stage = .admit
         record.policyVersion = "0123456789abcdef"
         record.bytesIn = 120
         record.bytesOut = 800
         record.times = StageTimes(start: 1000)
         record.times.ended(.route, at: 2500)
-        record.times.ended(.lease, at: 4000)
+        record.times.ended(.admit, at: 4000)
         return record
     }
 
@@ -47,13 +47,13 @@ struct AccessLogTests {
         #expect(json["status"]?.integer == 409)
         #expect(json["code"]?.string == "CONNECTOR_JOB_ALREADY_RUNNING")
         #expect(json["origin"]?.string == "client")
-        #expect(json["stage"]?.string == "lease")
+        #expect(json["stage"]?.string == "admit")
         #expect(json["policy"]?.string == "0123456789abcdef")
         #expect(json["bytes_in"]?.integer == 120)
         #expect(json["bytes_out"]?.integer == 800)
         #expect(json["duration_us"]?.double == 3.0)
         #expect(json["stages_us"]?["route"]?.double == 1.5)
-        #expect(json["stages_us"]?["lease"]?.double == 1.5)
+        #expect(json["stages_us"]?["admit"]?.double == 1.5)
         #expect(json["stages_us"]?["read"] == nil)
     }
 
@@ -110,7 +110,7 @@ struct AccessLogTests {
         let conflict = LeaseConflict(
             kind: "refresh", state: .held, job: job, heldSince: 1_709_251_199_999, retryAfterSeconds: 7,
             traceID: TraceID(high: 3, low: 4))
-        record.explain(.failure(Failure(.jobRunning(conflict, connection: "conn_1"), at: .lease)))
+        record.explain(.failure(Failure(.jobRunning(conflict, connection: "conn_1"), at: .admit)))
         let lease = try line(record)["lease"]
         #expect(lease?["kind"]?.string == "refresh")
         #expect(lease?["job"]?.string == "job_1")

@@ -20,6 +20,8 @@ struct LogsArticleTests {
         record.operation = "jobs.trigger"
         record.connection = "conn"
         record.job = "job"
+        record.generation = 5
+        record.outcome = .deduplicated
         record.method = "GET"
         record.client = "192.0.2.1"
         record.path = 0..<1
@@ -75,6 +77,6 @@ struct LogsArticleTests {
         let members = try #require(try JSONValue.read(line.span)["lease"]?.object)
         let row = try #require(try Self.rows().first { $0.names == ["lease"] })
         for member in members { #expect(row.text.contains("`\(member.name)`")) }
-        #expect(members.count == 4)
+        #expect(members.count == 6)
     }
 }

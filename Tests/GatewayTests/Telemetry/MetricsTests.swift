@@ -17,13 +17,13 @@ struct MetricsTests {
         for worker in 0..<2 {
             let counters = metrics[worker: worker].operation("jobs.trigger")
             counters.record(status: 200, stage: .record, duration: 40_000)
-            counters.record(status: 409, stage: .lease, duration: 3_000_000)
+            counters.record(status: 409, stage: .admit, duration: 3_000_000)
         }
         metrics[worker: 1].operation("jobs.trigger").record(status: 418, stage: .normalize, duration: 90_000_000_000)
         let lines = text(metrics)
         let name = "gateway_requests_total"
         #expect(lines.contains(#"\#(name){operation="jobs.trigger",status="200",stage="record"} 2"#))
-        #expect(lines.contains(#"\#(name){operation="jobs.trigger",status="409",stage="lease"} 2"#))
+        #expect(lines.contains(#"\#(name){operation="jobs.trigger",status="409",stage="admit"} 2"#))
         #expect(lines.contains(#"\#(name){operation="jobs.trigger",status="4xx",stage="normalize"} 1"#))
         let histogram = "gateway_request_duration_seconds"
         #expect(lines.contains(#"\#(histogram)_bucket{operation="jobs.trigger",le="5e-05"} 2"#))

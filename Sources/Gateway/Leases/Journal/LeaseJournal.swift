@@ -17,6 +17,8 @@ package final class LeaseJournal: Sendable {
 
     fileprivate struct State {
         var queue: JournalState
+        /// The greatest bound of the generations that was appended.
+        var generationBound: UInt64 = 0
         var isClosed = false
         /// The operator has been told that the journal cannot be written.
         var isFailureReported = false
@@ -54,24 +56,30 @@ package final class LeaseJournal: Sendable {
 
     /// The leases that `disk` holds, in the order in which they began. Throws if the leases are unknown.
     ///
+    /// `generationBound` is at least the generation of each lease that the disk ever held.
+    ///
     /// Forgetting a current lease is worse than keeping an ended one, so a damaged record does not discard the others.
     static func recover(
         from disk: any JournalStorage, warn: @Sendable (String) -> Void
-    ) throws(JournalError) -> [LeaseJournalRecord] {
-        guard let contents = try JournalContents.read(fileName, from: disk) else { return [] }
+    ) throws(JournalError) -> (leases: [LeaseJournalRecord], generationBound: UInt64) {
+        guard let contents = try JournalContents.read(fileName, from: disk) else { return ([], 0) }
         if contents.damagedBytes > 0 {
             warn("\(fileName): skipped \(contents.damagedBytes) damaged bytes: leases may be missing; check the disk")
         }
         if contents.tornBytes > 0 { warn("\(fileName): dropped \(contents.tornBytes) bytes of an incomplete write") }
         var leases: [UInt64: LeaseJournalRecord] = [:]
+        var bound: UInt64 = 0
         for record in contents.records {
             switch LeaseChange(record.span) {
-            case .held(let entry): leases[entry.serial] = entry
+            case .held(let entry):
+                leases[entry.serial] = entry
+                bound = max(bound, entry.generation)
+            case .generations(let earlier): bound = max(bound, earlier)
             case .freed(let serial): leases[serial] = nil
             case nil: warn("\(fileName): skipped a record of another version, so leases may be missing")
             }
         }
-        return leases.values.sorted { $0.serial < $1.serial }
+        return (leases.values.sorted { $0.serial < $1.serial }, bound)
     }
 
     /// The state of the journal, for metrics.
@@ -96,6 +104,8 @@ package final class LeaseJournal: Sendable {
                 switch change {
                 case .held(let entry): state.queue.set(entry.serial, record)
                 case .freed(let serial): state.queue.remove(serial, record)
+                // Of two bounds that are appended at the same time, the lower one may come second.
+                case .generations(let bound): state.bound(bound, record)
                 }
             return (position, state.queue.hasWork ? state.sleeper.take() : nil)
         }
@@ -208,6 +218,16 @@ extension LeaseJournal {
 }
 
 extension LeaseJournal.State {
+    /// The key of the one record that holds the bound of the generations. Serial numbers of leases begin at 1.
+    private static let generationsKey: UInt64 = 0
+
+    /// Returns the position of the record; 0 if the journal has a greater bound already.
+    fileprivate mutating func bound(_ bound: UInt64, _ record: [UInt8]) -> UInt64 {
+        guard bound > generationBound else { return 0 }
+        generationBound = bound
+        return queue.set(Self.generationsKey, record)
+    }
+
     /// Removes and returns the waiters whose change is on disk, or cannot be written.
     fileprivate mutating func takeWaiters() -> [(CheckedContinuation<Bool, Never>, isDurable: Bool)] {
         var answered: [(CheckedContinuation<Bool, Never>, isDurable: Bool)] = []

@@ -4,6 +4,8 @@ internal import Policy
 /// A lease as the journal stores it: enough to poll for its job after a crash.
 struct LeaseJournalRecord: Equatable, Sendable {
     let serial: UInt64
+    /// 0 in a record of an older gateway.
+    var generation: UInt64 = 0
     let key: LeaseKey
     /// The name of its kind; the current policies may not have that kind.
     let kind: String
@@ -17,12 +19,18 @@ struct LeaseJournalRecord: Equatable, Sendable {
     var isGuess = false
     /// Incomplete in a record of an older gateway.
     var origin = LeaseOrigin()
+    /// The job is over, and the settle time had not ended yet.
+    var isSettling = false
+    /// `nil` in a record of an older gateway.
+    var owner: LeaseOwner?
 }
 
 /// One change in the journal. Each change stands alone, so losing or repeating one record does no harm to other leases.
 enum LeaseChange: Equatable {
     case held(LeaseJournalRecord)
     case freed(UInt64)
+    /// Every generation so far is at most this one.
+    case generations(upTo: UInt64)
 }
 
 extension LeaseChange {
@@ -43,6 +51,9 @@ extension LeaseChange {
         case .freed(let serial):
             json.name("freed")
             json.integer(serial)
+        case .generations(let bound):
+            json.name("generations")
+            json.integer(bound)
         case .held(let entry):
             json.name("lease")
             json.integer(entry.serial)
@@ -72,6 +83,15 @@ extension LeaseChange {
                 json.name("restarts")
                 json.bool(true)
             }
+            if entry.generation > 0 {
+                json.name("generation")
+                json.integer(entry.generation)
+            }
+            if entry.isSettling {
+                json.name("settling")
+                json.bool(true)
+            }
+            if let owner = entry.owner { owner.write(to: &json) }
             if entry.isGuess {
                 json.name("guess")
                 json.bool(true)
@@ -89,6 +109,10 @@ extension LeaseChange {
             self = .freed(serial)
             return
         }
+        if let bound = json["generations"]?.integer.flatMap(UInt64.init(exactly:)) {
+            self = .generations(upTo: bound)
+            return
+        }
         guard let serial = json["lease"]?.integer.flatMap(UInt64.init(exactly:)),
             let organization = json["organization"]?.string, let connection = json["connection"]?.string,
             let kind = json["kind"]?.string, let since = json["since"]?.integer
@@ -101,10 +125,39 @@ extension LeaseChange {
             mayRestart: json["restarts"]?.bool ?? false)
         self = .held(
             LeaseJournalRecord(
-                serial: serial, key: LeaseKey(organization: organization, connection: connection), kind: kind,
+                serial: serial, generation: json["generation"]?.integer.flatMap(UInt64.init(exactly:)) ?? 0,
+                key: LeaseKey(organization: organization, connection: connection), kind: kind,
                 family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
                 traceID: json["trace_id"]?.string.flatMap(TraceID.init), isGuess: json["guess"]?.bool ?? false,
-                origin: origin))
+                origin: origin, isSettling: json["settling"]?.bool ?? false,
+                owner: json["owner"].flatMap(LeaseOwner.init)))
+    }
+}
+
+extension LeaseOwner {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.name("owner")
+        json.beginObject()
+        json.name("subject")
+        json.string(subject)
+        json.name("token")
+        json.string(token)
+        json.name("operation")
+        json.string(operation)
+        if let fingerprint {
+            json.name("request")
+            json.string(fingerprint.text)
+        }
+        json.endObject()
+    }
+
+    fileprivate convenience init?(_ json: JSONValue) {
+        guard let subject = json["subject"]?.string, let token = json["token"]?.string,
+            let operation = json["operation"]?.string
+        else { return nil }
+        self.init(
+            subject: subject, token: token, operation: operation,
+            fingerprint: json["request"]?.string.flatMap(RequestFingerprint.init))
     }
 }
 

@@ -8,6 +8,8 @@ package enum LeaseState: String, CaseIterable, Sendable {
     case draining
     /// The response was lost, so there may be a job. A poll of the upstream decides whether the lease is held or freed.
     case uncertain
+    /// The job is over, as far as the upstream says. The connection stays reserved for the settle time of its kind.
+    case settling
 }
 
 /// Why a lease is refused: the lease that already exists.
@@ -23,10 +25,14 @@ package struct LeaseConflict: Error, Equatable, Sendable {
     package let retryAfterSeconds: Int
     /// The request that took the lease; `nil` if it is unknown.
     package let traceID: TraceID?
+    /// See ``LeaseEntry``.
+    package let generation: UInt64
+    /// The name of the token that took the lease; `nil` if it is unknown.
+    package let token: String?
 
     package init(
         kind: String, state: LeaseState, job: LeaseJob?, heldSince: Int64, retryAfterSeconds: Int,
-        traceID: TraceID? = nil
+        traceID: TraceID? = nil, generation: UInt64 = 0, token: String? = nil
     ) {
         self.kind = kind
         self.state = state
@@ -34,5 +40,7 @@ package struct LeaseConflict: Error, Equatable, Sendable {
         self.heldSince = heldSince
         self.retryAfterSeconds = retryAfterSeconds
         self.traceID = traceID
+        self.generation = generation
+        self.token = token
     }
 }

@@ -20,7 +20,11 @@ extension ErrorResponse {
             response.fields.append((name: "WWW-Authenticate", value: String(decoding: value, as: UTF8.self)))
         }
         if let allow { response.fields.append((name: "Allow", value: allow)) }
-        if let location { response.fields.append((name: "Location", value: location)) }
+        if let location {
+            response.fields.append((name: "Location", value: location))
+            // RFC 5989, section 4: where the state of what the response is about can be watched.
+            response.fields.append((name: "Link", value: "<\(location)>; rel=\"monitor\""))
+        }
         response.fields += fields
         // After the upstream's members: the last member is the proxy nearest to the client (RFC 9209, section 2).
         if proxyError != nil || receivedStatus != nil {

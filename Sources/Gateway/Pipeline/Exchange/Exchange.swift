@@ -54,6 +54,10 @@ struct Exchange: ~Copyable {
     var jobInPath: Range<Int>?
     /// The job that the request started.
     var startedJob: String?
+    /// The generation of the request's lease, or of the one that answers it; `nil` if there is none.
+    var leaseGeneration: UInt64?
+    /// What became of a request that began no work of its own.
+    var outcome: RequestOutcome?
     /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
     var upstreamText: String?
 

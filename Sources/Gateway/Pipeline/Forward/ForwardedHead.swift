@@ -41,6 +41,11 @@ enum ForwardedHead {
                     || !client.passesCredential && client.isCredential(name)
             }, to: &output)
         output += identity.bytes
+        if let generation = exchange.leaseGeneration {
+            output += ForwardedFields.leaseGeneration
+            output.append(decimal: generation)
+            output += HTTP1Line.end
+        }
         appendTrace(head, bytes, exchange, to: &output)
         switch framing {
         // A POST without a body has a length of 0; a GET has none (RFC 9110, section 8.6).

@@ -53,7 +53,7 @@ extension RemoteForward {
             exchange.startedJob = conclude(lease, by: copy, status, stream.request, grant)
         } else if let revision, !isFromCache, let organization = grant.organization {
             jobs?.observed(
-                copy.plain.span, grant.route, organization: organization.id, asOf: revision, now: clock.milliseconds)
+                copy.plain.span, grant.route, organization: organization.id, asOf: revision, now: clock.moment)
         }
         if stream.hasUnreadBody, stream.canDiscardBody {
             exchange.permit = nil
@@ -73,7 +73,7 @@ extension RemoteForward {
                 by: copy.plain.span, lease.key, kind: kind, family: grant.route.family,
                 near: request.pathStart(for: grant))
         }
-        lease.conclude(status: status, started: job, now: clock.milliseconds)
+        lease.conclude(status: status, started: job, now: clock.moment)
         return job?.id
     }
 

@@ -46,7 +46,7 @@ final class RemoteForward {
         }
         // The lease must be on disk before anything is sent, so that a crash cannot lose it.
         do throws(LeaseJournal.Unavailable) { try await lease?.waitUntilDurable() } catch {
-            throw Failure(.storeUnavailable, at: .lease)
+            throw Failure(.storeUnavailable, at: .admit)
         }
         // A client that leaves cancels its request, unless the request has a lease: then the response must show what runs.
         let watch = lease == nil ? stream.watch : nil

@@ -26,7 +26,10 @@ struct LimitStage {
         guard !request.head.framing.isNone || grant.route.connection == .job else { return }
         if !grant.limits.isEmpty, exchange.batch.beginLook() {
             let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
-            if !passes { throw refusal(&exchange) }
+            if !passes {
+                let refusal = refusal(exchange)
+                throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .limit)
+            }
         }
         // The stages between this and `chargeWork` may take long. Their time does not count as this stage's.
         exchange.mark(.limit)
@@ -51,10 +54,25 @@ struct LimitStage {
             if grant.needsConnection {
                 limiter.complete(&exchange.batch, with: exchange.limits, for: subject(of: grant, exchange))
             }
-            try charge(&exchange, now)
+            guard limiter.take(&exchange.batch, now: now.nanoseconds) else {
+                let refusal = refusal(exchange)
+                throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
+            }
+            countExceeded(exchange)
         }
-        exchange.mark(.limit)
+        exchange.mark(.admit)
     }
+
+    /// The limits that `chargeAttempt` left, for a store that charges them together with a lease. ``endWork(_:_:)`` takes them back.
+    func beginWork(_ grant: Grant, _ exchange: inout Exchange) -> RateLimitBatch {
+        if !grant.limits.isEmpty, exchange.batch.beginWork(), grant.needsConnection {
+            limiter.complete(&exchange.batch, with: exchange.limits, for: subject(of: grant, exchange))
+        }
+        return exchange.batch.take()
+    }
+
+    /// Takes the limits back, with the store's results.
+    func endWork(_ limits: consuming RateLimitBatch, _ exchange: inout Exchange) { exchange.batch = limits }
 
     /// Refunds the charge for work that never began. A limit on calls keeps its charge, because repeated calls on a
     /// busy connection are calls, although they are no work.
@@ -65,23 +83,22 @@ struct LimitStage {
 
     private func chargeCalls(_ exchange: inout Exchange, _ now: Instant) throws(Failure) {
         guard exchange.batch.beginAttempt() else { return }
-        try charge(&exchange, now)
-    }
-
-    private func charge(_ exchange: inout Exchange, _ now: Instant) throws(Failure) {
-        let isAdmitted = limiter.take(&exchange.batch, now: now.nanoseconds)
-        if !isAdmitted { throw refusal(&exchange) }
+        guard limiter.take(&exchange.batch, now: now.nanoseconds) else {
+            let refusal = refusal(exchange)
+            throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .limit)
+        }
         countExceeded(exchange)
     }
 
-    private func refusal(_ exchange: inout Exchange) -> Failure {
+    /// The limit that refused the request in the last step, and how long the caller has to wait. Counts it.
+    func refusal(_ exchange: borrowing Exchange) -> (limit: String, seconds: Int) {
         countExceeded(exchange)
         let name = exchange.batch.refusing.map { exchange.limits[$0.tag].name } ?? ""
-        return Failure(.rateLimited(limit: name, retryAfterSeconds: Int(exchange.batch.retryAfterSeconds)), at: .limit)
+        return (name, Int(exchange.batch.retryAfterSeconds))
     }
 
     /// Counts only the limits that are due in this step, so that none is counted twice.
-    private func countExceeded(_ exchange: borrowing Exchange) {
+    func countExceeded(_ exchange: borrowing Exchange) {
         for limit in exchange.batch.limits where limit.isDue && limit.isExceeded {
             counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
         }

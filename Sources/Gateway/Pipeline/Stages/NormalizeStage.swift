@@ -23,7 +23,7 @@ struct NormalizeStage {
             && upstreamResponse.fields.contains { $0.name.spells("retry-after") }
         lease?.conclude(
             status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
-            isTurnedAway: isTurnedAway, now: clock.milliseconds)
+            isTurnedAway: isTurnedAway, now: clock.moment)
         // After a refusal by the upstream no work began. After every other 5xx that is unknown.
         if (400...499).contains(upstreamResponse.status) || isTurnedAway { limits.refundWork(&exchange, now: now) }
         guard upstreamResponse.status >= 400 else {

@@ -69,6 +69,8 @@ struct RecordStage {
         record.operation = exchange.route?.id
         record.connection = exchange.connectionID
         record.job = exchange.startedJob
+        record.generation = exchange.leaseGeneration
+        record.outcome = exchange.outcome
         record.isTLS13 = request.isTLS13
         if isHeadRead {
             let path = request.head.path

@@ -44,8 +44,8 @@ struct ResolveStage {
             do throws(JSONError) { value = try JSONValue.read(bytes.span) } catch {
                 throw Failure(.invalidJSON(reason: error.message, offset: error.range.lowerBound), at: .read)
             }
-            // The JSON tree takes more memory than the bytes, so it is kept only for an upstream that reads it.
-            if upstream.readsBodyValue { exchange.bodyValue = value }
+            // The JSON tree takes more memory than the bytes, so it is kept only for an upstream or a stage that reads it.
+            if upstream.readsBodyValue || grant.route.resendWindow != nil { exchange.bodyValue = value }
             return try connectionID(in: value, names: names)
         case .job:
             guard let range = grant.captures.job, let organization = grant.organization else { return nil }

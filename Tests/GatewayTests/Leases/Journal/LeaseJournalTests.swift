@@ -20,7 +20,7 @@ private struct Kept {
 
     init(_ disk: MemoryDisk, minCompaction: Int = 1 << 20) throws(JournalError) {
         self.disk = disk
-        let entries = try LeaseJournal.recover(from: disk) { _ in }
+        let entries = try LeaseJournal.recover(from: disk) { _ in }.leases
         journal = LeaseJournal(disk: disk, minCompaction: minCompaction) { _ in }
         table = LeaseTable(shardCount: 1, journal: journal)
         for entry in entries { table.restore(entry, matrix: matrix, now: 100) }
@@ -43,7 +43,7 @@ private struct Kept {
 /// The leases a disk remembers, by their connection: the job's id, or "?" where there is none.
 private func remembered(_ disk: MemoryDisk) throws -> [String: String] {
     var leases: [String: String] = [:]
-    for entry in try LeaseJournal.recover(from: disk, warn: { _ in }) {
+    for entry in try LeaseJournal.recover(from: disk, warn: { _ in }).leases {
         #expect(leases.updateValue(entry.job?.id ?? "?", forKey: entry.key.connection) == nil)
     }
     return leases
@@ -91,7 +91,7 @@ struct LeaseJournalTests {
         let table = LeaseTable()
         let renamed = LeaseKind(index: 0, name: "export", lifetime: .job)
         let other = ConcurrencyMatrix(kinds: [renamed], conflicts: [[]])
-        for entry in try LeaseJournal.recover(from: first.disk.killed(), warn: { _ in }) {
+        for entry in try LeaseJournal.recover(from: first.disk.killed(), warn: { _ in }).leases {
             table.restore(entry, matrix: other, now: 9)
         }
         #expect(table.conflict(first.key(1), kind: renamed, matrix: other, now: 9)?.job == first.job(1))
@@ -106,15 +106,16 @@ struct LeaseJournalTests {
         let file = try #require(kept.disk.journal)
         let header = try #require(JournalHeader(file))
         let ends = JournalFrame.all(in: file, salt: header.salt).payloads.map(\.upperBound)
-        #expect(ends.count == 3)
+        // The first one bounds the generations of the leases.
+        #expect(ends.count == 4)
         for cut in JournalHeader.size...file.count {
             for zeros in [0, 1, 8, 300] {
                 let disk = MemoryDisk(journal: Array(file[..<cut]) + [UInt8](repeating: 0, count: zeros))
                 let expected: [String: String] =
                     switch ends.count(where: { $0 <= cut }) {
-                    case 0: [:]
-                    case 1: ["conn_1": "?"]
-                    case 2: ["conn_1": "job_1"]
+                    case 0, 1: [:]
+                    case 2: ["conn_1": "?"]
+                    case 3: ["conn_1": "job_1"]
                     default: ["conn_1": "job_1", "conn_2": "?"]
                     }
                 #expect(try remembered(disk) == expected)

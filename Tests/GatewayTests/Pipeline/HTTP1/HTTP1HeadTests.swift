@@ -60,6 +60,7 @@ struct HTTP1HeadTests {
         wanted["retry-after"] = expected.retryAfterSeconds.map { "\($0)" }
         wanted["allow"] = expected.allow
         wanted["location"] = expected.location
+        wanted["link"] = expected.location.map { "<\($0)>; rel=\"monitor\"" }
         wanted["proxy-status"] = expected.proxyError.map { "connector-gateway;error=\($0)" }
         wanted["connection"] = expected.closesConnection ? "close" : nil
         if let challenge = expected.authenticate {

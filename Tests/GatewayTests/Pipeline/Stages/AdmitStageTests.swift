@@ -6,10 +6,10 @@ import Testing
 @testable import Gateway
 
 @Suite("Outcomes of a lease")
-struct LeaseStageTests {
+struct AdmitStageTests {
     private static let running = ScriptedUpstream.job("job_1")
 
-    @Test("LeaseStage: a job holds the connection until its end is seen")
+    @Test("AdmitStage: a job holds the connection until its end is seen")
     func job() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -27,7 +27,7 @@ struct LeaseStageTests {
         #expect(pipeline.upstream.requests.count == 2, "a refused trigger does not reach the upstream")
     }
 
-    @Test("LeaseStage: a job that ended before its response came holds nothing")
+    @Test("AdmitStage: a job that ended before its response came holds nothing")
     func endBeforeAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -39,7 +39,7 @@ struct LeaseStageTests {
         #expect(pipeline.shared.leases.usage() == LeaseTable.Usage())
     }
 
-    @Test("LeaseStage: a job that has already ended in the response holds nothing")
+    @Test("AdmitStage: a job that has already ended in the response holds nothing")
     func endedInAnswer() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -76,7 +76,7 @@ struct LeaseStageTests {
     }
 
     @Test(
-        "LeaseStage: if it is unknown whether a job began, the connection stays held until a poll",
+        "AdmitStage: if it is unknown whether a job began, the connection stays held until a poll",
         arguments: Lost.allCases)
     func lost(lost: Lost) async throws {
         let pipeline = try TestPipeline()
@@ -105,7 +105,7 @@ struct LeaseStageTests {
     }
 
     @Test(
-        "LeaseStage: where the upstream says that nothing runs, the connection is free again", arguments: Lost.allCases)
+        "AdmitStage: where the upstream says that nothing runs, the connection is free again", arguments: Lost.allCases)
     func lostForNothing(lost: Lost) async throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -119,7 +119,7 @@ struct LeaseStageTests {
     }
 
     @Test(
-        "LeaseStage: a refusal by the upstream frees the connection at once",
+        "AdmitStage: a refusal by the upstream frees the connection at once",
         arguments: [400, 401, 403, 404, 409, 422, 423, 429])
     func refused(status: Int) throws {
         let pipeline = try TestPipeline()
@@ -134,7 +134,7 @@ struct LeaseStageTests {
     }
 
     @Test(
-        "LeaseStage: a state update holds the connection only for its own request, whatever the response",
+        "AdmitStage: a state update holds the connection only for its own request, whatever the response",
         arguments: [200, 404, 500])
     func stateUpdate(status: Int) throws {
         let pipeline = try TestPipeline()
@@ -149,7 +149,7 @@ struct LeaseStageTests {
         #expect(locked.status == 409 && locked.code == "CONNECTOR_STATE_LOCKED")
     }
 
-    @Test("LeaseStage: while the upstream has not responded, a second trigger does not wait")
+    @Test("AdmitStage: while the upstream has not responded, a second trigger does not wait")
     func reserved() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -168,7 +168,7 @@ struct LeaseStageTests {
         #expect(try first.answer().status == 200)
     }
 
-    @Test("LeaseStage: a client that disconnects does not end the lease of its job")
+    @Test("AdmitStage: a client that disconnects does not end the lease of its job")
     func clientGone() throws {
         let pipeline = try TestPipeline()
         let gate = Gate()
@@ -186,7 +186,7 @@ struct LeaseStageTests {
         #expect(try PlainClient(pipeline).trigger().status == 409)
     }
 
-    @Test("LeaseStage: a job that is being cancelled holds the connection until it has ended")
+    @Test("AdmitStage: a job that is being cancelled holds the connection until it has ended")
     func cancelled() throws {
         let pipeline = try TestPipeline()
         let client = try PlainClient(pipeline)
@@ -201,7 +201,7 @@ struct LeaseStageTests {
         #expect(try client.trigger().status == 200)
     }
 
-    @Test("LeaseStage: work that never began is refunded, and work that may have begun is not")
+    @Test("AdmitStage: work that never began is refunded, and work that may have begun is not")
     func refunds() async throws {
         let limits = #"limits: { work: { on: ["trigger"], per: "token", allow: "1/day" } },"#
         // A 503 with `Retry-After` is a refusal: no work began. After a 503 without it, work may have begun.

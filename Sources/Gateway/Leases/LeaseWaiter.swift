@@ -1,0 +1,33 @@
+internal import Synchronization
+internal import Transport
+
+/// A request that waits for the job of a lease, because it is the same request as the one that took the lease.
+final class LeaseWaiter: Sendable {
+    /// What the wait has led to.
+    enum Outcome: Equatable, Sendable {
+        /// The lease has this job. The job may be over already.
+        case job(LeaseJob)
+        /// The lease ended without a job: the work never began.
+        case nothing
+    }
+
+    private let waiter: Waiter
+    private let outcome = Mutex<Outcome?>(nil)
+
+    init(loop: EventLoop) { waiter = Waiter(loop: loop) }
+
+    /// The first outcome counts. From any thread.
+    func end(_ outcome: Outcome) {
+        self.outcome.withLock { if $0 == nil { $0 = outcome } }
+        waiter.wake()
+    }
+
+    /// The outcome so far. From any thread.
+    var current: Outcome? { outcome.withLock { $0 } }
+
+    /// Waits until `deadline`; `nil` if it has passed. On the loop only.
+    func wait(before deadline: Instant) async -> Outcome? {
+        _ = await waiter.wait(before: deadline)
+        return current
+    }
+}

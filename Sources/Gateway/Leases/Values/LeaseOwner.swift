@@ -1,0 +1,36 @@
+/// Who took a lease, and for what: enough to show it, and to recognize the same request when it is sent again.
+///
+/// An object, because a lease is copied often and its owner never changes.
+package final class LeaseOwner: Equatable, Sendable {
+    /// The caller, whichever of its tokens it used.
+    package let subject: String
+    /// The name of the token, `organization/name`.
+    package let token: String
+    /// The id of the route.
+    package let operation: String
+    /// Equal for requests that ask for the same; `nil` if the request cannot be recognized.
+    package let fingerprint: RequestFingerprint?
+
+    package init(subject: String, token: String, operation: String, fingerprint: RequestFingerprint?) {
+        self.subject = subject
+        self.token = token
+        self.operation = operation
+        self.fingerprint = fingerprint
+    }
+
+    /// The name of the token, unless it is listed under another organization: its name would show that organization.
+    func token(shownTo organization: String) -> String? {
+        token.utf8.starts(with: "\(organization)/".utf8) ? token : nil
+    }
+
+    package static func == (one: LeaseOwner, other: LeaseOwner) -> Bool {
+        one.subject == other.subject && one.token == other.token && one.operation == other.operation
+            && one.fingerprint == other.fingerprint
+    }
+
+    /// Whether the same caller asks for the same again.
+    func isRepeated(by other: LeaseOwner) -> Bool {
+        guard let fingerprint, let again = other.fingerprint else { return false }
+        return fingerprint == again && subject == other.subject && operation == other.operation
+    }
+}
