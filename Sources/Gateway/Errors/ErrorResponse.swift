@@ -101,7 +101,7 @@ package struct ErrorResponse: Equatable, Sendable {
         case .jobRunning(let conflict, let connection):
             let message =
                 conflict.state == .settling
-                ? "\(conflict.subject) has just ended for: \(connection). It may not have stopped yet."
+                ? "\(conflict.subject) is reported as over for: \(connection). It may still be stopping."
                 : "\(conflict.subject) is already running for: \(connection)"
             self.init(.jobAlreadyRunning, message: message, conflict, connection)
         case .stateLocked(let conflict, let connection):

@@ -93,8 +93,8 @@ struct JobPollSchedule {
     /// A job counts as ended after two polls, at least this far apart, that did not find it: a new job may not be
     /// visible yet.
     static let missingTime = Duration.seconds(5)
-    /// The time after a request's response timeout in which its work may still become a job.
-    static let settlingTime = Duration.seconds(2)
+    /// The time after a request's response timeout in which its work may still appear as a job.
+    static let appearanceTime = Duration.seconds(2)
     /// If work was accepted, a list without a job must be confirmed this much later: the job may not be visible yet.
     static let confirmingTime = Duration.seconds(1)
     /// An older lease is reported as overdue: no job should take this long.
@@ -195,12 +195,12 @@ struct JobPollSchedule {
 
     /// The poll data of a lease in a new state; `known` is its data in the state before.
     private func first(of lease: PolledLease, after known: Poll?, _ now: Instant) -> Poll {
-        let sent = (lease.sentAt ?? now) + (lease.origin.responseTimeout ?? .zero) + Self.settlingTime
-        let mayFreeFrom = max(known?.mayFreeFrom ?? sent, now + Self.settlingTime)
+        let sent = (lease.sentAt ?? now) + (lease.origin.responseTimeout ?? .zero) + Self.appearanceTime
+        let mayFreeFrom = max(known?.mayFreeFrom ?? sent, now + Self.appearanceTime)
         let due =
             switch lease.state {
             // If the service starts the work at once, the job is visible by then.
-            case .uncertain: now + Self.settlingTime
+            case .uncertain: now + Self.appearanceTime
             // A cancelled job ends soon.
             case .draining: now
             case .reserved, .held, .settling: now + Self.firstDelay
@@ -251,7 +251,7 @@ struct JobPollSchedule {
                 return .nothing
             }
             return polledAt >= since + Self.missingTime ? .vanished : .nothing
-        case (.jobs(let jobs), .uncertain) where polledAt >= poll.since + Self.settlingTime:
+        case (.jobs(let jobs), .uncertain) where polledAt >= poll.since + Self.appearanceTime:
             let isConfirmed = poll.idleSince.map { polledAt >= $0 + Self.confirmingTime } ?? false
             return .resolve(jobs, mayFree: polledAt >= poll.mayFreeFrom && (!lease.isAccepted || isConfirmed))
         case (.job, _), (.notFound, _), (.jobs, _), (.unknown, _), (.notListed, _): return .nothing

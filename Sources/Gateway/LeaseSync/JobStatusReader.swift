@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Reads the jobs that an upstream shows, with the words that the current policies have for their status.
 ///
-/// A status that no policy lists counts as active. It is counted, and reported once.
+/// A status that no policy lists counts as active. It is counted each time, and reported once.
 final class JobStatusReader: Sendable {
     private struct Unknown {
         var count: UInt64 = 0
@@ -26,7 +26,7 @@ final class JobStatusReader: Sendable {
         self.report = report
     }
 
-    /// The number of jobs that were seen with an unknown status, for metrics.
+    /// How often a job was shown with an unknown status, for metrics.
     var unknownCount: UInt64 { unknown.withLock { $0.count } }
 
     /// The words of the current policies.
@@ -45,9 +45,10 @@ final class JobStatusReader: Sendable {
             return unknown.reported.count < Self.maxReported && unknown.reported.insert(status.lowercased()).inserted
         }
         guard isNew else { return }
-        let section = family == .other ? "" : " of \(family.rawValue)"
+        let families = family == .other ? "aitronos or airweave" : family.rawValue
         report(
-            "the upstream shows a job with the unknown status \"\(DisplayText.line(status, limit: 64) ?? "")\", which counts as running: "
-                + "add it to \"jobStatuses\"\(section) in the policies")
+            "the upstream shows a job with the unknown status \"\(DisplayText.line(status, limit: 64) ?? "")\": it counts as active, "
+                + "so its lease may never end; add the status to a list of \(families) in \"jobStatuses\" of the policies"
+        )
     }
 }

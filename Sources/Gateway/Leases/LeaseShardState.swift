@@ -28,9 +28,9 @@ struct LeaseEntry: Sendable {
     var origin = LeaseOrigin()
     /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.
     var sentAt: Instant?
-    /// When the lease began.
+    /// When the lease began; after a restart, the time of the restart.
     let beganAt: Instant
-    /// The same requests again, which wait for the job.
+    /// Later sendings of the same request, which wait for the job.
     var waiters: [LeaseWaiter] = []
     /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
     var isAwaited = false
@@ -75,11 +75,11 @@ struct LeaseShardState: Sendable {
     }
 
     /// No later lease of this shard gets a generation up to `generation`.
-    mutating func hasSeen(generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
+    mutating func skipGenerations(upTo generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
 
     /// Decides a claim. `charge` is called only if nothing else is in the way; without a charge nothing is taken.
     ///
-    /// `waiter` makes one that waits for the job of the claimant's own lease.
+    /// `waiter` makes the waiter for the job of the claimant's own lease.
     mutating func decide(
         _ claim: LeaseClaim, serial: UInt64, now: Moment, waiter: () -> LeaseWaiter?, charge: () -> Bool
     ) -> (decision: Claimed, position: UInt64) {
@@ -119,6 +119,8 @@ struct LeaseShardState: Sendable {
             switch lease.state {
             case .draining, .settling: continue
             case .reserved, .held, .uncertain:
+                // The job is wanted now, so the next poll comes soon.
+                update(claim.key, serial: lease.serial) { $0.isAwaited = true }
                 return OwnLease(
                     serial: lease.serial, progress: progress(of: lease, on: claim.key, waiter),
                     generation: lease.generation, conflict: conflict(of: lease, on: claim.key, now: now))
@@ -184,6 +186,7 @@ struct LeaseShardState: Sendable {
             guard let lease = lease(of: key, serial: serial) else { return }
             // The job is over before a waiter can ask again, so each gets it now.
             for waiter in lease.waiters { waiter.end(.job(job)) }
+            update(key, serial: serial) { $0.job = job }
             return end(
                 key, lease, asOf: revision, by: endedEarly ? .witnessed : EndEvidence(job) ?? .witnessed, now: now)
         }

@@ -18,7 +18,7 @@ extension LeaseTable {
         let recovered = try LeaseJournal.recover(from: disk, warn: warn)
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
-        leases.hasSeen(generation: recovered.generationBound)
+        leases.skipGenerations(upTo: recovered.generationBound)
         for entry in recovered.leases {
             leases.restore(entry, matrix: matrix, responseTimeout: responseTimeout, now: now)
         }
@@ -35,7 +35,7 @@ extension LeaseTable {
         // A kind that the policies do not have excludes everything: see `ConcurrencyMatrix.excludes`.
         let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, lifetime: .job)
         shard(of: entry.key).records.withLock { records in
-            records.hasSeen(generation: entry.generation)
+            records.skipGenerations(upTo: entry.generation)
             var lease = LeaseEntry(
                 serial: serial, generation: entry.generation,
                 kind: LeaseKind(index: kind.index, name: kind.name, lifetime: .job, settleTime: kind.settleTime),

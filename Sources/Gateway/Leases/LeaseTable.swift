@@ -198,9 +198,9 @@ package final class LeaseTable: Sendable {
     func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }
 
     /// No later lease gets a generation up to `generation`. Before the first request.
-    func hasSeen(generation: UInt64) {
-        tracker.hasSeen(generation: generation)
-        for shard in shards { shard.records.withLock { $0.hasSeen(generation: generation) } }
+    func skipGenerations(upTo generation: UInt64) {
+        tracker.skipGenerations(upTo: generation)
+        for shard in shards { shard.records.withLock { $0.skipGenerations(upTo: generation) } }
     }
 
     func shard(of key: LeaseKey) -> LeaseShard {

@@ -51,7 +51,7 @@ final class LeaseTracker: Sendable {
     }
 
     /// An earlier process gave generations up to `generation`; the new file must keep that bound.
-    func hasSeen(generation: UInt64) {
+    func skipGenerations(upTo generation: UInt64) {
         guard let journal, generation > 0 else { return }
         generationBound.store(generation, ordering: .relaxed)
         _ = journal.append(.generations(upTo: generation))

@@ -193,7 +193,7 @@ package final class Metrics: Sendable {
             "Status polls that wait to be sent, by organization.", to: &out)
         let unknown = "gateway_unknown_job_statuses_total"
         out.beginMetric(
-            unknown, "counter", "Jobs that the upstream showed with a status that the policies do not list.")
+            unknown, "counter", "How often the upstream showed a job with a status that the policies do not list.")
         out.sample(unknown, [:], gauges.unknownStatuses)
         let name = "gateway_job_polls_total"
         out.beginMetric(name, "counter", "Status polls, by outcome.")

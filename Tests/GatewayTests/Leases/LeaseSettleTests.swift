@@ -1,4 +1,5 @@
 import Policy
+import TestSupport
 import Testing
 import Transport
 
@@ -61,6 +62,49 @@ struct LeaseSettleTests {
         table.jobVanished(key, serial, asOf: table.revision(), now: 1000)
         #expect(table.conflict(now: 1000)?.state == .settling)
         #expect(table.conflict(now: 16_000) == nil)
+    }
+
+    @Test("Lease settle time: a response whose job is cancelled already settles with that job")
+    func cancelledInAnswer() throws {
+        try table.reserve(key, kind: sync, matrix: matrix, now: 0).bind(leaseJob("job_1", "cancelled"), now: 10)
+        let conflict = try #require(table.conflict(now: 20))
+        #expect(conflict.state == .settling)
+        #expect(conflict.job?.id == "job_1")
+        table.show(leaseJob("job_1", "running"), now: 30)
+        #expect(table.conflict(now: 40_000)?.state == .held)
+    }
+
+    @Test("Lease settle time: a crash while a job is at work again does not end it")
+    func zombieOverCrash() throws {
+        let disk = MemoryDisk()
+        let journal = LeaseJournal(disk: disk) { _ in }
+        let kept = LeaseTable(shardCount: 1, journal: journal)
+        journal.writePending()
+        try kept.hold()
+        kept.show(leaseJob("job_1", "cancelled"), now: 1000)
+        journal.writePending()
+        let settling = try LeaseJournal.recover(from: disk.killed()) { _ in }.leases
+        #expect(settling.map(\.isSettling) == [true])
+        kept.show(leaseJob("job_1", "running"), now: 2000)
+        journal.writePending()
+        let held = try LeaseJournal.recover(from: disk.killed()) { _ in }.leases
+        #expect(held.map(\.isSettling) == [false])
+    }
+
+    @Test("Lease settle time: after a restart it begins again")
+    func restart() throws {
+        let disk = MemoryDisk()
+        let journal = LeaseJournal(disk: disk) { _ in }
+        let kept = LeaseTable(shardCount: 1, journal: journal)
+        journal.writePending()
+        try kept.hold()
+        kept.show(leaseJob("job_1", "cancelled"), now: 1000)
+        journal.writePending()
+        for entry in try LeaseJournal.recover(from: disk.killed(), warn: { _ in }).leases {
+            table.restore(entry, matrix: matrix, now: 50_000)
+        }
+        #expect(table.conflict(now: 64_999)?.state == .settling)
+        #expect(table.conflict(now: 65_000) == nil)
     }
 
     @Test("Lease settle time: an event of the service in this process is a witness, also for a cancelled job")

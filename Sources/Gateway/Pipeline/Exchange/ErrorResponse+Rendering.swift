@@ -22,7 +22,7 @@ extension ErrorResponse {
         if let allow { response.fields.append((name: "Allow", value: allow)) }
         if let location {
             response.fields.append((name: "Location", value: location))
-            // RFC 5989, section 4: where the state of what the response is about can be watched.
+            // Where the state of the job can be watched. RFC 5989 defines the relation.
             response.fields.append((name: "Link", value: "<\(location)>; rel=\"monitor\""))
         }
         response.fields += fields

@@ -3,7 +3,8 @@ internal import HTTP
 internal import Policy
 internal import Transport
 
-/// Asks the admission store, once, for all that the work of a request needs: the charge of its limits, and its lease.
+/// Gets what the work of a request needs. A request with a lease asks the admission store for lease and limits in one call. A
+/// request without one only charges its limits.
 struct AdmitStage {
     let store: MemoryAdmission
     let leases: LeaseTable
