@@ -14,7 +14,8 @@ extension JSONWriter {
             endArray()
         case .object(let members):
             beginObject()
-            for member in members.sorted(by: { $0.name < $1.name }) {
+            // By their bytes: Unicode's order takes minutes for a client's megabyte of combining marks.
+            for member in members.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
                 name(member.name)
                 canonical(member.value)
             }

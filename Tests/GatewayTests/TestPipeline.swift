@@ -33,8 +33,8 @@ final class TestPipeline {
     }
 
     /// `policy` adds limits to routes, organizations and the concurrency of one kind.
-    init(policy: String = "") throws {
-        let set = try TestPipeline.policies(policy)
+    init(policy: String = "", resends: Bool = false) throws {
+        let set = try TestPipeline.policies(policy, resends: resends)
         let local = SocketAddress(host: "127.0.0.1", port: 0)
         let store = PolicyStore(
             initial: set, now: { 0 }, read: { .files([]) },
@@ -95,7 +95,7 @@ final class TestPipeline {
     }
 
     /// Two organizations with a token each; one with a token that has expired.
-    static func policies(_ more: String) throws -> PolicySet {
+    static func policies(_ more: String, resends: Bool = false) throws -> PolicySet {
         func hash(_ token: String) -> String {
             SHA256.hash(Array(token.utf8).span).map { String(format: "%02x", $0) }.joined()
         }
@@ -119,7 +119,7 @@ final class TestPipeline {
         for name in ["routes.json5", "concurrency.json5"] {
             let text = String(decoding: try Data(contentsOf: folder.appending(path: name)), as: UTF8.self)
             // Most tests send one request twice to see a conflict.
-            let conflicting = text.replacing(/lease: "\w+",/) { "\($0.output) resendWindow: \"0s\"," }
+            let conflicting = resends ? text : text.replacing(/lease: "\w+",/) { "\($0.output) resendWindow: \"0s\"," }
             files.append(PolicyFile(name: name, bytes: Array(conflicting.utf8)))
         }
         // Every class of a route must be known to a limit.

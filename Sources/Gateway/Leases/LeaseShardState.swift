@@ -41,7 +41,7 @@ extension LeaseEntry {
     static let maxWaiters = 16
 
     /// Whether the settle time is over, so that the lease does not exclude anything any more.
-    func hasSettled(at now: Instant) -> Bool { settlesUntil.map { $0 <= now } ?? false }
+    func hasSettled(at now: Instant) -> Bool { state == .settling && (settlesUntil.map { $0 <= now } ?? true) }
 }
 
 /// The leases on one connection: usually one; several if the matrix allows parallel operations.
@@ -115,7 +115,9 @@ struct LeaseShardState: Sendable {
             return nil
         }
         for lease in record.entries where now.instant < lease.beganAt + window {
-            guard let first = lease.owner, first.isRepeated(by: owner) else { continue }
+            // Requests that may run side by side are two requests, even if they are equal.
+            guard claim.matrix.excludes(claim.kind, lease.kind), let first = lease.owner, first.isRepeated(by: owner)
+            else { continue }
             switch lease.state {
             case .draining, .settling: continue
             case .reserved, .held, .uncertain:

@@ -33,7 +33,10 @@ extension LeaseTable {
     {
         let serial = nextSerial()
         // A kind that the policies do not have excludes everything: see `ConcurrencyMatrix.excludes`.
-        let kind = matrix.kind(named: entry.kind) ?? LeaseKind(index: .max, name: entry.kind, lifetime: .job)
+        let kind =
+            matrix.kind(named: entry.kind)
+            ?? LeaseKind(
+                index: .max, name: entry.kind, lifetime: .job, settleTime: LeaseKind.defaultSettleTime)
         shard(of: entry.key).records.withLock { records in
             records.skipGenerations(upTo: entry.generation)
             var lease = LeaseEntry(
@@ -42,7 +45,7 @@ extension LeaseTable {
                 family: entry.family,
                 state: entry.job == nil ? .uncertain : .held, job: entry.job,
                 since: min(entry.since, now.epochMilliseconds),
-                revision: serial, beganAt: now.instant)
+                revision: serial, beganAt: now.begin(ofEpochMilliseconds: entry.since))
             if entry.isSettling {
                 // The settle time begins again, because nobody knows how long the process was gone.
                 lease.state = .settling

@@ -101,7 +101,8 @@ package final class LeaseTable: Sendable {
     /// The upstream accepted the cancellation of a job. The job runs until it has ended.
     package func cancelAccepted(_ key: LeaseKey, jobID: String) {
         shard(of: key).records.withLock { records in
-            _ = records.updateLeases(of: key, jobID: jobID) { $0.state = .draining }
+            // A job that settles is over already, as far as the upstream says.
+            _ = records.updateLeases(of: key, jobID: jobID) { if $0.state == .held { $0.state = .draining } }
         }
     }
 

@@ -27,10 +27,10 @@ final class LeaseTracker: Sendable {
 
     /// A lease began. Returns its position in the journal.
     func began(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
+        if let journal { boundGenerations(lease.generation, journal) }
         guard lease.kind.lifetime == .job else { return 0 }
         count.wrappingAdd(1, ordering: .relaxed)
         guard let journal else { return 0 }
-        boundGenerations(lease.generation, journal)
         return journal.append(.held(LeaseJournalRecord(key, lease)))
     }
 
@@ -46,8 +46,9 @@ final class LeaseTracker: Sendable {
         let bound = generationBound.load(ordering: .relaxed)
         guard generation > bound else { return }
         let ahead = generation + 60_000
-        generationBound.store(ahead, ordering: .relaxed)
+        // First on its way to the disk: another thread that sees the bound relies on it.
         _ = journal.append(.generations(upTo: ahead))
+        generationBound.store(ahead, ordering: .relaxed)
     }
 
     /// An earlier process gave generations up to `generation`; the new file must keep that bound.

@@ -11,6 +11,12 @@ package struct Moment: Equatable, Sendable {
         self.epochMilliseconds = epochMilliseconds
         self.instant = instant
     }
+
+    /// The monotonic time of an earlier time of day, as far as the two clocks agree; at most one day ago.
+    func begin(ofEpochMilliseconds earlier: Int64) -> Instant {
+        let age = UInt64(min(max(epochMilliseconds.subtractingReportingOverflow(earlier).partialValue, 0), 86_400_000))
+        return Instant(nanoseconds: instant.nanoseconds - min(instant.nanoseconds, age * 1_000_000))
+    }
 }
 
 extension WallClock {

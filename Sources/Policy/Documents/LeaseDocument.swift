@@ -7,7 +7,7 @@ struct LeaseDocument {
     var settleTime = LeaseDocument.defaultSettleTime
 
     /// See ``LeaseKind/settleTime``.
-    static let defaultSettleTime = Duration.seconds(15)
+    static let defaultSettleTime = LeaseKind.defaultSettleTime
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "lease \"\(entry.name)\""

@@ -8,6 +8,9 @@ package struct LeaseKind: Hashable, Sendable {
     /// or no longer showed it.
     package let settleTime: Duration
 
+    /// For a kind that the policies do not have any more.
+    package static let defaultSettleTime = Duration.seconds(15)
+
     /// How long the lease lasts.
     package enum Lifetime: Hashable, Sendable {
         /// Until the job that the request started has ended.

@@ -23,7 +23,9 @@ package struct JobStatuses: Equatable, Sendable {
     package func phase(of status: String, family: RouteFamily) -> Phase? {
         let word = status.lowercased()
         if family != .other { return phases[family]?[word] }
-        return phases[.aitronos]?[word] ?? phases[.airweave]?[word]
+        let (one, other) = (phases[.aitronos]?[word], phases[.airweave]?[word])
+        // Where the two differ, the one that keeps the connection longer.
+        return [.active, .cancelled, .ended].first { $0 == one || $0 == other }
     }
 
     /// The family has these words, in any case of their letters, and no others.

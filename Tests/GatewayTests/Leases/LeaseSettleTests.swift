@@ -107,6 +107,19 @@ struct LeaseSettleTests {
         #expect(table.conflict(now: 65_000) == nil)
     }
 
+    @Test("Lease settle time: a cancellation that is accepted late neither prolongs it nor hides that the job goes on")
+    func lateCancellation() throws {
+        try table.hold()
+        table.show(leaseJob("job_1", "cancelled"), now: 1000)
+        for second in 1...20 {
+            table.cancelAccepted(key, jobID: "job_1")
+            table.show(leaseJob("job_1", "cancelled"), now: Moment(1000 + second * 500))
+        }
+        #expect(table.conflict(now: 15_999)?.state == .settling)
+        table.show(leaseJob("job_1", "running"), now: 15_999)
+        #expect(table.conflict(now: 60_000)?.state == .held)
+    }
+
     @Test("Lease settle time: an event of the service in this process is a witness, also for a cancelled job")
     func event() throws {
         try table.hold()

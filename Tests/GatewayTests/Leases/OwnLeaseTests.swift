@@ -80,6 +80,32 @@ struct OwnLeaseTests {
         #expect(table.found(owner(), now: 600_000) == .conflict)
     }
 
+    @Test("Own lease: equal requests that may run side by side are two requests")
+    func parallel() throws {
+        let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[]])
+        let claim = LeaseClaim(key: key, kind: sync, matrix: matrix, owner: owner(), resendWindow: .seconds(600))
+        var granted = 0
+        for _ in 0..<2 {
+            switch table.decide(claim, now: 0) {
+            case .granted(let lease):
+                lease.bind(job("job_\(granted)"), now: 0)
+                granted += 1
+            default: Issue.record("the matrix does not exclude it")
+            }
+        }
+        #expect(granted == 2)
+    }
+
+    @Test("Own lease: a restart does not begin the window again")
+    func restart() throws {
+        let record = LeaseJournalRecord(
+            serial: 1, generation: 1, key: key, kind: "sync", family: .aitronos, since: 1_000_000, job: job("job_1"),
+            owner: owner())
+        table.restore(record, matrix: matrix, now: 1_599_999)
+        #expect(table.found(owner(), now: 1_599_999) == .own("job_1"))
+        #expect(table.found(owner(), now: 1_600_000) == .conflict)
+    }
+
     @Test("Own lease: it is found before its job is known, and while the answer is lost")
     func withoutJob() throws {
         var lease = try table.take()

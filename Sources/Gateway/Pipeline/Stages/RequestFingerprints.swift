@@ -9,6 +9,9 @@ internal import Transport
 final class RequestFingerprints {
     private let hash = SHA256()
 
+    /// A longer body has no fingerprint: it would keep the loop busy, and requests that start a job are short.
+    private static let maxBodyBytes = 65_536
+
     /// The fingerprint of what a request asks of its route: the job in its path, its query and its body.
     ///
     /// JSON bodies with the same meaning have the same fingerprint, whatever the order of their members, and whichever of its two
@@ -16,21 +19,21 @@ final class RequestFingerprints {
     func fingerprint(
         of request: borrowing Request, _ body: ForwardedBody, _ value: JSONValue?, _ captures: RouteCaptures
     ) -> RequestFingerprint? {
-        guard case .whole(let bytes) = body else { return nil }
-        var form: [UInt8] = []
+        guard case .whole(let bytes) = body, bytes.count <= Self.maxBodyBytes else { return nil }
+        var form = Array(request.head.method.name.utf8)
+        form.append(0)
         if let job = captures.job {
             let path = request.bytes(request.head.path)
             form.append(path.span, job)
         }
-        // No part can have a zero byte, so it separates them.
+        // No part before the body can have a zero byte, so it separates them.
         form.append(0)
         if let query = request.head.query { form.append(request.headBytes, query) }
         form.append(0)
         var json = JSONWriter()
         if bytes.isEmpty {
             form.append(0)
-        } else if let value = value ?? (try? JSONValue.read(bytes.span)) {
-            json.canonicalFields(value)
+        } else if let value = value ?? (try? JSONValue.read(bytes.span)), json.canonicalFields(value) {
             form += json.bytes
         } else {
             form += bytes
@@ -41,17 +44,26 @@ final class RequestFingerprints {
 }
 
 extension JSONWriter {
-    /// The canonical form of a body, with the names of its members in snake case: the API has two spellings of each.
-    fileprivate mutating func canonicalFields(_ value: JSONValue) {
-        guard let members = value.object else { return canonical(value) }
+    /// The canonical form of a body, with the names of its members in snake case: the API has two spellings of each. Returns `false`
+    /// if the body has both spellings of one, or a number that has no exact form: then only equal bytes mean the same.
+    fileprivate mutating func canonicalFields(_ value: JSONValue) -> Bool {
+        guard value.hasExactNumbers else { return false }
+        guard let members = value.object else {
+            canonical(value)
+            return true
+        }
         var fields: [(name: String, value: JSONValue)] = []
         for member in members { fields.append((Self.snakeCase(member.name), member.value)) }
         beginObject()
-        for field in fields.sorted(by: { $0.name < $1.name }) {
+        var last: String?
+        for field in fields.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
+            if field.name == last { return false }
+            last = field.name
             name(field.name)
             canonical(field.value)
         }
         endObject()
+        return true
     }
 
     private static func snakeCase(_ name: String) -> String {
@@ -66,5 +78,17 @@ extension JSONWriter {
             }
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension JSONValue {
+    /// Whether each number of the value is a whole one that has an exact form. Others may be rounded to the same.
+    fileprivate var hasExactNumbers: Bool {
+        switch kind {
+        case .null, .bool, .string: true
+        case .number(let number): number.integer != nil
+        case .array(let elements): elements.allSatisfy(\.hasExactNumbers)
+        case .object(let members): members.allSatisfy(\.value.hasExactNumbers)
+        }
     }
 }
