@@ -17,12 +17,20 @@ struct BucketTable: ~Copyable {
     private(set) var count = 0
     private let maximumCount: Int
     private var sweepCursor = 0
+    private var lastUse: UInt64 = 0
     /// The number of buckets that were removed with a debt, because the shard was at its maximum.
     private(set) var evictions = 0
 
     init(maximumCount: Int) {
         self.maximumCount = max(maximumCount, 8)
         slots = Array(repeating: Slot(), count: 16)
+    }
+
+    /// `now`, or the latest time that the table was used at. Each worker caches its clock, so a call can bring an older time than the
+    /// call before; with that, a bucket would seem to have more debt than it has, and admit one request too few.
+    mutating func latest(_ now: UInt64) -> UInt64 {
+        lastUse = max(lastUse, now)
+        return lastUse
     }
 
     /// The bucket's theoretical arrival time; 0 if the bucket is full.

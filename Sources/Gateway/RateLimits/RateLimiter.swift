@@ -92,6 +92,7 @@ package final class RateLimiter: Sendable {
 
     private func takeOne(_ limit: inout RateLimit, now: UInt64) -> Bool {
         shard(of: limit.key).table.withLock { table in
+            let now = table.latest(now)
             let passes = check(&limit, in: &table, now: now)
             if passes { charge(&limit, in: &table, now: now) }
             table.sweep(now: now)
@@ -104,11 +105,13 @@ package final class RateLimiter: Sendable {
     private func takeAll(_ batch: inout RateLimitBatch, shard index: Int, passes: Bool, now: UInt64) -> Bool {
         shards[index].table.withLock { table in
             var passes = passes
+            let given = now
+            let now = table.latest(given)
             for position in batch.limits.indices where isDue(batch.limits[position], in: index) {
                 if !check(&batch.limits[position], in: &table, now: now) { passes = false }
             }
             let next = nextShard(in: batch, from: index + 1)
-            if next < shards.count { passes = takeAll(&batch, shard: next, passes: passes, now: now) }
+            if next < shards.count { passes = takeAll(&batch, shard: next, passes: passes, now: given) }
             for position in batch.limits.indices where passes && isDue(batch.limits[position], in: index) {
                 charge(&batch.limits[position], in: &table, now: now)
             }

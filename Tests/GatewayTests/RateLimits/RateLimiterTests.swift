@@ -56,6 +56,22 @@ struct RateLimiterTests {
         #expect(fourth.refusing?.tag == 0)
     }
 
+    @Test(
+        "RateLimiter: a worker whose cached clock is behind those of others gets what they leave, not less",
+        arguments: [1, 2])
+    func clocksBehind(limits: Int) {
+        let limiter = RateLimiter()
+        let all = (0..<limits).map {
+            RateLimit(key: limiter.key("\($0)"), count: 7, period: 86_400 * second, burst: 7, tag: $0)
+        }
+        let admitted = (0..<20).count { turn in
+            var batch = RateLimitBatch()
+            for limit in all { batch.append(limit) }
+            return limiter.take(&batch, now: start - UInt64(turn % 3) * 1000)
+        }
+        #expect(admitted == 7)
+    }
+
     @Test("RateLimiter: a full bucket admits its burst at once and one unit per interval after")
     func burstThenRate() {
         let limiter = RateLimiter()
