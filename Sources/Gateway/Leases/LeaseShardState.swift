@@ -20,7 +20,7 @@ struct LeaseEntry: Sendable {
     var traceID: TraceID?
     /// Who took the lease, and for what; `nil` for a job that runs since before the gateway knew of it.
     var owner: LeaseOwner?
-    /// The end of the settle time; only in the state `settling`.
+    /// The end of the settle time, in the state `settling`. An uncertain lease whose guessed job ended is not freed before it either.
     var settlesUntil: Instant?
     /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
     var isGuess = false
@@ -37,6 +37,16 @@ struct LeaseEntry: Sendable {
 }
 
 extension LeaseEntry {
+    /// Whether the request of this lease started the job, as far as the job shows. A guess can be the job of somebody else, which is no
+    /// answer to the request: it must have the lease's kind as its type, and not be older than the lease.
+    func mayHaveStarted(_ job: LeaseJob) -> Bool {
+        guard isGuess else { return true }
+        return job.type.spells(kind.name) && (job.startedAt ?? since) >= since - Self.clockTolerance
+    }
+
+    /// The difference in milliseconds that the clocks of gateway and upstream may have.
+    static let clockTolerance: Int64 = 60_000
+
     /// The maximum number of waiting requests. One caller has sent them all, so few are enough.
     static let maxWaiters = 16
 
@@ -61,16 +71,23 @@ struct LeaseShardState: Sendable {
     private let tracker: LeaseTracker
     /// The greatest generation that a lease of this shard has had.
     private var lastGeneration: UInt64 = 0
+    /// A generation, and the time at which it was the next one.
+    private var generationStart: (generation: UInt64, instant: Instant)?
 
     init(maximumHistories: Int, tracker: LeaseTracker) {
         self.maximumHistories = maximumHistories
         self.tracker = tracker
     }
 
-    /// The generation of the next lease of this shard: the milliseconds of its reservation, and one more than the last one if the
-    /// time of day has not advanced. So it grows without a counter for each connection, and says nothing about other connections.
+    /// The generation of the next lease of this shard. It begins with the time of day in milliseconds, or above those of an earlier
+    /// process, and grows with the monotonic time. So it needs no counter for each connection, and is no count of other organizations'
+    /// leases, whatever the time of day does.
     mutating func nextGeneration(_ now: Moment) -> UInt64 {
-        lastGeneration = max(lastGeneration + 1, UInt64(max(now.epochMilliseconds, 0)))
+        let start =
+            generationStart ?? (max(lastGeneration + 1, UInt64(max(now.epochMilliseconds, 0))), now.instant)
+        generationStart = start
+        let elapsed = now.instant.nanoseconds - min(now.instant.nanoseconds, start.instant.nanoseconds)
+        lastGeneration = max(lastGeneration + 1, start.generation + elapsed / 1_000_000)
         return lastGeneration
     }
 
@@ -88,7 +105,7 @@ struct LeaseShardState: Sendable {
         if leases[key] != nil {
             removeSettled(key, now: now.instant)
             if let own = ownLease(claim, now: now, waiter) { return (.resent(own), 0) }
-            if let conflict = refusal(key, kind: claim.kind, matrix: claim.matrix, now: now) {
+            if let conflict = refusal(of: claim, now: now) {
                 return (.conflict(conflict), 0)
             }
         }
@@ -120,12 +137,15 @@ struct LeaseShardState: Sendable {
             else { continue }
             switch lease.state {
             case .draining, .settling: continue
+            // It was cancelled without the gateway.
+            case .held where lease.job?.status.spells("cancelling") ?? false: continue
             case .reserved, .held, .uncertain:
                 // The job is wanted now, so the next poll comes soon.
                 update(claim.key, serial: lease.serial) { $0.isAwaited = true }
                 return OwnLease(
                     serial: lease.serial, progress: progress(of: lease, on: claim.key, waiter),
-                    generation: lease.generation, conflict: conflict(of: lease, on: claim.key, now: now))
+                    generation: lease.generation,
+                    conflict: conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
             }
         }
         return nil
@@ -135,7 +155,7 @@ struct LeaseShardState: Sendable {
     private mutating func progress(
         of lease: LeaseEntry, on key: LeaseKey, _ waiter: () -> LeaseWaiter?
     ) -> OwnLease.Progress {
-        if let job = lease.job { return .job(job) }
+        if let job = lease.job, lease.mayHaveStarted(job) { return .job(job) }
         guard lease.waiters.count < LeaseEntry.maxWaiters, let waiter = waiter() else { return .tooManyWaiters }
         update(key, serial: lease.serial) { $0.waiters.append(waiter) }
         return .awaited(waiter)
@@ -153,8 +173,11 @@ struct LeaseShardState: Sendable {
     }
 
     /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
-    mutating func refusal(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Moment) -> LeaseConflict? {
-        guard let conflict = conflict(key, kind: kind, matrix: matrix, now: now) else { return nil }
+    private mutating func refusal(of claim: LeaseClaim, now: Moment) -> LeaseConflict? {
+        let key = claim.key
+        guard
+            let conflict = conflict(key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
+        else { return nil }
         for index in leases[key]?.entries.indices ?? 0..<0 { leases[key]?.entries[index].isAwaited = true }
         return conflict
     }
@@ -164,20 +187,24 @@ struct LeaseShardState: Sendable {
         for lease in leases[key]?.entries ?? [] where lease.hasSettled(at: now) { remove(key, serial: lease.serial) }
     }
 
-    func conflict(_ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, now: Moment) -> LeaseConflict? {
+    func conflict(
+        _ key: LeaseKey, kind: LeaseKind, matrix: ConcurrencyMatrix, shownTo viewer: LeaseOwner? = nil, now: Moment
+    ) -> LeaseConflict? {
         guard let record = leases[key] else { return nil }
         for lease in record.entries where matrix.excludes(kind, lease.kind) {
             if lease.hasSettled(at: now.instant) { continue }
-            return self.conflict(of: lease, on: key, now: now)
+            return self.conflict(of: lease, on: key, shownTo: viewer, now: now)
         }
         return nil
     }
 
-    private func conflict(of lease: LeaseEntry, on key: LeaseKey, now: Moment) -> LeaseConflict {
+    private func conflict(
+        of lease: LeaseEntry, on key: LeaseKey, shownTo viewer: LeaseOwner?, now: Moment
+    ) -> LeaseConflict {
         LeaseConflict(
             kind: lease.kind.name, state: lease.state, job: lease.job, heldSince: lease.since,
             retryAfterSeconds: retryAfter(key, lease, now: now), traceID: lease.traceID,
-            generation: lease.generation, token: lease.owner?.token(shownTo: key.organization))
+            generation: lease.generation, token: lease.owner?.token(shownTo: viewer, about: key.organization))
     }
 
     mutating func bind(
@@ -198,10 +225,12 @@ struct LeaseShardState: Sendable {
         update(key, serial: serial) { lease in
             // The response has the job's first state; a state that was seen since then is newer.
             lease.job = seen ?? job
-            for waiter in lease.waiters { waiter.end(.job(job)) }
-            lease.waiters = []
             lease.state = .held
             lease.isGuess = isGuess
+            if lease.mayHaveStarted(job) {
+                for waiter in lease.waiters { waiter.end(.job(job)) }
+                lease.waiters = []
+            }
             lease.revision = revision
         }
         if let lease = lease(of: key, serial: serial) { tracker.changed(key, lease) }
@@ -271,10 +300,19 @@ struct LeaseShardState: Sendable {
             lease.state = .uncertain
             lease.job = nil
             lease.isGuess = false
+            if evidence != .witnessed { lease.settlesUntil = now.instant + lease.kind.settleTime }
             // `.max`: the end was not learned from a poll, so no poll can be too old.
             if serial < .max { lease.revision = max(lease.revision, serial) }
         }
         if let lease = self.lease(of: key, serial: lease.serial) { tracker.changed(key, lease) }
+    }
+
+    /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on.
+    mutating func settle(_ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, asOf serial: UInt64, now: Moment) {
+        update(key, serial: lease.serial) { $0.job = job }
+        if let lease = self.lease(of: key, serial: lease.serial) {
+            end(key, lease, asOf: serial, by: .cancelled, now: now)
+        }
     }
 
     /// A job was seen running. Updates the lease that has the job; if none has it, keeps the state for the lease that

@@ -137,7 +137,15 @@ extension LeaseTable {
             guard let job = candidates.first else {
                 // The request of this lease may have restarted a job that another lease has for sure.
                 guard running.isEmpty else { return .open }
-                guard mayFree else { return .idle }
+                guard mayFree, lease.settlesUntil.map({ $0 <= now.instant }) ?? true else { return .idle }
+                let cancelled = jobs.last {
+                    $0.phase == .cancelled && ($0.startedAt ?? lease.since) >= lease.since - LeaseEntry.clockTolerance
+                        && !records.hasSureLease(of: key, jobID: $0.id)
+                }
+                if let cancelled, lease.settlesUntil == nil, lease.kind.settleTime > .zero {
+                    records.settle(key, lease, with: cancelled, asOf: revision.serial, now: now)
+                    return .open
+                }
                 records.remove(key, serial: serial)
                 return .freed
             }

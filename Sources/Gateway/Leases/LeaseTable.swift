@@ -158,6 +158,13 @@ package final class LeaseTable: Sendable {
         shard(of: key).records.withLock { $0.conflict(key, kind: kind, matrix: matrix, now: now) }
     }
 
+    /// The conflict that a claim would have now, or `nil`. Changes nothing.
+    func conflict(of claim: LeaseClaim, now: Moment) -> LeaseConflict? {
+        shard(of: claim.key).records.withLock {
+            $0.conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
+        }
+    }
+
     /// Counts the leases of all shards. For metrics, not for the hot path.
     package func usage() -> Usage {
         var usage = Usage()

@@ -28,6 +28,18 @@ struct LeaseGenerationTests {
         #expect(try table.generation(now: 0) == 5001)
     }
 
+    @Test("Lease generation: while it is ahead of the time of day it is no count of the leases of others")
+    func isNoCount() throws {
+        let table = LeaseTable(shardCount: 1)
+        table.skipGenerations(upTo: 500_000)
+        let first = try table.generation(now: 1000)
+        for other in 0..<100 {
+            let key = LeaseKey(organization: "other", connection: "\(other)")
+            _ = try table.generation(on: key, now: Moment(2000 + other))
+        }
+        #expect(try table.generation(now: 11_000) == first + 10_000)
+    }
+
     @Test("Lease generation: a conflict names the one that holds the connection")
     func inConflict() throws {
         let table = LeaseTable()

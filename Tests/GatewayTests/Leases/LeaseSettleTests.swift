@@ -74,8 +74,8 @@ struct LeaseSettleTests {
         #expect(table.conflict(now: 40_000)?.state == .held)
     }
 
-    @Test("Lease settle time: a crash while a job is at work again does not end it")
-    func zombieOverCrash() throws {
+    /// A table with a journal, whose one lease settles since 1,000 ms.
+    private func settlingOnDisk() throws -> (table: LeaseTable, journal: LeaseJournal, disk: MemoryDisk) {
         let disk = MemoryDisk()
         let journal = LeaseJournal(disk: disk) { _ in }
         let kept = LeaseTable(shardCount: 1, journal: journal)
@@ -83,6 +83,12 @@ struct LeaseSettleTests {
         try kept.hold()
         kept.show(leaseJob("job_1", "cancelled"), now: 1000)
         journal.writePending()
+        return (kept, journal, disk)
+    }
+
+    @Test("Lease settle time: a crash while a job is at work again does not end it")
+    func zombieOverCrash() throws {
+        let (kept, journal, disk) = try settlingOnDisk()
         let settling = try LeaseJournal.recover(from: disk.killed()) { _ in }.leases
         #expect(settling.map(\.isSettling) == [true])
         kept.show(leaseJob("job_1", "running"), now: 2000)
@@ -93,13 +99,7 @@ struct LeaseSettleTests {
 
     @Test("Lease settle time: after a restart it begins again")
     func restart() throws {
-        let disk = MemoryDisk()
-        let journal = LeaseJournal(disk: disk) { _ in }
-        let kept = LeaseTable(shardCount: 1, journal: journal)
-        journal.writePending()
-        try kept.hold()
-        kept.show(leaseJob("job_1", "cancelled"), now: 1000)
-        journal.writePending()
+        let (_, _, disk) = try settlingOnDisk()
         for entry in try LeaseJournal.recover(from: disk.killed(), warn: { _ in }).leases {
             table.restore(entry, matrix: matrix, now: 50_000)
         }
@@ -118,6 +118,33 @@ struct LeaseSettleTests {
         #expect(table.conflict(now: 15_999)?.state == .settling)
         table.show(leaseJob("job_1", "running"), now: 15_999)
         #expect(table.conflict(now: 60_000)?.state == .held)
+    }
+
+    @Test("Lease settle time: it holds also if the answer was lost and the job is listed as cancelled")
+    func lostAnswer() throws {
+        var lease = try table.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
+        lease.forwarded()
+        lease.leaveUncertain()
+        let serial = try #require(table.polledLeases().first).serial
+        let jobs = [leaseJob("job_1", "cancelled")]
+        _ = table.resolve(key, serial, jobs: jobs, mayFree: true, asOf: table.revision(), now: 1000)
+        #expect(table.conflict(now: 15_999)?.state == .settling)
+        #expect(table.conflict(now: 16_000) == nil)
+    }
+
+    @Test("Lease settle time: it holds also if the end is that of a guessed job")
+    func guess() throws {
+        var lease = try table.reserve(key, kind: sync, family: .aitronos, matrix: matrix, now: 0)
+        lease.forwarded()
+        lease.leaveUncertain()
+        let serial = try #require(table.polledLeases().first).serial
+        let running = [leaseJob("job_1")]
+        #expect(table.resolve(key, serial, jobs: running, mayFree: true, asOf: table.revision(), now: 10) == .held)
+        table.show(leaseJob("job_1", "cancelled"), now: 1000)
+        #expect(table.resolve(key, serial, jobs: [], mayFree: true, asOf: table.revision(), now: 15_999) == .idle)
+        #expect(table.conflict(now: 15_999) != nil)
+        #expect(table.resolve(key, serial, jobs: [], mayFree: true, asOf: table.revision(), now: 16_000) == .freed)
+        #expect(table.conflict(now: 16_000) == nil)
     }
 
     @Test("Lease settle time: an event of the service in this process is a witness, also for a cancelled job")

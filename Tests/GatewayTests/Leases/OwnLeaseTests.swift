@@ -96,6 +96,52 @@ struct OwnLeaseTests {
         #expect(granted == 2)
     }
 
+    /// The lease of a request whose answer was lost, after a poll that listed `job`.
+    private func guessed(_ job: LeaseJob) throws {
+        var lease = try table.take()
+        lease.forwarded()
+        lease.leaveUncertain()
+        let serial = try #require(table.polledLeases().first).serial
+        let revision = table.revision()
+        #expect(table.resolve(key, serial, jobs: [job], mayFree: true, asOf: revision, now: 5) == .held)
+    }
+
+    @Test("Own lease: a job from a list is the answer only if the request may have started it")
+    func guess() throws {
+        try guessed(LeaseJob(id: "job_1", type: "sync", status: "running", startedAt: 0))
+        #expect(table.found(owner(), now: 6) == .own("job_1"))
+    }
+
+    @Test(
+        "Own lease: a job of another type, or one that is older than the request, is somebody else's",
+        arguments: [
+            LeaseJob(id: "job_1", type: "reset", status: "running", startedAt: 0),
+            LeaseJob(id: "job_1", type: "sync", status: "running", startedAt: -60_001),
+        ])
+    func strangersJob(job: LeaseJob) throws {
+        try guessed(job)
+        #expect(table.found(owner(), now: 6) == .own(nil))
+    }
+
+    @Test("Own lease: a job that was cancelled without the gateway is no answer")
+    func cancelling() throws {
+        try table.take().bind(job("job_1"), now: 0)
+        table.jobShown(key, job("job_1", "CANCELLING"), asOf: table.revision(), now: 1)
+        #expect(table.found(owner(), now: 2) == .conflict)
+    }
+
+    @Test("Own lease: the name of a token is shown to tokens of its organization only")
+    func tokenNames() throws {
+        try table.take().bind(job("job_1"), now: 0)
+        func token(_ viewer: LeaseOwner?) throws -> String? {
+            let claim = LeaseClaim(key: key, kind: sync, matrix: matrix, owner: viewer)
+            return try #require(table.conflict(of: claim, now: 1)).token
+        }
+        #expect(try token(owner("o/x", token: "o/x")) == "o/ci-1")
+        #expect(try token(owner("partner/x", token: "partner/x")) == nil)
+        #expect(try token(nil) == nil)
+    }
+
     @Test("Own lease: a restart does not begin the window again")
     func restart() throws {
         let record = LeaseJournalRecord(

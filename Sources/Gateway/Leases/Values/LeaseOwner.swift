@@ -18,9 +18,12 @@ package final class LeaseOwner: Equatable, Sendable {
         self.fingerprint = fingerprint
     }
 
-    /// The name of the token, unless it is listed under another organization: its name would show that organization.
-    func token(shownTo organization: String) -> String? {
-        token.utf8.starts(with: "\(organization)/".utf8) ? token : nil
+    /// The name of the token, if both it and the viewer's token belong to the organization whose connection this is about. To others
+    /// the name would show another organization, or that organization's tokens.
+    func token(shownTo viewer: LeaseOwner?, about organization: String) -> String? {
+        let prefix = "\(organization)/".utf8
+        guard let viewer, viewer.token.utf8.starts(with: prefix), token.utf8.starts(with: prefix) else { return nil }
+        return token
     }
 
     package static func == (one: LeaseOwner, other: LeaseOwner) -> Bool {

@@ -123,7 +123,11 @@ struct AdmitStage {
         }
         let outcome = leases.stopWaiting(waiter, for: own, on: claim.key)
         guard isClientThere else { throw Failure(.clientGone, at: .admit) }
-        guard let outcome else { throw failure(own.conflict, claim) }
+        guard let outcome else {
+            // The lease may have changed since the wait began.
+            let now = Moment(epochMilliseconds: clock.milliseconds, instant: loop.now)
+            throw failure(leases.conflict(of: claim, now: now) ?? own.conflict, claim)
+        }
         return outcome
     }
 
