@@ -1,68 +1,6 @@
 internal import Policy
 internal import Transport
 
-/// One operation that runs on a connection, or is about to.
-struct LeaseEntry: Sendable {
-    let serial: UInt64
-    /// Greater than that of every earlier lease on the connection. The upstream gets it with the request.
-    let generation: UInt64
-    let kind: LeaseKind
-    /// The API family whose paths show the job.
-    let family: RouteFamily
-    var state: LeaseState
-    var job: LeaseJob?
-    let since: Int64
-    /// The logical time of the last change. The response to an earlier poll is too old to change the lease.
-    var revision: UInt64
-    /// An uncertain lease whose work the upstream accepted without naming a job.
-    var isAccepted = false
-    /// The request that took the lease; reported to callers that the lease refuses.
-    var traceID: TraceID?
-    /// Who took the lease, and for what; `nil` for a job that runs since before the gateway knew of it.
-    var owner: LeaseOwner?
-    /// The end of the settle time, in the state `settling`. An uncertain lease whose guessed job ended is not freed before it either.
-    var settlesUntil: Instant?
-    /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
-    var isGuess = false
-    /// The start of its request's path, and the longest time that the request may be at work.
-    var origin = LeaseOrigin()
-    /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.
-    var sentAt: Instant?
-    /// When the lease began; after a restart, the time of the restart.
-    let beganAt: Instant
-    /// Later sendings of the same request, which wait for the job.
-    var waiters: [LeaseWaiter] = []
-    /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
-    var isAwaited = false
-}
-
-extension LeaseEntry {
-    /// Whether the request of this lease started the job, as far as the job shows. A guess can be the job of somebody else, which is no
-    /// answer to the request: it must have the lease's kind as its type, and not be older than the lease.
-    func mayHaveStarted(_ job: LeaseJob) -> Bool {
-        guard isGuess else { return true }
-        return job.type.spells(kind.name) && (job.startedAt ?? since) >= since - Self.clockTolerance
-    }
-
-    /// The difference in milliseconds that the clocks of gateway and upstream may have.
-    static let clockTolerance: Int64 = 60_000
-
-    /// The maximum number of waiting requests. One caller has sent them all, so few are enough.
-    static let maxWaiters = 16
-
-    /// Whether the settle time is over, so that the lease does not exclude anything any more.
-    func hasSettled(at now: Instant) -> Bool { state == .settling && (settlesUntil.map { $0 <= now } ?? true) }
-}
-
-/// The leases on one connection: usually one; several if the matrix allows parallel operations.
-struct ConnectionLeases: Sendable {
-    var entries: [LeaseEntry] = []
-    /// Jobs that ended before the response that names them arrived.
-    var endedEarly: [String] = []
-    /// The last known state of jobs that ran before the response that names them arrived.
-    var seenEarly: [LeaseJob] = []
-}
-
 /// The leases of one shard, under its lock.
 struct LeaseShardState: Sendable {
     var leases: [LeaseKey: ConnectionLeases] = [:]
@@ -94,92 +32,10 @@ struct LeaseShardState: Sendable {
     /// No later lease of this shard gets a generation up to `generation`.
     mutating func skipGenerations(upTo generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
 
-    /// Decides a claim. `charge` is called only if nothing else is in the way; without a charge nothing is taken.
-    ///
-    /// `waiter` makes the waiter for the job of the claimant's own lease.
-    mutating func decide(
-        _ claim: LeaseClaim, serial: UInt64, now: Moment, waiter: () -> LeaseWaiter?, charge: () -> Bool
-    ) -> (decision: Claimed, position: UInt64) {
-        let key = claim.key
-        // Most connections are free, and then one look is enough.
-        if leases[key] != nil {
-            removeSettled(key, now: now.instant)
-            if let own = ownLease(claim, now: now, waiter) { return (.resent(own), 0) }
-            if let conflict = refusal(of: claim, now: now) {
-                return (.conflict(conflict), 0)
-            }
-        }
-        guard charge() else { return (.notCharged, 0) }
-        let lease = LeaseEntry(
-            serial: serial, generation: nextGeneration(now), kind: claim.kind, family: claim.family, state: .reserved,
-            job: nil, since: now.epochMilliseconds, revision: serial, traceID: claim.traceID, owner: claim.owner,
-            origin: claim.origin, beganAt: now.instant)
-        return (.granted(generation: lease.generation), add(key, lease))
-    }
-
-    /// What `decide` found. A lease itself cannot leave the lock, because dropping it takes the lock again.
-    enum Claimed {
-        case granted(generation: UInt64)
-        case notCharged
-        case conflict(LeaseConflict)
-        case resent(OwnLease)
-    }
-
-    /// The lease that an earlier sending of the same request has. A job that is being cancelled, or is over, is no answer to a
-    /// request for a new one.
-    private mutating func ownLease(_ claim: LeaseClaim, now: Moment, _ waiter: () -> LeaseWaiter?) -> OwnLease? {
-        guard let owner = claim.owner, let window = claim.resendWindow, let record = leases[claim.key] else {
-            return nil
-        }
-        for lease in record.entries where now.instant < lease.beganAt + window {
-            // Requests that may run side by side are two requests, even if they are equal.
-            guard claim.matrix.excludes(claim.kind, lease.kind), let first = lease.owner, first.isRepeated(by: owner)
-            else { continue }
-            switch lease.state {
-            case .draining, .settling: continue
-            // It was cancelled without the gateway.
-            case .held where lease.job?.status.spells("cancelling") ?? false: continue
-            case .reserved, .held, .uncertain:
-                // The job is wanted now, so the next poll comes soon.
-                update(claim.key, serial: lease.serial) { $0.isAwaited = true }
-                return OwnLease(
-                    serial: lease.serial, progress: progress(of: lease, on: claim.key, waiter),
-                    generation: lease.generation,
-                    conflict: conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
-            }
-        }
-        return nil
-    }
-
-    /// Under the lock that found the lease, because the job may begin and end before another call could wait for it.
-    private mutating func progress(
-        of lease: LeaseEntry, on key: LeaseKey, _ waiter: () -> LeaseWaiter?
-    ) -> OwnLease.Progress {
-        if let job = lease.job, lease.mayHaveStarted(job) { return .job(job) }
-        guard lease.waiters.count < LeaseEntry.maxWaiters, let waiter = waiter() else { return .tooManyWaiters }
-        update(key, serial: lease.serial) { $0.waiters.append(waiter) }
-        return .awaited(waiter)
-    }
-
-    /// `waiter` does not wait any more.
-    mutating func stopWaiting(_ waiter: LeaseWaiter, for serial: UInt64, of key: LeaseKey) {
-        update(key, serial: serial) { lease in lease.waiters.removeAll { $0 === waiter } }
-    }
-
     /// A lease begins. Returns its position in the journal.
     mutating func add(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         leases[key, default: ConnectionLeases()].entries.append(lease)
         return tracker.began(key, lease)
-    }
-
-    /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
-    private mutating func refusal(of claim: LeaseClaim, now: Moment) -> LeaseConflict? {
-        let key = claim.key
-        guard
-            let conflict = conflict(key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
-        else { return nil }
-        for index in leases[key]?.entries.indices ?? 0..<0 { leases[key]?.entries[index].isAwaited = true }
-        return conflict
     }
 
     /// Removes the leases of the connection whose settle time is over.
@@ -198,7 +54,7 @@ struct LeaseShardState: Sendable {
         return nil
     }
 
-    private func conflict(
+    func conflict(
         of lease: LeaseEntry, on key: LeaseKey, shownTo viewer: LeaseOwner?, now: Moment
     ) -> LeaseConflict {
         LeaseConflict(
@@ -392,7 +248,7 @@ extension ConcurrencyMatrix {
     ///
     /// `running` may come from an older policy set, so it is looked up by name, not by index. A kind that no longer
     /// exists excludes everything.
-    fileprivate func excludes(_ asked: LeaseKind, _ running: LeaseKind) -> Bool {
+    func excludes(_ asked: LeaseKind, _ running: LeaseKind) -> Bool {
         guard let known = current(running) else { return true }
         return conflict(of: asked, with: known) || conflict(of: known, with: asked)
     }

@@ -1,0 +1,65 @@
+internal import Bytes
+internal import Policy
+internal import Transport
+
+/// One operation that runs on a connection, or is about to.
+struct LeaseEntry: Sendable {
+    let serial: UInt64
+    /// Greater than that of every earlier lease on the connection. The upstream gets it with the request.
+    let generation: UInt64
+    let kind: LeaseKind
+    /// The API family whose paths show the job.
+    let family: RouteFamily
+    var state: LeaseState
+    var job: LeaseJob?
+    let since: Int64
+    /// The logical time of the last change. The response to an earlier poll is too old to change the lease.
+    var revision: UInt64
+    /// An uncertain lease whose work the upstream accepted without naming a job.
+    var isAccepted = false
+    /// The request that took the lease; reported to callers that the lease refuses.
+    var traceID: TraceID?
+    /// Who took the lease, and for what; `nil` for a job that runs since before the gateway knew of it.
+    var owner: LeaseOwner?
+    /// The end of the settle time, in the state `settling`. An uncertain lease whose guessed job ended is not freed before it either.
+    var settlesUntil: Instant?
+    /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
+    var isGuess = false
+    /// The start of its request's path, and the longest time that the request may be at work.
+    var origin = LeaseOrigin()
+    /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.
+    var sentAt: Instant?
+    /// When the lease began; after a restart, the time of the restart.
+    let beganAt: Instant
+    /// Later sendings of the same request, which wait for the job.
+    var waiters: [LeaseWaiter] = []
+    /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
+    var isAwaited = false
+}
+
+extension LeaseEntry {
+    /// Whether the request of this lease started the job, as far as the job shows. A guess can be the job of somebody else, which is no
+    /// answer to the request: it must have the lease's kind as its type, and not be older than the lease.
+    func mayHaveStarted(_ job: LeaseJob) -> Bool {
+        guard isGuess else { return true }
+        return job.type.spells(kind.name) && (job.startedAt ?? since) >= since - Self.clockTolerance
+    }
+
+    /// The difference in milliseconds that the clocks of gateway and upstream may have.
+    static let clockTolerance: Int64 = 60_000
+
+    /// The maximum number of waiting requests. One caller has sent them all, so few are enough.
+    static let maxWaiters = 16
+
+    /// Whether the settle time is over, so that the lease does not exclude anything any more.
+    func hasSettled(at now: Instant) -> Bool { state == .settling && (settlesUntil.map { $0 <= now } ?? true) }
+}
+
+/// The leases on one connection: usually one; several if the matrix allows parallel operations.
+struct ConnectionLeases: Sendable {
+    var entries: [LeaseEntry] = []
+    /// Jobs that ended before the response that names them arrived.
+    var endedEarly: [String] = []
+    /// The last known state of jobs that ran before the response that names them arrived.
+    var seenEarly: [LeaseJob] = []
+}
