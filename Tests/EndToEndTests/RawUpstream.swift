@@ -224,6 +224,7 @@ extension WireClient {
 /// connections.
 func withRawUpstream(
     _ more: String = "", settings: String = "", hasResendWindow: Bool = false,
+    leaseFields: String = "",
     _ body: (TestGateway, RawUpstream) async throws -> Void
 ) async throws {
     let upstream = try RawUpstream()
@@ -233,5 +234,6 @@ func withRawUpstream(
     setup.upstream = upstream.settings(more)
     setup.settings = settings
     setup.hasResendWindow = hasResendWindow
+    setup.leaseFields = leaseFields
     try await withGateway(setup) { try await body($0, upstream) }
 }

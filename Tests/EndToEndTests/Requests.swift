@@ -33,9 +33,10 @@ func trigger(_ type: String = "sync", connection: String = TestConnections.conne
 extension WireClient {
     /// Sends one request and reads its answer.
     func call(
-        _ method: String, _ path: String, token: TestPolicies.Token? = .full, body: String? = nil
+        _ method: String, _ path: String, token: TestPolicies.Token? = .full, body: String? = nil, prefer: String? = nil
     ) throws -> Answer {
-        try send(request(method, path, token: token, body: body))
+        let field = prefer.map { "Prefer: \($0)" } ?? "Accept: */*"
+        try send(request(method, path, field, token: token, body: body))
         return try answer(hasBody: method != "HEAD")
     }
 

@@ -29,6 +29,8 @@ struct GatewaySetup {
     var workers = 2
     /// Whether a request that is sent again gets its own job, as with the shipped routes, or a conflict.
     var hasResendWindow = false
+    /// More fields of each route whose lease lasts for a job.
+    var leaseFields = ""
     /// Members of `gateway.upstream` in the policy; where there are none the connector service is in this process.
     var upstream = ""
 

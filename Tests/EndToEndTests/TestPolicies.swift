@@ -40,6 +40,9 @@ enum TestPolicies {
             if !setup.hasResendWindow {
                 text = text.replacing(/lease: "\w+",/) { "\($0.output) resendWindow: \"0s\"," }
             }
+            if !setup.leaseFields.isEmpty {
+                text = text.replacing(/lease: "(?!state)\w+",/) { "\($0.output) \(setup.leaseFields)," }
+            }
             try folder.write(text, to: "policies/\(name).json5")
         }
         let upstream = setup.upstream.isEmpty ? "" : "upstream: { \(setup.upstream) },"

@@ -1,11 +1,13 @@
-/// The one answer to an ``AdmissionRequest``.
+/// The one answer to an ``AdmissionRequest``. Only an admitted request is charged.
 enum AdmissionOutcome: ~Copyable {
     /// The work may begin. The limits are charged, and the lease is taken if one was asked for.
     case admitted(Lease?)
-    /// A limit refuses the request; ``AdmissionRequest/limits`` says which. Nothing was charged.
+    /// A limit refuses the request; ``AdmissionRequest/limits`` says which.
     case limited
-    /// Another operation has the connection. Nothing was charged.
+    /// Another operation has the connection.
     case conflict(LeaseConflict)
-    /// The same request was sent before, and its work has begun or is about to. Nothing was charged.
-    case resent(OwnLease)
+    /// Another operation has the connection, and the request waits at its place.
+    case queued(LeaseConflict)
+    /// The job of another request is the response.
+    case shared(SharedLease)
 }

@@ -6,6 +6,8 @@ struct AdmissionRequest {
     var limits: RateLimitBatch
     /// The lease to take; `nil` if the request takes none.
     let lease: LeaseClaim?
-    /// Where the request can wait for the job of its own lease.
+    /// Where the request waits if another operation has its connection; `nil` if it does not wait.
+    var place: QueuePlace?
+    /// Where the request can wait for the job of another one.
     let loop: EventLoop
 }

@@ -19,16 +19,20 @@ final class MemoryAdmission: AdmissionStore {
             return limiter.take(&request.limits, now: now.instant.nanoseconds) ? .admitted(nil) : .limited
         }
         switch leases.decide(
-            claim, now: now, on: request.loop, charge: { limiter.take(&request.limits, now: now.instant.nanoseconds) })
+            claim, at: request.place, now: now, on: request.loop,
+            charge: { limiter.take(&request.limits, now: now.instant.nanoseconds) })
         {
         case .granted(let lease): return .admitted(lease)
         case .notCharged: return .limited
         case .conflict(let conflict):
             look(at: &request.limits, now)
             return .conflict(conflict)
-        case .resent(let own):
+        case .queued(let conflict):
             look(at: &request.limits, now)
-            return .resent(own)
+            return .queued(conflict)
+        case .shared(let shared):
+            look(at: &request.limits, now)
+            return .shared(shared)
         }
     }
 

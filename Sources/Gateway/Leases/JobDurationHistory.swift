@@ -1,10 +1,14 @@
-/// The durations of the last eight jobs of one connection, for the `Retry-After` of a refused caller.
+internal import Transport
+
+/// The last eight jobs of one connection: their durations, for the `Retry-After` of a refused caller, and the last end.
 struct JobDurationHistory: Sendable {
     private var milliseconds = InlineArray<8, Int64>(repeating: 0)
     private var count = 0
     private var next = 0
+    private(set) var lastEnd = Instant(nanoseconds: 0)
 
-    mutating func append(_ duration: Int64) {
+    mutating func append(_ duration: Int64, end: Instant) {
+        lastEnd = end
         milliseconds[next] = max(duration, 0)
         next = (next + 1) % 8
         count = min(count + 1, 8)

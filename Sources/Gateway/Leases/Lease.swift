@@ -76,6 +76,13 @@ package struct Lease: ~Copyable, Sendable {
         table.conclude(key, serial, as: isAccepted ? .accepted : .uncertain, sentAt: sentAt)
     }
 
+    /// The request was refused, because `job` runs, of which the gateway did not know. The lease becomes that of the job, and this is
+    /// the conflict that refuses the request.
+    package consuming func adopt(_ job: LeaseJob, now: Moment) -> LeaseConflict {
+        isConcluded = true
+        return table.adopt(key, serial, job, now: now)
+    }
+
     /// The upstream responded with `status`, and perhaps named the job that it started. `isTurnedAway`: the response has
     /// `Retry-After` (RFC 9110, section 15.6.4), so the upstream is not at work on the request.
     package consuming func conclude(status: Int, started job: LeaseJob?, isTurnedAway: Bool = false, now: Moment) {

@@ -6,12 +6,14 @@ package enum LeaseDecision: ~Copyable {
     case notCharged
     /// Another operation has the connection.
     case conflict(LeaseConflict)
-    /// The claimant's own request was sent again. It has this lease, with or without a job yet.
-    case resent(OwnLease)
+    /// Another operation has the connection, and the claim waits at its place in the queue.
+    case queued(LeaseConflict)
+    /// A running job is the response, now or as soon as it is known.
+    case shared(SharedLease)
 }
 
-/// The lease that an earlier sending of the same request has.
-package struct OwnLease: Sendable {
+/// The lease of an earlier request, whose job is the response to a claim.
+package struct SharedLease: Sendable {
     /// The job of the lease, or the way to it.
     enum Progress: Sendable {
         case job(LeaseJob)
@@ -24,7 +26,9 @@ package struct OwnLease: Sendable {
 
     let serial: UInt64
     let progress: Progress
+    /// Why its job is the response.
+    package let outcome: RequestOutcome
     package let generation: UInt64
-    /// What a caller would get if the request did not count as sent again.
+    /// What the claimant gets if the job does not become known.
     package let conflict: LeaseConflict
 }

@@ -62,4 +62,24 @@ struct ConnectionLeases: Sendable {
     var endedEarly: [String] = []
     /// The last known state of jobs that ran before the response that names them arrived.
     var seenEarly: [LeaseJob] = []
+    /// The requests that wait for the connection, in the order of their arrival. A request that does not wait comes after them.
+    var queue: [QueuedClaim] = []
+
+    var isEmpty: Bool { entries.isEmpty && queue.isEmpty }
+}
+
+/// A claim that waits for its connection.
+struct QueuedClaim: Sendable {
+    /// That of its ``QueuePlace``.
+    let id: UInt64
+    let kind: LeaseKind
+    /// Woken when the claim may be the next one.
+    let waiter: Waiter
+    let owner: LeaseOwner?
+    /// Milliseconds since the epoch.
+    let since: Int64
+    let traceID: TraceID?
+
+    /// The maximum number of waiting claims on one connection. Each of them runs a whole job before the next one.
+    static let maxPerConnection = 16
 }

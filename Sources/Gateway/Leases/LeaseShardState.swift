@@ -92,6 +92,29 @@ struct LeaseShardState: Sendable {
         if let lease = lease(of: key, serial: serial) { tracker.changed(key, lease) }
     }
 
+    /// The lease's own request was refused for `job`, which another one has started. Returns the conflict with it.
+    mutating func adopt(
+        _ key: LeaseKey, serial: UInt64, _ job: LeaseJob, revision: UInt64, now: Moment
+    ) -> LeaseConflict {
+        update(key, serial: serial) { lease in
+            // Nobody knows who started it, and it is not the answer to the request.
+            lease.owner = nil
+            lease.traceID = nil
+            for waiter in lease.waiters { waiter.end(.nothing) }
+            lease.waiters = []
+        }
+        bind(key, serial: serial, to: job, revision: revision, now: now)
+        if let lease = lease(of: key, serial: serial) {
+            return conflict(of: lease, on: key, shownTo: nil, now: now)
+        }
+        // The job has ended meanwhile.
+        return LeaseConflict(
+            kind: job.type, state: .held, job: job, heldSince: job.startedAt ?? now.epochMilliseconds,
+            retryAfterSeconds: 1)
+    }
+
+    func lastEnd(_ key: LeaseKey) -> Instant? { histories[key]?.lastEnd }
+
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Moment) {
         for job in running where !hasLease(of: key, jobID: job.id) {
             // The listed job may not belong to a lease that became uncertain after the poll.
@@ -212,9 +235,9 @@ struct LeaseShardState: Sendable {
         guard let index = leases[key]?.entries.firstIndex(where: { $0.serial == serial }),
             let lease = leases[key]?.entries.remove(at: index)
         else { return }
-        if leases[key]?.entries.isEmpty ?? false { leases[key] = nil }
         for waiter in lease.waiters { waiter.end(.nothing) }
         tracker.ended(lease)
+        queueMoved(key)
     }
 
     func lease(of key: LeaseKey, serial: UInt64) -> LeaseEntry? {
@@ -225,7 +248,7 @@ struct LeaseShardState: Sendable {
         if histories.count >= maximumHistories, histories[key] == nil, let any = histories.first {
             histories[any.key] = nil
         }
-        histories[key, default: JobDurationHistory()].append(now.epochMilliseconds - since)
+        histories[key, default: JobDurationHistory()].append(now.epochMilliseconds - since, end: now.instant)
     }
 
     /// The typical duration of this connection's jobs less the age of the running one; 3 s if no duration is known.

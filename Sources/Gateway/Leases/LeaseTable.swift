@@ -8,13 +8,14 @@ package import Transport
 /// Callers pass times in, as milliseconds since the epoch. A connection without a lease takes no memory, except that the
 /// table keeps the last job durations of a bounded number of connections.
 package final class LeaseTable: Sendable {
-    /// The number of leases in each state, for metrics.
+    /// The number of leases in each state, and of requests that wait for a connection, for metrics.
     package struct Usage: Equatable, Sendable {
         package var reserved = 0
         package var held = 0
         package var draining = 0
         package var uncertain = 0
         package var settling = 0
+        package var waiting = 0
 
         fileprivate mutating func count(_ state: LeaseState) {
             switch state {
@@ -51,13 +52,16 @@ package final class LeaseTable: Sendable {
     ///
     /// `charge` charges the limits of the work, and returns whether they admit it. It is called under the lock of the connection,
     /// and only if the lease is free, so lease and charge are taken together or not at all.
-    /// A request of `loop` can wait for the job of its own lease.
+    /// With a `place` the claim waits there for its turn; decide it again whenever the place's waiter is woken.
+    /// A request of `loop` can wait for the job of another one.
     package func decide(
-        _ claim: LeaseClaim, now: Moment, on loop: EventLoop? = nil, charge: () -> Bool = { true }
+        _ claim: LeaseClaim, at place: QueuePlace? = nil, now: Moment, on loop: EventLoop? = nil,
+        charge: () -> Bool = { true }
     ) -> LeaseDecision {
         let serial = nextSerial()
         let (decision, position) = shard(of: claim.key).records.withLock {
-            $0.decide(claim, serial: serial, now: now, waiter: { loop.map(LeaseWaiter.init) }, charge: charge)
+            $0.decide(
+                claim, at: place, serial: serial, now: now, waiter: { loop.map(LeaseWaiter.init) }, charge: charge)
         }
         switch decision {
         case .granted(let generation):
@@ -67,14 +71,24 @@ package final class LeaseTable: Sendable {
                     position: position))
         case .notCharged: return .notCharged
         case .conflict(let conflict): return .conflict(conflict)
-        case .resent(let own): return .resent(own)
+        case .queued(let conflict): return .queued(conflict)
+        case .shared(let shared): return .shared(shared)
         }
     }
 
     /// `waiter` gives up. Returns the outcome if it came first.
-    func stopWaiting(_ waiter: LeaseWaiter, for own: OwnLease, on key: LeaseKey) -> LeaseWaiter.Outcome? {
-        shard(of: key).records.withLock { $0.stopWaiting(waiter, for: own.serial, of: key) }
+    func stopWaiting(_ waiter: LeaseWaiter, for shared: SharedLease, on key: LeaseKey) -> LeaseWaiter.Outcome? {
+        shard(of: key).records.withLock { $0.stopWaiting(waiter, for: shared.serial, of: key) }
         return waiter.current
+    }
+
+    /// A new place for a request of `loop`; no queue has it yet.
+    func place(on key: LeaseKey, for loop: EventLoop) -> QueuePlace {
+        QueuePlace(id: nextSerial(), key: key, table: self, loop: loop)
+    }
+
+    func leaveQueue(_ id: UInt64, of key: LeaseKey) {
+        shard(of: key).records.withLock { $0.leaveQueue(id, of: key) }
     }
 
     /// Removes the leases whose settle time is over. Call it about once a second, so that they take no memory.
@@ -171,6 +185,7 @@ package final class LeaseTable: Sendable {
         for shard in shards {
             shard.records.withLock { records in
                 for record in records.leases.values {
+                    usage.waiting += record.queue.count
                     for lease in record.entries { usage.count(lease.state) }
                 }
             }
@@ -201,6 +216,18 @@ package final class LeaseTable: Sendable {
     func bind(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Moment) {
         let revision = nextSerial()
         shard(of: key).records.withLock { $0.bind(key, serial: serial, to: job, revision: revision, now: now) }
+    }
+
+    func adopt(_ key: LeaseKey, _ serial: UInt64, _ job: LeaseJob, now: Moment) -> LeaseConflict {
+        let revision = nextSerial()
+        return shard(of: key).records.withLock {
+            $0.adopt(key, serial: serial, job, revision: revision, now: now)
+        }
+    }
+
+    /// Whether a job of the connection has ended within the last `time`, as far as the table remembers.
+    func hasEnded(_ key: LeaseKey, within time: Duration, now: Instant) -> Bool {
+        shard(of: key).records.withLock { $0.lastEnd(key).map { now < $0 + time } ?? false }
     }
 
     func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }

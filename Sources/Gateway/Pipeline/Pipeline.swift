@@ -5,23 +5,23 @@ internal import Transport
 // The stages of a request, in the order of their work: `handle` makes these calls. A test compares this table with `handle`, with
 // README.md, with `Stage`, and with the failures that the stages throw.
 //
-//  stage         | ends a request with               | call               | file
-//  ------------- | --------------------------------- | ------------------ | -----------------------------------------------
-//  trace         | -                                 | openExchange       | Tracing/TraceContext
-//  route         | 400, 404, 405                     | decide             | Pipeline/Stages/DecideStage, over a RouteTable
-//  authenticate  | 400, 401                          | decide             | Pipeline/Stages/DecideStage, over a PolicySet
-//  authorize     | 403                               | decide             | Pipeline/Stages/DecideStage, over a PolicySet
-//  limit: calls  | 429                               | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
-//  read          | 400, 408, 413, 415, 503           | readBody           | Pipeline/Stages/ReadStage
-//  resolve       | 400, 404, 422, 502, 503, 504      | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
-//  admit         | 409, 429, 499, 503                | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
-//                |                                   |                    | `forward` awaits the journal
-//  forward       | 400, 408, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
-//                |                                   |                    | or RemoteForward; the first three: the rest of a body
-//  normalize     | the upstream's                    | forward            | Pipeline/Stages/NormalizeStage, called by both
-//  admit: cancel | -                                 | recordCancellation | Pipeline/Stages/CancelStage
-//  respond       | -                                 | respond            | Pipeline/Pipeline; a `ClientStream` writes it
-//  record        | -                                 | record             | Pipeline/Stages/RecordStage
+//  stage         | ends a request with                    | call               | file
+//  ------------- | -------------------------------------- | ------------------ | -----------------------------------------------
+//  trace         | -                                      | openExchange       | Tracing/TraceContext
+//  route         | 400, 404, 405                          | decide             | Pipeline/Stages/DecideStage, over a RouteTable
+//  authenticate  | 400, 401                               | decide             | Pipeline/Stages/DecideStage, over a PolicySet
+//  authorize     | 403                                    | decide             | Pipeline/Stages/DecideStage, over a PolicySet
+//  limit: calls  | 429                                    | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
+//  read          | 400, 408, 413, 415, 503                | readBody           | Pipeline/Stages/ReadStage
+//  resolve       | 400, 404, 422, 502, 503, 504           | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
+//  admit         | 409, 429, 499, 503                     | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
+//                |                                        |                    | `forward` awaits the journal
+//  forward       | 400, 408, 409, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
+//                |                                        |                    | or RemoteForward; 400, 408, 413: the rest of a body
+//  normalize     | the upstream's                         | forward            | Pipeline/Stages/NormalizeStage, called by both
+//  admit: cancel | -                                      | recordCancellation | Pipeline/Stages/CancelStage
+//  respond       | -                                      | respond            | Pipeline/Pipeline; a `ClientStream` writes it
+//  record        | -                                      | record             | Pipeline/Stages/RecordStage
 //
 // Each stage from `read` on can also end a request with 500, if a result that an earlier stage must provide is missing.
 
@@ -70,8 +70,7 @@ final class Pipeline: @unchecked Sendable {
         limits = LimitStage(limiter: shared.limiter, counts: counts)
         admission = AdmitStage(
             store: MemoryAdmission(limiter: shared.limiter, leases: shared.leases), leases: shared.leases,
-            limits: limits,
-            loop: loop, clock: clock)
+            limits: limits, waitingRoom: shared.waitingRoom, loop: loop, clock: clock, drain: shared.drain)
         cancellations = CancelStage(leases: shared.leases, local: shared.local)
         reader = ReadStage(bodies: shared.bodies)
         target = .unavailable

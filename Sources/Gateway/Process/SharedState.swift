@@ -9,6 +9,7 @@ final class SharedState: Sendable {
     let policies: PolicyStore
     let limiter = RateLimiter()
     let leases: LeaseTable
+    let waitingRoom = WaitingRoom()
     /// Reads the jobs that a remote upstream shows.
     let statusReader: JobStatusReader
     /// Keeps leases after the process has ended; `nil` for the upstream in this process, which has its own journal of jobs.

@@ -202,6 +202,9 @@ package final class GatewayServer: Sendable {
         for worker in workers { worker.loop.perform { worker.drain() } }
     }
 
+    /// The number of requests that wait for a connection of their organization.
+    package var waitingRequests: Int { shared.leases.usage().waiting }
+
     /// The number of open connections.
     package var openConnections: Int {
         // `closed` is read first: otherwise a connection that opens and closes meanwhile is counted as closed only.

@@ -18,6 +18,7 @@ package struct AccessRecord: Sendable {
     package var generation: UInt64?
     /// What became of a request that began no work of its own.
     package var outcome: RequestOutcome?
+    package var upstreamLag: LagResult?
     /// `nil` if the head could not be read.
     package var method: String?
     /// The client's address. Behind trusted proxies it is the address that they report.

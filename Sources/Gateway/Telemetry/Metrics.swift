@@ -173,6 +173,8 @@ package final class Metrics: Sendable {
                 }
             out.sample("gateway_leases", ["state": state.rawValue], UInt64(count))
         }
+        out.beginMetric("gateway_lease_requests_pending", "gauge", "Requests that wait for a connection.")
+        out.sample("gateway_lease_requests_pending", [:], UInt64(usage.waiting))
     }
 
     private func renderJournal(_ journal: LeaseJournal.Usage, to out: inout [UInt8]) {

@@ -8,6 +8,8 @@ package final class WorkerMetrics: Sendable {
             handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
         case upstreamConnections, upstreamReuses, upstreamRetries, logLinesSuppressed
+        case requestsDeduplicated, requestsAttached, requestsSkipped, requestsWaited
+        case conflictsRetried, conflictsAdopted
 
         /// The metric's name and help, and the label that distinguishes counters of the same name; `nil` for a counter
         /// that is only rendered as part of a difference.
@@ -29,8 +31,38 @@ package final class WorkerMetrics: Sendable {
             case .upstreamRetries: ("gateway_upstream_retries_total", nil, "Requests sent to the upstream again.")
             case .logLinesSuppressed:
                 ("gateway_access_log_suppressed_lines_total", nil, "Log lines left out by log.errorsPerOrganization.")
+            case .requestsDeduplicated: Self.outcomes(.deduplicated)
+            case .requestsAttached: Self.outcomes(.attached)
+            case .requestsSkipped: Self.outcomes(.skipped)
+            case .requestsWaited: Self.outcomes(.waited)
+            case .conflictsRetried: Self.lag(.retried)
+            case .conflictsAdopted: Self.lag(.adopted)
             case .headsRefused:
                 ("gateway_malformed_requests_total", nil, "Requests refused before a route was known.")
+            }
+        }
+
+        private static func outcomes(_ outcome: RequestOutcome) -> (String, (String, String)?, String) {
+            (
+                "gateway_request_outcomes_total", ("outcome", outcome.rawValue),
+                "Requests for which a job ran already, by what became of them."
+            )
+        }
+
+        private static func lag(_ result: LagResult) -> (String, (String, String)?, String) {
+            (
+                "gateway_upstream_lag_total", ("result", result.rawValue),
+                "Responses 409 of the upstream to requests whose connection was free, by what became of them."
+            )
+        }
+
+        /// The count of requests with this outcome.
+        init(_ outcome: RequestOutcome) {
+            switch outcome {
+            case .deduplicated: self = .requestsDeduplicated
+            case .attached: self = .requestsAttached
+            case .skipped: self = .requestsSkipped
+            case .waited: self = .requestsWaited
             }
         }
 
@@ -47,7 +79,7 @@ package final class WorkerMetrics: Sendable {
     }
 
     /// One for each of `Count`.
-    private let counts = InlineArray<14, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counts = InlineArray<20, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationMetrics]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])

@@ -170,12 +170,15 @@ struct ObjectReader {
 }
 
 extension ObjectReader {
-    func duration(_ name: String, atLeast minimum: Duration = .milliseconds(1)) -> Duration? {
+    func duration(
+        _ name: String, atLeast minimum: Duration = .milliseconds(1), atMost maximum: Duration = .seconds(31 * 86_400)
+    ) -> Duration? {
         let found = parsed(name, .badDuration, "a duration", help: Units.durationHelp, Units.duration)
         guard let found else { return nil }
-        guard (minimum...Duration.seconds(31 * 86_400)).contains(found.value) else {
+        guard (minimum...maximum).contains(found.value) else {
             diagnostics.error(
-                .outOfRange, "\"\(name)\" of \(owner) must be between \(Units.text(of: minimum)) and 31d",
+                .outOfRange,
+                "\"\(name)\" of \(owner) must be between \(Units.text(of: minimum)) and \(Units.text(of: maximum))",
                 at: found.span)
             return nil
         }

@@ -13,6 +13,9 @@ struct RouteDocument {
     var lease: Located<String>?
     /// See ``Route/resendWindow``; zero: never.
     var resendWindow = RouteDocument.defaultResendWindow
+    var onConflict = ConflictRule()
+    /// Where `onConflict` has its value; `nil` if it is left out.
+    var onConflictSpan: SourceSpan?
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
     var respondStatus: Int?
@@ -21,6 +24,11 @@ struct RouteDocument {
     var owner: String?
 
     private static let defaultResendWindow = Duration.seconds(600)
+    private static let defaultMaxWait = Duration.seconds(30)
+    /// A client, and each proxy in between, gives up long before.
+    private static let maxMaxWait = Duration.seconds(600)
+    /// The fields that only a route with a lease can have.
+    private static let leaseFields = ["resendWindow", "onConflict", "maxWait"]
 
     init?(_ entry: NamedValue, _ diagnostics: DiagnosticCollector) {
         let owner = "route \"\(entry.name)\""
@@ -38,6 +46,7 @@ struct RouteDocument {
         limitClass = fields.string("class")
         lease = fields.string("lease")
         resendWindow = fields.duration("resendWindow", atLeast: .zero) ?? Self.defaultResendWindow
+        readOnConflict(fields)
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
         respondStatus = fields.integer("respond", in: 200...204)?.value
         jobStatus = fields.word("jobStatus", of: Route.JobStatusBody.allCases.map { ($0.rawValue, $0) })
@@ -53,13 +62,11 @@ struct RouteDocument {
         _ = fields.string("description")
         checkAccess(fields)
         checkUpstreamFields(fields)
-        if lease == nil, !isPublic, fields["resendWindow"] != nil {
+        for name in Self.leaseFields where lease == nil && !isPublic && fields[name] != nil {
             diagnostics.error(
-                .conflictingFields, "\(owner) takes no lease and cannot have \"resendWindow\"",
-                at: fields.nameSpan(of: "resendWindow"),
-                help: [
-                    "only a request that starts a job can be answered with the job that it started: set \"lease\", or remove it"
-                ])
+                .conflictingFields, "\(owner) takes no lease and cannot have \"\(name)\"",
+                at: fields.nameSpan(of: name),
+                help: ["nothing can be in the way of a request without a lease: set \"lease\", or remove \"\(name)\""])
         }
         checkCaptures(fields)
         readConnection(fields)
@@ -67,7 +74,7 @@ struct RouteDocument {
 
     private func checkAccess(_ fields: ObjectReader) {
         if isPublic {
-            for name in ["scope", "class", "lease", "resendWindow", "connection"] where fields[name] != nil {
+            for name in ["scope", "class", "lease", "connection"] + Self.leaseFields where fields[name] != nil {
                 fields.diagnostics.error(
                     .conflictingFields, "a public route cannot have \"\(name)\"", at: fields.nameSpan(of: name),
                     help: ["a public route has no caller: remove \"\(name)\" or \"public\""])
@@ -80,6 +87,14 @@ struct RouteDocument {
                     help: ["write public: true, or remove \"respond\""])
             }
         }
+    }
+
+    private mutating func readOnConflict(_ fields: ObjectReader) {
+        let responses = ConflictRule.Response.allCases.map { ($0.rawValue, $0) }
+        onConflict.response = fields.word("onConflict", of: responses) ?? .fail
+        if let value = fields["onConflict"] { onConflictSpan = fields.span(of: value) }
+        onConflict.maxWait = fields.duration("maxWait", atLeast: .seconds(1), atMost: Self.maxMaxWait)
+        if onConflict.response == .wait, onConflict.maxWait == nil { onConflict.maxWait = Self.defaultMaxWait }
     }
 
     private func checkUpstreamFields(_ fields: ObjectReader) {

@@ -69,7 +69,7 @@ enum Shape: String, CaseIterable {
         case .route:
             [
                 "match", "family", "scope", "public", "class", "connection", "lease", "resendWindow",
-                "maxBody", "respond",
+                "onConflict", "maxWait", "maxBody", "respond",
                 "jobStatus", "timeouts", "owner", "description",
             ]
         case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]

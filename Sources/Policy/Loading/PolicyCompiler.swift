@@ -65,7 +65,7 @@ struct PolicyCompiler {
                 scopes: ScopeSet(route.scopes, scopes), scopeText: route.scopes.map(\.value).joined(separator: " "),
                 scopeNames: route.scopes.map { ($0.value, ScopeSet([$0], scopes)) },
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
-                resendWindow: resendWindow(of: route, concurrency),
+                resendWindow: resendWindow(of: route, concurrency), onConflict: route.onConflict,
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
                 respondStatus: route.respondStatus,
                 jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,

@@ -58,7 +58,20 @@ struct PolicyValidation {
                     .unknownLease, "kind of lease", lease, among: documents.leases.map { ($0.name, $0.span) },
                     section: "concurrency")
             }
+            checkOnConflict(route)
         }
+    }
+
+    /// Only a lease that lasts for a job has a job to show.
+    private func checkOnConflict(_ route: RouteDocument) {
+        guard let span = route.onConflictSpan,
+            route.onConflict.response == .attach || route.onConflict.response == .skip,
+            let lease = documents.leases.first(where: { $0.name == route.lease?.value }), lease.lifetime == .request
+        else { return }
+        diagnostics.error(
+            .conflictingFields,
+            "route \"\(route.id)\" cannot respond with a running job: its lease \"\(lease.name)\" lasts only for a request",
+            at: span, help: ["write \"fail\" or \"wait\""])
     }
 
     private func checkScope(_ scope: Located<String>) {

@@ -20,6 +20,8 @@ package final class Route: Sendable, Equatable {
     package let lease: LeaseKind?
     /// How long the same request of the same caller gets its own job, instead of a conflict; `nil`: never.
     package let resendWindow: Duration?
+    /// What a request gets if another operation has its connection.
+    package let onConflict: ConflictRule
     package let connection: ConnectionSource
     /// The route's own maximum, or that of `gateway.sizes`.
     package let maxBodyBytes: Int
@@ -60,7 +62,7 @@ package final class Route: Sendable, Equatable {
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
         scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
         limitClass: String? = nil, lease: LeaseKind? = nil, resendWindow: Duration? = nil,
-        connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
+        onConflict: ConflictRule = ConflictRule(), connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
         respondStatus: Int? = nil, jobStatus: JobStatusBody? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
@@ -75,6 +77,7 @@ package final class Route: Sendable, Equatable {
         self.limitClass = limitClass
         self.lease = lease
         self.resendWindow = resendWindow
+        self.onConflict = onConflict
         self.connection = connection
         self.maxBodyBytes = maxBodyBytes
         self.respondStatus = respondStatus

@@ -29,6 +29,7 @@ enum Units {
     /// A short duration in the notation of policies.
     static func text(of duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
+        if duration > .zero, attoseconds == 0, seconds % 86_400 == 0 { return "\(seconds / 86_400)d" }
         return attoseconds == 0 ? "\(seconds)s" : "\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms"
     }
 

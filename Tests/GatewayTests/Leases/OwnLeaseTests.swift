@@ -37,7 +37,8 @@ extension LeaseTable {
         case .granted: .granted
         case .conflict: .conflict
         case .notCharged: .notCharged
-        case .resent(let own):
+        case .queued: .conflict
+        case .shared(let own):
             if case .job(let job) = own.progress { .own(job.id) } else { .own(nil) }
         }
     }
@@ -184,7 +185,7 @@ struct OwnLeaseTests {
             return true
         }
         #expect(charges == 1)
-        if case .resent = table.decide(claim, now: 0, charge: { false }) {} else { Issue.record("no") }
+        if case .shared = table.decide(claim, now: 0, charge: { false }) {} else { Issue.record("no") }
         switch consume first {
         case .granted(let lease): lease.bind(job("job_1"), now: 0)
         default: Issue.record("the first claim was not granted")

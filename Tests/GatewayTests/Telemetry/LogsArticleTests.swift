@@ -22,6 +22,7 @@ struct LogsArticleTests {
         record.job = "job"
         record.generation = 5
         record.outcome = .deduplicated
+        record.upstreamLag = .retried
         record.method = "GET"
         record.client = "192.0.2.1"
         record.path = 0..<1

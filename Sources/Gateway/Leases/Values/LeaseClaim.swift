@@ -12,10 +12,13 @@ package struct LeaseClaim: Sendable {
     package let owner: LeaseOwner?
     /// How long after the start of a lease the same request of the same caller counts as sent again; `nil`: never.
     package let resendWindow: Duration?
+    /// What the claimant wants if another operation has the connection.
+    package var onConflict: ConflictRule.Response
 
     package init(
         key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, origin: LeaseOrigin = LeaseOrigin(),
-        matrix: ConcurrencyMatrix, traceID: TraceID? = nil, owner: LeaseOwner? = nil, resendWindow: Duration? = nil
+        matrix: ConcurrencyMatrix, traceID: TraceID? = nil, owner: LeaseOwner? = nil, resendWindow: Duration? = nil,
+        onConflict: ConflictRule.Response = .fail
     ) {
         self.key = key
         self.kind = kind
@@ -25,5 +28,6 @@ package struct LeaseClaim: Sendable {
         self.traceID = traceID
         self.owner = owner
         self.resendWindow = resendWindow
+        self.onConflict = onConflict
     }
 }

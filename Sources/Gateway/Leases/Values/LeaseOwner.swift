@@ -32,8 +32,8 @@ package final class LeaseOwner: Equatable, Sendable {
     }
 
     /// Whether the same caller asks for the same again.
-    func isRepeated(by other: LeaseOwner) -> Bool {
-        guard let fingerprint, let again = other.fingerprint else { return false }
-        return fingerprint == again && subject == other.subject && operation == other.operation
+    func isResent(by other: LeaseOwner) -> Bool {
+        guard let fingerprint, let later = other.fingerprint else { return false }
+        return fingerprint == later && subject == other.subject && operation == other.operation
     }
 }

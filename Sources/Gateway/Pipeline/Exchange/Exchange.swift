@@ -56,8 +56,14 @@ struct Exchange: ~Copyable {
     var startedJob: String?
     /// The generation of the request's lease, or of the one that answers it; `nil` if there is none.
     var leaseGeneration: UInt64?
-    /// What became of a request that began no work of its own.
+    /// What became of a request for which a job ran already.
     var outcome: RequestOutcome?
+    /// How long the request waited for its connection.
+    var waited = Duration.zero
+    /// What became of the upstream's 409, although the connection was free here.
+    var upstreamLag: LagResult?
+    /// The part of the client's `Prefer: wait` that was granted (RFC 7240, section 3).
+    var appliedWaitSeconds: Int?
     /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
     var upstreamText: String?
 
@@ -92,6 +98,9 @@ struct Exchange: ~Copyable {
         cause = upstreamFailure.explanation
         counts.upstreamFailed(upstreamFailure)
     }
+
+    /// Whether the response says more about the request's admission than its status does.
+    var hasAdmissionFields: Bool { outcome != nil || appliedWaitSeconds != nil }
 
     /// Whether a body follows the head. Some responses have none, even if their head has a length (RFC 9112, section 6.3).
     func hasBody(_ response: borrowing Response) -> Bool { !isHead && !HTTPStatus.hasNoBody(response.status) }

@@ -18,10 +18,7 @@ extension RemoteForward {
     ) async throws(Failure) -> Response {
         let upstream = checkedOut.connection
         if upstream.status >= 400 {
-            var upstreamResponse = await UpstreamErrorReader.read(
-                over: upstream, within: client.bodyProgress(of: grant.route), now: loop.now)
-            if let endpoint = exchange.endpoint { upstreamResponse.map(endpoint.locations) }
-            checkedOut.giveBack()
+            let upstreamResponse = await readError(checkedOut, for: grant, exchange)
             let refused = UpstreamFailure.unauthenticated(
                 status: upstreamResponse.status, credential: client.settings.credential)
             if let refused {
@@ -60,6 +57,17 @@ extension RemoteForward {
             await stream.discardBody()
         }
         return Response(status: status, outcome: .relayed)
+    }
+
+    /// Reads an error response, and gives the connection back.
+    func readError(
+        _ checkedOut: consuming CheckedOutConnection, for grant: Grant, _ exchange: borrowing Exchange
+    ) async -> UpstreamResponse {
+        var response = await UpstreamErrorReader.read(
+            over: checkedOut.connection, within: client.bodyProgress(of: grant.route), now: loop.now)
+        if let endpoint = exchange.endpoint { response.map(endpoint.locations) }
+        checkedOut.giveBack()
+        return response
     }
 
     /// Concludes the lease of a request that succeeded. Returns the id of the job that the response names.

@@ -55,8 +55,10 @@ final class RemoteForward {
         // Nothing has been sent yet, so even a request with a lease ends when its client has left.
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let revision = jobs?.revisionToObserve(grant.route)
-        stream.responseEnd = client.end(of: grant.route, from: Instant(nanoseconds: exchange.times.start))
+        stream.responseEnd = client.end(
+            of: grant.route, from: Instant(nanoseconds: exchange.times.start) + exchange.waited)
         var reuses = true
+        var lag = UpstreamLag(loop: loop, client: client, counts: counts, clock: clock)
         while true {
             let leaver = exchange.attempts == 0 ? stream.watch : watch
             let unused = reuses ? client.tryCheckOut() : nil
@@ -114,6 +116,17 @@ final class RemoteForward {
             }
             exchange.mark(.forward)
             checkedOut.outcome = Endpoint.Outcome(of: upstream, for: exchange.organization?.key ?? 0)
+            if upstream.status == 409, let kind = grant.route.lease, kind.lifetime == .job, let jobs, body.isRepeatable
+            {
+                let error = await readError(checkedOut, for: grant, exchange)
+                switch try await lag.resolve(kind, for: grant, jobs, &stream, &exchange) {
+                case .isOver:
+                    lease?.undoForwarded()
+                    continue
+                case .runs(let job): throw lag.adopt(job, for: lease, &exchange)
+                case .isUnknown: return normalizer.normalize(error, concluding: lease, &exchange, now: loop.now)
+                }
+            }
             return try await deliver(checkedOut, for: grant, lease, revision, &stream, &exchange)
         }
     }

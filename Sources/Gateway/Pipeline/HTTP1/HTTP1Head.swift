@@ -60,6 +60,7 @@ enum HTTP1Head {
     private static func maxBytesOfOwnFields(for exchange: borrowing Exchange) -> Int {
         exchange.policies.beforeTraceID.count + TraceID.digits + keepAliveAndEnd.count
             + RateLimitFields.maxBytes(exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts)
+            + (exchange.hasAdmissionFields ? maxBytesOfAdmissionFields : 0)
     }
 
     private static func appendOwnFields(
@@ -73,12 +74,30 @@ enum HTTP1Head {
                 exchange.batch, rules: exchange.limits, texts: exchange.policies.limitTexts, family: exchange.family,
                 epochMilliseconds: heads.clock.milliseconds, to: &output)
         }
+        if exchange.hasAdmissionFields { appendAdmissionFields(for: exchange, to: &output) }
         switch persistence {
         case .implied: output.append(copying: endOfHead)
         case .keepAlive: output.append(copying: keepAliveAndEnd)
         case .close: output.append(copying: closeAndEnd)
         }
     }
+
+    // Not inlined: few responses have these fields.
+    @inline(never)
+    private static func appendAdmissionFields(for exchange: borrowing Exchange, to output: inout OutputSpan<UInt8>) {
+        if let outcome = exchange.outcome {
+            output.append(copying: outcomeName)
+            for byte in outcome.rawValue.utf8 { output.append(byte) }
+        }
+        if let seconds = exchange.appliedWaitSeconds {
+            output.append(copying: appliedWait)
+            output.append(decimal: seconds)
+        }
+    }
+
+    private static let outcomeName = Array("\r\nX-Gateway-Outcome: ".utf8)
+    private static let appliedWait = Array("\r\nPreference-Applied: wait=".utf8)
+    private static let maxBytesOfAdmissionFields = outcomeName.count + 32 + appliedWait.count + 20
 
     /// Appends the line of `Date`.
     static func appendDate(_ heads: ResponseHeads, to output: inout [UInt8]) {

@@ -9,27 +9,36 @@ struct AdmitStage {
     let store: MemoryAdmission
     let leases: LeaseTable
     let limits: LimitStage
+    /// Where requests wait for connections.
+    let waitingRoom: WaitingRoom
     let loop: EventLoop
     let clock: WallClock
+    /// A gateway that is about to end lets nobody wait.
+    let drain: Drain
     private let fingerprints = RequestFingerprints()
 
-    init(store: MemoryAdmission, leases: LeaseTable, limits: LimitStage, loop: EventLoop, clock: WallClock) {
+    init(
+        store: MemoryAdmission, leases: LeaseTable, limits: LimitStage, waitingRoom: WaitingRoom, loop: EventLoop,
+        clock: WallClock, drain: Drain
+    ) {
         self.store = store
         self.leases = leases
         self.limits = limits
+        self.waitingRoom = waitingRoom
         self.loop = loop
         self.clock = clock
+        self.drain = drain
     }
 
     /// How an admitted request goes on.
     enum Admission: ~Copyable {
         /// The work begins, under a lease if the route takes one.
         case begins(Lease?)
-        /// The work has begun already, for an earlier sending of the same request: this is the response to both.
+        /// The job of another request is the response to this one, too.
         case responds(Response)
     }
 
-    /// `target` says what the lease has to store. May wait for the job of an earlier sending of the same request.
+    /// `target` says what the lease has to store. May wait for the job of another request, or for the connection.
     func admit(
         _ grant: Grant, _ body: ForwardedBody, at target: some LeaseOrigins & JobConnectionLookup,
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
@@ -49,15 +58,19 @@ struct AdmitStage {
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Admission {
         let claim = try claim(grant, body, stream.request, at: target, &exchange)
-        let deadline = loop.now + (claim.origin.responseTimeout ?? AdmitStage.maxWait)
+        let jobDeadline = loop.now + (claim.origin.responseTimeout ?? AdmitStage.maxJobWait)
+        var wait = ConnectionWait(grant, stream.request, &exchange, now: loop.now)
         while true {
-            var request = AdmissionRequest(limits: limits.beginWork(grant, &exchange), lease: claim, loop: loop)
+            var request = AdmissionRequest(
+                limits: limits.beginWork(grant, &exchange), lease: claim, place: wait.place, loop: loop)
             let outcome = store.admit(&request, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
             case .admitted(.some(let lease)):
                 limits.countExceeded(exchange)
                 exchange.leaseGeneration = lease.generation
+                if wait.place != nil { limits.counts.add(to: .requestsWaited) }
+                wait.ended(&exchange, now: loop.now)
                 exchange.mark(.admit)
                 return .begins(lease)
             // The claim above asks for a lease.
@@ -65,15 +78,21 @@ struct AdmitStage {
             case .limited:
                 let refusal = limits.refusal(exchange)
                 throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
-            case .conflict(let conflict): throw failure(conflict, claim)
-            case .resent(let own):
-                switch own.progress {
-                case .job(let job): return respond(own, job, claim, &exchange)
-                case .tooManyWaiters: throw failure(own.conflict, claim)
+            case .conflict(let conflict):
+                // The first time without a place, because most requests do not need one.
+                guard wait.begin(on: claim.key, of: leases, in: waitingRoom, loop), !drain.isAnnounced else {
+                    throw failure(conflict, claim)
+                }
+            case .queued(let conflict):
+                guard try await awaitTurn(wait, &stream) else { throw failure(conflict, claim) }
+            case .shared(let shared):
+                switch shared.progress {
+                case .job(let job): return respond(shared, job, claim, &exchange)
+                case .tooManyWaiters: throw failure(shared.conflict, claim)
                 case .awaited(let waiter):
-                    switch try await awaitOutcome(of: waiter, for: own, claim, before: deadline, &stream) {
-                    case .job(let job): return respond(own, job, claim, &exchange)
-                    // The first sending began no work, so this one may.
+                    switch try await awaitJob(with: waiter, of: shared, claim, before: jobDeadline, &stream) {
+                    case .job(let job): return respond(shared, job, claim, &exchange)
+                    // The other request began no work, so this one may.
                     case .nothing: continue
                     }
                 }
@@ -81,8 +100,8 @@ struct AdmitStage {
         }
     }
 
-    /// How long a request waits for its own first sending if the upstream has no time-out.
-    private static let maxWait = Duration.seconds(75)
+    /// How long a request waits for the job of another one if the upstream has no time-out.
+    private static let maxJobWait = Duration.seconds(75)
 
     private func claim(
         _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request,
@@ -106,12 +125,25 @@ struct AdmitStage {
             owner: LeaseOwner(
                 subject: principal.subject, token: principal.tokenID, operation: grant.route.id,
                 fingerprint: fingerprint),
-            resendWindow: grant.route.resendWindow)
+            resendWindow: grant.route.resendWindow, onConflict: grant.route.onConflict.response)
     }
 
-    /// Waits for what becomes of the first sending of this request.
-    private func awaitOutcome(
-        of waiter: LeaseWaiter, for own: OwnLease, _ claim: LeaseClaim, before deadline: Instant,
+    /// Waits until it may be the request's turn. Returns `false` if it must not wait any longer.
+    private func awaitTurn(_ wait: ConnectionWait, _ stream: inout some ClientStream & ~Copyable) async throws(Failure)
+        -> Bool
+    {
+        guard let place = wait.place, loop.now < wait.deadline, !drain.isAnnounced else { return false }
+        // Responses to earlier pipelined requests must not wait for this one.
+        guard await stream.flush() else { throw Failure(.clientGone, at: .admit) }
+        // In short steps, to notice a client that leaves, and to keep the polls of the job frequent.
+        _ = await place.waiter.wait(before: min(wait.deadline, loop.now + .seconds(1)))
+        if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .admit) }
+        return true
+    }
+
+    /// Waits for the job that is the response to this request.
+    private func awaitJob(
+        with waiter: LeaseWaiter, of shared: SharedLease, _ claim: LeaseClaim, before deadline: Instant,
         _ stream: inout some ClientStream & ~Copyable
     ) async throws(Failure) -> LeaseWaiter.Outcome {
         // Responses to earlier pipelined requests must not wait for this one.
@@ -121,23 +153,25 @@ struct AdmitStage {
             if let outcome = await waiter.wait(before: min(deadline, loop.now + .seconds(1))) { return outcome }
             isClientThere = !stream.watch.isPeerClosing
         }
-        let outcome = leases.stopWaiting(waiter, for: own, on: claim.key)
+        let outcome = leases.stopWaiting(waiter, for: shared, on: claim.key)
         guard isClientThere else { throw Failure(.clientGone, at: .admit) }
         guard let outcome else {
             // The lease may have changed since the wait began.
             let now = Moment(epochMilliseconds: clock.milliseconds, instant: loop.now)
-            throw failure(leases.conflict(of: claim, now: now) ?? own.conflict, claim)
+            throw failure(leases.conflict(of: claim, now: now) ?? shared.conflict, claim)
         }
         return outcome
     }
 
-    private func respond(_ own: OwnLease, _ job: LeaseJob, _ claim: LeaseClaim, _ exchange: inout Exchange) -> Admission
-    {
-        exchange.outcome = .deduplicated
+    private func respond(
+        _ shared: SharedLease, _ job: LeaseJob, _ claim: LeaseClaim, _ exchange: inout Exchange
+    ) -> Admission {
+        exchange.outcome = shared.outcome
+        limits.counts.add(to: WorkerMetrics.Count(shared.outcome))
         exchange.startedJob = job.id
-        exchange.leaseGeneration = own.generation
+        exchange.leaseGeneration = shared.generation
         exchange.mark(.admit)
-        return .responds(RunningJobResponse.response(job, claim, .deduplicated))
+        return .responds(RunningJobResponse.response(job, claim))
     }
 
     private func failure(_ conflict: LeaseConflict, _ claim: LeaseClaim) -> Failure {

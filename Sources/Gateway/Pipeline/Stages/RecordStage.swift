@@ -71,6 +71,7 @@ struct RecordStage {
         record.job = exchange.startedJob
         record.generation = exchange.leaseGeneration
         record.outcome = exchange.outcome
+        record.upstreamLag = exchange.upstreamLag
         record.isTLS13 = request.isTLS13
         if isHeadRead {
             let path = request.head.path

@@ -3,10 +3,9 @@ internal import Policy
 
 /// The response that shows a job that runs already, in the shape of the route's API family.
 enum RunningJobResponse {
-    static func response(_ job: LeaseJob, _ claim: LeaseClaim, _ outcome: RequestOutcome) -> Response {
+    static func response(_ job: LeaseJob, _ claim: LeaseClaim) -> Response {
         var response = Response(status: 200)
         append(job, on: claim.key.connection, claim.family, to: &response.body)
-        response.fields.append((name: "X-Gateway-Outcome", value: outcome.rawValue))
         if let location = job.location { response.fields.append((name: "Location", value: location)) }
         return response
     }
