@@ -118,9 +118,9 @@ extension ConnectorService {
         store.withState { $0.job(id, of: organization)?.job.connection.id }
     }
 
-    /// Calls `observer` when a job began or ended: after the journal has it, before the client gets the response.
+    /// Calls `observer` when a job began or ended: after the journal has it, before anybody can read it.
     ///
-    /// The journal's thread calls it: it must be short and must not wait.
+    /// The journal's thread calls it, and holds the lock of the state: it must be short, must not wait, and must not call the service.
     package func onJobEvent(_ observer: @escaping @Sendable (JobEvent) -> Void) { store.observe(observer) }
 
     /// Stops the jobs at their last checkpoint, flushes the journal and unlocks the state directory. The jobs resume

@@ -14,22 +14,20 @@ final class StateStore: Sendable {
 
     func observe(_ observer: @escaping @Sendable (JobEvent) -> Void) { observers.withLock { $0.append(observer) } }
 
-    /// Reports the jobs that the committed records begin or end to the observers, then applies the records. In this
-    /// order, because a client that reads the end of a job may start the next one at once: every observer must know the
-    /// end by then.
+    /// Reports the jobs that the committed records begin or end to the observers, and applies the records.
+    ///
+    /// Both under the lock. A client that reads the end of a job may start the next one at once, and so may a request that an observer
+    /// wakes: neither must see the one without the other. So observers must not wait, nor call this service.
     ///
     /// Only the journal calls this, one group after the other.
     func apply(_ groups: [[JournalRecord]]) {
-        let events = withState { state in
-            var statuses: [String: Job.Status] = [:]
-            return groups.joined().compactMap { state.event(of: $0, after: &statuses) }
-        }
-        if !events.isEmpty {
-            for observer in observers.withLock({ $0 }) {
-                for event in events { observer(event) }
-            }
-        }
+        let observers = observers.withLock { $0 }
         withState { state in
+            var statuses: [String: Job.Status] = [:]
+            for record in groups.joined() {
+                guard let event = state.event(of: record, after: &statuses) else { continue }
+                for observer in observers { observer(event) }
+            }
             for record in groups.joined() { state.apply(record) }
         }
     }

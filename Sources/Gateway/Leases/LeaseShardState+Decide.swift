@@ -59,6 +59,19 @@ extension LeaseShardState {
         return nil
     }
 
+    /// What `decide` would find. Changes nothing.
+    func preview(_ claim: LeaseClaim, now: Moment) -> LeasePreview {
+        guard let record = leases[claim.key] else { return .free }
+        for lease in record.entries where claim.matrix.excludes(claim.kind, lease.kind) {
+            guard let outcome = claim.outcome(of: lease, now: now.instant) else { continue }
+            return .shared(outcome, conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
+        }
+        let conflict =
+            conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
+            ?? conflict(with: record.queue[...], claim)
+        return conflict.map { .conflict($0) } ?? .free
+    }
+
     /// Under the lock that found the lease, because the job may begin and end before another call could wait for it.
     private mutating func progress(
         of lease: LeaseEntry, on key: LeaseKey, _ outcome: RequestOutcome, _ waiter: () -> LeaseWaiter?

@@ -46,6 +46,7 @@ extension LeaseTable {
                 state: entry.job == nil ? .uncertain : .held, job: entry.job,
                 since: min(entry.since, now.epochMilliseconds),
                 revision: serial, beganAt: now.begin(ofEpochMilliseconds: entry.since))
+            if entry.isDraining { lease.state = .draining }
             if entry.isSettling {
                 // The settle time begins again, because nobody knows how long the process was gone.
                 lease.state = .settling

@@ -115,8 +115,14 @@ package final class LeaseTable: Sendable {
     /// The upstream accepted the cancellation of a job. The job runs until it has ended.
     package func cancelAccepted(_ key: LeaseKey, jobID: String) {
         shard(of: key).records.withLock { records in
-            // A job that settles is over already, as far as the upstream says.
-            _ = records.updateLeases(of: key, jobID: jobID) { if $0.state == .held { $0.state = .draining } }
+            var changed: [LeaseEntry] = []
+            _ = records.updateLeases(of: key, jobID: jobID) { lease in
+                // A job that settles is over already, as far as the upstream says.
+                guard lease.state == .held else { return }
+                lease.state = .draining
+                changed.append(lease)
+            }
+            for lease in changed { records.leaseChanged(key, lease) }
         }
     }
 
@@ -239,7 +245,7 @@ package final class LeaseTable: Sendable {
     }
 
     func shard(of key: LeaseKey) -> LeaseShard {
-        shards[key.hashValue & (shards.count - 1)]
+        shards[key.part(of: shards.count)]
     }
 }
 

@@ -73,6 +73,6 @@ extension LeaseJournalRecord {
         self.init(
             serial: lease.serial, generation: lease.generation, key: key, kind: lease.kind.name, family: lease.family,
             since: lease.since, job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess, origin: lease.origin,
-            isSettling: lease.state == .settling, owner: lease.owner)
+            isDraining: lease.state == .draining, isSettling: lease.state == .settling, owner: lease.owner)
     }
 }

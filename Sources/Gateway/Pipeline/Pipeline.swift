@@ -54,6 +54,7 @@ final class Pipeline: @unchecked Sendable {
     private let limits: LimitStage
     private let admission: AdmitStage
     private let cancellations: CancelStage
+    private let dryRuns: DryRunStage
     private let reader: ReadStage
     private let resolver = ResolveStage()
     private var target: ForwardTarget
@@ -73,6 +74,7 @@ final class Pipeline: @unchecked Sendable {
             limits: limits, waitingRoom: shared.waitingRoom, loop: loop, clock: clock, drain: shared.drain)
         cancellations = CancelStage(leases: shared.leases, local: shared.local)
         reader = ReadStage(bodies: shared.bodies)
+        dryRuns = DryRunStage(limits: limits, reader: reader, resolver: resolver, admission: admission)
         target = .unavailable
         if let service = shared.local {
             let normalizer = NormalizeStage(limits: limits, showsOriginalError: false, secrets: [], clock: clock)
@@ -117,6 +119,10 @@ final class Pipeline: @unchecked Sendable {
         case .forward(let grant):
             if let owner = grant.owner { stream.owner = owner }
             do throws(Failure) {
+                if DryRunStage.isWanted(by: stream.request) {
+                    response = try await dryRuns.respond(to: grant, at: target, &stream, &exchange)
+                    break
+                }
                 try limits.chargeAttempt(grant, &exchange, now: loop.now)
                 try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
                 let passesOn = target.takesBodyPieces

@@ -8,7 +8,7 @@ package final class WorkerMetrics: Sendable {
             handshakesResumed, handshakesFailed
         case bytesIn, bytesOut, headsRefused
         case upstreamConnections, upstreamReuses, upstreamRetries, logLinesSuppressed
-        case requestsDeduplicated, requestsAttached, requestsSkipped, requestsWaited
+        case requestsDeduplicated, requestsAttached, requestsSkipped, requestsWaited, requestsDryRun
         case conflictsRetried, conflictsAdopted
 
         /// The metric's name and help, and the label that distinguishes counters of the same name; `nil` for a counter
@@ -35,6 +35,7 @@ package final class WorkerMetrics: Sendable {
             case .requestsAttached: Self.outcomes(.attached)
             case .requestsSkipped: Self.outcomes(.skipped)
             case .requestsWaited: Self.outcomes(.waited)
+            case .requestsDryRun: Self.outcomes(.dryRun)
             case .conflictsRetried: Self.lag(.retried)
             case .conflictsAdopted: Self.lag(.adopted)
             case .headsRefused:
@@ -45,7 +46,7 @@ package final class WorkerMetrics: Sendable {
         private static func outcomes(_ outcome: RequestOutcome) -> (String, (String, String)?, String) {
             (
                 "gateway_request_outcomes_total", ("outcome", outcome.rawValue),
-                "Requests for which a job ran already, by what became of them."
+                "Requests that were not simply sent upstream, by what became of them."
             )
         }
 
@@ -63,6 +64,7 @@ package final class WorkerMetrics: Sendable {
             case .attached: self = .requestsAttached
             case .skipped: self = .requestsSkipped
             case .waited: self = .requestsWaited
+            case .dryRun: self = .requestsDryRun
             }
         }
 
@@ -79,7 +81,7 @@ package final class WorkerMetrics: Sendable {
     }
 
     /// One for each of `Count`.
-    private let counts = InlineArray<20, Atomic<UInt64>> { _ in Atomic(0) }
+    private let counts = InlineArray<21, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationMetrics]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])

@@ -69,6 +69,11 @@ package enum BodyFraming: Equatable, Sendable {
 
     /// Costs less than `==`, which goes through the conformance.
     package var isNone: Bool { if case .none = self { true } else { false } }
+
+    /// Whether the length is known to be at most `limit`.
+    package func isAtMost(_ limit: UInt64) -> Bool {
+        if case .length(let length) = self { length <= limit } else { false }
+    }
 }
 
 /// The limits of a head.

@@ -90,6 +90,11 @@ package final class Route: Sendable, Equatable {
 
     package static func == (one: Route, other: Route) -> Bool { one === other }
 
+    /// Whether the job of another request can be the response.
+    package var mayShareJob: Bool {
+        resendWindow != nil || onConflict.response == .attach || onConflict.response == .skip
+    }
+
     /// The required scopes that are not in `held`, separated by spaces, in the order of the policy.
     package func scopesMissing(in held: ScopeSet) -> String {
         scopeNames.filter { !held.isSuperset(of: $0.scope) }.map(\.name).joined(separator: " ")

@@ -153,6 +153,16 @@ struct OwnLeaseTests {
         #expect(table.found(owner(), now: 1_600_000) == .conflict)
     }
 
+    @Test("Own lease: a job that was being cancelled before a restart is no answer after it")
+    func restartAfterCancellation() throws {
+        let record = LeaseJournalRecord(
+            serial: 1, generation: 1, key: key, kind: "sync", family: .aitronos, since: 1_000_000, job: job("job_1"),
+            isDraining: true, owner: owner())
+        table.restore(record, matrix: matrix, now: 1_000_001)
+        #expect(table.found(owner(), now: 1_000_002) == .conflict)
+        #expect(table.usage().draining == 1)
+    }
+
     @Test("Own lease: it is found before its job is known, and while the answer is lost")
     func withoutJob() throws {
         var lease = try table.take()

@@ -19,6 +19,8 @@ struct LeaseJournalRecord: Equatable, Sendable {
     var isGuess = false
     /// Incomplete in a record of an older gateway.
     var origin = LeaseOrigin()
+    /// The job is being cancelled.
+    var isDraining = false
     /// The job is over, and the settle time had not ended yet.
     var isSettling = false
     /// `nil` in a record of an older gateway.
@@ -87,6 +89,10 @@ extension LeaseChange {
                 json.name("generation")
                 json.integer(entry.generation)
             }
+            if entry.isDraining {
+                json.name("draining")
+                json.bool(true)
+            }
             if entry.isSettling {
                 json.name("settling")
                 json.bool(true)
@@ -129,7 +135,8 @@ extension LeaseChange {
                 key: LeaseKey(organization: organization, connection: connection), kind: kind,
                 family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
                 traceID: json["trace_id"]?.string.flatMap(TraceID.init), isGuess: json["guess"]?.bool ?? false,
-                origin: origin, isSettling: json["settling"]?.bool ?? false,
+                origin: origin, isDraining: json["draining"]?.bool ?? false,
+                isSettling: json["settling"]?.bool ?? false,
                 owner: json["owner"].flatMap(LeaseOwner.init)))
     }
 }

@@ -1,4 +1,4 @@
-/// What became of a request for which a job runs already, for the log, the metrics and `X-Gateway-Outcome`.
+/// What became of a request that was not simply sent upstream, for the log, the metrics and `X-Gateway-Outcome`.
 package enum RequestOutcome: String, CaseIterable, Sendable {
     /// The same request was sent before: the response shows the job of the first one.
     case deduplicated
@@ -8,4 +8,6 @@ package enum RequestOutcome: String, CaseIterable, Sendable {
     case skipped
     /// The request waited for the end of other operations. Then it was sent upstream.
     case waited
+    /// The request only asked what would happen.
+    case dryRun = "dry-run"
 }

@@ -56,7 +56,7 @@ struct Exchange: ~Copyable {
     var startedJob: String?
     /// The generation of the request's lease, or of the one that answers it; `nil` if there is none.
     var leaseGeneration: UInt64?
-    /// What became of a request for which a job ran already.
+    /// What became of a request that was not simply sent upstream.
     var outcome: RequestOutcome?
     /// How long the request waited for its connection.
     var waited = Duration.zero

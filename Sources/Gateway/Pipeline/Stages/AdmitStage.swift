@@ -128,6 +128,16 @@ struct AdmitStage {
             resendWindow: grant.route.resendWindow, onConflict: grant.route.onConflict.response)
     }
 
+    /// What the request's claim would get now; `nil` if it takes no lease. Changes nothing.
+    func preview(
+        _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request,
+        at target: some LeaseOrigins & JobConnectionLookup, _ exchange: inout Exchange
+    ) throws(Failure) -> LeasePreview? {
+        guard grant.route.lease != nil else { return nil }
+        let claim = try claim(grant, body, request, at: target, &exchange)
+        return leases.preview(claim, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
+    }
+
     /// Waits until it may be the request's turn. Returns `false` if it must not wait any longer.
     private func awaitTurn(_ wait: ConnectionWait, _ stream: inout some ClientStream & ~Copyable) async throws(Failure)
         -> Bool

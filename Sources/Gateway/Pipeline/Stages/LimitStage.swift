@@ -24,6 +24,8 @@ struct LimitStage {
         _ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange, now: Instant
     ) throws(Failure) {
         guard !request.head.framing.isNone || grant.route.connection == .job else { return }
+        // Only the body shows whether the job of another request is the response. Then nothing is charged.
+        if grant.route.mayShareJob, request.head.framing.isAtMost(LimitStage.shortBody) { return exchange.mark(.limit) }
         if !grant.limits.isEmpty, exchange.batch.beginLook() {
             let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
             if !passes {
@@ -34,6 +36,16 @@ struct LimitStage {
         // The stages between this and `chargeWork` may take long. Their time does not count as this stage's.
         exchange.mark(.limit)
     }
+
+    /// Looks at all limits of a request that only asks what would happen. Returns whether they would admit it.
+    func look(at grant: Grant, _ exchange: inout Exchange, now: Instant) -> Bool {
+        guard !grant.limits.isEmpty else { return true }
+        fill(&exchange, grant.limits, subject(of: grant, exchange))
+        return limiter.peek(&exchange.batch, now: now.nanoseconds)
+    }
+
+    /// Reading a body up to this size costs less than it would save.
+    private static let shortBody: UInt64 = 65_536
 
     /// The caller lacks a scope. The attempt counts like any other.
     func chargeAttempt(_ refusal: Refusal, _ exchange: inout Exchange, now: Instant, epochSeconds: Int64)
