@@ -251,7 +251,7 @@ extension EndToEnd {
 }
 
 /// A gzip member with one stored block (RFC 1951, section 3.2.4; RFC 1952).
-private func gzip(_ bytes: [UInt8]) -> [UInt8] {
+func gzip(_ bytes: [UInt8]) -> [UInt8] {
     var crc: UInt32 = .max
     for byte in bytes {
         crc ^= UInt32(byte)

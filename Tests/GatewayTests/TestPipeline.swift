@@ -33,7 +33,8 @@ final class TestPipeline {
     }
 
     /// `policy` adds limits to routes, organizations and the concurrency of one kind.
-    init(policy: String = "", resends: Bool = false) throws {
+    /// `disk` stores the records of idempotency keys.
+    init(policy: String = "", resends: Bool = false, disk: MemoryDisk? = nil) throws {
         let set = try TestPipeline.policies(policy, resends: resends)
         let local = SocketAddress(host: "127.0.0.1", port: 0)
         let store = PolicyStore(
@@ -42,8 +43,8 @@ final class TestPipeline {
         let context = try TestPipeline.context.get()
         let shared = try SharedState(
             GatewayOptions(
-                listen: [local], admin: nil, workers: 1, upstream: .inProcess(upstream), policies: store,
-                context: context,
+                listen: [local], admin: nil, workers: 1, upstream: .inProcess(upstream), idempotency: disk,
+                policies: store, context: context,
                 log: AccessLogQueue()))
         upstream.observeJobs { shared.leases.jobObserved($0.key, $0.job, now: WallClock.system.moment) }
         let loop = try EventLoop(index: 0)

@@ -1,7 +1,11 @@
 /// The one answer to an ``AdmissionRequest``. Only an admitted request is charged.
 enum AdmissionOutcome: ~Copyable {
-    /// The work may begin. The limits are charged, and the lease is taken if one was asked for.
-    case admitted(Lease?)
+    /// The work may begin. The limits are charged, and the lease and the record are those that were asked for.
+    case admitted(Lease?, OpenRecord?)
+    /// An earlier request had the key, and its record says this.
+    case known(IdempotencyFinding)
+    /// There is no record for the key, and none can be opened.
+    case notRecorded(IdempotencyRefusal)
     /// A limit refuses the request; ``AdmissionRequest/limits`` says which.
     case limited
     /// Another operation has the connection.

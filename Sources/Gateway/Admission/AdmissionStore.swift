@@ -1,4 +1,4 @@
-/// Where limits and leases are kept, for one gateway or for several.
+/// Where limits, leases and the records of idempotency keys are kept, for one gateway or for several.
 ///
 /// Each request is one call, so that a store behind a network needs one round trip. `AdmitStage` names ``MemoryAdmission`` today, so
 /// that its call never suspends.

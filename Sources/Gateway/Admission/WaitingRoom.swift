@@ -19,6 +19,9 @@ final class WaitingRoom: Sendable {
         return slot.map { WaitingPermit(room: self, slot: $0) }
     }
 
+    /// The places that are taken.
+    var countForTest: Int { shares.withLock { $0.inUse } }
+
     fileprivate func leave(_ slot: ShareSlot) { shares.withLock { $0.give(1, of: slot) } }
 }
 

@@ -28,7 +28,7 @@ package struct ErrorEntry: Equatable, Sendable {
 /// this table by a test. Other codes of an upstream pass unchanged.
 package enum ErrorCode: CaseIterable, Sendable {
     case badRequest, tlsRequired, ambiguousPath, ambiguousCredentials
-    case invalidJSON, conflictingFields, invalidIdentifier
+    case invalidJSON, conflictingFields, invalidIdentifier, idempotencyKeyInvalid, idempotencyKeyRequired
     case retryFailed, invalidConfiguration
     case authenticationRequired, tokenInvalid, tokenExpired, tokenMissingSubject
     case invalidAPIKey, apiKeyExpired, apiKeyDeactivated, apiKeyPaused
@@ -38,6 +38,8 @@ package enum ErrorCode: CaseIterable, Sendable {
     case methodNotAllowed, requestTimeout
     case clientClosedRequest
     case conflict, jobAlreadyRunning, stateLocked
+    case idempotencyInProgress, idempotencyOutcomeUnknown, idempotencyResponseNotKept
+    case idempotencyKeyReused, idempotencyShareUsed, idempotencyUnavailable
     case payloadTooLarge, targetTooLong, unsupportedMediaType, expectationFailed, misdirectedRequest
     case validationError, locked, rateLimitExceeded, headTooLarge, requestFailed
     case internalError, notImplemented, badGateway, serviceUnavailable, gatewayTimeout, versionNotSupported
@@ -66,6 +68,14 @@ package enum ErrorCode: CaseIterable, Sendable {
                 "Send the field once, or the same value in both spellings.")
         case .invalidIdentifier:
             ErrorEntry(400, "INVALID_IDENTIFIER", "An identifier is malformed.", "Send the id as the API returned it.")
+        case .idempotencyKeyInvalid:
+            ErrorEntry(
+                400, "IDEMPOTENCY_KEY_INVALID", "The Idempotency-Key is malformed.",
+                "Send one key of 1 to 255 visible ASCII characters, such as a UUID.")
+        case .idempotencyKeyRequired:
+            ErrorEntry(
+                400, "IDEMPOTENCY_KEY_REQUIRED", "This request needs an Idempotency-Key.",
+                "Send a new key with each request, and the same key when you send it again.")
         case .retryFailed:
             ErrorEntry(
                 400, "CONNECTOR_JOB_RETRY_FAILED", "Failed to retry the job.", "Read the job and trigger a new one.")
@@ -142,6 +152,35 @@ package enum ErrorCode: CaseIterable, Sendable {
                 "State cannot be updated while a sync is running for this connection.", retry: true,
                 "Try again after `Retry-After`, or cancel the job in `Location`.")
 
+        case .idempotencyInProgress:
+            ErrorEntry(
+                409, "IDEMPOTENCY_IN_PROGRESS", "The first request with this Idempotency-Key is in progress.",
+                retry: true,
+                "Try again after `Retry-After`, with the same key.")
+        case .idempotencyOutcomeUnknown:
+            ErrorEntry(
+                409, "IDEMPOTENCY_OUTCOME_UNKNOWN",
+                "The first request with this key may have been executed, and its response was lost.",
+                "Read the state. If the work is still to be done, send a new key.")
+        case .idempotencyResponseNotKept:
+            ErrorEntry(
+                409, "IDEMPOTENCY_RESPONSE_NOT_KEPT",
+                "The first request with this key was executed, and its response was not kept.",
+                "Do not repeat it; `details` has the status of its response.")
+        case .idempotencyKeyReused:
+            ErrorEntry(
+                422, "IDEMPOTENCY_KEY_REUSED", "The Idempotency-Key was used for a different request.",
+                "Send a new key with each different request.")
+        case .idempotencyShareUsed:
+            ErrorEntry(
+                429, "IDEMPOTENCY_SHARE_USED",
+                "Your organization has too many recent requests with an Idempotency-Key.",
+                retry: true, "Try again after `Retry-After`, or send fewer requests with a key.")
+        case .idempotencyUnavailable:
+            ErrorEntry(
+                503, "IDEMPOTENCY_UNAVAILABLE",
+                "The Idempotency-Key cannot be recorded now. The request was not executed.",
+                retry: true, "Try again after `Retry-After`, with the same key.")
         case .payloadTooLarge:
             ErrorEntry(
                 413, "PAYLOAD_TOO_LARGE", "The request body is too large.", "Send at most the limit in `details`.")

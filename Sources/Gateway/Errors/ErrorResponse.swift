@@ -107,6 +107,14 @@ package struct ErrorResponse: Equatable, Sendable {
         case .stateLocked(let conflict, let connection):
             self.init(.stateLocked, message: nil, conflict, connection)
 
+        case .invalidIdempotencyKey(let rule):
+            self.init(
+                .idempotencyKeyInvalid, message: "The Idempotency-Key is malformed: \(rule).",
+                details: [.init("field", .string("Idempotency-Key")), .init("reason", .string(rule))])
+        case .missingIdempotencyKey:
+            self.init(.idempotencyKeyRequired, details: [.init("field", .string("Idempotency-Key"))])
+        case .idempotency(let problem): self.init(for: problem)
+
         case .upstream(let failure): self.init(for: failure)
 
         case .storeUnavailable:
@@ -117,6 +125,31 @@ package struct ErrorResponse: Equatable, Sendable {
             proxyError = "proxy_internal_error"
         }
     }
+
+    private init(for problem: IdempotencyProblem) {
+        switch problem {
+        case .inProgress(let isUnconfirmed):
+            self.init(
+                .idempotencyInProgress,
+                details: [
+                    .init("reason", .string(isUnconfirmed ? "unconfirmed" : "running")),
+                    .init("retry_after", .integer(Self.progressSeconds)),
+                ])
+            retryAfterSeconds = Self.progressSeconds
+        case .outcomeUnknown: self.init(.idempotencyOutcomeUnknown)
+        case .responseNotKept(let status):
+            self.init(.idempotencyResponseNotKept, details: [.init("status", .integer(status))])
+        case .keyReused: self.init(.idempotencyKeyReused)
+        case .shareUsed(let seconds):
+            self.init(.idempotencyShareUsed, details: [.init("retry_after", .integer(seconds))])
+            retryAfterSeconds = max(1, seconds)
+        case .storeUnavailable:
+            self.init(.idempotencyUnavailable, retry: 2, proxyError: "proxy_internal_error")
+        }
+    }
+
+    /// How soon a request in progress is worth another look.
+    private static let progressSeconds = 1
 
     /// After a malformed head the start of the next request is unknown, so every response closes the connection.
     private init(for error: HeadError) {

@@ -45,6 +45,12 @@ package struct Failure: Error, Equatable, Sendable {
         /// A job has the lease of the connection whose state was to be changed.
         indirect case stateLocked(LeaseConflict, connection: String)
 
+        /// The `Idempotency-Key` is not one; `rule` says why.
+        case invalidIdempotencyKey(rule: String)
+        /// The route needs an `Idempotency-Key`.
+        case missingIdempotencyKey
+        case idempotency(IdempotencyProblem)
+
         case upstream(UpstreamFailure)
 
         case storeUnavailable
@@ -56,8 +62,10 @@ package struct Failure: Error, Equatable, Sendable {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
-            .noSuchJob, .rateLimited, .jobRunning, .stateLocked:
+            .noSuchJob, .rateLimited, .jobRunning, .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
             .client
+        case .idempotency(.storeUnavailable): .gateway
+        case .idempotency: .client
         case .upstream: .upstream
         case .storeUnavailable, .overloaded, .internalError: .gateway
         }

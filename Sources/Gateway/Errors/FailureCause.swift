@@ -21,7 +21,10 @@ extension Failure {
         case .storeUnavailable: "the lease journal cannot be written"
         case .overloaded: "no memory is left for the body (sizes.bodyMemory)"
         case .internalError: "a bug in the gateway"
-        case .unsupportedMediaType, .rateLimited, .jobRunning, .stateLocked:
+        case .invalidIdempotencyKey(let rule): "Idempotency-Key: \(rule)"
+        case .idempotency(.storeUnavailable): "the idempotency journal cannot be written"
+        case .idempotency(.shareUsed): "the organization's share of gateway.idempotency.memory is used up"
+        case .missingIdempotencyKey, .idempotency, .unsupportedMediaType, .rateLimited, .jobRunning, .stateLocked:
             nil
         }
     }

@@ -146,6 +146,10 @@ extension LeaseTable {
                     records.settle(key, lease, with: cancelled, asOf: revision.serial, now: now)
                     return .open
                 }
+                // A job that began and ended meanwhile may be this lease's: whoever waits must not take it for nothing.
+                if let ended = jobs.last(where: { records.mayHaveStarted($0, under: lease, of: key) }) {
+                    for waiter in lease.waiters { waiter.end(.job(ended)) }
+                }
                 records.remove(key, serial: serial)
                 return .freed
             }
@@ -155,5 +159,13 @@ extension LeaseTable {
             records.bind(key, serial: serial, to: job, isGuess: true, revision: bound, now: now)
             return .held
         }
+    }
+}
+
+extension LeaseShardState {
+    /// Whether an ended job that a list shows may be that of this lease, whose response was lost.
+    fileprivate func mayHaveStarted(_ job: LeaseJob, under lease: LeaseEntry, of key: LeaseKey) -> Bool {
+        guard let start = job.startedAt, job.type.spells(lease.kind.name) else { return false }
+        return start >= lease.since - LeaseEntry.clockTolerance && !hasSureLease(of: key, jobID: job.id)
     }
 }

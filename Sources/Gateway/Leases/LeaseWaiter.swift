@@ -1,7 +1,8 @@
 internal import Synchronization
 internal import Transport
 
-/// A request that waits for the job of a lease, because it is the same request as the one that took the lease.
+/// Somebody who waits for the job of a lease: a request that is the same as the one that took the lease, or the record of a request
+/// with an idempotency key, which only looks at the outcome.
 final class LeaseWaiter: Sendable {
     /// What the wait has led to.
     enum Outcome: Equatable, Sendable {
@@ -11,15 +12,16 @@ final class LeaseWaiter: Sendable {
         case nothing
     }
 
-    private let waiter: Waiter
+    private let waiter: Waiter?
     private let outcome = Mutex<Outcome?>(nil)
 
-    init(loop: EventLoop) { waiter = Waiter(loop: loop) }
+    /// Without a loop nobody can wait; the outcome can be looked at.
+    init(loop: EventLoop?) { waiter = loop.map(Waiter.init) }
 
     /// The first outcome counts. From any thread.
     func end(_ outcome: Outcome) {
         self.outcome.withLock { if $0 == nil { $0 = outcome } }
-        waiter.wake()
+        waiter?.wake()
     }
 
     /// The outcome so far. From any thread.
@@ -27,7 +29,7 @@ final class LeaseWaiter: Sendable {
 
     /// Waits until `deadline`; `nil` if it has passed. On the loop only.
     func wait(before deadline: Instant) async -> Outcome? {
-        _ = await waiter.wait(before: deadline)
+        _ = await waiter?.wait(before: deadline)
         return current
     }
 }

@@ -12,7 +12,9 @@ internal import Transport
 //  authenticate  | 400, 401                               | decide             | Pipeline/Stages/DecideStage, over a PolicySet
 //  authorize     | 403                                    | decide             | Pipeline/Stages/DecideStage, over a PolicySet
 //  limit: calls  | 429                                    | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
+//  read: key     | 400                                    | readKey            | Pipeline/Stages/KeyStage
 //  read          | 400, 408, 413, 415, 503                | readBody           | Pipeline/Stages/ReadStage
+//  admit: key    | 409, 422, 499                          | findResponse       | Pipeline/Stages/KeyStage, over an IdempotencyTable
 //  resolve       | 400, 404, 422, 502, 503, 504           | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
 //  admit         | 409, 429, 499, 503                     | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
 //                |                                        |                    | `forward` awaits the journal
@@ -52,6 +54,7 @@ final class Pipeline: @unchecked Sendable {
     // (`failureResponse`, `NormalizeStage`) and the conclusion of a lease (`NormalizeStage`, `RemoteForward`, LeaseSync) must then
     // wait, too, and `tryHandle` must leave such requests to `handle`.
     private let limits: LimitStage
+    private let keys: KeyStage
     private let admission: AdmitStage
     private let cancellations: CancelStage
     private let dryRuns: DryRunStage
@@ -69,9 +72,12 @@ final class Pipeline: @unchecked Sendable {
         heads = ResponseHeads(clock: clock, drain: drain)
         decider = DecideStage()
         limits = LimitStage(limiter: shared.limiter, counts: counts)
+        keys = KeyStage(
+            records: shared.idempotency, waitingRoom: shared.waitingRoom, loop: loop, drain: shared.drain)
         admission = AdmitStage(
-            store: MemoryAdmission(limiter: shared.limiter, leases: shared.leases), leases: shared.leases,
-            limits: limits, waitingRoom: shared.waitingRoom, loop: loop, clock: clock, drain: shared.drain)
+            store: MemoryAdmission(limiter: shared.limiter, leases: shared.leases, records: shared.idempotency),
+            leases: shared.leases, keys: keys, limits: limits, waitingRoom: shared.waitingRoom, loop: loop,
+            clock: clock, drain: shared.drain)
         cancellations = CancelStage(leases: shared.leases, local: shared.local)
         reader = ReadStage(bodies: shared.bodies)
         dryRuns = DryRunStage(limits: limits, reader: reader, resolver: resolver, admission: admission)
@@ -124,15 +130,27 @@ final class Pipeline: @unchecked Sendable {
                     break
                 }
                 try limits.chargeAttempt(grant, &exchange, now: loop.now)
-                try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
+                try keys.readKey(grant, stream.request, &exchange)
+                if !keys.hasRecord(exchange) {
+                    try limits.peekWork(grant, stream.request, &exchange, now: loop.now)
+                }
                 let passesOn = target.takesBodyPieces
                 let body = try await reader.readBody(of: &stream, for: grant, passesOn: passesOn, &exchange)
-                try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
-                switch try await admission.admit(grant, body, at: target, &stream, &exchange) {
-                case .responds(let own): response = own
-                case .begins(let lease):
-                    response = try await target.forward(body, for: grant, lease, &cache.identity, &stream, &exchange)
-                    await cancellations.recordCancellation(grant, stream.request, response)
+                // A call that may wait costs something, and most requests have no key.
+                let isKeyed = exchange.keyed != nil
+                if isKeyed, let earlier = try await keys.findResponse(grant, body, &stream, &exchange) {
+                    response = earlier
+                } else {
+                    try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
+                    switch try await admission.admit(grant, body, at: target, &stream, &exchange) {
+                    case .responds(let own): response = own
+                    case .begins(let lease):
+                        if isKeyed { try await keys.waitUntilDurable(&exchange) }
+                        response = try await target.forward(
+                            body, for: grant, lease, &cache.identity, &stream, &exchange)
+                        keys.conclude(response, &exchange)
+                        await cancellations.recordCancellation(grant, stream.request, response)
+                    }
                 }
             } catch { response = failureResponse(to: error, &exchange) }
         case .respond(let status, let grant):
@@ -211,6 +229,7 @@ extension Pipeline {
         if !failure.mayHaveBegunWork, !(failure.origin == .client && exchange.isForwarded) {
             limits.refundWork(&exchange, now: loop.now)
         }
+        keys.conclude(failure, &exchange)
         exchange.failed(failure, counts)
         return ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
     }

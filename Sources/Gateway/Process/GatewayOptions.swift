@@ -18,6 +18,8 @@ package struct GatewayOptions: Sendable {
     /// The number of threads. Each has its own loop, and its own socket for each address.
     package var workers: Int
     package var upstream: UpstreamMode
+    /// Stores the records of idempotency keys; `nil`: they end with the process.
+    package var idempotency: (any JournalStorage)?
     package var policies: PolicyStore
     /// For the addresses of `listen`. The admin listener speaks plain HTTP.
     package var context: TLSContext
@@ -31,13 +33,14 @@ package struct GatewayOptions: Sendable {
 
     package init(
         listen: [SocketAddress], admin: SocketAddress?, workers: Int, upstream: UpstreamMode,
-        policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
+        idempotency: (any JournalStorage)? = nil, policies: PolicyStore, context: TLSContext, log: AccessLogQueue,
         descriptors: Int = .max, clock: WallClock = .system, report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.listen = listen
         self.admin = admin
         self.workers = workers
         self.upstream = upstream
+        self.idempotency = idempotency
         self.policies = policies
         self.context = context
         self.log = log
@@ -54,6 +57,7 @@ package enum GatewayStartError: Error, CustomStringConvertible {
     case system(SystemError)
     case upstream(UpstreamFailure)
     case journal(JournalError)
+    case idempotencyJournal(JournalError)
 
     package var description: String {
         switch self {
@@ -65,6 +69,11 @@ package enum GatewayStartError: Error, CustomStringConvertible {
         case .journal(.noHeader(let name)):
             "\(name) has no journal header of this version, so the leases are unknown: it is damaged, or another version of the "
                 + "gateway wrote it; wait until its jobs have ended and move the file away, or start that version"
+        case .idempotencyJournal(.noHeader(let name)):
+            "\(name) has no journal header of this version, so nobody knows which requests were executed: it is damaged, or another "
+                + "version of the gateway wrote it; start that version, or move the file away when no client repeats an old request"
+        case .idempotencyJournal(.disk(let error)):
+            "the idempotency journal cannot be read (\(error)): check the disk and the permissions of the state folder"
         case .journal(.disk(let error)):
             "the lease journal cannot be read (\(error)): check the disk and the permissions of the state folder"
         }

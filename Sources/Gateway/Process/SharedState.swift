@@ -10,6 +10,8 @@ final class SharedState: Sendable {
     let limiter = RateLimiter()
     let leases: LeaseTable
     let waitingRoom = WaitingRoom()
+    /// The records of requests with an idempotency key. Set after the leases are known, before the first request.
+    let idempotency: IdempotencyTable
     /// Reads the jobs that a remote upstream shows.
     let statusReader: JobStatusReader
     /// Keeps leases after the process has ended; `nil` for the upstream in this process, which has its own journal of jobs.
@@ -48,6 +50,15 @@ final class SharedState: Sendable {
                     now: clock.moment, warn: options.report)
             } catch { throw .journal(error) }
         }
+        let capacity = policies.current.settings.idempotency.memoryBytes
+        if let disk = options.idempotency {
+            do throws(JournalError) {
+                idempotency = try IdempotencyTable.restored(
+                    from: disk, capacityBytes: capacity, leases: leases, now: clock.moment, warn: options.report)
+            } catch { throw .idempotencyJournal(error) }
+        } else {
+            idempotency = IdempotencyTable(capacityBytes: capacity)
+        }
         metrics = Metrics(workerCount: options.workers)
         log = options.log
     }
@@ -63,6 +74,7 @@ final class SharedState: Sendable {
         var gauges = Metrics.Gauges()
         gauges.leases = leases.usage()
         gauges.journal = journal?.usage
+        gauges.idempotency = idempotency.usage()
         gauges.limiter = limiter.usage()
         gauges.policyVersion = status.set.shortVersion
         gauges.policyLoadedAt = status.loadedAt

@@ -33,6 +33,7 @@ package final class GatewayServer: Sendable {
             do throws(UpstreamFailure) {
                 for job in try await upstream.runningJobs() { shared.restore(job) }
                 try await shared.leases.reconcile(with: upstream, now: options.clock)
+                shared.idempotency.follow(shared.leases)
             } catch { throw .upstream(error) }
         }
         let server = try GatewayServer(options, shared)
@@ -114,6 +115,7 @@ package final class GatewayServer: Sendable {
     private static func beginUpkeep(
         on worker: Worker, _ shared: SharedState, _ jobs: JobObserver?, _ options: GatewayOptions
     ) -> UpstreamMonitor? {
+        worker.loop.every(.seconds(1)) { [idempotency = shared.idempotency] in idempotency.sweep(now: .now()) }
         worker.loop.every(.seconds(5)) { [unowned worker] in worker.pipeline.recorder.recordSuppressedLines() }
         switch options.upstream {
         case .inProcess(let upstream):
@@ -229,6 +231,7 @@ package final class GatewayServer: Sendable {
         workers.first?.pipeline.recorder.recordSuppressedLines()
         for worker in workers { worker.pipeline.recorder.flush() }
         shared.journal?.close()
+        shared.idempotency.journal?.close()
         shared.log.close()
     }
 }

@@ -43,6 +43,7 @@ enum AccessLogLine {
         append("\",\"upstream\":\"", record.upstream, to: &out)
         if let outcome = record.outcome { append("\",\"outcome\":\"", outcome.rawValue, to: &out) }
         if let lag = record.upstreamLag { append("\",\"upstream_lag\":\"", lag.rawValue, to: &out) }
+        if let use = record.idempotency { append("\",\"idempotency\":\"", use.rawValue, to: &out) }
         append("\",\"stage\":\"", record.stage.rawValue, to: &out)
         append("\",\"policy\":\"", record.policyVersion, to: &out)
         out.append(text: "\",\"status\":")

@@ -19,6 +19,8 @@ package struct AccessRecord: Sendable {
     /// What became of a request that began no work of its own.
     package var outcome: RequestOutcome?
     package var upstreamLag: LagResult?
+    /// What the key of the request did; `nil` if it has none that the gateway looked at.
+    package var idempotency: IdempotencyUse?
     /// `nil` if the head could not be read.
     package var method: String?
     /// The client's address. Behind trusted proxies it is the address that they report.

@@ -21,6 +21,7 @@ package final class Metrics: Sendable {
         package var overdueLeases = 0
         /// The maximum number of open connections.
         package var connectionLimit = 0
+        package var idempotency = IdempotencyTable.Usage()
         /// `nil` for the upstream in this process, which has its own journal of jobs.
         var journal: LeaseJournal.Usage?
         /// The results of status polls; `nil` for the upstream in this process.
@@ -70,6 +71,7 @@ package final class Metrics: Sendable {
         out.beginMetric("gateway_leases_overdue", "gauge", "Leases that are older than any job should be.")
         out.sample("gateway_leases_overdue", [:], UInt64(gauges.overdueLeases))
         if let journal = gauges.journal { renderJournal(journal, to: &out) }
+        renderIdempotency(gauges.idempotency, to: &out)
         if let polls = gauges.polls { renderPolls(polls, gauges, to: &out) }
         renderLimits(gauges.limiter, to: &out)
         if let upstream = gauges.upstream { renderUpstream(upstream, gauges, to: &out) }
@@ -184,6 +186,32 @@ package final class Metrics: Sendable {
         out.sample("gateway_lease_journal_available", [:], journal.isAvailable ? 1 : 0)
         out.beginMetric("gateway_lease_journal_bytes", "gauge", "Size of the lease journal's file.")
         out.sample("gateway_lease_journal_bytes", [:], UInt64(max(journal.fileBytes, 0)))
+    }
+
+    private func renderIdempotency(_ usage: IdempotencyTable.Usage, to out: inout [UInt8]) {
+        out.beginMetric(
+            "gateway_idempotency_records", "gauge", "Records of requests with an Idempotency-Key, by state.")
+        for phase in IdempotencyState.Phase.allCases {
+            out.sample("gateway_idempotency_records", ["state": phase.rawValue], UInt64(usage.records[phase] ?? 0))
+        }
+        out.beginMetric("gateway_idempotency_bytes", "gauge", "Memory of these records.")
+        out.sample("gateway_idempotency_bytes", [:], UInt64(max(usage.bytes, 0)))
+        out.beginMetric("gateway_idempotency_limit_bytes", "gauge", "Memory that these records may have.")
+        out.sample("gateway_idempotency_limit_bytes", [:], UInt64(usage.capacityBytes))
+        if let isAvailable = usage.isJournalAvailable {
+            out.beginMetric(
+                "gateway_idempotency_journal_available", "gauge",
+                "Whether the idempotency journal can be written: 0 while the disk fails and requests with a key get 503."
+            )
+            out.sample("gateway_idempotency_journal_available", [:], isAvailable ? 1 : 0)
+            out.beginMetric("gateway_idempotency_journal_bytes", "gauge", "Size of the idempotency journal's file.")
+            out.sample("gateway_idempotency_journal_bytes", [:], UInt64(max(usage.journalBytes, 0)))
+        }
+        var totals: [IdempotencyUse: UInt64] = [:]
+        for worker in workers { worker.collect(keys: &totals) }
+        let name = "gateway_idempotency_requests_total"
+        out.beginMetric(name, "counter", "Requests with an Idempotency-Key, by what the key did.")
+        for use in IdempotencyUse.allCases { out.sample(name, ["result": use.rawValue], totals[use] ?? 0) }
     }
 
     private func renderPolls(_ counts: PollCounts, _ gauges: Gauges, to out: inout [UInt8]) {

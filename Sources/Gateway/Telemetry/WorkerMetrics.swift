@@ -85,6 +85,7 @@ package final class WorkerMetrics: Sendable {
     private let operations = Mutex<[String: OperationMetrics]>([:])
     private let limits = Mutex<[ExceededLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
+    private let keys = Mutex<[IdempotencyUse: UInt64]>([:])
     private let turns = Mutex<[UInt64: UInt64]>([:])
 
     init() { precondition(counts.count == Count.allCases.count, "every count has its place") }
@@ -113,6 +114,9 @@ package final class WorkerMetrics: Sendable {
     /// Counts a request without a response from the upstream.
     func upstreamFailed(_ failure: UpstreamFailure) { failures.withLock { $0[failure, default: 0] += 1 } }
 
+    /// Counts a request with a key.
+    func keyUsed(_ use: IdempotencyUse) { keys.withLock { $0[use, default: 0] += 1 } }
+
     /// Counts one wait of a connection for the turns of others. `organization` is 0 if unknown.
     func turnAwaited(by organization: UInt64) { turns.withLock { $0[organization, default: 0] += 1 } }
 
@@ -125,6 +129,10 @@ package final class WorkerMetrics: Sendable {
 
     func collect(failures totals: inout [UpstreamFailure: UInt64]) {
         failures.withLock { totals.merge($0, uniquingKeysWith: +) }
+    }
+
+    func collect(keys totals: inout [IdempotencyUse: UInt64]) {
+        keys.withLock { totals.merge($0, uniquingKeysWith: +) }
     }
 
     func collect(turns totals: inout [UInt64: UInt64]) {

@@ -49,7 +49,8 @@ final class GatewayService: Sendable {
         let server = try await startServer(
             .init(
                 listen: addresses.listen, admin: addresses.admin, workers: addresses.workers,
-                upstream: mode, policies: policies, context: certificates.context,
+                upstream: mode, idempotency: JournalFolder(path: state.path), policies: policies,
+                context: certificates.context,
                 log: log, descriptors: descriptors, report: options.report),
             connectors)
         let reloader = Reloader(

@@ -17,6 +17,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
     case traceparent
     case tracestate
     case organizationID
+    case idempotencyKey
     case upgrade
     case te
     case trailer
@@ -65,6 +66,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
         case .traceparent: "traceparent"
         case .tracestate: "tracestate"
         case .organizationID: "x-organization-id"
+        case .idempotencyKey: "idempotency-key"
         case .upgrade: "upgrade"
         case .te: "te"
         case .trailer: "trailer"
@@ -201,6 +203,7 @@ package enum FieldName: UInt8, Sendable, CaseIterable {
             if packed.low == 0x7261_7772_6F66_2D78, packed.high == 0x0072_6F66_2D64_6564 { return .xForwardedFor }
             if packed.low == 0x696D_696C_6574_6172, packed.high == 0x0074_696D_696C_2D74 { return .rateLimitLimit }
             if packed.low == 0x696D_696C_6574_6172, packed.high == 0x0074_6573_6572_2D74 { return .rateLimitReset }
+            if packed.low == 0x6574_6F70_6D65_6469, packed.high == 0x0079_656B_2D79_636E { return .idempotencyKey }
         case 16:
             if packed.low == 0x2D74_6E65_746E_6F63, packed.high == 0x676E_6964_6F63_6E65 { return .contentEncoding }
             if packed.low == 0x7261_7772_6F66_2D78, packed.high == 0x7473_6F68_2D64_6564 { return .xForwardedHost }

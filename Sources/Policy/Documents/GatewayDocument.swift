@@ -39,6 +39,14 @@ struct GatewayDocument {
                 settings.accessLogErrors = GatewaySettings.LogRate(count: rate.count, periodSeconds: rate.periodSeconds)
             }
         }
+        if let idempotency = object("idempotency", fields, .idempotency) {
+            if let keep = idempotency.duration("keep", atLeast: .seconds(60)) {
+                settings.idempotency.keep = keep
+            }
+            if let memory = idempotency.size("memory", in: (1 << 20)...(128 << 20)) {
+                settings.idempotency.memoryBytes = memory
+            }
+        }
         if let upstream = object("upstream", fields, .upstream) {
             let document = UpstreamDocument(upstream)
             settings.upstream = document.settings

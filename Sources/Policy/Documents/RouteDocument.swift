@@ -16,6 +16,8 @@ struct RouteDocument {
     var onConflict = ConflictRule()
     /// Where `onConflict` has its value; `nil` if it is left out.
     var onConflictSpan: SourceSpan?
+    /// `nil` if not written.
+    var idempotency: Route.Idempotency?
     var connection = ConnectionSource.none
     var maxBodyBytes: Int?
     var respondStatus: Int?
@@ -47,6 +49,7 @@ struct RouteDocument {
         lease = fields.string("lease")
         resendWindow = fields.duration("resendWindow", atLeast: .zero) ?? Self.defaultResendWindow
         readOnConflict(fields)
+        idempotency = fields.word("idempotency", of: Route.Idempotency.allCases.map { ($0.rawValue, $0) })
         maxBodyBytes = fields.size("maxBody", in: 0...(1 << 30))
         respondStatus = fields.integer("respond", in: 200...204)?.value
         jobStatus = fields.word("jobStatus", of: Route.JobStatusBody.allCases.map { ($0.rawValue, $0) })
@@ -74,7 +77,8 @@ struct RouteDocument {
 
     private func checkAccess(_ fields: ObjectReader) {
         if isPublic {
-            for name in ["scope", "class", "lease", "connection"] + Self.leaseFields where fields[name] != nil {
+            for name in ["scope", "class", "lease", "idempotency", "connection"] + Self.leaseFields
+            where fields[name] != nil {
                 fields.diagnostics.error(
                     .conflictingFields, "a public route cannot have \"\(name)\"", at: fields.nameSpan(of: name),
                     help: ["a public route has no caller: remove \"\(name)\" or \"public\""])

@@ -12,6 +12,7 @@ enum Shape: String, CaseIterable {
     case sizes = "gateway.sizes"
     case connections = "gateway.connections"
     case log = "gateway.log"
+    case idempotency = "gateway.idempotency"
     case upstream = "gateway.upstream"
     case credential = "gateway.upstream.credential"
     case ownCredential = "gateway.upstream.ownCredential"
@@ -42,7 +43,8 @@ enum Shape: String, CaseIterable {
         case .file: PolicyFiles.sections
         case .gateway:
             [
-                "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "upstream",
+                "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "idempotency",
+                "upstream",
                 "trustedProxies",
                 "adminNames",
             ]
@@ -52,6 +54,7 @@ enum Shape: String, CaseIterable {
         case .sizes: ["head", "target", "headers", "body", "inspectedBody", "bodyMemory"]
         case .connections: ["open", "requests", "age"]
         case .log: ["access", "errorsPerOrganization"]
+        case .idempotency: ["keep", "memory"]
         case .upstream:
             [
                 "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "dnsRefresh", "health",
@@ -69,7 +72,7 @@ enum Shape: String, CaseIterable {
         case .route:
             [
                 "match", "family", "scope", "public", "class", "connection", "lease", "resendWindow",
-                "onConflict", "maxWait", "maxBody", "respond",
+                "onConflict", "maxWait", "idempotency", "maxBody", "respond",
                 "jobStatus", "timeouts", "owner", "description",
             ]
         case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]

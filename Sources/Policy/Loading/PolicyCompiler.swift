@@ -66,6 +66,7 @@ struct PolicyCompiler {
                 scopeNames: route.scopes.map { ($0.value, ScopeSet([$0], scopes)) },
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
                 resendWindow: resendWindow(of: route, concurrency), onConflict: route.onConflict,
+                idempotency: route.idempotency ?? (route.lease == nil ? .ignore : .allow),
                 connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
                 respondStatus: route.respondStatus,
                 jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,

@@ -14,6 +14,7 @@ package struct GatewaySettings: Equatable, Sendable {
     package var accessLog = AccessLog.all
     /// The maximum rate of error lines for one organization; `nil`: no maximum.
     package var accessLogErrors: LogRate?
+    package var idempotency = Idempotency()
     /// `nil`: the connector service of this process.
     package var upstream: UpstreamSettings?
     /// Peers whose `X-Forwarded-` and `Forwarded` fields are trusted.
@@ -98,6 +99,16 @@ package struct GatewaySettings: Equatable, Sendable {
         package var requests: Int?
         /// The age at which a connection is closed after its current request; `nil`: any age.
         package var age: Duration? = .seconds(3600)
+
+        package init() {}
+    }
+
+    /// The `idempotency` block: the records of requests with an `Idempotency-Key`.
+    package struct Idempotency: Equatable, Sendable {
+        /// How long a record is kept.
+        package var keep = Duration.seconds(86_400)
+        /// For all records.
+        package var memoryBytes = 64 << 20
 
         package init() {}
     }

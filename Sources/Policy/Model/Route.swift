@@ -22,6 +22,8 @@ package final class Route: Sendable, Equatable {
     package let resendWindow: Duration?
     /// What a request gets if another operation has its connection.
     package let onConflict: ConflictRule
+    /// What becomes of an `Idempotency-Key`; safe methods never look at one.
+    package let idempotency: Idempotency
     package let connection: ConnectionSource
     /// The route's own maximum, or that of `gateway.sizes`.
     package let maxBodyBytes: Int
@@ -39,6 +41,9 @@ package final class Route: Sendable, Equatable {
 
     /// The status of one job, or of several. The gateway learns from it which jobs have ended.
     package enum JobStatusBody: String, CaseIterable, Sendable { case job, jobs }
+
+    /// Whether a request must, or may, have an `Idempotency-Key`, or whether the gateway does not look at one.
+    package enum Idempotency: String, CaseIterable, Sendable { case required, allow, ignore }
 
     /// Timeouts that replace `upstream.timeouts` for a route; `nil` keeps the upstream's.
     package struct UpstreamTimeouts: Equatable, Sendable {
@@ -62,7 +67,8 @@ package final class Route: Sendable, Equatable {
         id: String, index: Int, family: RouteFamily, isPublic: Bool = false, scopes: ScopeSet = [],
         scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
         limitClass: String? = nil, lease: LeaseKind? = nil, resendWindow: Duration? = nil,
-        onConflict: ConflictRule = ConflictRule(), connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
+        onConflict: ConflictRule = ConflictRule(), idempotency: Idempotency = .ignore,
+        connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
         respondStatus: Int? = nil, jobStatus: JobStatusBody? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
@@ -78,6 +84,7 @@ package final class Route: Sendable, Equatable {
         self.lease = lease
         self.resendWindow = resendWindow
         self.onConflict = onConflict
+        self.idempotency = idempotency
         self.connection = connection
         self.maxBodyBytes = maxBodyBytes
         self.respondStatus = respondStatus

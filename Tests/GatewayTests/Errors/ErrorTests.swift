@@ -69,6 +69,14 @@ struct FailureTests {
             (.rateLimited(limit: "a", retryAfterSeconds: 4), 429, "RATE_LIMIT_EXCEEDED", .client, false),
             (.jobRunning(conflict, connection: "c"), 409, "CONNECTOR_JOB_ALREADY_RUNNING", .client, false),
             (.stateLocked(conflict, connection: "c"), 409, "CONNECTOR_STATE_LOCKED", .client, false),
+            (.invalidIdempotencyKey(rule: "x"), 400, "IDEMPOTENCY_KEY_INVALID", .client, false),
+            (.missingIdempotencyKey, 400, "IDEMPOTENCY_KEY_REQUIRED", .client, false),
+            (.idempotency(.inProgress(isUnconfirmed: true)), 409, "IDEMPOTENCY_IN_PROGRESS", .client, false),
+            (.idempotency(.outcomeUnknown), 409, "IDEMPOTENCY_OUTCOME_UNKNOWN", .client, false),
+            (.idempotency(.responseNotKept(status: 200)), 409, "IDEMPOTENCY_RESPONSE_NOT_KEPT", .client, false),
+            (.idempotency(.keyReused), 422, "IDEMPOTENCY_KEY_REUSED", .client, false),
+            (.idempotency(.shareUsed(retryAfterSeconds: 60)), 429, "IDEMPOTENCY_SHARE_USED", .client, false),
+            (.idempotency(.storeUnavailable), 503, "IDEMPOTENCY_UNAVAILABLE", .gateway, false),
             (.storeUnavailable, 503, "SERVICE_UNAVAILABLE", .gateway, false),
             (.overloaded, 503, "SERVICE_UNAVAILABLE", .gateway, false),
             (.internalError, 500, "INTERNAL_ERROR", .gateway, true),
@@ -113,7 +121,10 @@ struct FailureTests {
         #expect(response.closesConnection == closes)
         // Nothing is blamed on the client that is not the client's, and the other way round.
         #expect((status < 500 || [501, 505].contains(status)) == (origin == .client))
-        if [429, 503, 409].contains(status) { #expect((response.retryAfterSeconds ?? 0) >= 1) }
+        let entry = ErrorCode.allCases.first { $0.entry.code == code }?.entry
+        if [429, 503, 409].contains(status), entry?.isRetryable ?? true {
+            #expect((response.retryAfterSeconds ?? 0) >= 1)
+        }
         let json = try rendered(response)
         #expect(json["error"]?["status"]?.integer == Int64(status))
         #expect(json["error"]?["code"]?.string == code)

@@ -23,6 +23,7 @@ struct LogsArticleTests {
         record.generation = 5
         record.outcome = .deduplicated
         record.upstreamLag = .retried
+        record.idempotency = .first
         record.method = "GET"
         record.client = "192.0.2.1"
         record.path = 0..<1

@@ -15,6 +15,7 @@ struct MetricsArticleTests {
     func names() throws {
         var gauges = Metrics.Gauges()
         gauges.journal = LeaseJournal.Usage()
+        gauges.idempotency.isJournalAvailable = true
         gauges.polls = PollCounts()
         gauges.upstream = UpstreamUsage(inFlight: 0, waiting: 0, shares: [], endpoints: [])
         var bytes: [UInt8] = []

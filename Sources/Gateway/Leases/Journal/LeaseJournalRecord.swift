@@ -169,7 +169,7 @@ extension LeaseOwner {
 }
 
 extension LeaseJob {
-    fileprivate func write(to json: inout JSONWriter, withLocation: Bool) {
+    func write(to json: inout JSONWriter, withLocation: Bool) {
         json.name("job")
         json.beginObject()
         json.name("id")
@@ -189,7 +189,7 @@ extension LeaseJob {
         json.endObject()
     }
 
-    fileprivate init?(_ json: JSONValue) {
+    init?(_ json: JSONValue) {
         guard let id = json["id"]?.string, let type = json["type"]?.string, let status = json["status"]?.string else {
             return nil
         }

@@ -38,7 +38,7 @@ struct Exchange: ~Copyable {
     var endpoint: Endpoint?
     /// The number of connections on which sending the request upstream was tried.
     var attempts = 0
-    /// Whether a part of the request may have reached the remote upstream.
+    /// Whether a part of the request may have reached the upstream.
     var isForwarded = false
     /// The size of the response's head and body.
     var bytesOut = 0
@@ -64,6 +64,8 @@ struct Exchange: ~Copyable {
     var upstreamLag: LagResult?
     /// The part of the client's `Prefer: wait` that was granted (RFC 7240, section 3).
     var appliedWaitSeconds: Int?
+    /// The request's idempotency key, with what became of it; `nil` if there is none.
+    var keyed: KeyedRequest?
     /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
     var upstreamText: String?
 

@@ -37,6 +37,9 @@ struct BodyTap {
         return true
     }
 
+    /// The body as it was relayed; `nil` if it did not fit.
+    var whole: [UInt8]? { isWanted ? bytes : nil }
+
     /// The decoded body. Empty if it cannot be decoded.
     var plain: [UInt8] {
         guard let coding else { return bytes }

@@ -23,6 +23,7 @@ final class LocalForward {
         // Responses to earlier pipelined requests must not wait for this one.
         guard await stream.flush() else { throw Failure(.clientGone, at: .forward) }
         lease?.forwarded(at: stream.now)
+        exchange.isForwarded = true
         let upstreamResponse: UpstreamResponse
         do throws(UpstreamFailure) { upstreamResponse = try await upstream.respond(to: request) } catch {
             throw Failure(error)

@@ -37,8 +37,12 @@ extension RemoteForward {
         let start = stream.bytesWritten
         stream.beginRelaying(upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
+        let keyed = exchange.keyed
+        let head = keyed.map { _ in keptHead(of: upstream, stream.request, exchange) }
         let isFromCache = revision != nil && upstream.isHeadFromCache
-        var copy = BodyTap(isWanted: isForJob || revision != nil, holdsBack: isForJob, coding: upstream.contentCoding)
+        var copy = BodyTap(
+            isWanted: isForJob || revision != nil || keyed != nil,
+            holdsBack: isForJob || keyed != nil, coding: upstream.contentCoding)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, for: grant, &copy, &stream)
         } catch {
@@ -46,6 +50,7 @@ extension RemoteForward {
         }
         checkedOut.giveBack()
         exchange.bytesOut = stream.bytesWritten - start
+        if let head { keyed?.relayed = head.with(copy.whole) }
         if let lease {
             exchange.startedJob = conclude(lease, by: copy, status, stream.request, grant)
         } else if let revision, !isFromCache, let organization = grant.organization {
@@ -68,6 +73,12 @@ extension RemoteForward {
         if let endpoint = exchange.endpoint { response.map(endpoint.locations) }
         checkedOut.giveBack()
         return response
+    }
+
+    private func keptHead(
+        of upstream: UpstreamConnection, _ request: borrowing Request, _ exchange: borrowing Exchange
+    ) -> StoredResponse {
+        StoredResponse.head(of: upstream, for: exchange, host: request.head.host.map { request.bytes($0) } ?? [])
     }
 
     /// Concludes the lease of a request that succeeded. Returns the id of the job that the response names.

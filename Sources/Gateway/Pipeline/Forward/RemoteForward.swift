@@ -48,8 +48,9 @@ final class RemoteForward {
         do throws(LeaseJournal.Unavailable) { try await lease?.waitUntilDurable() } catch {
             throw Failure(.storeUnavailable, at: .admit)
         }
-        // A client that leaves cancels its request, unless the request has a lease: then the response must show what runs.
-        let watch = lease == nil ? stream.watch : nil
+        // A client that leaves cancels its request, unless the request has a lease or an idempotency key: then the response must
+        // show what runs, or what was done.
+        let watch = lease == nil && exchange.keyed == nil ? stream.watch : nil
         exchange.permit = client.tryAcquire(&identity.share)
         if exchange.permit == nil { exchange.permit = try await client.waitForPermit(&identity.share) }
         // Nothing has been sent yet, so even a request with a lease ends when its client has left.

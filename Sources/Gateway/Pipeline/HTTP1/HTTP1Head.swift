@@ -37,7 +37,13 @@ enum HTTP1Head {
         output += HTTPStatus.line(response.status)
         appendDate(heads, to: &output)
         if !HTTPStatus.hasNoBody(response.status) {
-            output += isJSON ? jsonLine : Array("Content-Type: \(response.contentType)\r\nContent-Length: ".utf8)
+            if isJSON {
+                output += jsonLine
+            } else {
+                // A kept response of the upstream may have none.
+                if !response.contentType.isEmpty { output += Array("Content-Type: \(response.contentType)\r\n".utf8) }
+                output += HTTP1Line.contentLength
+            }
             output.append(decimal: response.body.count)
             output += HTTP1Line.end
         }

@@ -8,6 +8,7 @@ internal import Transport
 struct AdmitStage {
     let store: MemoryAdmission
     let leases: LeaseTable
+    let keys: KeyStage
     let limits: LimitStage
     /// Where requests wait for connections.
     let waitingRoom: WaitingRoom
@@ -18,11 +19,13 @@ struct AdmitStage {
     private let fingerprints = RequestFingerprints()
 
     init(
-        store: MemoryAdmission, leases: LeaseTable, limits: LimitStage, waitingRoom: WaitingRoom, loop: EventLoop,
+        store: MemoryAdmission, leases: LeaseTable, keys: KeyStage, limits: LimitStage, waitingRoom: WaitingRoom,
+        loop: EventLoop,
         clock: WallClock, drain: Drain
     ) {
         self.store = store
         self.leases = leases
+        self.keys = keys
         self.limits = limits
         self.waitingRoom = waitingRoom
         self.loop = loop
@@ -45,10 +48,44 @@ struct AdmitStage {
     ) async throws(Failure) -> Admission {
         // Requests without a lease are most of all, and need nothing of what follows.
         guard grant.route.lease != nil else {
+            if exchange.keyed != nil { return try await admitKey(grant, body, &stream, &exchange) }
             try limits.chargeWork(grant, &exchange, now: loop.now)
             return .begins(nil)
         }
         return try await admitLease(grant, body, at: target, &stream, &exchange)
+    }
+
+    /// A request with an idempotency key and without a lease.
+    @inline(never)
+    private func admitKey(
+        _ grant: Grant, _ body: ForwardedBody, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
+    ) async throws(Failure) -> Admission {
+        while true {
+            var request = AdmissionRequest(
+                limits: limits.beginWork(grant, &exchange), lease: nil, key: exchange.keyed?.claim, loop: loop)
+            let outcome = store.admit(&request, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
+            limits.endWork(request.limits, &exchange)
+            switch consume outcome {
+            case .admitted(.none, let record):
+                limits.countExceeded(exchange)
+                keys.opened(record, &exchange)
+                exchange.mark(.admit)
+                return .begins(nil)
+            case .limited: throw limited(exchange)
+            case .known:
+                if let response = try await keys.findResponse(grant, body, &stream, &exchange) {
+                    return .responds(response)
+                }
+            case .notRecorded(let refusal): throw keys.failure(refusal, &exchange)
+            // The request asks for no lease.
+            default: throw Failure(.internalError, at: .admit)
+            }
+        }
+    }
+
+    private func limited(_ exchange: borrowing Exchange) -> Failure {
+        let refusal = limits.refusal(exchange)
+        return Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
     }
 
     // Not inlined, so that its frame is not part of those of requests without a lease.
@@ -62,11 +99,13 @@ struct AdmitStage {
         var wait = ConnectionWait(grant, stream.request, &exchange, now: loop.now)
         while true {
             var request = AdmissionRequest(
-                limits: limits.beginWork(grant, &exchange), lease: claim, place: wait.place, loop: loop)
+                limits: limits.beginWork(grant, &exchange), lease: claim, key: exchange.keyed?.claim, place: wait.place,
+                loop: loop)
             let outcome = store.admit(&request, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
-            case .admitted(.some(let lease)):
+            case .admitted(.some(let lease), let record):
+                keys.opened(record, &exchange)
                 limits.countExceeded(exchange)
                 exchange.leaseGeneration = lease.generation
                 if wait.place != nil { limits.counts.add(to: .requestsWaited) }
@@ -74,10 +113,13 @@ struct AdmitStage {
                 exchange.mark(.admit)
                 return .begins(lease)
             // The claim above asks for a lease.
-            case .admitted(.none): throw Failure(.internalError, at: .admit)
-            case .limited:
-                let refusal = limits.refusal(exchange)
-                throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
+            case .admitted(.none, _): throw Failure(.internalError, at: .admit)
+            case .limited: throw limited(exchange)
+            case .known:
+                if let response = try await keys.findResponse(grant, body, &stream, &exchange) {
+                    return .responds(response)
+                }
+            case .notRecorded(let refusal): throw keys.failure(refusal, &exchange)
             case .conflict(let conflict):
                 // The first time without a place, because most requests do not need one.
                 guard wait.begin(on: claim.key, of: leases, in: waitingRoom, loop), !drain.isAnnounced else {
@@ -113,7 +155,9 @@ struct AdmitStage {
             let name = exchange.connectionID
         else { throw Failure(.internalError, at: .admit) }
         var fingerprint: RequestFingerprint?
-        if grant.route.resendWindow != nil {
+        // With an idempotency key the key says what the same request is.
+        let resendWindow = exchange.keyed == nil ? grant.route.resendWindow : nil
+        if resendWindow != nil {
             fingerprint = fingerprints.fingerprint(of: request, body, exchange.bodyValue, grant.captures)
         }
         // Only the service of this process reads it, too.
@@ -125,7 +169,7 @@ struct AdmitStage {
             owner: LeaseOwner(
                 subject: principal.subject, token: principal.tokenID, operation: grant.route.id,
                 fingerprint: fingerprint),
-            resendWindow: grant.route.resendWindow, onConflict: grant.route.onConflict.response)
+            resendWindow: resendWindow, onConflict: grant.route.onConflict.response)
     }
 
     /// What the request's claim would get now; `nil` if it takes no lease. Changes nothing.
@@ -181,7 +225,7 @@ struct AdmitStage {
         exchange.startedJob = job.id
         exchange.leaseGeneration = shared.generation
         exchange.mark(.admit)
-        return .responds(RunningJobResponse.response(job, claim))
+        return .responds(RunningJobResponse.response(job, on: claim.key.connection, claim.family))
     }
 
     private func failure(_ conflict: LeaseConflict, _ claim: LeaseClaim) -> Failure {

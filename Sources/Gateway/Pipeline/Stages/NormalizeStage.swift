@@ -21,6 +21,8 @@ struct NormalizeStage {
         let isTurnedAway =
             upstreamResponse.status == 503
             && upstreamResponse.fields.contains { $0.name.spells("retry-after") }
+        exchange.keyed?.upstreamStatus = upstreamResponse.status
+        exchange.keyed?.isTurnedAway = isTurnedAway
         lease?.conclude(
             status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
             isTurnedAway: isTurnedAway, now: clock.moment)

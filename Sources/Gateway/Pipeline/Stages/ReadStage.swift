@@ -22,7 +22,7 @@ final class ReadStage {
         }
         let framing = stream.request.head.framing
         if framing.isNone { return .whole([]) }
-        let isPassedOn = passesOn && isPassedOn(grant)
+        let isPassedOn = passesOn && isPassedOn(grant) && exchange.keyed == nil
         let owner = grant.owner(from: stream.request.peer)
         let body = try await stream.readBody(
             atMost: grant.route.maxBodyBytes, upTo: isPassedOn ? ReadStage.spooledBytes : .max,
@@ -37,7 +37,8 @@ final class ReadStage {
     }
 
     /// Whether the rest of the body may follow while the request is in progress. A request with a lease waits for its
-    /// whole body; otherwise a slow client would block the connection for others.
+    /// whole body; otherwise a slow client would block the connection for others. One with an idempotency key needs it for
+    /// the fingerprint.
     private func isPassedOn(_ grant: Grant) -> Bool {
         guard grant.route.lease == nil else { return false }
         if case .body = grant.route.connection { return !grant.needsConnection }

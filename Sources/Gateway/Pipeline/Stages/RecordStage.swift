@@ -25,6 +25,7 @@ struct RecordStage {
             status: response.status, stage: exchange.endingStage, duration: exchange.times.total)
         counts.add(UInt64(request.head.end + exchange.bodyBytes), to: .bytesIn)
         counts.add(UInt64(exchange.bytesOut), to: .bytesOut)
+        if let use = exchange.keyed?.use { counts.keyUsed(use) }
         let isLogged =
             switch exchange.policies.accessLog {
             case .all: true
@@ -72,6 +73,7 @@ struct RecordStage {
         record.generation = exchange.leaseGeneration
         record.outcome = exchange.outcome
         record.upstreamLag = exchange.upstreamLag
+        record.idempotency = exchange.keyed?.use
         record.isTLS13 = request.isTLS13
         if isHeadRead {
             let path = request.head.path

@@ -9,7 +9,7 @@ internal import Transport
 final class RequestFingerprints {
     private let hash = SHA256()
 
-    /// A longer body has no fingerprint: it would keep the loop busy, and requests that start a job are short.
+    /// A longer body is not parsed, and has no fingerprint without a key: it would keep the loop busy, and requests that start a job are short.
     private static let maxBodyBytes = 65_536
 
     /// The fingerprint of what a request asks of its route: the job in its path, its query and its body.
@@ -30,14 +30,59 @@ final class RequestFingerprints {
         form.append(0)
         if let query = request.head.query { form.append(request.headBytes, query) }
         form.append(0)
-        var json = JSONWriter()
-        if bytes.isEmpty {
+        append(bytes, value ?? (try? JSONValue.read(bytes.span)), to: &form)
+        return fingerprint(of: form)
+    }
+
+    /// The fingerprint of a request with an idempotency key: its method, path, query and whole body; `nil` if the body is not in
+    /// memory.
+    ///
+    /// Short JSON bodies with the same meaning have the same fingerprint, other bodies must have the same bytes.
+    func fingerprint(of request: borrowing Request, _ body: ForwardedBody) -> RequestFingerprint? {
+        guard case .whole(let bytes) = body else { return nil }
+        var form = Array(request.head.method.name.utf8)
+        form.append(0)
+        form += request.bytes(request.head.path)
+        // One slash at the end of a path is ignored.
+        if form.last == .slash { form.removeLast() }
+        form.append(0)
+        if let query = request.head.query { form.append(request.headBytes, query) }
+        form.append(0)
+        if bytes.count <= Self.maxBodyBytes, request.head.hasJSONBody(in: request.headBytes) {
+            append(bytes, try? JSONValue.read(bytes.span), to: &form)
+        } else {
+            // A short body cannot pass for the digest of a long one.
+            form.append(1)
+            form += hash.digest(of: bytes.span).bytes
+        }
+        return fingerprint(of: form)
+    }
+
+    /// The identity of the record of a key. No part before the key can have a zero byte.
+    func recordID(
+        of key: IdempotencyKey, organization: String, subject: String, operation: String
+    ) -> IdempotencyRecordID {
+        var form: [UInt8] = []
+        for part in [organization, subject, operation] {
+            form += part.utf8
             form.append(0)
-        } else if let value = value ?? (try? JSONValue.read(bytes.span)), json.canonicalFields(value) {
+        }
+        form += key.bytes
+        return IdempotencyRecordID(hash.digest(of: form.span))
+    }
+
+    private func append(_ body: [UInt8], _ value: JSONValue?, to form: inout [UInt8]) {
+        var json = JSONWriter()
+        if body.isEmpty {
+            form.append(0)
+        } else if let value, json.canonicalFields(value) {
             form += json.bytes
         } else {
-            form += bytes
+            form += body
         }
+    }
+
+    private func fingerprint(of form: [UInt8]) -> RequestFingerprint {
         let digest = hash.digest(of: form.span)
         return RequestFingerprint(high: digest.words.a, low: digest.words.b)
     }

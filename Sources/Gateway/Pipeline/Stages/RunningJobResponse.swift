@@ -3,9 +3,9 @@ internal import Policy
 
 /// The response that shows a job that runs already, in the shape of the route's API family.
 enum RunningJobResponse {
-    static func response(_ job: LeaseJob, _ claim: LeaseClaim) -> Response {
+    static func response(_ job: LeaseJob, on connection: String, _ family: RouteFamily) -> Response {
         var response = Response(status: 200)
-        append(job, on: claim.key.connection, claim.family, to: &response.body)
+        append(job, on: connection, family, to: &response.body)
         if let location = job.location { response.fields.append((name: "Location", value: location)) }
         return response
     }

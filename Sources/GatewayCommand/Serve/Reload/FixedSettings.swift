@@ -17,6 +17,7 @@ struct FixedSettings: Sendable {
             ("gateway.listen", new.listen != settings.listen), ("gateway.admin", new.admin != settings.admin),
             ("gateway.workers", new.workers != settings.workers),
             ("gateway.sizes.bodyMemory", new.sizes.bodyMemoryBytes != settings.sizes.bodyMemoryBytes),
+            ("gateway.idempotency.memory", new.idempotency.memoryBytes != settings.idempotency.memoryBytes),
             ("gateway.upstream", (new.upstream == nil) != (settings.upstream == nil)),
         ]
         return changes.filter { $0.1 && !overridden.contains($0.0) }.map(\.0)
