@@ -37,12 +37,12 @@ extension RemoteForward {
         let start = stream.bytesWritten
         stream.beginRelaying(upstream, for: exchange, heads)
         let isForJob = lease?.isForJob ?? false
-        let keyed = exchange.keyed
-        let head = keyed.map { _ in keptHead(of: upstream, stream.request, exchange) }
+        let isKeyed = exchange.keyed != nil
+        let head = isKeyed ? keptHead(of: upstream, stream.request, exchange) : nil
         let isFromCache = revision != nil && upstream.isHeadFromCache
         var copy = BodyTap(
-            isWanted: isForJob || revision != nil || keyed != nil,
-            holdsBack: isForJob || keyed != nil, coding: upstream.contentCoding)
+            isWanted: isForJob || revision != nil || isKeyed, holdsBack: isForJob || isKeyed,
+            coding: upstream.contentCoding)
         do throws(RelayFailure) {
             try await relayBody(over: upstream, for: grant, &copy, &stream)
         } catch {
@@ -50,7 +50,7 @@ extension RemoteForward {
         }
         checkedOut.giveBack()
         exchange.bytesOut = stream.bytesWritten - start
-        if let head { keyed?.relayed = head.with(copy.whole) }
+        if let head { exchange.keyed?.relayed = head.with(copy.whole) }
         if let lease {
             exchange.startedJob = conclude(lease, by: copy, status, stream.request, grant)
         } else if let revision, !isFromCache, let organization = grant.organization {
