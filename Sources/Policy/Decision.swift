@@ -20,7 +20,7 @@ package struct Grant: Sendable {
     package let organization: Organization?
     /// The limits to charge together, in the order of their names.
     package let limits: [LimitRule]
-    /// Whether the connection must be known to charge the limits or to take the lease.
+    /// Whether the connection must be known to charge the limits, to take the lease, or to ask for a confirmation.
     package let needsConnection: Bool
 
     init(
@@ -31,7 +31,7 @@ package struct Grant: Sendable {
         self.principal = principal
         self.organization = organization
         self.limits = limits.rules
-        needsConnection = limits.needsConnection || route.lease != nil
+        needsConnection = limits.needsConnection || route.lease != nil || route.confirmation != nil
     }
 }
 

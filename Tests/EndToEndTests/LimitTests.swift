@@ -60,6 +60,52 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "Rate limits: each limit that refuses is listed, as its fields have it, and Retry-After is the longest wait"
+        )
+        func violated() async throws {
+            var setup = GatewaySetup()
+            setup.limits = """
+                hourly: { on: ["trigger"], per: "token", allow: "1/h" },
+                daily: { on: ["trigger"], per: "organization", allow: "3/day", burst: 1 },
+                roomy: { on: ["trigger"], per: "organization", allow: "100/day" },
+                """
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                try client.waitForEnd(of: try client.startJob())
+                let refused = try client.call("POST", Path.jobs, body: trigger())
+                try refused.expectError(429, "RATE_LIMIT_EXCEEDED")
+                let policies = try refused.json("error", "details", "violated_policies")?.array ?? []
+                #expect(policies.map { $0["name"]?.string } == ["daily", "hourly"])
+                #expect(policies.map { $0["quota"]?.integer } == [3, 1])
+                #expect(policies.map { $0["window"]?.integer } == [86_400, 3600])
+                #expect(policies.map { $0["remaining"]?.integer } == [0, 0])
+                let waits = policies.compactMap { $0["retry_after"]?.integer }
+                #expect(refused["retry-after"] == "\(waits[0])" && waits[0] > waits[1])
+                #expect(try refused.json("error", "details", "limit")?.string == "daily")
+                let field = try #require(refused["ratelimit"])
+                #expect(
+                    field.contains(#""daily";r=0;t=\#(waits[0])"#) && field.contains(#""hourly";r=0;t=\#(waits[1])"#))
+            }
+        }
+
+        @Test("Rate limits: a route that costs more takes more, and is refused while less is left")
+        func cost() async throws {
+            var setup = GatewaySetup()
+            setup.changesRoutes = { $0.replacing(#"class: "clear","#, with: #"class: "clear", cost: 3,"#) }
+            setup.limits = #"starts: { on: ["trigger", "clear"], per: "organization", allow: "4/day" },"#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                let answer = try client.call("POST", Path.clear, body: #"{"streams":["users"]}"#)
+                #expect(answer.status == 200 && answer["x-ratelimit-remaining"] == "1", "\(answer.text)")
+                let refused = try client.call("POST", Path.clear, body: #"{"streams":["users"]}"#)
+                try refused.expectError(429, "RATE_LIMIT_EXCEEDED")
+                let policy = try refused.json("error", "details", "violated_policies")?.array?.first
+                #expect(policy?["remaining"]?.integer == 1)
+                #expect(try client.call("POST", Path.jobs, body: trigger()).status != 429)
+            }
+        }
+
         @Test("Rate limits: a 409 uses up calls but no work")
         func refund() async throws {
             var setup = Self.limits(work: #""2/day""#, calls: #""6/day""#)

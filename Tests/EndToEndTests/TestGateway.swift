@@ -31,6 +31,8 @@ struct GatewaySetup {
     var hasResendWindow = false
     /// More fields of each route whose lease lasts for a job.
     var leaseFields = ""
+    /// Changes the shipped routes.
+    var changesRoutes: @Sendable (String) -> String = { $0 }
     /// Members of `gateway.upstream` in the policy; where there are none the connector service is in this process.
     var upstream = ""
 

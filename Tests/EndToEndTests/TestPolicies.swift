@@ -43,6 +43,7 @@ enum TestPolicies {
             if !setup.leaseFields.isEmpty {
                 text = text.replacing(/lease: "(?!state)\w+",/) { "\($0.output) \(setup.leaseFields)," }
             }
+            if name == "routes" { text = setup.changesRoutes(text) }
             try folder.write(text, to: "policies/\(name).json5")
         }
         let upstream = setup.upstream.isEmpty ? "" : "upstream: { \(setup.upstream) },"

@@ -29,9 +29,12 @@ struct ShippedPoliciesTests {
         }
     }
 
-    @Test("Shipped policies: their gateway section repeats the defaults")
+    @Test("Shipped policies: their gateway section repeats the defaults, and limits failed authentications")
     func defaults() {
-        #expect(set.settings == GatewaySettings())
+        var expected = GatewaySettings()
+        // A limit, which only policies set.
+        expected.failedAuthentications = .init(count: 60, periodSeconds: 60, burst: 100)
+        #expect(set.settings == expected)
     }
 
     @Test(

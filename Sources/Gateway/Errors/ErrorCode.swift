@@ -29,7 +29,7 @@ package struct ErrorEntry: Equatable, Sendable {
 package enum ErrorCode: CaseIterable, Sendable {
     case badRequest, tlsRequired, ambiguousPath, ambiguousCredentials
     case invalidJSON, conflictingFields, invalidIdentifier, idempotencyKeyInvalid, idempotencyKeyRequired
-    case retryFailed, invalidConfiguration
+    case retryFailed, invalidConfiguration, confirmationInvalid
     case authenticationRequired, tokenInvalid, tokenExpired, tokenMissingSubject
     case invalidAPIKey, apiKeyExpired, apiKeyDeactivated, apiKeyPaused
     case insufficientPermissions, organizationAccessDenied, ambiguousOrganization, noOrganizationMembership
@@ -37,11 +37,11 @@ package enum ErrorCode: CaseIterable, Sendable {
     case notFound, connectionNotFound, jobNotFound
     case methodNotAllowed, requestTimeout
     case clientClosedRequest
-    case conflict, jobAlreadyRunning, stateLocked
+    case conflict, confirmationRequired, jobAlreadyRunning, stateLocked
     case idempotencyInProgress, idempotencyOutcomeUnknown, idempotencyResponseNotKept
     case idempotencyKeyReused, idempotencyShareUsed, idempotencyUnavailable
     case payloadTooLarge, targetTooLong, unsupportedMediaType, expectationFailed, misdirectedRequest
-    case validationError, locked, rateLimitExceeded, headTooLarge, requestFailed
+    case validationError, locked, rateLimitExceeded, tooManyFailedAuthentications, headTooLarge, requestFailed
     case internalError, notImplemented, badGateway, serviceUnavailable, gatewayTimeout, versionNotSupported
     case upstreamError
 
@@ -83,6 +83,10 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(
                 400, "CONNECTOR_INVALID_CONFIG", "The connector configuration is invalid.", "Correct the configuration."
             )
+        case .confirmationInvalid:
+            ErrorEntry(
+                400, "CONFIRMATION_INVALID", "The confirmation does not count.",
+                "Send the request without it, and confirm that with the new one.")
 
         case .authenticationRequired:
             ErrorEntry(
@@ -142,6 +146,10 @@ package enum ErrorCode: CaseIterable, Sendable {
             ErrorEntry(
                 409, "CONFLICT", "The request conflicts with the state of the resource.",
                 "Read the resource, then decide.")
+        case .confirmationRequired:
+            ErrorEntry(
+                409, "CONFIRMATION_REQUIRED", "The request would erase data.",
+                "If that is what you want, send the same request with the confirmation in `details`.")
         case .jobAlreadyRunning:
             ErrorEntry(
                 409, "CONNECTOR_JOB_ALREADY_RUNNING", "A sync is already running for this connection.", retry: true,
@@ -203,6 +211,11 @@ package enum ErrorCode: CaseIterable, Sendable {
         case .rateLimitExceeded:
             ErrorEntry(
                 429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded.", retry: true, "Try again after `Retry-After`.")
+        case .tooManyFailedAuthentications:
+            ErrorEntry(
+                429, "TOO_MANY_FAILED_AUTHENTICATIONS",
+                "Too many requests from this address had an invalid credential.",
+                "Correct the credential: a request with a valid one is not refused.")
         case .headTooLarge:
             ErrorEntry(
                 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "The request head is too large.",

@@ -11,6 +11,7 @@ package indirect enum ErrorDetail: Equatable, Sendable {
     case timestamp(Int64)
     case strings([String])
     case object([Member])
+    case objects([[Member]])
     /// Valid JSON.
     case json([UInt8])
 
@@ -36,16 +37,22 @@ package indirect enum ErrorDetail: Equatable, Sendable {
             buffer.append(UInt8(ascii: "\""))
             buffer.append(timestamp: milliseconds)
             buffer.append(UInt8(ascii: "\""))
-        case .strings(let texts):
-            buffer.append(UInt8(ascii: "["))
-            for index in texts.indices {
-                if index > 0 { buffer.append(UInt8(ascii: ",")) }
-                buffer.append(jsonString: texts[index])
-            }
-            buffer.append(UInt8(ascii: "]"))
+        case .strings(let texts): Self.append(list: texts, to: &buffer) { $1.append(jsonString: $0) }
         case .object(let members): Self.append(members, to: &buffer)
+        case .objects(let objects): Self.append(list: objects, to: &buffer) { Self.append($0, to: &$1) }
         case .json(let bytes): buffer.append(contentsOf: bytes)
         }
+    }
+
+    private static func append<Element>(
+        list: [Element], to buffer: inout [UInt8], _ append: (Element, inout [UInt8]) -> Void
+    ) {
+        buffer.append(UInt8(ascii: "["))
+        for index in list.indices {
+            if index > 0 { buffer.append(UInt8(ascii: ",")) }
+            append(list[index], &buffer)
+        }
+        buffer.append(UInt8(ascii: "]"))
     }
 
     static func append(_ members: [Member], to buffer: inout [UInt8]) {

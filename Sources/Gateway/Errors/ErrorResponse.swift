@@ -91,13 +91,32 @@ package struct ErrorResponse: Equatable, Sendable {
             self.init(.invalidIdentifier, details: [.init("field", .string(name))])
         case .noSuchJob: self.init(.jobNotFound)
 
-        case .rateLimited(let limit, let seconds):
-            let seconds = max(1, seconds)
+        case .rateLimited(let refusal):
+            let seconds = max(1, refusal.retryAfterSeconds)
             self.init(
-                .rateLimitExceeded,
-                message: "Rate limit exceeded. Retry after \(seconds) \(seconds == 1 ? "second" : "seconds").",
-                details: [.init("limit", .string(limit)), .init("retry_after", .integer(seconds))])
-            retryAfterSeconds = seconds
+                .rateLimitExceeded, refusal,
+                message: "Rate limit exceeded. Retry after \(seconds) \(seconds == 1 ? "second" : "seconds").")
+        case .authenticationsLimited(let refusal): self.init(.tooManyFailedAuthentications, refusal, message: nil)
+        case .confirmationRequired(let offer):
+            self.init(
+                .confirmationRequired,
+                message: "This would erase data of: \(offer.connection). "
+                    + "To confirm it, send the request again with \(ConfirmationOffer.field).",
+                details: [
+                    .init("connection_id", .string(offer.connection)), .init("operation", .string(offer.operation)),
+                    .init("remove_records", offer.removesRecords.map { .bool($0) } ?? .null),
+                    .init(
+                        "confirmation",
+                        .object([
+                            .init("field", .string(ConfirmationOffer.field)), .init("token", .string(offer.token)),
+                            .init("expires_at", .timestamp(offer.expiresAt)),
+                            .init("expires_in", .integer(offer.expiresInSeconds)),
+                        ])),
+                ])
+        case .confirmationInvalid(let error):
+            self.init(
+                .confirmationInvalid, message: "The confirmation does not count: \(error.explanation).",
+                details: [.init("reason", .string(error.rawValue))])
         case .jobRunning(let conflict, let connection):
             let message =
                 conflict.state == .settling
@@ -184,6 +203,17 @@ package struct ErrorResponse: Equatable, Sendable {
             details: [.init("reason", .string(failure.proxyError))])
         proxyError = failure.proxyError
         if failure.status == 503 { retryAfterSeconds = 2 }
+    }
+
+    private init(_ code: ErrorCode, _ refusal: LimitRefusal, message: String?) {
+        let seconds = max(1, refusal.retryAfterSeconds)
+        self.init(
+            code, message: message,
+            details: [
+                .init("limit", .string(refusal.limit)), .init("retry_after", .integer(seconds)),
+                .init("violated_policies", .objects(refusal.violated.map(\.members))),
+            ])
+        retryAfterSeconds = seconds
     }
 
     private init(_ code: ErrorCode, message: String?, _ conflict: LeaseConflict, _ connection: String) {

@@ -39,7 +39,12 @@ package struct Failure: Error, Equatable, Sendable {
         /// The organization has no job with that id.
         case noSuchJob
 
-        case rateLimited(limit: String, retryAfterSeconds: Int)
+        indirect case rateLimited(LimitRefusal)
+        /// Too many requests of this address had an invalid credential, as this one has.
+        indirect case authenticationsLimited(LimitRefusal)
+        /// The policy demands a second step, and this was the first.
+        indirect case confirmationRequired(ConfirmationOffer)
+        case confirmationInvalid(ConfirmationError)
         /// Another operation has the lease of the connection.
         indirect case jobRunning(LeaseConflict, connection: String)
         /// A job has the lease of the connection whose state was to be changed.
@@ -62,7 +67,8 @@ package struct Failure: Error, Equatable, Sendable {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
-            .noSuchJob, .rateLimited, .jobRunning, .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
+            .noSuchJob, .rateLimited, .authenticationsLimited, .confirmationRequired, .confirmationInvalid, .jobRunning,
+            .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
             .client
         case .idempotency(.storeUnavailable): .gateway
         case .idempotency: .client

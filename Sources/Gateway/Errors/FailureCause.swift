@@ -24,7 +24,9 @@ extension Failure {
         case .invalidIdempotencyKey(let rule): "Idempotency-Key: \(rule)"
         case .idempotency(.storeUnavailable): "the idempotency journal cannot be written"
         case .idempotency(.shareUsed): "the organization's share of gateway.idempotency.memory is used up"
-        case .missingIdempotencyKey, .idempotency, .unsupportedMediaType, .rateLimited, .jobRunning, .stateLocked:
+        case .confirmationInvalid(let error): "the confirmation does not count: \(error.explanation)"
+        case .missingIdempotencyKey, .idempotency, .unsupportedMediaType, .rateLimited, .authenticationsLimited,
+            .confirmationRequired, .jobRunning, .stateLocked:
             nil
         }
     }

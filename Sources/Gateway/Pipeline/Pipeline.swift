@@ -9,13 +9,15 @@ internal import Transport
 //  ------------- | -------------------------------------- | ------------------ | -----------------------------------------------
 //  trace         | -                                      | openExchange       | Tracing/TraceContext
 //  route         | 400, 404, 405                          | decide             | Pipeline/Stages/DecideStage, over a RouteTable
-//  authenticate  | 400, 401                               | decide             | Pipeline/Stages/DecideStage, over a PolicySet
+//  authenticate  | 400, 401, 429                          | decide             | Pipeline/Stages/DecideStage, over a PolicySet;
+//                |                                        |                    | `chargeFailure` counts invalid credentials
 //  authorize     | 403                                    | decide             | Pipeline/Stages/DecideStage, over a PolicySet
 //  limit: calls  | 429                                    | chargeAttempt      | Pipeline/Stages/LimitStage; `peekWork` looks at work
 //  read: key     | 400                                    | readKey            | Pipeline/Stages/KeyStage
 //  read          | 400, 408, 413, 415, 503                | readBody           | Pipeline/Stages/ReadStage
 //  admit: key    | 409, 422, 499                          | findResponse       | Pipeline/Stages/KeyStage, over an IdempotencyTable
 //  resolve       | 400, 404, 422, 502, 503, 504           | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
+//  confirm       | 400, 409                               | confirm            | Pipeline/Stages/ConfirmStage
 //  admit         | 409, 429, 499, 503                     | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
 //                |                                        |                    | `forward` awaits the journal
 //  forward       | 400, 408, 409, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
@@ -55,6 +57,7 @@ final class Pipeline: @unchecked Sendable {
     // wait, too, and `tryHandle` must leave such requests to `handle`.
     private let limits: LimitStage
     private let keys: KeyStage
+    private let confirmer: ConfirmStage
     private let admission: AdmitStage
     private let cancellations: CancelStage
     private let dryRuns: DryRunStage
@@ -71,7 +74,8 @@ final class Pipeline: @unchecked Sendable {
         drain = shared.drain
         heads = ResponseHeads(clock: clock, drain: drain)
         decider = DecideStage()
-        limits = LimitStage(limiter: shared.limiter, counts: counts)
+        limits = LimitStage(limiter: shared.limiter, failures: shared.failedAuthentications, counts: counts)
+        confirmer = ConfirmStage(confirmations: shared.confirmations, clock: clock)
         keys = KeyStage(
             records: shared.idempotency, waitingRoom: shared.waitingRoom, loop: loop, drain: shared.drain)
         admission = AdmitStage(
@@ -142,9 +146,11 @@ final class Pipeline: @unchecked Sendable {
                     response = earlier
                 } else {
                     try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
+                    let confirmed = try confirmer.confirm(grant, body, stream.request, exchange, now: loop.now)
                     switch try await admission.admit(grant, body, at: target, &stream, &exchange) {
                     case .responds(let own): response = own
                     case .begins(let lease):
+                        try confirmer.use(confirmed, grant, now: loop.now)
                         if isKeyed { try await keys.waitUntilDurable(&exchange) }
                         response = try await target.forward(
                             body, for: grant, lease, &cache.identity, &stream, &exchange)
@@ -157,7 +163,7 @@ final class Pipeline: @unchecked Sendable {
             if let owner = grant.owner { stream.owner = owner }
             response = Response(status: status)
         case .options(let allow, _): response = Response(status: 204, fields: [(name: "Allow", value: allow)])
-        case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
+        case .refuse(let refusal): response = refusalResponse(to: refusal, stream.request, &exchange)
         }
         if !respond(response, &exchange, &stream) { await finish(response, &exchange, &stream) }
         recorder.record(exchange, stream.request, response, now: loop.now)
@@ -187,7 +193,7 @@ final class Pipeline: @unchecked Sendable {
             if let owner = grant.owner { stream.owner = owner }
             response = Response(status: status)
         case .options(let allow, _): response = Response(status: 204, fields: [(name: "Allow", value: allow)])
-        case .refuse(let refusal): response = refusalResponse(to: refusal, &exchange)
+        case .refuse(let refusal): response = refusalResponse(to: refusal, stream.request, &exchange)
         }
         if !respond(response, &exchange, &stream) { stream.append(response.body) }
         recorder.record(exchange, stream.request, response, now: loop.now)
@@ -226,7 +232,7 @@ extension Pipeline {
     /// stopped sending, there is no refund once the upstream may have the request: otherwise the client could get the
     /// work for free.
     private func failureResponse(to failure: Failure, _ exchange: inout Exchange) -> Response {
-        if !failure.mayHaveBegunWork, !(failure.origin == .client && exchange.isForwarded) {
+        if exchange.isUnsent || !failure.mayHaveBegunWork && !(failure.origin == .client && exchange.isForwarded) {
             limits.refundWork(&exchange, now: loop.now)
         }
         keys.conclude(failure, &exchange)
@@ -234,9 +240,13 @@ extension Pipeline {
         return ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
     }
 
-    /// The response to a refused request. A call without the required scope still counts as a call.
-    private func refusalResponse(to refusal: Refusal, _ exchange: inout Exchange) -> Response {
+    /// The response to a refused request. A call without the required scope still counts as a call, and an
+    /// invalid credential counts for its address.
+    private func refusalResponse(
+        to refusal: Refusal, _ request: borrowing Request, _ exchange: inout Exchange
+    ) -> Response {
         do throws(Failure) {
+            try limits.chargeFailure(refusal, request, exchange, now: loop.now)
             try limits.chargeAttempt(refusal, &exchange, now: loop.now, epochSeconds: epochSeconds)
         } catch { return failureResponse(to: error, &exchange) }
         exchange.endingStage = refusal.stage

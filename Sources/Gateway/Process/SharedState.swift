@@ -8,6 +8,8 @@ final class SharedState: Sendable {
     let clock: WallClock
     let policies: PolicyStore
     let limiter = RateLimiter()
+    let failedAuthentications = FailedAuthentications()
+    let confirmations = Confirmations()
     let leases: LeaseTable
     let waitingRoom = WaitingRoom()
     /// The records of requests with an idempotency key. Set after the leases are known, before the first request.

@@ -1,12 +1,20 @@
+package import Policy
+
 /// One rate limit of one request, with the limiter's result.
 ///
-/// Times are nanoseconds of a monotonic clock. The limit is a bucket of `burst` units that gains one unit each `interval`.
+/// Times are nanoseconds of a monotonic clock. The limit is a bucket that gains units at a constant rate (``LimitPace``).
 package struct RateLimit: Sendable {
     package internal(set) var key: BucketKey
-    /// Nanoseconds until one unit returns: the period divided by the count, rounded up so that rounding never admits more.
-    package let interval: UInt64
-    /// The number of units in a full bucket; at least 1.
-    package let burst: UInt64
+    /// Until one unit returns.
+    let unit: ExactNanoseconds
+    /// Until the units of this request return.
+    let charge: ExactNanoseconds
+    /// The time that a full bucket represents.
+    let capacity: ExactNanoseconds
+    /// The parts of a nanosecond in these durations.
+    let parts: UInt32
+    /// See ``LimitPace/tolerance``.
+    let tolerance: UInt32
     /// `false` means that the limit is counted and reported, but never refuses.
     package let isEnforced: Bool
     /// Whether a refund returns the unit.
@@ -23,25 +31,23 @@ package struct RateLimit: Sendable {
 
     /// Whether the last ``RateLimiter/take(_:now:)`` or `peek` found too few units in the bucket.
     package internal(set) var isExceeded = false
-    /// Whether a unit is charged that could be refunded.
+    /// Whether units are charged that could be refunded.
     package internal(set) var isCharged = false
-    /// The units left after the request.
-    package internal(set) var remaining: UInt64 = 0
-    /// Nanoseconds until the bucket is full again.
-    package internal(set) var fullAfter: UInt64 = 0
+    /// Until the bucket is full again, after the request.
+    var debt = ExactNanoseconds.zero
     /// Nanoseconds until a refused request could pass this limit; 0 if it was not refused.
     package internal(set) var retryAfter: UInt64 = 0
 
-    /// `count` units per `period` nanoseconds, at most `burst` at once.
     package init(
-        key: BucketKey, count: UInt64, period: UInt64, burst: UInt64, isEnforced: Bool = true,
-        isRefundable: Bool = true, isPerConnection: Bool = false, tag: Int = 0
+        key: BucketKey, pace: LimitPace, isEnforced: Bool = true, isRefundable: Bool = true,
+        isPerConnection: Bool = false, tag: Int = 0
     ) {
         self.key = key
-        let (quotient, remainder) = period.quotientAndRemainder(dividingBy: max(count, 1))
-        // A full bucket is worth at most 2^60 ns (36 years), so no later sum overflows.
-        interval = max(1, min(quotient + (remainder == 0 ? 0 : 1), 1 << 60))
-        self.burst = max(1, min(burst, (1 << 60) / interval))
+        unit = pace.unit
+        charge = pace.charge
+        capacity = pace.capacity
+        parts = pace.parts
+        tolerance = pace.tolerance
         self.isEnforced = isEnforced
         self.isRefundable = isRefundable
         self.isPerConnection = isPerConnection
@@ -51,14 +57,8 @@ package struct RateLimit: Sendable {
     /// Whether the limit counts every attempt, whatever its body. It is charged as soon as the caller is known.
     var isOnAttempts: Bool { !isRefundable && !isPerConnection }
 
-    /// The nanoseconds that a full bucket represents.
-    var capacity: UInt64 { interval * burst }
-
-    /// Nanoseconds until the next change that matters to the client: until one unit is available if none is, else until
-    /// the bucket is full.
-    package var resetAfter: UInt64 {
-        remaining == 0 ? fullAfter + interval - min(capacity, fullAfter + interval) : fullAfter
-    }
+    /// Whether the request is admitted, but at least four fifths of the burst are used.
+    package var isNear: Bool { isCharged && fullAfter >= capacity.ceiling / 5 * 4 }
 
     /// Whether this limit refuses the request.
     package var isRefusing: Bool { isExceeded && isEnforced }

@@ -11,8 +11,7 @@ extension RateLimiter {
             let rule = rules[index]
             batch.append(
                 RateLimit(
-                    key: key(of: rule, for: request), count: UInt64(max(rule.count, 1)),
-                    period: UInt64(max(rule.periodSeconds, 1)) * 1_000_000_000, burst: UInt64(max(rule.burst, 1)),
+                    key: key(of: rule, for: request), pace: rule.pace,
                     isEnforced: rule.mode == .enforce, isRefundable: rule.charge == .work,
                     isPerConnection: rule.per.contains(.connection), tag: index))
         }

@@ -1,3 +1,4 @@
+internal import Policy
 internal import Synchronization
 
 /// Exact rate limits that all workers share: GCRA buckets in sharded tables.
@@ -11,6 +12,8 @@ package final class RateLimiter: Sendable {
         /// Since the start: the buckets that were removed before they were full again, because a table was at its
         /// maximum.
         package var evictions = 0
+        /// The memory of the tables.
+        package var bytes = 0
     }
 
     private final class Shard: Sendable {
@@ -24,7 +27,8 @@ package final class RateLimiter: Sendable {
     private let shards: [Shard]
     private let hashKey: (UInt64, UInt64)
 
-    /// Memory stays below `maximumBuckets` x 64 bytes, whatever requests clients send.
+    /// Memory stays at or below `maximumBuckets` x 64 bytes, whatever requests clients send, if the buckets of a shard are
+    /// three quarters of a power of two or less.
     package init(maximumBuckets: Int = 1 << 20, shardCount: Int = 64) {
         precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "the shard count is a power of two")
         shards = (0..<shardCount).map { _ in Shard(maximumCount: maximumBuckets / shardCount) }
@@ -47,7 +51,7 @@ package final class RateLimiter: Sendable {
         return passes
     }
 
-    /// If all enforced limits of this step have a unit left, charges one unit to every limit of the step and returns
+    /// If all enforced limits of this step have a unit left, charges the request to every limit of the step and returns
     /// `true`.
     ///
     /// Afterwards the batch has the remaining units of each limit. An exceeded limit that is only observed is not charged.
@@ -66,15 +70,15 @@ package final class RateLimiter: Sendable {
     package func refund(_ batch: inout RateLimitBatch, now: UInt64) {
         for index in batch.limits.indices where batch.limits[index].isCharged && batch.limits[index].isRefundable {
             let limit = batch.limits[index]
-            let debt = shard(of: limit.key).table.withLock { table in
+            let arrival = shard(of: limit.key).table.withLock { table in
+                let now = table.latest(now)
                 let arrival = table.arrival(limit.key)
-                guard let refunded = limit.refund(arrival: arrival, takenAt: batch.takenAt, now: now) else {
-                    return UInt64(0)
-                }
-                table.store(limit.key, arrival: refunded, tolerance: limit.capacity - limit.interval, now: now)
-                return refunded - now
+                let refunded =
+                    limit.refund(arrival: arrival, takenAt: batch.takenAt, now: now) ?? ExactNanoseconds(ceiling: now)
+                table.store(limit.key, arrival: refunded, tolerance: limit.tolerance, now: now)
+                return refunded
             }
-            batch.limits[index].refunded(debt: debt)
+            batch.limits[index].refunded(arrival, now: now)
         }
     }
 
@@ -85,6 +89,7 @@ package final class RateLimiter: Sendable {
             shard.table.withLock { table in
                 usage.buckets += table.count
                 usage.evictions += table.evictions
+                usage.bytes += table.bytes
             }
         }
         return usage
@@ -135,7 +140,7 @@ package final class RateLimiter: Sendable {
         // For an enforced limit `check` has made room; for an observed one it has not.
         guard !limit.isExceeded, limit.isEnforced || table.canStore(limit.key, now: now) else { return }
         let arrival = limit.charge(arrival: table.arrival(limit.key), now: now)
-        table.store(limit.key, arrival: arrival, tolerance: limit.capacity - limit.interval, now: now)
+        table.store(limit.key, arrival: arrival, tolerance: limit.tolerance, now: now)
     }
 
     private func isDue(_ limit: RateLimit, in shard: Int) -> Bool { limit.isDue && shardIndex(of: limit.key) == shard }

@@ -301,19 +301,32 @@ package final class Metrics: Sendable {
         }
     }
 
-    private func renderLimits(_ usage: RateLimiter.Usage, to out: inout [UInt8]) {
-        var totals: [ExceededLimit: UInt64] = [:]
-        for worker in workers { worker.collect(limits: &totals) }
-        out.beginMetric(
-            "gateway_rate_limit_exceeded_total", "counter",
-            "Requests that exceeded a rate limit, whether refused or only observed.")
+    private func render(
+        _ name: String, _ help: String, _ totals: [CountedLimit: UInt64], to out: inout [UInt8]
+    ) {
+        out.beginMetric(name, "counter", help)
         for (limit, count) in totals.sorted(by: { $0.key < $1.key }) {
-            out.sample(
-                "gateway_rate_limit_exceeded_total",
-                ["limit": limit.name, "mode": limit.isEnforced ? "enforce" : "observe"], count)
+            out.sample(name, ["limit": limit.name, "mode": limit.isEnforced ? "enforce" : "observe"], count)
         }
+    }
+
+    private func renderLimits(_ usage: RateLimiter.Usage, to out: inout [UInt8]) {
+        var exceeded: [CountedLimit: UInt64] = [:]
+        var near: [CountedLimit: UInt64] = [:]
+        for worker in workers {
+            worker.collect(limits: &exceeded)
+            worker.collect(nearLimits: &near)
+        }
+        render(
+            "gateway_rate_limit_exceeded_total",
+            "Requests that exceeded a rate limit, whether refused or only observed.", exceeded, to: &out)
+        render(
+            "gateway_rate_limit_near_total",
+            "Admitted requests after which at least 80 % of the burst of a rate limit were used.", near, to: &out)
         out.beginMetric("gateway_rate_limit_buckets", "gauge", "Rate limit buckets that are not full.")
         out.sample("gateway_rate_limit_buckets", [:], UInt64(usage.buckets))
+        out.beginMetric("gateway_rate_limit_bytes", "gauge", "Memory of the tables of rate limit buckets.")
+        out.sample("gateway_rate_limit_bytes", [:], UInt64(usage.bytes))
         out.beginMetric(
             "gateway_rate_limit_evictions_total", "counter", "Rate limit buckets evicted because the table was full.")
         out.sample("gateway_rate_limit_evictions_total", [:], UInt64(usage.evictions))

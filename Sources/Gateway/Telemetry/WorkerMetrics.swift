@@ -83,7 +83,8 @@ package final class WorkerMetrics: Sendable {
     /// One for each of `Count`.
     private let counts = InlineArray<21, Atomic<UInt64>> { _ in Atomic(0) }
     private let operations = Mutex<[String: OperationMetrics]>([:])
-    private let limits = Mutex<[ExceededLimit: UInt64]>([:])
+    private let limits = Mutex<[CountedLimit: UInt64]>([:])
+    private let nearLimits = Mutex<[CountedLimit: UInt64]>([:])
     private let failures = Mutex<[UpstreamFailure: UInt64]>([:])
     private let keys = Mutex<[IdempotencyUse: UInt64]>([:])
     private let turns = Mutex<[UInt64: UInt64]>([:])
@@ -108,7 +109,12 @@ package final class WorkerMetrics: Sendable {
 
     /// Counts an exceeded limit, whether it refused the request or was only observed.
     package func limitExceeded(_ name: String, isEnforced: Bool) {
-        limits.withLock { $0[ExceededLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
+        limits.withLock { $0[CountedLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
+    }
+
+    /// Counts an admitted request that has used at least four fifths of a limit's burst.
+    func limitNear(_ name: String, isEnforced: Bool) {
+        nearLimits.withLock { $0[CountedLimit(name: name, isEnforced: isEnforced), default: 0] += 1 }
     }
 
     /// Counts a request without a response from the upstream.
@@ -139,17 +145,21 @@ package final class WorkerMetrics: Sendable {
         turns.withLock { totals.merge($0, uniquingKeysWith: +) }
     }
 
-    func collect(limits totals: inout [ExceededLimit: UInt64]) {
+    func collect(limits totals: inout [CountedLimit: UInt64]) {
         limits.withLock { totals.merge($0, uniquingKeysWith: +) }
+    }
+
+    func collect(nearLimits totals: inout [CountedLimit: UInt64]) {
+        nearLimits.withLock { totals.merge($0, uniquingKeysWith: +) }
     }
 }
 
 /// A limit's name, and whether the limit refuses.
-struct ExceededLimit: Hashable, Comparable {
+struct CountedLimit: Hashable, Comparable {
     let name: String
     let isEnforced: Bool
 
-    static func < (one: ExceededLimit, other: ExceededLimit) -> Bool {
+    static func < (one: CountedLimit, other: CountedLimit) -> Bool {
         (one.name, one.isEnforced ? 1 : 0) < (other.name, other.isEnforced ? 1 : 0)
     }
 }

@@ -69,6 +69,7 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case duplicateRoute = "duplicate-route"
     case duplicateToken = "duplicate-token"
     case duplicateOverride = "duplicate-override"
+    case costAboveBurst = "cost-above-burst"
     case missingConnection = "missing-connection"
     case unknownScope = "unknown-scope"
     case unknownClass = "unknown-class"
@@ -94,5 +95,8 @@ package enum DiagnosticCode: String, CaseIterable, Sendable {
     case noLimits = "no-limits"
     case oneSidedConflict = "one-sided-conflict"
     case burstStays = "burst-stays"
+    case unusedCost = "unused-cost"
+    case needlessConfirmation = "needless-confirmation"
+    case unconfirmedRoute = "unconfirmed-route"
     case forgottenStatus = "forgotten-status"
 }

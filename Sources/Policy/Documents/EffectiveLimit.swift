@@ -2,7 +2,7 @@
 struct EffectiveLimit: Equatable {
     private(set) var rate: Rate
     private(set) var burst: Int?
-    private(set) var mode: LimitRule.Mode
+    private(set) var mode: LimitMode
 
     init(_ limit: LimitDocument) {
         rate = limit.rate
@@ -15,4 +15,7 @@ struct EffectiveLimit: Equatable {
         burst = change.burst ?? burst
         mode = change.mode ?? mode
     }
+
+    /// The burst in force.
+    var effectiveBurst: Int { burst ?? rate.count }
 }

@@ -47,6 +47,14 @@ struct GatewayDocument {
                 settings.idempotency.memoryBytes = memory
             }
         }
+        if let failures = object("failedAuthentications", fields, .failedAuthentications) {
+            failures.require("allow", at: failures.span)
+            let burst = failures.integer("burst", in: 1...1_000_000_000)?.value
+            settings.failedAuthentications = failures.rate("allow").map {
+                GatewaySettings.FailureLimit(
+                    count: $0.value.count, periodSeconds: $0.value.periodSeconds, burst: burst ?? $0.value.count)
+            }
+        }
         if let upstream = object("upstream", fields, .upstream) {
             let document = UpstreamDocument(upstream)
             settings.upstream = document.settings

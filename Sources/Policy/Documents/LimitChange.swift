@@ -4,7 +4,7 @@ struct LimitChange {
     var rate: Rate?
     private(set) var rateSpan: SourceSpan?
     var burst: Int?
-    var mode: LimitRule.Mode?
+    var mode: LimitMode?
     /// `nil`: without end.
     var until: Located<Int64>?
 
@@ -15,7 +15,7 @@ struct LimitChange {
         self.rate = rate?.value
         rateSpan = rate?.span
         burst = fields.integer("burst", in: 1...1_000_000_000)?.value
-        mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)])
+        mode = fields.limitMode("mode")
         until = fields.time("until")
         if ["allow", "burst", "mode"].allSatisfy({ fields[$0] == nil }) {
             fields.diagnostics.error(

@@ -10,7 +10,7 @@ struct LimitDocument {
     var rate: Rate
     /// `nil`: the count of the rate.
     var burst: Int?
-    var mode = LimitRule.Mode.enforce
+    var mode = LimitMode.enforce
     var charge = LimitRule.Charge.work
 
     static let dimensions: [(String, LimitDimensions)] = [
@@ -38,7 +38,7 @@ struct LimitDocument {
         }
         rate = fields.rate("allow")?.value ?? Rate(count: 1, periodSeconds: 1)
         burst = fields.integer("burst", in: 1...1_000_000_000)?.value
-        mode = fields.word("mode", of: [("enforce", .enforce), ("observe", .observe)]) ?? .enforce
+        mode = fields.limitMode("mode") ?? .enforce
         charge = fields.word("charge", of: [("work", .work), ("calls", .calls)]) ?? .work
         _ = fields.string("description")
     }

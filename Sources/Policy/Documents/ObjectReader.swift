@@ -78,7 +78,11 @@ struct ObjectReader {
     }
 
     func integer(_ name: String, in range: ClosedRange<Int64>) -> Located<Int>? {
-        guard let value = self[name] else { return nil }
+        self[name].flatMap { integer(name, $0, in: range) }
+    }
+
+    /// A number in an object whose names the author chooses.
+    func integer(_ name: String, _ value: JSONValue, in range: ClosedRange<Int64>) -> Located<Int>? {
         guard let number = value.integer else {
             mismatch(name, value, "a whole number")
             return nil

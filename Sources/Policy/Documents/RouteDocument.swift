@@ -10,6 +10,8 @@ struct RouteDocument {
     var isPublic = false
     var scopes: [Located<String>] = []
     var limitClass: Located<String>?
+    /// What a request takes from its limits; `nil`: one unit from each.
+    var cost: CostDocument?
     var lease: Located<String>?
     /// See ``Route/resendWindow``; zero: never.
     var resendWindow = RouteDocument.defaultResendWindow
@@ -19,6 +21,7 @@ struct RouteDocument {
     /// `nil` if not written.
     var idempotency: Route.Idempotency?
     var connection = ConnectionSource.none
+    var confirmation: Located<Confirmation>?
     var maxBodyBytes: Int?
     var respondStatus: Int?
     var jobStatus: Route.JobStatusBody?
@@ -46,6 +49,7 @@ struct RouteDocument {
         isPublic = fields.bool("public")?.value ?? false
         scopes = fields.strings("scope")?.value ?? []
         limitClass = fields.string("class")
+        cost = CostDocument(fields)
         lease = fields.string("lease")
         resendWindow = fields.duration("resendWindow", atLeast: .zero) ?? Self.defaultResendWindow
         readOnConflict(fields)
@@ -73,11 +77,18 @@ struct RouteDocument {
         }
         checkCaptures(fields)
         readConnection(fields)
+        confirmation = Confirmation(fields).map { Located(value: $0, span: fields.nameSpan(of: "confirm")) }
+        if let confirmation, !isPublic, connection == .none, !patterns.isEmpty {
+            diagnostics.error(
+                .missingConnection, "\(owner) has \"confirm\", but does not say where its connection is",
+                at: confirmation.span,
+                help: ["a caller confirms what happens to one connection: set \"connection\""])
+        }
     }
 
     private func checkAccess(_ fields: ObjectReader) {
         if isPublic {
-            for name in ["scope", "class", "lease", "idempotency", "connection"] + Self.leaseFields
+            for name in ["scope", "class", "cost", "lease", "idempotency", "connection", "confirm"] + Self.leaseFields
             where fields[name] != nil {
                 fields.diagnostics.error(
                     .conflictingFields, "a public route cannot have \"\(name)\"", at: fields.nameSpan(of: name),

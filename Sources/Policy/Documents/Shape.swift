@@ -13,6 +13,7 @@ enum Shape: String, CaseIterable {
     case connections = "gateway.connections"
     case log = "gateway.log"
     case idempotency = "gateway.idempotency"
+    case failedAuthentications = "gateway.failedAuthentications"
     case upstream = "gateway.upstream"
     case credential = "gateway.upstream.credential"
     case ownCredential = "gateway.upstream.ownCredential"
@@ -26,7 +27,9 @@ enum Shape: String, CaseIterable {
     case route = "routes.*"
     case routeTimeouts = "routes.*.timeouts"
     case routeConnection = "routes.*.connection"
+    case routeConfirmation = "routes.*.confirm"
     case limit = "limits.*"
+    case limitMode = "limits.*.mode"
     case planChange = "plans.*.*"
     case organization = "organizations.*"
     case token = "organizations.*.tokens.*"
@@ -44,9 +47,7 @@ enum Shape: String, CaseIterable {
         case .gateway:
             [
                 "listen", "admin", "workers", "tls", "timeouts", "sizes", "connections", "log", "idempotency",
-                "upstream",
-                "trustedProxies",
-                "adminNames",
+                "failedAuthentications", "upstream", "trustedProxies", "adminNames",
             ]
         case .tls: ["certificates", "minimumVersion", "ticketLifetime"]
         case .certificate: ["certificate", "key"]
@@ -55,6 +56,7 @@ enum Shape: String, CaseIterable {
         case .connections: ["open", "requests", "age"]
         case .log: ["access", "errorsPerOrganization"]
         case .idempotency: ["keep", "memory"]
+        case .failedAuthentications: ["allow", "burst"]
         case .upstream:
             [
                 "url", "host", "credential", "ownCredential", "tls", "timeouts", "connections", "dnsRefresh", "health",
@@ -71,13 +73,15 @@ enum Shape: String, CaseIterable {
         case .scope: ["description"]
         case .route:
             [
-                "match", "family", "scope", "public", "class", "connection", "lease", "resendWindow",
-                "onConflict", "maxWait", "idempotency", "maxBody", "respond",
+                "match", "family", "scope", "public", "class", "cost", "connection", "lease", "resendWindow",
+                "onConflict", "maxWait", "idempotency", "confirm", "maxBody", "respond",
                 "jobStatus", "timeouts", "owner", "description",
             ]
         case .routeTimeouts: ["connect", "responseHead", "bodyProgress", "total"]
         case .routeConnection: ["body"]
+        case .routeConfirmation: ["when"]
         case .limit: ["on", "per", "allow", "burst", "mode", "charge", "description"]
+        case .limitMode: ["enforce"]
         case .planChange: ["allow", "burst", "mode"]
         case .organization: ["plan", "tokens", "overrides", "description"]
         case .token: ["sha256", "scopes", "subject", "expires", "organizations", "description"]

@@ -5,10 +5,10 @@ struct PolicyCompiler {
     private let scopes: [String: Int]
     private let plans: [String: PlanDocument]
     /// The limits as defined.
-    private let base: [(limit: EffectiveLimit, rule: LimitRule)]
+    private let base: [LimitRule]
     private let rules: LimitRuleList
-    /// For each route, the indices of the limits that its requests count against.
-    private let applicable: [[Int]]
+    /// For each route, the limits that its requests count against, and what one takes from each.
+    private let applicable: [[(limit: Int, cost: Int)]]
 
     /// The documents must have passed validation.
     init(_ documents: PolicyDocuments, _ diagnostics: DiagnosticCollector) {
@@ -20,13 +20,18 @@ struct PolicyCompiler {
         var plans: [String: PlanDocument] = [:]
         for plan in documents.plans { plans[plan.name] = plan }
         self.plans = plans
-        let rules = LimitRuleList()
-        self.rules = rules
-        base = documents.limits.enumerated().map { index, limit in
-            (EffectiveLimit(limit), rules.add(EffectiveLimit(limit), limit, index, diagnostics))
-        }
         applicable = documents.routes.map { route in
-            documents.limits.indices.filter { documents.limits[$0].applies(to: route) }
+            documents.limits.indices.filter { documents.limits[$0].applies(to: route) }.map { limit in
+                (limit, route.cost?.cost(on: documents.limits[limit].name)?.value ?? 1)
+            }
+        }
+        var highestCosts = documents.limits.map { _ in 1 }
+        for (limit, cost) in applicable.joined() { highestCosts[limit] = max(highestCosts[limit], cost) }
+        let rules = LimitRuleList(documents.limits, highestCosts: highestCosts, diagnostics)
+        self.rules = rules
+        base = documents.limits.indices.map {
+            let limit = EffectiveLimit(documents.limits[$0])
+            return rules.rule(limit, $0, mode: limit.mode == .enforce ? .enforce : .observe)
         }
     }
 
@@ -38,7 +43,7 @@ struct PolicyCompiler {
             version: version, settings: documents.settings,
             routes: RouteTable(
                 routes: routes, patterns: documents.routes.map { $0.patterns.map(\.value) }, servicePaths: servicePaths),
-            organizations: organizations, limits: base.map(\.rule), limitRules: rules.all, concurrency: concurrency,
+            organizations: organizations, limits: base, limitRules: rules.all, concurrency: concurrency,
             jobStatuses: JobStatuses(documents.jobStatuses),
             scopes: documents.scopes.map(\.name), tokens: compileTokens(organizations))
     }
@@ -67,7 +72,8 @@ struct PolicyCompiler {
                 limitClass: route.limitClass?.value, lease: route.lease.flatMap { concurrency.kind(named: $0.value) },
                 resendWindow: resendWindow(of: route, concurrency), onConflict: route.onConflict,
                 idempotency: route.idempotency ?? (route.lease == nil ? .ignore : .allow),
-                connection: route.connection, maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
+                connection: route.connection, confirmation: route.confirmation?.value,
+                maxBodyBytes: route.maxBodyBytes ?? bodyBytes,
                 respondStatus: route.respondStatus,
                 jobStatus: route.jobStatus, timeouts: route.timeouts, errors: errors[index], owner: route.owner,
                 source: diagnostics.source(of: route.span)
@@ -100,9 +106,14 @@ struct PolicyCompiler {
     }
 
     private func compileOrganizations() -> [String: Organization] {
-        // Most organizations have no overrides and share the profile of their plan.
+        // Most organizations have no overrides, and share the profile of their plan with those that have the same modes.
+        struct Group: Hashable {
+            let plan: String?
+            /// Of the limits that only a share of the organizations has enforced.
+            let modes: [LimitRule.Mode]
+        }
         var shared: [String?: [EffectiveLimit]] = [:]
-        var profiles: [String?: LimitProfile] = [:]
+        var profiles: [Group: LimitProfile] = [:]
         let index = limitIndex
         var organizations: [String: Organization] = [:]
         organizations.reserveCapacity(documents.organizations.count)
@@ -110,11 +121,14 @@ struct PolicyCompiler {
             let plan = organization.plan?.value
             let limits = shared[plan] ?? self.limits(of: plan, index)
             shared[plan] = limits
-            let profile = profiles[plan] ?? self.profile(limits.enumerated().map { rule($1, $0) })
-            profiles[plan] = profile
+            let group = Group(
+                plan: plan,
+                modes: limits.indices.filter { limits[$0].mode.isShared }.map { mode(limits[$0], $0, organization.id) })
+            let profile = profiles[group] ?? self.profile(limits, for: organization.id)
+            profiles[group] = profile
             organizations[organization.id] = Organization(
                 id: organization.id, plan: plan,
-                limits: timeline(organization.overrides, limits, index) + [(until: .max, profile: profile)])
+                limits: timeline(organization, limits, index) + [(until: .max, profile: profile)])
         }
         return organizations
     }
@@ -129,28 +143,30 @@ struct PolicyCompiler {
 
     /// The profiles until the end of each override, in the order of time.
     private func timeline(
-        _ overrides: [LimitChange], _ limits: [EffectiveLimit], _ index: [String: Int]
+        _ organization: OrganizationDocument, _ limits: [EffectiveLimit], _ index: [String: Int]
     ) -> [(until: Int64, profile: LimitProfile)] {
-        guard !overrides.isEmpty else { return [] }
+        guard !organization.overrides.isEmpty else { return [] }
         var limits = limits
-        var rules = limits.enumerated().map { rule($1, $0) }
         var timeline: [(until: Int64, profile: LimitProfile)] = []
         // Of several overrides of one limit, the one that ends first is applied last: it wins.
-        var rest = LimitChange.latestFirst(overrides)[...]
+        var rest = LimitChange.latestFirst(organization.overrides)[...]
         while let end = rest.first?.end {
             while let change = rest.first, change.end == end {
                 rest.removeFirst()
-                guard let limit = index[change.limit.value] else { continue }
-                limits[limit].apply(change)
-                rules[limit] = rule(limits[limit], limit)
+                if let limit = index[change.limit.value] { limits[limit].apply(change) }
             }
-            timeline.append((until: end, profile: profile(rules)))
+            timeline.append((until: end, profile: profile(limits, for: organization.id)))
         }
         return timeline.reversed()
     }
 
-    private func profile(_ rules: [LimitRule]) -> LimitProfile {
-        LimitProfile(byRoute: applicable.map { own in RouteLimits(rules: own.map { rules[$0] }) })
+    private func profile(_ limits: [EffectiveLimit], for organization: String) -> LimitProfile {
+        let modes = limits.indices.map { mode(limits[$0], $0, organization) }
+        return LimitProfile(
+            byRoute: applicable.map { own in
+                RouteLimits(
+                    rules: own.map { rules.rule(limits[$0.limit], $0.limit, mode: modes[$0.limit], cost: $0.cost) })
+            })
     }
 
     private var limitIndex: [String: Int] {
@@ -159,9 +175,8 @@ struct PolicyCompiler {
         return index
     }
 
-    /// An unchanged limit shares the rule as defined.
-    private func rule(_ limit: EffectiveLimit, _ index: Int) -> LimitRule {
-        limit == base[index].limit ? base[index].rule : rules.add(limit, documents.limits[index], index, diagnostics)
+    private func mode(_ limit: EffectiveLimit, _ index: Int, _ organization: String) -> LimitRule.Mode {
+        limit.mode.mode(of: documents.limits[index].name, for: organization)
     }
 
     private func compileTokens(_ organizations: [String: Organization]) -> TokenTable {
@@ -183,19 +198,39 @@ struct PolicyCompiler {
     }
 }
 
-/// The compiled limit rules, each with its position in the list.
+/// The compiled limit rules, each with its position in the list. Equal rules are one.
 private final class LimitRuleList {
-    private(set) var all: [LimitRule] = []
+    private struct Key: Hashable {
+        let index: Int
+        let rate: Rate
+        let burst: Int
+        let mode: LimitRule.Mode
+        let cost: Int
+    }
 
-    /// Adds the rule for a limit with its changes applied.
-    func add(
-        _ limit: EffectiveLimit, _ document: LimitDocument, _ index: Int, _ diagnostics: DiagnosticCollector
-    ) -> LimitRule {
+    private(set) var all: [LimitRule] = []
+    private var known: [Key: LimitRule] = [:]
+    private let limits: [LimitDocument]
+    private let highestCosts: [Int]
+    private let diagnostics: DiagnosticCollector
+
+    init(_ limits: [LimitDocument], highestCosts: [Int], _ diagnostics: DiagnosticCollector) {
+        self.limits = limits
+        self.highestCosts = highestCosts
+        self.diagnostics = diagnostics
+    }
+
+    /// The rule for a limit with its changes applied.
+    func rule(_ limit: EffectiveLimit, _ index: Int, mode: LimitRule.Mode, cost: Int = 1) -> LimitRule {
+        let key = Key(index: index, rate: limit.rate, burst: limit.effectiveBurst, mode: mode, cost: cost)
+        if let rule = known[key] { return rule }
+        let document = limits[index]
         let rule = LimitRule(
             name: document.name, index: index, per: document.per, count: limit.rate.count,
-            periodSeconds: limit.rate.periodSeconds, burst: limit.burst ?? limit.rate.count, mode: limit.mode,
-            charge: document.charge, source: diagnostics.source(of: document.span), position: all.count)
+            periodSeconds: limit.rate.periodSeconds, burst: key.burst, mode: mode, charge: document.charge, cost: cost,
+            highestCost: highestCosts[index], source: diagnostics.source(of: document.span), position: all.count)
         all.append(rule)
+        known[key] = rule
         return rule
     }
 }

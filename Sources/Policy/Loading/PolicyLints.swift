@@ -8,6 +8,8 @@ extension PolicyValidation {
         lintAccess()
         lintConflicts()
         lintBursts()
+        lintCosts()
+        lintConfirmations()
         lintJobStatuses()
         // The distinct scope sets of routes: few, so every token is compared with all of them.
         let needs = Set(documents.routes.filter { !$0.isPublic }.map { ScopeSet($0.scopes, scopes) })
@@ -168,5 +170,5 @@ extension LimitDocument {
     }
 
     /// The burst in force without plans and overrides.
-    var effectiveBurst: Int { burst ?? rate.count }
+    var effectiveBurst: Int { EffectiveLimit(self).effectiveBurst }
 }

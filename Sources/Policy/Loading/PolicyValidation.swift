@@ -26,6 +26,7 @@ struct PolicyValidation {
         checkPatterns()
         checkClasses()
         checkPlans()
+        checkCosts()
         checkLeases()
         checkOrganizations()
         checkErrors()
@@ -131,7 +132,7 @@ struct PolicyValidation {
         }
     }
 
-    private func checkLimit(_ name: Located<String>) {
+    func checkLimit(_ name: Located<String>) {
         guard !limitNames.contains(name.value) else { return }
         diagnostics.unknown(
             .unknownLimit, "limit", name, among: documents.limits.map { ($0.name, $0.span) }, section: "limits")

@@ -15,6 +15,8 @@ package struct GatewaySettings: Equatable, Sendable {
     /// The maximum rate of error lines for one organization; `nil`: no maximum.
     package var accessLogErrors: LogRate?
     package var idempotency = Idempotency()
+    /// How many requests of one address may have an invalid credential; `nil`: any number.
+    package var failedAuthentications: FailureLimit?
     /// `nil`: the connector service of this process.
     package var upstream: UpstreamSettings?
     /// Peers whose `X-Forwarded-` and `Forwarded` fields are trusted.
@@ -121,6 +123,19 @@ package struct GatewaySettings: Equatable, Sendable {
         package init(count: Int, periodSeconds: Int) {
             self.count = count
             self.periodSeconds = periodSeconds
+        }
+    }
+
+    /// `count` failures in `periodSeconds`, and `burst` at once.
+    package struct FailureLimit: Equatable, Sendable {
+        package var count: Int
+        package var periodSeconds: Int
+        package var burst: Int
+
+        package init(count: Int, periodSeconds: Int, burst: Int) {
+            self.count = count
+            self.periodSeconds = periodSeconds
+            self.burst = burst
         }
     }
 

@@ -25,6 +25,8 @@ package final class Route: Sendable, Equatable {
     /// What becomes of an `Idempotency-Key`; safe methods never look at one.
     package let idempotency: Idempotency
     package let connection: ConnectionSource
+    /// Which requests need a second step; `nil`: none.
+    package let confirmation: Confirmation?
     /// The route's own maximum, or that of `gateway.sizes`.
     package let maxBodyBytes: Int
     /// The status with which the gateway responds itself, without the upstream.
@@ -68,7 +70,7 @@ package final class Route: Sendable, Equatable {
         scopeText: String = "", scopeNames: [(name: String, scope: ScopeSet)] = [],
         limitClass: String? = nil, lease: LeaseKind? = nil, resendWindow: Duration? = nil,
         onConflict: ConflictRule = ConflictRule(), idempotency: Idempotency = .ignore,
-        connection: ConnectionSource = .none, maxBodyBytes: Int = 0,
+        connection: ConnectionSource = .none, confirmation: Confirmation? = nil, maxBodyBytes: Int = 0,
         respondStatus: Int? = nil, jobStatus: JobStatusBody? = nil, timeouts: UpstreamTimeouts = UpstreamTimeouts(),
         errors: [ErrorRule] = [], owner: String? = nil, source: String = ""
     ) {
@@ -86,6 +88,7 @@ package final class Route: Sendable, Equatable {
         self.onConflict = onConflict
         self.idempotency = idempotency
         self.connection = connection
+        self.confirmation = confirmation
         self.maxBodyBytes = maxBodyBytes
         self.respondStatus = respondStatus
         self.jobStatus = jobStatus

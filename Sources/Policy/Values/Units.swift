@@ -2,7 +2,7 @@ internal import Bytes
 internal import JSON
 
 /// A number of requests in a period.
-struct Rate: Equatable {
+struct Rate: Hashable {
     let count: Int
     let periodSeconds: Int
 
@@ -13,7 +13,8 @@ struct Rate: Equatable {
 /// The small notations inside strings: durations, rates, sizes, times, hashes.
 enum Units {
     static let durationHelp = "write a whole number and a unit: \"250ms\", \"10s\", \"5min\", \"12h\", \"1d\""
-    static let rateHelp = "write a number per time: \"6/min\", \"100/s\", \"10000/day\", \"5/10s\""
+    static let rateHelp = "write a number per time: \"6/min\", \"2.5/s\", \"10000/day\", \"5/3min\""
+    static let shareHelp = "write a percentage with at most two decimals: \"10%\", \"0.5%\"; \"100%\" is everyone"
     static let sizeHelp = "write a number of bytes, or a string with a unit: 8192, \"16KiB\", \"10MiB\""
     static let timeHelp =
         "write a time as in RFC 3339, \"2027-01-31T12:00:00Z\", or a date, \"2027-01-31\", for its first second in UTC"
@@ -35,12 +36,36 @@ enum Units {
 
     static func rate(_ text: String) -> Rate? {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let count = digits(parts[0]), (1...1_000_000_000).contains(count) else { return nil }
+        guard parts.count == 2, let (count, scale) = decimal(parts[0]), count >= 1 else { return nil }
         let (number, unit) = numberAndUnit(String(parts[1])) ?? (1, parts[1])
         guard number >= 1, number <= 100_000_000, let seconds = seconds(of: unit) else { return nil }
-        let period = number * seconds
-        guard period <= 31 * 86_400 else { return nil }
+        // The period of "2.5/s" is 2 s, so that the count is whole and the rate exact.
+        let period = number * seconds * scale
+        guard (1...1_000_000_000).contains(count), period <= 31 * 86_400 else { return nil }
         return Rate(count: count, periodSeconds: period)
+    }
+
+    /// A share in hundredths of a percent.
+    static func share(_ text: String) -> Int? {
+        guard text.hasSuffix("%"), let (number, scale) = decimal(text.dropLast()), 100 % scale == 0 else { return nil }
+        let share = number * (100 / scale)
+        return (1...10_000).contains(share) ? share : nil
+    }
+
+    /// A number with at most three decimals, as a fraction in lowest terms.
+    private static func decimal(_ text: Substring) -> (number: Int, scale: Int)? {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard (1...2).contains(parts.count), parts[0].utf8.count <= 10, let whole = digits(parts[0]) else { return nil }
+        guard parts.count == 2 else { return (whole, 1) }
+        guard (1...3).contains(parts[1].utf8.count), let rest = digits(parts[1]) else { return nil }
+        var number = whole
+        var scale = 1
+        for _ in parts[1].utf8 { (number, scale) = (number * 10, scale * 10) }
+        number += rest
+        for factor in [2, 2, 2, 5, 5, 5] where scale % factor == 0 && number % factor == 0 {
+            (number, scale) = (number / factor, scale / factor)
+        }
+        return (number, scale)
     }
 
     static func size(_ text: String) -> Int? {

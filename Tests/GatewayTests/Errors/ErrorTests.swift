@@ -52,6 +52,10 @@ struct FailureTests {
     private static let conflict = LeaseConflict(
         kind: "sync", state: .held, job: job, heldSince: 1_709_251_199_000, retryAfterSeconds: 7)
 
+    private static let offer = ConfirmationOffer(
+        token: "t", expiresAt: 0, expiresInSeconds: 300, operation: "connections.clear", connection: "c",
+        removesRecords: nil)
+
     static let rows: [(Failure.Kind, Int, String, Failure.Origin, closes: Bool)] =
         [
             (.plainHTTP, 400, "TLS_REQUIRED", .client, true),
@@ -66,7 +70,14 @@ struct FailureTests {
             (.conflictingFields(["connection_id", "connectionId"]), 400, "CONFLICTING_FIELDS", .client, false),
             (.invalidIdentifier(name: "connection_id"), 400, "INVALID_IDENTIFIER", .client, false),
             (.noSuchJob, 404, "CONNECTOR_JOB_NOT_FOUND", .client, false),
-            (.rateLimited(limit: "a", retryAfterSeconds: 4), 429, "RATE_LIMIT_EXCEEDED", .client, false),
+            (.rateLimited(.init(limit: "a", retryAfterSeconds: 4)), 429, "RATE_LIMIT_EXCEEDED", .client, false),
+            (
+                .authenticationsLimited(.init(limit: "a", retryAfterSeconds: 4)), 429,
+                "TOO_MANY_FAILED_AUTHENTICATIONS",
+                .client, false
+            ),
+            (.confirmationRequired(offer), 409, "CONFIRMATION_REQUIRED", .client, false),
+            (.confirmationInvalid(.used), 400, "CONFIRMATION_INVALID", .client, false),
             (.jobRunning(conflict, connection: "c"), 409, "CONNECTOR_JOB_ALREADY_RUNNING", .client, false),
             (.stateLocked(conflict, connection: "c"), 409, "CONNECTOR_STATE_LOCKED", .client, false),
             (.invalidIdempotencyKey(rule: "x"), 400, "IDEMPOTENCY_KEY_INVALID", .client, false),
@@ -177,7 +188,8 @@ struct FailureTests {
         "ErrorResponse: a wait of one second is in the singular",
         arguments: [(0, "Retry after 1 second."), (1, "Retry after 1 second."), (2, "Retry after 2 seconds.")])
     func oneSecond(seconds: Int, expected: String) {
-        let answer = ErrorResponse(.failure(Failure(.rateLimited(limit: "a", retryAfterSeconds: seconds), at: .limit)))
+        let answer = ErrorResponse(
+            .failure(Failure(.rateLimited(.init(limit: "a", retryAfterSeconds: seconds)), at: .limit)))
         #expect(answer.message.hasSuffix(" " + expected))
     }
 

@@ -45,6 +45,7 @@ struct StageListTests {
     private static func stage(named name: String) -> Stage? {
         switch name {
         case "resolve": .read
+        case "confirm": .admit
         case "respond": .record
         default: Stage(rawValue: name.split(separator: ":").first.map(String.init) ?? name)
         }
@@ -110,6 +111,10 @@ struct StageListTests {
             let status = ErrorResponse(.refusal(refusal, credential: field)).status
             found[refusal.stage, default: []].insert(status)
         }
+        // The one failure beside the refusals.
+        found[.authenticate, default: []].insert(
+            ErrorResponse(.failure(Failure(.authenticationsLimited(.init(limit: "", retryAfterSeconds: 1)), at: .read)))
+                .status)
         for stage in [Stage.route, .authenticate, .authorize] {
             #expect(found[stage] == statuses(of: stage), "\(stage)")
         }

@@ -117,7 +117,7 @@ struct AccessLogTests {
         #expect(lease?["since"]?.string == "2024-02-29T23:59:59.999Z")
         #expect(lease?["trace_id"]?.string == "00000000000000030000000000000004")
 
-        record.explain(.failure(Failure(.rateLimited(limit: "calls", retryAfterSeconds: 12), at: .limit)))
+        record.explain(.failure(Failure(.rateLimited(.init(limit: "calls", retryAfterSeconds: 12)), at: .limit)))
         record.retryAfterSeconds = 12
         record.upstreamError = String(repeating: "e", count: 600)
         let json = try line(record)

@@ -40,6 +40,8 @@ struct Exchange: ~Copyable {
     var attempts = 0
     /// Whether a part of the request may have reached the upstream.
     var isForwarded = false
+    /// Whether sending was tried, and nothing reached the remote upstream.
+    var isUnsent: Bool { attempts > 0 && !isForwarded }
     /// The size of the response's head and body.
     var bytesOut = 0
     /// The field that carried the credential. Error codes depend on it.

@@ -95,7 +95,8 @@ final class RemoteForward {
             } catch {
                 guard case .upstream(let failure) = error else { throw error.asFailure }
                 let retry = upstream.failed()
-                if retry == .nothingSent {
+                // An earlier attempt may have reached the upstream.
+                if retry == .nothingSent, exchange.attempts == 1 {
                     lease?.undoForwarded()
                     exchange.isForwarded = false
                 }

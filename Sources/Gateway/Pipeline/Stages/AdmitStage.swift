@@ -67,7 +67,7 @@ struct AdmitStage {
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
             case .admitted(.none, let record):
-                limits.countExceeded(exchange)
+                limits.count(exchange)
                 keys.opened(record, &exchange)
                 exchange.mark(.admit)
                 return .begins(nil)
@@ -84,8 +84,7 @@ struct AdmitStage {
     }
 
     private func limited(_ exchange: borrowing Exchange) -> Failure {
-        let refusal = limits.refusal(exchange)
-        return Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
+        Failure(.rateLimited(limits.refusal(exchange)), at: .admit)
     }
 
     // Not inlined, so that its frame is not part of those of requests without a lease.
@@ -106,7 +105,7 @@ struct AdmitStage {
             switch consume outcome {
             case .admitted(.some(let lease), let record):
                 keys.opened(record, &exchange)
-                limits.countExceeded(exchange)
+                limits.count(exchange)
                 exchange.leaseGeneration = lease.generation
                 if wait.place != nil { limits.counts.add(to: .requestsWaited) }
                 wait.ended(&exchange, now: loop.now)

@@ -73,7 +73,7 @@ struct DryRunStage {
             let rule = exchange.limits[limit.tag]
             ErrorDetail.append(
                 [
-                    .init("name", .string(rule.name)), .init("burst", .integer(Int(limit.burst))),
+                    .init("name", .string(rule.name)), .init("burst", .integer(rule.burst)),
                     .init("remaining", .integer(Int(limit.remaining))),
                     .init("reset", .integer(Int(RateLimit.wholeSeconds(limit.resetAfter)))),
                     .init("refuses", .bool(limit.isRefusing)),

@@ -9,6 +9,7 @@ internal import Transport
 /// stage checks them, so that a client does not send the body of a request that will be refused.
 struct LimitStage {
     let limiter: RateLimiter
+    let failures: FailedAuthentications
     let counts: WorkerMetrics
 
     /// Charges the limits that count attempts.
@@ -29,8 +30,7 @@ struct LimitStage {
         if !grant.limits.isEmpty, exchange.batch.beginLook() {
             let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
             if !passes {
-                let refusal = refusal(exchange)
-                throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .limit)
+                throw Failure(.rateLimited(refusal(exchange)), at: .limit)
             }
         }
         // The stages between this and `chargeWork` may take long. Their time does not count as this stage's.
@@ -60,6 +60,23 @@ struct LimitStage {
         try chargeCalls(&exchange, now)
     }
 
+    /// The credential is invalid. A request without one is not counted: many clients send their credential only when they are
+    /// asked for it (RFC 9110, section 11.6.1).
+    func chargeFailure(
+        _ refusal: Refusal, _ request: borrowing Request, _ exchange: borrowing Exchange, now: Instant
+    ) throws(Failure) {
+        guard case .unauthenticated(_, let reason) = refusal, reason.isOfInvalidCredential,
+            let limit = exchange.policies.set.settings.failedAuthentications
+        else { return }
+        let client = ClientAddress.find(request.peer, exchange.policies, request.head, request.headBytes)
+        guard let refused = failures.charge(client, limit, now: now.nanoseconds) else { return }
+        let name = FailedAuthentications.name
+        counts.limitExceeded(name, isEnforced: true)
+        let violated = ViolatedLimit(refused, name: name, quota: limit.count, window: limit.periodSeconds)
+        let refusal = LimitRefusal(limit: name, retryAfterSeconds: violated.retryAfterSeconds, violated: [violated])
+        throw Failure(.authenticationsLimited(refusal), at: .authenticate)
+    }
+
     /// Charges the limits that `chargeAttempt` left.
     func chargeWork(_ grant: Grant, _ exchange: inout Exchange, now: Instant) throws(Failure) {
         if !grant.limits.isEmpty, exchange.batch.beginWork() {
@@ -67,10 +84,9 @@ struct LimitStage {
                 limiter.complete(&exchange.batch, with: exchange.limits, for: subject(of: grant, exchange))
             }
             guard limiter.take(&exchange.batch, now: now.nanoseconds) else {
-                let refusal = refusal(exchange)
-                throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .admit)
+                throw Failure(.rateLimited(refusal(exchange)), at: .admit)
             }
-            countExceeded(exchange)
+            count(exchange)
         }
         exchange.mark(.admit)
     }
@@ -96,23 +112,35 @@ struct LimitStage {
     private func chargeCalls(_ exchange: inout Exchange, _ now: Instant) throws(Failure) {
         guard exchange.batch.beginAttempt() else { return }
         guard limiter.take(&exchange.batch, now: now.nanoseconds) else {
-            let refusal = refusal(exchange)
-            throw Failure(.rateLimited(limit: refusal.limit, retryAfterSeconds: refusal.seconds), at: .limit)
+            throw Failure(.rateLimited(refusal(exchange)), at: .limit)
         }
-        countExceeded(exchange)
+        count(exchange)
     }
 
-    /// The limit that refused the request in the last step, and how long the caller has to wait. Counts it.
-    func refusal(_ exchange: borrowing Exchange) -> (limit: String, seconds: Int) {
-        countExceeded(exchange)
+    /// The limits that refused the request in the last step, and how long the caller has to wait. Counts them.
+    func refusal(_ exchange: borrowing Exchange) -> LimitRefusal {
+        count(exchange)
+        var violated: [ViolatedLimit] = []
+        for limit in exchange.batch.limits where limit.isDue && limit.isRefusing {
+            let rule = exchange.limits[limit.tag]
+            violated.append(
+                ViolatedLimit(limit, name: rule.name, quota: rule.count, window: rule.periodSeconds))
+        }
         let name = exchange.batch.refusing.map { exchange.limits[$0.tag].name } ?? ""
-        return (name, Int(exchange.batch.retryAfterSeconds))
+        return LimitRefusal(
+            limit: name, retryAfterSeconds: Int(exchange.batch.retryAfterSeconds), violated: violated)
     }
 
-    /// Counts only the limits that are due in this step, so that none is counted twice.
-    func countExceeded(_ exchange: borrowing Exchange) {
-        for limit in exchange.batch.limits where limit.isDue && limit.isExceeded {
-            counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
+    /// Counts the limits that the request exceeded, and those that it has nearly used up. Only limits that are due in this
+    /// step, so that none is counted twice.
+    func count(_ exchange: borrowing Exchange) {
+        for index in exchange.batch.limits.indices where exchange.batch.limits[index].isDue {
+            let limit = exchange.batch.limits[index]
+            if limit.isExceeded {
+                counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
+            } else if limit.isNear {
+                counts.limitNear(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
+            }
         }
     }
 
@@ -125,5 +153,23 @@ struct LimitStage {
         BucketSubject(
             organization: grant.organization?.key ?? 0, connection: exchange.connectionID ?? "",
             token: grant.principal?.key ?? 0, operation: grant.route.key)
+    }
+}
+
+extension ViolatedLimit {
+    fileprivate init(_ limit: RateLimit, name: String, quota: Int, window: Int) {
+        self.init(
+            name: name, quota: quota, window: window, remaining: Int(clamping: limit.remaining),
+            retryAfterSeconds: Int(clamping: max(1, RateLimit.wholeSeconds(limit.retryAfter))))
+    }
+}
+
+extension CredentialFailure {
+    /// Whether the request has a credential, and it is wrong.
+    fileprivate var isOfInvalidCredential: Bool {
+        switch self {
+        case .malformed, .unknown, .expired: true
+        case .missing, .ambiguous: false
+        }
     }
 }

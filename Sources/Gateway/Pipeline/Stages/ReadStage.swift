@@ -38,9 +38,9 @@ final class ReadStage {
 
     /// Whether the rest of the body may follow while the request is in progress. A request with a lease waits for its
     /// whole body; otherwise a slow client would block the connection for others. One with an idempotency key needs it for
-    /// the fingerprint.
+    /// the fingerprint. A confirmation is for the whole body.
     private func isPassedOn(_ grant: Grant) -> Bool {
-        guard grant.route.lease == nil else { return false }
+        guard grant.route.lease == nil, grant.route.confirmation == nil else { return false }
         if case .body = grant.route.connection { return !grant.needsConnection }
         return true
     }

@@ -125,7 +125,7 @@ extension AccessRecord {
         case .failure(let failure):
             cause = failure.cause ?? cause
             switch failure.kind {
-            case .rateLimited(let name, _): limit = name
+            case .rateLimited(let refusal), .authenticationsLimited(let refusal): limit = refusal.limit
             case .jobRunning(let conflict, _), .stateLocked(let conflict, _): lease = conflict
             default: break
             }

@@ -10,7 +10,7 @@ final class RequestFingerprints {
     private let hash = SHA256()
 
     /// A longer body is not parsed, and has no fingerprint without a key: it would keep the loop busy, and requests that start a job are short.
-    private static let maxBodyBytes = 65_536
+    static let maxBodyBytes = 65_536
 
     /// The fingerprint of what a request asks of its route: the job in its path, its query and its body.
     ///

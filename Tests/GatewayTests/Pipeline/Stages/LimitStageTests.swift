@@ -7,7 +7,8 @@ import Testing
 
 @Suite("LimitStage")
 struct LimitStageTests {
-    private let stage = LimitStage(limiter: RateLimiter(), counts: Metrics(workerCount: 1)[worker: 0])
+    private let stage = LimitStage(
+        limiter: RateLimiter(), failures: FailedAuthentications(), counts: Metrics(workerCount: 1)[worker: 0])
     private let decider = DecideStage()
 
     private static let list = "GET /v1/organizations/org_a/knowledge/connectors/jobs HTTP/1.1\nHost: a\n"
@@ -66,6 +67,21 @@ struct LimitStageTests {
         let policies = try policies(##"all: { on: "*", per: "token", allow: "1/hour" }"##)
         #expect(try run(Self.trigger, policies) == nil)
         #expect(try run(Self.trigger, policies) == .check)
+    }
+
+    @Test("LimitStage: requests after which four fifths of the burst are used are counted, and so are refused ones")
+    func near() throws {
+        for (mode, isEnforced) in [("enforce", true), ("observe", false)] {
+            let name = "all-\(mode)"
+            let policies = try policies(
+                ##""\##(name)": { on: "*", per: "token", allow: "5/day", mode: "\##(mode)" }"##)
+            for _ in 0..<7 { _ = try run(Self.list, policies) }
+            var (near, exceeded) = ([CountedLimit: UInt64](), [CountedLimit: UInt64]())
+            stage.counts.collect(nearLimits: &near)
+            stage.counts.collect(limits: &exceeded)
+            let limit = CountedLimit(name: name, isEnforced: isEnforced)
+            #expect(near[limit] == 2 && exceeded[limit] == 2)
+        }
     }
 
     @Test("LimitStage: a limit per connection is charged when the connection is known")

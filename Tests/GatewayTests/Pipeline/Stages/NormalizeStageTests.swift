@@ -27,7 +27,8 @@ struct NormalizeStageTests {
         "NormalizeStage: it is the stage that ends a request which the upstream answers with an error",
         arguments: [(status: 200, stage: Stage.record), (404, .normalize), (429, .normalize), (503, .normalize)])
     func endingStage(status: Int, stage: Stage) throws {
-        let limits = LimitStage(limiter: RateLimiter(), counts: Metrics(workerCount: 1)[worker: 0])
+        let limits = LimitStage(
+            limiter: RateLimiter(), failures: FailedAuthentications(), counts: Metrics(workerCount: 1)[worker: 0])
         let normalizer = NormalizeStage(
             limits: limits, showsOriginalError: false, secrets: [], clock: .fixed(milliseconds: 0))
         var exchange = Exchange(

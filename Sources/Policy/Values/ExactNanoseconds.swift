@@ -1,0 +1,17 @@
+/// A duration, or a point in time, that need not be a whole number of nanoseconds: `ceiling` less `excess` parts of one.
+///
+/// A limit of 7 per minute has a unit of 60/7 s. Rounded, each unit would be a little too long, and a busy client would lose
+/// requests for ever. The limit says how many parts make a nanosecond (``LimitPace/parts``); `excess` is always fewer.
+package struct ExactNanoseconds: Equatable, Sendable {
+    /// The value, rounded up.
+    package var ceiling: UInt64
+    /// What rounding up added.
+    package var excess: UInt32
+
+    package init(ceiling: UInt64, excess: UInt32 = 0) {
+        self.ceiling = ceiling
+        self.excess = excess
+    }
+
+    package static let zero = ExactNanoseconds(ceiling: 0)
+}
