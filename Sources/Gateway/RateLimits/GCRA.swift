@@ -5,7 +5,7 @@ internal import Policy
 //
 // The clock has whole nanoseconds, but a unit need not be one: all sums are exact, so a limit does not drift.
 extension RateLimit {
-    /// Checks the request against a bucket with the theoretical arrival time `arrival`.
+    /// Checks the request against a bucket with the theoretical arrival time `arrival`. Then either `charge` or `settle` follows.
     mutating func check(arrival: ExactNanoseconds, now: UInt64) {
         debt = debt(at: arrival, now)
         let wanted = sum(debt, charge)
@@ -19,6 +19,7 @@ extension RateLimit {
     mutating func charge(arrival: ExactNanoseconds, now: UInt64) -> ExactNanoseconds {
         isCharged = true
         debt = sum(debt(at: arrival, now), charge)
+        settle()
         return ExactNanoseconds(ceiling: now + debt.ceiling, excess: debt.excess)
     }
 
@@ -49,17 +50,20 @@ extension RateLimit {
     mutating func refunded(_ arrival: ExactNanoseconds, now: UInt64) {
         isCharged = false
         debt = debt(at: arrival, now)
+        settle()
     }
 
     /// Nanoseconds until the bucket is full again.
     package var fullAfter: UInt64 { debt.ceiling }
 
-    /// The units left after the request. After a refusal nothing was taken, so the result shows the unchanged bucket.
-    package var remaining: UInt64 {
-        guard isMore(capacity, than: debt) else { return 0 }
+    /// Computes what is left after the request. After a refusal nothing was taken, so the result shows the unchanged bucket.
+    ///
+    /// Once for each limit, because a response reads it several times.
+    mutating func settle() {
+        guard isMore(capacity, than: debt) else { return remaining = 0 }
         let left = difference(capacity, debt)
         // Most limits have a unit of whole nanoseconds.
-        return parts == 1 ? left.ceiling / unit.ceiling : unitsOfParts(in: left)
+        remaining = parts == 1 ? left.ceiling / unit.ceiling : unitsOfParts(in: left)
     }
 
     /// Nanoseconds until the next change that matters to the client: until the request passes if it was refused, until one

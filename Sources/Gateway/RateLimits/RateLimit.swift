@@ -35,6 +35,8 @@ package struct RateLimit: Sendable {
     package internal(set) var isCharged = false
     /// Until the bucket is full again, after the request.
     var debt = ExactNanoseconds.zero
+    /// The units left after the request.
+    package internal(set) var remaining: UInt64 = 0
     /// Nanoseconds until a refused request could pass this limit; 0 if it was not refused.
     package internal(set) var retryAfter: UInt64 = 0
 

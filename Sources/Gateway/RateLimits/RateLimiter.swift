@@ -46,6 +46,7 @@ package final class RateLimiter: Sendable {
             let key = batch.limits[index].key
             let arrival = shard(of: key).table.withLock { $0.arrival(key) }
             batch.limits[index].check(arrival: arrival, now: now)
+            batch.limits[index].settle()
             if batch.limits[index].isRefusing { passes = false }
         }
         return passes
@@ -99,7 +100,7 @@ package final class RateLimiter: Sendable {
         shard(of: limit.key).table.withLock { table in
             let now = table.latest(now)
             let passes = check(&limit, in: &table, now: now)
-            if passes { charge(&limit, in: &table, now: now) }
+            if passes { charge(&limit, in: &table, now: now) } else { limit.settle() }
             table.sweep(now: now)
             return passes
         }
@@ -117,8 +118,12 @@ package final class RateLimiter: Sendable {
             }
             let next = nextShard(in: batch, from: index + 1)
             if next < shards.count { passes = takeAll(&batch, shard: next, passes: passes, now: given) }
-            for position in batch.limits.indices where passes && isDue(batch.limits[position], in: index) {
-                charge(&batch.limits[position], in: &table, now: now)
+            for position in batch.limits.indices where isDue(batch.limits[position], in: index) {
+                if passes {
+                    charge(&batch.limits[position], in: &table, now: now)
+                } else {
+                    batch.limits[position].settle()
+                }
             }
             table.sweep(now: now)
             return passes
@@ -138,7 +143,7 @@ package final class RateLimiter: Sendable {
 
     private func charge(_ limit: inout RateLimit, in table: inout BucketTable, now: UInt64) {
         // For an enforced limit `check` has made room; for an observed one it has not.
-        guard !limit.isExceeded, limit.isEnforced || table.canStore(limit.key, now: now) else { return }
+        guard !limit.isExceeded, limit.isEnforced || table.canStore(limit.key, now: now) else { return limit.settle() }
         let arrival = limit.charge(arrival: table.arrival(limit.key), now: now)
         table.store(limit.key, arrival: arrival, tolerance: limit.tolerance, now: now)
     }
