@@ -23,6 +23,7 @@ package final class IdempotencyTable: Sendable {
     private let capacity: Int
     let journal: IdempotencyJournal?
     private let serials = Atomic<UInt64>(1)
+    private let count = Atomic<Int>(0)
 
     /// With a journal, records survive the process.
     package init(capacityBytes: Int, shardCount: Int = 16, journal: IdempotencyJournal? = nil) {
@@ -71,6 +72,7 @@ package final class IdempotencyTable: Sendable {
                 openedAt: now.epochMilliseconds, expiresAtEpoch: now.epochMilliseconds + milliseconds,
                 expiresAt: now.instant + claim.keep)
             state.records[claim.id] = record
+            count.wrappingAdd(1, ordering: .relaxed)
             return .opened(OpenRecord(table: self, id: claim.id, serial: record.serial))
         }
     }
@@ -161,6 +163,7 @@ package final class IdempotencyTable: Sendable {
     ) {
         for waiter in record.waiters { waiter.wake() }
         state.records[id] = nil
+        count.wrappingSubtract(1, ordering: .relaxed)
         state.uncertain.remove(id)
         shares.give(record.cost, of: record.organization)
         if record.isJournaled { _ = journal?.append(.dropped(record.serial)) }
@@ -174,6 +177,7 @@ package final class IdempotencyTable: Sendable {
 
     /// Takes over what leases have told, and drops records whose time is over. Call it about once a second.
     package func sweep(now: Instant) {
+        guard count.load(ordering: .relaxed) > 0 else { return }
         journal?.failLateWaiters(now: now)
         for shard in shards {
             shard.state.withLock { state in
@@ -199,6 +203,7 @@ package final class IdempotencyTable: Sendable {
     func restore(_ id: IdempotencyRecordID, _ record: IdempotencyRecord) {
         shard(of: id).state.withLock { state in
             shares.restore(record.cost, for: record.organization)
+            count.wrappingAdd(1, ordering: .relaxed)
             state.add(id, record)
             if record.state.phase == .uncertain, record.follower != nil { state.uncertain.insert(id) }
             _ = journal?.append(.kept(IdempotencyJournalRecord(id, record)))
