@@ -66,6 +66,32 @@ extension EndToEnd {
             }
         }
 
+        @Test("Job concurrency: a cap of running jobs refuses the next one, and shows what runs")
+        func cap() async throws {
+            var setup = GatewaySetup.longJobs
+            setup.jobCaps = #""jobs-per-token": { per: "token", max: 1 }"#
+            try await withGateway(setup) { gateway in
+                let client = try TLSClient(gateway)
+                let job = try client.startJob()
+                let other = trigger(connection: TestConnections.sourceConnection)
+                let dryRun = try client.call("POST", Path.jobs, body: other, prefer: "handling=dry-run")
+                #expect(try dryRun.json("result")?.string == "job_limit", "\(dryRun.text)")
+                let refused = try client.call("POST", Path.jobs, body: other)
+                try refused.expectError(429, "ORGANIZATION_JOB_LIMIT")
+                #expect(refused["ratelimit-policy"] == #""jobs-per-token";q=1;qu="concurrent-requests""#)
+                #expect(refused["ratelimit"]?.hasPrefix(#""jobs-per-token";r=0;t="#) == true)
+                let running = try refused.json("error", "details", "active_jobs")?.array
+                #expect(running?.compactMap { $0["id"]?.string } == [job], "\(refused.text)")
+                #expect(running?.first?["connection_id"]?.string == TestConnections.connection)
+                #expect(try refused.json("error", "details", "max")?.integer == 1)
+                // Another token has a job of its own.
+                let second = try client.call("POST", Path.jobs, token: .both, body: other)
+                #expect(second.status == 200, "\(second.text)")
+                try client.cancel(job)
+                _ = try client.startJob()
+            }
+        }
+
         @Test("Job concurrency: all operations that start work exclude each other", arguments: Operation.starts)
         func matrix(first: Operation) async throws {
             try await withGateway(.longJobs) { gateway in

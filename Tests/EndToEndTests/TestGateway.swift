@@ -29,6 +29,8 @@ struct GatewaySetup {
     var workers = 2
     /// Whether a request that is sent again gets its own job, as with the shipped routes, or a conflict.
     var hasResendWindow = false
+    /// The caps of running jobs.
+    var jobCaps = ""
     /// More fields of each route whose lease lasts for a job.
     var leaseFields = ""
     /// Changes the shipped routes.

@@ -49,6 +49,7 @@ enum TestPolicies {
         let upstream = setup.upstream.isEmpty ? "" : "upstream: { \(setup.upstream) },"
         try folder.write("{ gateway: { \(upstream) \(setup.settings) } }", to: "policies/gateway.json5")
         try writeLimits(setup.limits, to: folder)
+        if !setup.jobCaps.isEmpty { try folder.write("{ jobCaps: { \(setup.jobCaps) } }", to: "policies/caps.json5") }
         let all = #"["connectors:read", "connectors:write", "connectors:run"]"#
         try folder.write(
             """

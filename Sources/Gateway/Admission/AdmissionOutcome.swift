@@ -1,3 +1,5 @@
+internal import Policy
+
 /// The one answer to an ``AdmissionRequest``. Only an admitted request is charged.
 enum AdmissionOutcome: ~Copyable {
     /// The work may begin. The limits are charged, and the lease and the record are those that were asked for.
@@ -8,6 +10,8 @@ enum AdmissionOutcome: ~Copyable {
     case notRecorded(IdempotencyRefusal)
     /// A limit refuses the request; ``AdmissionRequest/limits`` says which.
     case limited
+    /// Too many jobs of the organization run.
+    case capped(JobCap)
     /// Another operation has the connection.
     case conflict(LeaseConflict)
     /// Another operation has the connection, and the request waits at its place.

@@ -48,6 +48,9 @@ final class MemoryAdmission: AdmissionStore {
             if let record { begin(record, under: lease, claim) }
             return .admitted(lease, record)
         case .notCharged: return .limited
+        case .capped(let cap):
+            look(at: &request.limits, now)
+            return .capped(cap)
         case .conflict(let conflict):
             look(at: &request.limits, now)
             return .conflict(conflict)

@@ -41,7 +41,8 @@ package enum ErrorCode: CaseIterable, Sendable {
     case idempotencyInProgress, idempotencyOutcomeUnknown, idempotencyResponseNotKept
     case idempotencyKeyReused, idempotencyShareUsed, idempotencyUnavailable
     case payloadTooLarge, targetTooLong, unsupportedMediaType, expectationFailed, misdirectedRequest
-    case validationError, locked, rateLimitExceeded, tooManyFailedAuthentications, headTooLarge, requestFailed
+    case validationError, locked, rateLimitExceeded, tooManyFailedAuthentications, jobLimit, headTooLarge
+    case requestFailed
     case internalError, notImplemented, badGateway, serviceUnavailable, gatewayTimeout, versionNotSupported
     case upstreamError
 
@@ -216,6 +217,10 @@ package enum ErrorCode: CaseIterable, Sendable {
                 429, "TOO_MANY_FAILED_AUTHENTICATIONS",
                 "Too many requests from this address had an invalid credential.",
                 "Correct the credential: a request with a valid one is not refused.")
+        case .jobLimit:
+            ErrorEntry(
+                429, "ORGANIZATION_JOB_LIMIT", "Too many jobs run at the same time.", retry: true,
+                "Wait until one of the jobs in `details` has ended, or try again after `Retry-After`.")
         case .headTooLarge:
             ErrorEntry(
                 431, "REQUEST_HEADER_FIELDS_TOO_LARGE", "The request head is too large.",

@@ -1,5 +1,5 @@
 internal import HTTP
-internal import Policy
+package import Policy
 
 /// An error response before it is rendered.
 package struct ErrorResponse: Equatable, Sendable {
@@ -11,6 +11,8 @@ package struct ErrorResponse: Equatable, Sendable {
     package var details: [ErrorDetail.Member] = []
     /// The value of `Retry-After`; `nil` if the response has none.
     package var retryAfterSeconds: Int?
+    /// The cap of running jobs that refuses the request; shown in the fields for limits.
+    package var jobCap: JobCap?
     /// The challenge that a 401 must have (RFC 9110, section 15.5.2).
     package var authenticate: BearerChallenge?
     /// The value of `Allow`, which a 405 must have (RFC 9110, section 15.5.6).
@@ -117,6 +119,7 @@ package struct ErrorResponse: Equatable, Sendable {
             self.init(
                 .confirmationInvalid, message: "The confirmation does not count: \(error.explanation).",
                 details: [.init("reason", .string(error.rawValue))])
+        case .tooManyJobs(let refusal): self.init(for: refusal)
         case .jobRunning(let conflict, let connection):
             let message =
                 conflict.state == .settling
@@ -216,29 +219,39 @@ package struct ErrorResponse: Equatable, Sendable {
         retryAfterSeconds = seconds
     }
 
+    private init(for refusal: JobCapRefusal) {
+        let cap = refusal.cap
+        let seconds = max(1, refusal.retryAfterSeconds)
+        self.init(
+            .jobLimit,
+            message: "The \(cap.scope.rawValue) runs \(cap.max) jobs, and may not run more at the same time.",
+            details: [
+                .init("limit", .string(cap.name)), .init("per", .string(cap.scope.rawValue)),
+                .init("max", .integer(cap.max)),
+                .init(
+                    "active_jobs",
+                    .objects(
+                        refusal.running.map { running in
+                            [.init("connection_id", .string(running.connection))] + running.lease.activeJob
+                        })),
+                .init("retry_after", .integer(seconds)),
+            ])
+        retryAfterSeconds = seconds
+        jobCap = cap
+    }
+
     private init(_ code: ErrorCode, message: String?, _ conflict: LeaseConflict, _ connection: String) {
-        let job = conflict.job
         self.init(
             code, message: message,
             details: [
                 .init("connection_id", .string(connection)),
                 .init("reason", .string(conflict.reason)),
-                .init(
-                    "active_job",
-                    .object([
-                        .init("id", job.map { .string($0.id) } ?? .null),
-                        .init("type", .string(job?.type ?? conflict.kind)),
-                        .init("status", .string(job?.status ?? "pending")),
-                        .init("started_at", job?.startedAt.map { .timestamp($0) } ?? .null),
-                        .init("held_since", .timestamp(conflict.heldSince)),
-                        .init("token", conflict.token.map { .string($0) } ?? .null),
-                        .init("generation", .integer(Int(clamping: conflict.generation))),
-                    ])),
+                .init("active_job", .object(conflict.activeJob)),
                 .init("held_since", .timestamp(conflict.heldSince)),
                 .init("retry_after", .integer(conflict.retryAfterSeconds)),
             ])
         retryAfterSeconds = max(1, conflict.retryAfterSeconds)
-        location = job?.location
+        location = conflict.job?.location
     }
 
     private init(_ code: ErrorCode, closes: Bool, details: [ErrorDetail.Member] = []) {
@@ -268,6 +281,17 @@ extension ErrorCode {
 }
 
 extension LeaseConflict {
+    /// The job that has the connection, as far as it is known, and who took its lease.
+    fileprivate var activeJob: [ErrorDetail.Member] {
+        [
+            .init("id", job.map { .string($0.id) } ?? .null), .init("type", .string(job?.type ?? kind)),
+            .init("status", .string(job?.status ?? "pending")),
+            .init("started_at", job?.startedAt.map { .timestamp($0) } ?? .null),
+            .init("held_since", .timestamp(heldSince)), .init("token", token.map { .string($0) } ?? .null),
+            .init("generation", .integer(Int(clamping: generation))),
+        ]
+    }
+
     /// Why the connection is not free, in one word for programs.
     fileprivate var reason: String {
         switch state {

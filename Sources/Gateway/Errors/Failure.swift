@@ -45,6 +45,8 @@ package struct Failure: Error, Equatable, Sendable {
         /// The policy demands a second step, and this was the first.
         indirect case confirmationRequired(ConfirmationOffer)
         case confirmationInvalid(ConfirmationError)
+        /// The organization, or the token, runs as many jobs as it may.
+        indirect case tooManyJobs(JobCapRefusal)
         /// Another operation has the lease of the connection.
         indirect case jobRunning(LeaseConflict, connection: String)
         /// A job has the lease of the connection whose state was to be changed.
@@ -67,8 +69,8 @@ package struct Failure: Error, Equatable, Sendable {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
-            .noSuchJob, .rateLimited, .authenticationsLimited, .confirmationRequired, .confirmationInvalid, .jobRunning,
-            .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
+            .noSuchJob, .rateLimited, .tooManyJobs, .authenticationsLimited, .confirmationRequired,
+            .confirmationInvalid, .jobRunning, .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
             .client
         case .idempotency(.storeUnavailable): .gateway
         case .idempotency: .client

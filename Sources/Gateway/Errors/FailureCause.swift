@@ -25,8 +25,8 @@ extension Failure {
         case .idempotency(.storeUnavailable): "the idempotency journal cannot be written"
         case .idempotency(.shareUsed): "the organization's share of gateway.idempotency.memory is used up"
         case .confirmationInvalid(let error): "the confirmation does not count: \(error.explanation)"
-        case .missingIdempotencyKey, .idempotency, .unsupportedMediaType, .rateLimited, .authenticationsLimited,
-            .confirmationRequired, .jobRunning, .stateLocked:
+        case .missingIdempotencyKey, .idempotency, .unsupportedMediaType, .rateLimited, .tooManyJobs,
+            .authenticationsLimited, .confirmationRequired, .jobRunning, .stateLocked:
             nil
         }
     }

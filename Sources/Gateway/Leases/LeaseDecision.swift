@@ -1,9 +1,13 @@
+package import Policy
+
 /// What became of a claim.
 package enum LeaseDecision: ~Copyable {
     /// The claimant has the lease.
     case granted(Lease)
     /// Nothing was taken: the claimant could not be charged for the work.
     case notCharged
+    /// Nothing was taken: too many jobs of the organization run.
+    case capped(JobCap)
     /// Another operation has the connection.
     case conflict(LeaseConflict)
     /// Another operation has the connection, and the claim waits at its place in the queue.

@@ -1,3 +1,4 @@
+package import Policy
 internal import Synchronization
 
 /// What a claim would get now.
@@ -7,6 +8,8 @@ package enum LeasePreview: Equatable, Sendable {
     case shared(RequestOutcome, LeaseConflict)
     /// The claim would be refused, or would wait.
     case conflict(LeaseConflict)
+    /// Too many jobs of the organization run.
+    case capped(JobCap)
 }
 
 extension LeaseTable {

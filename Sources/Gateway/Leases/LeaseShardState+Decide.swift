@@ -22,7 +22,14 @@ extension LeaseShardState {
                 )
             }
         }
-        guard charge() else { return (.notCharged, 0) }
+        let isForJob = claim.kind.lifetime == .job
+        if isForJob, let cap = tracker.running.begin(serial, on: key, of: claim.owner?.token, caps: claim.caps) {
+            return (.capped(cap), 0)
+        }
+        guard charge() else {
+            if isForJob { tracker.running.end(serial, on: key) }
+            return (.notCharged, 0)
+        }
         let lease = LeaseEntry(
             serial: serial, generation: nextGeneration(now), kind: claim.kind, family: claim.family, state: .reserved,
             job: nil, since: now.epochMilliseconds, revision: serial, traceID: claim.traceID, owner: claim.owner,
@@ -36,6 +43,7 @@ extension LeaseShardState {
     enum Claimed {
         case granted(generation: UInt64)
         case notCharged
+        case capped(JobCap)
         case conflict(LeaseConflict)
         case queued(LeaseConflict)
         case shared(SharedLease)
@@ -61,7 +69,7 @@ extension LeaseShardState {
 
     /// What `decide` would find. Changes nothing.
     func preview(_ claim: LeaseClaim, now: Moment) -> LeasePreview {
-        guard let record = leases[claim.key] else { return .free }
+        guard let record = leases[claim.key] else { return previewOfCaps(claim) }
         for lease in record.entries where claim.matrix.excludes(claim.kind, lease.kind) {
             guard let outcome = claim.outcome(of: lease, now: now.instant) else { continue }
             return .shared(outcome, conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
@@ -69,7 +77,13 @@ extension LeaseShardState {
         let conflict =
             conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
             ?? conflict(with: record.queue[...], claim)
-        return conflict.map { .conflict($0) } ?? .free
+        return conflict.map { .conflict($0) } ?? previewOfCaps(claim)
+    }
+
+    private func previewOfCaps(_ claim: LeaseClaim) -> LeasePreview {
+        guard claim.kind.lifetime == .job else { return .free }
+        let cap = tracker.running.exceeded(claim.caps, claim.key.organization, claim.owner?.token)
+        return cap.map { .capped($0) } ?? .free
     }
 
     /// Under the lock that found the lease, because the job may begin and end before another call could wait for it.

@@ -6,7 +6,7 @@ struct LeaseShardState: Sendable {
     var leases: [LeaseKey: ConnectionLeases] = [:]
     private var histories: [LeaseKey: JobDurationHistory] = [:]
     private let maximumHistories: Int
-    private let tracker: LeaseTracker
+    let tracker: LeaseTracker
     /// The greatest generation that a lease of this shard has had.
     private var lastGeneration: UInt64 = 0
     /// A generation, and the time at which it was the next one.
@@ -103,6 +103,8 @@ struct LeaseShardState: Sendable {
             for waiter in lease.waiters { waiter.end(.nothing) }
             lease.waiters = []
         }
+        tracker.running.end(serial, on: key)
+        _ = tracker.running.begin(serial, on: key, of: nil)
         bind(key, serial: serial, to: job, revision: revision, now: now)
         if let lease = lease(of: key, serial: serial) {
             return conflict(of: lease, on: key, shownTo: nil, now: now)
@@ -236,7 +238,7 @@ struct LeaseShardState: Sendable {
             let lease = leases[key]?.entries.remove(at: index)
         else { return }
         for waiter in lease.waiters { waiter.end(.nothing) }
-        tracker.ended(lease)
+        tracker.ended(key, lease)
         queueMoved(key)
     }
 

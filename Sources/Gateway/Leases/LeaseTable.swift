@@ -30,7 +30,7 @@ package final class LeaseTable: Sendable {
 
     let shards: [LeaseShard]
     private let serials = Atomic<UInt64>(1)
-    private let tracker: LeaseTracker
+    let tracker: LeaseTracker
 
     /// With a journal, leases of jobs survive the process.
     package init(shardCount: Int = 64, maximumHistories: Int = 65_536, journal: LeaseJournal? = nil) {
@@ -70,6 +70,7 @@ package final class LeaseTable: Sendable {
                     key: claim.key, table: self, serial: serial, generation: generation, lifetime: claim.kind.lifetime,
                     position: position))
         case .notCharged: return .notCharged
+        case .capped(let cap): return .capped(cap)
         case .conflict(let conflict): return .conflict(conflict)
         case .queued(let conflict): return .queued(conflict)
         case .shared(let shared): return .shared(shared)
@@ -167,6 +168,7 @@ package final class LeaseTable: Sendable {
                 serial: serial, generation: records.nextGeneration(now), kind: kind, family: .other, state: .held,
                 job: job,
                 since: since, revision: serial, beganAt: now.instant)
+            _ = tracker.running.begin(serial, on: key, of: nil)
             _ = records.add(key, lease)
         }
     }
@@ -183,6 +185,20 @@ package final class LeaseTable: Sendable {
         shard(of: claim.key).records.withLock {
             $0.conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
         }
+    }
+
+    /// The refusal by `cap`, with some of the jobs that run. Costs as much as the organization has jobs.
+    func refusal(by cap: JobCap, _ claim: LeaseClaim, now: Moment) -> JobCapRefusal {
+        let leases = tracker.running.leases(
+            of: claim.key.organization, cap.scope, claim.owner?.token, limit: JobCapRefusal.maxShown)
+        let running = leases.compactMap { serial, key in
+            shard(of: key).records.withLock { records in
+                records.lease(of: key, serial: serial).map {
+                    records.conflict(of: $0, on: key, shownTo: claim.owner, now: now)
+                }
+            }.map { JobCapRefusal.Running(connection: key.connection, lease: $0) }
+        }
+        return JobCapRefusal(cap: cap, running: running)
     }
 
     /// Counts the leases of all shards. For metrics, not for the hot path.

@@ -12,6 +12,8 @@ final class LeaseTracker: Sendable {
     /// The bound of all generations that is in the journal.
     private let generationBound = Atomic<UInt64>(0)
     let journal: LeaseJournal?
+    /// The leases of jobs, by organization.
+    let running = RunningJobs()
 
     init(journal: LeaseJournal?) { self.journal = journal }
 
@@ -58,12 +60,13 @@ final class LeaseTracker: Sendable {
         _ = journal.append(.generations(upTo: generation))
     }
 
-    func ended(_ lease: LeaseEntry) {
+    func ended(_ key: LeaseKey, _ lease: LeaseEntry) {
         guard lease.kind.lifetime == .job else {
             if lease.state == .uncertain { uncertainRequests.wrappingSubtract(1, ordering: .relaxed) }
             return
         }
         count.wrappingSubtract(1, ordering: .relaxed)
+        running.end(lease.serial, on: key)
         _ = journal?.append(.freed(lease.serial))
     }
 }

@@ -7,6 +7,8 @@ struct OrganizationDocument {
     var plan: Located<String>?
     var tokens: [TokenDocument] = []
     var overrides: [LimitChange] = []
+    /// The maximum that the organization has instead of the one in the cap.
+    var jobCaps: [(name: Located<String>, max: Int)] = []
     /// The overrides read so far, to find two of one limit that end at the same time.
     private var ends: [OverrideEnd: SourceSpan] = [:]
 
@@ -38,8 +40,28 @@ struct OrganizationDocument {
                 if let token = TokenDocument(entry, of: id, diagnostics) { tokens.append(token) }
             }
             readOverrides(fields)
+            readJobCaps(fields)
         }
         tokens.sort { $0.name < $1.name }
+    }
+
+    private mutating func readJobCaps(_ fields: ObjectReader) {
+        for entry in fields.objects("jobCaps") {
+            let name = Located(value: entry.name, span: entry.nameSpan)
+            if let first = jobCaps.first(where: { $0.name.value == entry.name }) {
+                fields.diagnostics.duplicate(
+                    "\"jobCaps\" of \(fields.owner)", entry.nameSpan, first: first.name.span)
+                continue
+            }
+            guard let max = entry.value.integer, (1...Int64(JobCapDocument.maxJobs)).contains(max) else {
+                fields.diagnostics.error(
+                    .outOfRange,
+                    "job cap \"\(entry.name)\" of \(fields.owner) must be a whole number between 1 and \(JobCapDocument.maxJobs)",
+                    at: entry.span)
+                continue
+            }
+            jobCaps.append((name, Int(max)))
+        }
     }
 
     private mutating func readOverrides(_ fields: ObjectReader) {

@@ -13,7 +13,8 @@ struct NamedValue {
 struct PolicyFiles {
     /// All sections, in the order of the documentation.
     static let sections = [
-        "gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "jobStatuses", "errors",
+        "gateway", "scopes", "routes", "limits", "plans", "organizations", "concurrency", "jobStatuses", "jobCaps",
+        "errors",
     ]
 
     let diagnostics: DiagnosticCollector

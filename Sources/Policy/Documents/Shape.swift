@@ -36,6 +36,7 @@ enum Shape: String, CaseIterable {
     case override = "organizations.*.overrides.*"
     case lease = "concurrency.*"
     case jobStatuses = "jobStatuses.*"
+    case jobCap = "jobCaps.*"
     case errorRule = "errors.*"
     case errorCondition = "errors.*.when"
     case errorReplacement = "errors.*.replaceWith"
@@ -83,11 +84,12 @@ enum Shape: String, CaseIterable {
         case .limit: ["on", "per", "allow", "burst", "mode", "charge", "description"]
         case .limitMode: ["enforce"]
         case .planChange: ["allow", "burst", "mode"]
-        case .organization: ["plan", "tokens", "overrides", "description"]
+        case .organization: ["plan", "tokens", "overrides", "jobCaps", "description"]
         case .token: ["sha256", "scopes", "subject", "expires", "organizations", "description"]
         case .override: ["limit", "allow", "burst", "mode", "until", "reason"]
         case .lease: ["conflicts", "lifetime", "settle", "description"]
         case .jobStatuses: ["active", "final", "cancelled", "description"]
+        case .jobCap: ["per", "max", "description"]
         case .errorRule: ["on", "when", "replaceWith", "upstream", "description"]
         case .errorCondition: ["status", "field", "matches"]
         case .errorReplacement: ["status", "code", "message", "retryAfter"]

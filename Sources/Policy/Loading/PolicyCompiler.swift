@@ -127,10 +127,18 @@ struct PolicyCompiler {
             let profile = profiles[group] ?? self.profile(limits, for: organization.id)
             profiles[group] = profile
             organizations[organization.id] = Organization(
-                id: organization.id, plan: plan,
+                id: organization.id, plan: plan, jobCaps: jobCaps(of: organization),
                 limits: timeline(organization, limits, index) + [(until: .max, profile: profile)])
         }
         return organizations
+    }
+
+    private func jobCaps(of organization: OrganizationDocument) -> [JobCap] {
+        documents.jobCaps.map { cap in
+            JobCap(
+                name: cap.name, scope: cap.scope,
+                max: organization.jobCaps.first { $0.name.value == cap.name }?.max ?? cap.max)
+        }
     }
 
     private func limits(of plan: String?, _ index: [String: Int]) -> [EffectiveLimit] {

@@ -45,6 +45,7 @@ struct PolicyDocuments {
     let plans: [PlanDocument]
     let leases: [LeaseDocument]
     let jobStatuses: [JobStatusDocument]
+    let jobCaps: [JobCapDocument]
     /// In the order of their names, in which they are tried.
     let errors: [ErrorRuleDocument]
     /// Sorted by id, each once.
@@ -61,6 +62,7 @@ struct PolicyDocuments {
         plans = sources["plans"].compactMap { PlanDocument($0, diagnostics) }
         leases = sources["concurrency"].compactMap { LeaseDocument($0, diagnostics) }
         jobStatuses = sources["jobStatuses"].compactMap { JobStatusDocument($0, diagnostics) }
+        jobCaps = sources["jobCaps"].compactMap { JobCapDocument($0, diagnostics) }
         errors = sources["errors"].compactMap { ErrorRuleDocument($0, diagnostics) }
         var organizations: [OrganizationDocument] = []
         let entries = sources["organizations"]

@@ -28,6 +28,7 @@ struct PolicyValidation {
         checkPlans()
         checkCosts()
         checkLeases()
+        checkJobCaps()
         checkOrganizations()
         checkErrors()
         // Lints judge the meaning, which a set with errors does not have.
@@ -148,6 +149,16 @@ struct PolicyValidation {
         }
     }
 
+    /// Metrics and logs show limits and job caps by name, so a name must not mean both.
+    private func checkJobCaps() {
+        for cap in documents.jobCaps {
+            guard let limit = documents.limits.first(where: { $0.name == cap.name }) else { continue }
+            diagnostics.error(
+                .duplicateName, "job cap \"\(cap.name)\" has the name of a limit", at: cap.span,
+                help: ["the limit is at \(diagnostics.location(of: limit.span)): rename one of them"])
+        }
+    }
+
     private func checkOrganizations() {
         let plans = Set(documents.plans.map(\.name))
         let organizations = Set(documents.organizations.map(\.id))
@@ -158,6 +169,11 @@ struct PolicyValidation {
                     .unknownPlan, "plan", plan, among: documents.plans.map { ($0.name, $0.span) }, section: "plans")
             }
             for change in organization.overrides { checkLimit(change.limit) }
+            for (name, _) in organization.jobCaps where !documents.jobCaps.contains(where: { $0.name == name.value }) {
+                diagnostics.unknown(
+                    .unknownLimit, "job cap", name, among: documents.jobCaps.map { ($0.name, $0.span) },
+                    section: "jobCaps")
+            }
             for token in organization.tokens {
                 for scope in token.scopes { checkScope(scope) }
                 for name in token.organizations { check(name, isOneOf: organizations, besides: organization.id) }

@@ -5,12 +5,17 @@ package final class Organization: Sendable, Equatable {
     package let plan: String?
     /// The limits until each point in time, in order; the last ones have no end.
     let limits: [(until: Int64, profile: LimitProfile)]
+    /// The caps of its running jobs.
+    package let jobCaps: [JobCap]
     let idBytes: [UInt8]
     /// Derived from `id` only, so that counters survive a reload.
     package let key: UInt64
 
-    init(id: String, plan: String?, limits: [(until: Int64, profile: LimitProfile)]) {
+    init(
+        id: String, plan: String?, jobCaps: [JobCap] = [], limits: [(until: Int64, profile: LimitProfile)]
+    ) {
         self.id = id
+        self.jobCaps = jobCaps
         self.plan = plan
         self.limits = limits
         idBytes = Array(id.utf8)

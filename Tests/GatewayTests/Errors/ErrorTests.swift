@@ -78,6 +78,10 @@ struct FailureTests {
             ),
             (.confirmationRequired(offer), 409, "CONFIRMATION_REQUIRED", .client, false),
             (.confirmationInvalid(.used), 400, "CONFIRMATION_INVALID", .client, false),
+            (
+                .tooManyJobs(JobCapRefusal(cap: JobCap(name: "a", scope: .token, max: 4), running: [])), 429,
+                "ORGANIZATION_JOB_LIMIT", .client, false
+            ),
             (.jobRunning(conflict, connection: "c"), 409, "CONNECTOR_JOB_ALREADY_RUNNING", .client, false),
             (.stateLocked(conflict, connection: "c"), 409, "CONNECTOR_STATE_LOCKED", .client, false),
             (.invalidIdempotencyKey(rule: "x"), 400, "IDEMPOTENCY_KEY_INVALID", .client, false),

@@ -38,6 +38,7 @@ extension LeaseTable {
         case .conflict: .conflict
         case .notCharged: .notCharged
         case .queued: .conflict
+        case .capped: .conflict
         case .shared(let own):
             if case .job(let job) = own.progress { .own(job.id) } else { .own(nil) }
         }

@@ -14,11 +14,13 @@ package struct LeaseClaim: Sendable {
     package let resendWindow: Duration?
     /// What the claimant wants if another operation has the connection.
     package var onConflict: ConflictRule.Response
+    /// The caps of the organization's running jobs.
+    package var caps: [JobCap]
 
     package init(
         key: LeaseKey, kind: LeaseKind, family: RouteFamily = .other, origin: LeaseOrigin = LeaseOrigin(),
         matrix: ConcurrencyMatrix, traceID: TraceID? = nil, owner: LeaseOwner? = nil, resendWindow: Duration? = nil,
-        onConflict: ConflictRule.Response = .fail
+        onConflict: ConflictRule.Response = .fail, caps: [JobCap] = []
     ) {
         self.key = key
         self.kind = kind
@@ -29,5 +31,6 @@ package struct LeaseClaim: Sendable {
         self.owner = owner
         self.resendWindow = resendWindow
         self.onConflict = onConflict
+        self.caps = caps
     }
 }

@@ -25,6 +25,13 @@ extension ErrorResponse {
             // Where the state of the job can be watched. RFC 5989 defines the relation.
             response.fields.append((name: "Link", value: "<\(location)>; rel=\"monitor\""))
         }
+        if let jobCap {
+            // draft-ietf-httpapi-ratelimit-headers, section 3.1.2: a quota of requests at the same time.
+            response.fields.append(
+                (name: "RateLimit-Policy", value: "\"\(jobCap.name)\";q=\(jobCap.max);qu=\"concurrent-requests\""))
+            response.fields.append(
+                (name: "RateLimit", value: "\"\(jobCap.name)\";r=0;t=\(retryAfterSeconds ?? 1)"))
+        }
         response.fields += fields
         // After the upstream's members: the last member is the proxy nearest to the client (RFC 9209, section 2).
         if proxyError != nil || receivedStatus != nil {

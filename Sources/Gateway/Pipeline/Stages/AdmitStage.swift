@@ -100,7 +100,8 @@ struct AdmitStage {
             var request = AdmissionRequest(
                 limits: limits.beginWork(grant, &exchange), lease: claim, key: exchange.keyed?.claim, place: wait.place,
                 loop: loop)
-            let outcome = store.admit(&request, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
+            let moment = Moment(epochMilliseconds: clock.milliseconds, instant: loop.now)
+            let outcome = store.admit(&request, now: moment)
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
             case .admitted(.some(let lease), let record):
@@ -119,6 +120,10 @@ struct AdmitStage {
                     return .responds(response)
                 }
             case .notRecorded(let refusal): throw keys.failure(refusal, &exchange)
+            case .capped(let cap):
+                limits.counts.limitExceeded(cap.name, isEnforced: true)
+                let refusal = leases.refusal(by: cap, claim, now: moment)
+                throw Failure(.tooManyJobs(refusal), at: .admit)
             case .conflict(let conflict):
                 // The first time without a place, because most requests do not need one.
                 guard wait.begin(on: claim.key, of: leases, in: waitingRoom, loop), !drain.isAnnounced else {
@@ -168,7 +173,8 @@ struct AdmitStage {
             owner: LeaseOwner(
                 subject: principal.subject, token: principal.tokenID, operation: grant.route.id,
                 fingerprint: fingerprint),
-            resendWindow: resendWindow, onConflict: grant.route.onConflict.response)
+            resendWindow: resendWindow, onConflict: grant.route.onConflict.response,
+            caps: organization.jobCaps)
     }
 
     /// What the request's claim would get now; `nil` if it takes no lease. Changes nothing.

@@ -45,6 +45,7 @@ struct DryRunStage {
         ]
         switch lease {
         case nil: break
+        case .capped(let cap): members.append(.init("job_cap", .string(cap.name)))
         case .free: members.append(.init("lease", .object([.init("state", .string("free"))])))
         case .shared(_, let conflict), .conflict(let conflict):
             // As in the 409 that this conflict leads to.
@@ -61,6 +62,7 @@ struct DryRunStage {
         switch lease {
         case .shared(let outcome, _): return outcome.rawValue
         case .conflict: return grant.route.onConflict.response == .wait ? "waits" : "conflict"
+        case .capped: return "job_limit"
         case .free, nil: return passes ? "forwarded" : "rate_limited"
         }
     }

@@ -126,6 +126,7 @@ extension AccessRecord {
             cause = failure.cause ?? cause
             switch failure.kind {
             case .rateLimited(let refusal), .authenticationsLimited(let refusal): limit = refusal.limit
+            case .tooManyJobs(let refusal): limit = refusal.cap.name
             case .jobRunning(let conflict, _), .stateLocked(let conflict, _): lease = conflict
             default: break
             }

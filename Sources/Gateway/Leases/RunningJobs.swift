@@ -1,0 +1,74 @@
+internal import Policy
+internal import Synchronization
+
+/// The leases of jobs, by organization: how many there are, and on which connections. Counts a lease from its reservation to its end.
+///
+/// Locks of leases come before those of this index.
+final class RunningJobs: Sendable {
+    private struct Entry {
+        let key: LeaseKey
+        let token: String?
+    }
+
+    private struct OrganizationJobs {
+        var entries: [UInt64: Entry] = [:]
+        var byToken: [String: Int] = [:]
+
+        func count(_ scope: JobCap.Scope, _ token: String?) -> Int {
+            switch scope {
+            case .organization: entries.count
+            case .token: token.flatMap { byToken[$0] } ?? 0
+            }
+        }
+    }
+
+    private let shards = (0..<RunningJobs.shardCount).map { _ in Shard() }
+    private static let shardCount = 16
+
+    private final class Shard: Sendable {
+        let organizations = Mutex<[String: OrganizationJobs]>([:])
+    }
+
+    /// Counts a lease. With `caps`, returns the first cap that it would exceed, and counts nothing then.
+    func begin(_ serial: UInt64, on key: LeaseKey, of token: String?, caps: [JobCap] = []) -> JobCap? {
+        shard(of: key.organization).organizations.withLock { organizations in
+            for cap in caps where organizations[key.organization]?.count(cap.scope, token) ?? 0 >= cap.max {
+                return cap
+            }
+            organizations[key.organization, default: OrganizationJobs()].entries[serial] = Entry(key: key, token: token)
+            if let token { organizations[key.organization]?.byToken[token, default: 0] += 1 }
+            return nil
+        }
+    }
+
+    func end(_ serial: UInt64, on key: LeaseKey) {
+        shard(of: key.organization).organizations.withLock { organizations in
+            guard let entry = organizations[key.organization]?.entries.removeValue(forKey: serial) else { return }
+            if let token = entry.token, let count = organizations[key.organization]?.byToken[token] {
+                organizations[key.organization]?.byToken[token] = count > 1 ? count - 1 : nil
+            }
+            if organizations[key.organization]?.entries.isEmpty ?? false { organizations[key.organization] = nil }
+        }
+    }
+
+    /// The cap that one more job would exceed. Counts nothing.
+    func exceeded(_ caps: [JobCap], _ organization: String, _ token: String?) -> JobCap? {
+        shard(of: organization).organizations.withLock { organizations in
+            caps.first { organizations[organization]?.count($0.scope, token) ?? 0 >= $0.max }
+        }
+    }
+
+    /// The leases that `scope` counts together, oldest first, at most `limit`.
+    func leases(
+        of organization: String, _ scope: JobCap.Scope, _ token: String?, limit: Int
+    ) -> [(serial: UInt64, key: LeaseKey)] {
+        let all = shard(of: organization).organizations.withLock { organizations in
+            organizations[organization]?.entries.filter { scope == .organization || $1.token == token } ?? [:]
+        }
+        return all.sorted { $0.key < $1.key }.prefix(limit).map { ($0.key, $0.value.key) }
+    }
+
+    private func shard(of organization: String) -> Shard {
+        shards[organization.hashValue & (RunningJobs.shardCount - 1)]
+    }
+}
