@@ -16,7 +16,7 @@ package struct Lease: ~Copyable, Sendable {
     private let lifetime: LeaseKind.Lifetime
     /// The time of ``forwarded(at:)``.
     private var sentAt: Instant?
-    /// The position of the reservation in the journal.
+    /// The position in the journal of what must be on the disk before the request is sent.
     let position: UInt64
     private var isConcluded = false
 
@@ -43,9 +43,9 @@ package struct Lease: ~Copyable, Sendable {
 
     /// Suspends until the reservation would survive a crash; returns at once without a journal. Call it before anything
     /// is sent upstream: if the process crashes after the upstream started a job, the next process must find the
-    /// connection leased.
+    /// connection leased. A lease that lasts only for its request need not survive, but its generation must not come again.
     package func waitUntilDurable() async throws(LeaseJournal.Unavailable) {
-        guard lifetime == .job else { return }
+        guard position > 0 else { return }
         try await table.waitUntilDurable(position)
     }
 

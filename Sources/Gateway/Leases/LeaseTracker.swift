@@ -11,6 +11,8 @@ final class LeaseTracker: Sendable {
     private let uncertainRequests = Atomic<Int>(0)
     /// The bound of all generations that is in the journal.
     private let generationBound = Atomic<UInt64>(0)
+    /// The position of that bound in the journal.
+    private let boundPosition = Atomic<UInt64>(0)
     let journal: LeaseJournal?
     /// The leases of jobs, by organization.
     let running = RunningJobs()
@@ -27,10 +29,11 @@ final class LeaseTracker: Sendable {
         if lease.kind.lifetime == .request { uncertainRequests.wrappingAdd(1, ordering: .relaxed) }
     }
 
-    /// A lease began. Returns its position in the journal.
+    /// A lease began. Returns the position in the journal of what must be on the disk before its request is sent: the lease, or only
+    /// the bound of its generation if it lasts only for its request.
     func began(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
         if let journal { boundGenerations(lease.generation, journal) }
-        guard lease.kind.lifetime == .job else { return 0 }
+        guard lease.kind.lifetime == .job else { return boundPosition.load(ordering: .relaxed) }
         count.wrappingAdd(1, ordering: .relaxed)
         guard let journal else { return 0 }
         return journal.append(.held(LeaseJournalRecord(key, lease)))
@@ -45,12 +48,12 @@ final class LeaseTracker: Sendable {
     /// Keeps a bound of all generations on disk, so that they grow even if the time of day is set back while no process runs. The
     /// bound is ahead by a minute, so that few leases have to write one.
     private func boundGenerations(_ generation: UInt64, _ journal: LeaseJournal) {
-        let bound = generationBound.load(ordering: .relaxed)
+        let bound = generationBound.load(ordering: .acquiring)
         guard generation > bound else { return }
         let ahead = generation + 60_000
-        // First on its way to the disk: another thread that sees the bound relies on it.
-        _ = journal.append(.generations(upTo: ahead))
-        generationBound.store(ahead, ordering: .relaxed)
+        // First on its way to the disk: another thread that sees the bound relies on it, and waits for its position.
+        boundPosition.max(journal.append(.generations(upTo: ahead)), ordering: .relaxed)
+        generationBound.store(ahead, ordering: .releasing)
     }
 
     /// An earlier process gave generations up to `generation`; the new file must keep that bound.

@@ -69,6 +69,29 @@ struct LeaseGenerationTests {
         #expect(try table.generation(now: 5) > last)
     }
 
+    @Test(
+        "Lease generation: a lease that lasts for its request waits for the bound of its generation, and for nothing else"
+    )
+    func boundOfRequest() throws {
+        let state = LeaseKind(index: 0, name: "state", lifetime: .request)
+        let matrix = ConcurrencyMatrix(kinds: [state], conflicts: [[0]])
+        let journal = LeaseJournal(disk: MemoryDisk()) { _ in }
+        let table = LeaseTable(shardCount: 1, journal: journal)
+        journal.writePending()
+        let first = try table.reserve(key, kind: state, matrix: matrix, now: 0)
+        #expect(!journal.isDurableForTest(first.position))
+        first.release()
+        // Another one that begins before the bound is on the disk waits for it, too.
+        let second = try table.reserve(key, kind: state, matrix: matrix, now: 1)
+        #expect(!journal.isDurableForTest(second.position))
+        journal.writePending()
+        #expect(journal.isDurableForTest(second.position))
+        second.release()
+        let third = try table.reserve(key, kind: state, matrix: matrix, now: 2)
+        #expect(journal.isDurableForTest(third.position))
+        third.release()
+    }
+
     @Test("Lease generation: a bound on disk is ahead, so that few leases write one")
     func boundIsRare() throws {
         let disk = MemoryDisk()

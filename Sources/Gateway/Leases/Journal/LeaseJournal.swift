@@ -11,8 +11,8 @@ package final class LeaseJournal: Sendable {
     package typealias Unavailable = RecordJournal.Unavailable
 
     private let records: RecordJournal
-    /// The greatest bound of the generations that was appended.
-    private let generationBound = Mutex<UInt64>(0)
+    /// The greatest bound of the generations that was appended, and its position.
+    private let generationBound = Mutex<(bound: UInt64, position: UInt64)>((0, 0))
 
     /// The name of the one file that holds all leases of a gateway.
     static let fileName = "leases.journal"
@@ -76,9 +76,8 @@ package final class LeaseJournal: Sendable {
         // Of two bounds that are appended at the same time, the lower one may come second.
         case .generations(let bound):
             return generationBound.withLock { greatest in
-                guard bound > greatest else { return 0 }
-                greatest = bound
-                return records.set(Self.generationsKey, record)
+                if bound > greatest.bound { greatest = (bound, records.set(Self.generationsKey, record)) }
+                return greatest.position
             }
         }
     }
