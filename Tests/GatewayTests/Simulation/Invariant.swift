@@ -1,0 +1,20 @@
+/// What must hold after every step.
+enum Invariant: String, CaseIterable {
+    case exclusion = "two jobs that exclude each other never work on one connection"
+    case leased = "work that may run, or may still begin, has a lease"
+    case survives = "a lease whose request was sent survives a crash"
+    case ends = "a lease ends within its bound once its job has ended and the upstream says so"
+    case limits = "a limit admits exactly what its reference admits"
+    case generations = "generations grow on each connection, over crashes too"
+    case waiters = "nobody waits for a job whose lease has ended or named it"
+    case places = "a place in a queue belongs to a request that waits"
+    case turns = "a request whose turn has come is woken"
+    case order = "nobody who came later goes first"
+    case resends = "a request that is sent again starts no second job"
+}
+
+/// An invariant that does not hold.
+struct Violation: Equatable {
+    let invariant: Invariant
+    let detail: String
+}
