@@ -8,10 +8,13 @@ package struct ExactNanoseconds: Equatable, Sendable {
     /// What rounding up added.
     package var excess: UInt32
 
+    // Inlinable, like `zero`: the limiter makes several for each limit of each request.
+    @inlinable
     package init(ceiling: UInt64, excess: UInt32 = 0) {
         self.ceiling = ceiling
         self.excess = excess
     }
 
-    package static let zero = ExactNanoseconds(ceiling: 0)
+    @inlinable
+    package static var zero: ExactNanoseconds { ExactNanoseconds(ceiling: 0) }
 }

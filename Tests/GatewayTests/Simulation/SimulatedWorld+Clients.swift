@@ -76,6 +76,7 @@ extension SimulatedWorld {
         case .shared(let shared): share(shared, intent, claim)
         case .known: violated(.resends, "no idempotency key was sent")
         case .notRecorded: violated(.resends, "no idempotency key was sent")
+        case .capped: violated(.leased, "no cap is set")
         }
     }
 

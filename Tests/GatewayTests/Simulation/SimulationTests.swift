@@ -9,7 +9,7 @@ import Transport
 @Suite("Simulation of admission")
 struct SimulationTests {
     /// More seeds by hand: `SIMULATION_SEEDS=10000 swift test --filter SimulationTests`.
-    private static let seeds = environment("SIMULATION_SEEDS") ?? 150
+    private static let seeds = environment("SIMULATION_SEEDS") ?? 100
     /// Each seeded bug has to be found within these.
     private static let seedsPerBug = 400
     /// The first seed, to repeat one.

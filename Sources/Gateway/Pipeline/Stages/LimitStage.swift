@@ -135,12 +135,19 @@ struct LimitStage {
     /// step, so that none is counted twice.
     func count(_ exchange: borrowing Exchange) {
         for index in exchange.batch.limits.indices where exchange.batch.limits[index].isDue {
-            let limit = exchange.batch.limits[index]
-            if limit.isExceeded {
-                counts.limitExceeded(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
-            } else if limit.isNear {
-                counts.limitNear(exchange.limits[limit.tag].name, isEnforced: limit.isEnforced)
-            }
+            guard exchange.batch.limits[index].isExceeded || exchange.batch.limits[index].isNear else { continue }
+            count(exchange.batch.limits[index], exchange.limits)
+        }
+    }
+
+    // Not inlined: few requests come near a limit.
+    @inline(never)
+    private func count(_ limit: RateLimit, _ rules: [LimitRule]) {
+        let name = rules[limit.tag].name
+        if limit.isExceeded {
+            counts.limitExceeded(name, isEnforced: limit.isEnforced)
+        } else {
+            counts.limitNear(name, isEnforced: limit.isEnforced)
         }
     }
 

@@ -61,6 +61,10 @@ struct HTTP1HeadTests {
         wanted["allow"] = expected.allow
         wanted["location"] = expected.location
         wanted["link"] = expected.location.map { "<\($0)>; rel=\"monitor\"" }
+        if let cap = expected.jobCap {
+            wanted["ratelimit-policy"] = #""\#(cap.name)";q=\#(cap.max);qu="concurrent-requests""#
+            wanted["ratelimit"] = #""\#(cap.name)";r=0;t=\#(expected.retryAfterSeconds ?? 0)"#
+        }
         wanted["proxy-status"] = expected.proxyError.map { "connector-gateway;error=\($0)" }
         wanted["connection"] = expected.closesConnection ? "close" : nil
         if let challenge = expected.authenticate {
