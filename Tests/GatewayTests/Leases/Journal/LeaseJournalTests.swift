@@ -71,7 +71,7 @@ struct LeaseJournalTests {
         lease.release()
     }
 
-    @Test("LeaseJournal: a lease that lasts for a request only is not kept, and waits only for the bound of its generation")
+    @Test("LeaseJournal: a lease for a request only is not kept, and waits only for the bound of its generation")
     func requestLease() async throws {
         let kept = try Kept(MemoryDisk())
         let first = try kept.table.reserve(kept.key(1), kind: state, matrix: matrix, now: 0)
