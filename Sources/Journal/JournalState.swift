@@ -35,7 +35,7 @@ package struct JournalState {
     private var snapshot: [UInt64: [UInt8]] = [:]
     private var pending: [[UInt8]] = []
     /// What `pending` takes in the file.
-    private var pendingBytes = 0
+    package private(set) var pendingBytes = 0
     private var mode = Mode.failed
     private var isRecoveryDue = true
     private var appended: UInt64 = 0

@@ -69,6 +69,9 @@ package final class RecordJournal: Sendable {
     /// Whether the disk can store changes.
     package var isAvailable: Bool { state.withLock { $0.queue.isAvailable } }
 
+    /// The bytes that wait for the disk.
+    package var pendingBytes: Int { state.withLock { $0.queue.pendingBytes } }
+
     /// The size of the file.
     package var fileBytes: Int { state.withLock { $0.queue.fileBytes } }
 

@@ -16,6 +16,14 @@ extension EndToEnd {
             return setup
         }
 
+        /// A client whose trigger waits for the running job.
+        private func waitingClient(_ gateway: TestGateway) throws -> TLSClient {
+            let waiting = try TLSClient(gateway)
+            try waiting.send(request("POST", Path.jobs, body: trigger()))
+            try waitUntil("it waits") { gateway.server.waitingRequests == 1 }
+            return waiting
+        }
+
         private func outcomes(_ gateway: TestGateway, _ outcome: String) -> Int {
             gateway.log.split(separator: "\n").count { $0.contains(#""outcome":"\#(outcome)""#) }
         }
@@ -71,9 +79,7 @@ extension EndToEnd {
             try await withGateway(setup(#"onConflict: "wait", maxWait: "60s""#)) { gateway in
                 let client = try TLSClient(gateway)
                 let job = try client.startJob()
-                let waiting = try TLSClient(gateway)
-                try waiting.send(request("POST", Path.jobs, body: trigger()))
-                try waitUntil("it waits") { gateway.server.waitingRequests == 1 }
+                let waiting = try waitingClient(gateway)
                 try client.cancel(job)
                 let received = try waiting.answer()
                 #expect(received.status == 200, "\(received.text)")
@@ -119,12 +125,11 @@ extension EndToEnd {
             try await withGateway(setup(#"onConflict: "wait", maxWait: "60s""#)) { gateway in
                 let client = try TLSClient(gateway)
                 let job = try client.startJob()
-                var first: TLSClient? = try TLSClient(gateway)
-                try first?.send(request("POST", Path.jobs, body: trigger()))
-                try waitUntil("the first waits") { gateway.server.waitingRequests == 1 }
+                var first: TLSClient? = try waitingClient(gateway)
                 let second = try TLSClient(gateway)
                 try second.send(request("POST", Path.refresh, body: #"{"streams":[]}"#))
                 try waitUntil("both wait") { gateway.server.waitingRequests == 2 }
+                #expect(first != nil)
                 first = nil
                 try waitUntil("the place is free") { gateway.server.waitingRequests == 1 }
                 try client.cancel(job)
@@ -139,9 +144,7 @@ extension EndToEnd {
             try await withGateway(setup(#"onConflict: "wait", maxWait: "60s""#)) { gateway in
                 let client = try TLSClient(gateway)
                 let job = try client.startJob()
-                let waiting = try TLSClient(gateway)
-                try waiting.send(request("POST", Path.jobs, body: trigger()))
-                try waitUntil("it waits") { gateway.server.waitingRequests == 1 }
+                let waiting = try waitingClient(gateway)
                 gateway.server.failReadiness()
                 try waiting.answer().expectConflict(with: job)
             }

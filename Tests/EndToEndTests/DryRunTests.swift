@@ -88,6 +88,10 @@ extension EndToEnd {
                 #expect(try answer.json("result")?.string == "forwarded", "\(answer.text)")
                 let next = try client.call("POST", Path.jobs, body: trigger(), prefer: Self.dryRun)
                 #expect(next.status == 200)
+                // Not even to ask for the connection of a job.
+                let retry = try client.call("POST", Path.jobs + "/job_1/retry", prefer: Self.dryRun)
+                #expect(try retry.json("result")?.string == "forwarded", "\(retry.text)")
+                #expect(try retry.json("connection_id")?.string == nil)
                 #expect(upstream.isIdle)
             }
         }

@@ -122,6 +122,30 @@ extension EndToEnd {
             }
         }
 
+        @Test("Idempotency: a lost request whose job had another type than its route's lease is not executed again")
+        func lostReset() async throws {
+            let reset =
+                #"{"job_id":"job_1","connection_id":"conn_abc123","status":"succeeded","job_type":"reset","start_time":"2099-01-01T00:00:00Z"}"#
+            let upstream = try RawUpstream()
+            defer { upstream.stopAnswering() }
+            let setup = setup(upstream, #"timeouts: { responseHead: "1s" }, ownCredential: "none","#)
+            try await withTestFolder { folder in
+                try await run(setup, in: folder) { gateway in
+                    let client = try TLSClient(gateway)
+                    try client.send(Self.keyed("k", body: trigger("reset")))
+                    let (peer, _) = try upstream.acceptRequest()
+                    peer.close()
+                    #expect(try client.answer().status == 502)
+                    upstream.answer { Self.answer($0, listing: "[\(reset)]") }
+                    try waitUntil("the upstream has shown what became of it") {
+                        let answer = try call(client, "k", body: trigger("reset"))
+                        return answer.text.contains("IDEMPOTENCY_OUTCOME_UNKNOWN")
+                    }
+                    #expect(!upstream.answered.contains { $0.method == "POST" })
+                }
+            }
+        }
+
         /// A gateway is killed while the upstream has its request. Then `body` uses the next one, over what was on the disk.
         private func crash(listing jobs: String, _ body: (TLSClient, RawUpstream) throws -> Void) async throws {
             let upstream = try RawUpstream()

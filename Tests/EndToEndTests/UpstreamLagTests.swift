@@ -78,6 +78,31 @@ extension EndToEnd {
             }
         }
 
+        @Test(
+            "Lag: a client that leaves in the meantime leaves a free connection, because the upstream refused its request"
+        )
+        func leaves() async throws {
+            let script = Script([
+                answer(body: Self.job("job_1", "running")), answer(409, body: Self.busy),
+                answer(body: Self.job("job_2", "running")),
+            ])
+            script.jobs.withLock { $0 = Self.job("job_1", "running") }
+            try await withRawUpstream { gateway, upstream in
+                upstream.answer(script.answer)
+                let client = try TLSClient(gateway)
+                #expect(try client.startJob() == "job_1")
+                script.jobs.withLock { $0 = Self.job("job_1", "succeeded") }
+                #expect(try client.call("GET", "\(Path.jobs)/job_1").json("status")?.string == "succeeded")
+                do {
+                    let leaving = try TLSClient(gateway)
+                    try leaving.send(request("POST", Path.jobs, body: trigger()))
+                    try waitUntil("the upstream has refused it") { posts(upstream) == 2 }
+                }
+                try waitUntil("the gateway has noticed") { gateway.log.contains(#""status":499"#) }
+                #expect(try client.startJob() == "job_2")
+            }
+        }
+
         @Test("Lag: without an end before, or a job that runs, the 409 is the upstream's own")
         func own() async throws {
             let script = Script([answer(409, body: Self.busy)])

@@ -17,8 +17,10 @@ struct IdempotencyRecord: Sendable {
     var follower: LeaseWaiter?
     /// Requests with the same key that wait for the response.
     var waiters: [Waiter] = []
-    /// Whether the journal has the record. One whose work never began is not written.
-    var isJournaled = false
+    /// Whether the request was admitted, so that its work may begin. Only then the journal has the record, and other requests find it.
+    var hasBegun = false
+    /// Whether its request was in progress when the process before this one ended. Only then a job that runs may be its own.
+    var isFromCrash = false
     /// The memory that counts against the organization's share.
     var cost = IdempotencyRecord.baseCost
 
@@ -33,7 +35,7 @@ struct IdempotencyRecord: Sendable {
         case .job(let job): .foundJob(job)
         // While the request is in progress, its own response says so.
         case .nothing: state.phase == .uncertain ? .foundNothing : nil
-        case nil: nil
+        case .unknown, nil: nil
         }
     }
 

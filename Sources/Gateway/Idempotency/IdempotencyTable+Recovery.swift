@@ -29,16 +29,17 @@ extension IdempotencyTable {
             serial: nextSerial(), organization: entry.organization, fingerprint: entry.fingerprint,
             openedAt: entry.openedAt, expiresAtEpoch: entry.expiresAt, expiresAt: end)
         record.work = entry.work
-        record.isJournaled = true
+        record.hasBegun = true
+        record.isFromCrash = entry.state.phase == .started
         switch entry.state {
         case .started, .uncertain: record.state = .uncertain
         case .resolved: record.state = entry.state
         case .completed(let response):
             record.state = entry.state
-            record.cost += response.cost
+            record.cost += cost(of: response)
         }
         if record.state.phase == .uncertain, let work = entry.work {
-            record.follower = leases.follow(work, openedAt: entry.openedAt)
+            record.follower = leases.follow(work, openedAt: record.isFromCrash ? entry.openedAt : nil)
         }
         restore(entry.id, record)
     }
@@ -46,7 +47,7 @@ extension IdempotencyTable {
     /// The leases of jobs that run since before this process are known now: records of requests without a lease follow them.
     func follow(_ leases: LeaseTable) {
         changeUncertain { record in
-            guard record.follower == nil, let work = record.work else { return }
+            guard record.follower == nil, record.isFromCrash, let work = record.work else { return }
             record.follower = leases.follow(work, openedAt: record.openedAt)
         }
     }

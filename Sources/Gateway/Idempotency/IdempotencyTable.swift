@@ -36,7 +36,7 @@ package final class IdempotencyTable: Sendable {
 
     /// Whether there is a record with this identity that has not expired. Changes nothing.
     func hasRecord(_ id: IdempotencyRecordID, now: Instant) -> Bool {
-        shard(of: id).state.withLock { $0.records[id].map { !$0.isExpired(at: now) } ?? false }
+        shard(of: id).state.withLock { $0.records[id].map { $0.hasBegun && !$0.isExpired(at: now) } ?? false }
     }
 
     /// What the record of the claim says; `nil` if there is none.
@@ -45,7 +45,8 @@ package final class IdempotencyTable: Sendable {
     func find(_ claim: IdempotencyClaim, now: Instant, waiter: Waiter? = nil) -> IdempotencyFinding? {
         shard(of: claim.id).state.withLock { state in
             update(claim.id, in: &state, now: now)
-            guard let record = state.records[claim.id] else { return nil }
+            // One that is not admitted yet may still be refused.
+            guard let record = state.records[claim.id], record.hasBegun else { return nil }
             return finding(record, claim, waiter, &state)
         }
     }
@@ -87,7 +88,8 @@ package final class IdempotencyTable: Sendable {
             guard let work = record.work else { return .unknown }
             return .job(job, work)
         case .started: break
-        case .uncertain: guard record.follower != nil else { return .unknown }
+        case .uncertain:
+            guard let follower = record.follower, follower.current != .unknown else { return .unknown }
         }
         if let waiter, record.waiters.count < IdempotencyRecord.maxWaiters {
             state.records[claim.id]?.waiters.append(waiter)
@@ -109,7 +111,7 @@ package final class IdempotencyTable: Sendable {
             guard var record = state.records[id], record.serial == serial else { return 0 }
             record.work = work
             record.follower = follower
-            record.isJournaled = true
+            record.hasBegun = true
             state.add(id, record)
             return journal?.append(.kept(IdempotencyJournalRecord(id, record))) ?? 0
         }
@@ -149,14 +151,20 @@ package final class IdempotencyTable: Sendable {
         }
     }
 
-    /// The response as far as it is kept: without its body if that is large, or if the organization's share is used up.
+    /// The response as far as it is kept: without its body if that is large, if the organization's share is used up, or if the disk is
+    /// behind.
     private func fitted(_ response: StoredResponse, of record: inout IdempotencyRecord) -> StoredResponse {
+        let cost = cost(of: response)
         guard response.cost <= StoredResponse.maxBodyBytes + StoredResponse.maxFieldBytes,
-            shares.take(response.cost, for: record.organization)
+            !(journal?.isBehind ?? false),
+            shares.take(cost, for: record.organization)
         else { return response.withoutBody }
-        record.cost += response.cost
+        record.cost += cost
         return response
     }
+
+    /// The memory of a kept response. The journal has a copy, for the next new file.
+    func cost(of response: StoredResponse) -> Int { journal == nil ? response.cost : 2 * response.cost }
 
     private func remove(
         _ id: IdempotencyRecordID, _ record: IdempotencyRecord, from state: inout IdempotencyShard.State
@@ -166,7 +174,7 @@ package final class IdempotencyTable: Sendable {
         count.wrappingSubtract(1, ordering: .relaxed)
         state.uncertain.remove(id)
         shares.give(record.cost, of: record.organization)
-        if record.isJournaled { _ = journal?.append(.dropped(record.serial)) }
+        if record.hasBegun { _ = journal?.append(.dropped(record.serial)) }
     }
 
     /// Takes over what the lease has told, and drops a record whose time is over.
@@ -183,6 +191,7 @@ package final class IdempotencyTable: Sendable {
             shard.state.withLock { state in
                 for id in state.uncertain { update(id, in: &state, now: now) }
                 dropExpired(in: &state, now: now)
+                dropExpiredBehindOthers(in: &state, now: now)
             }
         }
     }
@@ -197,6 +206,13 @@ package final class IdempotencyTable: Sendable {
             }
             state.removeOldest()
         }
+    }
+
+    /// Once a minute, looks at all records: policies may have shortened their life, and then a younger one expires first.
+    private func dropExpiredBehindOthers(in state: inout IdempotencyShard.State, now: Instant) {
+        guard now >= state.nextFullSweep else { return }
+        state.nextFullSweep = now + .seconds(60)
+        for (id, record) in state.records where record.isExpired(at: now) { remove(id, record, from: &state) }
     }
 
     /// Adds a record of an earlier process. Before the first request.
@@ -255,6 +271,7 @@ final class IdempotencyShard: Sendable {
         private(set) var order = IdempotencyOrder()
         /// The records that wait for news of their lease.
         var uncertain: Set<IdempotencyRecordID> = []
+        var nextFullSweep = Instant(nanoseconds: 0)
 
         /// The record's work has begun, so that it lives until its time is over.
         mutating func add(_ id: IdempotencyRecordID, _ record: IdempotencyRecord) {

@@ -14,14 +14,15 @@ extension LeaseTable {
     /// Follows the lease of a request whose response an earlier process was to get; `nil` if no lease can be that one, so that
     /// nobody can tell what became of the request.
     ///
-    /// `openedAt`: the time of the request in milliseconds since the epoch.
-    func follow(_ work: IdempotencyWork, openedAt: Int64) -> LeaseWaiter? {
+    /// `openedAt`: the time of the request in milliseconds since the epoch; `nil` if only its own lease can be the one. A job that
+    /// runs later may be somebody else's.
+    func follow(_ work: IdempotencyWork, openedAt: Int64?) -> LeaseWaiter? {
         let follower = LeaseWaiter(loop: nil)
         let isFound = shard(of: work.lease).records.withLock { records in
             let entries = records.leases[work.lease]?.entries ?? []
             let lease =
                 entries.first { $0.generation == work.generation }
-                ?? entries.first { $0.isRebuilt(for: work, openedAt: openedAt) }
+                ?? openedAt.flatMap { openedAt in entries.first { $0.isRebuilt(for: work, openedAt: openedAt) } }
             guard let lease else { return false }
             if let job = lease.job, lease.mayHaveStarted(job) {
                 follower.end(.job(job))

@@ -25,6 +25,8 @@ struct LeaseEntry: Sendable {
     var settlesUntil: Instant?
     /// The response to its request was lost and the job comes from a list, so the job may belong to another request.
     var isGuess = false
+    /// It had such a job, which may have been its own.
+    var hadGuess = false
     /// The start of its request's path, and the longest time that the request may be at work.
     var origin = LeaseOrigin()
     /// When the request of an uncertain lease was sent; `nil` if an earlier process sent it.

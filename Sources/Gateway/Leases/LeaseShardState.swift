@@ -83,6 +83,7 @@ struct LeaseShardState: Sendable {
             lease.job = seen ?? job
             lease.state = .held
             lease.isGuess = isGuess
+            lease.hadGuess = lease.hadGuess || isGuess
             if lease.mayHaveStarted(job) {
                 for waiter in lease.waiters { waiter.end(.job(job)) }
                 lease.waiters = []
@@ -128,7 +129,8 @@ struct LeaseShardState: Sendable {
         for lease in leases[key]?.entries ?? [] where lease.revision < revision.serial {
             switch lease.state {
             case .reserved: break
-            case .uncertain: remove(key, serial: lease.serial)
+            // A job that ended while no lease had it may be this lease's.
+            case .uncertain: remove(key, serial: lease.serial, leaving: hasEndedEarly(key) ? .unknown : .nothing)
             case .held, .draining:
                 guard let id = lease.job?.id, !running.contains(where: { $0.id == id }) else { break }
                 endLeases(of: key, jobID: id, revisedBefore: revision.serial, by: .witnessed, now: now)
@@ -190,6 +192,8 @@ struct LeaseShardState: Sendable {
 
     /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on.
     mutating func settle(_ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, asOf serial: UInt64, now: Moment) {
+        let isOwn = job.type.spells(lease.kind.name)
+        for waiter in lease.waiters { waiter.end(isOwn ? .job(job) : .unknown) }
         update(key, serial: lease.serial) { $0.job = job }
         if let lease = self.lease(of: key, serial: lease.serial) {
             end(key, lease, asOf: serial, by: .cancelled, now: now)
@@ -233,11 +237,14 @@ struct LeaseShardState: Sendable {
         change(&leases[key, default: ConnectionLeases()].entries[index])
     }
 
-    mutating func remove(_ key: LeaseKey, serial: UInt64) {
+    private func hasEndedEarly(_ key: LeaseKey) -> Bool { !(leases[key]?.endedEarly.isEmpty ?? true) }
+
+    /// `outcome`: what the lease leaves to whoever waits for its job.
+    mutating func remove(_ key: LeaseKey, serial: UInt64, leaving outcome: LeaseWaiter.Outcome = .nothing) {
         guard let index = leases[key]?.entries.firstIndex(where: { $0.serial == serial }),
             let lease = leases[key]?.entries.remove(at: index)
         else { return }
-        for waiter in lease.waiters { waiter.end(.nothing) }
+        for waiter in lease.waiters { waiter.end(outcome) }
         tracker.ended(key, lease)
         queueMoved(key)
     }

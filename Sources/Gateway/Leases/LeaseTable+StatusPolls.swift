@@ -59,17 +59,12 @@ extension LeaseTable {
         }
     }
 
-    /// The connection of `organization` that a lease with this job is on.
+    /// The connection of `organization` that a lease with this job is on. Costs as much as the organization has jobs, whatever others
+    /// have.
     func connection(ofJob jobID: String, organization: String) -> String? {
-        for shard in shards {
-            let found = shard.records.withLock { records in
-                records.leases.first { key, record in
-                    key.organization == organization && record.entries.contains { $0.job?.id == jobID }
-                }?.key.connection
-            }
-            if let found { return found }
-        }
-        return nil
+        tracker.running.leases(of: organization).first { serial, key in
+            shard(of: key).records.withLock { $0.lease(of: key, serial: serial)?.job?.id == jobID }
+        }?.key.connection
     }
 
     /// A poll at `revision` showed a job. Ends or updates the leases that have the job; adds no lease. Only the status
@@ -146,11 +141,7 @@ extension LeaseTable {
                     records.settle(key, lease, with: cancelled, asOf: revision.serial, now: now)
                     return .open
                 }
-                // A job that began and ended meanwhile may be this lease's: whoever waits must not take it for nothing.
-                if let ended = jobs.last(where: { records.mayHaveStarted($0, under: lease, of: key) }) {
-                    for waiter in lease.waiters { waiter.end(.job(ended)) }
-                }
-                records.remove(key, serial: serial)
+                records.remove(key, serial: serial, leaving: records.outcome(of: lease, on: key, jobs))
                 return .freed
             }
             let others = records.leases[key]?.entries.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
@@ -163,9 +154,18 @@ extension LeaseTable {
 }
 
 extension LeaseShardState {
-    /// Whether an ended job that a list shows may be that of this lease, whose response was lost.
-    fileprivate func mayHaveStarted(_ job: LeaseJob, under lease: LeaseEntry, of key: LeaseKey) -> Bool {
-        guard let start = job.startedAt, job.type.spells(lease.kind.name) else { return false }
-        return start >= lease.since - LeaseEntry.clockTolerance && !hasSureLease(of: key, jobID: job.id)
+    /// What became of a lease whose response was lost, according to a list without a running job.
+    ///
+    /// A job that began and ended meanwhile may be this lease's: whoever waits must not take it for nothing. Its type need not be the
+    /// kind, because a client can ask one route for several types of work.
+    fileprivate func outcome(of lease: LeaseEntry, on key: LeaseKey, _ jobs: [LeaseJob]) -> LeaseWaiter.Outcome {
+        let ended = jobs.filter { job in
+            !hasSureLease(of: key, jobID: job.id)
+                && (job.startedAt.map { $0 >= lease.since - LeaseEntry.clockTolerance } ?? true)
+        }
+        if let own = ended.last(where: { $0.startedAt != nil && $0.type.spells(lease.kind.name) }) { return .job(own) }
+        // A job that is started again keeps its old start in some upstreams.
+        let mayBeOld = lease.origin.mayRestart && !jobs.isEmpty
+        return lease.hadGuess || !ended.isEmpty || mayBeOld ? .unknown : .nothing
     }
 }

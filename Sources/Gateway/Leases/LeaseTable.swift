@@ -187,7 +187,7 @@ package final class LeaseTable: Sendable {
         }
     }
 
-    /// The refusal by `cap`, with some of the jobs that run. Costs as much as the organization has jobs.
+    /// The refusal by `cap`, with some of the jobs that run.
     func refusal(by cap: JobCap, _ claim: LeaseClaim, now: Moment) -> JobCapRefusal {
         let leases = tracker.running.leases(
             of: claim.key.organization, cap.scope, claim.owner?.token, limit: JobCapRefusal.maxShown)
@@ -245,6 +245,11 @@ package final class LeaseTable: Sendable {
         return shard(of: key).records.withLock {
             $0.adopt(key, serial: serial, job, revision: revision, now: now)
         }
+    }
+
+    /// Whether a lease has this job.
+    func hasLease(_ key: LeaseKey, jobID: String) -> Bool {
+        shard(of: key).records.withLock { $0.hasLease(of: key, jobID: jobID) }
     }
 
     /// Whether a job of the connection has ended within the last `time`, as far as the table remembers.

@@ -10,6 +10,8 @@ final class LeaseWaiter: Sendable {
         case job(LeaseJob)
         /// The lease ended without a job: the work never began.
         case nothing
+        /// The lease ended, and nobody can tell whether the work began.
+        case unknown
     }
 
     private let waiter: Waiter?

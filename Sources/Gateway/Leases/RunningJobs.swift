@@ -12,12 +12,21 @@ final class RunningJobs: Sendable {
 
     private struct OrganizationJobs {
         var entries: [UInt64: Entry] = [:]
-        var byToken: [String: Int] = [:]
+        var byToken: [String: Set<UInt64>] = [:]
 
         func count(_ scope: JobCap.Scope, _ token: String?) -> Int {
             switch scope {
             case .organization: entries.count
-            case .token: token.flatMap { byToken[$0] } ?? 0
+            case .token: token.flatMap { byToken[$0]?.count } ?? 0
+            }
+        }
+
+        /// Some of the serial numbers that `scope` counts together. Costs as much as it returns, because a client that meets a cap may
+        /// meet it again and again.
+        func some(_ scope: JobCap.Scope, _ token: String?, limit: Int) -> [UInt64] {
+            switch scope {
+            case .organization: Array(entries.keys.prefix(limit))
+            case .token: Array((token.flatMap { byToken[$0] } ?? []).prefix(limit))
             }
         }
     }
@@ -36,7 +45,7 @@ final class RunningJobs: Sendable {
                 return cap
             }
             organizations[key.organization, default: OrganizationJobs()].entries[serial] = Entry(key: key, token: token)
-            if let token { organizations[key.organization]?.byToken[token, default: 0] += 1 }
+            if let token { organizations[key.organization]?.byToken[token, default: []].insert(serial) }
             return nil
         }
     }
@@ -44,8 +53,11 @@ final class RunningJobs: Sendable {
     func end(_ serial: UInt64, on key: LeaseKey) {
         shard(of: key.organization).organizations.withLock { organizations in
             guard let entry = organizations[key.organization]?.entries.removeValue(forKey: serial) else { return }
-            if let token = entry.token, let count = organizations[key.organization]?.byToken[token] {
-                organizations[key.organization]?.byToken[token] = count > 1 ? count - 1 : nil
+            if let token = entry.token {
+                organizations[key.organization]?.byToken[token]?.remove(serial)
+                if organizations[key.organization]?.byToken[token]?.isEmpty ?? false {
+                    organizations[key.organization]?.byToken[token] = nil
+                }
             }
             if organizations[key.organization]?.entries.isEmpty ?? false { organizations[key.organization] = nil }
         }
@@ -58,14 +70,23 @@ final class RunningJobs: Sendable {
         }
     }
 
-    /// The leases that `scope` counts together, oldest first, at most `limit`.
+    /// Some of the leases that `scope` counts together, oldest first, at most `limit`.
     func leases(
         of organization: String, _ scope: JobCap.Scope, _ token: String?, limit: Int
     ) -> [(serial: UInt64, key: LeaseKey)] {
-        let all = shard(of: organization).organizations.withLock { organizations in
-            organizations[organization]?.entries.filter { scope == .organization || $1.token == token } ?? [:]
+        shard(of: organization).organizations.withLock { organizations in
+            guard let jobs = organizations[organization] else { return [] }
+            return jobs.some(scope, token, limit: limit).sorted().compactMap { serial in
+                jobs.entries[serial].map { (serial, $0.key) }
+            }
         }
-        return all.sorted { $0.key < $1.key }.prefix(limit).map { ($0.key, $0.value.key) }
+    }
+
+    /// All leases of an organization, in no order.
+    func leases(of organization: String) -> [(serial: UInt64, key: LeaseKey)] {
+        shard(of: organization).organizations.withLock { organizations in
+            organizations[organization]?.entries.map { ($0.key, $0.value.key) } ?? []
+        }
     }
 
     private func shard(of organization: String) -> Shard {

@@ -11,8 +11,22 @@ enum RelayedFields {
 
     /// Whether a field whose name has no ``FieldName`` is dropped.
     static func isDropped(_ bytes: Span<UInt8>, _ name: Range<Int>, isMapped: Bool) -> Bool {
-        bytes.spells("proxy-authentication-info", in: name) || (isMapped && UpstreamLocations.Field(bytes, name) != nil)
+        isGatewaysWord(bytes, name) || bytes.spells("proxy-authentication-info", in: name)
+            || (isMapped && UpstreamLocations.Field(bytes, name) != nil)
     }
+
+    /// Whether only the gateway can say what the field says: which of its answers a response is.
+    private static func isGatewaysWord(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+        switch bytes[name.lowerBound] | 0x20 {
+        case UInt8(ascii: "x"):
+            name.count > gatewayPrefix.utf8.count
+                && bytes.spells(gatewayPrefix, in: name.prefix(gatewayPrefix.utf8.count))
+        case UInt8(ascii: "i"): bytes.spells("idempotent-replayed", in: name)
+        default: false
+        }
+    }
+
+    private static let gatewayPrefix = "x-gateway-"
 
     static let limits: FieldNameSet = [
         .rateLimit, .rateLimitPolicy, .rateLimitLimit, .rateLimitRemaining, .rateLimitReset, .xRateLimitLimit,

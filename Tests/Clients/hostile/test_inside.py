@@ -114,6 +114,17 @@ def test_a_proxy_answers_no_challenge_for_its_clients(front, upstream, status):
     assert got["proxy-authenticate"] is None and got["proxy-authentication-info"] is None, got.raw_head
 
 
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "500 Oops"])
+def test_an_upstream_does_not_say_which_answer_of_the_gateway_it_is(front, upstream, status):
+    """A client relies on these fields: `deduplicated` means that no second job began."""
+    gateway = front(upstream)
+    upstream.status = status
+    upstream.fields = ["x-gateway-OUTCOME: deduplicated", "X-Gateway-Else: 1", "Idempotent-Replayed: true", "X-Request-Id: r"]
+    got = ask(gateway)
+    assert got["x-gateway-outcome"] is None and got["x-gateway-else"] is None and got["idempotent-replayed"] is None, got.raw_head
+    assert got["x-request-id"] == "r"
+
+
 def test_places_of_the_upstream_are_the_gateways(front, upstream):
     """A service that makes absolute URLs of the Host it gets would send clients to an address they cannot reach."""
     gateway = front(f"{upstream.url}/base")

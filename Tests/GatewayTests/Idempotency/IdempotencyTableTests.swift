@@ -53,8 +53,10 @@ struct IdempotencyTableTests {
     @Test("IdempotencyTable: the first request gets the record, and the response is found until its time is over")
     func life() throws {
         let record = try #require(table.opened())
-        #expect(table.opened() == nil && table.word() == "started")
+        // Not admitted yet, it may still be refused, so others neither get the record nor an answer from it.
+        #expect(table.opened() == nil && table.word() == nil)
         record.begin(nil, follower: nil)
+        #expect(table.opened() == nil && table.word() == "started")
         record.conclude(.responded(.ok()))
         #expect(table.word() == "response" && table.word(now: 59_999) == "response")
         #expect(table.word(now: 60_000) == nil)
@@ -65,8 +67,8 @@ struct IdempotencyTableTests {
     func reused() throws {
         let other = IdempotencyClaim(number: 1, asks: 1)
         let record = try #require(table.opened())
-        #expect(table.word(other) == "reused")
         record.begin(nil, follower: nil)
+        #expect(table.word(other) == "reused")
         record.conclude(.lost)
         #expect(table.word(other) == "reused")
     }
@@ -103,6 +105,28 @@ struct IdempotencyTableTests {
             #expect(table.word() == (isJob ? "job" : nil))
             #expect((table.opened() == nil) == isJob)
         }
+    }
+
+    @Test("IdempotencyTable: a lease that cannot tell leaves the record, and the request is not executed again")
+    func cannotTell() throws {
+        let follower = LeaseWaiter(loop: nil)
+        let record = try #require(table.opened())
+        record.begin(work, follower: follower)
+        record.conclude(.lost)
+        follower.end(.unknown)
+        table.sweep(now: Moment(1000).instant)
+        #expect(table.word(now: 1000) == "unknown" && table.opened(now: 1000) == nil)
+    }
+
+    @Test("IdempotencyTable: a record with a shorter life goes in time behind one with a longer life")
+    func shorterLife() throws {
+        for (number, keep) in [(1, Duration.seconds(86_400)), (2, .seconds(60))] {
+            let record = try #require(table.opened(IdempotencyClaim(number: number, keep: keep)))
+            record.begin(nil, follower: nil)
+            record.conclude(.responded(.ok()))
+        }
+        for second in stride(from: 1, through: 181, by: 1) { table.sweep(now: Moment(Int64(second * 1000)).instant) }
+        #expect(table.usage().records[.completed] == 1)
     }
 
     @Test("IdempotencyTable: a lease that ends before its request does not open the record")

@@ -137,6 +137,7 @@ extension SimulatedWorld {
             let client = waiting.remove(at: index)
             switch outcome {
             case .job(let job): answered(client.intent, with: job, shared)
+            case .unknown: break
             case .nothing: if policies.matrix.kind(named: client.intent.kind) != nil { send(client.intent) }
             }
             return

@@ -36,6 +36,10 @@ package final class IdempotencyJournal: Sendable {
     /// Whether the disk can store records.
     var isAvailable: Bool { records.isAvailable }
 
+    /// Whether so much waits for the disk that only small records should be added. More would break the journal off, for all
+    /// organizations.
+    var isBehind: Bool { records.pendingBytes > JournalState.maxPending / 4 }
+
     /// The size of the journal file.
     var fileBytes: Int { records.fileBytes }
 

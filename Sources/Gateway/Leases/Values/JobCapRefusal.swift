@@ -3,7 +3,7 @@ package import Policy
 /// Why a request may not start a job: its organization, or its token, runs as many as it may.
 package struct JobCapRefusal: Error, Equatable, Sendable {
     package let cap: JobCap
-    /// Some of the jobs that run, the oldest first.
+    /// Some of the jobs that run, in the order of their start.
     package let running: [Running]
 
     /// A connection with the lease that the cap counts, as a conflict with it shows it.

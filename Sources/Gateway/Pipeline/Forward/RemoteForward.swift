@@ -121,10 +121,11 @@ final class RemoteForward {
             if upstream.status == 409, let kind = grant.route.lease, kind.lifetime == .job, let jobs, body.isRepeatable
             {
                 let error = await readError(checkedOut, for: grant, exchange)
+                // The upstream refused the request, so no work began, whatever happens next.
+                lease?.undoForwarded()
+                exchange.isForwarded = false
                 switch try await lag.resolve(kind, for: grant, jobs, &stream, &exchange) {
-                case .isOver:
-                    lease?.undoForwarded()
-                    continue
+                case .isOver: continue
                 case .runs(let job): throw lag.adopt(job, for: lease, &exchange)
                 case .isUnknown: return normalizer.normalize(error, concluding: lease, &exchange, now: loop.now)
                 }

@@ -54,8 +54,11 @@ struct UpstreamLag {
             state: .uncertain, job: nil, since: clock.milliseconds - UpstreamLag.maxAge, isAccepted: false,
             origin: LeaseOrigin(pathStart: stream.request.pathStart(for: grant)))
         guard case .jobs(let all) = await jobs.statusClient.poll(poll) else { return .isUnknown }
-        if let running = all.first(where: { !$0.hasEnded }) { return .runs(running) }
-        guard jobs.leases.hasEnded(key, within: UpstreamLag.recently, now: loop.now), loop.now + delay < deadline,
+        let running = all.filter { !$0.hasEnded }
+        if let stranger = running.first(where: { !jobs.leases.hasLease(key, jobID: $0.id) }) { return .runs(stranger) }
+        // Jobs that run under leases of their own are not in the way, or the request would not have got here.
+        guard running.isEmpty, jobs.leases.hasEnded(key, within: UpstreamLag.recently, now: loop.now),
+            loop.now + delay < deadline,
             client.cluster.limiter.mayRetry(now: loop.now)
         else { return .isUnknown }
         _ = await Waiter(loop: loop).wait(before: loop.now + delay)
@@ -63,7 +66,6 @@ struct UpstreamLag {
         // No work has begun, so nobody needs the response.
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         exchange.upstreamLag = .retried
-        exchange.isForwarded = false
         counts.add(to: .conflictsRetried)
         return .isOver
     }
@@ -71,8 +73,6 @@ struct UpstreamLag {
     /// The lease becomes that of the running job. Returns the conflict that the client gets.
     func adopt(_ job: LeaseJob, for lease: consuming Lease?, _ exchange: inout Exchange) -> Failure {
         exchange.upstreamLag = .adopted
-        // The upstream refused the request.
-        exchange.isForwarded = false
         counts.add(to: .conflictsAdopted)
         guard case .some(let own) = lease else { return Failure(.internalError, at: .forward) }
         let connection = own.key.connection

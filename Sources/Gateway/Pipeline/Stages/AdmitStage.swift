@@ -108,14 +108,17 @@ struct AdmitStage {
                 keys.opened(record, &exchange)
                 limits.count(exchange)
                 exchange.leaseGeneration = lease.generation
-                if wait.place != nil { limits.counts.add(to: .requestsWaited) }
-                wait.ended(&exchange, now: loop.now)
+                if wait.ended() {
+                    exchange.outcome = .waited
+                    limits.counts.add(to: .requestsWaited)
+                }
                 exchange.mark(.admit)
                 return .begins(lease)
             // The claim above asks for a lease.
             case .admitted(.none, _): throw Failure(.internalError, at: .admit)
             case .limited: throw limited(exchange)
             case .known:
+                wait.leave()
                 if let response = try await keys.findResponse(grant, body, &stream, &exchange) {
                     return .responds(response)
                 }
@@ -125,21 +128,31 @@ struct AdmitStage {
                 let refusal = leases.refusal(by: cap, claim, now: moment)
                 throw Failure(.tooManyJobs(refusal), at: .admit)
             case .conflict(let conflict):
+                // Responses to earlier pipelined requests must not wait for this one, nor a place for a client that reads slowly.
+                if wait.isWanted(now: loop.now), !(await stream.flush()) { throw Failure(.clientGone, at: .admit) }
                 // The first time without a place, because most requests do not need one.
                 guard wait.begin(on: claim.key, of: leases, in: waitingRoom, loop), !drain.isAnnounced else {
                     throw failure(conflict, claim)
                 }
             case .queued(let conflict):
-                guard try await awaitTurn(wait, &stream) else { throw failure(conflict, claim) }
+                guard try await awaitTurn(wait, &stream, &exchange) else { throw failure(conflict, claim) }
             case .shared(let shared):
+                wait.leave()
                 switch shared.progress {
                 case .job(let job): return respond(shared, job, claim, &exchange)
                 case .tooManyWaiters: throw failure(shared.conflict, claim)
                 case .awaited(let waiter):
-                    switch try await awaitJob(with: waiter, of: shared, claim, before: jobDeadline, &stream) {
+                    let start = loop.now
+                    let outcome = try await awaitJob(with: waiter, of: shared, claim, before: jobDeadline, &stream)
+                    exchange.waited += loop.now - start
+                    switch outcome {
+                    // A cancelled job is no answer to a request for a new one.
+                    case .job(let job) where job.phase == .cancelled: throw failure(shared.conflict, claim)
                     case .job(let job): return respond(shared, job, claim, &exchange)
                     // The other request began no work, so this one may.
                     case .nothing: continue
+                    // Its work may have been done already. The client has to look, and may ask again.
+                    case .unknown: throw failure(shared.conflict, claim)
                     }
                 }
             }
@@ -188,14 +201,14 @@ struct AdmitStage {
     }
 
     /// Waits until it may be the request's turn. Returns `false` if it must not wait any longer.
-    private func awaitTurn(_ wait: ConnectionWait, _ stream: inout some ClientStream & ~Copyable) async throws(Failure)
-        -> Bool
-    {
-        guard let place = wait.place, loop.now < wait.deadline, !drain.isAnnounced else { return false }
-        // Responses to earlier pipelined requests must not wait for this one.
-        guard await stream.flush() else { throw Failure(.clientGone, at: .admit) }
+    private func awaitTurn(
+        _ wait: ConnectionWait, _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
+    ) async throws(Failure) -> Bool {
+        let start = loop.now
+        guard let place = wait.place, start < wait.deadline, !drain.isAnnounced else { return false }
         // In short steps, to notice a client that leaves, and to keep the polls of the job frequent.
-        _ = await place.waiter.wait(before: min(wait.deadline, loop.now + .seconds(1)))
+        _ = await place.waiter.wait(before: min(wait.deadline, start + .seconds(1)))
+        exchange.waited += loop.now - start
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .admit) }
         return true
     }

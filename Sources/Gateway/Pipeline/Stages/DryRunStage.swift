@@ -21,15 +21,29 @@ struct DryRunStage {
         _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Response {
         let body = try await reader.readBody(of: &stream, for: grant, passesOn: target.takesBodyPieces, &exchange)
-        try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
+        if grant.route.connection == .job {
+            exchange.connectionID = knownConnection(grant, stream.request)
+        } else {
+            try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
+        }
         let passes = limits.look(at: grant, &exchange, now: stream.now)
-        let lease = try admission.preview(grant, body, stream.request, at: target, &exchange)
+        let lease =
+            exchange.connectionID == nil
+            ? nil : try admission.preview(grant, body, stream.request, at: target, &exchange)
         exchange.outcome = .dryRun
         limits.counts.add(to: .requestsDryRun)
         var response = Response(status: 200)
         response.fields.append((name: "Preference-Applied", value: "handling=\(Preferences.dryRun)"))
         ErrorDetail.object(members(grant, passes, lease, exchange)).append(to: &response.body)
         return response
+    }
+
+    /// The connection of the job in the path, if a lease has the job. The upstream is not asked: the request is not charged for it.
+    private func knownConnection(_ grant: Grant, _ request: borrowing Request) -> String? {
+        guard let range = grant.captures.job, let organization = grant.organization else { return nil }
+        let path = request.bytes(request.head.path)
+        let id = ConnectionID.canonical(path.span.extracting(range))
+        return id.flatMap { admission.leases.connection(ofJob: $0, organization: organization.id) }
     }
 
     private func members(
@@ -41,7 +55,7 @@ struct DryRunStage {
             .init("operation", .string(grant.route.id)),
             .init("organization_id", grant.organization.map { .string($0.id) } ?? .null),
             .init("connection_id", exchange.connectionID.map { .string($0) } ?? .null),
-            .init("limits", .json(rows(exchange))),
+            .init("limits", .objects(rows(exchange))),
         ]
         switch lease {
         case nil: break
@@ -67,21 +81,18 @@ struct DryRunStage {
         }
     }
 
-    /// The limits of the request with what is left of them, as JSON.
-    private func rows(_ exchange: borrowing Exchange) -> [UInt8] {
-        var json: [UInt8] = [UInt8(ascii: "[")]
+    /// The limits of the request, with what is left of them.
+    private func rows(_ exchange: borrowing Exchange) -> [[ErrorDetail.Member]] {
+        var rows: [[ErrorDetail.Member]] = []
         for limit in exchange.batch.limits {
-            if json.count > 1 { json.append(UInt8(ascii: ",")) }
-            let rule = exchange.limits[limit.tag]
-            ErrorDetail.append(
-                [
-                    .init("name", .string(rule.name)), .init("burst", .integer(rule.burst)),
-                    .init("remaining", .integer(Int(limit.remaining))),
-                    .init("reset", .integer(Int(RateLimit.wholeSeconds(limit.resetAfter)))),
-                    .init("refuses", .bool(limit.isRefusing)),
-                ], to: &json)
+            rows.append([
+                .init("name", .string(exchange.limits[limit.tag].name)),
+                .init("burst", .integer(exchange.limits[limit.tag].burst)),
+                .init("remaining", .integer(Int(limit.remaining))),
+                .init("reset", .integer(Int(RateLimit.wholeSeconds(limit.resetAfter)))),
+                .init("refuses", .bool(limit.isRefusing)),
+            ])
         }
-        json.append(UInt8(ascii: "]"))
-        return json
+        return rows
     }
 }

@@ -95,6 +95,8 @@ struct KeyStage {
     ) async throws(Failure) -> IdempotencyFinding? {
         let seconds = min(waitPreference(of: stream.request), Self.maxWait)
         let deadline = loop.now + .seconds(seconds)
+        let start = loop.now
+        defer { exchange.waited += loop.now - start }
         let permit = seconds > 0 ? grant.owner.flatMap(waitingRoom.enter) : nil
         if permit != nil { exchange.appliedWaitSeconds = seconds }
         while true {

@@ -1,0 +1,104 @@
+import Policy
+import Testing
+
+@testable import Gateway
+
+private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job, settleTime: .seconds(15))
+private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
+private let key = LeaseKey(organization: "o", connection: "c")
+
+private func job(_ type: String = "sync", _ status: String = "succeeded", startedAt: Int64? = 0) -> LeaseJob {
+    LeaseJob(id: "job_1", type: type, status: status, startedAt: startedAt)
+}
+
+/// What a lease whose response was lost leaves to whoever waits for its job, such as the record of an idempotency key. Taking a job for
+/// nothing would let its request be executed again.
+@Suite("Lost responses")
+struct LostResponseTests {
+    private let table = LeaseTable()
+
+    /// A lease whose response was lost, and somebody who waits for its job.
+    private func lose(_ origin: LeaseOrigin = LeaseOrigin()) throws -> LeaseWaiter {
+        var lease = try table.reserve(key, kind: sync, from: origin, matrix: matrix, now: 0)
+        let waiter = table.follow(lease)
+        lease.forwarded()
+        lease.leaveUncertain()
+        return waiter
+    }
+
+    /// A poll listed these jobs, when the request could not be at work any more.
+    private func list(_ jobs: [LeaseJob], now: Moment = 1000) {
+        guard let lease = table.polledLeases().first else { return }
+        let revision = table.revision()
+        _ = table.resolve(key, lease.serial, jobs: jobs, mayFree: true, asOf: revision, now: now)
+    }
+
+    @Test("Lost response: a list without any job shows that no work began")
+    func nothing() throws {
+        let waiter = try lose()
+        list([])
+        #expect(waiter.current == .nothing)
+    }
+
+    @Test("Lost response: an ended job of the lease's kind is the job")
+    func ended() throws {
+        let waiter = try lose()
+        list([job()])
+        #expect(waiter.current == .job(job()))
+    }
+
+    @Test(
+        "Lost response: an ended job of another type, or without a start, may be the job",
+        arguments: [job("reset"), job(startedAt: nil), job("reset", "failed", startedAt: nil)])
+    func ambiguous(ended: LeaseJob) throws {
+        let waiter = try lose()
+        list([ended])
+        #expect(waiter.current == .unknown)
+        #expect(table.isEmpty)
+    }
+
+    @Test("Lost response: a job that ended before the request was sent is somebody else's")
+    func old() throws {
+        let waiter = try lose()
+        list([job(startedAt: -60_001)])
+        #expect(waiter.current == .nothing)
+    }
+
+    @Test("Lost response: a retry may start an old job again")
+    func retry() throws {
+        let waiter = try lose(LeaseOrigin(mayRestart: true))
+        list([job(startedAt: -1_000_000)])
+        #expect(waiter.current == .unknown)
+    }
+
+    @Test("Lost response: a running job of another type, which is not listed after its end, may have been the job")
+    func guess() throws {
+        let waiter = try lose()
+        list([job("reset", "running")])
+        #expect(waiter.current == nil)
+        table.jobShown(key, job("reset"), asOf: table.revision(), now: 2000)
+        list([], now: 3000)
+        #expect(waiter.current == .unknown)
+    }
+
+    @Test("Lost response: a cancelled job is the job at once, or may be it, and its connection settles")
+    func cancelled() throws {
+        for (type, outcome) in [("sync", LeaseWaiter.Outcome.job(job("sync", "cancelled"))), ("reset", .unknown)] {
+            let waiter = try lose()
+            list([job(type, "cancelled")])
+            #expect(waiter.current == outcome)
+            #expect(table.usage().settling == 1)
+            table.removeSettled(now: Moment(16_000).instant)
+        }
+    }
+
+    @Test("Lost response: in front of the service of this process, a job that ended meanwhile may be the job")
+    func inProcess() throws {
+        for isEnded in [true, false] {
+            let waiter = try lose()
+            if isEnded { table.jobEnded(key, jobID: "job_1", now: 1) }
+            table.reconcile(running: [], asOf: table.revision(), now: 2)
+            #expect(waiter.current == (isEnded ? .unknown : .nothing))
+        }
+    }
+}
