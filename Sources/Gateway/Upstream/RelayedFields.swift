@@ -15,6 +15,16 @@ enum RelayedFields {
             || (isMapped && UpstreamLocations.Field(bytes, name) != nil)
     }
 
+    /// A quick look at a name without a ``FieldName``: whether it is worth asking ``isDropped(_:_:isMapped:)``.
+    static func mayBeDropped(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+        switch name.count {
+        case 19, 25: true
+        // "x-g".
+        case 11...: bytes[name.lowerBound] | 0x20 == UInt8(ascii: "x") && bytes[name.lowerBound + 2] | 0x20 == UInt8(ascii: "g")
+        default: false
+        }
+    }
+
     /// Whether only the gateway can say what the field says: which of its answers a response is.
     private static func isGatewaysWord(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
         switch bytes[name.lowerBound] | 0x20 {

@@ -14,7 +14,9 @@ extension StoredResponse {
             if let type = head.contentType { contentType = bytes.text(type) }
             for field in head.endToEndFields(of: bytes) {
                 let name = bytes.text(field.nameRange)
-                guard isKept(name) else { continue }
+                guard isKept(name), !RelayedFields.dropped.contains(field.name),
+                    !RelayedFields.isDropped(bytes, field.nameRange, isMapped: false)
+                else { continue }
                 var value = bytes.array(field.value)
                 if let locations, let kind = UpstreamLocations.Field(field, bytes) {
                     switch locations.location(of: value, in: kind, host: host) {

@@ -20,7 +20,7 @@ extension HTTP1Head {
         // `withHead` would copy the head, and nearly all responses run this code.
         let input = upstream.input
         let bytes = input.span.extracting(upstream.headStart..<upstream.headStart + head.end)
-        if !facts.mayHaveProxyAuthentication && locations == nil {
+        if !facts.mayHaveDroppedField && locations == nil {
             head.appendStatusAndEndToEndFields(of: bytes, dropping: dropped, to: &output)
         } else {
             let isMapped = locations != nil
@@ -102,19 +102,19 @@ struct RelayedHeadFacts {
     var hasDate = false
     /// The head has a `Location`, or a field whose name may be another one that names locations.
     var hasLocation = false
-    /// The head has a field that may be `Proxy-Authentication-Info`.
-    var mayHaveProxyAuthentication = false
+    /// The head has a field without a ``FieldName`` that may not be relayed.
+    var mayHaveDroppedField = false
     /// The upstream's own limit fields replace the gateway's: two values of one field would contradict each other.
     var limits = RateLimitFields.Source.ours
 
-    init(_ head: borrowing ResponseHead) {
+    init(_ head: borrowing ResponseHead, of bytes: Span<UInt8>) {
         let limitFields = RelayedFields.limits
         for field in head.fields {
             switch field.name {
-            // Recognized by length, because few other names have these lengths.
+            // Recognized by length and a few bytes, which few other names have.
             case .other:
                 if UpstreamLocations.Field.isPossible(field.nameRange.count) { hasLocation = true }
-                if field.nameRange.count == 25 { mayHaveProxyAuthentication = true }
+                if RelayedFields.mayBeDropped(bytes, field.nameRange) { mayHaveDroppedField = true }
             case .date: hasDate = true
             case .location: hasLocation = true
             case let name: if limitFields.contains(name) { limits = .upstreams }

@@ -21,7 +21,8 @@ extension ServerConnection: ClientStream {
         if framing == .untilClose { mustClose() }
         writesChunks = framing == .chunked
         responseStarted(discardsBody: canDiscardBody)
-        let facts = RelayedHeadFacts(head)
+        let facts = RelayedHeadFacts(
+            head, of: upstream.input.span.extracting(upstream.headStart..<upstream.headStart + head.end))
         let locations =
             facts.hasLocation
             ? HTTP1Head.mappedLocations(

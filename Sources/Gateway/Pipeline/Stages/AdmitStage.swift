@@ -108,10 +108,7 @@ struct AdmitStage {
                 keys.opened(record, &exchange)
                 limits.count(exchange)
                 exchange.leaseGeneration = lease.generation
-                if wait.ended() {
-                    exchange.outcome = .waited
-                    limits.counts.add(to: .requestsWaited)
-                }
+                if wait.ended() { exchange.outcome = .waited }
                 exchange.mark(.admit)
                 return .begins(lease)
             // The claim above asks for a lease.
@@ -239,7 +236,6 @@ struct AdmitStage {
         _ shared: SharedLease, _ job: LeaseJob, _ claim: LeaseClaim, _ exchange: inout Exchange
     ) -> Admission {
         exchange.outcome = shared.outcome
-        limits.counts.add(to: WorkerMetrics.Count(shared.outcome))
         exchange.startedJob = job.id
         exchange.leaseGeneration = shared.generation
         exchange.mark(.admit)

@@ -31,7 +31,6 @@ struct DryRunStage {
             exchange.connectionID == nil
             ? nil : try admission.preview(grant, body, stream.request, at: target, &exchange)
         exchange.outcome = .dryRun
-        limits.counts.add(to: .requestsDryRun)
         var response = Response(status: 200)
         response.fields.append((name: "Preference-Applied", value: "handling=\(Preferences.dryRun)"))
         ErrorDetail.object(members(grant, passes, lease, exchange)).append(to: &response.body)

@@ -26,6 +26,7 @@ struct RecordStage {
         counts.add(UInt64(request.head.end + exchange.bodyBytes), to: .bytesIn)
         counts.add(UInt64(exchange.bytesOut), to: .bytesOut)
         if let use = exchange.keyed?.use { counts.keyUsed(use) }
+        if let outcome = exchange.outcome { counts.add(to: WorkerMetrics.Count(outcome)) }
         let isLogged =
             switch exchange.policies.accessLog {
             case .all: true
