@@ -44,7 +44,6 @@ final class MemoryAdmission: AdmissionStore {
             charge: { limiter.take(&request.limits, now: now.instant.nanoseconds) })
         {
         case .granted(let lease):
-            // Only a lease for a job can tell what became of a request whose response was lost.
             if let record { begin(record, under: lease, claim) }
             return .admitted(lease, record)
         case .notCharged: return .limited

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import Crypto
 internal import Synchronization
 
@@ -63,15 +64,14 @@ final class Confirmations: Sendable {
 
     private func token(for request: ConfirmedRequest, expiresAt: UInt64, number: UInt64) -> ConfirmationToken {
         var text: [UInt8] = []
-        func add(_ word: UInt64) {
-            for shift in 0..<8 { text.append(UInt8(truncatingIfNeeded: word >> UInt64(shift * 8))) }
-        }
         // The length in front delimits each part: ("ab", "c") and ("a", "bc") differ.
         for part in [request.subject, request.organization, request.route, request.connection] {
-            add(UInt64(part.utf8.count))
+            text += UInt64(part.utf8.count).littleEndianBytes
             text += part.utf8
         }
-        for word in [request.fingerprint.high, request.fingerprint.low, issuer, expiresAt, number] { add(word) }
+        for word in [request.fingerprint.high, request.fingerprint.low, issuer, expiresAt, number] {
+            text += word.littleEndianBytes
+        }
         return ConfirmationToken(issuer: issuer, expiresAt: expiresAt, number: number, code: codes.code(of: text.span))
     }
 }

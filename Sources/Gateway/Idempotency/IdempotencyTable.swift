@@ -59,11 +59,11 @@ package final class IdempotencyTable: Sendable {
     }
 
     /// Opens a record for the claim, unless there is one.
-    func open(_ claim: IdempotencyClaim, now: Moment, waiter: Waiter? = nil) -> Opening {
+    func open(_ claim: IdempotencyClaim, now: Moment) -> Opening {
         if let journal, !journal.isAvailable { return .refused(.unavailable) }
         return shard(of: claim.id).state.withLock { state in
             update(claim.id, in: &state, now: now.instant)
-            if let record = state.records[claim.id] { return .found(finding(record, claim, waiter, &state)) }
+            if let record = state.records[claim.id] { return .found(finding(record, claim, nil, &state)) }
             guard shares.take(IdempotencyRecord.baseCost, for: claim.organization) else {
                 return .refused(.shareUsed(retryAfterSeconds: state.waitForOldest(now: now.instant)))
             }

@@ -1,3 +1,4 @@
+internal import HTTP
 internal import Policy
 package import Transport
 
@@ -103,10 +104,10 @@ package struct Lease: ~Copyable, Sendable {
             // An early `sentAt` lets the first poll that lists no job free the lease.
             if status == 503, isTurnedAway { sentAt = Instant(nanoseconds: 0) }
             leaveUncertain()
-        // The work may continue: a proxy that stopped waiting sends a timeout status, and a redirect can point to a
-        // later result.
+        // A redirect can point to a later result.
         case 300...399 where lifetime == .job: leaveUncertain()
-        case 408, 460, 499, 500...599: leaveUncertain()
+        case 500...599: leaveUncertain()
+        case _ where HTTPStatus.leavesWorkOpen(status): leaveUncertain()
         default: release()
         }
     }

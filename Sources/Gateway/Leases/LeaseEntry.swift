@@ -33,7 +33,7 @@ struct LeaseEntry: Sendable {
     var sentAt: Instant?
     /// When the lease began; after a restart, the time of the restart.
     let beganAt: Instant
-    /// Later sendings of the same request, which wait for the job.
+    /// Who waits for the job: later sendings of the same request, requests that share the job, and the record of an idempotency key.
     var waiters: [LeaseWaiter] = []
     /// The lease has refused a caller since the last call of ``LeaseTable/polledLeases()``.
     var isAwaited = false
@@ -50,7 +50,7 @@ extension LeaseEntry {
     /// The difference in milliseconds that the clocks of gateway and upstream may have.
     static let clockTolerance: Int64 = 60_000
 
-    /// The maximum number of waiting requests. One caller has sent them all, so few are enough.
+    /// The maximum number of waiters: each keeps a client's connection.
     static let maxWaiters = 16
 
     /// Whether the settle time is over, so that the lease does not exclude anything any more.
@@ -68,20 +68,4 @@ struct ConnectionLeases: Sendable {
     var queue: [QueuedClaim] = []
 
     var isEmpty: Bool { entries.isEmpty && queue.isEmpty }
-}
-
-/// A claim that waits for its connection.
-struct QueuedClaim: Sendable {
-    /// That of its ``QueuePlace``.
-    let id: UInt64
-    let kind: LeaseKind
-    /// Woken when the claim may be the next one.
-    let waiter: Waiter
-    let owner: LeaseOwner?
-    /// Milliseconds since the epoch.
-    let since: Int64
-    let traceID: TraceID?
-
-    /// The maximum number of waiting claims on one connection. Each of them runs a whole job before the next one.
-    static let maxPerConnection = 16
 }

@@ -49,35 +49,39 @@ extension LeaseShardState {
         case shared(SharedLease)
     }
 
-    /// The lease whose job is the response to the claim.
-    private mutating func sharedLease(
-        _ claim: LeaseClaim, now: Moment, _ waiter: () -> LeaseWaiter?
-    ) -> SharedLease? {
-        guard let record = leases[claim.key] else { return nil }
+    /// The lease whose job is the response to the claim, and why.
+    private func sharer(_ claim: LeaseClaim, now: Moment) -> (lease: LeaseEntry, outcome: RequestOutcome)? {
         // Requests that may run side by side have nothing to do with each other, even if they are equal.
-        for lease in record.entries where claim.matrix.excludes(claim.kind, lease.kind) {
-            guard let outcome = claim.outcome(of: lease, now: now.instant) else { continue }
-            // The job is wanted now, so the next poll comes soon.
-            update(claim.key, serial: lease.serial) { $0.isAwaited = true }
-            return SharedLease(
-                serial: lease.serial, progress: progress(of: lease, on: claim.key, outcome, waiter), outcome: outcome,
-                generation: lease.generation,
-                conflict: conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
+        for lease in leases[claim.key]?.entries ?? [] where claim.matrix.excludes(claim.kind, lease.kind) {
+            if let outcome = claim.outcome(of: lease, now: now.instant) { return (lease, outcome) }
         }
         return nil
     }
 
+    /// What is in the way of the claim: a lease, or the claims that wait before `place`.
+    private func obstacle(to claim: LeaseClaim, at place: QueuePlace?, now: Moment) -> LeaseConflict? {
+        conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
+            ?? conflict(with: queue(before: place, on: claim.key), claim)
+    }
+
+    private mutating func sharedLease(
+        _ claim: LeaseClaim, now: Moment, _ waiter: () -> LeaseWaiter?
+    ) -> SharedLease? {
+        guard let (lease, outcome) = sharer(claim, now: now) else { return nil }
+        // The job is wanted now, so the next poll comes soon.
+        update(claim.key, serial: lease.serial) { $0.isAwaited = true }
+        return SharedLease(
+            serial: lease.serial, progress: progress(of: lease, on: claim.key, outcome, waiter), outcome: outcome,
+            generation: lease.generation,
+            conflict: conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
+    }
+
     /// What `decide` would find. Changes nothing.
     func preview(_ claim: LeaseClaim, now: Moment) -> LeasePreview {
-        guard let record = leases[claim.key] else { return previewOfCaps(claim) }
-        for lease in record.entries where claim.matrix.excludes(claim.kind, lease.kind) {
-            guard let outcome = claim.outcome(of: lease, now: now.instant) else { continue }
+        if let (lease, outcome) = sharer(claim, now: now) {
             return .shared(outcome, conflict(of: lease, on: claim.key, shownTo: claim.owner, now: now))
         }
-        let conflict =
-            conflict(claim.key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
-            ?? conflict(with: record.queue[...], claim)
-        return conflict.map { .conflict($0) } ?? previewOfCaps(claim)
+        return obstacle(to: claim, at: nil, now: now).map { .conflict($0) } ?? previewOfCaps(claim)
     }
 
     private func previewOfCaps(_ claim: LeaseClaim) -> LeasePreview {
@@ -101,64 +105,11 @@ extension LeaseShardState {
         update(key, serial: serial) { lease in lease.waiters.removeAll { $0 === waiter } }
     }
 
-    /// The conflict that refuses an operation, or `nil`. Marks the leases of the connection as awaited.
+    /// What refuses the claim, or `nil`. Marks the leases of the connection as awaited.
     private mutating func refusal(of claim: LeaseClaim, at place: QueuePlace?, now: Moment) -> LeaseConflict? {
-        let key = claim.key
-        guard
-            let conflict = conflict(key, kind: claim.kind, matrix: claim.matrix, shownTo: claim.owner, now: now)
-                ?? conflict(with: queue(before: place, on: key), claim)
-        else { return nil }
-        for index in leases[key]?.entries.indices ?? 0..<0 { leases[key]?.entries[index].isAwaited = true }
+        guard let conflict = obstacle(to: claim, at: place, now: now) else { return nil }
+        for index in leases[claim.key]?.entries.indices ?? 0..<0 { leases[claim.key]?.entries[index].isAwaited = true }
         return conflict
-    }
-}
-
-// The queue for a connection.
-extension LeaseShardState {
-    /// The claims whose turn comes before that of `place`. A request without a place comes after all of them.
-    private func queue(before place: QueuePlace?, on key: LeaseKey) -> ArraySlice<QueuedClaim> {
-        let queue = leases[key]?.queue[...] ?? []
-        guard let place, let position = queue.firstIndex(where: { $0.id == place.id }) else { return queue }
-        return queue[..<position]
-    }
-
-    /// The connection is free, but a claim that waits has it next.
-    private func conflict(with queue: ArraySlice<QueuedClaim>, _ claim: LeaseClaim) -> LeaseConflict? {
-        guard let first = queue.first(where: { claim.matrix.excludes(claim.kind, $0.kind) }) else { return nil }
-        return LeaseConflict(
-            kind: first.kind.name, state: .reserved, job: nil, heldSince: first.since, retryAfterSeconds: 1,
-            traceID: first.traceID, token: first.owner?.token(shownTo: claim.owner, about: claim.key.organization))
-    }
-
-    /// Returns `false` if the queue has no room.
-    private mutating func enqueue(_ claim: LeaseClaim, at place: QueuePlace, now: Moment) -> Bool {
-        let queue = leases[claim.key]?.queue ?? []
-        if queue.contains(where: { $0.id == place.id }) { return true }
-        guard queue.count < QueuedClaim.maxPerConnection else { return false }
-        leases[claim.key, default: ConnectionLeases()].queue.append(
-            QueuedClaim(
-                id: place.id, kind: claim.kind, waiter: place.waiter, owner: claim.owner, since: now.epochMilliseconds,
-                traceID: claim.traceID))
-        return true
-    }
-
-    mutating func leaveQueue(_ id: UInt64, of key: LeaseKey) {
-        guard let position = leases[key]?.queue.firstIndex(where: { $0.id == id }) else { return }
-        leases[key]?.queue.remove(at: position)
-        queueMoved(key)
-    }
-
-    /// A lease or a place of the connection is gone, so it may be the turn of others. Each of them decides again, because several
-    /// may run side by side.
-    mutating func queueMoved(_ key: LeaseKey) {
-        guard let record = leases[key] else { return }
-        if record.isEmpty { return leases[key] = nil }
-        if record.entries.isEmpty {
-            // They belong to the requests that had the connection.
-            leases[key]?.endedEarly = []
-            leases[key]?.seenEarly = []
-        }
-        for claim in record.queue { claim.waiter.wake() }
     }
 }
 

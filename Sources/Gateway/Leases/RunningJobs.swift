@@ -21,6 +21,8 @@ final class RunningJobs: Sendable {
             }
         }
 
+        func exceeded(_ caps: [JobCap], _ token: String?) -> JobCap? { caps.first { count($0.scope, token) >= $0.max } }
+
         /// Some of the serial numbers that `scope` counts together. Costs as much as it returns, because a client that meets a cap may
         /// meet it again and again.
         func some(_ scope: JobCap.Scope, _ token: String?, limit: Int) -> [UInt64] {
@@ -41,8 +43,9 @@ final class RunningJobs: Sendable {
     /// Counts a lease. With `caps`, returns the first cap that it would exceed, and counts nothing then.
     func begin(_ serial: UInt64, on key: LeaseKey, of token: String?, caps: [JobCap] = []) -> JobCap? {
         shard(of: key.organization).organizations.withLock { organizations in
-            for cap in caps where organizations[key.organization]?.count(cap.scope, token) ?? 0 >= cap.max {
-                return cap
+            if !caps.isEmpty {
+                let jobs = organizations[key.organization] ?? OrganizationJobs()
+                if let cap = jobs.exceeded(caps, token) { return cap }
             }
             organizations[key.organization, default: OrganizationJobs()].entries[serial] = Entry(key: key, token: token)
             if let token { organizations[key.organization]?.byToken[token, default: []].insert(serial) }
@@ -66,7 +69,7 @@ final class RunningJobs: Sendable {
     /// The cap that one more job would exceed. Counts nothing.
     func exceeded(_ caps: [JobCap], _ organization: String, _ token: String?) -> JobCap? {
         shard(of: organization).organizations.withLock { organizations in
-            caps.first { organizations[organization]?.count($0.scope, token) ?? 0 >= $0.max }
+            (organizations[organization] ?? OrganizationJobs()).exceeded(caps, token)
         }
     }
 

@@ -75,13 +75,15 @@ final class Pipeline: @unchecked Sendable {
         heads = ResponseHeads(clock: clock, drain: drain)
         decider = DecideStage()
         limits = LimitStage(limiter: shared.limiter, failures: shared.failedAuthentications, counts: counts)
-        confirmer = ConfirmStage(confirmations: shared.confirmations, clock: clock)
+        let fingerprints = RequestFingerprints()
+        confirmer = ConfirmStage(confirmations: shared.confirmations, fingerprints: fingerprints, clock: clock)
         keys = KeyStage(
-            records: shared.idempotency, waitingRoom: shared.waitingRoom, loop: loop, drain: shared.drain)
+            records: shared.idempotency, fingerprints: fingerprints, waitingRoom: shared.waitingRoom, loop: loop,
+            drain: shared.drain)
         admission = AdmitStage(
             store: MemoryAdmission(limiter: shared.limiter, leases: shared.leases, records: shared.idempotency),
-            leases: shared.leases, keys: keys, limits: limits, waitingRoom: shared.waitingRoom, loop: loop,
-            clock: clock, drain: shared.drain)
+            leases: shared.leases, keys: keys, limits: limits, fingerprints: fingerprints,
+            waitingRoom: shared.waitingRoom, loop: loop, clock: clock, drain: shared.drain)
         cancellations = CancelStage(leases: shared.leases, local: shared.local)
         reader = ReadStage(bodies: shared.bodies)
         dryRuns = DryRunStage(limits: limits, reader: reader, resolver: resolver, admission: admission)

@@ -12,7 +12,7 @@ final class SharedState: Sendable {
     let confirmations = Confirmations()
     let leases: LeaseTable
     let waitingRoom = WaitingRoom()
-    /// The records of requests with an idempotency key. Set after the leases are known, before the first request.
+    /// The records of requests with an idempotency key. Made after the leases, because records of an earlier process follow them.
     let idempotency: IdempotencyTable
     /// Reads the jobs that a remote upstream shows.
     let statusReader: JobStatusReader

@@ -18,10 +18,8 @@ package final class FailedAuthentications: Sendable {
 
     /// Charges a failure. Returns the limit that refuses if there have been too many.
     package func charge(_ client: String, _ limit: GatewaySettings.FailureLimit, now: UInt64) -> RateLimit? {
-        let pace = LimitPace(
-            count: UInt64(limit.count), period: UInt64(limit.periodSeconds) * 1_000_000_000, burst: UInt64(limit.burst))
         var batch = RateLimitBatch()
-        batch.append(RateLimit(key: key(of: client), pace: pace))
+        batch.append(RateLimit(key: key(of: client), pace: limit.pace))
         return limiter.take(&batch, now: now) ? nil : batch.limits[0]
     }
 

@@ -16,9 +16,10 @@ package struct AccessRecord: Sendable {
     package var job: String?
     /// The generation of the request's lease, or of the lease whose job the response shows; `nil` if there is none.
     package var generation: UInt64?
-    /// What became of a request that began no work of its own.
+    /// What became of a request that was not simply sent upstream.
     package var outcome: RequestOutcome?
-    package var upstreamLag: LagResult?
+    /// What became of the upstream's 409, although the connection was free here; `nil` without one.
+    package var upstreamLag: UpstreamLagResult?
     /// What the key of the request did; `nil` if it has none that the gateway looked at.
     package var idempotency: IdempotencyUse?
     /// `nil` if the head could not be read.

@@ -50,7 +50,7 @@ package final class WorkerMetrics: Sendable {
             )
         }
 
-        private static func lag(_ result: LagResult) -> (String, (String, String)?, String) {
+        private static func lag(_ result: UpstreamLagResult) -> (String, (String, String)?, String) {
             (
                 "gateway_upstream_lag_total", ("result", result.rawValue),
                 "Responses 409 of the upstream to requests whose connection was free, by what became of them."

@@ -20,7 +20,8 @@ enum RelayedFields {
         switch name.count {
         case 19, 25: true
         // "x-g".
-        case 11...: bytes[name.lowerBound] | 0x20 == UInt8(ascii: "x") && bytes[name.lowerBound + 2] | 0x20 == UInt8(ascii: "g")
+        case 11...:
+            bytes[name.lowerBound] | 0x20 == UInt8(ascii: "x") && bytes[name.lowerBound + 2] | 0x20 == UInt8(ascii: "g")
         default: false
         }
     }

@@ -26,6 +26,9 @@ package enum HTTPStatus {
         504: "Gateway Timeout", 505: "HTTP Version Not Supported", 507: "Insufficient Storage",
     ]
 
+    /// Whether the work of the request may go on after an error of that status: a proxy that stopped waiting sends one of these.
+    package static func leavesWorkOpen(_ code: Int) -> Bool { code == 408 || code == 460 || code == 499 }
+
     /// Whether a response of that status never has a body (RFC 9112, section 6.3).
     package static func hasNoBody(_ code: Int) -> Bool { code < 200 || code == 204 || code == 304 }
 }

@@ -14,6 +14,7 @@ package struct GatewaySettings: Equatable, Sendable {
     package var accessLog = AccessLog.all
     /// The maximum rate of error lines for one organization; `nil`: no maximum.
     package var accessLogErrors: LogRate?
+    /// How long, and in how much memory, requests with an `Idempotency-Key` are remembered.
     package var idempotency = Idempotency()
     /// How many requests of one address may have an invalid credential; `nil`: any number.
     package var failedAuthentications: FailureLimit?
@@ -128,14 +129,18 @@ package struct GatewaySettings: Equatable, Sendable {
 
     /// `count` failures in `periodSeconds`, and `burst` at once.
     package struct FailureLimit: Equatable, Sendable {
-        package var count: Int
-        package var periodSeconds: Int
-        package var burst: Int
+        package let count: Int
+        package let periodSeconds: Int
+        package let burst: Int
+        /// The exact durations of these.
+        package let pace: LimitPace
 
         package init(count: Int, periodSeconds: Int, burst: Int) {
             self.count = count
             self.periodSeconds = periodSeconds
             self.burst = burst
+            pace = LimitPace(
+                count: UInt64(count), period: UInt64(periodSeconds) * 1_000_000_000, burst: UInt64(burst))
         }
     }
 

@@ -16,6 +16,7 @@ package final class LimitRule: Sendable {
     package let charge: Charge
     /// The units that one request takes, at least 1.
     package let cost: Int
+    /// The exact durations of `count`, `periodSeconds`, `burst` and `cost`.
     package let pace: LimitPace
     /// `file:line` of the definition.
     package let source: String

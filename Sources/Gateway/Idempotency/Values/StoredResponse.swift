@@ -1,3 +1,4 @@
+internal import HTTP
 internal import Bytes
 
 /// A final response of the upstream, as it is sent again to a request with the same key.
@@ -48,8 +49,7 @@ package struct StoredResponse: Equatable, Sendable {
     ) -> IdempotencyState.Event {
         switch status {
         case 200...299: response.map { .responded($0) } ?? .lost
-        // The work may continue: a proxy that stopped waiting sends a timeout status.
-        case 408, 460, 499: .lost
+        case _ where HTTPStatus.leavesWorkOpen(status): .lost
         case 400...499:
             if let response, isFinal(status), isFinal(response.status) { .responded(response) } else { .foundNothing }
         default: isTurnedAway ? .foundNothing : .lost

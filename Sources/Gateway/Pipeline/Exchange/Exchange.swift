@@ -60,10 +60,10 @@ struct Exchange: ~Copyable {
     var leaseGeneration: UInt64?
     /// What became of a request that was not simply sent upstream.
     var outcome: RequestOutcome?
-    /// How long the request waited for its connection.
+    /// How long the request waited for its connection, for another request's job, or for the first request with its key.
     var waited = Duration.zero
     /// What became of the upstream's 409, although the connection was free here.
-    var upstreamLag: LagResult?
+    var upstreamLag: UpstreamLagResult?
     /// The part of the client's `Prefer: wait` that was granted (RFC 7240, section 3).
     var appliedWaitSeconds: Int?
     /// The request's idempotency key, with what became of it; `nil` if there is none.

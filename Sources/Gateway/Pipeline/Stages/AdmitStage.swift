@@ -16,22 +16,24 @@ struct AdmitStage {
     let clock: WallClock
     /// A gateway that is about to end lets nobody wait.
     let drain: Drain
-    private let fingerprints = RequestFingerprints()
+    private let fingerprints: RequestFingerprints
 
     init(
-        store: MemoryAdmission, leases: LeaseTable, keys: KeyStage, limits: LimitStage, waitingRoom: WaitingRoom,
-        loop: EventLoop,
-        clock: WallClock, drain: Drain
+        store: MemoryAdmission, leases: LeaseTable, keys: KeyStage, limits: LimitStage,
+        fingerprints: RequestFingerprints, waitingRoom: WaitingRoom, loop: EventLoop, clock: WallClock, drain: Drain
     ) {
         self.store = store
         self.leases = leases
         self.keys = keys
         self.limits = limits
+        self.fingerprints = fingerprints
         self.waitingRoom = waitingRoom
         self.loop = loop
         self.clock = clock
         self.drain = drain
     }
+
+    private var moment: Moment { Moment(epochMilliseconds: clock.milliseconds, instant: loop.now) }
 
     /// How an admitted request goes on.
     enum Admission: ~Copyable {
@@ -63,7 +65,7 @@ struct AdmitStage {
         while true {
             var request = AdmissionRequest(
                 limits: limits.beginWork(grant, &exchange), lease: nil, key: exchange.keyed?.claim, loop: loop)
-            let outcome = store.admit(&request, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
+            let outcome = store.admit(&request, now: moment)
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
             case .admitted(.none, let record):
@@ -100,7 +102,7 @@ struct AdmitStage {
             var request = AdmissionRequest(
                 limits: limits.beginWork(grant, &exchange), lease: claim, key: exchange.keyed?.claim, place: wait.place,
                 loop: loop)
-            let moment = Moment(epochMilliseconds: clock.milliseconds, instant: loop.now)
+            let moment = moment
             let outcome = store.admit(&request, now: moment)
             limits.endWork(request.limits, &exchange)
             switch consume outcome {
@@ -194,7 +196,7 @@ struct AdmitStage {
     ) throws(Failure) -> LeasePreview? {
         guard grant.route.lease != nil else { return nil }
         let claim = try claim(grant, body, request, at: target, &exchange)
-        return leases.preview(claim, now: Moment(epochMilliseconds: clock.milliseconds, instant: loop.now))
+        return leases.preview(claim, now: moment)
     }
 
     /// Waits until it may be the request's turn. Returns `false` if it must not wait any longer.
@@ -226,8 +228,7 @@ struct AdmitStage {
         guard isClientThere else { throw Failure(.clientGone, at: .admit) }
         guard let outcome else {
             // The lease may have changed since the wait began.
-            let now = Moment(epochMilliseconds: clock.milliseconds, instant: loop.now)
-            throw failure(leases.conflict(of: claim, now: now) ?? shared.conflict, claim)
+            throw failure(leases.conflict(of: claim, now: moment) ?? shared.conflict, claim)
         }
         return outcome
     }

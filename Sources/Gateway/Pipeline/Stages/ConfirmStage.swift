@@ -12,12 +12,13 @@ internal import Transport
 struct ConfirmStage {
     let confirmations: Confirmations
     let clock: WallClock
-    private let fingerprints = RequestFingerprints()
+    private let fingerprints: RequestFingerprints
     /// In lower case.
     private static let field = ConfirmationOffer.field.lowercased()
 
-    init(confirmations: Confirmations, clock: WallClock) {
+    init(confirmations: Confirmations, fingerprints: RequestFingerprints, clock: WallClock) {
         self.confirmations = confirmations
+        self.fingerprints = fingerprints
         self.clock = clock
     }
 

@@ -11,10 +11,14 @@ struct KeyStage {
     let loop: EventLoop
     /// A gateway that is about to end lets nobody wait.
     let drain: Drain
-    private let fingerprints = RequestFingerprints()
+    private let fingerprints: RequestFingerprints
 
-    init(records: IdempotencyTable, waitingRoom: WaitingRoom, loop: EventLoop, drain: Drain) {
+    init(
+        records: IdempotencyTable, fingerprints: RequestFingerprints, waitingRoom: WaitingRoom, loop: EventLoop,
+        drain: Drain
+    ) {
         self.records = records
+        self.fingerprints = fingerprints
         self.waitingRoom = waitingRoom
         self.loop = loop
         self.drain = drain
@@ -70,18 +74,24 @@ struct KeyStage {
         for keyed: KeyedRequest, _ grant: Grant, _ body: ForwardedBody, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) async throws(Failure) -> Response? {
-        guard let fingerprint = fingerprints.fingerprint(of: stream.request, body),
-            let organization = grant.organization
-        else { throw Failure(.internalError, at: .admit) }
-        let claim = IdempotencyClaim(
-            id: keyed.id, organization: organization.id, fingerprint: fingerprint,
-            keep: exchange.policies.set.settings.idempotency.keep)
+        let claim = try keyed.claim ?? claim(keyed.id, grant, body, stream.request, exchange)
         keyed.claim = claim
         var finding = records.find(claim, now: loop.now)
         if case .inProgress? = finding {
             finding = try await awaitFirst(claim, grant, &stream, &exchange)
         }
         return try finding.map { finding throws(Failure) in try respond(to: finding, keyed, &exchange) }
+    }
+
+    private func claim(
+        _ id: IdempotencyRecordID, _ grant: Grant, _ body: ForwardedBody, _ request: borrowing Request,
+        _ exchange: borrowing Exchange
+    ) throws(Failure) -> IdempotencyClaim {
+        guard let fingerprint = fingerprints.keyedFingerprint(of: request, body), let organization = grant.organization
+        else { throw Failure(.internalError, at: .admit) }
+        return IdempotencyClaim(
+            id: id, organization: organization.id, fingerprint: fingerprint,
+            keep: exchange.policies.set.settings.idempotency.keep)
     }
 
     /// The longest wait for the first request with a key.

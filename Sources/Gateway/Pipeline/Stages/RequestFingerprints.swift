@@ -38,7 +38,7 @@ final class RequestFingerprints {
     /// memory.
     ///
     /// Short JSON bodies with the same meaning have the same fingerprint, other bodies must have the same bytes.
-    func fingerprint(of request: borrowing Request, _ body: ForwardedBody) -> RequestFingerprint? {
+    func keyedFingerprint(of request: borrowing Request, _ body: ForwardedBody) -> RequestFingerprint? {
         guard case .whole(let bytes) = body else { return nil }
         var form = Array(request.head.method.name.utf8)
         form.append(0)
