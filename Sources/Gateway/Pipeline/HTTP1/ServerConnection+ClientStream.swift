@@ -21,8 +21,9 @@ extension ServerConnection: ClientStream {
         if framing == .untilClose { mustClose() }
         writesChunks = framing == .chunked
         responseStarted(discardsBody: canDiscardBody)
+        let input = upstream.input
         let facts = RelayedHeadFacts(
-            head, of: upstream.input.span.extracting(upstream.headStart..<upstream.headStart + head.end))
+            head, of: input.span.extracting(upstream.headStart..<upstream.headStart + head.end))
         let locations =
             facts.hasLocation
             ? HTTP1Head.mappedLocations(

@@ -74,7 +74,8 @@ struct KeyStage {
         for keyed: KeyedRequest, _ grant: Grant, _ body: ForwardedBody, _ stream: inout some ClientStream & ~Copyable,
         _ exchange: inout Exchange
     ) async throws(Failure) -> Response? {
-        let claim = try keyed.claim ?? claim(keyed.id, grant, body, stream.request, exchange)
+        let claim =
+            if let known = keyed.claim { known } else { try claim(keyed.id, grant, body, stream.request, exchange) }
         keyed.claim = claim
         var finding = records.find(claim, now: loop.now)
         if case .inProgress? = finding {
