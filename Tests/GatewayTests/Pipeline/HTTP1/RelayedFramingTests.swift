@@ -13,12 +13,15 @@ struct RelayedFramingTests {
         return head
     }
 
+    private func bytes(_ status: Int, _ field: String) -> [UInt8] {
+        let field = field.isEmpty ? "" : field + "\r\n"
+        return Array("HTTP/1.1 \(status) X\r\n\(field)\r\n".utf8)
+    }
+
     private func answer(_ status: Int, _ field: String, to method: HTTPMethod) throws -> ResponseHead {
         var head = ResponseHead()
         var parser = ResponseHeadParser()
-        let field = field.isEmpty ? "" : field + "\r\n"
-        let text = "HTTP/1.1 \(status) X\r\n\(field)\r\n"
-        #expect(try parser.parse(Array(text.utf8).span, answering: method, into: &head))
+        #expect(try parser.parse(bytes(status, field).span, answering: method, into: &head))
         return head
     }
 
@@ -52,6 +55,7 @@ struct RelayedFramingTests {
         "RelayedHead: the limits of the response win if it has any",
         arguments: [("RateLimit-Limit: 1", true), ("Rate: 1", false)])
     func limits(field: String, brings: Bool) throws {
-        #expect((RelayedHeadFacts(try answer(200, field, to: .get)).limits == .upstreams) == brings)
+        let facts = RelayedHeadFacts(try answer(200, field, to: .get), of: bytes(200, field).span)
+        #expect((facts.limits == .upstreams) == brings)
     }
 }
