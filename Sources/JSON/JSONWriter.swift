@@ -44,9 +44,7 @@ package struct JSONWriter: Sendable {
     package mutating func string(utf8 text: Span<UInt8>) {
         startValue()
         if let valid = try? UTF8Span(validating: text) {
-            bytes.append(.quote)
             quote(valid.span)
-            bytes.append(.quote)
         } else {
             quote(text.text(text.indices))
         }
@@ -160,15 +158,14 @@ extension JSONWriter {
     }
 
     private mutating func quote(_ text: String) {
-        bytes.append(.quote)
         var text = text
         text.makeContiguousUTF8()
         quote(text.utf8Span.span)
-        bytes.append(.quote)
     }
 
-    /// Copies UTF-8, escaping the quote, the backslash and control characters (RFC 8259, section 7).
+    /// Copies UTF-8 in quotes, escaping the quote, the backslash and control characters (RFC 8259, section 7).
     private mutating func quote(_ text: Span<UInt8>) {
+        bytes.append(.quote)
         var start = 0
         for index in 0..<text.count where text[index].needsEscape {
             bytes.append(text, start..<index)
@@ -176,6 +173,7 @@ extension JSONWriter {
             start = index + 1
         }
         bytes.append(text, start..<text.count)
+        bytes.append(.quote)
     }
 
     private mutating func escape(_ byte: UInt8) {
@@ -196,5 +194,8 @@ extension JSONWriter {
 
 extension UInt8 {
     /// A byte that a string must escape, or DEL, which terminals act on.
-    fileprivate var needsEscape: Bool { self < 0x20 || self == .quote || self == .backslash || self == 0x7F }
+    fileprivate var needsEscape: Bool {
+        // One bit for each byte 0x00-0x3F: the controls and the quote.
+        self < 0x40 ? 0x0000_0004_FFFF_FFFF as UInt64 &>> UInt64(self) & 1 == 1 : self == .backslash || self == 0x7F
+    }
 }

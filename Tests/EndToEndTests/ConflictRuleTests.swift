@@ -120,6 +120,29 @@ extension EndToEnd {
             }
         }
 
+        @Test("onConflict: nothing begins for a token that was removed while its request waited")
+        func revoked() async throws {
+            try await withGateway(setup(#"onConflict: "wait", maxWait: "60s""#)) { gateway in
+                let other = try TLSClient(gateway)
+                let started = try other.call("POST", Path.jobs, token: .both, body: trigger())
+                let job = try #require(started.json("job_id")?.string, "\(started.text)")
+                let waiting = try waitingClient(gateway)
+                let file = "policies/organizations/both.json5"
+                let lines = try gateway.folder.read(file).split(separator: "\n").filter { !$0.contains("full:") }
+                try gateway.folder.write(lines.joined(separator: "\n"), to: file)
+                await gateway.reload()
+                try waitUntil("the token is refused") { try TLSClient(gateway).call("GET", Path.state).status == 401 }
+                let cancelled = try other.call("DELETE", "\(Path.jobs)/\(job)", token: .both)
+                #expect(cancelled.status == 204, "\(cancelled.text)")
+                try waiting.answer().expectError(401, "TOKEN_INVALID")
+                #expect(try other.call("GET", Path.jobs, token: .both).json("total")?.integer == 1)
+                // The connection is free again, and the units are back.
+                try waitUntil("the connection is free") {
+                    try other.call("POST", Path.jobs, token: .both, body: trigger()).status == 200
+                }
+            }
+        }
+
         @Test("onConflict: a client that leaves loses its place, and the next one gets the connection")
         func leaves() async throws {
             try await withGateway(setup(#"onConflict: "wait", maxWait: "60s""#)) { gateway in

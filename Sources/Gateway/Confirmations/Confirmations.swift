@@ -8,7 +8,7 @@ struct ConfirmedRequest {
     let organization: String
     let route: String
     let connection: String
-    /// Of the method, the job, the query and the canonical body.
+    /// Of the method, the path, the query and the canonical body.
     let fingerprint: RequestFingerprint
 }
 
@@ -62,6 +62,9 @@ final class Confirmations: Sendable {
         used.withLock { $0.use(token, organization: organization, now: now) }
     }
 
+    /// No work began under a confirmation that was used, so it can be used once more.
+    func giveBack(_ token: ConfirmationToken) { used.withLock { $0.giveBack(token) } }
+
     private func token(for request: ConfirmedRequest, expiresAt: UInt64, number: UInt64) -> ConfirmationToken {
         var text: [UInt8] = []
         // The length in front delimits each part: ("ab", "c") and ("a", "bc") differ.
@@ -101,7 +104,7 @@ private struct UsedConfirmations: ~Copyable {
     mutating func use(_ token: ConfirmationToken, organization: UInt64, now: UInt64) -> Confirmations.Use {
         forgetExpired(now)
         guard !numbers.contains(token.number) else { return .again }
-        guard numbers.count < maximum, counts[organization, default: 0] < maximumOfOrganization else {
+        guard entries.count - first < maximum, counts[organization, default: 0] < maximumOfOrganization else {
             let end = entries.indices.contains(first) ? entries[first].expiresAt : now
             return .tooMany(retryAfterSeconds: max(1, Int((end - min(end, now)) / 1_000_000_000) + 1))
         }
@@ -110,6 +113,9 @@ private struct UsedConfirmations: ~Copyable {
         entries.append(Entry(number: token.number, organization: organization, expiresAt: token.expiresAt))
         return .first
     }
+
+    /// Its entry stays until the confirmation expires, so that a caller cannot use and give back without end.
+    mutating func giveBack(_ token: ConfirmationToken) { numbers.remove(token.number) }
 
     private mutating func forgetExpired(_ now: UInt64) {
         while first < entries.count, entries[first].expiresAt <= now {

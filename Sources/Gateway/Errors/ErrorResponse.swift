@@ -93,6 +93,7 @@ package struct ErrorResponse: Equatable, Sendable {
             self.init(.invalidIdentifier, details: [.init("field", .string(name))])
         case .noSuchJob: self.init(.jobNotFound)
 
+        case .noLongerGranted(let refusal, let field): self.init(.refusal(refusal, credential: field))
         case .rateLimited(let refusal):
             let seconds = max(1, refusal.retryAfterSeconds)
             self.init(

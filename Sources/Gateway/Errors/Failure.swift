@@ -39,6 +39,8 @@ package struct Failure: Error, Equatable, Sendable {
         /// The organization has no job with that id.
         case noSuchJob
 
+        /// The request waited, and its token has expired since it came, or a reload has taken the token or its rights.
+        indirect case noLongerGranted(Refusal, CredentialField)
         indirect case rateLimited(LimitRefusal)
         /// Too many requests of this address had an invalid credential, as this one has.
         indirect case authenticationsLimited(LimitRefusal)
@@ -69,7 +71,7 @@ package struct Failure: Error, Equatable, Sendable {
         switch kind {
         case .plainHTTP, .head, .framing, .headTimeout, .bodyTimeout, .bodyIncomplete, .clientGone, .bodyTooLarge,
             .unsupportedMediaType, .invalidJSON, .invalidField, .conflictingFields, .invalidIdentifier,
-            .noSuchJob, .rateLimited, .tooManyJobs, .authenticationsLimited, .confirmationRequired,
+            .noSuchJob, .noLongerGranted, .rateLimited, .tooManyJobs, .authenticationsLimited, .confirmationRequired,
             .confirmationInvalid, .jobRunning, .stateLocked, .invalidIdempotencyKey, .missingIdempotencyKey:
             .client
         case .idempotency(.storeUnavailable): .gateway

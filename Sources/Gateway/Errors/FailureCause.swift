@@ -17,6 +17,7 @@ extension Failure {
         case .conflictingFields(let names): "\(names.joined(separator: ", ")): different values"
         case .invalidIdentifier(let name): "\(name) is not an identifier"
         case .noSuchJob: "the upstream has no such job in this organization"
+        case .noLongerGranted: "the token expired, or lost its rights by a reload, while the request waited"
         case .upstream(let failure): failure.explanation
         case .storeUnavailable: "the lease journal cannot be written"
         case .overloaded: "no memory is left for the body (sizes.bodyMemory)"

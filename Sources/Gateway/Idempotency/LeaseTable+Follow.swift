@@ -6,7 +6,7 @@ extension LeaseTable {
         let follower = LeaseWaiter(loop: nil)
         let serial = lease.serial
         shard(of: lease.key).records.withLock { records in
-            records.update(lease.key, serial: serial) { $0.waiters.append(follower) }
+            _ = records.update(lease.key, serial: serial) { $0.waiters.append(follower) }
         }
         return follower
     }

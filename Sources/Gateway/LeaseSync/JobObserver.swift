@@ -1,3 +1,4 @@
+internal import Transport
 internal import Policy
 
 /// The gateway's knowledge of a remote upstream's jobs: from the responses that it relays, and from status polls.
@@ -37,7 +38,9 @@ final class JobObserver: Sendable {
         if let id, let connection = leases.connection(ofJob: id, organization: organization) { return connection }
         guard let path = statusClient.path(.job, family, start, organization, nil, text) else { throw .internalFailure }
         let response: InternalResponse
-        do throws(UpstreamFailure) { response = try await statusClient.requests.get(path, for: organization) } catch {
+        do throws(UpstreamFailure) {
+            response = try await statusClient.requests.get(path, for: organization, before: .distantFuture)
+        } catch {
             // Only the status poll timed out. The client must not be told that its own work may have begun.
             throw error.status == 504 ? .jobLookupFailed : error
         }

@@ -159,7 +159,7 @@ struct JobList: Equatable, Sendable {
     /// object with only such values.
     private static func meansNextPage(_ value: JSONValue) -> Bool {
         if let members = value.object { return members.contains { meansNextPage($0.value) } }
-        return !value.isNull && value.bool != false && value.string != ""
+        return !value.isNull && value.bool != false && value.string?.isEmpty != true
     }
 
     /// Reads JSON with limits that admit a thousand jobs with twenty fields each.

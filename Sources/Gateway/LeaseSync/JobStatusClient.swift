@@ -1,4 +1,5 @@
 package import Policy
+internal import Transport
 
 /// The path at which an API family shows one job of an organization, or the jobs of a connection. `nil` if the family
 /// has no such path, or if the path needs a value that is `nil`. `near` is the start of the path of the request that
@@ -19,24 +20,27 @@ struct JobStatusClient: Sendable {
     let path: JobPath
     var reader = JobStatusReader()
 
-    /// Polls the status of the lease's job. If the job is not known yet, polls all jobs of the connection.
-    func poll(_ lease: PolledLease) async -> JobStatus {
+    /// Polls the status of the lease's job. If the job is not known yet, polls all jobs of the connection. Each request ends at
+    /// `deadline`.
+    func poll(_ lease: PolledLease, before deadline: Instant = .distantFuture) async -> JobStatus {
         do throws(UpstreamFailure) {
-            return if let job = lease.job { try await poll(job, of: lease) } else {
-                try await pollJobs(of: lease)
+            return if let job = lease.job { try await poll(job, of: lease, before: deadline) } else {
+                try await pollJobs(of: lease, before: deadline)
             }
         } catch { return .unknown(.failed) }
     }
 
-    private func poll(_ job: LeaseJob, of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
+    private func poll(
+        _ job: LeaseJob, of lease: PolledLease, before deadline: Instant
+    ) async throws(UpstreamFailure) -> JobStatus {
         let key = lease.key
         let own =
             job.location ?? path(.job, lease.family, lease.origin.pathStart, key.organization, key.connection, job.id)
-        guard let own else { return try await find(job, of: lease, otherwise: .unreadable) }
-        let response = try await requests.get(own, for: key.organization)
+        guard let own else { return try await find(job, of: lease, before: deadline, otherwise: .unreadable) }
+        let response = try await requests.get(own, for: key.organization, before: deadline)
         // A service that hides the job responds the same way, and so does a proxy in front of it: the list must confirm it.
         if response.status == 404 || response.status == 410 {
-            return try await find(job, of: lease, otherwise: .notFound)
+            return try await find(job, of: lease, before: deadline, otherwise: .notFound)
         }
         if let doubt = InconclusiveResponse(response) { return .unknown(doubt) }
         guard let shown = JobPayload.read(response.body.span), shown.id == job.id, shown.mayRun(on: key.connection)
@@ -64,8 +68,10 @@ struct JobStatusClient: Sendable {
             let place = count == 0 ? "" : "&offset=\(count)"
             let target = "\(path)?\(Self.newestFirst)limit=\(JobListing.pageLength)\(place)"
             let response: InternalResponse
-            do throws(UpstreamFailure) { response = try await requests.get(target, for: first.key.organization) } catch
-            {
+            do throws(UpstreamFailure) {
+                response = try await requests.get(
+                    target, for: first.key.organization, before: .distantFuture)
+            } catch {
                 return (statuses, .failed)
             }
             let page: JobList
@@ -89,17 +95,19 @@ struct JobStatusClient: Sendable {
 
     /// Looks for the job in the list of its connection's jobs. Returns `doubt` if the family has no such list.
     private func find(
-        _ job: LeaseJob, of lease: PolledLease, otherwise doubt: InconclusiveResponse
+        _ job: LeaseJob, of lease: PolledLease, before deadline: Instant, otherwise doubt: InconclusiveResponse
     ) async throws(UpstreamFailure) -> JobStatus {
-        guard let listing = try await list(of: lease, until: job.id) else { return .unknown(doubt) }
+        guard let listing = try await list(of: lease, until: job.id, before: deadline) else { return .unknown(doubt) }
         if let shown = listing.jobs.last, shown.id == job.id {
             return .job(reader.job(shown, family: lease.family, type: job.type, location: job.location))
         }
         return listing.doubt.map(JobStatus.unknown) ?? .notFound
     }
 
-    private func pollJobs(of lease: PolledLease) async throws(UpstreamFailure) -> JobStatus {
-        guard let listing = try await list(of: lease, until: nil) else { return .unknown(.unreadable) }
+    private func pollJobs(of lease: PolledLease, before deadline: Instant) async throws(UpstreamFailure) -> JobStatus {
+        guard let listing = try await list(of: lease, until: nil, before: deadline) else {
+            return .unknown(.unreadable)
+        }
         if let doubt = listing.doubt { return .unknown(doubt) }
         let key = lease.key
         return .jobs(
@@ -111,11 +119,15 @@ struct JobStatusClient: Sendable {
     }
 
     /// Reads pages until the list ends, a page proves nothing, or `wanted` is found. `nil` if the family has no list.
-    private func list(of lease: PolledLease, until wanted: String?) async throws(UpstreamFailure) -> JobListing? {
+    private func list(
+        of lease: PolledLease, until wanted: String?, before deadline: Instant
+    ) async throws(UpstreamFailure) -> JobListing? {
         guard let target = listTarget(of: lease) else { return nil }
         var listing = JobListing(of: lease, until: wanted, statuses: reader.current)
         while true {
-            switch Self.page(in: try await requests.get(target + listing.page, for: lease.key.organization)) {
+            switch Self.page(
+                in: try await requests.get(target + listing.page, for: lease.key.organization, before: deadline))
+            {
             case .failure(let doubt):
                 listing.failed(doubt)
                 return listing

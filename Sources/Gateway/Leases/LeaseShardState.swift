@@ -66,7 +66,8 @@ struct LeaseShardState: Sendable {
     mutating func bind(
         _ key: LeaseKey, serial: UInt64, to job: LeaseJob, isGuess: Bool = false, revision: UInt64, now: Moment
     ) {
-        let endedEarly = leases[key]?.endedEarly.contains(job.id) ?? false
+        let record = leases[key]
+        let endedEarly = record?.endedEarly.contains(job.id) ?? false
         if job.hasEnded || endedEarly {
             guard let lease = lease(of: key, serial: serial) else { return }
             // The job is over before a waiter can ask again, so each gets it now.
@@ -77,8 +78,8 @@ struct LeaseShardState: Sendable {
         }
         // Another lease may have the same job: one that found it in a list, or an earlier one if the job was started
         // again. Both leases stay, because their kinds exclude different operations, and both end with the job.
-        let seen = leases[key]?.seenEarly.last { $0.id == job.id }
-        update(key, serial: serial) { lease in
+        let seen = record?.seenEarly.last { $0.id == job.id }
+        let lease = update(key, serial: serial) { lease in
             // The response has the job's first state; a state that was seen since then is newer.
             lease.job = seen ?? job
             lease.state = .held
@@ -90,7 +91,7 @@ struct LeaseShardState: Sendable {
             }
             lease.revision = revision
         }
-        if let lease = lease(of: key, serial: serial) { tracker.changed(key, lease) }
+        if let lease { tracker.changed(key, lease) }
     }
 
     /// The lease's own request was refused for `job`, which another one has started. Returns the conflict with it.
@@ -232,9 +233,15 @@ struct LeaseShardState: Sendable {
         return isFound
     }
 
-    mutating func update(_ key: LeaseKey, serial: UInt64, _ change: (inout LeaseEntry) -> Void) {
-        guard let index = leases[key]?.entries.firstIndex(where: { $0.serial == serial }) else { return }
-        change(&leases[key, default: ConnectionLeases()].entries[index])
+    /// Returns the lease as it is then; `nil` if there is none.
+    @discardableResult
+    mutating func update(_ key: LeaseKey, serial: UInt64, _ change: (inout LeaseEntry) -> Void) -> LeaseEntry? {
+        // The key is hashed once.
+        guard let place = leases.index(forKey: key),
+            let index = leases.values[place].entries.firstIndex(where: { $0.serial == serial })
+        else { return nil }
+        change(&leases.values[place].entries[index])
+        return leases.values[place].entries[index]
     }
 
     private func hasEndedEarly(_ key: LeaseKey) -> Bool { !(leases[key]?.endedEarly.isEmpty ?? true) }

@@ -18,7 +18,7 @@ internal import Transport
 //  admit: key    | 409, 422, 499                          | findResponse       | Pipeline/Stages/KeyStage, over an IdempotencyTable
 //  resolve       | 400, 404, 422, 502, 503, 504           | resolve            | Pipeline/Stages/ResolveStage; may ask the upstream
 //  confirm       | 400, 409                               | confirm            | Pipeline/Stages/ConfirmStage
-//  admit         | 409, 429, 499, 503                     | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
+//  admit         | 401, 403, 409, 429, 499, 503           | admit              | Pipeline/Stages/AdmitStage, over a MemoryAdmission;
 //                |                                        |                    | `forward` awaits the journal
 //  forward       | 400, 408, 409, 413, 499, 502, 503, 504 | forward            | Pipeline/Forward/ForwardTarget, then LocalForward
 //                |                                        |                    | or RemoteForward; 400, 408, 413: the rest of a body
@@ -145,14 +145,18 @@ final class Pipeline: @unchecked Sendable {
                 // A call that may wait costs something, and most requests have no key.
                 let isKeyed = exchange.keyed != nil
                 if isKeyed, let earlier = try await keys.findResponse(grant, body, &stream, &exchange) {
+                    try checkGrant(grant, stream.request, exchange, &cache.credential)
                     response = earlier
                 } else {
                     try await resolver.resolve(grant, body, stream.request, at: target, &exchange)
                     let confirmed = try confirmer.confirm(grant, body, stream.request, exchange, now: loop.now)
                     switch try await admission.admit(grant, body, at: target, &stream, &exchange) {
-                    case .responds(let own): response = own
+                    case .responds(let own):
+                        try checkGrant(grant, stream.request, exchange, &cache.credential)
+                        response = own
                     case .begins(let lease):
-                        try confirmer.use(confirmed, grant, now: loop.now)
+                        try checkGrant(grant, stream.request, exchange, &cache.credential)
+                        try confirmer.use(confirmed, grant, &exchange, now: loop.now)
                         if isKeyed { try await keys.waitUntilDurable(&exchange) }
                         response = try await target.forward(
                             body, for: grant, lease, &cache.identity, &stream, &exchange)
@@ -230,6 +234,18 @@ extension Pipeline {
         return TraceContext(traceparent: request.headBytes.extracting(range), random: &random)
     }
 
+    /// A request that waited must still be granted: nothing is done for a token that has expired, or that a reload has taken, since
+    /// the request came.
+    private func checkGrant(
+        _ grant: Grant, _ request: borrowing Request, _ exchange: borrowing Exchange, _ cache: inout TokenDigestCache
+    ) throws(Failure) {
+        guard exchange.hasWaited,
+            let refusal = decider.refusal(
+                of: request, after: grant, by: policies.set, &cache, epochSeconds: epochSeconds)
+        else { return }
+        throw Failure(.noLongerGranted(refusal, exchange.credentialField), at: .admit)
+    }
+
     /// The response to the failure of a granted request. Refunds its work if no work began. If the client left or
     /// stopped sending, there is no refund once the upstream may have the request: otherwise the client could get the
     /// work for free.
@@ -238,6 +254,7 @@ extension Pipeline {
             limits.refundWork(&exchange, now: loop.now)
         }
         keys.conclude(failure, &exchange)
+        confirmer.conclude(failure, &exchange)
         exchange.failed(failure, counts)
         return ErrorResponse(.failure(failure)).rendered(for: exchange, clock)
     }

@@ -31,9 +31,10 @@ package enum RateLimitFields {
 
     /// The maximum length that a rule adds to a response besides its texts: field names, separators and numbers.
     static let maxBytesBetweenTexts: Int = {
-        let constants = [policy, rateLimit, comma, comma, time, legacyReset, limit, remaining, reset]
+        let constants = [legacyReset, limit, remaining, reset]
+        let separators = 2 + 2 + 3
         let numbers = 8
-        return constants.reduce(0) { $0 + $1.count } + numbers * 20
+        return constants.reduce(0) { $0 + $1.count } + separators + numbers * 20
     }()
 
     /// Appends the lines, each preceded by the CR LF that ends the line before it. Appends nothing if no enforced limit
@@ -67,10 +68,6 @@ package enum RateLimitFields {
     /// Whose limits a response describes.
     enum Source { case ours, upstreams }
 
-    private static let policy = Array("\r\nRateLimit-Policy: ".utf8)
-    private static let rateLimit = Array("\r\nRateLimit: ".utf8)
-    private static let comma = Array(", ".utf8)
-    private static let time = Array(";t=".utf8)
     private static let legacyReset = Array("\r\nX-RateLimit-Reset: ".utf8)
     private static let limit = Array("\r\nRateLimit-Limit: ".utf8)
     private static let remaining = Array("\r\nRateLimit-Remaining: ".utf8)
@@ -88,26 +85,25 @@ package enum RateLimitFields {
     private static func appendPolicies(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to output: inout OutputSpan<UInt8>
     ) {
-        output.append(copying: policy)
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
-            if !isFirst { output.append(copying: comma) }
+            texts.appendPolicy(at: rules[batch.limits[index].tag].position, isFirst: isFirst, to: &output)
             isFirst = false
-            output.append(copying: texts[rules[batch.limits[index].tag]].policyMember)
         }
     }
 
     private static func appendRemaining(
         _ batch: RateLimitBatch, rules: [LimitRule], texts: RateLimitTexts, to output: inout OutputSpan<UInt8>
     ) {
-        output.append(copying: rateLimit)
         var isFirst = true
         for index in batch.limits.indices where batch.limits[index].isEnforced && batch.limits[index].isKnown {
-            if !isFirst { output.append(copying: comma) }
+            texts.appendRemainingStart(at: rules[batch.limits[index].tag].position, isFirst: isFirst, to: &output)
             isFirst = false
-            output.append(copying: texts[rules[batch.limits[index].tag]].remainingStart)
             output.append(decimal: batch.limits[index].remaining)
-            output.append(copying: time)
+            // ";t="
+            output.append(.semicolon)
+            output.append(0x74)
+            output.append(0x3D)
             output.append(decimal: RateLimit.wholeSeconds(batch.limits[index].resetAfter))
         }
     }

@@ -1,10 +1,15 @@
+internal import Transport
+
 /// Sends the gateway's own requests to a remote upstream.
 protocol InternalRequesting: Sendable {
     /// GETs `target`, a path with query in the form of the client API, on behalf of `organization`.
     ///
     /// The request has the gateway's own credential and the organization's field. It uses the pools, circuit breakers and
-    /// deadlines of forwarded requests, and takes at most 10 s. A body of more than 1 MiB is a failure.
-    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse
+    /// deadlines of forwarded requests, and ends after 10 s, or at `deadline` if that is sooner. A body of more than 1 MiB is a
+    /// failure.
+    func get(
+        _ target: String, for organization: String, before deadline: Instant
+    ) async throws(UpstreamFailure) -> InternalResponse
 }
 
 /// The upstream's response to a request of the gateway.

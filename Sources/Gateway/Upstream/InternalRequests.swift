@@ -18,11 +18,13 @@ extension UpstreamClient {
         return response.map { (200...299).contains($0.status) } ?? false
     }
 
-    /// GETs a target for an organization, with the gateway's own credential and within 10 s. If a pooled connection
-    /// turns out to be closed, a new connection replaces it.
-    func get(_ target: String, for organization: String) async throws(Failure) -> InternalResponse {
-        let deadline = loop.now + .seconds(10)
-        let permit = try await acquirePollPermit(for: organization)
+    /// GETs a target for an organization, with the gateway's own credential, within 10 s and before `latest`. If a pooled
+    /// connection turns out to be closed, a new connection replaces it.
+    func get(
+        _ target: String, for organization: String, before latest: Instant
+    ) async throws(Failure) -> InternalResponse {
+        let deadline = min(loop.now + .seconds(10), latest)
+        let permit = try await acquirePollPermit(for: organization, before: deadline)
         var response = try await get(target, for: organization, reuses: true, before: deadline)
         if response == nil { response = try await get(target, for: organization, reuses: false, before: deadline) }
         _ = consume permit
@@ -116,10 +118,14 @@ struct InternalRequests: InternalRequesting {
     /// Returns the current client. Called on the loop.
     let client: @Sendable () -> UpstreamClient?
 
-    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+    func get(
+        _ target: String, for organization: String, before deadline: Instant
+    ) async throws(UpstreamFailure) -> InternalResponse {
         let outcome: Result<InternalResponse, Failure> = await withTaskExecutorPreference(loop) {
             guard let client = client() else { return .failure(Failure(.upstream(.noEndpoint), at: .forward)) }
-            do throws(Failure) { return .success(try await client.get(target, for: organization)) } catch {
+            do throws(Failure) {
+                return .success(try await client.get(target, for: organization, before: deadline))
+            } catch {
                 return .failure(error)
             }
         }

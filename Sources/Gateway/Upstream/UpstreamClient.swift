@@ -141,10 +141,11 @@ final class UpstreamClient {
     }
 
     /// Acquires a permit for a status poll. Waits until the queue timeout of the policies.
-    func acquirePollPermit(for organization: String) async throws(Failure) -> UpstreamPermit {
+    func acquirePollPermit(for organization: String, before deadline: Instant) async throws(Failure) -> UpstreamPermit {
         var share = PermitShare(ShareOwner(organization: organization))
         do throws(UpstreamFailure) {
-            return try await cluster.pollLimiter.acquire(on: loop, before: loop.now + timeouts.queue, &share)
+            return try await cluster.pollLimiter.acquire(
+                on: loop, before: min(loop.now + timeouts.queue, deadline), &share)
         } catch { throw Failure(error) }
     }
 

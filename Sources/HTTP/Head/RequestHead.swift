@@ -69,6 +69,12 @@ package struct RequestHead: Sendable {
         end = 0
     }
 
+    /// Whether there is a field line of that name.
+    package func has(_ name: FieldName) -> Bool {
+        for field in fields where field.name == name { return true }
+        return false
+    }
+
     /// The values of every field line of that name, in order.
     package func values(of name: FieldName) -> some Sequence<Range<Int>> { fields.values(of: name) }
 }

@@ -126,12 +126,16 @@ extension RouteTable {
             break
         }
         if current.capture >= 0 {
-            var end = start
+            let rest = path.extracting(droppingFirst: start)
+            var length = 0
             var isPlain = true
-            while end < path.count, path[end] != .slash {
-                isPlain = isPlain && path[end].isPlainInPath
-                end += 1
+            while length < rest.count {
+                let byte = rest[length]
+                if byte == .slash { break }
+                if !byte.isPlainInPath { isPlain = false }
+                length &+= 1
             }
+            let end = start + length
             if depth < RoutePattern.maxSegments {
                 walk.segments[depth] = (Int32(truncatingIfNeeded: start), Int32(truncatingIfNeeded: end))
             }
@@ -209,6 +213,6 @@ extension UInt8 {
         // One bit per byte 0x00-0x3F and 0x40-0x7F.
         let low: UInt64 = 0x27FF_7FD2_0000_0000
         let high: UInt64 = 0x47FF_FFFE_87FF_FFFF
-        return self < 0x80 && (self < 0x40 ? low >> UInt64(self) : high >> UInt64(self - 0x40)) & 1 == 1
+        return self < 0x80 && (self < 0x40 ? low : high) &>> UInt64(self & 0x3F) & 1 == 1
     }
 }

@@ -9,12 +9,12 @@ package struct ExactNanoseconds: Equatable, Sendable {
     package var excess: UInt32
 
     // Inlinable, like `zero`: the limiter makes several for each limit of each request.
-    @inlinable
+    @inlinable @inline(__always)
     package init(ceiling: UInt64, excess: UInt32 = 0) {
         self.ceiling = ceiling
         self.excess = excess
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     package static var zero: ExactNanoseconds { ExactNanoseconds(ceiling: 0) }
 }

@@ -55,6 +55,25 @@ struct ConfirmationsTests {
         ] { #expect(check(text, by: confirmations, for: other) == .anotherRequest) }
     }
 
+    @Test("Confirmations: one that is given back counts once more")
+    func givenBack() throws {
+        let confirmations = Confirmations(maximumUsed: 3)
+        let token = confirmations.issue(for: Self.request, now: start)
+        for _ in 0..<2 {
+            #expect(confirmations.use(token, organization: 1, now: start) == .first)
+            #expect(confirmations.use(token, organization: 1, now: start) == .again)
+            confirmations.giveBack(token)
+        }
+        #expect(confirmations.use(token, organization: 1, now: start) == .first)
+        confirmations.giveBack(token)
+        // Each use takes room until it expires.
+        #expect(confirmations.use(token, organization: 1, now: start) == .tooMany(retryAfterSeconds: 301))
+        #expect(
+            confirmations.use(
+                confirmations.issue(for: Self.request, now: start + 300 * second), organization: 1,
+                now: start + 300 * second) == .first)
+    }
+
     @Test("Confirmations: no changed digit goes unnoticed, and no other text counts")
     func forgery() {
         let confirmations = Confirmations()

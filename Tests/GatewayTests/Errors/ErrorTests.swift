@@ -68,6 +68,11 @@ struct FailureTests {
             (.invalidJSON(reason: "x", offset: 3), 400, "INVALID_JSON", .client, false),
             (.invalidField(name: "streams", reason: "is required"), 422, "VALIDATION_ERROR", .client, false),
             (.conflictingFields(["connection_id", "connectionId"]), 400, "CONFLICTING_FIELDS", .client, false),
+            (.noLongerGranted(.unauthenticated(route, .expired), .bearer), 401, "TOKEN_EXPIRED", .client, false),
+            (
+                .noLongerGranted(.organizationDenied(route, principal, asked: "org_2"), .bearer), 403,
+                "ORGANIZATION_ACCESS_DENIED", .client, false
+            ),
             (.invalidIdentifier(name: "connection_id"), 400, "INVALID_IDENTIFIER", .client, false),
             (.noSuchJob, 404, "CONNECTOR_JOB_NOT_FOUND", .client, false),
             (.rateLimited(.init(limit: "a", retryAfterSeconds: 4)), 429, "RATE_LIMIT_EXCEEDED", .client, false),

@@ -1,5 +1,6 @@
 @testable import Policy
 import Testing
+import Transport
 
 @testable import Gateway
 
@@ -36,6 +37,18 @@ struct JobStatusClientTests {
         upstream.statuses(
             ScriptedRequests.listTarget("c1"), 200, #"{"data":[{"job_id":"job_1","status":"running"}],"total":1}"#)
         #expect(await poll(location: "/elsewhere") != .notFound, "the list shows it")
+    }
+
+    @Test("JobStatusClient: each request of a poll gets the poll's deadline")
+    func deadline() async {
+        let end = Instant(nanoseconds: 5)
+        let lease = PolledLease(
+            serial: 1, key: key, kind: "sync", family: .aitronos, state: .held,
+            job: LeaseJob(id: "job_1", type: "sync", status: "pending"), since: 0, isAccepted: false)
+        upstream.statuses("/orgs/o/jobs/job_1", 404)
+        let client = JobStatusClient(requests: upstream, path: ScriptedRequests.path)
+        #expect(await client.poll(lease, before: end) == .unknown(.failed))
+        #expect(upstream.deadlines == [end, end])
     }
 
     @Test(

@@ -212,7 +212,9 @@ final class LyingUpstream: InternalRequesting {
 
     init(_ truth: Truth) { self.truth = Mutex(truth) }
 
-    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+    func get(_ target: String, for organization: String, before deadline: Instant) async throws(UpstreamFailure)
+        -> InternalResponse
+    {
         guard let answer = truth.withLock({ $0.answer(target) }) else { throw .responseTimeout }
         return answer
     }

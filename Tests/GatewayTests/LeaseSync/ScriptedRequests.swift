@@ -14,6 +14,7 @@ final class ScriptedRequests: InternalRequesting {
     private struct State {
         var statuses: [String: InternalResponse] = [:]
         var asked: [PollID] = []
+        var deadlines: [Instant] = []
         var underWay = 0
         var maxUnderWay = 0
         var gate: Gate?
@@ -33,12 +34,17 @@ final class ScriptedRequests: InternalRequesting {
 
     var targets: [String] { asked.map(\.target) }
 
+    var deadlines: [Instant] { state.withLock { $0.deadlines } }
+
     /// How many questions there were at the same time.
     var maxUnderWay: Int { state.withLock { $0.maxUnderWay } }
 
-    func get(_ target: String, for organization: String) async throws(UpstreamFailure) -> InternalResponse {
+    func get(_ target: String, for organization: String, before deadline: Instant) async throws(UpstreamFailure)
+        -> InternalResponse
+    {
         let gate = state.withLock { state in
             state.asked.append(PollID(target: target, organization: organization))
+            state.deadlines.append(deadline)
             state.underWay += 1
             state.maxUnderWay = max(state.maxUnderWay, state.underWay)
             return state.gate

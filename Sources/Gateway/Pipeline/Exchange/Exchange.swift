@@ -60,12 +60,15 @@ struct Exchange: ~Copyable {
     var leaseGeneration: UInt64?
     /// What became of a request that was not simply sent upstream.
     var outcome: RequestOutcome?
-    /// How long the request waited for its connection, for another request's job, or for the first request with its key.
-    var waited = Duration.zero
+    /// When the total time of the upstream begins: the start of the request, later by the time for which it waited for its
+    /// connection, for another request's job, or for the first request with its key.
+    private(set) var workFrom: Instant
     /// What became of the upstream's 409, although the connection was free here.
     var upstreamLag: UpstreamLagResult?
     /// The part of the client's `Prefer: wait` that was granted (RFC 7240, section 3).
     var appliedWaitSeconds: Int?
+    /// The confirmation that the request has used up; `nil` if it needs none.
+    var usedConfirmation: ConfirmationToken?
     /// The request's idempotency key, with what became of it; `nil` if there is none.
     var keyed: KeyedRequest?
     /// The upstream's text for its error, one line of at most 512 bytes, for operators only.
@@ -75,7 +78,14 @@ struct Exchange: ~Copyable {
         self.trace = trace
         self.policies = policies
         times = StageTimes(start: startedAt.nanoseconds)
+        workFrom = startedAt
     }
+
+    /// Whether the request waited. Meanwhile its token may have expired, or a reload may have taken it.
+    var hasWaited: Bool { workFrom.nanoseconds != times.start }
+
+    /// The request waited from `start` to `end`.
+    mutating func waited(from start: Instant, to end: Instant) { workFrom = workFrom + (end - start) }
 
     /// A stage has ended. Reads the clock only if the access log has all requests.
     mutating func mark(_ stage: Stage) {

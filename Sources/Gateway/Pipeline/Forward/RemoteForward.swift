@@ -56,10 +56,9 @@ final class RemoteForward {
         // Nothing has been sent yet, so even a request with a lease ends when its client has left.
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .forward) }
         let revision = jobs?.revisionToObserve(grant.route)
-        stream.responseEnd = client.end(
-            of: grant.route, from: Instant(nanoseconds: exchange.times.start) + exchange.waited)
+        stream.responseEnd = client.end(of: grant.route, from: exchange.workFrom)
         var reuses = true
-        var lag = UpstreamLag(loop: loop, client: client, counts: counts, clock: clock)
+        var lag = UpstreamLag()
         while true {
             let leaver = exchange.attempts == 0 ? stream.watch : watch
             let unused = reuses ? client.tryCheckOut() : nil
@@ -124,9 +123,9 @@ final class RemoteForward {
                 // The upstream refused the request, so no work began, whatever happens next.
                 lease?.undoForwarded()
                 exchange.isForwarded = false
-                switch try await lag.resolve(kind, for: grant, jobs, &stream, &exchange) {
+                switch try await lag.resolve(kind, for: grant, jobs, from: self, &stream, &exchange) {
                 case .isOver: continue
-                case .runs(let job): throw lag.adopt(job, for: lease, &exchange)
+                case .runs(let job): throw lag.adopt(job, for: lease, from: self, &exchange)
                 case .isUnknown: return normalizer.normalize(error, concluding: lease, &exchange, now: loop.now)
                 }
             }

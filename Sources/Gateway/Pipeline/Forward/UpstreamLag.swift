@@ -8,19 +8,8 @@ internal import Transport
 /// adopted. In the second case the request is sent again: the upstream refused it before any work began, so this is no retry of
 /// something that may have happened.
 struct UpstreamLag {
-    let loop: EventLoop
-    let client: UpstreamClient
-    let counts: WorkerMetrics
-    let clock: WallClock
     private var deadline: Instant?
     private var delay = UpstreamLag.firstDelay
-
-    init(loop: EventLoop, client: UpstreamClient, counts: WorkerMetrics, clock: WallClock) {
-        self.loop = loop
-        self.client = client
-        self.counts = counts
-        self.clock = clock
-    }
 
     enum Resolution {
         /// No job runs, and one has just ended: the request may be sent again.
@@ -42,24 +31,25 @@ struct UpstreamLag {
 
     /// Asks the upstream what runs on the connection. Before `isOver`, waits until the request may be sent again.
     mutating func resolve(
-        _ kind: LeaseKind, for grant: Grant, _ jobs: JobObserver, _ stream: inout some ClientStream & ~Copyable,
-        _ exchange: inout Exchange
+        _ kind: LeaseKind, for grant: Grant, _ jobs: JobObserver, from target: RemoteForward,
+        _ stream: inout some ClientStream & ~Copyable, _ exchange: inout Exchange
     ) async throws(Failure) -> Resolution {
         guard let organization = grant.organization, let connection = exchange.connectionID else { return .isUnknown }
+        let (loop, counts) = (target.loop, target.counts)
         let key = LeaseKey(organization: organization.id, connection: connection)
         let deadline = self.deadline ?? min(loop.now + UpstreamLag.maxTime, stream.responseEnd)
         self.deadline = deadline
         let poll = PolledLease(
             serial: 0, key: key, kind: kind.name, family: grant.route.family,
-            state: .uncertain, job: nil, since: clock.milliseconds - UpstreamLag.maxAge, isAccepted: false,
+            state: .uncertain, job: nil, since: target.clock.milliseconds - UpstreamLag.maxAge, isAccepted: false,
             origin: LeaseOrigin(pathStart: stream.request.pathStart(for: grant)))
-        guard case .jobs(let all) = await jobs.statusClient.poll(poll) else { return .isUnknown }
+        guard case .jobs(let all) = await jobs.statusClient.poll(poll, before: deadline) else { return .isUnknown }
         let running = all.filter { !$0.hasEnded }
         if let stranger = running.first(where: { !jobs.leases.hasLease(key, jobID: $0.id) }) { return .runs(stranger) }
         // Jobs that run under leases of their own are not in the way, or the request would not have got here.
         guard running.isEmpty, jobs.leases.hasEnded(key, within: UpstreamLag.recently, now: loop.now),
             loop.now + delay < deadline,
-            client.cluster.limiter.mayRetry(now: loop.now)
+            target.client.cluster.limiter.mayRetry(now: loop.now)
         else { return .isUnknown }
         _ = await Waiter(loop: loop).wait(before: loop.now + delay)
         delay = min(delay * 2, UpstreamLag.maxDelay)
@@ -71,11 +61,13 @@ struct UpstreamLag {
     }
 
     /// The lease becomes that of the running job. Returns the conflict that the client gets.
-    func adopt(_ job: LeaseJob, for lease: consuming Lease?, _ exchange: inout Exchange) -> Failure {
+    func adopt(
+        _ job: LeaseJob, for lease: consuming Lease?, from target: RemoteForward, _ exchange: inout Exchange
+    ) -> Failure {
         exchange.upstreamLag = .adopted
-        counts.add(to: .conflictsAdopted)
+        target.counts.add(to: .conflictsAdopted)
         guard case .some(let own) = lease else { return Failure(.internalError, at: .forward) }
         let connection = own.key.connection
-        return Failure(.jobRunning(own.adopt(job, now: clock.moment), connection: connection), at: .forward)
+        return Failure(.jobRunning(own.adopt(job, now: target.clock.moment), connection: connection), at: .forward)
     }
 }

@@ -21,16 +21,13 @@ enum HTTP1Head {
     ) {
         let isJSON = response.contentType == "application/json"
         if response.status == 200, isJSON, response.fields.isEmpty {
-            let room =
-                okAndDate.count + heads.date.count + jsonLength.count + 20 + HTTP1Line.end.count
-                + maxBytesOfOwnFields(for: exchange)
+            let room = heads.http1Start.count + 20 + 2 + maxBytesOfOwnFields(for: exchange)
             // In one piece: the capacity is checked once, and not for each of about thirty parts.
             return output.append(addingCapacity: room) { output in
-                output.append(copying: okAndDate)
-                output.append(copying: heads.date)
-                output.append(copying: jsonLength)
+                output.append(copying: heads.http1Start)
                 output.append(decimal: response.body.count)
-                output.append(copying: HTTP1Line.end)
+                output.append(.carriageReturn)
+                output.append(.lineFeed)
                 appendOwnFields(for: exchange, .ours, persistence, heads, to: &output)
             }
         }
@@ -38,7 +35,7 @@ enum HTTP1Head {
         appendDate(heads, to: &output)
         if !HTTPStatus.hasNoBody(response.status) {
             if isJSON {
-                output += jsonLine
+                output += HTTP1Line.json
             } else {
                 // A kept response of the upstream may have none.
                 if !response.contentType.isEmpty { output += Array("Content-Type: \(response.contentType)\r\n".utf8) }
@@ -107,16 +104,11 @@ enum HTTP1Head {
 
     /// Appends the line of `Date`.
     static func appendDate(_ heads: ResponseHeads, to output: inout [UInt8]) {
-        output += dateName
+        output += HTTP1Line.dateName
         output += heads.date
         output += HTTP1Line.end
     }
 
-    private static let dateName = Array("Date: ".utf8)
-    private static let jsonLine = Array("Content-Type: application/json\r\nContent-Length: ".utf8)
-    // How nearly every response begins, around its date.
-    private static let okAndDate = HTTPStatus.line(200) + dateName
-    private static let jsonLength = HTTP1Line.end + jsonLine
     // The possible ends of a head, each preceded by the end of the line before it.
     private static let endOfHead = Array("\r\n\r\n".utf8)
     private static let keepAliveAndEnd = Array("\r\nConnection: keep-alive\r\n\r\n".utf8)

@@ -143,7 +143,7 @@ struct AdmitStage {
                 case .awaited(let waiter):
                     let start = loop.now
                     let outcome = try await awaitJob(with: waiter, of: shared, claim, before: jobDeadline, &stream)
-                    exchange.waited += loop.now - start
+                    exchange.waited(from: start, to: loop.now)
                     switch outcome {
                     // A cancelled job is no answer to a request for a new one.
                     case .job(let job) where job.phase == .cancelled: throw failure(shared.conflict, claim)
@@ -174,7 +174,7 @@ struct AdmitStage {
         // With an idempotency key the key says what the same request is.
         let resendWindow = exchange.keyed == nil ? grant.route.resendWindow : nil
         if resendWindow != nil {
-            fingerprint = fingerprints.fingerprint(of: request, body, exchange.bodyValue, grant.captures)
+            fingerprint = fingerprints.fingerprint(of: request, body, exchange.bodyValue)
         }
         // Only the service of this process reads it, too.
         if !target.readsBodyValue { exchange.bodyValue = nil }
@@ -207,7 +207,7 @@ struct AdmitStage {
         guard let place = wait.place, start < wait.deadline, !drain.isAnnounced else { return false }
         // In short steps, to notice a client that leaves, and to keep the polls of the job frequent.
         _ = await place.waiter.wait(before: min(wait.deadline, start + .seconds(1)))
-        exchange.waited += loop.now - start
+        exchange.waited(from: start, to: loop.now)
         if stream.watch.isPeerClosing { throw Failure(.clientGone, at: .admit) }
         return true
     }

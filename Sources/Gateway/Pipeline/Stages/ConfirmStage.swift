@@ -32,15 +32,24 @@ struct ConfirmStage {
     }
 
     /// Uses the confirmation: the work is about to begin.
-    func use(_ token: ConfirmationToken?, _ grant: Grant, now: Instant) throws(Failure) {
+    func use(
+        _ token: ConfirmationToken?, _ grant: Grant, _ exchange: inout Exchange, now: Instant
+    ) throws(Failure) {
         guard let token else { return }
         let organization = grant.organization?.key ?? 0
         switch confirmations.use(token, organization: organization, now: now.nanoseconds) {
-        case .first: return
+        case .first: exchange.usedConfirmation = token
         case .again: throw Failure(.confirmationInvalid(.used), at: .admit)
         case .tooMany(let seconds):
             throw Failure(.rateLimited(.init(limit: "confirmations", retryAfterSeconds: seconds)), at: .admit)
         }
+    }
+
+    /// The request ends with a failure. If no work can have begun, its confirmation can be used again.
+    func conclude(_ failure: Failure, _ exchange: inout Exchange) {
+        guard let token = exchange.usedConfirmation, !failure.mayHaveBegunWork, !exchange.isForwarded else { return }
+        exchange.usedConfirmation = nil
+        confirmations.giveBack(token)
     }
 
     // Not inlined, so that its frame is not part of those of other requests.
@@ -51,7 +60,7 @@ struct ConfirmStage {
     ) throws(Failure) -> ConfirmationToken? {
         let value = try json(of: body, confirmation, request, exchange)
         guard try isNeeded(confirmation, value, request) else { return nil }
-        guard let fingerprint = fingerprints.fingerprint(of: request, body, value, grant.captures) else {
+        guard let fingerprint = fingerprints.fingerprint(of: request, body, value) else {
             throw Failure(.bodyTooLarge(limit: RequestFingerprints.maxBodyBytes), at: .read)
         }
         guard let organization = grant.organization, let principal = grant.principal,

@@ -16,7 +16,8 @@ struct DecideStage {
         _ request: borrowing Request, _ exchange: inout Exchange, _ cache: inout TokenDigestCache, epochSeconds: Int64
     ) -> Decision {
         let bytes = request.headBytes
-        let credential = credential(of: request, &exchange, &cache, epochSeconds)
+        let credential = credential(
+            of: request, by: exchange.policies.set, &exchange.credentialField, &cache, epochSeconds)
         let organizationHeader = request.head.organizationID.map { bytes.text($0) }
         let method = request.head.method.bytes
         // Each case is unpacked and rebuilt, because a copy of the whole decision would retain its references.
@@ -43,12 +44,35 @@ struct DecideStage {
         }
     }
 
+    /// Why `policies`, the current ones, refuse a request that has waited since `grant` was made: its token has expired, or a reload
+    /// has taken the token or its rights. `nil` if nothing of that has happened.
+    func refusal(
+        of request: borrowing Request, after grant: Grant, by policies: PolicySet, _ cache: inout TokenDigestCache,
+        epochSeconds: Int64
+    ) -> Refusal? {
+        let bytes = request.headBytes
+        var field = CredentialField.bearer
+        let credential = credential(of: request, by: policies, &field, &cache, epochSeconds)
+        switch policies.decide(
+            method: request.head.method.bytes.span, path: bytes.extracting(request.head.path), credential: credential,
+            organizationHeader: request.head.organizationID.map { bytes.text($0) }, now: epochSeconds)
+        {
+        case .forward(let now):
+            let isSame =
+                now.principal?.subject == grant.principal?.subject
+                && now.organization?.id == grant.organization?.id
+            return isSame ? nil : .unauthenticated(grant.route, .unknown)
+        case .refuse(let refusal): return refusal
+        case .respond, .options: return .noRoute(grant.route.family)
+        }
+    }
+
     /// The bearer token if it is valid, else `x-api-key` (API.md, section 4). Clients that send a token often send a dummy key
     /// beside it, and some send their key beside an empty token. If both are valid, they must belong to one principal: the
     /// upstream could use the other one.
     private func credential(
-        of request: borrowing Request, _ exchange: inout Exchange, _ cache: inout TokenDigestCache,
-        _ epochSeconds: Int64
+        of request: borrowing Request, by policies: PolicySet, _ field: inout CredentialField,
+        _ cache: inout TokenDigestCache, _ epochSeconds: Int64
     ) -> Credential {
         let bytes = request.headBytes
         var bearer = Credential.missing
@@ -60,7 +84,6 @@ struct DecideStage {
             }
         }
         guard let value = request.head.apiKey, !value.isEmpty else { return bearer }
-        let policies = exchange.policies.set
         if case .digest = bearer, case .principal(let principal) = policies.authenticate(bearer, now: epochSeconds) {
             let key = TokenDigestCache.digest(bytes.extracting(value), hasher)
             guard case .principal(let other) = policies.authenticate(key, now: epochSeconds) else { return bearer }
@@ -69,7 +92,7 @@ struct DecideStage {
         let key = cache.credential(bytes.extracting(value), hasher)
         // If neither is valid, the error is about the bearer token, which comes first.
         if bearer != .missing, case .failure = policies.authenticate(key, now: epochSeconds) { return bearer }
-        exchange.credentialField = .apiKey
+        field = .apiKey
         return key
     }
 }

@@ -26,7 +26,12 @@ struct KeyStage {
 
     /// Reads the key, unless the route ignores it. Most requests have none.
     func readKey(_ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange) throws(Failure) {
-        guard grant.route.idempotency != .ignore, !request.head.method.isSafe else { return }
+        switch grant.route.idempotency {
+        case .ignore: return
+        case .allow where !request.head.has(.idempotencyKey): return
+        case .allow, .required: break
+        }
+        guard !request.head.method.isSafe else { return }
         try readField(grant, request, &exchange)
     }
 
@@ -107,7 +112,7 @@ struct KeyStage {
         let seconds = min(waitPreference(of: stream.request), Self.maxWait)
         let deadline = loop.now + .seconds(seconds)
         let start = loop.now
-        defer { exchange.waited += loop.now - start }
+        defer { exchange.waited(from: start, to: loop.now) }
         let permit = seconds > 0 ? grant.owner.flatMap(waitingRoom.enter) : nil
         if permit != nil { exchange.appliedWaitSeconds = seconds }
         while true {

@@ -25,8 +25,12 @@ struct LimitStage {
         _ grant: Grant, _ request: borrowing Request, _ exchange: inout Exchange, now: Instant
     ) throws(Failure) {
         guard !request.head.framing.isNone || grant.route.connection == .job else { return }
-        // Only the body shows whether the job of another request is the response. Then nothing is charged.
-        if grant.route.mayShareJob, request.head.framing.isAtMost(LimitStage.shortBody) { return exchange.mark(.limit) }
+        // Only the body shows whether the job of another request is the response. Then nothing is charged. A poll of the upstream
+        // is dearer than that.
+        if grant.route.mayShareJob, grant.route.connection != .job, request.head.framing.isAtMost(LimitStage.shortBody)
+        {
+            return exchange.mark(.limit)
+        }
         if !grant.limits.isEmpty, exchange.batch.beginLook() {
             let passes = limiter.peek(&exchange.batch, now: now.nanoseconds)
             if !passes {

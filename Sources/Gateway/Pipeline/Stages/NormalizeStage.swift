@@ -26,8 +26,10 @@ struct NormalizeStage {
         lease?.conclude(
             status: upstreamResponse.status, started: upstreamResponse.startedJob?.job,
             isTurnedAway: isTurnedAway, now: clock.moment)
-        // After a refusal by the upstream no work began. After every other 5xx that is unknown.
-        if (400...499).contains(upstreamResponse.status) || isTurnedAway { limits.refundWork(&exchange, now: now) }
+        // After a refusal by the upstream no work began. After a time-out, and after every other 5xx, that is unknown.
+        let isRefused =
+            (400...499).contains(upstreamResponse.status) && !HTTPStatus.leavesWorkOpen(upstreamResponse.status)
+        if isRefused || isTurnedAway { limits.refundWork(&exchange, now: now) }
         guard upstreamResponse.status >= 400 else {
             return Response(
                 status: upstreamResponse.status, contentType: upstreamResponse.contentType,

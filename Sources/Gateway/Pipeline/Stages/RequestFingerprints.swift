@@ -12,24 +12,15 @@ final class RequestFingerprints {
     /// A longer body is not parsed, and has no fingerprint without a key: it would keep the loop busy, and requests that start a job are short.
     static let maxBodyBytes = 65_536
 
-    /// The fingerprint of what a request asks of its route: the job in its path, its query and its body.
+    /// The fingerprint of a request without a key: its method, path, query and body; `nil` if the body is long, or not in memory.
     ///
     /// JSON bodies with the same meaning have the same fingerprint, whatever the order of their members, and whichever of its two
     /// spellings a member has. `value` is the body as JSON, if a stage has parsed it.
     func fingerprint(
-        of request: borrowing Request, _ body: ForwardedBody, _ value: JSONValue?, _ captures: RouteCaptures
+        of request: borrowing Request, _ body: ForwardedBody, _ value: JSONValue?
     ) -> RequestFingerprint? {
         guard case .whole(let bytes) = body, bytes.count <= Self.maxBodyBytes else { return nil }
-        var form = Array(request.head.method.name.utf8)
-        form.append(0)
-        if let job = captures.job {
-            let path = request.bytes(request.head.path)
-            form.append(path.span, job)
-        }
-        // No part before the body can have a zero byte, so it separates them.
-        form.append(0)
-        if let query = request.head.query { form.append(request.headBytes, query) }
-        form.append(0)
+        var form = start(of: request)
         append(bytes, value ?? (try? JSONValue.read(bytes.span)), to: &form)
         return fingerprint(of: form)
     }
@@ -40,14 +31,7 @@ final class RequestFingerprints {
     /// Short JSON bodies with the same meaning have the same fingerprint, other bodies must have the same bytes.
     func keyedFingerprint(of request: borrowing Request, _ body: ForwardedBody) -> RequestFingerprint? {
         guard case .whole(let bytes) = body else { return nil }
-        var form = Array(request.head.method.name.utf8)
-        form.append(0)
-        form += request.bytes(request.head.path)
-        // One slash at the end of a path is ignored.
-        if form.last == .slash { form.removeLast() }
-        form.append(0)
-        if let query = request.head.query { form.append(request.headBytes, query) }
-        form.append(0)
+        var form = start(of: request)
         if bytes.count <= Self.maxBodyBytes, request.head.hasJSONBody(in: request.headBytes) {
             append(bytes, try? JSONValue.read(bytes.span), to: &form)
         } else {
@@ -56,6 +40,23 @@ final class RequestFingerprints {
             form += hash.digest(of: bytes.span).bytes
         }
         return fingerprint(of: form)
+    }
+
+    /// What the request says before its body. The path is whole: a route can match several, which mean different things. No part can
+    /// have a zero byte, so it separates them.
+    private func start(of request: borrowing Request) -> [UInt8] {
+        let query = request.head.query
+        var form: [UInt8] = []
+        form.reserveCapacity(512)
+        form += request.head.method.bytes
+        form.append(0)
+        form.append(request.headBytes, request.head.path)
+        // One slash at the end of a path is ignored.
+        if form.last == .slash { form.removeLast() }
+        form.append(0)
+        if let query { form.append(request.headBytes, query) }
+        form.append(0)
+        return form
     }
 
     /// The identity of the record of a key. No part before the key can have a zero byte.
@@ -102,7 +103,8 @@ extension JSONWriter {
         beginObject()
         var last: String?
         for field in fields.sorted(by: { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }) {
-            if field.name == last { return false }
+            // By bytes: Unicode's comparison takes long for a client's thousands of combining marks.
+            if let last, field.name.hasSameBytes(as: last) { return false }
             last = field.name
             name(field.name)
             canonical(field.value)
@@ -112,7 +114,7 @@ extension JSONWriter {
     }
 
     private static func snakeCase(_ name: String) -> String {
-        guard name.utf8.contains(where: \.isUppercaseLetter) else { return name }
+        guard name.hasUppercaseLetter else { return name }
         var text: [UInt8] = []
         for byte in name.utf8 {
             if byte.isUppercaseLetter {
@@ -123,6 +125,14 @@ extension JSONWriter {
             }
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+extension String {
+    fileprivate var hasUppercaseLetter: Bool {
+        let bytes = utf8Span.span
+        for index in bytes.indices where bytes[index].isUppercaseLetter { return true }
+        return false
     }
 }
 

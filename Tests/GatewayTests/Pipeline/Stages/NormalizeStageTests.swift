@@ -39,6 +39,22 @@ struct NormalizeStageTests {
     }
 
     @Test(
+        "NormalizeStage: a refusal by the upstream gives the work back, a time-out does not",
+        arguments: [
+            (status: 404, isGivenBack: true), (408, false), (422, true), (460, false), (499, false), (500, false),
+        ])
+    func refunds(status: Int, isGivenBack: Bool) throws {
+        let pipeline = try TestPipeline(
+            policy: #"limits: { all: { on: "*", per: "token", allow: "1/d", charge: "work" } },"#)
+        pipeline.upstream.answers(status, "{}")
+        let client = try PlainClient(pipeline)
+        let first = try client.call("POST", PlainClient.jobs, body: #"{"connection_id":"conn_1"}"#)
+        #expect(first.status != 429)
+        let second = try client.call("POST", PlainClient.jobs, body: #"{"connection_id":"conn_2"}"#)
+        #expect((second.status == 429) == !isGivenBack, "\(second.status)")
+    }
+
+    @Test(
         "NormalizeStage: a body larger than a TLS record passes unchanged",
         arguments: [15_999, 16_000, 16_001, 300_000])
     func large(count: Int) throws {

@@ -51,4 +51,24 @@ struct RequestFingerprintTests {
         let inside = #"{"connection_id":"conn_1","a\#(short)x":1,"a\#(short)y":2}"#
         #expect(try isSame(inside, inside))
     }
+
+    @Test("RequestFingerprint: another path is another request, also where one route matches both")
+    func path() throws {
+        let fingerprints = RequestFingerprints()
+        func fingerprint(_ path: String) throws -> RequestFingerprint? {
+            fingerprints.fingerprint(of: try .parsed("POST \(path) HTTP/1.1\nHost: a\n\n"), .whole([]), nil)
+        }
+        let first = try fingerprint("/connections/conn_1/streams/test/clear")
+        #expect(first != nil)
+        #expect(try fingerprint("/connections/conn_1/streams/customers/clear") != first)
+        #expect(try fingerprint("/connections/conn_1/streams/test/clear?x=1") != first)
+        #expect(try fingerprint("/connections/conn_1/streams/test/clear/") == first)
+    }
+
+    @Test("RequestFingerprint: two long names that differ in one mark do not keep the loop busy")
+    func neighbours() throws {
+        let marks = String(repeating: "\u{316}\u{301}", count: 7_000)
+        let body = #"{"connection_id":"conn_1","a\#(marks)\#u{316}":1,"a\#(marks)\#u{301}":2}"#
+        #expect(try isSame(body, body))
+    }
 }
