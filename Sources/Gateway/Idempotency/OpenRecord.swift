@@ -35,6 +35,11 @@ package final class OpenRecord: Sendable {
         try await table.journal?.durable(position.load(ordering: .relaxed))
     }
 
+    /// Whether the record would survive a crash now, for tests without the journal's thread.
+    var isDurableForTest: Bool {
+        table.journal?.isDurableForTest(position.load(ordering: .relaxed)) ?? true
+    }
+
     /// Nobody will conclude the record any more.
     private func giveUp() {
         let isBegun = progress.withLock { $0 == .begun }

@@ -41,10 +41,12 @@ struct LeaseEntry: Sendable {
 
 extension LeaseEntry {
     /// Whether the request of this lease started the job, as far as the job shows. A guess can be the job of somebody else, which is no
-    /// answer to the request: it must have the lease's kind as its type, and not be older than the lease.
+    /// answer to the request: it must have the lease's kind as its type, and not be older than the lease. A lease that settles for a
+    /// guess may have had another job, which is over.
     func mayHaveStarted(_ job: LeaseJob) -> Bool {
         guard isGuess else { return true }
-        return job.type.spells(kind.name) && (job.startedAt ?? since) >= since - Self.clockTolerance
+        return state != .settling && job.type.spells(kind.name)
+            && (job.startedAt ?? since) >= since - Self.clockTolerance
     }
 
     /// The difference in milliseconds that the clocks of gateway and upstream may have.

@@ -4,11 +4,13 @@ internal import Transport
 /// The leases of one shard, under its lock.
 struct LeaseShardState: Sendable {
     var leases: [LeaseKey: ConnectionLeases] = [:]
-    private var histories: [LeaseKey: JobDurationHistory] = [:]
+    private var histories: [LeaseKey: EndedJobs] = [:]
     private let maximumHistories: Int
     let tracker: LeaseTracker
     /// The greatest generation that a lease of this shard has had.
     private var lastGeneration: UInt64 = 0
+    /// The table remembers the jobs that ended from then on, in milliseconds since the epoch.
+    private(set) var remembersFrom = Int64.min
     /// A generation, and the time at which it was the next one.
     private var generationStart: (generation: UInt64, instant: Instant)?
 
@@ -31,6 +33,9 @@ struct LeaseShardState: Sendable {
 
     /// No later lease of this shard gets a generation up to `generation`.
     mutating func skipGenerations(upTo generation: UInt64) { lastGeneration = max(lastGeneration, generation) }
+
+    /// Jobs that ended before may have been those of leases that this process does not know.
+    mutating func remembers(from now: Moment) { remembersFrom = now.epochMilliseconds }
 
     /// A lease begins. Returns its position in the journal.
     mutating func add(_ key: LeaseKey, _ lease: LeaseEntry) -> UInt64 {
@@ -167,8 +172,9 @@ struct LeaseShardState: Sendable {
     mutating func end(
         _ key: LeaseKey, _ lease: LeaseEntry, asOf serial: UInt64, by evidence: EndEvidence, now: Moment
     ) {
-        guard lease.isGuess else {
-            if lease.state != .settling { recordDuration(key, since: lease.since, now: now) }
+        // One that settles is no longer bound to its job.
+        guard lease.isGuess, lease.state != .settling else {
+            if lease.state != .settling { recordEnd(key, lease, now: now) }
             if evidence == .witnessed || lease.kind.settleTime == .zero { return remove(key, serial: lease.serial) }
             // The settle time does not begin again.
             if lease.state == .settling { return }
@@ -191,14 +197,22 @@ struct LeaseShardState: Sendable {
         if let lease = self.lease(of: key, serial: lease.serial) { tracker.changed(key, lease) }
     }
 
-    /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on.
-    mutating func settle(_ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, asOf serial: UInt64, now: Moment) {
-        let isOwn = job.type.spells(lease.kind.name)
-        for waiter in lease.waiters { waiter.end(isOwn ? .job(job) : .unknown) }
-        update(key, serial: lease.serial) { $0.job = job }
-        if let lease = self.lease(of: key, serial: lease.serial) {
-            end(key, lease, asOf: serial, by: .cancelled, now: now)
+    /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on. `outcome` is what
+    /// became of the request, as far as the list shows.
+    mutating func settle(
+        _ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, leaving outcome: LeaseWaiter.Outcome,
+        asOf serial: UInt64, now: Moment
+    ) {
+        for waiter in lease.waiters { waiter.end(outcome) }
+        update(key, serial: lease.serial) { lease in
+            lease.job = job
+            lease.waiters = []
         }
+        guard let bound = self.lease(of: key, serial: lease.serial) else { return }
+        end(key, bound, asOf: serial, by: .cancelled, now: now)
+        if outcome == .job(job) { return }
+        update(key, serial: lease.serial) { $0.isGuess = true }
+        if let settling = self.lease(of: key, serial: lease.serial) { tracker.changed(key, settling) }
     }
 
     /// A job was seen running. Updates the lease that has the job; if none has it, keeps the state for the lease that
@@ -260,11 +274,22 @@ struct LeaseShardState: Sendable {
         leases[key]?.entries.first { $0.serial == serial }
     }
 
-    private mutating func recordDuration(_ key: LeaseKey, since: Int64, now: Moment) {
+    private mutating func recordEnd(_ key: LeaseKey, _ lease: LeaseEntry, now: Moment) {
+        changeHistory(key) { $0.append(now.epochMilliseconds - lease.since, end: now.instant) }
+        if let job = lease.job { rememberOwner(of: job, on: key) }
+    }
+
+    /// The job belongs to a lease, or to whoever waited for one that is gone. So it is not taken for that of another one.
+    mutating func rememberOwner(of job: LeaseJob, on key: LeaseKey) { changeHistory(key) { $0.append(job.id) } }
+
+    /// Whether the job belonged to a lease that is gone, as far as the table remembers.
+    func hadLease(_ key: LeaseKey, jobID: String) -> Bool { histories[key]?.contains(jobID) ?? false }
+
+    private mutating func changeHistory(_ key: LeaseKey, _ change: (inout EndedJobs) -> Void) {
         if histories.count >= maximumHistories, histories[key] == nil, let any = histories.first {
             histories[any.key] = nil
         }
-        histories[key, default: JobDurationHistory()].append(now.epochMilliseconds - since, end: now.instant)
+        change(&histories[key, default: EndedJobs()])
     }
 
     /// The typical duration of this connection's jobs less the age of the running one; 3 s if no duration is known.

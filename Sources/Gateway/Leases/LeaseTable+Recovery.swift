@@ -18,7 +18,7 @@ extension LeaseTable {
         let recovered = try LeaseJournal.recover(from: disk, warn: warn)
         let journal = LeaseJournal(disk: disk, warn: warn)
         let leases = LeaseTable(journal: journal)
-        leases.skipGenerations(upTo: recovered.generationBound)
+        leases.continues(after: recovered.generationBound, now: now)
         for entry in recovered.leases {
             leases.restore(entry, matrix: matrix, responseTimeout: responseTimeout, now: now)
         }

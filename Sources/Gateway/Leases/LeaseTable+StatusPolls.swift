@@ -133,15 +133,14 @@ extension LeaseTable {
                 // The request of this lease may have restarted a job that another lease has for sure.
                 guard running.isEmpty else { return .open }
                 guard mayFree, lease.settlesUntil.map({ $0 <= now.instant }) ?? true else { return .idle }
-                let cancelled = jobs.last {
-                    $0.phase == .cancelled && ($0.startedAt ?? lease.since) >= lease.since - LeaseEntry.clockTolerance
-                        && !records.hasSureLease(of: key, jobID: $0.id)
-                }
+                let possible = records.jobs(jobs, thatMayBeOf: lease, on: key)
+                let outcome = records.outcome(of: lease, on: key, possible, of: jobs)
+                let cancelled = possible.last { $0.phase == .cancelled }
                 if let cancelled, lease.settlesUntil == nil, lease.kind.settleTime > .zero {
-                    records.settle(key, lease, with: cancelled, asOf: revision.serial, now: now)
+                    records.settle(key, lease, with: cancelled, leaving: outcome, asOf: revision.serial, now: now)
                     return .open
                 }
-                records.remove(key, serial: serial, leaving: records.outcome(of: lease, on: key, jobs))
+                records.remove(key, serial: serial, leaving: outcome)
                 return .freed
             }
             let others = records.leases[key]?.entries.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
@@ -154,18 +153,33 @@ extension LeaseTable {
 }
 
 extension LeaseShardState {
+    /// The ended jobs of a list that the request of a lease may have started, if its response was lost.
+    fileprivate func jobs(_ jobs: [LeaseJob], thatMayBeOf lease: LeaseEntry, on key: LeaseKey) -> [LeaseJob] {
+        jobs.filter { job in
+            !hasSureLease(of: key, jobID: job.id)
+                // A job that another lease had may have been started again.
+                && (lease.origin.mayRestart || !hadLease(key, jobID: job.id))
+                && (job.startedAt.map { $0 >= lease.since - LeaseEntry.clockTolerance } ?? true)
+        }
+    }
+
     /// What became of a lease whose response was lost, according to a list without a running job.
     ///
     /// A job that began and ended meanwhile may be this lease's: whoever waits must not take it for nothing. Its type need not be the
-    /// kind, because a client can ask one route for several types of work.
-    fileprivate func outcome(of lease: LeaseEntry, on key: LeaseKey, _ jobs: [LeaseJob]) -> LeaseWaiter.Outcome {
-        let ended = jobs.filter { job in
-            !hasSureLease(of: key, jobID: job.id)
-                && (job.startedAt.map { $0 >= lease.since - LeaseEntry.clockTolerance } ?? true)
+    /// kind, because a client can ask one route for several types of work. It is the response only if no other job could be it.
+    fileprivate mutating func outcome(
+        of lease: LeaseEntry, on key: LeaseKey, _ possible: [LeaseJob], of jobs: [LeaseJob]
+    ) -> LeaseWaiter.Outcome {
+        let alike = possible.filter { $0.type.spells(lease.kind.name) }
+        if alike.count == 1, let own = alike.first, let startedAt = own.startedAt, !hadLease(key, jobID: own.id),
+            // What ran before the lease, as far as the clocks differ, must be remembered.
+            startedAt >= lease.since || lease.since - LeaseEntry.clockTolerance >= remembersFrom
+        {
+            rememberOwner(of: own, on: key)
+            return .job(own)
         }
-        if let own = ended.last(where: { $0.startedAt != nil && $0.type.spells(lease.kind.name) }) { return .job(own) }
         // A job that is started again keeps its old start in some upstreams.
         let mayBeOld = lease.origin.mayRestart && !jobs.isEmpty
-        return lease.hadGuess || !ended.isEmpty || mayBeOld ? .unknown : .nothing
+        return lease.hadGuess || !possible.isEmpty || mayBeOld ? .unknown : .nothing
     }
 }

@@ -259,10 +259,15 @@ package final class LeaseTable: Sendable {
 
     func nextSerial() -> UInt64 { serials.wrappingAdd(1, ordering: .sequentiallyConsistent).oldValue }
 
-    /// No later lease gets a generation up to `generation`. Before the first request.
-    func skipGenerations(upTo generation: UInt64) {
+    /// An earlier process gave generations up to `generation`, and its leases that are gone are not known. Before the first request.
+    func continues(after generation: UInt64, now: Moment) {
         tracker.skipGenerations(upTo: generation)
-        for shard in shards { shard.records.withLock { $0.skipGenerations(upTo: generation) } }
+        for shard in shards {
+            shard.records.withLock { records in
+                records.skipGenerations(upTo: generation)
+                records.remembers(from: now)
+            }
+        }
     }
 
     func shard(of key: LeaseKey) -> LeaseShard {

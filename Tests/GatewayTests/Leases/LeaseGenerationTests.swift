@@ -31,7 +31,7 @@ struct LeaseGenerationTests {
     @Test("Lease generation: while it is ahead of the time of day it is no count of the leases of others")
     func isNoCount() throws {
         let table = LeaseTable(shardCount: 1)
-        table.skipGenerations(upTo: 500_000)
+        table.continues(after: 500_000, now: 0)
         let first = try table.generation(now: 1000)
         for other in 0..<100 {
             let key = LeaseKey(organization: "other", connection: "\(other)")

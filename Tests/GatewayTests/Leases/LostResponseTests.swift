@@ -1,4 +1,5 @@
 import Policy
+import Synchronization
 import Testing
 
 @testable import Gateway
@@ -81,14 +82,69 @@ struct LostResponseTests {
         #expect(waiter.current == .unknown)
     }
 
-    @Test("Lost response: a cancelled job is the job at once, or may be it, and its connection settles")
-    func cancelled() throws {
-        for (type, outcome) in [("sync", LeaseWaiter.Outcome.job(job("sync", "cancelled"))), ("reset", .unknown)] {
-            let waiter = try lose()
-            list([job(type, "cancelled")])
-            #expect(waiter.current == outcome)
-            #expect(table.usage().settling == 1)
+    @Test(
+        "Lost response: a cancelled job is the job at once, or may be it, and its connection settles",
+        arguments: [("sync", LeaseWaiter.Outcome.job(job("sync", "cancelled"))), ("reset", .unknown)])
+    func cancelled(type: String, outcome: LeaseWaiter.Outcome) throws {
+        let waiter = try lose()
+        list([job(type, "cancelled")])
+        #expect(waiter.current == outcome)
+        #expect(table.usage().settling == 1)
+        table.removeSettled(now: Moment(16_000).instant)
+        #expect(table.isEmpty)
+    }
+
+    @Test("Lost response: of two jobs that may be the one, none is it", arguments: ["succeeded", "cancelled"])
+    func several(status: String) throws {
+        let waiter = try lose()
+        let other = LeaseJob(id: "job_2", type: "sync", status: status, startedAt: 0)
+        list([other, job()])
+        #expect(waiter.current == .unknown)
+        // If one of them was cancelled, its work may go on. It is not called the job of the lease after a restart either.
+        #expect(table.usage().settling == (status == "cancelled" ? 1 : 0))
+        if status == "cancelled" {
+            let lease = table.shard(of: key).records.withLock { $0.leases[key]?.entries.first }
+            let work = IdempotencyWork(
+                lease: key, generation: try #require(lease).generation, kind: "sync", family: .aitronos)
+            #expect(table.follow(work, openedAt: nil)?.current == nil)
             table.removeSettled(now: Moment(16_000).instant)
+        }
+        #expect(table.isEmpty)
+    }
+
+    @Test("Lost response: a job that another lease had, or that was its response, is not the job")
+    func others() throws {
+        let lease = try table.reserve(key, kind: sync, matrix: matrix, now: 0)
+        lease.bind(job("sync", "running"), now: 0)
+        table.jobEnded(key, jobID: "job_1", now: 1)
+        let waiter = try lose()
+        list([job()])
+        #expect(waiter.current == .nothing)
+        let second = LeaseJob(id: "job_2", type: "sync", status: "succeeded", startedAt: 0)
+        let own = try lose()
+        list([job(), second])
+        #expect(own.current == .job(second))
+        // A request that may start an old job again may have done that.
+        for (origin, outcome) in [
+            (LeaseOrigin(), LeaseWaiter.Outcome.nothing), (LeaseOrigin(mayRestart: true), .unknown),
+        ] {
+            let third = try lose(origin)
+            list([job(), second])
+            #expect(third.current == outcome)
+        }
+    }
+
+    @Test("Lost response: after a restart, a job that is older than the request may be that of a forgotten lease")
+    func afterRestart() throws {
+        table.continues(after: 0, now: 30_000)
+        for (startedAt, since, isOwn) in [(29_000, 30_000, false), (31_000, 30_000, true), (89_000, 90_000, true)] {
+            var lease = try table.reserve(key, kind: sync, matrix: matrix, now: Moment(since))
+            let waiter = table.follow(lease)
+            lease.forwarded()
+            lease.leaveUncertain()
+            let ended = LeaseJob(id: "job_\(startedAt)", type: "sync", status: "failed", startedAt: Int64(startedAt))
+            list([ended], now: Moment(since + 1000))
+            #expect(waiter.current == (isOwn ? .job(ended) : .unknown))
         }
     }
 

@@ -28,6 +28,8 @@ struct SimulatedUpstream {
     private var nextJob = 1
     /// Whether it says when a job has started. If it does, the clocks agree within a minute.
     let tellsTimes: Bool
+    /// Whether lists show a job as soon as it has begun.
+    private let showsAtOnce: Bool
 
     /// How long a new job is not shown, at most.
     static let maxBlindness = 1500
@@ -36,7 +38,10 @@ struct SimulatedUpstream {
     /// The jobs of a page of its lists.
     private static let pageLength = 100
 
-    init(tellsTimes: Bool) { self.tellsTimes = tellsTimes }
+    init(tellsTimes: Bool, showsAtOnce: Bool) {
+        self.tellsTimes = tellsTimes
+        self.showsAtOnce = showsAtOnce
+    }
 
     func job(_ id: String) -> Job? { jobs.first { $0.id == id } }
 
@@ -63,7 +68,8 @@ struct SimulatedUpstream {
         if jobs.count > 30, let old = jobs.firstIndex(where: { !$0.isAtWork(now - 60_000) }) { jobs.remove(at: old) }
         let job = Job(
             id: "job_\(nextJob)", connection: connection, startedAt: now,
-            visibleAt: now + Int.random(in: 0...Self.maxBlindness, using: &random), request: request)
+            visibleAt: now + (showsAtOnce ? 0 : Int.random(in: 0...Self.maxBlindness, using: &random)), request: request
+        )
         nextJob += 1
         jobs.append(job)
         return job

@@ -9,112 +9,193 @@ extension SimulatedWorld {
     func sendNew() {
         let names = ["sync", "sync", "sync", "refresh", "refresh", "export", "state"]
         let name = names[number(in: 0..<names.count)]
-        let conflict = ConflictRule.Response.allCases[number(in: 0..<4)]
+        sendNew(policies.matrix.kind(named: name) == nil ? "sync" : name, hasKey: chance(2))
+    }
+
+    /// A request with a key and without a lease.
+    func sendKeyed() { sendNew(Intent.plain.name, hasKey: true) }
+
+    private func sendNew(_ kind: String, hasKey: Bool) {
+        if hasKey { lastKey += 1 }
         let intent = Intent(
             subject: number(in: 0..<3), body: number(in: 0..<1000), connection: Self.connections[number(in: 0..<2)],
-            kind: policies.matrix.kind(named: name) == nil ? "sync" : name, onConflict: conflict)
+            kind: kind, onConflict: ConflictRule.Response.allCases[number(in: 0..<4)], key: hasKey ? lastKey : nil)
         if intents.count == 6 { intents.removeFirst() }
         intents.append(intent)
         send(intent)
     }
 
     func sendAgain() {
-        guard let intent = intents.randomElement(using: &random), policies.matrix.kind(named: intent.kind) != nil else {
-            return
-        }
-        tell("\(intent.owner.subject) sends its request again")
+        guard let intent = intents.randomElement(using: &random) else { return }
+        tell("\(intent.name) is sent again")
         send(intent)
     }
 
-    /// A request without a lease, which only charges its limits.
+    /// A client uses a key for another request.
+    func reuseKey() {
+        guard var intent = intents.filter({ $0.key != nil }).randomElement(using: &random) else { return }
+        intent.body += 1
+        tell("the key of \(intent.name) is sent with another body")
+        send(intent)
+    }
+
+    /// A request without lease and key, which only charges its limits.
     func sendPlain() {
-        var request = AdmissionRequest(limits: batch("c0"), lease: nil, loop: loop)
+        let rules = rules("c0", cost: chance(2) ? 1 : 2)
+        var request = AdmissionRequest(limits: batch(rules), lease: nil, loop: loop)
         let time = clock.now - number(in: 0..<40)
         var isAdmitted = false
         if case .admitted = gateway.admit(&request, now: clock.moment(time)) { isAdmitted = true }
-        charged(request.limits, "c0", isAdmitted: isAdmitted, at: time)
+        _ = charge(request.limits, rules, isAdmitted: isAdmitted, at: time)
     }
 
-    private func send(_ intent: Intent, at place: QueuePlace? = nil) {
+    func send(_ intent: Intent) {
+        if let key = claim(of: intent), respondFromRecord(intent, key) { return }
+        guard intent.takesLease else { return decide(intent, nil, at: nil) }
         guard let kind = policies.matrix.kind(named: intent.kind) else { return }
         let claim = LeaseClaim(
             key: key(intent.connection), kind: kind, family: .aitronos,
             origin: LeaseOrigin(
                 responseTimeout: .milliseconds(Self.responseTimeout), mayRestart: intent.kind == "sync"),
-            matrix: policies.matrix, owner: intent.owner, resendWindow: policies.resendWindow,
-            onConflict: intent.onConflict)
-        decide(intent, claim, at: place)
+            matrix: policies.matrix, owner: intent.owner(ignoringBody: mutation == .ignoresFingerprint),
+            resendWindow: intent.key == nil ? policies.resendWindow : nil, onConflict: intent.onConflict,
+            caps: policies.caps)
+        decide(intent, claim, at: nil)
+    }
+
+    /// What a request with a key asks of the records.
+    func claim(of intent: Intent) -> IdempotencyClaim? {
+        intent.claim(keepSeconds: policies.keepSeconds, ignoringBody: mutation == .ignoresBody)
     }
 
     /// One call of the store, and what the pipeline does with its outcome.
-    private func decide(_ intent: Intent, _ claim: LeaseClaim, at place: QueuePlace?) {
-        let place = place ?? (intent.onConflict == .wait ? gateway.leases.place(on: claim.key, for: loop) : nil)
-        let queueBefore = gateway.queue(on: claim.key)
+    private func decide(_ intent: Intent, _ claim: LeaseClaim?, at place: QueuePlace?) {
+        let place =
+            place ?? claim.flatMap { intent.onConflict == .wait ? gateway.leases.place(on: $0.key, for: loop) : nil }
         // A worker's clock is a little behind.
         let time = clock.now - number(in: 0..<40)
-        var request = AdmissionRequest(limits: batch(intent.connection), lease: claim, place: place, loop: loop)
+        let rules = rules(intent.connection, cost: intent.kind == "refresh" ? 2 : 1)
+        let key = mutation == .executesReplays ? nil : self.claim(of: intent)
+        var request = AdmissionRequest(
+            limits: batch(rules), lease: claim.map(changedByBug), key: key, place: place, loop: loop)
         switch gateway.admit(&request, now: clock.moment(time)) {
-        case .admitted(.some(let lease), _):
+        case .admitted(.some(let lease), let record):
+            guard let claim else { return violated(.leased, "a lease that nobody asked for") }
             counts.granted += 1
-            tell("\(intent.owner.subject) gets \(intent.kind) on \(intent.connection), generation \(lease.generation)")
-            charged(request.limits, intent.connection, isAdmitted: true, at: time)
-            checkOrder(claim, place, queueBefore)
-            begin(lease, intent, claim, request.limits)
-        case .admitted(.none, _): violated(.leased, "admitted without a lease")
+            tell("\(intent.name) gets \(intent.kind) on \(intent.connection), generation \(lease.generation)")
+            checkOrder(claim, place)
+            checkCaps(claim, isAdmitted: true)
+            begin(lease, record, intent, claim, request.limits, rules, at: time)
+        case .admitted(.none, let record):
+            guard claim == nil else { return violated(.leased, "admitted without a lease") }
+            counts.granted += 1
+            tell("\(intent.name) may \(intent.kind)")
+            begin(nil, record, intent, nil, request.limits, rules, at: time)
         case .limited:
             counts.limited += 1
-            tell("\(intent.owner.subject) is over its limit")
-            charged(request.limits, intent.connection, isAdmitted: false, at: time)
+            tell("\(intent.name) is over its limit")
+            _ = charge(request.limits, rules, isAdmitted: false, at: time)
+        case .capped(let cap):
+            counts.capped += 1
+            tell("\(intent.name) is over the cap \(cap.name)")
+            if let claim { checkCaps(claim, isAdmitted: false, cap) }
         case .conflict:
             counts.conflicts += 1
-            tell("\(intent.owner.subject) is refused: \(intent.kind) on \(intent.connection) conflicts")
+            tell("\(intent.name) is refused: \(intent.kind) on \(intent.connection) conflicts")
+            if let claim { checkResend(intent, claim) }
         case .queued:
+            guard let claim, let place else { return violated(.places, "queued without a place") }
             counts.queued += 1
-            guard let place else { return violated(.places, "queued without a place") }
-            tell("\(intent.owner.subject) waits for \(intent.connection) at place \(place.id)")
+            tell("\(intent.name) waits for \(intent.connection) at place \(place.id)")
+            checkResend(intent, claim)
+            if mutation == .servesLastFirst { gateway.changeQueue(on: claim.key) { $0.insert($0.removeLast(), at: 0) } }
+            if mutation == .wakesSomebodyElse { wakeSomebodyElse(at: place, on: claim.key) }
             waiting.append(WaitingClient(intent: intent, wait: .turn(place, claim)))
-        case .shared(let shared): share(shared, intent, claim)
-        case .known: violated(.resends, "no idempotency key was sent")
-        case .notRecorded: violated(.resends, "no idempotency key was sent")
-        case .capped: violated(.leased, "no cap is set")
+        case .shared(let shared):
+            guard let claim else { return violated(.resends, "a request without a lease shares one") }
+            share(shared, intent, claim)
+        case .known(let finding):
+            guard let key else { return violated(.keys, "no key was sent") }
+            check(finding, for: intent, key)
+            // It may have expired since the decision.
+            if !respondFromRecord(intent, key) { send(intent) }
+        case .notRecorded(let refusal):
+            counts.unrecorded += 1
+            tell("\(intent.name) gets no record: \(refusal)")
+            if refusal == .unavailable, gateway.recordJournal.isAvailable {
+                violated(.records, "the disk works, and cannot store the record of \(intent.name)")
+            }
         }
     }
 
-    private func begin(_ lease: consuming Lease, _ intent: Intent, _ claim: LeaseClaim, _ limits: RateLimitBatch) {
-        let facts = RequestFacts(
-            number: nextRequest, intent: intent, kind: claim.kind, matrix: claim.matrix,
-            resendWindow: claim.resendWindow,
-            grantedAt: clock.now, generation: lease.generation)
-        nextRequest += 1
-        if facts.generation <= givenGenerations[intent.connection] ?? 0 {
-            violated(
-                .generations,
-                "\(intent.connection) gets \(facts.generation) after \(givenGenerations[intent.connection] ?? 0)")
+    /// What some of the seeded bugs make of a claim.
+    private func changedByBug(_ claim: LeaseClaim) -> LeaseClaim {
+        let kinds = claim.matrix.kinds
+        return LeaseClaim(
+            key: claim.key, kind: claim.kind, family: claim.family, origin: claim.origin,
+            matrix: mutation == .ignoresMatrix
+                ? ConcurrencyMatrix(kinds: kinds, conflicts: kinds.map { _ in [] }) : claim.matrix,
+            owner: claim.owner, resendWindow: claim.resendWindow, onConflict: claim.onConflict,
+            caps: mutation == .ignoresCaps ? [] : claim.caps)
+    }
+
+    private func wakeSomebodyElse(at place: QueuePlace, on key: LeaseKey) {
+        let other = Waiter(loop: loop)
+        gateway.changeQueue(on: key) { queue in
+            guard let index = queue.firstIndex(where: { $0.id == place.id }) else { return }
+            let claim = queue[index]
+            queue[index] = QueuedClaim(
+                id: claim.id, kind: claim.kind, waiter: other, owner: claim.owner, since: claim.since, traceID: nil)
         }
-        givenGenerations[intent.connection] = facts.generation
-        requests.append(SimulatedRequest(lease, facts, limits: limits))
+    }
+
+    private func begin(
+        _ lease: consuming Lease?, _ record: OpenRecord?, _ intent: Intent, _ claim: LeaseClaim?,
+        _ limits: RateLimitBatch, _ rules: [ReferenceLimits.Rule], at time: Int
+    ) {
+        let generation = lease?.generation ?? 0
+        var facts = RequestFacts(
+            number: nextRequest, intent: intent, kind: claim?.kind ?? Intent.plain,
+            matrix: claim?.matrix ?? policies.matrix, resendWindow: claim?.resendWindow, caps: claim?.caps ?? [],
+            grantedAt: clock.now, generation: generation)
+        facts.record = begin(record, intent, at: time)
+        nextRequest += 1
+        if claim != nil {
+            if generation <= givenGenerations[intent.connection] ?? 0 {
+                violated(
+                    .generations,
+                    "\(intent.connection) gets \(generation) after \(givenGenerations[intent.connection] ?? 0)")
+            }
+            givenGenerations[intent.connection] = generation
+            if mutation == .countsJobsTwice {
+                let serial = UInt64.max - UInt64(facts.number)
+                _ = gateway.leases.tracker.running.begin(serial, on: key(intent.connection), of: claim?.owner?.token)
+            }
+        }
+        let charged = charge(limits, rules, isAdmitted: true, at: time)
+        requests.append(SimulatedRequest(lease, record, facts, limits: limits, charged: charged))
     }
 
     private func share(_ shared: SharedLease, _ intent: Intent, _ claim: LeaseClaim) {
         counts.shared += 1
         switch shared.progress {
         case .job(let job): answered(intent, with: job, shared)
-        case .tooManyWaiters: tell("\(intent.owner.subject): too many wait")
+        case .tooManyWaiters: tell("\(intent.name): too many wait")
         case .awaited(let waiter):
-            tell("\(intent.owner.subject) waits for the job of generation \(shared.generation)")
+            tell("\(intent.name) waits for the job of generation \(shared.generation)")
             if mutation == .losesWaiter { _ = gateway.leases.stopWaiting(waiter, for: shared, on: claim.key) }
             waiting.append(WaitingClient(intent: intent, wait: .job(waiter, shared)))
         }
     }
 
     private func answered(_ intent: Intent, with job: LeaseJob, _ shared: SharedLease) {
-        tell("\(intent.owner.subject) is answered with \(job.id), \(shared.outcome.rawValue)")
-        guard shared.outcome == .deduplicated, let truth = upstream.job(job.id), let request = truth.request else {
-            return
-        }
-        if request.intent != intent, request.kind.name != intent.kind {
-            violated(.resends, "\(intent) is answered with \(job.id) of \(request.intent)")
-        }
+        tell("\(intent.name) is answered with \(job.id), \(shared.outcome.rawValue)")
+        guard shared.outcome == .deduplicated, let request = upstream.job(job.id)?.request, request.intent != intent
+        else { return }
+        // A job that a list showed may be that of another request of the same kind.
+        let lease = gateway.entries(on: key(intent.connection)).first { $0.serial == shared.serial }
+        guard let lease, !lease.hadGuess || request.kind.name != intent.kind else { return }
+        violated(.resends, "\(intent.name) is answered with \(job.id) of \(request.intent.name)")
     }
 
     /// A request that waits for its connection decides again.
@@ -128,17 +209,25 @@ extension SimulatedWorld {
         decide(client.intent, claim, at: place)
     }
 
-    /// A request that waits for a job gets it, or begins again if its lease ended without one.
+    /// A request that waits for a job gets it, or begins again if its lease ended without one. One that waits for the first request
+    /// with its key looks what has become of it.
     func takeAnswer() {
         for index in waiting.indices {
-            guard case .job(let waiter, let shared) = waiting[index].wait, let outcome = waiter.current else {
-                continue
-            }
-            let client = waiting.remove(at: index)
-            switch outcome {
-            case .job(let job): answered(client.intent, with: job, shared)
-            case .unknown: break
-            case .nothing: if policies.matrix.kind(named: client.intent.kind) != nil { send(client.intent) }
+            switch waiting[index].wait {
+            case .turn: continue
+            case .first(let waiter, let key):
+                guard chance(2) else { continue }
+                let client = waiting.remove(at: index)
+                gateway.records.stopWaiting(waiter, for: key.id)
+                send(client.intent)
+            case .job(let waiter, let shared):
+                guard let outcome = waiter.current else { continue }
+                let client = waiting.remove(at: index)
+                switch outcome {
+                case .job(let job): answered(client.intent, with: job, shared)
+                case .unknown: break
+                case .nothing: send(client.intent)
+                }
             }
             return
         }
@@ -148,11 +237,12 @@ extension SimulatedWorld {
     func leave() {
         guard let index = waiting.indices.randomElement(using: &random) else { return }
         let client = waiting.remove(at: index)
-        tell("\(client.intent.owner.subject) does not wait any more")
+        tell("\(client.intent.name) does not wait any more")
         switch client.wait {
         case .job(let waiter, let shared):
             _ = gateway.leases.stopWaiting(waiter, for: shared, on: key(client.intent.connection))
         case .turn(let place, _): if mutation == .keepsPlace { keptPlaces.append(place) }
+        case .first(let waiter, let key): gateway.records.stopWaiting(waiter, for: key.id)
         }
     }
 
@@ -167,21 +257,25 @@ extension SimulatedWorld {
 
     /// A client looks at a job. The response passes the gateway at any later time, perhaps twice.
     func lookAtJob() {
-        let jobs = Self.connections.flatMap { upstream.visible(on: $0, clock.now).suffix(1) }
-        if passing.count < 6, let job = jobs.randomElement(using: &random) {
-            // The gateway sends the request now, and the upstream answers it later.
-            passing.append(PassingJob(revision: gateway.leases.revision(), connection: job.connection, id: job.id))
+        // The gateway of a local upstream learns nothing in passing.
+        guard !isLocal else { return }
+        if chance(2) {
+            // The gateway sends the request now, and the upstream answers it now or later. Old responses that come late matter most.
+            let jobs = Self.connections.flatMap { upstream.visible(on: $0, clock.now).suffix(1) }
+            guard passing.count < 4, let job = jobs.randomElement(using: &random) else { return }
+            let shown = chance(2) ? upstream.shown(job, clock) : nil
+            let revision = gateway.leases.revision()
+            return passing.append(
+                PassingJob(revision: revision, connection: job.connection, id: job.id, shown: shown))
         }
-        guard chance(2), let index = passing.indices.randomElement(using: &random) else { return }
-        if passing[index].shown == nil, let job = upstream.job(passing[index].id) {
-            passing[index].shown = upstream.shown(job, clock)
-            if chance(2) { return }
-        }
+        guard let index = passing.indices.randomElement(using: &random) else { return }
         let passed = passing[index]
+        guard let shown = passed.shown ?? upstream.job(passed.id).map({ upstream.shown($0, clock) }) else { return }
+        passing[index].shown = shown
         if !chance(4) { passing.remove(at: index) }
-        guard let shown = passed.shown else { return }
         tell("a response shows \(shown.id): \(shown.status)")
-        gateway.leases.jobShown(key(passed.connection), shown, asOf: passed.revision, now: clock.moment)
+        let revision = mutation == .believesOldResponse ? gateway.leases.revision() : passed.revision
+        gateway.leases.jobShown(key(passed.connection), shown, asOf: revision, now: clock.moment)
     }
 }
 
@@ -194,41 +288,7 @@ struct PassingJob {
     var shown: LeaseJob?
 }
 
-// Limits.
-extension SimulatedWorld {
-    private func rules(_ connection: String) -> [ReferenceLimits.Rule] {
-        [
-            ReferenceLimits.Rule(name: "organization", period: 1_700_000_000, burst: 4),
-            ReferenceLimits.Rule(name: connection, period: 4_900_000_000, burst: 2),
-        ]
-    }
-
-    private func batch(_ connection: String) -> RateLimitBatch {
-        var batch = RateLimitBatch()
-        for rule in rules(connection) {
-            var hasher = gateway.limiter.keyHasher
-            hasher.combine(rule.name)
-            batch.append(RateLimit(key: hasher.finish(), count: 1, period: rule.period, burst: rule.burst))
-        }
-        return batch
-    }
-
-    /// The limiter has decided: the reference must agree, and have as many units left.
-    private func charged(_ batch: RateLimitBatch, _ connection: String, isAdmitted: Bool, at time: Int) {
-        let rules = rules(connection)
-        let expected = limits.take(rules, now: clock.instant(time).nanoseconds)
-        if expected != isAdmitted {
-            violated(.limits, "\(connection): \(isAdmitted ? "admitted" : "refused"), the reference says otherwise")
-        }
-        for (rule, limit) in zip(rules, batch.limits) where limit.remaining != limits.remaining(rule) {
-            violated(.limits, "\(rule.name) has \(limit.remaining) units left, not \(limits.remaining(rule))")
-        }
-    }
-
-    /// The work of the request never began.
-    func refund(_ request: SimulatedRequest) {
-        let rules = rules(request.facts.intent.connection)
-        limits.refund(rules, takenAt: request.limits.takenAt, now: clock.instant.nanoseconds)
-        gateway.refund(&request.limits, now: clock.instant)
-    }
+extension Intent {
+    /// The request, for people.
+    var name: String { "ci-\(subject)'s request \(key.map { "with key \($0)" } ?? "\(body)")" }
 }

@@ -7,6 +7,14 @@ import Transport
 
 // Crashes, disks, clocks and operators.
 extension SimulatedWorld {
+    func writeJournal() {
+        switch number(in: 0..<5) {
+        case 0: gateway.leaseJournal.writePending()
+        case 1: gateway.recordJournal.writePending()
+        default: gateway.writeJournals()
+        }
+    }
+
     func breakDisk() {
         let first = gateway.disk.operations + number(in: 1..<5)
         let last = first + number(in: 0..<6)
@@ -22,7 +30,7 @@ extension SimulatedWorld {
     /// The machine loses power in the middle of a write.
     func crashInWrite() {
         let operation = number(in: 1..<6)
-        guard let left = gateway.write(crashingAt: operation, random) else { return }
+        guard let left = gateway.write(leases: chance(2), crashingAt: operation, random) else { return }
         restart(from: left)
     }
 
@@ -34,14 +42,18 @@ extension SimulatedWorld {
         do {
             try gateway.restart(
                 from: disk, matrix: policies.matrix, responseTimeout: .milliseconds(Self.responseTimeout),
-                now: clock.moment)
+                running: runningJobs, now: clock.moment)
         } catch { return violated(.survives, "the journal cannot be read: \(error)") }
-        // Requests on the way still arrive; their responses find nobody.
-        for request in requests { request.lease = nil }
-        requests.removeAll { if case .sent = $0.progress { false } else { true } }
-        (waiting, openPolls, passing, keptPlaces, lateAnswers) = ([], [], [], [], [])
+        // Requests on the way still arrive, except in a service that has crashed too; their responses find nobody.
+        for request in requests { request.abandon() }
+        requests.removeAll { if case .sent = $0.progress { isLocal } else { true } }
+        (waiting, openPolls, echoes, passing, keptPlaces, lateAnswers) = ([], [], [], [], [], [])
+        (events, openList, secondsSinceList, concluding, keptRecords) = ([], nil, 0, [], [])
         limits = ReferenceLimits()
-        givenGenerations = sentGenerations
+        keys.restart(at: clock.now, clock.moment)
+        // The service in this process does not see generations, and no journal keeps them.
+        (givenGenerations, sentGenerations) = (isLocal ? [:] : sentGenerations, isLocal ? [:] : sentGenerations)
+        if isLocal { return sentByKind = [:] }
         let after = Set(gateway.entries.map(\.lease.generation))
         for (key, lease) in before where !after.contains(lease.generation) {
             violated(.survives, "generation \(lease.generation) on \(key.connection) is lost, it was \(lease.state)")
@@ -56,7 +68,7 @@ extension SimulatedWorld {
 
     /// The time of day jumps. It stays within the difference that the gateway allows for if the upstream says when jobs started.
     func setClock() {
-        let most = upstream.tellsTimes ? 25_000 : 7_200_000
+        let most = upstream.tellsTimes ? 25_000 : Self.mostClockError
         clock.error = number(in: -most..<most)
         tell("the time of day is off by \(clock.error) ms")
     }

@@ -28,8 +28,15 @@ extension SimulatedWorld {
         }
     }
 
-    /// A job begins for a request. What else works on its connection must be allowed beside it.
+    /// A job begins for a request. What else works must be allowed beside it.
     func checkStart(of facts: RequestFacts) {
+        // A job of this process belongs to no token after a restart.
+        for cap in facts.caps where cap.scope == .organization || !isLocal {
+            let earlier = upstream.atWork(clock.now).compactMap(\.request).count {
+                $0.number < facts.number && (cap.scope == .organization || $0.intent.subject == facts.intent.subject)
+            }
+            if earlier >= cap.max { violated(.caps, "\(earlier + 1) jobs work under the cap \(cap.name)") }
+        }
         for other in upstream.atWork(clock.now) where other.connection == facts.intent.connection {
             guard let request = other.request else { continue }
             guard facts.excludes(request) else { continue }
@@ -54,19 +61,20 @@ extension SimulatedWorld {
                 guard waiter.current == nil else { continue }
                 let lease = gateway.entries(on: key).first { $0.serial == shared.serial }
                 guard let lease, lease.waiters.contains(where: { $0 === waiter }) else {
-                    violated(.waiters, "\(client.intent.owner.subject) on \(key.connection)")
+                    violated(.waiters, "\(client.intent.name) on \(key.connection)")
                     continue
                 }
                 // One that settles names a job only to show it; its waiters go on when it is over.
                 if shared.outcome == .deduplicated, lease.state != .settling, let job = lease.job,
                     lease.mayHaveStarted(job)
                 {
-                    violated(.waiters, "\(client.intent.owner.subject) is not told of \(job.id)")
+                    violated(.waiters, "\(client.intent.name) is not told of \(job.id)")
                 }
             case .turn(let place, _):
                 if !gateway.queue(on: key).contains(where: { $0.id == place.id }) {
                     violated(.places, "place \(place.id) on \(key.connection) is lost")
                 }
+            case .first: break
             }
         }
         let places = waiting.count { if case .turn = $0.wait { true } else { false } }
@@ -74,13 +82,23 @@ extension SimulatedWorld {
         if queued != places { violated(.places, "\(queued) places, but \(places) requests wait") }
     }
 
-    /// A claim got its lease: nobody may have waited before it for what it has now.
-    func checkOrder(_ claim: LeaseClaim, _ place: QueuePlace?, _ queue: [QueuedClaim]) {
-        for other in queue {
-            if other.id == place?.id { return }
-            if claim.matrix.excludes(claim.kind, other.kind) {
-                return violated(.order, "\(claim.kind.name) on \(claim.key.connection) overtakes place \(other.id)")
+    /// A claim got its lease: nobody may have waited before it for what it has now. Places have their numbers in the order of arrival.
+    func checkOrder(_ claim: LeaseClaim, _ place: QueuePlace?) {
+        for client in waiting {
+            guard case .turn(let other, let earlier) = client.wait, earlier.key == claim.key else { continue }
+            if other.id < place?.id ?? .max, claim.matrix.excludes(claim.kind, earlier.kind) {
+                violated(.order, "\(claim.kind.name) on \(claim.key.connection) overtakes place \(other.id)")
             }
+        }
+    }
+
+    /// A claim did not get its lease: the same request must not be the one that is in its way.
+    func checkResend(_ intent: Intent, _ claim: LeaseClaim) {
+        guard let window = claim.resendWindow, claim.kind.lifetime == .job else { return }
+        for request in requests where request.lease != nil && request.facts.intent == intent {
+            let end = clock.instant(request.facts.grantedAt) + window
+            guard claim.matrix.excludes(claim.kind, request.facts.kind), clock.instant < end else { continue }
+            violated(.resends, "\(intent.name) is refused because of itself")
         }
     }
 
@@ -100,7 +118,7 @@ extension SimulatedWorld {
     func wasWoken(_ index: Int, _ isWoken: Bool) {
         waiting[index].isWoken = isWoken
         if !isWoken {
-            violated(.turns, "\(waiting[index].intent.owner.subject) on \(waiting[index].intent.connection)")
+            violated(.turns, "\(waiting[index].intent.name) on \(waiting[index].intent.connection)")
         }
     }
 }
@@ -117,16 +135,17 @@ extension SimulatedWorld {
         gateway.disk.fails { _ in false }
         while !waiting.isEmpty { leave() }
         for _ in 0..<200 where !requests.isEmpty {
-            gateway.journal.retry()
-            gateway.journal.writePending()
+            gateway.retryJournals()
+            gateway.writeJournals()
             clock.advance(50)
             forward()
             arrive()
             answer()
         }
+        concludeRecords()
         clock.advance(SimulatedUpstream.maxZombie)
         for job in upstream.atWork(clock.now) {
-            upstream.change(job.id) { ($0.status, $0.worksUntil) = ("succeeded", clock.now) }
+            end(job, as: "succeeded")
         }
         let end = clock.now
         while violation == nil, gateway.leases.usage() != LeaseTable.Usage() {
@@ -136,11 +155,48 @@ extension SimulatedWorld {
                     "\(gateway.entries.map { "\($0.lease.kind.name) \($0.lease.state)" }) after \(clock.now - end) ms")
             }
             tick()
-            for poll in openPolls { deliver(upstream.answer(poll.lease, clock), to: poll) }
-            openPolls = []
+            deliverAll()
             check()
         }
-        gateway.journal.retry()
-        gateway.journal.writePending()
+        checkRecordsAtRest()
+    }
+
+    private func deliverAll() {
+        if isLocal {
+            while !events.isEmpty { deliverEvent() }
+            readList()
+            deliverList(mayFail: false)
+        } else {
+            for poll in openPolls where poll.answer == nil { deliver(upstream.answer(poll.lease, clock), to: poll) }
+            for poll in openPolls { if let answer = poll.answer { deliver(answer, to: poll) } }
+            for poll in echoes { if let answer = poll.answer { deliver(answer, to: poll) } }
+            (openPolls, echoes) = ([], [])
+        }
+    }
+
+    /// No lease is left, so each record knows what became of its request, or that nobody does. In the end there are none.
+    private func checkRecordsAtRest() {
+        gateway.records.sweep(now: clock.instant)
+        let usage = gateway.records.usage()
+        if let open = usage.records[.started], open > 0 {
+            violated(.records, "\(open) requests are called in progress")
+        }
+        for intent in intents {
+            guard let key = claim(of: intent), let finding = gateway.records.find(key, now: clock.instant) else {
+                continue
+            }
+            check(finding, for: intent, key)
+            if case .inProgress = finding {
+                violated(.records, "\(intent.name) is called in progress, and no lease is left")
+            }
+        }
+        clock.advance(SimulatedPolicies.longestKeepSeconds * 1000 + 2 * Self.mostClockError)
+        gateway.records.sweep(now: clock.instant)
+        let left = gateway.records.usage()
+        if left.bytes > 0 || !left.records.isEmpty {
+            violated(.records, "\(left.records) are left, with \(left.bytes) bytes")
+        }
+        gateway.retryJournals()
+        gateway.writeJournals()
     }
 }

@@ -9,17 +9,22 @@ extension SimulatedWorld {
     func endJob() {
         guard let job = upstream.atWork(clock.now).filter({ $0.worksUntil == .max }).randomElement(using: &random)
         else { return }
-        let status = chance(3) ? "failed" : "succeeded"
-        tell("\(job.id) ends: \(status)")
-        upstream.change(job.id) { ($0.status, $0.worksUntil) = (status, clock.now) }
+        end(job, as: chance(3) ? "failed" : "succeeded")
     }
 
-    /// The upstream calls a job cancelled, whose work goes on for a while.
+    func end(_ job: SimulatedUpstream.Job, as status: String) {
+        tell("\(job.id) ends: \(status)")
+        upstream.change(job.id) { ($0.status, $0.worksUntil) = (status, clock.now) }
+        report(job.id)
+    }
+
+    /// The upstream calls a job cancelled, whose work goes on for a while. The service in this process does not lie.
     func callCancelled() {
         let jobs = upstream.atWork(clock.now).filter { $0.worksUntil == .max }
         guard let job = (jobs.filter { $0.status == "cancelling" }.first ?? jobs.randomElement(using: &random)) else {
             return
         }
+        if isLocal { return end(job, as: "cancelled") }
         let zombie = number(in: 0..<SimulatedUpstream.maxZombie)
         counts.zombies += 1
         tell("\(job.id) is called cancelled, and works on for \(zombie) ms")
@@ -29,7 +34,7 @@ extension SimulatedWorld {
     func startStrangersJob() {
         let connection = Self.connections[number(in: 0..<2)]
         let runs = upstream.atWork(clock.now).contains { $0.request == nil && $0.connection == connection }
-        guard !runs else { return }
+        guard !runs, !isLocal else { return }
         let job = upstream.start(connection, for: nil, again: false, now: clock.now, &random)
         tell("somebody starts \(job.id) on \(connection) without the gateway")
     }
@@ -40,8 +45,10 @@ extension SimulatedWorld {
     func tick() {
         clock.advance(1000)
         arrive()
-        gateway.journal.retry()
+        gateway.retryJournals()
+        gateway.records.sweep(now: clock.instant)
         gateway.leases.removeSettled(now: clock.instant)
+        if isLocal { return beginList() }
         if mutation == .bindsLateAnswer { bindLateAnswer() }
         let polled = gateway.leases.polledLeases().sorted { $0.serial < $1.serial }
         for lease in gateway.polls.record(polled, now: clock.instant) {
@@ -74,8 +81,9 @@ extension SimulatedWorld {
         }
     }
 
-    /// The upstream answers a poll. The answer may be on its way for long.
+    /// The upstream answers a poll, or a list is read in this process. The answer may be on its way for long.
     func readPoll() {
+        if isLocal { return readList() }
         guard let index = openPolls.indices.filter({ openPolls[$0].answer == nil }).randomElement(using: &random) else {
             return
         }
@@ -91,12 +99,18 @@ extension SimulatedWorld {
     }
 
     func deliverPoll() {
+        if isLocal { return chance(2) ? deliverList() : () }
+        if chance(4), let index = echoes.indices.randomElement(using: &random), let answer = echoes[index].answer {
+            return deliver(answer, to: echoes.remove(at: index))
+        }
         guard let index = openPolls.indices.randomElement(using: &random) else { return }
         let isLate = clock.now >= openPolls[index].sentAt + 10_000
         guard let answer = openPolls[index].answer ?? (isLate ? .unknown(.failed) : nil) else { return }
         let poll = openPolls[index]
-        // Twice, now and then.
-        if !chance(10) { openPolls.remove(at: index) }
+        openPolls.remove(at: index)
+        // It may come once more, much later.
+        if poll.answer != nil { echoes = echoes.suffix(2) + [poll] }
+        if mutation == .losesPolls, case .unknown = answer { return }
         deliver(answer, to: poll)
     }
 
@@ -114,6 +128,8 @@ extension SimulatedWorld {
                 let ended = LeaseJob(id: job.id, type: job.type, status: "succeeded")
                 leases.jobShown(key, ended, asOf: poll.revision, now: clock.moment)
             }
+        case (.believesOldPoll, .job(let job)):
+            leases.jobShown(key, job, asOf: leases.revision(), now: clock.moment)
         default: break
         }
         leases.apply(

@@ -14,6 +14,8 @@ final class SimulatedWorld {
     var random: SeededRandom
     var clock = SimulatedClock()
     var upstream: SimulatedUpstream
+    /// Whether the upstream is in the gateway's process.
+    let isLocal: Bool
     var gateway: SimulatedGateway
     let allPolicies: [SimulatedPolicies]
     var policies: SimulatedPolicies
@@ -24,13 +26,26 @@ final class SimulatedWorld {
     var intents: [Intent] = []
     var nextRequest = 1
     var openPolls: [OpenPoll] = []
+    /// Answers to polls that come a second time.
+    var echoes: [OpenPoll] = []
     var passing: [PassingJob] = []
+    /// What the upstream in this process has to report, and the list of its jobs that is being read.
+    var events: [RunningJob] = []
+    var openList: OpenList?
+    var secondsSinceList = 0
+    /// Records that have not learned yet how their request has ended.
+    var concluding: [EndingRecord] = []
+    /// Records that nobody concludes, for a seeded bug.
+    var keptRecords: [OpenRecord] = []
     /// Responses to requests that the gateway has given up.
     var lateAnswers: [(request: RequestFacts, job: String)] = []
     /// Places that nobody waits at, for a seeded bug.
     var keptPlaces: [QueuePlace] = []
 
     var limits = ReferenceLimits()
+    var keys = ReferenceKeys()
+    /// The number of the last idempotency key.
+    var lastKey = 0
     /// The greatest generation of each connection: given by this process, and sent upstream by any.
     var givenGenerations: [String: UInt64] = [:]
     var sentGenerations: [String: UInt64] = [:]
@@ -46,15 +61,24 @@ final class SimulatedWorld {
     static let connections = ["c0", "c1"]
     /// The longest time that a request may take at the upstream, in milliseconds.
     static let responseTimeout = 4000
+    /// The most by which the time of day may be wrong, in milliseconds.
+    static let mostClockError = 7_200_000
 
     init(seed: UInt64, mutation: Mutation?, tells: Bool, on loop: EventLoop) {
         random = SeededRandom(state: seed)
         self.mutation = mutation
         self.loop = loop
         self.tells = tells
-        upstream = SimulatedUpstream(tellsTimes: Bool.random(using: &random))
-        gateway = SimulatedGateway(mutation)
-        allPolicies = SimulatedPolicies.all(settles: mutation != .ignoresSettle)
+        isLocal = Int.random(in: 0..<4, using: &random) == 0
+        upstream = SimulatedUpstream(
+            tellsTimes: Bool.random(using: &random), showsAtOnce: isLocal)
+        // In some worlds there is room for a few records only.
+        let recordBytes = Bool.random(using: &random) ? 1 << 20 : 20 << 10
+        gateway = SimulatedGateway(
+            SimulatedGateway.Setup(mutation: mutation, isLocal: isLocal, recordBytes: recordBytes))
+        // The service in this process runs one job on each connection.
+        allPolicies = SimulatedPolicies.all(
+            SimulatedPolicies.World(hasParallelKinds: !isLocal, settles: mutation != .ignoresSettle))
         policies = allPolicies[0]
     }
 
@@ -70,7 +94,10 @@ final class SimulatedWorld {
     private func act(_ action: Action) {
         switch action {
         case .request: sendNew()
+        case .quickRequest: sendQuickly()
         case .resend: sendAgain()
+        case .keyedRequest: sendKeyed()
+        case .reuseKey: reuseKey()
         case .plainRequest: sendPlain()
         case .takeTurn: takeTurn()
         case .takeAnswer: takeAnswer()
@@ -85,7 +112,8 @@ final class SimulatedWorld {
         case .tick: tick()
         case .readPoll: readPoll()
         case .deliverPoll: deliverPoll()
-        case .writeJournal: gateway.journal.writePending()
+        case .deliverEvent: if isLocal { deliverEvent() }
+        case .writeJournal: writeJournal()
         case .breakDisk: breakDisk()
         case .mendDisk: gateway.disk.fails { _ in false }
         case .crash: crash()
@@ -122,27 +150,32 @@ struct SimulationCounts {
     var granted = 0
     var conflicts = 0
     var limited = 0
+    var capped = 0
+    var refunds = 0
     var shared = 0
     var queued = 0
     var crashes = 0
     var lost = 0
+    var lags = 0
     var started = 0
     var zombies = 0
     var denials = 0
     var again = 0
+    var events = 0
+    var lostEvents = 0
+    var keys = 0
+    var known = 0
+    var lostKeys = 0
+    var unrecorded = 0
+    var violations = 0
+
+    private static let all: [any WritableKeyPath<SimulationCounts, Int> & Sendable] = [
+        \.steps, \.granted, \.conflicts, \.limited, \.capped, \.refunds, \.shared, \.queued, \.crashes, \.lost, \.lags,
+        \.started,
+        \.zombies, \.denials, \.again, \.events, \.lostEvents, \.keys, \.known, \.lostKeys, \.unrecorded, \.violations,
+    ]
 
     static func += (one: inout SimulationCounts, other: SimulationCounts) {
-        one.steps += other.steps
-        one.granted += other.granted
-        one.conflicts += other.conflicts
-        one.limited += other.limited
-        one.shared += other.shared
-        one.queued += other.queued
-        one.crashes += other.crashes
-        one.lost += other.lost
-        one.started += other.started
-        one.zombies += other.zombies
-        one.denials += other.denials
-        one.again += other.again
+        for count in all { one[keyPath: count] += other[keyPath: count] }
     }
 }

@@ -17,28 +17,30 @@ struct Step {
 /// Who does something in a step. Between any two steps every other actor may come in, and every fault.
 enum Action: CaseIterable {
     // Clients.
-    case request, resend, plainRequest, takeTurn, takeAnswer, leave, cancel, lookAtJob
+    case request, quickRequest, resend, keyedRequest, reuseKey, plainRequest, takeTurn, takeAnswer, leave, cancel,
+        lookAtJob
     // Requests on their way through the gateway.
     case forward, answer
     // The upstream, and people who use it without the gateway.
     case endJob, callCancelled, startStrangersJob
     // The gateway's own work.
-    case tick, readPoll, deliverPoll, writeJournal
+    case tick, readPoll, deliverPoll, deliverEvent, writeJournal
     // Faults, and operators.
     case breakDisk, mendDisk, crash, crashInWrite, setClock, reloadPolicies
 
-    /// How often it happens in a hundred steps, about.
+    /// How often it happens, compared with the others. Faults are rare, so that there is something for them to break.
     private var weight: Int {
         switch self {
-        case .request: 9
-        case .forward, .answer, .writeJournal, .readPoll, .deliverPoll: 11
-        case .tick: 8
-        case .lookAtJob: 8
-        case .resend, .takeTurn: 4
-        case .endJob: 6
-        case .callCancelled, .cancel: 3
-        case .plainRequest, .takeAnswer, .leave, .crash, .breakDisk, .mendDisk, .startStrangersJob: 1
-        case .crashInWrite, .setClock, .reloadPolicies: 1
+        case .writeJournal: 28
+        case .forward, .answer: 24
+        case .readPoll, .deliverPoll: 22
+        case .request, .quickRequest, .tick: 16
+        case .lookAtJob: 20
+        case .resend, .deliverEvent, .endJob: 12
+        case .takeTurn, .takeAnswer: 8
+        case .callCancelled, .cancel, .keyedRequest: 4
+        case .reuseKey, .plainRequest, .leave, .startStrangersJob, .mendDisk: 2
+        case .crash, .crashInWrite, .breakDisk, .setClock, .reloadPolicies: 1
         }
     }
 

@@ -11,11 +11,14 @@ package final class IdempotencyJournal: Sendable {
     /// The name of the one file that holds all records of a gateway.
     static let fileName = "idempotency.journal"
 
-    /// `warn` gets lines for the operator, from any thread.
-    init(disk: any JournalStorage, minCompaction: Int = 1 << 20, warn: @escaping @Sendable (String) -> Void) {
+    /// `warn` gets lines for the operator, from any thread. `salt` returns the random number of each new file.
+    init(
+        disk: any JournalStorage, minCompaction: Int = 1 << 20,
+        salt: @escaping @Sendable () -> UInt64 = { .random(in: 0 ... .max) }, warn: @escaping @Sendable (String) -> Void
+    ) {
         records = RecordJournal(
             disk: disk, name: Self.fileName, consequence: "requests with an Idempotency-Key get 503",
-            minCompaction: minCompaction, warn: warn)
+            minCompaction: minCompaction, salt: salt, warn: warn)
     }
 
     /// The records that `disk` holds, oldest first. Throws if they are unknown.
@@ -54,6 +57,9 @@ package final class IdempotencyJournal: Sendable {
     /// Suspends until the change at `position`, and all earlier changes, are on disk. Throws if the disk cannot store
     /// them now.
     func durable(_ position: UInt64) async throws(RecordJournal.Unavailable) { try await records.durable(position) }
+
+    /// Whether the change at `position` is on disk, for tests without the journal's thread.
+    func isDurableForTest(_ position: UInt64) -> Bool { records.isDurableForTest(position) }
 
     /// See ``RecordJournal/failLateWaiters(now:)``.
     func failLateWaiters(now: Instant) { records.failLateWaiters(now: now) }
