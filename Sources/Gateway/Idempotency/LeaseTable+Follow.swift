@@ -21,7 +21,7 @@ extension LeaseTable {
         let isFound = shard(of: work.lease).records.withLock { records in
             let entries = records.leases[work.lease]?.entries ?? []
             let lease =
-                entries.first { $0.generation == work.generation }
+                entries.first { $0.isOwn(of: work) }
                 ?? openedAt.flatMap { openedAt in entries.first { $0.isRebuilt(for: work, openedAt: openedAt) } }
             guard let lease else { return false }
             if let job = lease.job, lease.mayHaveStarted(job) {
@@ -36,10 +36,14 @@ extension LeaseTable {
 }
 
 extension LeaseEntry {
+    /// Whether the work's own request took the lease. A lease that was adopted for the job of somebody else has the same generation,
+    /// but no owner: see ``LeaseShardState/adopt(_:serial:_:revision:now:)``.
+    fileprivate func isOwn(of work: IdempotencyWork) -> Bool { generation == work.generation && owner != nil }
+
     /// Whether the lease was made for a job that runs since before this process, and that the work may have started. The lease of
     /// the work excluded all others, so a job of its kind that is not older is that of the work.
     fileprivate func isRebuilt(for work: IdempotencyWork, openedAt: Int64) -> Bool {
-        guard owner == nil, let job, job.type.spells(work.kind) else { return false }
-        return (job.startedAt ?? since) >= openedAt - Self.clockTolerance
+        guard owner == nil, generation != work.generation, let job, job.type.spells(work.kind) else { return false }
+        return (job.beganAt ?? since) >= openedAt - Self.clockTolerance
     }
 }

@@ -27,7 +27,8 @@ struct JobPayload: Equatable, Sendable {
     /// The job for a lease. `type` is used if the object has none. `phase`: left out, the documented meaning of the status.
     func job(type: String, location: String?, phase: JobStatuses.Phase? = nil) -> LeaseJob {
         LeaseJob(
-            id: id, type: self.type ?? type, status: status, startedAt: startedAt, location: location, phase: phase)
+            id: id, type: self.type ?? type, status: status, startedAt: startedAt, createdAt: createdAt,
+            location: location, phase: phase)
     }
 }
 

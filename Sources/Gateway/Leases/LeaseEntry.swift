@@ -45,9 +45,11 @@ extension LeaseEntry {
     /// guess may have had another job, which is over.
     func mayHaveStarted(_ job: LeaseJob) -> Bool {
         guard isGuess else { return true }
-        return state != .settling && job.type.spells(kind.name)
-            && (job.startedAt ?? since) >= since - Self.clockTolerance
+        return state != .settling && job.type.spells(kind.name) && !isYounger(than: job)
     }
+
+    /// Whether the job began too long before the lease to be its own. A job without times never shows that.
+    func isYounger(than job: LeaseJob) -> Bool { job.beganAt.map { $0 < since - Self.clockTolerance } ?? false }
 
     /// The difference in milliseconds that the clocks of gateway and upstream may have.
     static let clockTolerance: Int64 = 60_000

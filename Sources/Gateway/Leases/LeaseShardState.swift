@@ -45,7 +45,10 @@ struct LeaseShardState: Sendable {
 
     /// Removes the leases of the connection whose settle time is over.
     mutating func removeSettled(_ key: LeaseKey, now: Instant) {
-        for lease in leases[key]?.entries ?? [] where lease.hasSettled(at: now) { remove(key, serial: lease.serial) }
+        for lease in leases[key]?.entries ?? [] where lease.hasSettled(at: now) {
+            // After a restart, somebody may wait again for a job that is not sure to be the lease's.
+            remove(key, serial: lease.serial, leaving: lease.isGuess ? .unknown : .nothing)
+        }
     }
 
     func conflict(
@@ -74,10 +77,10 @@ struct LeaseShardState: Sendable {
         let record = leases[key]
         let endedEarly = record?.endedEarly.contains(job.id) ?? false
         if job.hasEnded || endedEarly {
+            update(key, serial: serial) { $0.job = job }
             guard let lease = lease(of: key, serial: serial) else { return }
             // The job is over before a waiter can ask again, so each gets it now.
             for waiter in lease.waiters { waiter.end(.job(job)) }
-            update(key, serial: serial) { $0.job = job }
             return end(
                 key, lease, asOf: revision, by: endedEarly ? .witnessed : EndEvidence(job) ?? .witnessed, now: now)
         }
@@ -123,6 +126,14 @@ struct LeaseShardState: Sendable {
     }
 
     func lastEnd(_ key: LeaseKey) -> Instant? { histories[key]?.lastEnd }
+
+    /// Whether the job is known to be over, so that another lease had it, or may have had it.
+    func isOver(_ job: LeaseJob, on key: LeaseKey) -> Bool { histories[key]?.isOver(job.id) ?? false }
+
+    /// Whether the job was over, or another lease's, before this lease began.
+    func wasOver(_ job: LeaseJob, on key: LeaseKey, before lease: LeaseEntry) -> Bool {
+        histories[key]?.wasOver(job.id, at: lease.beganAt) ?? false
+    }
 
     mutating func reconcile(_ key: LeaseKey, running: [LeaseJob], asOf revision: LeaseRevision, now: Moment) {
         for job in running where !hasLease(of: key, jobID: job.id) {
@@ -175,7 +186,9 @@ struct LeaseShardState: Sendable {
         // One that settles is no longer bound to its job.
         guard lease.isGuess, lease.state != .settling else {
             if lease.state != .settling { recordEnd(key, lease, now: now) }
-            if evidence == .witnessed || lease.kind.settleTime == .zero { return remove(key, serial: lease.serial) }
+            if evidence == .witnessed || lease.kind.settleTime == .zero {
+                return remove(key, serial: lease.serial, leaving: lease.isGuess ? .unknown : .nothing)
+            }
             // The settle time does not begin again.
             if lease.state == .settling { return }
             update(key, serial: lease.serial) { lease in
@@ -195,24 +208,6 @@ struct LeaseShardState: Sendable {
             if serial < .max { lease.revision = max(lease.revision, serial) }
         }
         if let lease = self.lease(of: key, serial: lease.serial) { tracker.changed(key, lease) }
-    }
-
-    /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on. `outcome` is what
-    /// became of the request, as far as the list shows.
-    mutating func settle(
-        _ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, leaving outcome: LeaseWaiter.Outcome,
-        asOf serial: UInt64, now: Moment
-    ) {
-        for waiter in lease.waiters { waiter.end(outcome) }
-        update(key, serial: lease.serial) { lease in
-            lease.job = job
-            lease.waiters = []
-        }
-        guard let bound = self.lease(of: key, serial: lease.serial) else { return }
-        end(key, bound, asOf: serial, by: .cancelled, now: now)
-        if outcome == .job(job) { return }
-        update(key, serial: lease.serial) { $0.isGuess = true }
-        if let settling = self.lease(of: key, serial: lease.serial) { tracker.changed(key, settling) }
     }
 
     /// A job was seen running. Updates the lease that has the job; if none has it, keeps the state for the lease that
@@ -274,16 +269,22 @@ struct LeaseShardState: Sendable {
         leases[key]?.entries.first { $0.serial == serial }
     }
 
-    private mutating func recordEnd(_ key: LeaseKey, _ lease: LeaseEntry, now: Moment) {
-        changeHistory(key) { $0.append(now.epochMilliseconds - lease.since, end: now.instant) }
-        if let job = lease.job { rememberOwner(of: job, on: key) }
+    /// The job of this lease is over, as far as the upstream says.
+    mutating func recordEnd(_ key: LeaseKey, _ lease: LeaseEntry, now: Moment) {
+        changeHistory(key) { history in
+            history.append(now.epochMilliseconds - lease.since, end: now.instant)
+            if let job = lease.job { history.jobIsOver(job.id) }
+        }
     }
 
-    /// The job belongs to a lease, or to whoever waited for one that is gone. So it is not taken for that of another one.
-    mutating func rememberOwner(of job: LeaseJob, on key: LeaseKey) { changeHistory(key) { $0.append(job.id) } }
-
-    /// Whether the job belonged to a lease that is gone, as far as the table remembers.
-    func hadLease(_ key: LeaseKey, jobID: String) -> Bool { histories[key]?.contains(jobID) ?? false }
+    /// A list shows these jobs, newest first, and no running one: they belong to no lease that begins at `since` or later. If they
+    /// are many, the newest are remembered.
+    mutating func jobsAreOver(_ jobs: [LeaseJob], on key: LeaseKey, since: Instant) {
+        if jobs.isEmpty { return }
+        changeHistory(key) { history in
+            for job in jobs.reversed() { history.jobIsOver(job.id, since: since) }
+        }
+    }
 
     private mutating func changeHistory(_ key: LeaseKey, _ change: (inout EndedJobs) -> Void) {
         if histories.count >= maximumHistories, histories[key] == nil, let any = histories.first {

@@ -59,6 +59,7 @@ extension LeaseTable {
             lease.origin = entry.origin
             lease.origin.responseTimeout = entry.origin.responseTimeout ?? responseTimeout
             lease.isGuess = entry.isGuess
+            lease.hadGuess = entry.hadGuess
             _ = records.tracker.running.begin(serial, on: entry.key, of: entry.owner?.token)
             _ = records.add(entry.key, lease)
         }

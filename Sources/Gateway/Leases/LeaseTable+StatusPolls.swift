@@ -81,7 +81,8 @@ extension LeaseTable {
                 guard let known = lease.job, lease.revision < revision.serial else { return }
                 lease.job = LeaseJob(
                     id: known.id, type: known.type, status: job.status, startedAt: job.startedAt ?? known.startedAt,
-                    location: known.location, phase: job.phase)
+                    createdAt: job.createdAt ?? known.createdAt, location: known.location,
+                    phase: job.phase)
                 // The upstream had called the job over, and shows it at work again.
                 if lease.state == .settling {
                     lease.state = .held
@@ -127,24 +128,28 @@ extension LeaseTable {
                 lease.kind.lifetime == .job, lease.revision < revision.serial
             else { return .open }
             let running = jobs.filter { !$0.hasEnded }
+            let others = records.leases[key]?.entries.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
+            let isAlone = others.allSatisfy { $0.job != nil }
             // A job that another lease has only as a guess may belong to this lease.
             let candidates = running.filter { !records.hasSureLease(of: key, jobID: $0.id) }
             guard let job = candidates.first else {
                 // The request of this lease may have restarted a job that another lease has for sure.
                 guard running.isEmpty else { return .open }
                 guard mayFree, lease.settlesUntil.map({ $0 <= now.instant }) ?? true else { return .idle }
-                let possible = records.jobs(jobs, thatMayBeOf: lease, on: key)
-                let outcome = records.outcome(of: lease, on: key, possible, of: jobs)
-                let cancelled = possible.last { $0.phase == .cancelled }
-                if let cancelled, lease.settlesUntil == nil, lease.kind.settleTime > .zero {
+                let ended = records.endedJobs(jobs, of: lease, on: key)
+                let outcome = records.outcome(of: lease, on: key, ended, isAlone: isAlone, jobs)
+                // A job that is the lease's own is nobody else's, whenever that lease began.
+                let isOwn = outcome != .unknown
+                records.jobsAreOver(ended, on: key, since: isOwn ? Instant(nanoseconds: 0) : now.instant)
+                if let cancelled = ended.first(where: { $0.phase == .cancelled }), lease.settlesUntil == nil,
+                    lease.kind.settleTime > .zero
+                {
                     records.settle(key, lease, with: cancelled, leaving: outcome, asOf: revision.serial, now: now)
                     return .open
                 }
                 records.remove(key, serial: serial, leaving: outcome)
                 return .freed
             }
-            let others = records.leases[key]?.entries.filter { $0.serial != serial && $0.kind.lifetime == .job } ?? []
-            let isAlone = others.allSatisfy { $0.job != nil }
             guard candidates.count == 1, isAlone else { return .open }
             records.bind(key, serial: serial, to: job, isGuess: true, revision: bound, now: now)
             return .held
@@ -153,33 +158,50 @@ extension LeaseTable {
 }
 
 extension LeaseShardState {
-    /// The ended jobs of a list that the request of a lease may have started, if its response was lost.
-    fileprivate func jobs(_ jobs: [LeaseJob], thatMayBeOf lease: LeaseEntry, on key: LeaseKey) -> [LeaseJob] {
+    /// The jobs of a list without a running job that may be this lease's.
+    fileprivate func endedJobs(_ jobs: [LeaseJob], of lease: LeaseEntry, on key: LeaseKey) -> [LeaseJob] {
         jobs.filter { job in
-            !hasSureLease(of: key, jobID: job.id)
-                // A job that another lease had may have been started again.
-                && (lease.origin.mayRestart || !hadLease(key, jobID: job.id))
-                && (job.startedAt.map { $0 >= lease.since - LeaseEntry.clockTolerance } ?? true)
+            !lease.isYounger(than: job) && !hasSureLease(of: key, jobID: job.id)
+                && (lease.origin.mayRestart || !wasOver(job, on: key, before: lease))
         }
     }
 
-    /// What became of a lease whose response was lost, according to a list without a running job.
+    /// What became of a lease whose response was lost, according to a list in which these `ended` jobs may be its own.
     ///
-    /// A job that began and ended meanwhile may be this lease's: whoever waits must not take it for nothing. Its type need not be the
-    /// kind, because a client can ask one route for several types of work. It is the response only if no other job could be it.
-    fileprivate mutating func outcome(
-        of lease: LeaseEntry, on key: LeaseKey, _ possible: [LeaseJob], of jobs: [LeaseJob]
+    /// Whoever waits must not take such a job for nothing. It is the job only if it is the only one, and can be nobody else's.
+    fileprivate func outcome(
+        of lease: LeaseEntry, on key: LeaseKey, _ ended: [LeaseJob], isAlone: Bool, _ jobs: [LeaseJob]
     ) -> LeaseWaiter.Outcome {
-        let alike = possible.filter { $0.type.spells(lease.kind.name) }
-        if alike.count == 1, let own = alike.first, let startedAt = own.startedAt, !hadLease(key, jobID: own.id),
-            // What ran before the lease, as far as the clocks differ, must be remembered.
-            startedAt >= lease.since || lease.since - LeaseEntry.clockTolerance >= remembersFrom
-        {
-            rememberOwner(of: own, on: key)
-            return .job(own)
+        guard let job = ended.first else {
+            // A job that is started again keeps its old start in some upstreams.
+            let mayBeOld = lease.origin.mayRestart && !jobs.isEmpty
+            return lease.hadGuess || mayBeOld ? .unknown : .nothing
         }
-        // A job that is started again keeps its old start in some upstreams.
-        let mayBeOld = lease.origin.mayRestart && !jobs.isEmpty
-        return lease.hadGuess || !possible.isEmpty || mayBeOld ? .unknown : .nothing
+        // Its type need not be the kind, because a client can ask one route for several types of work.
+        guard ended.count == 1, isAlone, let began = job.beganAt, job.type.spells(lease.kind.name),
+            !isOver(job, on: key),
+            // What ran before the lease, as far as the clocks differ, must be remembered.
+            began >= lease.since || lease.since - LeaseEntry.clockTolerance >= remembersFrom
+        else { return .unknown }
+        return .job(job)
+    }
+
+    /// The list of a poll shows no running job, but a cancelled one that may be this lease's: its work may go on.
+    fileprivate mutating func settle(
+        _ key: LeaseKey, _ lease: LeaseEntry, with job: LeaseJob, leaving outcome: LeaseWaiter.Outcome,
+        asOf serial: UInt64, now: Moment
+    ) {
+        recordEnd(key, lease, now: now)
+        for waiter in lease.waiters { waiter.end(outcome) }
+        update(key, serial: lease.serial) { lease in
+            lease.waiters = []
+            lease.job = job
+            lease.isGuess = outcome != .job(job)
+            lease.hadGuess = lease.hadGuess || lease.isGuess
+            lease.state = .settling
+            lease.settlesUntil = now.instant + lease.kind.settleTime
+            lease.revision = max(lease.revision, serial)
+        }
+        if let lease = self.lease(of: key, serial: lease.serial) { leaseChanged(key, lease) }
     }
 }

@@ -78,7 +78,8 @@ extension LeaseJournalRecord {
     init(_ key: LeaseKey, _ lease: LeaseEntry) {
         self.init(
             serial: lease.serial, generation: lease.generation, key: key, kind: lease.kind.name, family: lease.family,
-            since: lease.since, job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess, origin: lease.origin,
-            isDraining: lease.state == .draining, isSettling: lease.state == .settling, owner: lease.owner)
+            since: lease.since, job: lease.job, traceID: lease.traceID, isGuess: lease.isGuess,
+            hadGuess: lease.hadGuess, origin: lease.origin, isDraining: lease.state == .draining,
+            isSettling: lease.state == .settling, owner: lease.owner)
     }
 }

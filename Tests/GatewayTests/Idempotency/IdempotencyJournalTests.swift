@@ -10,6 +10,8 @@ private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
 private let connection = LeaseKey(organization: "org", connection: "c")
 private let job = LeaseJob(id: "job", type: "sync", status: "running", startedAt: 7, location: "/jobs/job")
 
+private let owner = LeaseOwner(subject: "s", token: "org/t", operation: "o", fingerprint: nil)
+
 private func work(_ generation: UInt64) -> IdempotencyWork {
     IdempotencyWork(lease: connection, generation: generation, kind: "sync", family: .aitronos)
 }
@@ -118,7 +120,8 @@ struct IdempotencyJournalTests {
             let leases = LeaseTable(shardCount: 1)
             leases.restore(
                 LeaseJournalRecord(
-                    serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: nil),
+                    serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: nil,
+                    owner: owner),
                 matrix: matrix, now: 100)
             let next = disk.killed()
             let second = try table(next, leases)
@@ -134,13 +137,42 @@ struct IdempotencyJournalTests {
         }
     }
 
+    @Test("IdempotencyJournal: the job of somebody else, for which the upstream refused the request, is not its job")
+    func adopted() throws {
+        let leases = LeaseTable(shardCount: 1)
+        // The crash lost the removal of the record, and not the adoption.
+        leases.restore(
+            LeaseJournalRecord(
+                serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: job),
+            matrix: matrix, now: 100)
+        #expect(leases.follow(work(5), openedAt: 50) == nil)
+        #expect(leases.follow(work(5), openedAt: nil) == nil)
+        // Another generation: the lease was made for a job that runs since before the process.
+        #expect(leases.follow(work(4), openedAt: 50)?.current == .job(job))
+    }
+
+    @Test("IdempotencyJournal: a lease that once had a guess does not take a job for nothing, also after a crash")
+    func guessed() throws {
+        let leases = LeaseTable(shardCount: 1)
+        leases.restore(
+            LeaseJournalRecord(
+                serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: nil,
+                hadGuess: true, owner: owner),
+            matrix: matrix, now: 100)
+        let found = try #require(leases.follow(work(5), openedAt: 50))
+        let serial = leases.polledLeases()[0].serial
+        _ = leases.resolve(connection, serial, jobs: [], mayFree: true, asOf: leases.revision(), now: 200)
+        #expect(found.current == .unknown)
+    }
+
     @Test("IdempotencyJournal: a job that began and ended while its response was lost is the one of the request")
     func endedMeanwhile() throws {
         let leases = LeaseTable(shardCount: 1)
         let follower = LeaseWaiter(loop: nil)
         leases.restore(
             LeaseJournalRecord(
-                serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: nil),
+                serial: 1, generation: 5, key: connection, kind: "sync", family: .aitronos, since: 50, job: nil,
+                owner: owner),
             matrix: matrix, now: 100)
         let found = try #require(leases.follow(work(5), openedAt: 50))
         let ended = LeaseJob(id: "over", type: "sync", status: "completed", startedAt: 60)

@@ -133,7 +133,7 @@ struct LeaseTransitionsTests {
             {
                 $0.claim()
                 $0.lose()
-                $0.list([job("cancelled", id: "job_2"), job("cancelled")])
+                $0.list([job("cancelled"), job("cancelled", id: "job_2")])
             }
         ),
         ("reserved for a request", { $0.claim(update) }),

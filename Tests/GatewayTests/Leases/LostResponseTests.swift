@@ -5,22 +5,32 @@ import Testing
 @testable import Gateway
 
 private let sync = LeaseKind(index: 0, name: "sync", lifetime: .job, settleTime: .seconds(15))
-private let matrix = ConcurrencyMatrix(kinds: [sync], conflicts: [[0]])
+private let export = LeaseKind(index: 1, name: "export", lifetime: .job)
+private let matrix = ConcurrencyMatrix(kinds: [sync, export], conflicts: [[0], [1]])
 private let key = LeaseKey(organization: "o", connection: "c")
 
-private func job(_ type: String = "sync", _ status: String = "succeeded", startedAt: Int64? = 0) -> LeaseJob {
-    LeaseJob(id: "job_1", type: type, status: status, startedAt: startedAt)
+private func job(
+    _ type: String = "sync", _ status: String = "succeeded", id: String = "job_1", startedAt: Int64? = 0,
+    createdAt: Int64? = nil
+) -> LeaseJob {
+    LeaseJob(id: id, type: type, status: status, startedAt: startedAt, createdAt: createdAt)
 }
 
 /// What a lease whose response was lost leaves to whoever waits for its job, such as the record of an idempotency key. Taking a job for
 /// nothing would let its request be executed again.
 @Suite("Lost responses")
 struct LostResponseTests {
-    private let table = LeaseTable()
+    private let table: LeaseTable
+
+    init() { self.init(table: LeaseTable()) }
+
+    private init(table: LeaseTable) { self.table = table }
 
     /// A lease whose response was lost, and somebody who waits for its job.
-    private func lose(_ origin: LeaseOrigin = LeaseOrigin()) throws -> LeaseWaiter {
-        var lease = try table.reserve(key, kind: sync, from: origin, matrix: matrix, now: 0)
+    private func lose(
+        _ origin: LeaseOrigin = LeaseOrigin(), kind: LeaseKind = sync, now: Moment = 0
+    ) throws -> LeaseWaiter {
+        var lease = try table.reserve(key, kind: kind, from: origin, matrix: matrix, now: now)
         let waiter = table.follow(lease)
         lease.forwarded()
         lease.leaveUncertain()
@@ -63,6 +73,60 @@ struct LostResponseTests {
         let waiter = try lose()
         list([job(startedAt: -60_001)])
         #expect(waiter.current == .nothing)
+    }
+
+    @Test("Lost response: a job that was cancelled before it started is bounded by its creation")
+    func neverStarted() throws {
+        let weeksAgo = job("sync", "cancelled", startedAt: nil, createdAt: -3_000_000_000)
+        let waiter = try lose()
+        list([weeksAgo])
+        #expect(waiter.current == .nothing && table.isEmpty)
+        let other = try lose()
+        let own = job("sync", "cancelled", startedAt: nil, createdAt: 1)
+        list([own, weeksAgo])
+        #expect(other.current == .job(own))
+    }
+
+    @Test("Lost response: a job without times may be the job once, and is older than the requests after that")
+    func withoutTimes() throws {
+        for status in ["failed", "cancelled"] {
+            let old = job("sync", status, id: status, startedAt: nil)
+            let waiter = try lose()
+            list([old])
+            #expect(waiter.current == .unknown)
+            table.removeSettled(now: Moment(16_000).instant)
+            let next = try lose(now: 20_000)
+            list([old], now: 21_000)
+            #expect(next.current == .nothing && table.isEmpty)
+        }
+    }
+
+    @Test(
+        "Lost response: the job of an earlier lease is never that of a later one", arguments: ["failed", "cancelled"])
+    func predecessor(status: String) throws {
+        let earlier = job("sync", status, id: "job_0", startedAt: 20_000)
+        for later in [nil, job(startedAt: 60_000)] {
+            try table.reserve(key, kind: sync, matrix: matrix, now: 10_000).bind(
+                job("sync", "running", id: "job_0", startedAt: 20_000), now: 20_000)
+            table.jobShown(key, earlier, asOf: table.revision(), now: 40_000)
+            let waiter = try lose(now: 60_000)
+            list(later.map { [$0, earlier] } ?? [earlier], now: 61_000)
+            #expect(waiter.current == later.map { .job($0) } ?? .nothing)
+            #expect(table.isEmpty)
+        }
+    }
+
+    @Test("Lost response: of two lost responses at a time, nobody can tell whose the job is")
+    func sideBySide() throws {
+        for ended in [job(), job("sync", "cancelled")] {
+            let table = LeaseTable()
+            let test = LostResponseTests(table: table)
+            let (one, other) = (try test.lose(), try test.lose(kind: export))
+            for lease in table.polledLeases().sorted(by: { $0.kind < $1.kind }) {
+                _ = table.resolve(key, lease.serial, jobs: [ended], mayFree: true, asOf: table.revision(), now: 1000)
+            }
+            #expect(one.current == .unknown && other.current == .unknown)
+        }
     }
 
     @Test("Lost response: a retry may start an old job again")
@@ -146,6 +210,22 @@ struct LostResponseTests {
             list([ended], now: Moment(since + 1000))
             #expect(waiter.current == (isOwn ? .job(ended) : .unknown))
         }
+    }
+
+    @Test("Lost response: a cancelled job that may be the job settles, and is not taken for it after a restart either")
+    func cancelledOverRestart() throws {
+        let owner = LeaseOwner(subject: "s", token: "o/t", operation: "r", fingerprint: nil)
+        table.restore(
+            LeaseJournalRecord(
+                serial: 1, generation: 5, key: key, kind: "sync", family: .aitronos, since: 0,
+                job: job("sync", "cancelled"), isGuess: true, hadGuess: true, isSettling: true, owner: owner),
+            matrix: matrix, now: 0)
+        let work = IdempotencyWork(lease: key, generation: 5, kind: "sync", family: .aitronos)
+        let waiter = try #require(table.follow(work, openedAt: nil))
+        table.jobShown(key, job("sync", "cancelled"), asOf: table.revision(), now: 1000)
+        #expect(waiter.current == nil && table.usage().settling == 1)
+        table.removeSettled(now: Moment(15_000).instant)
+        #expect(waiter.current == .unknown && table.isEmpty)
     }
 
     @Test("Lost response: in front of the service of this process, a job that ended meanwhile may be the job")

@@ -17,6 +17,8 @@ struct LeaseJournalRecord: Equatable, Sendable {
     var traceID: TraceID?
     /// See ``LeaseEntry``.
     var isGuess = false
+    /// See ``LeaseEntry``; not in a record of an older gateway, except for a guess that it still has.
+    var hadGuess = false
     /// Incomplete in a record of an older gateway.
     var origin = LeaseOrigin()
     /// The job is being cancelled.
@@ -102,6 +104,10 @@ extension LeaseChange {
                 json.name("guess")
                 json.bool(true)
             }
+            if entry.hadGuess {
+                json.name("guessed")
+                json.bool(true)
+            }
             if let job = entry.job { job.write(to: &json, withLocation: withLocation) }
         }
         json.endObject()
@@ -135,7 +141,8 @@ extension LeaseChange {
                 key: LeaseKey(organization: organization, connection: connection), kind: kind,
                 family: family, since: since, job: json["job"].flatMap(LeaseJob.init),
                 traceID: json["trace_id"]?.string.flatMap(TraceID.init), isGuess: json["guess"]?.bool ?? false,
-                origin: origin, isDraining: json["draining"]?.bool ?? false,
+                hadGuess: json["guessed"]?.bool ?? json["guess"]?.bool ?? false, origin: origin,
+                isDraining: json["draining"]?.bool ?? false,
                 isSettling: json["settling"]?.bool ?? false,
                 owner: json["owner"].flatMap(LeaseOwner.init)))
     }
@@ -182,6 +189,10 @@ extension LeaseJob {
             json.name("started_at")
             json.integer(startedAt)
         }
+        if let createdAt {
+            json.name("created_at")
+            json.integer(createdAt)
+        }
         if withLocation, let location {
             json.name("location")
             json.string(location)
@@ -195,7 +206,7 @@ extension LeaseJob {
         }
         self.init(
             id: id, type: type, status: status, startedAt: json["started_at"]?.integer,
-            location: json["location"]?.string)
+            createdAt: json["created_at"]?.integer, location: json["location"]?.string)
     }
 }
 

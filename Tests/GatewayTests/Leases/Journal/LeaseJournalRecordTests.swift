@@ -30,6 +30,20 @@ struct LeaseJournalRecordTests {
         }
     }
 
+    @Test("LeaseJournalRecord: a guess, that there was one, and the times of the job are read back")
+    func guess() {
+        for (isGuess, hadGuess) in [(false, false), (false, true), (true, true)] {
+            let entry = LeaseJournalRecord(
+                serial: 7, key: LeaseKey(organization: "o", connection: "c"), kind: "sync", family: .airweave, since: 5,
+                job: LeaseJob(id: "j", type: "sync", status: "running", startedAt: 4, createdAt: 3), isGuess: isGuess,
+                hadGuess: hadGuess)
+            #expect(written(entry).entry == entry)
+        }
+        let older = read(
+            #"{"lease":3,"organization":"o","connection":"c","kind":"sync","family":"other","since":9,"guess":true}"#)
+        #expect(older?.hadGuess == true)
+    }
+
     @Test("LeaseJournalRecord: a part of a millisecond is not lost: a lease that is held too long does no harm")
     func rounding() throws {
         let entry = LeaseJournalRecord(
