@@ -102,15 +102,17 @@ package final class IdempotencyTable: Sendable {
         shard(of: id).state.withLock { $0.records[id]?.waiters.removeAll { $0 === waiter } }
     }
 
-    /// The work of the record begins, under this lease if it has one. Returns the position in the journal; from there on a crash
+    /// The work of the record begins, under this lease if it has one; or it is that of another request. Returns the position in the journal; from there on a crash
     /// leaves the record uncertain.
     func begin(
-        _ id: IdempotencyRecordID, _ serial: UInt64, _ work: IdempotencyWork?, _ follower: LeaseWaiter?
+        _ id: IdempotencyRecordID, _ serial: UInt64, _ work: IdempotencyWork?, _ follower: LeaseWaiter?,
+        as progress: IdempotencyState = .started
     ) -> UInt64 {
         shard(of: id).state.withLock { state in
             guard var record = state.records[id], record.serial == serial else { return 0 }
             record.work = work
             record.follower = follower
+            record.state = progress
             record.hasBegun = true
             state.add(id, record)
             return journal?.append(.kept(IdempotencyJournalRecord(id, record))) ?? 0

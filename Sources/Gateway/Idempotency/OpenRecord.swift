@@ -7,7 +7,7 @@ package final class OpenRecord: Sendable {
     /// The disk cannot store the record now.
     package typealias Unavailable = RecordJournal.Unavailable
 
-    private enum Progress { case open, begun, concluded }
+    private enum Progress: Equatable { case open, begun(isFollowed: Bool), concluded }
 
     private let table: IdempotencyTable
     let id: IdempotencyRecordID
@@ -25,8 +25,14 @@ package final class OpenRecord: Sendable {
 
     /// The work may begin, under this lease if there is one. `follower` is in the lease and learns what becomes of it.
     func begin(_ work: IdempotencyWork?, follower: LeaseWaiter?) {
-        progress.withLock { if $0 == .open { $0 = .begun } }
+        progress.withLock { if $0 == .open { $0 = .begun(isFollowed: follower != nil) } }
         position.store(table.begin(id, serial, work, follower), ordering: .relaxed)
+    }
+
+    /// No work begins: the response shows `job`, which another request has started under the lease of `work`.
+    func resolve(_ job: LeaseJob, of work: IdempotencyWork) {
+        progress.withLock { $0 = .concluded }
+        position.store(table.begin(id, serial, work, nil, as: .resolved(job)), ordering: .relaxed)
     }
 
     /// Suspends until the record would survive a crash; returns at once without a journal. Call it before anything is sent
@@ -35,6 +41,9 @@ package final class OpenRecord: Sendable {
         try await table.journal?.durable(position.load(ordering: .relaxed))
     }
 
+    /// Whether a lease tells what became of the request.
+    var isFollowed: Bool { progress.withLock { $0 == .begun(isFollowed: true) } }
+
     /// Whether the record would survive a crash now, for tests without the journal's thread.
     var isDurableForTest: Bool {
         table.journal?.isDurableForTest(position.load(ordering: .relaxed)) ?? true
@@ -42,8 +51,8 @@ package final class OpenRecord: Sendable {
 
     /// Nobody will conclude the record any more.
     private func giveUp() {
-        let isBegun = progress.withLock { $0 == .begun }
-        conclude(isBegun ? .lost : .foundNothing)
+        let isOpen = progress.withLock { $0 == .open }
+        conclude(isOpen ? .foundNothing : .lost)
     }
 
     /// What became of the request. Only the first call counts.

@@ -165,6 +165,16 @@ struct IdempotencyJournalTests {
         #expect(found.current == .unknown)
     }
 
+    @Test("IdempotencyJournal: a request that shares the job of another one keeps it, over a crash")
+    func shared() throws {
+        let disk = disk()
+        let first = try table(disk)
+        try #require(first.opened()).resolve(job, of: work(5))
+        #expect(first.word() == "job" && first.opened() == nil)
+        first.journal?.writePending()
+        #expect(try table(disk.killed()).word() == "job")
+    }
+
     @Test("IdempotencyJournal: a job that began and ended while its response was lost is the one of the request")
     func endedMeanwhile() throws {
         let leases = LeaseTable(shardCount: 1)

@@ -1,6 +1,6 @@
 /// What the key of a request did, for the log and the metrics.
 package enum IdempotencyUse: String, CaseIterable, Sendable {
-    /// It was new: the request may begin its work.
+    /// It was new: the request may begin its work, or the job of another one is its response.
     case first
     /// The response to the first request was sent again.
     case replayed

@@ -43,7 +43,8 @@ package struct StoredResponse: Equatable, Sendable {
     }
 
     /// What a response of the upstream with this status means for the record. `response` is what the client got, whose status an
-    /// error rule may have changed; `nil` if it did not get all of it. `isTurnedAway`: the upstream is not at work on the request.
+    /// error rule may have changed; `nil` if it did not get all of it. `isTurnedAway`: the upstream says that it is
+    /// not at work on the request, and nothing else can tell.
     package static func event(
         upstream status: Int, isTurnedAway: Bool, _ response: StoredResponse?
     ) -> IdempotencyState.Event {

@@ -138,7 +138,7 @@ struct AdmitStage {
             case .shared(let shared):
                 wait.leave()
                 switch shared.progress {
-                case .job(let job): return respond(shared, job, claim, &exchange)
+                case .job(let job): return try await respond(shared, job, claim, &exchange)
                 case .tooManyWaiters: throw failure(shared.conflict, claim)
                 case .awaited(let waiter):
                     let start = loop.now
@@ -147,7 +147,7 @@ struct AdmitStage {
                     switch outcome {
                     // A cancelled job is no answer to a request for a new one.
                     case .job(let job) where job.phase == .cancelled: throw failure(shared.conflict, claim)
-                    case .job(let job): return respond(shared, job, claim, &exchange)
+                    case .job(let job): return try await respond(shared, job, claim, &exchange)
                     // The other request began no work, so this one may.
                     case .nothing: continue
                     // Its work may have been done already. The client has to look, and may ask again.
@@ -235,7 +235,10 @@ struct AdmitStage {
 
     private func respond(
         _ shared: SharedLease, _ job: LeaseJob, _ claim: LeaseClaim, _ exchange: inout Exchange
-    ) -> Admission {
+    ) async throws(Failure) -> Admission {
+        let work = IdempotencyWork(
+            lease: claim.key, generation: shared.generation, kind: shared.conflict.kind, family: claim.family)
+        if let known = try await keys.keep(job, of: work, &exchange, now: moment) { return .responds(known) }
         exchange.outcome = shared.outcome
         exchange.startedJob = job.id
         exchange.leaseGeneration = shared.generation

@@ -140,6 +140,23 @@ struct KeyStage {
         keyed.use = .first
     }
 
+    /// The job of another request is the response. The record keeps it, so that the request begins no work when it is sent again after
+    /// the end of that job. Returns what the record says if there is one already.
+    func keep(
+        _ job: LeaseJob, of work: IdempotencyWork, _ exchange: inout Exchange, now: Moment
+    ) async throws(Failure) -> Response? {
+        guard let keyed = exchange.keyed, let claim = keyed.claim else { return nil }
+        switch records.open(claim, now: now) {
+        case .opened(let record):
+            record.resolve(job, of: work)
+            opened(record, &exchange)
+            try await waitUntilDurable(&exchange)
+            return nil
+        case .found(let finding): return try respond(to: finding, keyed, &exchange)
+        case .refused(let refusal): throw failure(refusal, &exchange)
+        }
+    }
+
     /// No record can be opened.
     func failure(_ refusal: IdempotencyRefusal, _ exchange: inout Exchange) -> Failure {
         exchange.keyed?.use = .refused
@@ -195,9 +212,12 @@ struct KeyStage {
             case .relayed: keyed.relayed
             case .own: StoredResponse(response)
             }
+        // A proxy may have turned the request away while the service works on it. Where a lease tells, in about two seconds, the
+        // record does not rely on the proxy.
+        let isTurnedAway = keyed.isTurnedAway && !record.isFollowed
         record.conclude(
             StoredResponse.event(
-                upstream: keyed.upstreamStatus ?? response.status, isTurnedAway: keyed.isTurnedAway, stored))
+                upstream: keyed.upstreamStatus ?? response.status, isTurnedAway: isTurnedAway, stored))
     }
 
     /// The request has no response of the upstream.

@@ -1,5 +1,6 @@
 import JSON
 import Policy
+import Synchronization
 import TestSupport
 import Testing
 
@@ -21,6 +22,16 @@ extension PlainClient {
 
 extension PlainClient.Answer {
     fileprivate var isReplayed: Bool { fields("idempotent-replayed") == ["true"] }
+}
+
+extension TestPipeline {
+    /// How many wait for the jobs of leases.
+    fileprivate var waitersForJobs: Int {
+        shared.leases.shards.reduce(0) { count, shard in
+            let leases = shard.records.withLock { $0.leases.values.flatMap(\.entries) }
+            return leases.reduce(count) { $0 + $1.waiters.count }
+        }
+    }
 }
 
 @Suite("Requests with an idempotency key")
@@ -165,6 +176,99 @@ struct KeyStageTests {
         #expect(try client.trigger(keys: "k").status == 200)
         #expect(try client.trigger(keys: "k").isReplayed)
         #expect(pipeline.upstream.requests.count == 2)
+    }
+
+    private static var turnedAway: UpstreamResponse {
+        UpstreamResponse(status: 503, fields: [(name: "Retry-After", value: "2")], body: Array("{}".utf8))
+    }
+
+    @Test("KeyStage: a request that was turned away may have begun its work behind a proxy: its lease tells")
+    func turnedAwayByProxy() async throws {
+        for isAtWork in [true, false] {
+            let pipeline = try TestPipeline()
+            let client = try PlainClient(pipeline)
+            pipeline.upstream.answers { _ in Self.turnedAway }
+            #expect(try client.trigger(keys: "k").status == 503)
+            #expect(try client.trigger(keys: "k").code == "IDEMPOTENCY_IN_PROGRESS")
+            pipeline.upstream.tells(running: isAtWork ? [running] : [])
+            try await pipeline.reconcile()
+            pipeline.upstream.answers(200, job: running)
+            let again = try client.trigger(keys: "k")
+            #expect(again.status == 200 && again.isReplayed == isAtWork)
+            #expect(pipeline.upstream.requests.count == (isAtWork ? 1 : 2))
+        }
+    }
+
+    @Test("KeyStage: a request without a lease for a job that was turned away can be sent again")
+    func turnedAwayWithoutJob() throws {
+        let pipeline = try TestPipeline()
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers { _ in Self.turnedAway }
+        let state = PlainClient.base + "/connections/conn_1/state"
+        for _ in 0..<2 {
+            let fields = ["Authorization: Bearer token-a", "Idempotency-Key: k"]
+            #expect(try client.call("PATCH", state, fields, body: "{}").status == 503)
+        }
+        #expect(pipeline.upstream.requests.count == 2)
+    }
+
+    private static let attaching = """
+        routes: {
+          attaching: {
+            match: "POST /v1/organizations/{organization}/{connection}/attach", scope: "connectors:run", lease: "refresh",
+            onConflict: "attach",
+          },
+        },
+        """
+    private static let attach = "/v1/organizations/org_a/conn_1/attach"
+
+    @Test("KeyStage: a request that shares the job of another one is answered with it also after its end")
+    func attached() throws {
+        let pipeline = try TestPipeline(policy: Self.attaching)
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: running)
+        #expect(try client.trigger(keys: "first", path: Self.attach).status == 200)
+        let shared = try client.trigger(keys: "k", path: Self.attach)
+        #expect(shared.status == 200 && !shared.isReplayed && shared.fields("x-gateway-outcome") == ["attached"])
+        pipeline.upstream.observed(ScriptedUpstream.job("job_1", status: "succeeded"))
+        let again = try client.trigger(keys: "k", path: Self.attach)
+        #expect(again.status == 200 && again.isReplayed && again.fields("x-gateway-outcome") == ["deduplicated"])
+        #expect(try JSONValue.read(again.body.span)["job_id"]?.string == "job_1")
+        #expect(pipeline.upstream.requests.count == 1 && count(pipeline, .resolved) == 1)
+    }
+
+    @Test("KeyStage: a request that waits for the job of another one keeps it, too")
+    func attachedEarly() throws {
+        let pipeline = try TestPipeline(policy: Self.attaching)
+        let gate = Gate()
+        pipeline.upstream.answers { _ in
+            await gate.pass()
+            return UpstreamResponse(status: 200, body: Array(#"{"job_id":"job_1"}"#.utf8), startedJob: running)
+        }
+        let fields = ["Authorization: Bearer token-a", "Content-Type: application/json"]
+        let (first, second) = (try PlainClient(pipeline), try PlainClient(pipeline))
+        first.send("POST", Self.attach, fields, body: Array(sync.utf8))
+        try waitUntil("the request has arrived") { pipeline.upstream.requests.count == 1 }
+        second.send("POST", Self.attach, fields + ["Idempotency-Key: k"], body: Array(sync.utf8))
+        try waitUntil("the other one waits") { pipeline.waitersForJobs == 1 }
+        gate.open()
+        #expect(try first.answer().status == 200)
+        #expect(try second.answer().fields("x-gateway-outcome") == ["attached"])
+        pipeline.upstream.observed(ScriptedUpstream.job("job_1", status: "succeeded"))
+        #expect(try second.trigger(keys: "k", path: Self.attach).isReplayed)
+        #expect(pipeline.upstream.requests.count == 1)
+    }
+
+    @Test("KeyStage: while the disk fails nobody is answered with the job of another request under a key")
+    func attachedDisk() throws {
+        let disk = MemoryDisk(name: "idempotency.journal")
+        let pipeline = try TestPipeline(policy: Self.attaching, disk: disk)
+        defer { pipeline.shared.idempotency.journal?.close() }
+        let client = try PlainClient(pipeline)
+        pipeline.upstream.answers(200, job: running)
+        #expect(try client.trigger(path: Self.attach).status == 200)
+        disk.fails(every: "synchronize")
+        #expect(try client.trigger(keys: "k", path: Self.attach).code == "IDEMPOTENCY_UNAVAILABLE")
     }
 
     @Test("KeyStage: without a lease for a job nobody can tell what a lost request did")
